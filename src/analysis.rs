@@ -1,0 +1,142 @@
+//! Everything that is kept of the records of one input, or of several inputs merged.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::format::Format;
+use crate::interfaces::Interfaces;
+use crate::let_through::{LetThrough, Tuple};
+use crate::names::Names;
+use crate::record::{Action, Flow, Record};
+use crate::rejects::Rejects;
+use crate::summary::{Failure, MalformedSample, RecordCounts, Source, Traffic};
+use crate::tally::Seen;
+
+/// So many malformed records are shown.
+const MALFORMED_SAMPLES: usize = 10;
+/// And so many characters of each.
+const SAMPLE_CHARACTERS: usize = 200;
+
+/// What the records of a report say, before anything is concluded from it.
+#[derive(Debug, Clone, Default)]
+pub struct Analysis {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) failed: Vec<Failure>,
+    pub(crate) formats: Formats,
+    pub(crate) records: RecordCounts,
+    pub(crate) malformed: Vec<MalformedSample>,
+    pub(crate) window: Seen,
+    pub(crate) traffic: Traffic,
+    /// Names of VPCs and subnets.
+    pub(crate) places: Names,
+    pub(crate) interfaces: Interfaces,
+    pub(crate) let_through: LetThrough,
+    pub(crate) rejects: Rejects,
+}
+
+impl Analysis {
+    /// Takes in one record that parses.
+    pub fn observe(&mut self, record: &Record<'_>) {
+        self.records.total += 1;
+        match record {
+            Record::Flow(flow) => self.observe_flow(flow),
+            Record::NoData => self.records.no_data += 1,
+            Record::SkipData(gap) => {
+                self.records.skip_data += 1;
+                self.interfaces.observe_gap(gap);
+            }
+            Record::Other => self.records.other += 1,
+        }
+    }
+
+    fn observe_flow(&mut self, flow: &Flow<'_>) {
+        self.window.observe(flow.start, flow.end);
+        let interface = self.interfaces.observe(flow, &mut self.places);
+        match flow.action {
+            Action::Accept => {
+                self.records.accepted += 1;
+                self.traffic.accepted.observe(flow);
+                if let Some(tuple) = Tuple::of(interface, flow) {
+                    self.let_through.observe(tuple);
+                }
+            }
+            Action::Reject => {
+                self.records.rejected += 1;
+                self.traffic.rejected.observe(flow);
+                self.rejects.observe(interface, flow, &mut self.places);
+            }
+        }
+    }
+
+    /// Takes in one record that does not parse.
+    pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: impl ToString) {
+        self.records.total += 1;
+        self.records.malformed += 1;
+        if self.malformed.len() < MALFORMED_SAMPLES {
+            // A character has at most four bytes.
+            let beginning = &text[..text.len().min(4 * SAMPLE_CHARACTERS)];
+            self.malformed.push(MalformedSample {
+                uri: uri.to_owned(),
+                line,
+                reason: reason.to_string(),
+                text: String::from_utf8_lossy(beginning).chars().take(SAMPLE_CHARACTERS).collect(),
+            });
+        }
+    }
+
+    /// Notes that records of this format were met.
+    pub fn observe_format(&mut self, format: &Arc<Format>) {
+        self.formats.observe(format);
+    }
+
+    /// Notes an input that can't be read whole. None of its records may be in this analysis.
+    pub fn observe_failure(&mut self, uri: String, error: String) {
+        self.failed.push(Failure { uri, error });
+    }
+
+    /// Takes in the analysis of the next input.
+    pub fn merge(&mut self, next: Analysis) {
+        self.sources.extend(next.sources);
+        self.failed.extend(next.failed);
+        next.formats.in_order.iter().for_each(|format| self.formats.observe(format));
+        self.records.merge(next.records);
+        self.malformed.extend(next.malformed);
+        self.malformed.truncate(MALFORMED_SAMPLES);
+        self.window.merge(next.window);
+        self.traffic.accepted.merge(next.traffic.accepted);
+        self.traffic.rejected.merge(next.traffic.rejected);
+        let places = self.places.merge(&next.places);
+        let interfaces = self.interfaces.merge(&next.interfaces, &places);
+        self.let_through.merge(&next.let_through, &interfaces);
+        self.rejects.merge(&next.rejects, &interfaces, &places);
+    }
+}
+
+/// Distinct formats in the order in which they were met.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Formats {
+    met: HashSet<Arc<Format>, RandomState>,
+    pub(crate) in_order: Vec<Arc<Format>>,
+}
+
+impl Formats {
+    fn observe(&mut self, format: &Arc<Format>) {
+        if self.met.insert(Arc::clone(format)) {
+            self.in_order.push(Arc::clone(format));
+        }
+    }
+}
+
+impl RecordCounts {
+    fn merge(&mut self, other: RecordCounts) {
+        self.total += other.total;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.no_data += other.no_data;
+        self.skip_data += other.skip_data;
+        self.other += other.other;
+        self.malformed += other.malformed;
+    }
+}

@@ -1,0 +1,74 @@
+//! What is wrong with a whole object.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why an object gives no summary. The message says what, where and what to do; whoever knows the object's URI adds
+/// it, once.
+#[derive(Debug, Error)]
+pub enum ObjectError {
+    /// Reading failed. It may pass.
+    #[error("reading failed: {0}")]
+    Read(#[source] io::Error),
+    /// A gzip member has no end.
+    #[error("the gzip data is cut off at byte {offset}: fetch the object again, or ask who wrote it")]
+    GzipTruncated {
+        /// Bytes of the object that there are.
+        offset: u64,
+    },
+    /// A gzip member is damaged, or its check sum does not match.
+    #[error("the gzip data is corrupt near byte {offset} ({reason}): fetch the object again, or ask who wrote it")]
+    GzipCorrupt {
+        /// Where in the object.
+        offset: u64,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// Something other than zero bytes or a further member stands after a gzip member.
+    #[error("what follows the gzip data at byte {offset} is neither a gzip member nor zero padding")]
+    GzipTrailingData {
+        /// Where in the object.
+        offset: u64,
+    },
+    /// The text is larger than allowed.
+    #[error("the text is larger than the limit of {max_bytes} bytes (MAX_OBJECT_BYTES)")]
+    TooLarge {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// A Parquet file.
+    #[error(
+        "this is a Parquet file, which is not read yet: create the flow log with the file format `plain-text`, or \
+         convert the file"
+    )]
+    Parquet,
+    /// There are records, but not one that parses, and no header.
+    #[error(
+        "this is not a flow log: it has no header, and none of its {records} lines is a record of the format {format}. \
+         If it is one, give the order of its columns with --log-format or LOG_FORMAT. The first line: {reason}"
+    )]
+    NotAFlowLog {
+        /// Lines that are not blank.
+        records: u64,
+        /// The column order that was tried.
+        format: String,
+        /// Why the first of them is none.
+        reason: String,
+    },
+}
+
+impl ObjectError {
+    /// A name that stays the same, for alarms and programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ObjectError::Read(_) => "read_failed",
+            ObjectError::GzipTruncated { .. } => "gzip_truncated",
+            ObjectError::GzipCorrupt { .. } => "gzip_corrupt",
+            ObjectError::GzipTrailingData { .. } => "gzip_trailing_data",
+            ObjectError::TooLarge { .. } => "too_large",
+            ObjectError::Parquet => "unsupported_format_parquet",
+            ObjectError::NotAFlowLog { .. } => "not_a_flow_log",
+        }
+    }
+}

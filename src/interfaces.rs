@@ -1,0 +1,196 @@
+//! What a report's records say of each network interface.
+
+use std::net::IpAddr;
+
+use crate::names::{Agreed, NameId, Names, Renumbered};
+use crate::record::{Flow, Gap};
+use crate::tally::{Seen, Tally};
+
+/// All interfaces met. Records that name none are kept together, as interface `None`.
+#[derive(Debug, Clone)]
+pub struct Interfaces {
+    names: Names,
+    /// By the number of the name; 0 is `None`.
+    all: Vec<Interface>,
+    /// Records of one interface come in runs.
+    last: Option<NameId>,
+}
+
+/// What the records of one interface say.
+#[derive(Debug, Clone, Default)]
+pub struct Interface {
+    /// The VPC of its analysed records.
+    pub vpc: Agreed<NameId>,
+    /// The subnet of its analysed records.
+    pub subnet: Agreed<NameId>,
+    /// The addresses of its analysed records.
+    pub constant: ConstantAddresses,
+    /// Its records of class `skip_data`: their number as flows.
+    pub skipped: Tally,
+    /// When those were seen.
+    pub skipped_seen: Seen,
+}
+
+impl Default for Interfaces {
+    fn default() -> Interfaces {
+        Interfaces { names: Names::default(), all: vec![Interface::default()], last: None }
+    }
+}
+
+impl Interfaces {
+    /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
+    pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Option<NameId> {
+        let id = self.id(flow.interface_id);
+        let interface = &mut self.all[index(id)];
+        observe_name(&mut interface.vpc, flow.vpc_id, places);
+        observe_name(&mut interface.subnet, flow.subnet_id, places);
+        interface.constant.observe(flow.src, flow.dst);
+        id
+    }
+
+    /// Takes in a hole in the log.
+    pub fn observe_gap(&mut self, gap: &Gap<'_>) {
+        let id = self.id(gap.interface_id);
+        let interface = &mut self.all[index(id)];
+        interface.skipped.merge(Tally { flows: 1, packets: 0, bytes: 0 });
+        interface.skipped_seen.observe(gap.start, gap.end);
+    }
+
+    /// Takes in another report's interfaces, whose VPCs and subnets have those numbers here. Says which number each
+    /// of its interfaces has here.
+    pub fn merge(&mut self, other: &Interfaces, places: &Renumbered) -> Renumbered {
+        let ids = self.names.merge(&other.names);
+        for (number, theirs) in other.iter() {
+            let ours = self.get_mut(number.map(|number| ids.of(number)));
+            ours.vpc.merge(theirs.vpc.map(|place| places.of(place)));
+            ours.subnet.merge(theirs.subnet.map(|place| places.of(place)));
+            ours.constant.merge(theirs.constant);
+            ours.skipped.merge(theirs.skipped);
+            ours.skipped_seen.merge(theirs.skipped_seen);
+        }
+        ids
+    }
+
+    /// The name of an interface.
+    pub fn name(&self, id: NameId) -> &str {
+        self.names.name(id)
+    }
+
+    /// What is known of an interface.
+    pub fn get(&self, id: Option<NameId>) -> &Interface {
+        &self.all[index(id)]
+    }
+
+    /// All interfaces, and first what stands for none.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<NameId>, &Interface)> {
+        std::iter::once(None).chain(self.names.ids().map(Some)).zip(&self.all)
+    }
+
+    fn id(&mut self, name: Option<&[u8]>) -> Option<NameId> {
+        let name = name?;
+        if let Some(last) = self.last
+            && self.names.name(last).as_bytes() == name
+        {
+            return self.last;
+        }
+        let id = self.names.intern(name);
+        self.get_mut(Some(id));
+        self.last = Some(id);
+        self.last
+    }
+
+    fn get_mut(&mut self, id: Option<NameId>) -> &mut Interface {
+        if self.all.len() <= index(id) {
+            self.all.resize_with(index(id) + 1, Interface::default);
+        }
+        &mut self.all[index(id)]
+    }
+}
+
+fn index(id: Option<NameId>) -> usize {
+    id.map_or(0, NameId::get) as usize
+}
+
+/// As a rule all records of an interface name the same place: then no name is looked up.
+fn observe_name(agreed: &mut Agreed<NameId>, said: Option<&[u8]>, places: &mut Names) {
+    let Some(said) = said else { return };
+    if let Agreed::One(one) = agreed
+        && places.name(*one).as_bytes() == said
+    {
+        return;
+    }
+    agreed.observe(places.intern(said));
+}
+
+/// The addresses that occur, as src or dst, in every record of some records: at most two, as the first record has no
+/// more. An interface's own address is among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConstantAddresses {
+    /// No record yet.
+    #[default]
+    NoRecord,
+    /// These; `None` where there are fewer.
+    Left(Option<IpAddr>, Option<IpAddr>),
+}
+
+impl ConstantAddresses {
+    /// Takes in the addresses of one more record.
+    pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
+        let (src, dst) = if src == dst { (src, None) } else { (src, dst) };
+        self.merge(ConstantAddresses::Left(src, dst));
+    }
+
+    /// Takes in what is left of other records' addresses.
+    pub fn merge(&mut self, other: ConstantAddresses) {
+        use ConstantAddresses::{Left, NoRecord};
+        *self = match (*self, other) {
+            (left, NoRecord) | (NoRecord, left) => left,
+            (Left(a, b), Left(c, d)) => {
+                let kept = |address: Option<IpAddr>| address.filter(|_| address == c || address == d);
+                Left(kept(a), kept(b))
+            }
+        };
+    }
+
+    /// The one address that is left, if it is one.
+    pub fn one(self) -> Option<IpAddr> {
+        match self {
+            ConstantAddresses::Left(Some(one), None) | ConstantAddresses::Left(None, Some(one)) => Some(one),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(records: &[(&str, &str)]) -> Option<String> {
+        let address = |text: &str| crate::address::parse(text.as_bytes());
+        let mut constant = ConstantAddresses::default();
+        for (src, dst) in records {
+            constant.observe(address(src), address(dst));
+        }
+        constant.one().map(|one| one.to_string())
+    }
+
+    #[test]
+    fn the_one_address_in_every_record_is_the_interfaces() {
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(left(&[("10.0.0.5", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+    }
+
+    #[test]
+    fn two_or_none_are_not_one() {
+        assert_eq!(left(&[]), None);
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1")]), None);
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("1.1.1.1", "10.0.0.5")]), None);
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("3.3.3.3", "4.4.4.4")]), None);
+    }
+
+    #[test]
+    fn a_record_without_addresses_leaves_none() {
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5"), ("-", "-")]), None);
+        assert_eq!(left(&[("10.0.0.5", "-")]).as_deref(), Some("10.0.0.5"));
+    }
+}

@@ -1,0 +1,41 @@
+//! flowsentry reads AWS VPC Flow Logs and says who was refused, where, and why.
+//!
+//! The map, in the order in which a record travels:
+//!
+//! | module | turns | into |
+//! | --- | --- | --- |
+//! | [`pipeline`] | a reader | an analysis: the loop, read this first |
+//! | [`text`] | an object's bytes | text: gzip members, limits, truncation |
+//! | [`lines`] | text | numbered lines |
+//! | [`field`], [`format`], [`record`] | a line | a record, by ONE table of the fields |
+//! | [`analysis`] | records | counts, and what is kept for the end: |
+//! | [`interfaces`], [`let_through`], [`rejects`] | records | by interface, by 5-tuple, by rejected group |
+//! | [`report`] | an analysis | the summary |
+//! | [`detect`] | rejected groups | findings |
+//! | [`summary`] | | the types that are the JSON contract |
+//! | [`sink`] | a summary | bytes: JSON, text for people, metrics |
+//!
+//! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
+//! shells of the two programs.
+
+pub mod address;
+pub mod analysis;
+pub mod detect;
+pub mod error;
+pub mod field;
+pub mod format;
+pub mod iana;
+pub mod interfaces;
+pub mod let_through;
+pub mod lines;
+pub mod names;
+pub mod pipeline;
+pub mod record;
+pub mod rejects;
+pub mod report;
+pub mod sink;
+pub mod summary;
+pub mod tally;
+pub mod text;
+pub mod thresholds;
+pub mod time;

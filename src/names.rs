@@ -1,0 +1,178 @@
+//! Names from the log, each kept once and known by a small number, so that records need no strings.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+/// The number of a name in the [`Names`] that gave it out, from 1: an absent name, as `Option<NameId>`, takes no
+/// more room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameId(NonZeroU32);
+
+impl NameId {
+    /// The name of this number; none has the number 0.
+    pub fn new(number: u32) -> Option<NameId> {
+        NonZeroU32::new(number).map(NameId)
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The name that comes at this place, from 0.
+    fn at(place: usize) -> NameId {
+        let number = u32::try_from(place + 1).ok().and_then(NameId::new);
+        number.expect("every name takes memory: there are never 2^32")
+    }
+
+    fn place(self) -> usize {
+        self.get() as usize - 1
+    }
+}
+
+/// Distinct names in the order in which they were met. Hashing is seeded at random: names come from strangers.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    ids: HashMap<Arc<str>, NameId, RandomState>,
+    names: Vec<Arc<str>>,
+}
+
+impl Names {
+    /// The number of a name, new or not. Bytes that are not UTF-8 are replaced, as they will be shown.
+    pub fn intern(&mut self, name: &[u8]) -> NameId {
+        let name = String::from_utf8_lossy(name);
+        if let Some(&id) = self.ids.get(name.as_ref()) {
+            return id;
+        }
+        let id = NameId::at(self.names.len());
+        let name: Arc<str> = name.into();
+        self.ids.insert(Arc::clone(&name), id);
+        self.names.push(name);
+        id
+    }
+
+    /// The name with this number.
+    pub fn name(&self, id: NameId) -> &str {
+        &self.names[id.place()]
+    }
+
+    /// All numbers, in order.
+    pub fn ids(&self) -> impl Iterator<Item = NameId> {
+        (0..self.names.len()).map(NameId::at)
+    }
+
+    /// Takes in all names of another collection. Says which number each has here.
+    pub fn merge(&mut self, other: &Names) -> Renumbered {
+        Renumbered(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
+    }
+}
+
+/// The numbers that the names of one collection have in another.
+#[derive(Debug)]
+pub struct Renumbered(Vec<NameId>);
+
+impl Renumbered {
+    /// The number there of the name that has this number here.
+    pub fn of(&self, id: NameId) -> NameId {
+        self.0[id.place()]
+    }
+}
+
+/// What several records say of the same thing: nothing yet, all the same, or not the same. A record that says nothing
+/// contradicts nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Agreed<T> {
+    /// No record has said anything.
+    #[default]
+    Unsaid,
+    /// Every record that has said anything said this.
+    One(T),
+    /// Records contradict each other.
+    Many,
+}
+
+impl<T: Copy + PartialEq> Agreed<T> {
+    /// Takes in what one more record says.
+    pub fn observe(&mut self, said: T) {
+        *self = match *self {
+            Agreed::Unsaid => Agreed::One(said),
+            Agreed::One(one) if one == said => Agreed::One(one),
+            Agreed::One(_) | Agreed::Many => Agreed::Many,
+        };
+    }
+
+    /// Takes in what other records say.
+    pub fn merge(&mut self, other: Agreed<T>) {
+        match other {
+            Agreed::Unsaid => {}
+            Agreed::One(said) => self.observe(said),
+            Agreed::Many => *self = Agreed::Many,
+        }
+    }
+
+    /// What all agree on, if they do.
+    pub fn one(self) -> Option<T> {
+        match self {
+            Agreed::One(one) => Some(one),
+            Agreed::Unsaid | Agreed::Many => None,
+        }
+    }
+
+    /// The same agreement in other terms.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Agreed<U> {
+        match self {
+            Agreed::Unsaid => Agreed::Unsaid,
+            Agreed::One(one) => Agreed::One(f(one)),
+            Agreed::Many => Agreed::Many,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_number() {
+        let mut names = Names::default();
+        let (a, b) = (names.intern(b"eni-a"), names.intern(b"eni-b"));
+        assert_ne!(a, b);
+        assert_eq!(names.intern(b"eni-a"), a);
+        assert_eq!(names.name(b), "eni-b");
+        assert_eq!(size_of::<Option<NameId>>(), 4);
+    }
+
+    #[test]
+    fn merged_names_keep_their_meaning() {
+        let (mut ours, mut theirs) = (Names::default(), Names::default());
+        ours.intern(b"eni-b");
+        let (a, b) = (theirs.intern(b"eni-a"), theirs.intern(b"eni-b"));
+        let renumbered = ours.merge(&theirs);
+        assert_eq!(ours.name(renumbered.of(a)), "eni-a");
+        assert_eq!(ours.name(renumbered.of(b)), "eni-b");
+        assert_eq!(ours.intern(b"eni-b"), renumbered.of(b));
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        let mut names = Names::default();
+        assert_eq!(names.intern(b"eni-\xff"), names.intern(b"eni-\xfe"));
+    }
+
+    #[test]
+    fn who_says_nothing_contradicts_nothing() {
+        let mut vpc = Agreed::Unsaid;
+        assert_eq!(vpc.one(), None);
+        vpc.observe(1);
+        vpc.merge(Agreed::Unsaid);
+        vpc.observe(1);
+        assert_eq!(vpc.one(), Some(1));
+        vpc.observe(2);
+        assert_eq!(vpc.one(), None);
+        vpc.observe(2);
+        assert_eq!(vpc.one(), None);
+    }
+}

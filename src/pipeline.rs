@@ -1,0 +1,132 @@
+//! The loop: an object's bytes in, what its records say out. Read this first.
+//!
+//! ```
+//! use flowsentry::format::Format;
+//! use flowsentry::pipeline::{self, Options};
+//! use flowsentry::report::{self, Settings};
+//!
+//! let log = b"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK";
+//! let analysis = pipeline::analyze("rdp.log", &log[..], &Options::default())?;
+//! let summary = report::finish(&analysis, &Settings::default());
+//! assert_eq!(summary.records.rejected, 1);
+//! assert_eq!(summary.rejected.groups[0].service_name, Some("ms-wbt-server"));
+//! # Ok::<(), flowsentry::error::ObjectError>(())
+//! ```
+
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::analysis::Analysis;
+use crate::error::ObjectError;
+use crate::format::{self, Format};
+use crate::lines::{Line, Lines};
+use crate::record::{self, Malformed};
+use crate::summary::Source;
+use crate::text::{self, Text};
+
+/// How to read an object.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The order of columns before any header.
+    pub format: Format,
+    /// The text may not be larger.
+    pub max_object_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { format: Format::version_2(), max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES }
+    }
+}
+
+/// Reads one object to its verified end.
+///
+/// # Errors
+/// Where it can't be read whole, or is not a flow log; nothing of it counts then.
+pub fn analyze(uri: &str, reader: impl Read, options: &Options) -> Result<Analysis, ObjectError> {
+    let mut lines = Lines::open(Text::open(reader, options.max_object_bytes)?)?;
+    let mut object = Object::new(uri, &options.format);
+    while let Some(line) = lines.next_line()? {
+        object.observe(&line);
+    }
+    object.finish(lines.compressed_bytes(), lines.bytes())
+}
+
+/// An object that is being read.
+struct Object<'a> {
+    uri: &'a str,
+    analysis: Analysis,
+    /// The order of columns that holds now.
+    format: Arc<Format>,
+    /// Whether a header, or a record without one, has told that this format is in use.
+    format_met: bool,
+    header_met: bool,
+}
+
+impl<'a> Object<'a> {
+    fn new(uri: &'a str, format: &Format) -> Object<'a> {
+        Object {
+            uri,
+            analysis: Analysis::default(),
+            format: Arc::new(format.clone()),
+            format_met: false,
+            header_met: false,
+        }
+    }
+
+    fn observe(&mut self, line: &Line<'_>) {
+        if line.too_long {
+            self.observe_malformed(line, Malformed::TooLong);
+            return;
+        }
+        // Nearly every line is a record, so that is tried first; a header is a record only of formats that have
+        // little but text.
+        match record::parse(line.bytes, &self.format) {
+            Ok(record) if self.format.settles_headers() || !format::is_header(line.bytes) => {
+                self.meet_format();
+                self.analysis.observe(&record);
+            }
+            Err(malformed) if !format::is_header(line.bytes) => {
+                if !line.bytes.trim_ascii().is_empty() {
+                    self.observe_malformed(line, malformed);
+                }
+            }
+            Ok(_) | Err(_) => self.observe_header(line.bytes),
+        }
+    }
+
+    fn observe_header(&mut self, line: &[u8]) {
+        if let Some(format) = Format::from_header(line) {
+            self.format = Arc::new(format);
+            self.format_met = false;
+            self.header_met = true;
+            self.meet_format();
+        }
+    }
+
+    fn observe_malformed(&mut self, line: &Line<'_>, malformed: Malformed) {
+        self.meet_format();
+        self.analysis.observe_malformed(self.uri, line.number, line.bytes, malformed);
+    }
+
+    fn meet_format(&mut self) {
+        if !self.format_met {
+            self.format_met = true;
+            self.analysis.observe_format(&self.format);
+        }
+    }
+
+    fn finish(mut self, compressed_bytes: u64, bytes: u64) -> Result<Analysis, ObjectError> {
+        let records = self.analysis.records;
+        if records.total > 0 && !self.header_met && records.malformed == records.total {
+            return Err(ObjectError::NotAFlowLog {
+                records: records.total,
+                format: format!("\"{}\"", self.format.names().join(" ")),
+                reason: self.analysis.malformed.swap_remove(0).reason,
+            });
+        }
+        let source = Source { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
+        self.analysis.sources.push(source);
+        Ok(self.analysis)
+    }
+}

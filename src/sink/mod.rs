@@ -1,0 +1,3 @@
+//! Summary → bytes.
+
+pub mod json;
