@@ -20,6 +20,7 @@
 
 pub mod address;
 pub mod analysis;
+pub mod cli;
 pub mod detect;
 pub mod error;
 pub mod field;

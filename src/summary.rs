@@ -327,3 +327,23 @@ pub struct VpcRejects {
     #[serde(flatten)]
     pub tally: Tally,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `FLOWSENTRY_BLESS=1 cargo test the_schema_is_that_of_the_types` writes it anew.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test holds a file of the repository against the types")]
+    fn the_schema_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/summary.schema.json");
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+        let mut schema = settings.into_generator().into_root_schema_for::<Summary>();
+        schema.insert("$id".to_owned(), SCHEMA.into());
+        let schema = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
+        if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+            std::fs::write(path, &schema).expect("the file can be written");
+        }
+        assert!(std::fs::read_to_string(path).is_ok_and(|kept| kept == schema), "{path} is not what the types give");
+    }
+}

@@ -28,11 +28,10 @@ fn finding(context: &Context<'_>, judged: &JudgedGroup) -> Finding {
         severity: Severity::Low,
         confidence: Confidence::High,
         title: format!(
-            "{} was refused at {} of {} in {} flows",
+            "{} was refused at {} of {} again and again",
             address(key.src),
             key.dstport.map_or_else(|| iana::protocol(key.protocol), |port| iana::port(port, key.protocol)),
-            address(key.dst),
-            records.tally.flows
+            address(key.dst)
         ),
         subject: Subject::Group {
             interface_id: context.interface_name(key.interface),

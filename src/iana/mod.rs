@@ -52,12 +52,18 @@ pub fn protocol(protocol: Option<u8>) -> String {
     }
 }
 
-/// A port for people: `22/TCP (ssh)`, or `40000/TCP`.
+/// A port for people: `22/TCP (ssh)`, `40000/TCP`, or just `ICMP` for a protocol without ports.
 pub fn port(port: u16, protocol_number: Option<u8>) -> String {
+    if protocol_number.is_some_and(|number| !HAS_PORTS.contains(&number)) {
+        return protocol(protocol_number);
+    }
     let service = protocol_number.and_then(|number| service_name(port, number));
     let service = service.map_or_else(String::new, |name| format!(" ({name})"));
     format!("{port}/{}{service}", protocol(protocol_number))
 }
+
+/// TCP, UDP, DCCP, SCTP and UDPLite. AWS writes port 0 for the others.
+const HAS_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 
 /// A line `FIRST[-LAST][/TRANSPORT...] NAME`.
 struct Row {

@@ -1,3 +1,4 @@
 //! Summary → bytes.
 
 pub mod json;
+pub mod text;

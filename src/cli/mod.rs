@@ -1,0 +1,149 @@
+//! The command line: arguments in, report on stdout, everything else on stderr, exit status out.
+
+mod inputs;
+mod progress;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::analysis::Analysis;
+use crate::format::Format;
+use crate::pipeline;
+use crate::report::{self, DEFAULT_TOP, Settings};
+use crate::sink;
+use crate::summary::Summary;
+use crate::thresholds::Thresholds;
+
+/// Columns of the text report where stdout is no terminal.
+const WIDTH_OF_A_FILE: usize = 120;
+
+/// Exit status: every input was read whole.
+const WHOLE: u8 = 0;
+/// Exit status: an input was not read whole, or the report could not be written.
+const NOT_WHOLE: u8 = 1;
+/// Exit status: wrong usage. It is clap's own as well.
+const WRONG_USAGE: u8 = 2;
+
+/// Finds rejected connections in AWS VPC Flow Logs: who was refused, where, and why.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Analyse flow logs: files, folders, or stdin
+    #[command(
+        after_help = "Exit status: 0 every input was read whole; 1 one was not (it is named on stderr, and none of \
+                            its records counts); 2 wrong usage."
+    )]
+    Analyze(Analyze),
+}
+
+#[derive(Debug, Args)]
+struct Analyze {
+    /// A file, a folder (*.log, *.gz and *.parquet below it), or - for stdin; gzip or plain text
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// text for people, json for programs: one summary over all inputs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+
+    /// The columns of files that have no header, as in "${version} ${srcaddr} ${dstaddr}" [default: AWS's version 2]
+    #[arg(long, value_parser = Format::from_setting)]
+    log_format: Option<Format>,
+
+    /// Rejected groups to list [default: 100, of which text shows 10]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+
+    /// Thresholds, as TOML: port_scan_ports, host_sweep_hosts, repeated_reject_flows, egress_blocked_flows
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    Text,
+    Json,
+}
+
+/// Does what the arguments say.
+pub fn run() -> ExitCode {
+    let Command::Analyze(arguments) = Arguments::parse().command;
+    let status = analyze(&arguments).unwrap_or_else(|error| {
+        complain(&error.message);
+        error.status
+    });
+    ExitCode::from(status)
+}
+
+/// Why there is no report.
+struct CliError {
+    message: String,
+    status: u8,
+}
+
+fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
+    let settings = Settings { thresholds: thresholds(arguments)?, top: arguments.top.unwrap_or(DEFAULT_TOP) };
+    let mut options = pipeline::Options::default();
+    if let Some(format) = &arguments.log_format {
+        format.unknown_names().for_each(|name| complain(&format!("--log-format: {name:?} is no field that is known")));
+        options.format = format.clone();
+    }
+    let analysis = inputs::analyze(inputs::expand(&arguments.inputs), &options);
+    let summary = report::finish(&analysis, &settings);
+    name_failures(&analysis);
+    write(arguments, &summary)
+        .map_err(|error| CliError { message: format!("the report can't be written: {error}"), status: NOT_WHOLE })?;
+    Ok(if summary.failed.is_empty() { WHOLE } else { NOT_WHOLE })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line reads its configuration from a file")]
+fn thresholds(arguments: &Analyze) -> Result<Thresholds, CliError> {
+    let Some(path) = &arguments.config else { return Ok(Thresholds::default()) };
+    let wrong = |path: &Path, error: &dyn std::fmt::Display| CliError {
+        message: format!("--config {}: {error}", path.display()),
+        status: WRONG_USAGE,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(path, &error))?;
+    Thresholds::from_toml(&text).map_err(|error| wrong(path, &error))
+}
+
+fn name_failures(analysis: &Analysis) {
+    for failure in &analysis.failed {
+        complain(&format!("{}: {}", failure.uri, failure.error));
+    }
+}
+
+fn write(arguments: &Analyze, summary: &Summary) -> io::Result<()> {
+    let mut stdout = anstream::AutoStream::auto(io::stdout());
+    let written = match arguments.format {
+        ReportFormat::Json => stdout.write_all(&sink::json::render(summary)),
+        ReportFormat::Text => {
+            let look = sink::text::Look { width: width(), groups: arguments.top };
+            stdout.write_all(sink::text::render(summary, look).as_bytes())
+        }
+    };
+    match written.and_then(|()| stdout.flush()) {
+        // Whoever reads the report, `head` say, has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn width() -> usize {
+    let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    terminal.map_or(WIDTH_OF_A_FILE, |(width, _)| width.0.into())
+}
+
+/// One line on stderr. What it quotes may come from strangers.
+fn complain(message: &str) {
+    anstream::eprintln!("flowsentry: {}", sink::text::printable(message));
+}

@@ -1,0 +1,85 @@
+//! Golden folders: `input*.log` as readable text, compressed here, and the summary that they must give.
+//!
+//! `aws-*` holds the records that AWS documents, word for word
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>); `made-*` are our own.
+//! `FLOWSENTRY_BLESS=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
+
+mod flow_log;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flowsentry::sink;
+use flowsentry::sink::text::Look;
+use flowsentry::summary::Summary;
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut cases: Vec<_> =
+        fs::read_dir(folder).expect("golden folders").map(|e| e.expect("a folder").path()).collect();
+    cases.sort();
+    cases
+}
+
+fn summary_of(case: &Path) -> Summary {
+    let mut logs: Vec<_> = fs::read_dir(case).expect("a case").map(|e| e.expect("a file").path()).collect();
+    logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.sort();
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let inputs: Vec<_> =
+        logs.iter().map(|log| (name(log) + ".gz", flow_log::gzip(&fs::read(log).expect("a log")))).collect();
+    flow_log::summarise(inputs.iter().map(|(uri, bytes)| (uri.as_str(), &bytes[..])))
+}
+
+fn compare(path: &Path, actual: &str) {
+    if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+        fs::write(path, actual).expect("a file");
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert!(expected == actual, "{} differs; what comes out now is:\n{actual}", path.display());
+}
+
+#[test]
+fn every_case_gives_its_summary() {
+    let cases = cases();
+    assert!(cases.len() >= 16, "{cases:?}");
+    for case in cases {
+        let summary = serde_json::to_string_pretty(&summary_of(&case)).expect("JSON") + "\n";
+        compare(&case.join("summary.json"), &summary);
+    }
+}
+
+#[test]
+fn every_summary_fits_the_schema() {
+    let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    for case in cases() {
+        let summary = sink::json::render(&summary_of(&case)).try_into().map(|bytes: Vec<u8>| bytes);
+        let summary: serde_json::Value = serde_json::from_slice(&summary.expect("bytes")).expect("JSON");
+        let errors: Vec<_> = validator.iter_errors(&summary).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", case.display());
+    }
+}
+
+#[test]
+fn the_schema_notices_what_does_not_fit() {
+    let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let summary = serde_json::to_value(summary_of(&cases()[0])).expect("JSON");
+    assert!(validator.is_valid(&summary));
+    for (pointer, wrong) in [("/records/total", "\"1\""), ("/window/start", "12"), ("/rejected/exact", "null")] {
+        let mut broken = summary.clone();
+        *broken.pointer_mut(pointer).expect("a field") = wrong.parse().expect("JSON");
+        assert!(!validator.is_valid(&broken), "{pointer}");
+    }
+    let mut broken = summary;
+    broken.as_object_mut().expect("an object").remove("findings");
+    assert!(!validator.is_valid(&broken));
+}
+
+#[test]
+fn the_report_is_as_people_see_it() {
+    let case = cases().into_iter().find(|case| case.ends_with("made-every-finding")).expect("the case");
+    let report = sink::text::render(&summary_of(&case), Look { width: 120, groups: None });
+    compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
+}

@@ -1,0 +1,164 @@
+//! What must hold for any log.
+
+mod flow_log;
+
+use flow_log::{gzip, summarise};
+use flowsentry::pipeline::{self, Options};
+use flowsentry::report::{self, Settings};
+use flowsentry::summary::Summary;
+use proptest::prelude::*;
+
+const FIELDS: [&str; 18] = [
+    "version",
+    "account-id",
+    "interface-id",
+    "srcaddr",
+    "dstaddr",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "action",
+    "log-status",
+    "vpc-id",
+    "subnet-id",
+    "tcp-flags",
+    "flow-direction",
+];
+
+/// Records of a small world, so that tuples, groups and subjects meet.
+fn record() -> impl Strategy<Value = [String; 18]> {
+    let address = prop_oneof![
+        8 => (0..4u8, 1..5u8).prop_map(|(net, host)| format!("10.{net}.0.{host}")),
+        2 => (1..4u8).prop_map(|host| format!("8.8.8.{host}")),
+        1 => (1..4u8).prop_map(|host| format!("2001:db8::{host}")),
+    ];
+    let port =
+        || prop_oneof![Just("22".to_owned()), Just("443".to_owned()), (50_000..50_020u32).prop_map(|p| p.to_string())];
+    let ends = (address.clone(), address, port(), port());
+    let kind = (
+        prop_oneof![Just("6"), Just("17"), Just("1")],
+        prop_oneof![4 => Just(("ACCEPT", "OK")), 4 => Just(("REJECT", "OK")), 1 => Just(("-", "NODATA")), 1 => Just(("-", "SKIPDATA"))],
+        prop_oneof![Just("-"), Just("0"), Just("2"), Just("18")],
+        prop_oneof![Just("-"), Just("ingress"), Just("egress")],
+    );
+    let sums = (0..5u8, 0..100u64, 0..9000u64, 0..300u64);
+    (ends, kind, sums).prop_map(|((src, dst, srcport, dstport), (protocol, (action, status), flags, way), sums)| {
+        let (interface, packets, bytes, start) = sums;
+        [
+            "5".to_owned(),
+            "123456789012".to_owned(),
+            format!("eni-{interface}"),
+            src,
+            dst,
+            srcport,
+            dstport,
+            protocol.to_owned(),
+            packets.to_string(),
+            bytes.to_string(),
+            (1_795_413_600 + start).to_string(),
+            (1_795_413_660 + start).to_string(),
+            action.to_owned(),
+            status.to_owned(),
+            format!("vpc-{}", interface % 2),
+            format!("subnet-{}", bytes % 3),
+            flags.to_owned(),
+            way.to_owned(),
+        ]
+    })
+}
+
+fn log(records: &[[String; 18]], columns: &[usize]) -> Vec<u8> {
+    let line = |values: &[&str]| columns.iter().map(|&column| values[column]).collect::<Vec<_>>().join(" ") + "\n";
+    let mut text = line(&FIELDS);
+    for record in records {
+        text += &line(&record.each_ref().map(String::as_str));
+    }
+    text.into_bytes()
+}
+
+const IN_ORDER: [usize; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17];
+
+/// The summary but for what says how the input was cut and laid out.
+fn conclusions(mut summary: Summary) -> Summary {
+    assert!(summary.failed.is_empty(), "{:?}", summary.failed);
+    summary.sources.clear();
+    summary.formats.clear();
+    summary
+}
+
+fn conclude(inputs: &[Vec<u8>]) -> Summary {
+    conclusions(summarise(inputs.iter().map(|bytes| ("log", &bytes[..]))))
+}
+
+proptest! {
+    #[test]
+    fn the_cut_into_members_changes_nothing(records in prop::collection::vec(record(), 1..60),
+                                            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
+        let text = log(&records, &IN_ORDER);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len())).chain([0, text.len()]).collect();
+        cuts.sort_unstable();
+        let members: Vec<u8> = cuts.windows(2).flat_map(|ends| gzip(&text[ends[0]..ends[1]])).collect();
+        prop_assert_eq!(conclude(&[members]), conclude(&[text]));
+    }
+
+    #[test]
+    fn the_order_of_columns_changes_nothing(records in prop::collection::vec(record(), 1..60),
+                                            columns in Just(IN_ORDER.to_vec()).prop_shuffle()) {
+        prop_assert_eq!(conclude(&[log(&records, &columns)]), conclude(&[log(&records, &IN_ORDER)]));
+    }
+
+    #[test]
+    fn the_order_of_records_changes_nothing(
+        (records, shuffled) in prop::collection::vec(record(), 1..150)
+            .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle()))) {
+        prop_assert_eq!(conclude(&[log(&shuffled, &IN_ORDER)]), conclude(&[log(&records, &IN_ORDER)]));
+    }
+
+    #[test]
+    fn the_split_over_inputs_changes_nothing(records in prop::collection::vec(record(), 1..150), parts in 1usize..6) {
+        let inputs: Vec<Vec<u8>> =
+            records.chunks(records.len().div_ceil(parts)).map(|part| gzip(&log(part, &IN_ORDER))).collect();
+        prop_assert_eq!(conclude(&inputs), conclude(&[log(&records, &IN_ORDER)]));
+    }
+
+    #[test]
+    fn every_record_is_in_one_class(records in prop::collection::vec(record(), 0..60), noise: Vec<Vec<u8>>) {
+        let mut text = log(&records, &IN_ORDER);
+        let noise: Vec<Vec<u8>> = noise.into_iter().map(|line| line.into_iter().filter(|b| *b != b'\n').collect()).collect();
+        noise.iter().for_each(|line| text.extend(line.iter().chain(b"\n")));
+        let counts = summarise([("log", &text[..])]).records;
+        let classes = counts.accepted + counts.rejected + counts.no_data + counts.skip_data + counts.other + counts.malformed;
+        prop_assert_eq!(counts.total, classes);
+        let blank = noise.iter().filter(|line| line.trim_ascii().is_empty()).count();
+        prop_assert_eq!(counts.total, (records.len() + noise.len() - blank) as u64);
+    }
+
+    #[test]
+    fn any_bytes_give_a_summary_or_an_error(bytes: Vec<u8>) {
+        read(&bytes);
+        read(&gzip(&bytes));
+    }
+
+    #[test]
+    fn any_words_give_a_summary_or_an_error(
+        words in prop::collection::vec(prop_oneof![
+            Just(" ".to_owned()), Just("\n".to_owned()), Just("\r\n".to_owned()), Just("-".to_owned()),
+            prop::sample::select(&FIELDS[..]).prop_map(str::to_owned), "[0-9]{1,21}", "[0-9a-f:.]{1,39}",
+            Just("ACCEPT".to_owned()), Just("REJECT".to_owned()), "\\PC{0,9}",
+        ], 0..200)) {
+        read(words.concat().as_bytes());
+    }
+}
+
+fn read(bytes: &[u8]) {
+    if let Ok(analysis) = pipeline::analyze("any", bytes, &Options::default()) {
+        let summary = report::finish(&analysis, &Settings::default());
+        let look = flowsentry::sink::text::Look { width: 80, groups: None };
+        let report = flowsentry::sink::text::render(&summary, look);
+        assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));
+    }
+}
