@@ -9,9 +9,9 @@ use crate::format::Format;
 use crate::interfaces::Interfaces;
 use crate::let_through::{LetThrough, Tuple};
 use crate::names::Names;
-use crate::record::{Action, Flow, Record};
+use crate::record::{Action, Flow, Malformed, Record};
 use crate::rejects::Rejects;
-use crate::summary::{Failure, MalformedSample, RecordCounts, Source, Traffic};
+use crate::summary::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source, Traffic};
 use crate::tally::Seen;
 
 /// So many malformed records are shown.
@@ -71,7 +71,7 @@ impl Analysis {
     }
 
     /// Takes in one record that does not parse.
-    pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: impl ToString) {
+    pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: &Malformed) {
         self.records.total += 1;
         self.records.malformed += 1;
         if self.malformed.len() < MALFORMED_SAMPLES {
@@ -89,6 +89,13 @@ impl Analysis {
     /// Notes that records of this format were met.
     pub fn observe_format(&mut self, format: &Arc<Format>) {
         self.formats.observe(format);
+    }
+
+    /// Notes which object of S3 the last input is.
+    pub fn identify(&mut self, object: ObjectIdentity) {
+        if let Some(source) = self.sources.last_mut() {
+            source.object = Some(object);
+        }
     }
 
     /// Notes an input that can't be read whole. None of its records may be in this analysis.

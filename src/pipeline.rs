@@ -106,7 +106,7 @@ impl<'a> Object<'a> {
 
     fn observe_malformed(&mut self, line: &Line<'_>, malformed: Malformed) {
         self.meet_format();
-        self.analysis.observe_malformed(self.uri, line.number, line.bytes, malformed);
+        self.analysis.observe_malformed(self.uri, line.number, line.bytes, &malformed);
     }
 
     fn meet_format(&mut self) {

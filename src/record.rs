@@ -8,7 +8,6 @@ use thiserror::Error;
 use crate::address;
 use crate::field::{Field, Kind};
 use crate::format::{self, Column, Format};
-use crate::summary::Direction;
 use crate::time::Timestamp;
 
 /// IANA's number of TCP.
@@ -90,6 +89,30 @@ pub enum Action {
     Accept,
     /// Refused.
     Reject,
+}
+
+/// Which way traffic goes, seen from the interface that recorded it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// To the interface.
+    Ingress,
+    /// From the interface.
+    Egress,
+    /// The log does not tell.
+    Unknown,
+}
+
+impl Direction {
+    /// The word in JSON and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+            Direction::Unknown => "unknown",
+        }
+    }
 }
 
 /// What matters of `tcp-flags`.

@@ -1,15 +1,15 @@
 //! Rejected records, by group and by what each group's records say of the cause.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
+use crate::cause::{Basis, Cause};
 use crate::let_through::{LetThrough, Tuple};
 use crate::names::{Agreed, NameId, Names, Renumbered};
-use crate::record::{Flow, RejectReason, TCP, TcpFlags};
-use crate::summary::{Cause, Direction};
+use crate::record::{Direction, Flow, TCP, TcpFlags};
 use crate::tally::{Seen, Tally, least};
 
 /// What makes rejected records one group.
@@ -60,17 +60,6 @@ pub struct Place {
 struct PartKey {
     group: u32,
     basis: Basis,
-}
-
-/// What a rejected record says of its cause by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Basis {
-    /// All that is to be known.
-    Decided(Cause),
-    /// It may be an answer to what was let through, with this source port.
-    MayBeAnswer(u16),
-    /// TCP without flags: besides, it may be late.
-    MayBeLateOrAnswer(u16),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -169,7 +158,7 @@ impl Rejects {
             .map(|open| Group { key: open.key, direction: open.direction, parts: Vec::new() })
             .collect();
         for (key, sums) in &self.parts {
-            let cause = self.cause(*key, &accepted);
+            let cause = key.basis.decide(self.tuple(*key), &accepted);
             groups[key.group as usize].parts.push(Part {
                 cause,
                 srcport: sums.least_srcport,
@@ -194,10 +183,7 @@ impl Rejects {
 
     /// The tuple of records whose cause hangs on what was let through.
     fn tuple(&self, key: PartKey) -> Option<Tuple> {
-        let srcport = match key.basis {
-            Basis::Decided(_) => return None,
-            Basis::MayBeAnswer(srcport) | Basis::MayBeLateOrAnswer(srcport) => srcport,
-        };
+        let srcport = key.basis.srcport()?;
         let group = self.groups[key.group as usize].key;
         Some(Tuple {
             interface: group.interface,
@@ -207,41 +193,6 @@ impl Rejects {
             srcport,
             dstport: group.dstport?,
         })
-    }
-
-    fn cause(&self, key: PartKey, accepted: &HashSet<Tuple, RandomState>) -> Cause {
-        let may_be_late = match key.basis {
-            Basis::Decided(cause) => return cause,
-            Basis::MayBeAnswer(_) => false,
-            Basis::MayBeLateOrAnswer(_) => true,
-        };
-        let Some(tuple) = self.tuple(key) else { return Cause::SecurityGroupOrNetworkAcl };
-        if accepted.contains(&tuple) {
-            if may_be_late { Cause::OutOfState } else { Cause::SecurityGroupOrNetworkAcl }
-        } else if tuple.srcport <= tuple.dstport && accepted.contains(&tuple.reversed()) {
-            Cause::NetworkAcl
-        } else {
-            Cause::SecurityGroupOrNetworkAcl
-        }
-    }
-}
-
-impl Basis {
-    fn of(interface: Option<NameId>, flow: &Flow<'_>) -> Basis {
-        match flow.reject_reason {
-            RejectReason::BlockPublicAccess => return Basis::Decided(Cause::BlockPublicAccess),
-            RejectReason::EncryptionControls => return Basis::Decided(Cause::EncryptionControls),
-            RejectReason::Unstated => {}
-        }
-        let tcp = flow.protocol == Some(TCP);
-        if tcp && flow.tcp_flags == TcpFlags::WithoutSyn {
-            return Basis::Decided(Cause::OutOfState);
-        }
-        match Tuple::of(interface, flow) {
-            Some(tuple) if tcp && flow.tcp_flags == TcpFlags::Absent => Basis::MayBeLateOrAnswer(tuple.srcport),
-            Some(tuple) if tuple.srcport <= tuple.dstport => Basis::MayBeAnswer(tuple.srcport),
-            _ => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
-        }
     }
 }
 

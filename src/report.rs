@@ -6,13 +6,15 @@ use std::net::IpAddr;
 
 use crate::address;
 use crate::analysis::Analysis;
-use crate::detect::{self, Evidence, JudgedGroup};
+use crate::detect::{self, JudgedGroup};
+use crate::finding::Evidence;
 use crate::iana;
 use crate::names::{Agreed, NameId};
+use crate::record::Direction;
 use crate::rejects::{Group, GroupKey};
 use crate::summary::{
-    Direction, Endpoint, FormatSeen, InterfaceRejects, Rejected, RejectedGroup, SCHEMA, Scope, SubnetRejects, Summary,
-    VpcRejects, Window,
+    Endpoint, FormatSeen, InterfaceRejects, Rejected, RejectedGroup, SCHEMA, Scope, SubnetRejects, Summary, VpcRejects,
+    Window,
 };
 use crate::tally::{Seen, Tally};
 use crate::thresholds::Thresholds;

@@ -8,7 +8,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::detect::Finding;
+use crate::cause::Cause;
+use crate::finding::Finding;
+use crate::record::Direction;
 use crate::tally::{Seen, Tally};
 use crate::time::Timestamp;
 
@@ -202,60 +204,6 @@ pub struct RejectedGroup {
     pub src: Endpoint,
     /// What is known of the destination.
     pub dst: Endpoint,
-}
-
-/// Which way traffic goes, seen from the interface that recorded it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// To the interface.
-    Ingress,
-    /// From the interface.
-    Egress,
-    /// The log does not tell.
-    Unknown,
-}
-
-impl Direction {
-    /// The word in JSON and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Direction::Ingress => "ingress",
-            Direction::Egress => "egress",
-            Direction::Unknown => "unknown",
-        }
-    }
-}
-
-/// Why a record was rejected. The order decides ties.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// VPC Block Public Access.
-    BlockPublicAccess,
-    /// VPC Encryption Controls.
-    EncryptionControls,
-    /// TCP packets after their connection was closed.
-    OutOfState,
-    /// The answer to packets that were let through: only a stateless network ACL refuses it.
-    NetworkAcl,
-    /// A flow log does not tell these two apart.
-    SecurityGroupOrNetworkAcl,
-}
-
-impl Cause {
-    /// The word in JSON and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::BlockPublicAccess => "block-public-access",
-            Cause::EncryptionControls => "encryption-controls",
-            Cause::OutOfState => "out-of-state",
-            Cause::NetworkAcl => "network-acl",
-            Cause::SecurityGroupOrNetworkAcl => "security-group-or-network-acl",
-        }
-    }
 }
 
 /// Whose an address is.

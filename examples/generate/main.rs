@@ -22,6 +22,8 @@
 //! Among them are planted troubles whose addresses and counts are fixed, so that tests can look for them:
 //! [`troubles`].
 
+#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a program that writes files and says so")]
+
 mod connections;
 mod dice;
 mod format;

@@ -125,10 +125,10 @@ impl Input {
 }
 
 /// Analyses every input by itself, several at once, and merges them in their order.
-pub(super) fn analyze(inputs: Vec<Input>, options: &Options) -> Analysis {
+pub(super) fn analyze(inputs: &[Input], options: &Options) -> Analysis {
     let progress = Progress::over(inputs.iter().map(Input::size).sum());
     let workers = thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
-    let queue = Queue::new(&inputs, 2 * workers);
+    let queue = Queue::new(inputs, 2 * workers);
     let (send, receive) = mpsc::channel();
     let analysis = thread::scope(|scope| {
         for _ in 0..workers {
@@ -142,13 +142,17 @@ pub(super) fn analyze(inputs: Vec<Input>, options: &Options) -> Analysis {
             });
         }
         drop(send);
-        merge(&queue, &inputs, receive)
+        merge(&queue, inputs, &receive)
     });
     progress.finish();
     analysis
 }
 
-fn merge(queue: &Queue<'_>, inputs: &[Input], outcomes: mpsc::Receiver<(usize, Result<Analysis, String>)>) -> Analysis {
+fn merge(
+    queue: &Queue<'_>,
+    inputs: &[Input],
+    outcomes: &mpsc::Receiver<(usize, Result<Analysis, String>)>,
+) -> Analysis {
     let mut merged = Analysis::default();
     let mut early = BTreeMap::new();
     let mut next = 0;
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn a_folder_without_flow_logs_is_a_failure() {
         let folder = folder(&["notes.txt"]);
-        let analysis = analyze(expand(&[folder.path().to_owned()]), &Options::default());
+        let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default());
         assert_eq!(analysis.failed.len(), 1);
         assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet below this folder");
     }

@@ -97,7 +97,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
         format.unknown_names().for_each(|name| complain(&format!("--log-format: {name:?} is no field that is known")));
         options.format = format.clone();
     }
-    let analysis = inputs::analyze(inputs::expand(&arguments.inputs), &options);
+    let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options);
     let summary = report::finish(&analysis, &settings);
     name_failures(&analysis);
     write(arguments, &summary)

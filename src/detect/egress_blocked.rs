@@ -5,13 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{
-    Confidence, Context, Details, Evidence, Finding, FindingType, JudgedGroup, Records, Severity, Subject, Verdict,
-    is_own_attempt,
-};
+use super::{Context, JudgedGroup, Records, Verdict, is_own_attempt};
 use crate::address;
+use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
-use crate::summary::Direction;
+use crate::record::Direction;
 
 pub(super) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
                                   does what it should not.";

@@ -2,7 +2,8 @@
 //!
 //! TCP and UDP only. Late packets and answers do not count.
 
-use super::{Context, Details, Evidence, Finding, FindingType, Subject, Verdict, gather, severity_of_probing};
+use super::{Context, Verdict, gather, severity_of_probing};
+use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
 use crate::iana;
 
 pub(super) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \

@@ -3,7 +3,8 @@
 //! TCP and UDP only. Late packets and answers do not count: a server's last packets go to as many ports as it had
 //! clients.
 
-use super::{Context, Details, Evidence, Finding, FindingType, Subject, Verdict, gather, severity_of_probing};
+use super::{Context, Verdict, gather, severity_of_probing};
+use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(super) const MEANING: &str = "One source was refused at many ports of one host: it looks for what is open.";
 pub(super) const NEXT_STEP: &str = "Look for accepted flows from the same source, and block it at the network ACL. A \

@@ -1,8 +1,7 @@
 //! `repeated-rejects`: the same connection is refused again and again.
 
-use super::{
-    Confidence, Context, Details, Evidence, Finding, FindingType, JudgedGroup, Records, Severity, Subject, Verdict,
-};
+use super::{Context, JudgedGroup, Records, Verdict};
+use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::iana;
 
 pub(super) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \

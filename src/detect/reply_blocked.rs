@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Confidence, Context, Details, Evidence, Finding, FindingType, Records, Severity, Subject, Verdict};
+use super::{Context, Records, Verdict};
+use crate::cause::Cause;
+use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::iana;
 use crate::names::NameId;
-use crate::summary::Cause;
 
 pub(super) const MEANING: &str = "Requests are let through, but their answers are refused: only a network ACL, which \
                                   is stateless, does that.";

@@ -1,6 +1,6 @@
 //! Summaries and findings as JSON, one document a line, as programs and Athena read them.
 
-use crate::detect::Finding;
+use crate::finding::Finding;
 use crate::summary::Summary;
 
 /// The summary on one line.

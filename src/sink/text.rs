@@ -8,9 +8,11 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{DecimalBytes, HumanCount};
 
-use crate::detect::{Finding, FindingType, Severity};
+use crate::cause::Cause;
+use crate::detect;
+use crate::finding::{Finding, FindingType, Severity};
 use crate::iana;
-use crate::summary::{Cause, RejectedGroup, Summary, Window};
+use crate::summary::{RejectedGroup, Summary, Window};
 use crate::tally::{Seen, Tally};
 use crate::time::Timestamp;
 
@@ -191,14 +193,14 @@ impl Report {
         };
         let (severity, name) = (first.severity.name().to_uppercase(), first.finding_type.name());
         self.line(format!("\n{style}{severity}{style:#} {BOLD}{name}{BOLD:#}"));
-        self.wrapped("  ", "  ", first.finding_type.meaning());
+        self.wrapped("  ", "  ", detect::meaning(first.finding_type));
         for finding in findings.iter().take(FINDINGS_OF_A_KIND) {
             self.finding(finding);
         }
         if let Some(more) = findings.len().checked_sub(FINDINGS_OF_A_KIND).filter(|more| *more > 0) {
             self.line(format!("  - and {} more (--format json lists all)", count(more as u64)));
         }
-        self.wrapped("  Next: ", "  ", first.finding_type.next_step());
+        self.wrapped("  Next: ", "  ", detect::next_step(first.finding_type));
     }
 
     fn finding(&mut self, finding: &Finding) {
