@@ -66,3 +66,61 @@ impl Blocked {
         self.records.into_finding(context, verdict)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, gap, record};
+    use super::*;
+
+    fn blocked(dst: &str, flows: u16, flags: &str, direction: &str) -> Vec<String> {
+        let ends = |flow: u16| format!("10.0.0.1 {dst} {} 443", 50_000 + flow);
+        (0..flows).map(|flow| record("eni-1", &ends(flow), 6, "REJECT", flags, direction)).collect()
+    }
+
+    #[test]
+    fn five_flows_to_public_addresses_are_blocked_egress() {
+        let records = [blocked("8.8.8.8", 3, "2", "egress"), blocked("2600::1", 2, "2", "egress")].concat();
+        let findings = detect_in(FindingType::EgressBlocked, records);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+        assert_eq!(finding.details, Details::Hosts { distinct_hosts: 2 });
+        assert_eq!(
+            (finding.tally.flows, finding.title.as_str()),
+            (5, "eni-1 was refused its way to 2 public addresses")
+        );
+        assert_eq!(finding.evidence, [Evidence::FlowDirection].into());
+    }
+
+    #[test]
+    fn four_are_not() {
+        assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 4, "2", "egress")).is_empty());
+    }
+
+    #[test]
+    fn private_destinations_ingress_and_late_packets_do_not_count() {
+        let four = blocked("8.8.8.8", 4, "2", "egress");
+        for more in [
+            blocked("10.9.9.9", 5, "2", "egress"),
+            blocked("9.9.9.9", 5, "2", "ingress"),
+            blocked("9.9.9.9", 5, "0", "egress"),
+        ] {
+            assert!(detect_in(FindingType::EgressBlocked, [four.clone(), more].concat()).is_empty());
+        }
+    }
+
+    #[test]
+    fn without_flow_direction_the_address_that_all_records_share_tells_it() {
+        let records = [blocked("8.8.8.8", 3, "2", "-"), blocked("9.9.9.9", 3, "2", "-")].concat();
+        let finding = &detect_in(FindingType::EgressBlocked, records)[0];
+        assert_eq!((finding.tally.flows, finding.confidence), (6, Confidence::Medium));
+        assert_eq!(finding.evidence, [Evidence::ConstantAddress].into());
+        // With one destination the interface may be either end.
+        assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 6, "2", "-")).is_empty());
+    }
+
+    #[test]
+    fn holes_in_the_log_lower_the_confidence() {
+        let records = [blocked("8.8.8.8", 5, "2", "egress"), vec![gap("eni-1")]].concat();
+        assert_eq!(detect_in(FindingType::EgressBlocked, records)[0].confidence, Confidence::Medium);
+    }
+}

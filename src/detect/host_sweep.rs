@@ -36,3 +36,50 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, record};
+    use super::*;
+    use crate::finding::{Confidence, Severity};
+
+    fn probes(src: &'static str, hosts: u16, protocol: u8, flags: &'static str) -> impl Iterator<Item = String> {
+        let ends = move |host| format!("{src} 10.0.{}.{} 50000 22", host / 250, host % 250 + 1);
+        (0..hosts).map(move |host| record("eni-1", &ends(host), protocol, "REJECT", flags, "ingress"))
+    }
+
+    #[test]
+    fn twenty_five_hosts_are_a_sweep() {
+        let findings = detect_in(FindingType::HostSweep, probes("8.8.8.8", 25, 6, "2"));
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+        assert_eq!(finding.details, Details::Hosts { distinct_hosts: 25 });
+        assert_eq!(finding.tally.flows, 25);
+        assert_eq!(finding.title, "8.8.8.8 was refused at 22/TCP (ssh) of 25 hosts");
+    }
+
+    #[test]
+    fn twenty_four_hosts_are_none() {
+        let again = probes("8.8.8.8", 24, 6, "2");
+        assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 24, 6, "2").chain(again)).is_empty());
+    }
+
+    #[test]
+    fn twenty_four_hosts_by_tcp_and_one_by_udp_are_none() {
+        let more = probes("8.8.8.8", 25, 17, "-").skip(24);
+        assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 24, 6, "2").chain(more)).is_empty());
+    }
+
+    #[test]
+    fn udp_does_not_show_who_began() {
+        let finding = &detect_in(FindingType::HostSweep, probes("10.0.9.9", 25, 17, "-"))[0];
+        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::Medium));
+        assert_eq!(finding.evidence, [Evidence::DistinctHosts].into());
+    }
+
+    #[test]
+    fn late_packets_and_protocols_without_ports_are_none() {
+        assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 30, 6, "1")).is_empty());
+        assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 30, 1, "-")).is_empty());
+    }
+}

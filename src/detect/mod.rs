@@ -247,3 +247,79 @@ fn id(finding_type: FindingType, subject: &Subject) -> String {
     let digest = Sha256::digest(format!("{}\0{subject}", finding_type.name()));
     digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{self, Options};
+    use crate::report::{self, Settings};
+
+    /// The columns of the detectors' cases.
+    const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags flow-direction \
+                          log-status packets bytes start end";
+
+    /// A record of the cases: ten packets, 400 bytes, one minute.
+    pub(super) fn record(
+        interface: &str,
+        ends: &str,
+        protocol: u8,
+        action: &str,
+        flags: &str,
+        direction: &str,
+    ) -> String {
+        format!("{interface} {ends} {protocol} {action} {flags} {direction} OK 10 400 1795413600 1795413660\n")
+    }
+
+    /// A hole in the log of an interface.
+    pub(super) fn gap(interface: &str) -> String {
+        format!("{interface} - - - - - - - - SKIPDATA - - 1795413600 1795413660\n")
+    }
+
+    /// What the detectors find in some records.
+    pub(super) fn detect_in(finding_type: FindingType, records: impl IntoIterator<Item = String>) -> Vec<Finding> {
+        let log = format!("{HEADER}\n{}", records.into_iter().collect::<String>());
+        let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+        assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
+        let findings = report::finish(&analysis, &Settings::default()).findings;
+        findings.into_iter().filter(|finding| finding.finding_type == finding_type).collect()
+    }
+
+    #[test]
+    fn an_id_is_that_of_type_and_subject_and_stays() {
+        let subject = |interface_id: Option<&str>| Subject::Interface { interface_id: interface_id.map(str::to_owned) };
+        let ids = [
+            id(FindingType::SkippedData, &subject(Some("eni-1"))),
+            id(FindingType::EgressBlocked, &subject(Some("eni-1"))),
+            id(FindingType::SkippedData, &subject(None)),
+            id(FindingType::SkippedData, &subject(Some("null"))),
+        ];
+        assert_eq!(ids[0], "2e68d639fc923aaa0ad239fcda548f24", "ids are an interface: this one may never change");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+    }
+
+    #[test]
+    fn the_worst_come_first() {
+        let mut records: Vec<String> = (0..15)
+            .map(|n| record("eni-1", &format!("8.8.8.8 10.0.0.1 50000 {n}"), 6, "REJECT", "2", "ingress"))
+            .collect();
+        records.extend(
+            (0..15).map(|n| record("eni-1", &format!("10.9.9.9 10.0.0.1 50000 {n}"), 6, "REJECT", "2", "ingress")),
+        );
+        records.extend(
+            (0..16).map(|n| record("eni-1", &format!("9.9.9.9 10.0.0.1 50000 {n}"), 6, "REJECT", "2", "ingress")),
+        );
+        let findings = detect_in(FindingType::PortScan, records);
+        let order: Vec<_> = findings.iter().map(|finding| (finding.severity, finding.tally.flows)).collect();
+        assert_eq!(order, [(Severity::High, 15), (Severity::Medium, 16), (Severity::Medium, 15)]);
+    }
+
+    #[test]
+    fn every_type_says_what_it_means_and_what_to_do() {
+        for finding_type in FindingType::ALL {
+            assert!(meaning(*finding_type).ends_with('.') || meaning(*finding_type).contains(": "), "{finding_type:?}");
+            assert!(next_step(*finding_type).ends_with('.') || next_step(*finding_type).contains(' '));
+            assert_eq!(serde_json::to_value(finding_type).expect("JSON"), finding_type.name());
+        }
+        assert!(FindingType::ALL.is_sorted_by_key(|finding_type| finding_type.name()));
+    }
+}

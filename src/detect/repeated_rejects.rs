@@ -48,3 +48,51 @@ fn finding(context: &Context<'_>, judged: &JudgedGroup) -> Finding {
 fn address(address: Option<std::net::IpAddr>) -> String {
     address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, record};
+    use super::*;
+    use crate::cause::Cause;
+    use crate::record::Direction;
+
+    fn rejects(flows: u16, flags: &'static str) -> impl Iterator<Item = String> {
+        let ends = |flow: u16| format!("10.0.0.2 10.0.0.1 {} 5432", 50_000 + flow);
+        (0..flows).map(move |flow| record("eni-1", &ends(flow), 6, "REJECT", flags, "ingress"))
+    }
+
+    #[test]
+    fn a_hundred_flows_are_repeated() {
+        let findings = detect_in(FindingType::RepeatedRejects, rejects(100, "2"));
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.tally.flows), (Severity::Low, 100));
+        let group = Details::Group { direction: Direction::Ingress, cause: Cause::SecurityGroupOrNetworkAcl };
+        assert_eq!(finding.details, group);
+        assert_eq!(finding.title, "10.0.0.2 was refused at 5432/TCP (postgresql) of 10.0.0.1 again and again");
+    }
+
+    #[test]
+    fn ninety_nine_flows_are_not() {
+        assert!(detect_in(FindingType::RepeatedRejects, rejects(99, "2")).is_empty());
+    }
+
+    #[test]
+    fn a_group_is_that_of_one_interface() {
+        let other = record("eni-2", "10.0.0.2 10.0.0.1 50000 5432", 6, "REJECT", "2", "ingress");
+        assert!(detect_in(FindingType::RepeatedRejects, rejects(99, "2").chain([other])).is_empty());
+    }
+
+    #[test]
+    fn late_packets_count_too() {
+        let findings = detect_in(FindingType::RepeatedRejects, rejects(60, "2").chain(rejects(61, "4")));
+        assert_eq!(findings[0].tally.flows, 121);
+        assert_eq!(findings[0].details, Details::Group { direction: Direction::Ingress, cause: Cause::OutOfState });
+    }
+
+    #[test]
+    fn examples_name_distinct_source_ports_where_the_cause_hangs_on_them() {
+        let findings = detect_in(FindingType::RepeatedRejects, rejects(100, "-"));
+        let ports: Vec<_> = findings[0].examples.iter().map(|example| example.srcport).collect();
+        assert_eq!(ports, [50_000, 50_001, 50_002, 50_003, 50_004].map(Some));
+    }
+}

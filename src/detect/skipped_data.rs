@@ -30,3 +30,30 @@ fn finding(context: &Context<'_>, id: Option<NameId>, interface: &Interface) -> 
     };
     records.into_finding(context, verdict)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, gap, record};
+    use super::*;
+
+    #[test]
+    fn holes_are_counted_by_interface() {
+        let findings = detect_in(FindingType::SkippedData, [gap("eni-2"), gap("eni-1"), gap("eni-2"), gap("-")]);
+        let seen: Vec<_> = findings.iter().map(|finding| (finding.title.as_str(), finding.tally.flows)).collect();
+        let expected = [
+            ("AWS left out records of eni-2", 2),
+            ("AWS left out records of an unnamed interface", 1),
+            ("AWS left out records of eni-1", 1),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!((findings[0].severity, findings[0].tally.packets), (Severity::Low, 0));
+        assert_eq!(findings[0].seen.last_seen.map(|time| time.to_string()).as_deref(), Some("2026-11-23T06:01:00Z"));
+    }
+
+    #[test]
+    fn an_interface_without_traffic_is_none() {
+        let no_data = gap("eni-1").replace("SKIPDATA", "NODATA");
+        let accepted = record("eni-1", "8.8.8.8 10.0.0.1 50000 443", 6, "ACCEPT", "2", "ingress");
+        assert!(detect_in(FindingType::SkippedData, [no_data, accepted]).is_empty());
+    }
+}
