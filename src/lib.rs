@@ -15,25 +15,39 @@
 //! | [`summary`] | | the types that are the JSON contract |
 //! | [`sink`] | a summary | bytes: JSON, text for people, metrics |
 //!
+//! and for the function:
+//!
+//! | module | turns | into |
+//! | --- | --- | --- |
+//! | [`event`] | an invocation's payload | the objects that it tells of |
+//! | [`settings`] | environment variables | what they mean |
+//! | [`keys`] | an object's identity | names of its outputs |
+//!
 //! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
-//! shells of the two programs.
+//! shells of the two programs: that of the command line is [`cli`].
 
 pub mod address;
 pub mod analysis;
+pub mod cause;
 pub mod cli;
 pub mod detect;
 pub mod error;
+pub mod event;
 pub mod field;
+pub mod finding;
 pub mod format;
 pub mod iana;
 pub mod interfaces;
+pub mod keys;
 pub mod let_through;
 pub mod lines;
 pub mod names;
 pub mod pipeline;
+pub mod quote;
 pub mod record;
 pub mod rejects;
 pub mod report;
+pub mod settings;
 pub mod sink;
 pub mod summary;
 pub mod tally;

@@ -1,0 +1,303 @@
+//! The function's settings: environment variables → what they mean. All that is wrong is told at once.
+//!
+//! An empty value is as good as none, since CloudFormation can't leave a variable out. `OUTPUT_PREFIX` loses leading
+//! slashes and gets one at its end; `/` alone is the bucket's root.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::format::Format;
+use crate::pipeline;
+use crate::quote::{NAME_CHARACTERS, quoted};
+use crate::report;
+use crate::thresholds::Thresholds;
+
+/// Where outputs go unless set otherwise.
+pub const DEFAULT_OUTPUT_PREFIX: &str = "flowsentry/";
+/// The metrics' namespace unless set otherwise.
+pub const DEFAULT_METRICS_NAMESPACE: &str = "FlowSentry";
+
+/// With this much before them, names of outputs stay far below the 1,024 bytes that S3 allows.
+const MAX_PREFIX_BYTES: usize = 512;
+/// "NamespaceName" in https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+const MAX_NAMESPACE_BYTES: usize = 255;
+
+/// Settings that a later version will have. To overlook one would be to promise what is not done.
+const NOT_YET: &[&str] = &[
+    "ALERT_MIN_SEVERITY",
+    "ALLOWED_SOURCES",
+    "EVENT_BUS_NAME",
+    "ONE_WAY_MIN_FLOWS",
+    "ON_PERMANENT_FAILURE",
+    "TOPOLOGY_TTL_SECONDS",
+    "TOPOLOGY_URI",
+];
+
+/// What the function is told by its environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `OUTPUT_BUCKET`: the bucket of summaries and findings.
+    pub output_bucket: String,
+    /// `OUTPUT_PREFIX`: what their names begin with; empty, or with a slash at its end.
+    pub output_prefix: String,
+    /// `METRICS_NAMESPACE`: CloudWatch's namespace of the metrics.
+    pub metrics_namespace: String,
+    /// `LOG_FORMAT` and `MAX_OBJECT_BYTES`: how to read an object.
+    pub pipeline: pipeline::Options,
+    /// `TOP` and the thresholds: what to conclude and to show.
+    pub report: report::Settings,
+}
+
+/// Settings that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the environment has {} wrong setting(s): {}", wrong.len(), wrong.join("; "))]
+pub struct SettingsError {
+    /// Each by its name, with its value and what is allowed.
+    pub wrong: Vec<String>,
+}
+
+impl Settings {
+    /// Reads environment variables; those that are not flowsentry's are passed over.
+    ///
+    /// # Errors
+    /// Where one is missing or wrong; all of them are told.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Settings, SettingsError> {
+        let mut reader = Reader::new(variables);
+        let settings = Settings {
+            output_bucket: reader.required("OUTPUT_BUCKET", bucket_name),
+            output_prefix: reader.or("OUTPUT_PREFIX", DEFAULT_OUTPUT_PREFIX.to_owned(), prefix),
+            metrics_namespace: reader.or("METRICS_NAMESPACE", DEFAULT_METRICS_NAMESPACE.to_owned(), namespace),
+            pipeline: reader.pipeline(),
+            report: reader.report(),
+        };
+        reader.refuse_unsupported();
+        if reader.wrong.is_empty() { Ok(settings) } else { Err(SettingsError { wrong: reader.wrong }) }
+    }
+}
+
+/// Variables, and what is wrong with them so far.
+struct Reader {
+    variables: HashMap<String, String>,
+    wrong: Vec<String>,
+}
+
+impl Reader {
+    fn new(variables: impl IntoIterator<Item = (String, String)>) -> Reader {
+        Reader { variables: variables.into_iter().filter(|(_, value)| !value.is_empty()).collect(), wrong: Vec::new() }
+    }
+
+    /// What a variable says, by `parse`, which else says what is allowed.
+    fn or<T>(&mut self, name: &str, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some(value) = self.variables.get(name) else { return default };
+        match parse(value) {
+            Ok(meaning) => meaning,
+            Err(allowed) => {
+                self.wrong.push(format!("{name} is {}, and must be {allowed}", quoted(value, NAME_CHARACTERS)));
+                default
+            }
+        }
+    }
+
+    fn required(&mut self, name: &str, parse: impl Fn(&str) -> Result<String, String>) -> String {
+        if !self.variables.contains_key(name) {
+            let allowed = parse("").err().unwrap_or_default();
+            self.wrong.push(format!("{name} is not set, and must be {allowed}"));
+        }
+        self.or(name, String::new(), parse)
+    }
+
+    fn pipeline(&mut self) -> pipeline::Options {
+        let default = pipeline::Options::default();
+        pipeline::Options {
+            format: self.or("LOG_FORMAT", default.format, |value| {
+                Format::from_setting(value).map_err(|_| {
+                    "an order of flow log columns, at least half of them fields that AWS documents, as in \
+                     \"${version} ${account-id} ${interface-id}\" or \"version account-id interface-id\""
+                        .to_owned()
+                })
+            }),
+            max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| whole_number(value, 1)),
+        }
+    }
+
+    fn report(&mut self) -> report::Settings {
+        let default = report::Settings::default();
+        let top = self.or("TOP", default.top, |value| whole_number(value, 0));
+        let mut thresholds = default.thresholds;
+        for name in Thresholds::NAMES {
+            thresholds = self.or(&name.to_ascii_uppercase(), thresholds, |value| {
+                let mut changed = thresholds;
+                let allowed = |_| format!("a whole number from 1 to {}", i64::MAX);
+                changed.set(name, value).map_err(allowed).map(|()| changed)
+            });
+        }
+        report::Settings { thresholds, top }
+    }
+
+    fn refuse_unsupported(&mut self) {
+        for name in NOT_YET {
+            if let Some(value) = self.variables.get(*name) {
+                let value = quoted(value, NAME_CHARACTERS);
+                self.wrong.push(format!("{name} is {value}, which this version does not support: leave it unset"));
+            }
+        }
+    }
+}
+
+fn whole_number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.parse().ok().filter(|number| digits && *number >= T::from(least));
+    number.ok_or_else(|| format!("a whole number of at least {least}, in digits"))
+}
+
+/// "General purpose bucket naming rules"; some old buckets have capitals and underscores. The name of an access point
+/// would not do: events tell the bucket's, and the function has to know its own outputs.
+fn bucket_name(value: &str) -> Result<String, String> {
+    let named = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let long = (3..=255).contains(&value.len());
+    if named && long { Ok(value.to_owned()) } else { Err("the name of a bucket, not an ARN or a URI".to_owned()) }
+}
+
+fn prefix(value: &str) -> Result<String, String> {
+    let trimmed = value.trim_start_matches('/');
+    let end = if trimmed.is_empty() || trimmed.ends_with('/') { "" } else { "/" };
+    let prefix = format!("{trimmed}{end}");
+    let named = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=/".contains(&byte));
+    let parts = prefix.split_terminator('/').all(|part| !matches!(part, "" | "." | ".."));
+    if named && parts && prefix.len() <= MAX_PREFIX_BYTES {
+        Ok(prefix)
+    } else {
+        Err(format!("at most {MAX_PREFIX_BYTES} of the characters a-z A-Z 0-9 . _ = - /, with no empty, . or .. part"))
+    }
+}
+
+fn namespace(value: &str) -> Result<String, String> {
+    let named = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_/#: ".contains(&byte));
+    let reserved = value.starts_with(':') || value.starts_with("AWS/") || value.trim().is_empty();
+    if named && !reserved && value.len() <= MAX_NAMESPACE_BYTES {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "1 to {MAX_NAMESPACE_BYTES} of the characters a-z A-Z 0-9 . - _ / # : and space, not all spaces, and begin \
+             with neither : nor AWS/"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn with(name: &str, value: &str) -> Result<Settings, String> {
+        read(&[("OUTPUT_BUCKET", "out"), (name, value)]).map_err(|error| error.wrong.join("\n"))
+    }
+
+    #[test]
+    fn only_the_bucket_is_required() {
+        let settings = with("TOPOLOGY_URI", "").expect("defaults");
+        assert_eq!(settings.output_bucket, "out");
+        assert_eq!(settings.output_prefix, "flowsentry/");
+        assert_eq!(settings.metrics_namespace, "FlowSentry");
+        assert_eq!(settings.report, report::Settings::default());
+        assert_eq!(settings.pipeline.max_object_bytes, 16 << 30);
+        assert_eq!(settings.pipeline.format, Format::version_2());
+    }
+
+    #[test]
+    fn every_setting_takes_effect() {
+        let settings = read(&[
+            ("OUTPUT_BUCKET", "out"),
+            ("OUTPUT_PREFIX", "a/b"),
+            ("METRICS_NAMESPACE", "Net/Flow Logs"),
+            ("LOG_FORMAT", "${srcaddr} ${dstaddr}"),
+            ("MAX_OBJECT_BYTES", "1024"),
+            ("TOP", "0"),
+            ("PORT_SCAN_PORTS", "3"),
+            ("HOST_SWEEP_HOSTS", "4"),
+            ("REPEATED_REJECT_FLOWS", "5"),
+            ("EGRESS_BLOCKED_FLOWS", "6"),
+            ("PATH", "/bin"),
+        ])
+        .expect("right");
+        assert_eq!(settings.output_prefix, "a/b/");
+        assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
+        assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
+        assert_eq!(settings.pipeline.max_object_bytes, 1024);
+        let thresholds =
+            Thresholds { port_scan_ports: 3, host_sweep_hosts: 4, repeated_reject_flows: 5, egress_blocked_flows: 6 };
+        assert_eq!(settings.report, report::Settings { thresholds, top: 0 });
+    }
+
+    #[test]
+    fn prefixes_get_their_slashes_right() {
+        let of = |value: &str| with("OUTPUT_PREFIX", value).map(|settings| settings.output_prefix).ok();
+        assert_eq!(of("x").as_deref(), Some("x/"));
+        assert_eq!(of("//x/y=1/").as_deref(), Some("x/y=1/"));
+        assert_eq!(of("/").as_deref(), Some(""));
+        for wrong in ["a//b", "../a", "a/./b", "a b", "é", &"x".repeat(512)] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_wrong_ones_are_told_at_once() {
+        let error = read(&[
+            ("OUTPUT_PREFIX", "a b"),
+            ("METRICS_NAMESPACE", ":x"),
+            ("LOG_FORMAT", "a b c"),
+            ("MAX_OBJECT_BYTES", "0"),
+            ("TOP", "-1"),
+            ("HOST_SWEEP_HOSTS", "many\n"),
+            ("EVENT_BUS_NAME", "default"),
+        ])
+        .expect_err("wrong")
+        .to_string();
+        for part in [
+            "the environment has 8 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
+            "; OUTPUT_PREFIX is \"a b\", and must be at most 512 of",
+            "; METRICS_NAMESPACE is \":x\", and must be 1 to 255 of",
+            "; LOG_FORMAT is \"a b c\", and must be an order of flow log columns",
+            "; MAX_OBJECT_BYTES is \"0\", and must be a whole number of at least 1, in digits",
+            "; TOP is \"-1\", and must be a whole number of at least 0, in digits",
+            "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
+            "; EVENT_BUS_NAME is \"default\", which this version does not support: leave it unset",
+        ] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn names_of_buckets_and_namespaces_have_limits() {
+        for wrong in ["ab", "arn:aws:s3:us-east-1:123456789012:accesspoint/x", "s3://out", "a/b"] {
+            assert!(read(&[("OUTPUT_BUCKET", wrong)]).is_err(), "{wrong}");
+        }
+        for wrong in ["AWS/Lambda", "   ", "é", &"x".repeat(256)] {
+            assert!(with("METRICS_NAMESPACE", wrong).is_err(), "{wrong}");
+        }
+        assert!(with("METRICS_NAMESPACE", &"x".repeat(255)).is_ok());
+        assert!(with("MAX_OBJECT_BYTES", "+5").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_read_or_named(value in "\\PC{1,200}", at in 0usize..9) {
+            let names = [
+                "OUTPUT_BUCKET", "OUTPUT_PREFIX", "METRICS_NAMESPACE", "LOG_FORMAT", "MAX_OBJECT_BYTES", "TOP",
+                "PORT_SCAN_PORTS", "TOPOLOGY_URI", "ALLOWED_SOURCES",
+            ];
+            if let Err(error) = read(&[("OUTPUT_BUCKET", "out"), (names[at], &value)]) {
+                prop_assert_eq!(error.wrong.len(), 1);
+                prop_assert!(error.wrong[0].starts_with(names[at]));
+            }
+        }
+    }
+}
