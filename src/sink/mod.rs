@@ -1,4 +1,6 @@
 //! Summary → bytes.
 
+#[cfg(feature = "aws")]
+pub mod emf;
 pub mod json;
 pub mod text;
