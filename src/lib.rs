@@ -24,10 +24,12 @@
 //! | [`keys`] | an object's identity | names of its outputs |
 //!
 //! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
-//! shells of the two programs: that of the command line is [`cli`].
+//! shells of the two programs: [`cli`]; `handler` with `aws` and `log`.
 
 pub mod address;
 pub mod analysis;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod cause;
 pub mod cli;
 pub mod detect;
@@ -36,11 +38,15 @@ pub mod event;
 pub mod field;
 pub mod finding;
 pub mod format;
+#[cfg(feature = "aws")]
+pub mod handler;
 pub mod iana;
 pub mod interfaces;
 pub mod keys;
 pub mod let_through;
 pub mod lines;
+#[cfg(feature = "aws")]
+pub mod log;
 pub mod names;
 pub mod pipeline;
 pub mod quote;

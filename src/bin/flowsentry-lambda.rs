@@ -1,1 +1,39 @@
-fn main() {}
+//! The Lambda function: objects that an event tells of → summaries.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use flowsentry::handler::Handler;
+use flowsentry::settings::Settings;
+use flowsentry::{aws, log};
+use lambda_runtime::service_fn;
+use tracing::error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let environment = environment();
+    let level = log::LEVEL_NAMES.iter().find_map(|name| environment.get(*name).filter(|level| !level.is_empty()));
+    log::start(level.map_or("", String::as_str));
+    let settings = match Settings::from_variables(environment) {
+        Ok(settings) => settings,
+        Err(wrong) => {
+            error!(error = %wrong, "the settings can't be used");
+            return ExitCode::FAILURE;
+        }
+    };
+    let handler = Handler::new(aws::s3_client().await, settings);
+    match lambda_runtime::run(service_fn(|event| handler.handle(event))).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "the runtime stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is not UTF-8 is shown as well as it can be, and is refused where it matters.
+#[expect(clippy::disallowed_methods, reason = "here the program reads its environment")]
+fn environment() -> HashMap<String, String> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
