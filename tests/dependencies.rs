@@ -12,12 +12,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["analysis", "format", "pipeline", "report", "sink", "summary", "thresholds"]),
     (
         "handler",
-        &[
-            "analysis", "aws", "error", "event", "keys", "log", "pipeline", "quote", "report", "settings", "sink",
-            "summary",
-        ],
+        &["analysis", "aws", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"],
     ),
-    ("log", &["settings"]),
+    ("log", &[]),
     ("aws", &["event", "summary"]),
     ("keys", &["summary"]),
     ("settings", &["format", "pipeline", "quote", "report", "thresholds"]),

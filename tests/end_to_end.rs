@@ -1,0 +1,312 @@
+//! The function from end to end: the real program, given events by a Runtime API and reading and writing objects in an
+//! S3, both served by the test on the loopback. `cargo test --test end_to_end -- --nocapture` shows what goes in and
+//! what comes out.
+#![cfg(feature = "aws")]
+#![expect(clippy::panic, clippy::print_stdout, reason = "a test shows what it meets, and ends where it can't go on")]
+
+mod local;
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use local::{Answer, Local, SOURCE};
+
+const FILE: &str = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
+const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
+                      action log-status\n";
+
+/// One source is refused at 15 ports of a private address, and let through once.
+fn port_scan() -> String {
+    let record = |port: u16, action: &str| {
+        format!("2 123456789012 eni-0a1b 10.0.0.9 10.0.0.5 40000 {port} 6 2 120 1529511600 1529511660 {action} OK\n")
+    };
+    let rejected: String = (1..=15).map(|port| record(port, "REJECT")).collect();
+    format!("{HEADER}{rejected}{}", record(443, "ACCEPT"))
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).expect("memory takes all bytes");
+    encoder.finish().expect("memory takes all bytes")
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("JSON")
+}
+
+fn s3_event(keys: &[&str]) -> Value {
+    let record = |key: &&str| {
+        json!({
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": SOURCE}, "object": {"key": key}},
+        })
+    };
+    json!({"Records": keys.iter().map(record).collect::<Vec<Value>>()})
+}
+
+fn message(id: &str, body: &Value) -> Value {
+    json!({"messageId": id, "eventSource": "aws:sqs", "body": body.to_string()})
+}
+
+fn assert_valid(schema: &str, documents: &[Value]) {
+    let schema = jsonschema::validator_for(&json(schema.as_bytes())).expect("a schema");
+    for document in documents {
+        assert_eq!(schema.validate(document).map_err(|error| error.to_string()), Ok(()), "{document}");
+    }
+}
+
+/// The metrics without dimensions, each once.
+fn sums(metrics: &[Value]) -> serde_json::Map<String, Value> {
+    assert_valid(include_str!("emf.schema.json"), metrics);
+    let mut sums = serde_json::Map::new();
+    for document in metrics.iter().filter(|document| document.get("FindingType").is_none()) {
+        for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().expect("metrics") {
+            let name = metric["Name"].as_str().expect("a name");
+            let sum = sums.get(name).and_then(Value::as_f64).unwrap_or_default();
+            sums.insert(name.to_owned(), json!(sum + document[name].as_f64().expect("a number")));
+        }
+    }
+    sums
+}
+
+/// The members that a test asks for.
+fn some(object: &Value, names: &[&str]) -> Value {
+    names.iter().map(|name| ((*name).to_owned(), object[*name].clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
+    let local = Local::start().await;
+    let key = format!(
+        "team a/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/month=06/\
+         day=20/{FILE}.log.gz"
+    );
+    let object = gzip(&port_scan());
+    local.store(&key, object.clone()).await;
+    let event = json(include_bytes!("../events/s3-put-hive.json"));
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+
+    let keys = local.output_keys().await;
+    let folders = "account_id=123456789012/region=us-east-1/date=2018-06-20";
+    let name = keys[0].strip_prefix(&format!("flowsentry/findings/{folders}/{FILE}-")).expect("findings first");
+    let fingerprint = name.strip_suffix(".ndjson").expect("the findings' extension");
+    assert_eq!(fingerprint.len(), 32);
+    assert_eq!(keys[1..], [format!("flowsentry/summaries/{folders}/{FILE}-{fingerprint}.json")]);
+
+    let (content_type, summary_bytes) = local.output(&keys[1]).await;
+    assert_eq!(content_type, "application/json");
+    let summary = json(&summary_bytes);
+    assert_valid(include_str!("../docs/summary.schema.json"), std::slice::from_ref(&summary));
+    let source = &summary["sources"][0];
+    assert_eq!(source["uri"], format!("s3://{SOURCE}/{key}"));
+    assert_eq!(
+        some(source, &["bucket", "key", "version_id", "compressed_bytes", "bytes", "records"]),
+        json!({
+            "bucket": SOURCE, "key": key, "version_id": null,
+            "compressed_bytes": object.len(), "bytes": port_scan().len(), "records": 16,
+        })
+    );
+    assert_eq!(source["etag"].as_str().map(str::len), Some(32));
+    assert_eq!(summary["window"], json!({"start": "2018-06-20T16:20:00Z", "end": "2018-06-20T16:21:00Z"}));
+    assert_eq!(summary["traffic"]["rejected"], json!({"flows": 15, "packets": 30, "bytes": 1800}));
+    assert_eq!(summary["rejected"]["group_count"], 15);
+
+    let (content_type, findings_bytes) = local.output(&keys[0]).await;
+    assert_eq!(content_type, "application/x-ndjson");
+    let findings = json(&findings_bytes);
+    assert_eq!(summary["findings"], json!([findings]));
+    assert_eq!(
+        some(&findings, &["type", "severity", "subject", "flows"]),
+        json!({
+            "type": "port-scan", "severity": "high", "flows": 15,
+            "subject": {"srcaddr": "10.0.0.9", "dstaddr": "10.0.0.5"},
+        })
+    );
+
+    // A second delivery changes nothing.
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.output_keys().await, keys);
+    assert_eq!(local.output(&keys[1]).await.1, summary_bytes);
+    assert_eq!(local.output(&keys[0]).await.1, findings_bytes);
+
+    let written = local.finish();
+    let [metrics, by_type, ..] = &written.metrics[..] else { panic!("two documents an object") };
+    assert_valid(include_str!("emf.schema.json"), &written.metrics);
+    assert_eq!(metrics["_aws"]["Timestamp"], 1_529_511_660_000_u64);
+    assert_eq!(
+        some(
+            metrics,
+            &[
+                "RecordsProcessed",
+                "AcceptedFlows",
+                "RejectedFlows",
+                "RejectedPackets",
+                "RejectedBytes",
+                "MalformedRecords",
+                "SkippedDataRecords",
+                "Findings",
+                "ObjectsProcessed",
+            ]
+        ),
+        json!({
+            "RecordsProcessed": 16, "AcceptedFlows": 1, "RejectedFlows": 15, "RejectedPackets": 30,
+            "RejectedBytes": 1800, "MalformedRecords": 0, "SkippedDataRecords": 0, "Findings": 1,
+            "ObjectsProcessed": 1,
+        })
+    );
+    assert!(metrics["ProcessingDuration"].as_f64() > Some(0.0));
+    assert!(metrics["DeliveryLag"].as_u64() > Some(200_000_000));
+    assert_eq!(some(by_type, &["FindingType", "Findings"]), json!({"FindingType": "port-scan", "Findings": 1}));
+    assert_eq!(
+        some(&written.log[0], &["outcome", "uri", "records", "findings", "summary"]),
+        json!({
+            "outcome": "summarized", "uri": format!("s3://{SOURCE}/{key}"), "records": 16, "findings": 1,
+            "summary": keys[1],
+        })
+    );
+    assert_eq!(written.log.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_batch_only_the_messages_that_failed_come_again() {
+    let local = Local::start().await;
+    let whole = gzip(&port_scan());
+    local.store("good.log.gz", whole.clone()).await;
+    local.store("cut.log.gz", whole[..whole.len() - 9].to_vec()).await;
+    let test_event = json(include_bytes!("../events/s3-test-event.json"));
+    let event = json!({"Records": [
+        message("cut", &s3_event(&["cut.log.gz"])),
+        message("test", &test_event),
+        message("unknown", &json!({"hello": 1})),
+        message("good", &s3_event(&["good.log.gz"])),
+        message("both", &s3_event(&["cut.log.gz", "good.log.gz"])),
+    ]});
+    let failed = json!({"batchItemFailures": [
+        {"itemIdentifier": "cut"}, {"itemIdentifier": "unknown"}, {"itemIdentifier": "both"},
+    ]});
+    assert_eq!(local.invoke(&event).await, Answer::Response(failed));
+
+    let keys = local.output_keys().await;
+    let folders = "account_id=unknown/region=unknown/date=unknown";
+    assert_eq!(keys.len(), 2, "only the whole object has outputs");
+    assert!(keys[0].starts_with(&format!("flowsentry/findings/{folders}/good-")), "{}", keys[0]);
+    assert!(keys[1].starts_with(&format!("flowsentry/summaries/{folders}/good-")), "{}", keys[1]);
+
+    // AWS's own form of such an event; its object is missing here, and its test event succeeds.
+    let fixture = json(include_bytes!("../events/sqs-s3.json"));
+    let failed = json!({"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661975830a7d"}]});
+    assert_eq!(local.invoke(&fixture).await, Answer::Response(failed));
+
+    let written = local.finish();
+    let sums = sums(&written.metrics);
+    assert_eq!((&sums["ObjectsProcessed"], &sums["RejectedFlows"]), (&json!(2.0), &json!(30.0)));
+    assert_eq!(sums["ObjectsFailed"], 4.0);
+    let log = written.log.iter().find(|line| line["code"] == "gzip_truncated").expect("a line of the cut object");
+    assert_eq!(log["uri"], format!("s3://{SOURCE}/cut.log.gz"));
+    assert!(log["error"].as_str().is_some_and(|error| error.contains("the gzip data is cut off at byte")), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_to_be_read_is_ignored() {
+    let local =
+        Local::start_with(&[("OUTPUT_BUCKET", SOURCE), ("OUTPUT_PREFIX", "own"), ("METRICS_NAMESPACE", "Net")]).await;
+    let mut event = s3_event(&["own/summaries/x.json", "own%2Ffindings/x.ndjson", "gone.log.gz"]);
+    event["Records"][2]["eventName"] = json!("ObjectRemoved:Delete");
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    let test_event = json(include_bytes!("../events/s3-test-event.json"));
+    assert_eq!(local.invoke(&test_event).await, Answer::Response(Value::Null));
+
+    let written = local.finish();
+    assert_eq!(Value::Object(sums(&written.metrics)), json!({"ObjectsIgnored": 3.0}));
+    assert_eq!(written.metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Net");
+    let reasons: Vec<&Value> = written.log.iter().map(|line| &line["reason"]).collect();
+    let own = "it lies among flowsentry's own outputs";
+    assert_eq!(reasons, [own, own, "ObjectRemoved:Delete creates no object"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_have_names_and_the_function_goes_on() {
+    let local = Local::start().await;
+    local.store("good.log", port_scan().into_bytes()).await;
+    let answer = local.invoke(&s3_event(&["miss\u{1b}ing.log.gz", "good.log"])).await;
+    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    assert_eq!(error_type, "ObjectsFailed");
+    let first =
+        format!("1 of 2 failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: ");
+    assert!(message.starts_with(&first), "{message}");
+    assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
+
+    let answer = local.invoke(&json!({"detail": {}, "source": "aws.ec2"})).await;
+    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    assert_eq!(error_type, "UnknownEvent");
+    assert!(message.ends_with("an object with the keys \"detail\", \"source\""), "{message}");
+
+    local.store("no-log.txt", b"hello world\n".to_vec()).await;
+    let answer = local.invoke(&s3_event(&["no-log.txt"])).await;
+    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    assert_eq!(error_type, "ObjectsFailed");
+    assert!(message.contains(&format!("s3://{SOURCE}/no-log.txt: this is not a flow log")), "{message}");
+
+    let written = local.finish();
+    assert_eq!(sums(&written.metrics)["ObjectsFailed"], 2.0);
+    let codes: Vec<&str> = written.log.iter().filter_map(|line| line["code"].as_str()).collect();
+    assert_eq!(codes, ["NoSuchKey", "not_a_flow_log"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_read_on_and_an_empty_object_is_a_summary() {
+    let local = Local::start().await;
+    let log = port_scan();
+    let (first, second) = log.split_at(log.len() / 2);
+    local.store("two members.log.gz", [gzip(first), gzip(second)].concat()).await;
+    local.store("empty.log.gz", Vec::new()).await;
+    let answer = local.invoke(&s3_event(&["two+members.log.gz", "empty.log.gz"])).await;
+    assert_eq!(answer, Answer::Response(Value::Null));
+
+    let keys = local.output_keys().await;
+    assert_eq!(keys.len(), 3, "an empty object has no findings");
+    let empty = json(&local.output(&keys[1]).await.1);
+    assert_eq!(empty["sources"][0]["key"], "empty.log.gz");
+    assert_eq!((&empty["records"]["total"], &empty["window"]), (&json!(0), &Value::Null));
+    let two_members = json(&local.output(&keys[2]).await.1);
+    assert_eq!(two_members["sources"][0]["key"], "two members.log.gz");
+    assert_eq!((&two_members["records"]["total"], &two_members["records"]["malformed"]), (&json!(16), &json!(0)));
+    assert_valid(include_str!("../docs/summary.schema.json"), &[empty, two_members]);
+
+    let metrics = local.finish().metrics;
+    assert_eq!(metrics.iter().filter(|document| document.get("DeliveryLag").is_some()).count(), 1);
+    assert_eq!(sums(&metrics)["ObjectsProcessed"], 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_larger_than_memory_buffers_is_streamed() {
+    let local = Local::start().await;
+    let record = "2 123456789012 eni-0a1b 10.0.0.9 10.0.0.5 40000 22 6 2 120 1529511600 1529511660 REJECT OK\n";
+    local.store("plain.log", record.repeat(100_000).into_bytes()).await;
+    assert_eq!(local.invoke(&s3_event(&["plain.log"])).await, Answer::Response(Value::Null));
+    let keys = local.output_keys().await;
+    let summary = json(&local.output(keys.last().expect("a summary")).await.1);
+    assert_eq!(summary["rejected"]["groups"][0]["flows"], 100_000);
+    assert_eq!(summary["sources"][0]["bytes"], 100_000 * record.len());
+    assert_eq!(sums(&local.finish().metrics)["RejectedFlows"], 100_000.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
+    let settings = [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3://b/k")];
+    let (status, log, polls) = Local::start_with(&settings).await.wait().await;
+    assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
+    let error = log[0]["error"].as_str().expect("an error");
+    for part in [
+        "4 wrong setting(s): OUTPUT_BUCKET is not set",
+        "METRICS_NAMESPACE is \":x\", and must be",
+        "TOP is \"many\", and must be",
+        "TOPOLOGY_URI is \"s3://b/k\", which this version does not support",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}

@@ -1,0 +1,115 @@
+//! Everything that the function meets in AWS, on this machine's loopback: S3, and the Runtime API that gives it events.
+
+mod function;
+mod runtime_api;
+mod s3;
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use self::function::Function;
+pub use self::runtime_api::Answer;
+use self::runtime_api::RuntimeApi;
+
+/// Nothing here takes longer, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The bucket of the events' fixtures.
+pub const SOURCE: &str = "amzn-s3-demo-bucket";
+/// The bucket of the outputs.
+pub const OUTPUT: &str = "amzn-s3-demo-output";
+
+/// The function at work. Dropping it ends all of it.
+pub struct Local {
+    s3: Client,
+    runtime_api: Mutex<RuntimeApi>,
+    function: Function,
+    _folder: tempfile::TempDir,
+}
+
+/// All that the function wrote.
+pub struct Written {
+    /// Each line of stdout: metrics.
+    pub metrics: Vec<Value>,
+    /// Each line of stderr: its log.
+    pub log: Vec<Value>,
+}
+
+impl Local {
+    /// Starts the function with nothing but the settings that it needs.
+    pub async fn start() -> Local {
+        Local::start_with(&[("OUTPUT_BUCKET", OUTPUT)]).await
+    }
+
+    /// Starts the function with these settings.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Local {
+        let folder = tempfile::tempdir().expect("a folder");
+        let endpoint = s3::serve(folder.path()).await;
+        let s3 = s3::client(&endpoint);
+        for bucket in [SOURCE, OUTPUT] {
+            s3.create_bucket().bucket(bucket).send().await.expect("a bucket");
+        }
+        let runtime_api = RuntimeApi::serve().await;
+        let function = Function::start(&runtime_api.address, &endpoint, settings);
+        Local { s3, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
+    }
+
+    /// Stores an object in the bucket of the events' fixtures.
+    pub async fn store(&self, key: &str, bytes: Vec<u8>) {
+        self.s3.put_object().bucket(SOURCE).key(key).body(bytes.into()).send().await.expect("stored");
+    }
+
+    /// Gives the function an event, and waits for its answer.
+    pub async fn invoke(&self, event: &Value) -> Answer {
+        println!("event in: {event}");
+        let mut runtime_api = self.runtime_api.lock().await;
+        let answer = tokio::time::timeout(PATIENCE, runtime_api.invoke(event)).await.expect("an answer in time");
+        println!("answer: {answer:?}");
+        answer
+    }
+
+    /// The keys of the outputs, in order.
+    pub async fn output_keys(&self) -> Vec<String> {
+        let listed = self.s3.list_objects_v2().bucket(OUTPUT).send().await.expect("a list");
+        let mut keys: Vec<String> =
+            listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        keys.sort();
+        println!("keys out: {keys:#?}");
+        keys
+    }
+
+    /// An output's content type and bytes.
+    pub async fn output(&self, key: &str) -> (String, Vec<u8>) {
+        let object = self.s3.get_object().bucket(OUTPUT).key(key).send().await.expect("an output");
+        let content_type = object.content_type().unwrap_or_default().to_owned();
+        (content_type, object.body.collect().await.expect("its bytes").to_vec())
+    }
+
+    /// Ends the function. All that it wrote has to be JSON, one object a line.
+    pub fn finish(self) -> Written {
+        let (stdout, stderr) = self.function.stop();
+        println!("metrics out:\n{}\nlog:\n{}", stdout.join("\n"), stderr.join("\n"));
+        Written { metrics: objects(&stdout), log: objects(&stderr) }
+    }
+
+    /// Waits for a function that ends by itself: its exit status, its log, and how often it asked for an event.
+    pub async fn wait(self) -> (Option<i32>, Vec<Value>, u64) {
+        let (status, stderr) = self.function.wait(PATIENCE);
+        println!("log:\n{}", stderr.join("\n"));
+        (status, objects(&stderr), self.runtime_api.lock().await.polls())
+    }
+}
+
+fn objects(lines: &[String]) -> Vec<Value> {
+    lines
+        .iter()
+        .map(|line| {
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(value.is_object(), "{line}");
+            value
+        })
+        .collect()
+}

@@ -1,0 +1,126 @@
+//! Lambda's Runtime API, as far as a function asks for it:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+
+const DEADLINE_MS: u64 = 4_102_444_800_000;
+
+/// What the function said of one invocation.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// It succeeded.
+    Response(Value),
+    /// It failed.
+    Error { error_type: String, message: String },
+}
+
+/// The side of the test.
+pub struct RuntimeApi {
+    /// Host and port.
+    pub address: String,
+    events: mpsc::UnboundedSender<(String, String)>,
+    answers: mpsc::UnboundedReceiver<(String, Answer)>,
+    polls: Arc<AtomicU64>,
+    invocations: u64,
+}
+
+/// The side of the function.
+struct Server {
+    events: Mutex<mpsc::UnboundedReceiver<(String, String)>>,
+    answers: mpsc::UnboundedSender<(String, Answer)>,
+    polls: Arc<AtomicU64>,
+}
+
+impl RuntimeApi {
+    /// Serves until the test's runtime ends.
+    pub async fn serve() -> RuntimeApi {
+        let (events, next_events) = mpsc::unbounded_channel();
+        let (given_answers, answers) = mpsc::unbounded_channel();
+        let polls = Arc::new(AtomicU64::new(0));
+        let server =
+            Arc::new(Server { events: Mutex::new(next_events), answers: given_answers, polls: Arc::clone(&polls) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let server = Arc::clone(&server);
+                let answer = service_fn(move |request| answer(Arc::clone(&server), request));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), answer));
+            }
+        });
+        RuntimeApi { address, events, answers, polls, invocations: 0 }
+    }
+
+    /// Gives the function an event, and waits for what it says of it.
+    pub async fn invoke(&mut self, event: &Value) -> Answer {
+        self.invocations += 1;
+        let id = format!("8476a536-e9f4-11e8-9739-{:012}", self.invocations);
+        self.events.send((id.clone(), event.to_string())).expect("the server lives");
+        let (answered, answer) = self.answers.recv().await.expect("the server lives");
+        assert_eq!(answered, id);
+        answer
+    }
+
+    /// How often the function asked for an event.
+    pub fn polls(&self) -> u64 {
+        self.polls.load(Ordering::SeqCst)
+    }
+}
+
+async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let parts: Vec<&str> = path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default().split('/').collect();
+    Ok(match (request.method(), &parts[..]) {
+        (&Method::GET, ["invocation", "next"]) => server.next().await,
+        (&Method::POST, ["invocation", id, "response"]) => {
+            let response = body(request).await;
+            server.take(id, Answer::Response(response))
+        }
+        (&Method::POST, ["invocation", id, "error"]) => {
+            let error = body(request).await;
+            let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+            server.take(id, Answer::Error { error_type: text("errorType"), message: text("errorMessage") })
+        }
+        _ => status(StatusCode::NOT_FOUND),
+    })
+}
+
+impl Server {
+    async fn next(&self) -> Response<Full<Bytes>> {
+        self.polls.fetch_add(1, Ordering::SeqCst);
+        let Some((id, event)) = self.events.lock().await.recv().await else { return status(StatusCode::GONE) };
+        Response::builder()
+            .header("content-type", "application/json")
+            .header("lambda-runtime-aws-request-id", id)
+            .header("lambda-runtime-deadline-ms", DEADLINE_MS)
+            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:flowsentry")
+            .body(Full::from(event))
+            .expect("the headers are valid")
+    }
+
+    fn take(&self, id: &str, answer: Answer) -> Response<Full<Bytes>> {
+        self.answers.send((id.to_owned(), answer)).expect("the test lives");
+        status(StatusCode::ACCEPTED)
+    }
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    Response::builder().status(status).body(Full::default()).expect("a status and no more")
+}
+
+async fn body(request: Request<Incoming>) -> Value {
+    let bytes = request.into_body().collect().await.expect("a whole body").to_bytes();
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {bytes:?}"))
+}
