@@ -95,3 +95,96 @@ impl Basis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::pipeline::{self, Options};
+    use crate::report::{self, Settings};
+
+    /// The cause of the one rejected record among these.
+    fn cause(records: &[&str]) -> &'static str {
+        let header = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags reject-reason";
+        let log = format!("{header}\n{}", records.join("\n"));
+        let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+        assert_eq!((analysis.records.rejected, analysis.records.malformed), (1, 0), "{:?}", analysis.malformed);
+        report::finish(&analysis, &Settings::default()).rejected.groups[0].cause.name()
+    }
+
+    #[test]
+    fn the_reject_reason_comes_first() {
+        let accepted = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -";
+        assert_eq!(cause(&["eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT 0 BPA", accepted]), "block-public-access");
+        assert_eq!(cause(&["eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT - EC", accepted]), "encryption-controls");
+        let unknown = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT 2 NEW";
+        assert_eq!(cause(&[unknown]), "security-group-or-network-acl");
+    }
+
+    #[test]
+    fn tcp_without_syn_is_late() {
+        for (flags, expected) in [
+            ("0", "out-of-state"),
+            ("1", "out-of-state"),
+            ("4", "out-of-state"),
+            ("16", "out-of-state"),
+            ("2", "security-group-or-network-acl"),
+            ("3", "security-group-or-network-acl"),
+            ("18", "security-group-or-network-acl"),
+            ("-", "security-group-or-network-acl"),
+        ] {
+            assert_eq!(cause(&[&format!("eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT {flags} -")]), expected, "{flags}");
+        }
+        // Only TCP has flags that say so.
+        assert_eq!(cause(&["eni-1 8.8.8.8 10.0.0.1 50000 443 17 REJECT 0 -"]), "security-group-or-network-acl");
+    }
+
+    #[test]
+    fn without_flags_an_accepted_record_that_is_alike_tells_it() {
+        let rejected = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -";
+        assert_eq!(cause(&[rejected, "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -"]), "out-of-state");
+        for not_alike in [
+            "eni-2 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -",
+            "- 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -",
+            "eni-1 8.8.4.4 10.0.0.1 50000 443 6 ACCEPT - -",
+            "eni-1 8.8.8.8 10.0.0.2 50000 443 6 ACCEPT - -",
+            "eni-1 8.8.8.8 10.0.0.1 50001 443 6 ACCEPT - -",
+            "eni-1 8.8.8.8 10.0.0.1 50000 444 6 ACCEPT - -",
+            "eni-1 8.8.8.8 10.0.0.1 50000 443 17 ACCEPT - -",
+            "eni-1 8.8.8.8 10.0.0.1 - 443 6 ACCEPT - -",
+        ] {
+            assert_eq!(cause(&[rejected, not_alike]), "security-group-or-network-acl", "{not_alike}");
+        }
+    }
+
+    #[test]
+    fn records_without_an_interface_are_alike_too_but_not_with_a_part_absent() {
+        let accepted = "- 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -";
+        assert_eq!(cause(&["- 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -", accepted]), "out-of-state");
+        let (rejected, accepted) = ("- 8.8.8.8 10.0.0.1 - 443 6 REJECT - -", "- 8.8.8.8 10.0.0.1 - 443 6 ACCEPT - -");
+        assert_eq!(cause(&[rejected, accepted]), "security-group-or-network-acl");
+    }
+
+    #[test]
+    fn an_answer_is_a_network_acls() {
+        let request = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -";
+        let answer = |flags: &str| format!("eni-1 10.0.0.1 8.8.8.8 443 50000 6 REJECT {flags} -");
+        assert_eq!(cause(&[&answer("18"), request]), "network-acl");
+        assert_eq!(cause(&[&answer("-"), request]), "network-acl");
+        assert_eq!(cause(&[&answer("1"), request]), "out-of-state");
+        // An answer that was let through as well: with flags it stays open, without it is late.
+        let let_through = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
+        assert_eq!(cause(&[&answer("18"), request, let_through]), "security-group-or-network-acl");
+        assert_eq!(cause(&[&answer("-"), request, let_through]), "out-of-state");
+    }
+
+    #[test]
+    fn the_higher_port_asks() {
+        let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT 18 -";
+        assert_eq!(
+            cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT 2 -", other_way]),
+            "security-group-or-network-acl"
+        );
+        // Equal ports, as of ICMP and of NTP, may be either.
+        let ntp = "eni-1 8.8.8.8 10.0.0.1 123 123 17 ACCEPT - -";
+        assert_eq!(cause(&["eni-1 10.0.0.1 8.8.8.8 123 123 17 REJECT - -", ntp]), "network-acl");
+    }
+}

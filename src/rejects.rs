@@ -227,3 +227,124 @@ impl Group {
         most.map_or(Cause::SecurityGroupOrNetworkAcl, |(cause, _)| cause)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{self, Options};
+    use crate::report::{self, Settings};
+    use crate::summary::Rejected;
+
+    fn rejected(header: &str, records: &[&str]) -> Rejected {
+        let log = format!("{header}\n{}", records.join("\n"));
+        let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+        assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
+        report::finish(&analysis, &Settings::default()).rejected
+    }
+
+    #[test]
+    fn the_cause_of_a_group_is_that_of_most_flows_and_at_a_tie_the_earlier() {
+        let part = |cause, flows| Part {
+            cause,
+            srcport: None,
+            opening: false,
+            tally: Tally { flows, packets: 1, bytes: 1 },
+            seen: Seen::default(),
+        };
+        let key = GroupKey { interface: None, src: None, dst: None, dstport: None, protocol: None };
+        let group = |parts: &[Part]| Group { key, direction: Agreed::Unsaid, parts: parts.to_vec() };
+        let (late, open) = (Cause::OutOfState, Cause::SecurityGroupOrNetworkAcl);
+        assert_eq!(group(&[part(open, 2), part(late, 1)]).cause(), open);
+        assert_eq!(group(&[part(open, 2), part(late, 1), part(late, 1)]).cause(), late);
+        assert_eq!(group(&[part(open, 2), part(late, 1)]).causes(), [(late, 1), (open, 2)].into());
+    }
+
+    #[test]
+    fn an_absent_part_makes_a_group_of_its_own() {
+        let header = "interface-id srcaddr dstaddr dstport protocol action";
+        let rejected = rejected(
+            header,
+            &[
+                "eni-1 10.0.0.1 10.0.0.2 22 6 REJECT",
+                "- 10.0.0.1 10.0.0.2 22 6 REJECT",
+                "eni-1 10.0.0.1 10.0.0.2 - 6 REJECT",
+                "eni-1 10.0.0.1 10.0.0.2 22 - REJECT",
+            ],
+        );
+        let keys: Vec<_> = rejected.groups.iter().map(|g| (g.interface_id.as_deref(), g.dstport, g.protocol)).collect();
+        let eni = Some("eni-1");
+        assert_eq!(
+            keys,
+            [(None, Some(22), Some(6)), (eni, None, Some(6)), (eni, Some(22), None), (eni, Some(22), Some(6))]
+        );
+    }
+
+    #[test]
+    fn groups_are_ordered_by_flows_packets_bytes_and_then_by_value() {
+        let header = "interface-id srcaddr dstaddr dstport protocol packets bytes action";
+        let rejected = rejected(
+            header,
+            &[
+                "eni-1 2001:db8::1 10.0.0.2 22 6 1 10 REJECT",
+                "eni-1 10.0.0.10 10.0.0.2 22 6 1 10 REJECT",
+                "eni-1 10.0.0.9 10.0.0.2 100 6 1 10 REJECT",
+                "eni-1 10.0.0.9 10.0.0.2 22 6 1 10 REJECT",
+                "eni-1 10.0.0.8 10.0.0.2 22 6 1 11 REJECT",
+                "eni-1 10.0.0.7 10.0.0.2 22 6 2 1 REJECT",
+                "eni-1 10.0.0.6 10.0.0.2 22 6 1 1 REJECT",
+                "eni-1 10.0.0.6 10.0.0.2 22 6 - - REJECT",
+            ],
+        );
+        let order: Vec<_> = rejected
+            .groups
+            .iter()
+            .map(|g| format!("{} {}", g.srcaddr.expect("an address"), g.dstport.expect("a port")))
+            .collect();
+        assert_eq!(
+            order,
+            [
+                "10.0.0.6 22",
+                "10.0.0.7 22",
+                "10.0.0.8 22",
+                "10.0.0.9 22",
+                "10.0.0.9 100",
+                "10.0.0.10 22",
+                "2001:db8::1 22",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_sum_holds_every_record() {
+        let header = "interface-id vpc-id subnet-id srcaddr dstaddr packets bytes action";
+        let rejected = rejected(
+            header,
+            &[
+                "eni-1 vpc-1 subnet-1 10.0.0.1 10.0.0.2 1 10 REJECT",
+                "eni-1 vpc-1 - 10.0.0.1 10.0.0.2 2 20 REJECT",
+                "eni-1 vpc-2 subnet-1 10.0.0.1 10.0.0.2 4 40 REJECT",
+                "eni-2 - subnet-2 10.0.0.1 10.0.0.2 8 80 REJECT",
+                "- vpc-2 - 10.0.0.1 10.0.0.2 16 160 REJECT",
+                "eni-2 vpc-9 subnet-2 10.0.0.1 10.0.0.2 32 320 ACCEPT",
+            ],
+        );
+        let name = |id: &Option<String>| id.clone().unwrap_or_else(|| "-".to_owned());
+        let interfaces: Vec<_> = rejected
+            .by_interface
+            .iter()
+            .map(|r| {
+                format!("{} {} {} {}", name(&r.interface_id), name(&r.vpc_id), name(&r.subnet_id), r.tally.packets)
+            })
+            .collect();
+        // Of eni-1 the VPC is disputed; of eni-2 an accepted record tells it.
+        assert_eq!(interfaces, ["eni-1 - subnet-1 7", "- vpc-2 - 16", "eni-2 vpc-9 subnet-2 8"]);
+        let subnets: Vec<_> = rejected
+            .by_subnet
+            .iter()
+            .map(|r| format!("{} {} {}", name(&r.subnet_id), name(&r.vpc_id), r.tally.packets))
+            .collect();
+        assert_eq!(subnets, ["- - 18", "subnet-1 - 5", "subnet-2 - 8"]);
+        let vpcs: Vec<_> = rejected.by_vpc.iter().map(|r| format!("{} {}", name(&r.vpc_id), r.tally.packets)).collect();
+        assert_eq!(vpcs, ["vpc-2 20", "vpc-1 3", "- 8"]);
+    }
+}

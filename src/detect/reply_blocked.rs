@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn near_misses() {
         let none = |records: Vec<String>| {
-            assert!(detect_in(FindingType::ReplyBlocked, records.clone()).is_empty(), "{records:?}")
+            assert!(detect_in(FindingType::ReplyBlocked, records.clone()).is_empty(), "{records:?}");
         };
         // Nothing was let through; or by another interface; or of another protocol.
         none(vec![answer(6, "18")]);

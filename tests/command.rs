@@ -1,0 +1,151 @@
+//! The command as people and scripts run it: exit status, stdout, stderr.
+
+#![expect(clippy::disallowed_methods, reason = "the command reads files")]
+
+mod flow_log;
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+const LOG: &str = "2 1 eni-1 10.0.0.1 10.0.0.2 50000 22 6 1 40 1795413600 1795413660 REJECT OK\n";
+
+fn flowsentry(arguments: &[&str], stdin: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flowsentry"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // A command that does not read its stdin closes it.
+    drop(child.stdin.take().expect("a pipe").write_all(stdin));
+    child.wait_with_output().expect("the command ends")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+fn summary(output: &Output) -> serde_json::Value {
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1, "one document on one line");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn a_whole_input_is_status_0() {
+    for stdin in [LOG.as_bytes().to_vec(), flow_log::gzip(LOG.as_bytes())] {
+        let output = flowsentry(&["analyze", "--format", "json", "-"], &stdin);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(text(&output.stderr), "");
+        let summary = summary(&output);
+        assert_eq!(summary, serde_json::to_value(flow_log::summarise([("-", &stdin[..])])).expect("JSON"));
+        assert_eq!(summary["records"]["rejected"], 1);
+        assert_eq!(summary["sources"][0]["compressed_bytes"], stdin.len());
+        assert_eq!(summary["sources"][0]["bytes"], LOG.len());
+    }
+}
+
+#[test]
+fn an_input_that_fails_is_named_and_the_others_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let whole = flow_log::gzip(LOG.as_bytes());
+    fs::write(path("a.log.gz"), &whole).expect("a file");
+    fs::write(path("b.log.gz"), &whole[..whole.len() - 1]).expect("a file");
+    fs::write(path("c.parquet"), "PAR1....PAR1").expect("a file");
+    let missing = path("missing.log");
+    let output = flowsentry(&["analyze", "--format", "json", &path(""), &missing], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let summary = summary(&output);
+    assert_eq!(summary["records"]["total"], 1);
+    assert_eq!(summary["sources"].as_array().map(Vec::len), Some(1));
+    let failed: Vec<_> = summary["failed"].as_array().expect("a list").iter().map(|f| f["uri"].as_str()).collect();
+    assert_eq!(failed, [&path("b.log.gz"), &path("c.parquet"), &missing].map(|path| Some(path.as_str())));
+    let lines: Vec<_> = text(&output.stderr).lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with(&format!("flowsentry: {}: the gzip data is cut off at byte", path("b.log.gz"))));
+    assert!(lines[1].contains("Parquet") && lines[1].contains("plain-text"));
+    assert!(lines[2].contains("can't be opened"));
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("limits.toml").display().to_string();
+    fs::write(&config, "port_scan_ports = 0").expect("a file");
+    for (arguments, told) in [
+        (&["analyze"][..], "<INPUT>"),
+        (&["analyze", "--format", "yaml", "-"], "text, json"),
+        (&["analyze", "--top", "ten", "-"], "--top"),
+        (&["analyze", "--log-format", "${a} ${b}", "-"], "is not an order of flow log columns"),
+        (&["analyze", "--config", &config, "-"], "port_scan_ports is \"0\""),
+        (&["analyze", "--config", "/nowhere.toml", "-"], "/nowhere.toml"),
+        (&["analyse", "-"], "analyse"),
+        (&[], "Usage"),
+    ] {
+        let output = flowsentry(arguments, LOG.as_bytes());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(told), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn settings_are_heeded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("limits.toml").display().to_string();
+    fs::write(&config, "port_scan_ports = 2").expect("a file");
+    let log = "10.0.0.1 REJECT 10.0.0.2 22 6 secret\n10.0.0.1 REJECT 10.0.0.2 23 6 secret\n";
+    let format = "${srcaddr} ${action} ${dstaddr} ${dstport} ${protocol} ${password}";
+    let arguments = ["analyze", "--format", "json", "--top", "1", "--config", &config, "--log-format", format, "-"];
+    let output = flowsentry(&arguments, log.as_bytes());
+    assert_eq!(text(&output.stderr), "flowsentry: --log-format: \"password\" is no field that is known\n");
+    let summary = summary(&output);
+    assert_eq!(summary["findings"][0]["type"], "port-scan");
+    assert_eq!(summary["rejected"]["group_count"], 2);
+    assert_eq!(summary["rejected"]["groups"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_report_that_goes_to_a_file_has_no_escape_sequences() {
+    let hostile = LOG.replace("eni-1", "eni-\u{1b}[2J\u{202e}x");
+    let output = flowsentry(&["analyze", "-"], hostile.as_bytes());
+    let report = text(&output.stdout);
+    assert!(!report.contains('\u{1b}') && !report.contains('\u{202e}'), "{report}");
+    assert!(report.contains("eni-\\u{1b}[2J\\u{202e}x"), "{report}");
+}
+
+#[test]
+fn inputs_are_merged_in_their_order_however_many_are_read_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut names = Vec::new();
+    for number in 0..40 {
+        let name = folder.path().join(format!("{number:02}.log")).display().to_string();
+        fs::write(&name, LOG.repeat(1 + 500 * (40 - number)) + "not a record\n").expect("a file");
+        names.push(name);
+    }
+    let output = flowsentry(&["analyze", "--format", "json", &folder.path().display().to_string()], b"");
+    let summary = summary(&output);
+    let uris = |list: &serde_json::Value| -> Vec<String> {
+        list.as_array().expect("a list").iter().map(|s| s["uri"].as_str().expect("text").to_owned()).collect()
+    };
+    assert_eq!(uris(&summary["sources"]), names);
+    assert_eq!(uris(&summary["malformed"]), names[..10]);
+    assert_eq!(summary["records"]["rejected"], (1..=40).map(|n| 1 + 500 * n).sum::<u64>());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flowsentry"))
+        .args(["analyze", "--format", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    child.stdin.take().expect("a pipe").write_all(LOG.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("the command ends");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
