@@ -3,6 +3,7 @@
 //! Whatever happens to one object, all others are looked at. What fails is reported as failed, so that its event comes
 //! again; nothing else is. Outputs are named and written so that a second time changes nothing.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::time::{Instant, SystemTime};
 
@@ -59,13 +60,13 @@ pub struct ItemFailure {
 }
 
 /// Why an invocation fails. Alarms may rest on the names.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum InvocationError {
     /// The payload is not understood.
     #[error(transparent)]
     UnknownEvent(#[from] EventError),
     /// Objects must come again.
-    #[error("{failed} of {total} failed; the first: {first}")]
+    #[error("{failed} of {total} object(s) failed; the first: {first}")]
     ObjectsFailed {
         /// So many of them.
         failed: usize,
@@ -83,6 +84,13 @@ impl InvocationError {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
             InvocationError::ObjectsFailed { .. } => "ObjectsFailed",
         }
+    }
+}
+
+/// For the runtime's log, which shows errors so.
+impl fmt::Debug for InvocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.name())
     }
 }
 

@@ -7,7 +7,7 @@
 //! | [`pipeline`] | a reader | an analysis: the loop, read this first |
 //! | [`text`] | an object's bytes | text: gzip members, limits, truncation |
 //! | [`lines`] | text | numbered lines |
-//! | [`field`], [`format`], [`record`] | a line | a record, by ONE table of the fields |
+//! | [`field`], [`format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
 //! | [`analysis`] | records | counts, and what is kept for the end: |
 //! | [`interfaces`], [`let_through`], [`rejects`] | records | by interface, by 5-tuple, by rejected group |
 //! | [`report`] | an analysis | the summary |
@@ -48,6 +48,7 @@ pub mod lines;
 #[cfg(feature = "aws")]
 pub mod log;
 pub mod names;
+pub mod parse;
 pub mod pipeline;
 pub mod quote;
 pub mod record;

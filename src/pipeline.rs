@@ -20,7 +20,7 @@ use crate::analysis::Analysis;
 use crate::error::ObjectError;
 use crate::format::{self, Format};
 use crate::lines::{Line, Lines};
-use crate::record::{self, Malformed};
+use crate::parse::{self, Malformed};
 use crate::summary::Source;
 use crate::text::{self, Text};
 
@@ -81,7 +81,7 @@ impl<'a> Object<'a> {
         }
         // Nearly every line is a record, so that is tried first; a header is a record only of formats that have
         // little but text.
-        match record::parse(line.bytes, &self.format) {
+        match parse::parse(line.bytes, &self.format) {
             Ok(record) if self.format.settles_headers() || !format::is_header(line.bytes) => {
                 self.meet_format();
                 self.analysis.observe(&record);

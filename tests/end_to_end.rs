@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use local::{Answer, Local, SOURCE};
+use local::{Answer, CUT_IN_TRANSIT, Local, SOURCE};
 
 const FILE: &str = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
 const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
@@ -236,7 +236,7 @@ async fn failures_have_names_and_the_function_goes_on() {
     let Answer::Error { error_type, message } = answer else { panic!("it fails") };
     assert_eq!(error_type, "ObjectsFailed");
     let first =
-        format!("1 of 2 failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: ");
+        format!("1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: ");
     assert!(message.starts_with(&first), "{message}");
     assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
 
@@ -244,6 +244,7 @@ async fn failures_have_names_and_the_function_goes_on() {
     let Answer::Error { error_type, message } = answer else { panic!("it fails") };
     assert_eq!(error_type, "UnknownEvent");
     assert!(message.ends_with("an object with the keys \"detail\", \"source\""), "{message}");
+    let unknown = message;
 
     local.store("no-log.txt", b"hello world\n".to_vec()).await;
     let answer = local.invoke(&s3_event(&["no-log.txt"])).await;
@@ -253,8 +254,21 @@ async fn failures_have_names_and_the_function_goes_on() {
 
     let written = local.finish();
     assert_eq!(sums(&written.metrics)["ObjectsFailed"], 2.0);
+    assert!(written.log.iter().any(|line| line["message"] == format!("UnknownEvent: {unknown}")));
     let codes: Vec<&str> = written.log.iter().filter_map(|line| line["code"].as_str()).collect();
     assert_eq!(codes, ["NoSuchKey", "not_a_flow_log"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_off_in_transit_is_a_failure() {
+    let local = Local::start().await;
+    let key = format!("x{CUT_IN_TRANSIT}");
+    local.store(&key, port_scan().into_bytes()).await;
+    let answer = local.invoke(&s3_event(&[&key])).await;
+    let Answer::Error { message, .. } = answer else { panic!("it fails") };
+    assert!(message.contains(&format!("s3://{SOURCE}/{key}: reading failed: ")), "{message}");
+    assert!(local.output_keys().await.is_empty());
+    assert!(local.finish().log.iter().any(|line| line["code"] == "read_failed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use self::function::Function;
 pub use self::runtime_api::Answer;
+pub use self::s3::CUT_IN_TRANSIT;
 use self::runtime_api::RuntimeApi;
 
 /// Nothing here takes longer, however busy the machine.

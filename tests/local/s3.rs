@@ -24,6 +24,9 @@ pub const REGION: &str = "us-east-1";
 pub const ACCESS_KEY: &str = "local";
 pub const SECRET_KEY: &str = "not a secret";
 
+/// The body of an object whose key ends so is shorter than announced.
+pub const CUT_IN_TRANSIT: &str = ".cut-in-transit";
+
 /// Serves a folder until the test's runtime ends; its address as a URL.
 pub async fn serve(folder: &Path) -> String {
     let files = FileSystem::new(folder).expect("a folder");
@@ -70,8 +73,13 @@ impl S3 for LongKeys {
     }
 
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
         request.input.key = short(&request.input.key);
-        self.files.get_object(request).await
+        let mut answer = self.files.get_object(request).await?;
+        if cut {
+            answer.output.content_length = answer.output.content_length.map(|length| length + 1);
+        }
+        Ok(answer)
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {

@@ -1,0 +1,347 @@
+//! One line of a flow log, as its columns say: parsed, checked, and put into its class.
+
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use crate::address;
+use crate::field::{Field, Kind};
+use crate::format::{self, Column, Format};
+use crate::record::{Action, Direction, Flow, Gap, Record, RejectReason, TcpFlags};
+use crate::time::Timestamp;
+
+/// The SYN bit of `tcp-flags`. AWS logs FIN 1, SYN 2, RST 4 and SYN-ACK 18, ORed over the capture window:
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
+const SYN: u64 = 2;
+
+/// Why a line is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Malformed {
+    /// The line is longer than [`crate::lines::MAX_LINE_BYTES`].
+    #[error("the line is longer than {} bytes", crate::lines::MAX_LINE_BYTES)]
+    TooLong,
+    /// The columns are not those of the header.
+    #[error("{found} columns, but the format has {expected}")]
+    ColumnCount {
+        /// Columns of the line.
+        found: usize,
+        /// Columns of the format.
+        expected: usize,
+    },
+    /// A number does not parse, or is too large.
+    #[error("{} is not a whole number from 0 to {max}", .field.name())]
+    Number {
+        /// The field.
+        field: Field,
+        /// Its greatest value.
+        max: u64,
+    },
+    /// An address does not parse.
+    #[error("{} is not an IPv4 or IPv6 address", .field.name())]
+    Address {
+        /// The field.
+        field: Field,
+    },
+    /// ACCEPT or REJECT, and an address of the format is absent.
+    #[error("{} is absent from a record with an action", .field.name())]
+    NoAddress {
+        /// The field.
+        field: Field,
+    },
+}
+
+/// Parses a line by its format: bytes in, no allocation.
+///
+/// # Errors
+/// Where the line is malformed: the number of columns first, then the first value that does not parse.
+pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
+    let mut values = Values::default();
+    let mut columns = format.columns().iter();
+    let mut first_bad = None;
+    let mut found = 0;
+    for token in format::tokens(line) {
+        found += 1;
+        if let Some(Column::Field(field)) = columns.next()
+            && token != b"-"
+            && let Err(bad) = values.set(*field, token)
+        {
+            first_bad.get_or_insert(bad);
+        }
+    }
+    let expected = format.columns().len();
+    if found != expected {
+        return Err(Malformed::ColumnCount { found, expected });
+    }
+    match first_bad {
+        Some(bad) => Err(bad),
+        None => values.classify(format),
+    }
+}
+
+/// The values of a line that the analysis reads.
+#[derive(Default)]
+struct Values<'a> {
+    interface_id: Option<&'a [u8]>,
+    vpc_id: Option<&'a [u8]>,
+    subnet_id: Option<&'a [u8]>,
+    srcaddr: Option<IpAddr>,
+    dstaddr: Option<IpAddr>,
+    pkt_srcaddr: Option<IpAddr>,
+    pkt_dstaddr: Option<IpAddr>,
+    srcport: Option<u16>,
+    dstport: Option<u16>,
+    protocol: Option<u8>,
+    packets: u64,
+    bytes: u64,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    tcp_flags: Option<u64>,
+    action: &'a [u8],
+    log_status: &'a [u8],
+    flow_direction: &'a [u8],
+    reject_reason: &'a [u8],
+}
+
+impl<'a> Values<'a> {
+    fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), Malformed> {
+        match field.kind() {
+            Kind::Integer(max) => {
+                let value = number(token).filter(|value| *value <= max);
+                self.set_number(field, value.ok_or(Malformed::Number { field, max })?);
+            }
+            Kind::Address => self.set_address(field, address::parse(token).ok_or(Malformed::Address { field })?),
+            Kind::Text => self.set_text(field, token),
+        }
+        Ok(())
+    }
+
+    fn set_number(&mut self, field: Field, value: u64) {
+        match field {
+            Field::Srcport => self.srcport = u16::try_from(value).ok(),
+            Field::Dstport => self.dstport = u16::try_from(value).ok(),
+            Field::Protocol => self.protocol = u8::try_from(value).ok(),
+            Field::Packets => self.packets = value,
+            Field::Bytes => self.bytes = value,
+            Field::Start => self.start = Timestamp::from_seconds(value),
+            Field::End => self.end = Timestamp::from_seconds(value),
+            Field::TcpFlags => self.tcp_flags = Some(value),
+            _ => {}
+        }
+    }
+
+    fn set_address(&mut self, field: Field, address: IpAddr) {
+        match field {
+            Field::Srcaddr => self.srcaddr = Some(address),
+            Field::Dstaddr => self.dstaddr = Some(address),
+            Field::PktSrcaddr => self.pkt_srcaddr = Some(address),
+            Field::PktDstaddr => self.pkt_dstaddr = Some(address),
+            _ => {}
+        }
+    }
+
+    fn set_text(&mut self, field: Field, token: &'a [u8]) {
+        match field {
+            Field::InterfaceId => self.interface_id = Some(token),
+            Field::VpcId => self.vpc_id = Some(token),
+            Field::SubnetId => self.subnet_id = Some(token),
+            Field::Action => self.action = token,
+            Field::LogStatus => self.log_status = token,
+            Field::FlowDirection => self.flow_direction = token,
+            Field::RejectReason => self.reject_reason = token,
+            _ => {}
+        }
+    }
+
+    fn classify(self, format: &Format) -> Result<Record<'a>, Malformed> {
+        let action = match self.action {
+            b"ACCEPT" => Some(Action::Accept),
+            b"REJECT" => Some(Action::Reject),
+            _ => None,
+        };
+        if action.is_some() {
+            self.require_addresses(format)?;
+        }
+        Ok(match (self.log_status, action) {
+            (b"NODATA", _) => Record::NoData,
+            // FAILURE is not a word of AWS's documentation, but of its users': it says what SKIPDATA says.
+            (b"SKIPDATA" | b"FAILURE", _) => {
+                Record::SkipData(Gap { interface_id: self.interface_id, start: self.start, end: self.end })
+            }
+            (_, Some(action)) => Record::Flow(self.flow(action)),
+            (_, None) => Record::Other,
+        })
+    }
+
+    fn require_addresses(&self, format: &Format) -> Result<(), Malformed> {
+        for (field, value) in [(Field::Srcaddr, self.srcaddr), (Field::Dstaddr, self.dstaddr)] {
+            if value.is_none() && format.has(field) {
+                return Err(Malformed::NoAddress { field });
+            }
+        }
+        Ok(())
+    }
+
+    fn flow(self, action: Action) -> Flow<'a> {
+        Flow {
+            action,
+            interface_id: self.interface_id,
+            vpc_id: self.vpc_id,
+            subnet_id: self.subnet_id,
+            src: self.pkt_srcaddr.or(self.srcaddr),
+            dst: self.pkt_dstaddr.or(self.dstaddr),
+            srcport: self.srcport,
+            dstport: self.dstport,
+            protocol: self.protocol,
+            packets: self.packets,
+            bytes: self.bytes,
+            start: self.start,
+            end: self.end,
+            direction: match self.flow_direction {
+                b"ingress" => Some(Direction::Ingress),
+                b"egress" => Some(Direction::Egress),
+                _ => None,
+            },
+            tcp_flags: match self.tcp_flags {
+                None => TcpFlags::Absent,
+                Some(flags) if flags & SYN != 0 => TcpFlags::WithSyn,
+                Some(_) => TcpFlags::WithoutSyn,
+            },
+            reject_reason: match self.reject_reason {
+                b"BPA" => RejectReason::BlockPublicAccess,
+                b"EC" => RejectReason::EncryptionControls,
+                _ => RejectReason::Unstated,
+            },
+        }
+    }
+}
+
+/// Decimal digits, at least one and nothing else, to 2^64 − 1.
+fn number(token: &[u8]) -> Option<u64> {
+    /// So many digits never overflow.
+    const SAFE_DIGITS: usize = 19;
+    if token.is_empty() {
+        return None;
+    }
+    let mut value: u64 = 0;
+    if token.len() <= SAFE_DIGITS {
+        for byte in token {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            value = value * 10 + u64::from(digit);
+        }
+    } else {
+        for byte in token {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        }
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(line: &str) -> String {
+        parse(line.as_bytes(), &Format::version_2()).expect_err("malformed").to_string()
+    }
+
+    #[test]
+    fn numbers_are_decimal_digits_to_the_maximum() {
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(number(b"18446744073709551616"), None);
+        assert_eq!(number(b"9999999999999999999"), Some(9_999_999_999_999_999_999));
+        assert_eq!(number(b"000000000000000000000000001"), Some(1));
+        for text in ["", "-1", "+1", "1.0", "0x1", "1e3", " 1", "\u{661}"] {
+            assert_eq!(number(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_names_the_field() {
+        let of = |srcaddr: &str, dstport: &str, protocol: &str, start: &str| {
+            reason(&format!("2 1 eni-1 {srcaddr} 10.0.0.2 1 {dstport} {protocol} 1 1 {start} 2 ACCEPT OK"))
+        };
+        assert_eq!(of("10.0.0.1", "70000", "6", "1"), "dstport is not a whole number from 0 to 65535");
+        assert_eq!(of("10.0.0.1", "1", "256", "1"), "protocol is not a whole number from 0 to 255");
+        assert_eq!(of("10.0.0.1", "1", "6", "soon"), "start is not a whole number from 0 to 18446744073709551615");
+        assert_eq!(of("10.0.0", "1", "6", "1"), "srcaddr is not an IPv4 or IPv6 address");
+        assert_eq!(of("-", "1", "6", "1"), "srcaddr is absent from a record with an action");
+        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "13 columns, but the format has 14");
+        assert_eq!(reason("2 x 3 bad"), "4 columns, but the format has 14");
+    }
+
+    #[test]
+    fn the_first_class_that_holds_is_the_records() {
+        let class = |addresses: &str, action: &str, status: &str| {
+            let line = format!("2 1 eni-1 {addresses} 1 2 6 1 1 1 2 {action} {status}");
+            parse(line.as_bytes(), &Format::version_2()).map(|record| match record {
+                Record::Flow(flow) => match flow.action {
+                    Action::Accept => "accepted",
+                    Action::Reject => "rejected",
+                },
+                Record::NoData => "no_data",
+                Record::SkipData(_) => "skip_data",
+                Record::Other => "other",
+            })
+        };
+        let both = "10.0.0.1 10.0.0.2";
+        assert_eq!(class(both, "ACCEPT", "OK"), Ok("accepted"));
+        assert_eq!(class(both, "REJECT", "OK"), Ok("rejected"));
+        assert_eq!(class(both, "REJECT", "SUCCESS"), Ok("rejected"));
+        assert_eq!(class(both, "REJECT", "-"), Ok("rejected"));
+        assert_eq!(class(both, "REJECT", "NEW-STATUS"), Ok("rejected"));
+        assert_eq!(class(both, "REJECT", "NODATA"), Ok("no_data"));
+        assert_eq!(class(both, "ACCEPT", "SKIPDATA"), Ok("skip_data"));
+        assert_eq!(class(both, "ACCEPT", "FAILURE"), Ok("skip_data"));
+        assert_eq!(class("- -", "-", "NODATA"), Ok("no_data"));
+        assert_eq!(class("- -", "-", "OK"), Ok("other"));
+        assert_eq!(class(both, "DROP", "OK"), Ok("other"));
+        assert_eq!(class(both, "accept", "OK"), Ok("other"));
+        assert_eq!(class("- 10.0.0.2", "ACCEPT", "NODATA"), Err(Malformed::NoAddress { field: Field::Srcaddr }));
+        assert_eq!(class("10.0.0.1 -", "REJECT", "OK"), Err(Malformed::NoAddress { field: Field::Dstaddr }));
+    }
+
+    #[test]
+    fn an_address_column_that_the_format_lacks_is_no_fault() {
+        let format = Format::from_header(b"action pkt-srcaddr dstport").expect("a header");
+        let Ok(Record::Flow(flow)) = parse(b"REJECT 10.0.0.9 22", &format) else { panic!("a flow") };
+        assert_eq!((flow.src, flow.dst, flow.dstport), (Some(IpAddr::from([10, 0, 0, 9])), None, Some(22)));
+        assert_eq!((flow.packets, flow.bytes), (0, 0));
+    }
+
+    #[test]
+    fn packet_addresses_come_before_the_interfaces() {
+        let format = Format::from_header(b"srcaddr dstaddr pkt-srcaddr pkt-dstaddr action").expect("a header");
+        let ends = |line: &'static str| match parse(line.as_bytes(), &format) {
+            Ok(Record::Flow(flow)) => (flow.src.map(|a| a.to_string()), flow.dst.map(|a| a.to_string())),
+            other => panic!("{other:?}"),
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(ends("10.0.0.1 10.0.0.2 10.9.9.1 10.9.9.2 ACCEPT"), (some("10.9.9.1"), some("10.9.9.2")));
+        assert_eq!(ends("10.0.0.1 10.0.0.2 - - ACCEPT"), (some("10.0.0.1"), some("10.0.0.2")));
+    }
+
+    #[test]
+    fn fields_that_nothing_reads_are_checked_too() {
+        let format = Format::from_header(b"srcaddr encryption-status instance-id").expect("a header");
+        assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other));
+        assert_eq!(
+            parse(b"10.0.0.1 high i-1", &format),
+            Err(Malformed::Number { field: Field::EncryptionStatus, max: u64::MAX })
+        );
+    }
+
+    #[test]
+    fn a_time_after_the_year_9999_is_absent() {
+        let line = b"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 1 253402300799 253402300800 ACCEPT OK";
+        let Ok(Record::Flow(flow)) = parse(line, &Format::version_2()) else { panic!("a flow") };
+        assert_eq!((flow.start, flow.end), (Timestamp::from_seconds(253_402_300_799), None));
+    }
+}
