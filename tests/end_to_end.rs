@@ -235,8 +235,9 @@ async fn failures_have_names_and_the_function_goes_on() {
     let answer = local.invoke(&s3_event(&["miss\u{1b}ing.log.gz", "good.log"])).await;
     let Answer::Error { error_type, message } = answer else { panic!("it fails") };
     assert_eq!(error_type, "ObjectsFailed");
-    let first =
-        format!("1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: ");
+    let first = format!(
+        "1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: "
+    );
     assert!(message.starts_with(&first), "{message}");
     assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
 
@@ -263,7 +264,8 @@ async fn failures_have_names_and_the_function_goes_on() {
 async fn a_body_that_is_cut_off_in_transit_is_a_failure() {
     let local = Local::start().await;
     let key = format!("x{CUT_IN_TRANSIT}");
-    local.store(&key, port_scan().into_bytes()).await;
+    // Long enough for its beginning to be sent.
+    local.store(&key, port_scan().repeat(1000).into_bytes()).await;
     let answer = local.invoke(&s3_event(&[&key])).await;
     let Answer::Error { message, .. } = answer else { panic!("it fails") };
     assert!(message.contains(&format!("s3://{SOURCE}/{key}: reading failed: ")), "{message}");
@@ -297,16 +299,21 @@ async fn members_are_read_on_and_an_empty_object_is_a_summary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_larger_than_memory_buffers_is_streamed() {
+async fn an_object_is_never_whole_in_memory() {
     let local = Local::start().await;
     let record = "2 123456789012 eni-0a1b 10.0.0.9 10.0.0.5 40000 22 6 2 120 1529511600 1529511660 REJECT OK\n";
-    local.store("plain.log", record.repeat(100_000).into_bytes()).await;
+    let count = 600_000;
+    local.store("plain.log", record.repeat(count).into_bytes()).await;
     assert_eq!(local.invoke(&s3_event(&["plain.log"])).await, Answer::Response(Value::Null));
     let keys = local.output_keys().await;
     let summary = json(&local.output(keys.last().expect("a summary")).await.1);
-    assert_eq!(summary["rejected"]["groups"][0]["flows"], 100_000);
-    assert_eq!(summary["sources"][0]["bytes"], 100_000 * record.len());
-    assert_eq!(sums(&local.finish().metrics)["RejectedFlows"], 100_000.0);
+    assert_eq!(summary["rejected"]["groups"][0]["flows"], count);
+    assert_eq!(summary["sources"][0]["bytes"], count * record.len());
+    if let Some(peak) = local.peak_memory() {
+        println!("{} bytes were read with {peak} bytes of memory", count * record.len());
+        assert!(peak < (count * record.len()) as u64, "{peak}");
+    }
+    assert_eq!(sums(&local.finish().metrics)["RejectedFlows"], 600_000.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,14 @@ impl Function {
         (status.code(), all(self.stderr.take()))
     }
 
+    /// The most memory that it had so far, in bytes, where the system tells.
+    #[expect(clippy::disallowed_methods, reason = "Linux tells it in a file")]
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))?;
+        peak.trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+    }
+
     fn kill(&mut self) {
         for error in [self.child.kill().err(), self.child.wait().err()].into_iter().flatten() {
             println!("the function can't be ended: {error}");

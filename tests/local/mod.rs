@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 
 use self::function::Function;
 pub use self::runtime_api::Answer;
-pub use self::s3::CUT_IN_TRANSIT;
 use self::runtime_api::RuntimeApi;
+pub use self::s3::CUT_IN_TRANSIT;
 
 /// Nothing here takes longer, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,6 +87,11 @@ impl Local {
         let object = self.s3.get_object().bucket(OUTPUT).key(key).send().await.expect("an output");
         let content_type = object.content_type().unwrap_or_default().to_owned();
         (content_type, object.body.collect().await.expect("its bytes").to_vec())
+    }
+
+    /// The most memory that the function had so far, in bytes, where the system tells.
+    pub fn peak_memory(&self) -> Option<u64> {
+        self.function.peak_memory()
     }
 
     /// Ends the function. All that it wrote has to be JSON, one object a line.
