@@ -7,7 +7,7 @@
 //! | [`pipeline`] | a reader | an analysis: the loop, read this first |
 //! | [`text`] | an object's bytes | text: gzip members, limits, truncation |
 //! | [`lines`] | text | numbered lines |
-//! | [`field`], [`format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
+//! | [`field`], [`mod@format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
 //! | [`analysis`] | records | counts, and what is kept for the end: |
 //! | [`interfaces`], [`let_through`], [`rejects`] | records | by interface, by 5-tuple, by rejected group |
 //! | [`report`] | an analysis | the summary |

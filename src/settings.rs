@@ -21,7 +21,8 @@ pub const DEFAULT_METRICS_NAMESPACE: &str = "FlowSentry";
 
 /// With this much before them, names of outputs stay far below the 1,024 bytes that S3 allows.
 const MAX_PREFIX_BYTES: usize = 512;
-/// "NamespaceName" in https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+/// "NamespaceName" in
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
 const MAX_NAMESPACE_BYTES: usize = 255;
 
 /// Settings that a later version will have. To overlook one would be to promise what is not done.
