@@ -172,6 +172,25 @@ async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_version_that_the_event_names_is_read_and_names_the_outputs() {
+    let local = Local::start().await;
+    let event = json(include_bytes!("../events/s3-put.json"));
+    let object = &event["Records"][0]["s3"]["object"];
+    local.store(object["key"].as_str().expect("a key"), gzip(HEADER)).await;
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    let mut suspended = event.clone();
+    suspended["Records"][0]["s3"]["object"]["versionId"] = json!("null");
+    assert_eq!(local.invoke(&suspended).await, Answer::Response(Value::Null));
+
+    let mut versions = Vec::new();
+    for key in local.output_keys().await {
+        versions.push(json(&local.output(&key).await.1)["sources"][0]["version_id"].clone());
+    }
+    assert_eq!(versions.len(), 2);
+    assert!(versions.contains(&object["versionId"]) && versions.contains(&Value::Null), "{versions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_a_batch_only_the_messages_that_failed_come_again() {
     let local = Local::start().await;
     let whole = gzip(&port_scan());

@@ -75,7 +75,10 @@ impl S3 for LongKeys {
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
         request.input.key = short(&request.input.key);
+        // There are no versions in the folder: the one asked for is the one that is there.
+        let version_id = request.input.version_id.clone();
         let mut answer = self.files.get_object(request).await?;
+        answer.output.version_id = version_id;
         if cut {
             answer.output.content_length = answer.output.content_length.map(|length| length + 1);
         }
