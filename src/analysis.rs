@@ -8,12 +8,14 @@ use foldhash::fast::RandomState;
 use crate::format::Format;
 use crate::interfaces::Interfaces;
 use crate::let_through::{LetThrough, Tuple};
-use crate::names::Names;
+use crate::names::{NameId, Names};
 use crate::parse::Malformed;
+use crate::peering::Peering;
 use crate::record::{Action, Flow, Record};
 use crate::rejects::Rejects;
 use crate::summary::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source, Traffic};
 use crate::tally::Seen;
+use crate::topology::{Topology, VpcNumber};
 
 /// So many malformed records are shown.
 const MALFORMED_SAMPLES: usize = 10;
@@ -35,14 +37,15 @@ pub struct Analysis {
     pub(crate) interfaces: Interfaces,
     pub(crate) let_through: LetThrough,
     pub(crate) rejects: Rejects,
+    pub(crate) peering: Peering,
 }
 
 impl Analysis {
     /// Takes in one record that parses.
-    pub fn observe(&mut self, record: &Record<'_>) {
+    pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
         match record {
-            Record::Flow(flow) => self.observe_flow(flow),
+            Record::Flow(flow) => self.observe_flow(flow, topology),
             Record::NoData => self.records.no_data += 1,
             Record::SkipData(gap) => {
                 self.records.skip_data += 1;
@@ -52,9 +55,13 @@ impl Analysis {
         }
     }
 
-    fn observe_flow(&mut self, flow: &Flow<'_>) {
+    fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
+        if let Some(topology) = topology {
+            let own = || own_vpc(flow, interface.map(|id| self.interfaces.name(id)), topology, &self.places);
+            self.peering.observe(interface, flow, topology, own);
+        }
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
@@ -113,12 +120,28 @@ impl Analysis {
         self.malformed.extend(next.malformed);
         self.malformed.truncate(MALFORMED_SAMPLES);
         self.window.merge(next.window);
-        self.traffic.accepted.merge(next.traffic.accepted);
-        self.traffic.rejected.merge(next.traffic.rejected);
+        self.traffic.merge(next.traffic);
         let places = self.places.merge(&next.places);
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         self.let_through.merge(&next.let_through, &interfaces);
         self.rejects.merge(&next.rejects, &interfaces, &places);
+        self.peering.merge(&next.peering, &interfaces, &places);
+    }
+}
+
+/// The VPC that a record names, else that of its interface in the topology.
+fn own_vpc(
+    flow: &Flow<'_>,
+    interface: Option<&str>,
+    topology: &Topology,
+    places: &Names,
+) -> (Option<VpcNumber>, Option<NameId>) {
+    match flow.vpc_id.and_then(|vpc_id| places.get(vpc_id)) {
+        Some(name) => (topology.number(places.name(name)), Some(name)),
+        None => {
+            let interface = interface.and_then(|id| topology.interface(id));
+            (interface.and_then(|known| topology.number(known.vpc_id.as_deref()?)), None)
+        }
     }
 }
 

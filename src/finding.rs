@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::cause::Cause;
 use crate::record::{Action, Direction};
+use crate::scope::Scope;
 use crate::tally::{Seen, Tally};
 
 /// Something that deserves a look.
@@ -47,40 +49,72 @@ pub struct Finding {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingType {
+    /// Blocks that several VPCs have make an address ambiguous.
+    AmbiguousAddress,
+    /// Traffic through a peering connection to what lies beyond the peer.
+    EdgeToEdgeRouting,
     /// An interface is refused its way to public addresses.
     EgressBlocked,
     /// One source is refused at one port of many hosts.
     HostSweep,
+    /// Traffic between VPCs whose connection is not active.
+    InactivePeering,
+    /// Traffic to a peer that gets no answer.
+    OneWayPeering,
+    /// Traffic between peers that takes another path.
+    PeeringPathMismatch,
     /// One source is refused at many ports of one host.
     PortScan,
+    /// Traffic between peers that is refused.
+    RejectedPeering,
     /// The same connection is refused again and again.
     RepeatedRejects,
     /// Requests are let through, and their answers are refused.
     ReplyBlocked,
     /// AWS left records out.
     SkippedData,
+    /// Traffic that tries to pass through a peer.
+    TransitivePeering,
+    /// Traffic between VPCs that nothing connects.
+    UnpeeredVpc,
 }
 
 impl FindingType {
     /// Every type.
     pub const ALL: &[FindingType] = &[
+        FindingType::AmbiguousAddress,
+        FindingType::EdgeToEdgeRouting,
         FindingType::EgressBlocked,
         FindingType::HostSweep,
+        FindingType::InactivePeering,
+        FindingType::OneWayPeering,
+        FindingType::PeeringPathMismatch,
         FindingType::PortScan,
+        FindingType::RejectedPeering,
         FindingType::RepeatedRejects,
         FindingType::ReplyBlocked,
         FindingType::SkippedData,
+        FindingType::TransitivePeering,
+        FindingType::UnpeeredVpc,
     ];
 
     /// The word in JSON, metrics and reports.
     pub fn name(self) -> &'static str {
         match self {
+            FindingType::AmbiguousAddress => "ambiguous-address",
+            FindingType::EdgeToEdgeRouting => "edge-to-edge-routing",
             FindingType::EgressBlocked => "egress-blocked",
             FindingType::HostSweep => "host-sweep",
+            FindingType::InactivePeering => "inactive-peering",
+            FindingType::OneWayPeering => "one-way-peering",
+            FindingType::PeeringPathMismatch => "peering-path-mismatch",
             FindingType::PortScan => "port-scan",
+            FindingType::RejectedPeering => "rejected-peering",
             FindingType::RepeatedRejects => "repeated-rejects",
             FindingType::ReplyBlocked => "reply-blocked",
             FindingType::SkippedData => "skipped-data",
+            FindingType::TransitivePeering => "transitive-peering",
+            FindingType::UnpeeredVpc => "unpeered-vpc",
         }
     }
 }
@@ -148,12 +182,20 @@ pub enum Evidence {
     DistinctPorts,
     /// `flow-direction` of the records.
     FlowDirection,
+    /// The report has no accepted records at all: what is logged may be rejects alone.
+    NoAcceptedRecords,
+    /// The report has no reply to the records.
+    NoReply,
     /// The number of rejected records.
     RejectedFlows,
     /// AWS left records out.
     SkipData,
     /// `tcp-flags` of the records.
     TcpFlags,
+    /// The topology.
+    Topology,
+    /// `traffic-path` of the records.
+    TrafficPath,
 }
 
 /// What a finding is about.
@@ -201,6 +243,35 @@ pub enum Subject {
         /// Destination.
         dstaddr: IpAddr,
     },
+    /// Of `ambiguous-address`.
+    Block {
+        /// The block that VPCs tie on.
+        #[cfg_attr(test, schemars(with = "String"))]
+        cidr_block: IpNet,
+    },
+    /// Of `transitive-peering`, `unpeered-vpc` and `inactive-peering`.
+    Vpcs {
+        /// VPC of the sources.
+        src_vpc_id: String,
+        /// VPC of the destinations.
+        dst_vpc_id: String,
+    },
+    /// Of `one-way-peering`, `rejected-peering` and `peering-path-mismatch`.
+    Peers {
+        /// VPC of the sources.
+        src_vpc_id: String,
+        /// VPC of the destinations.
+        dst_vpc_id: String,
+        /// The active connection between them: the least id of several.
+        peering_connection_id: String,
+    },
+    /// Of `edge-to-edge-routing`.
+    Edge {
+        /// VPC of the sources, if known.
+        src_vpc_id: Option<String>,
+        /// What lies beyond the peer.
+        dst_scope: Scope,
+    },
     /// Of `egress-blocked` and `skipped-data`.
     Interface {
         /// Null for records without an interface.
@@ -229,6 +300,28 @@ pub enum Details {
         direction: Direction,
         /// The cause of most of its flows.
         cause: Cause,
+    },
+    /// Of `transitive-peering`.
+    Via {
+        /// The VPCs that are peered with both.
+        via_vpc_ids: Vec<String>,
+    },
+    /// Of `inactive-peering`.
+    Inactive {
+        /// The connections between the two.
+        peering_connection_ids: Vec<String>,
+        /// What their statuses are, each once.
+        statuses: Vec<String>,
+    },
+    /// Of `peering-path-mismatch`.
+    Paths {
+        /// The paths that were taken.
+        traffic_paths: Vec<u64>,
+    },
+    /// Of `ambiguous-address`.
+    Tied {
+        /// The VPCs that tie.
+        vpc_ids: Vec<String>,
     },
     /// Of the others.
     None {},

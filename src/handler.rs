@@ -204,7 +204,7 @@ impl Handler {
         let mut analysis = self.analyze(reference.uri(), object).await?;
         let keys = OutputKeys::of(&self.settings.output_prefix, &identity);
         analysis.identify(identity);
-        let summary = Box::new(report::finish(&analysis, &self.settings.report));
+        let summary = Box::new(report::finish(&analysis, &self.settings.report, None));
         self.put(&keys, &summary).await?;
         Ok(Outcome::Summarized { summary, keys })
     }

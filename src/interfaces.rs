@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::names::{Agreed, NameId, Names, Renumbered};
-use crate::record::{Flow, Gap};
+use crate::names::{NameId, Names, Renumbered, Said};
+use crate::record::{Action, Flow, Gap};
 use crate::tally::{Seen, Tally};
 
 /// All interfaces met. Records that name none are kept together, as interface `None`.
@@ -20,9 +20,13 @@ pub struct Interfaces {
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
     /// The VPC of its analysed records.
-    pub vpc: Agreed<NameId>,
+    pub vpc: Said,
     /// The subnet of its analysed records.
-    pub subnet: Agreed<NameId>,
+    pub subnet: Said,
+    /// Its accepted records.
+    pub accepted: Tally,
+    /// Its rejected records.
+    pub rejected: Tally,
     /// The addresses of its analysed records.
     pub constant: ConstantAddresses,
     /// Its records of class `skip_data`: their number as flows.
@@ -42,9 +46,13 @@ impl Interfaces {
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Option<NameId> {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
-        observe_name(&mut interface.vpc, flow.vpc_id, places);
-        observe_name(&mut interface.subnet, flow.subnet_id, places);
+        interface.vpc.observe(flow.vpc_id, places);
+        interface.subnet.observe(flow.subnet_id, places);
         interface.constant.observe(flow.src, flow.dst);
+        match flow.action {
+            Action::Accept => interface.accepted.observe(flow),
+            Action::Reject => interface.rejected.observe(flow),
+        }
         id
     }
 
@@ -62,8 +70,10 @@ impl Interfaces {
         let ids = self.names.merge(&other.names);
         for (number, theirs) in other.iter() {
             let ours = self.get_mut(number.map(|number| ids.of(number)));
-            ours.vpc.merge(theirs.vpc.map(|place| places.of(place)));
-            ours.subnet.merge(theirs.subnet.map(|place| places.of(place)));
+            ours.vpc.merge(theirs.vpc, places);
+            ours.subnet.merge(theirs.subnet, places);
+            ours.accepted.merge(theirs.accepted);
+            ours.rejected.merge(theirs.rejected);
             ours.constant.merge(theirs.constant);
             ours.skipped.merge(theirs.skipped);
             ours.skipped_seen.merge(theirs.skipped_seen);
@@ -109,17 +119,6 @@ impl Interfaces {
 
 fn index(id: Option<NameId>) -> usize {
     id.map_or(0, NameId::get) as usize
-}
-
-/// As a rule all records of an interface name the same place: then no name is looked up.
-fn observe_name(agreed: &mut Agreed<NameId>, said: Option<&[u8]>, places: &mut Names) {
-    let Some(said) = said else { return };
-    if let Agreed::One(one) = agreed
-        && places.name(*one).as_bytes() == said
-    {
-        return;
-    }
-    agreed.observe(places.intern(said));
 }
 
 /// The addresses that occur, as src or dst, in every record of some records: at most two, as the first record has no

@@ -54,6 +54,11 @@ impl Names {
         id
     }
 
+    /// The number of a name, if it was met. As for [`Names::intern`].
+    pub fn get(&self, name: &[u8]) -> Option<NameId> {
+        self.ids.get(String::from_utf8_lossy(name).as_ref()).copied()
+    }
+
     /// The name with this number.
     pub fn name(&self, id: NameId) -> &str {
         &self.names[id.place()]
@@ -128,6 +133,44 @@ impl<T: Copy + PartialEq> Agreed<T> {
             Agreed::One(one) => Agreed::One(f(one)),
             Agreed::Many => Agreed::Many,
         }
+    }
+}
+
+/// The place that records name, and whether some name none: a topology may know it then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Said {
+    /// What those agree on that name one.
+    pub named: Agreed<NameId>,
+    /// Whether there are others.
+    pub unnamed: bool,
+}
+
+impl Said {
+    /// Takes in what one more record names. As a rule all name the same: then no name is looked up.
+    pub fn observe(&mut self, said: Option<&[u8]>, places: &mut Names) {
+        let Some(said) = said else {
+            self.unnamed = true;
+            return;
+        };
+        if let Agreed::One(one) = self.named
+            && places.name(one).as_bytes() == said
+        {
+            return;
+        }
+        self.named.observe(places.intern(said));
+    }
+
+    /// Takes in what other records name, whose places have those numbers here.
+    pub fn merge(&mut self, other: Said, places: &Renumbered) {
+        self.named.merge(other.named.map(|place| places.of(place)));
+        self.unnamed |= other.unnamed;
+    }
+
+    /// The place that all agree on, `known` being that of the records that name none.
+    pub fn agreed<'a>(self, known: Option<&'a str>, places: &'a Names) -> Option<&'a str> {
+        let mut agreed = self.named.map(|id| places.name(id));
+        known.filter(|_| self.unnamed).into_iter().for_each(|known| agreed.observe(known));
+        agreed.one()
     }
 }
 

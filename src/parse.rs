@@ -96,6 +96,7 @@ struct Values<'a> {
     start: Option<Timestamp>,
     end: Option<Timestamp>,
     tcp_flags: Option<u64>,
+    traffic_path: Option<u64>,
     action: &'a [u8],
     log_status: &'a [u8],
     flow_direction: &'a [u8],
@@ -125,6 +126,7 @@ impl<'a> Values<'a> {
             Field::Start => self.start = Timestamp::from_seconds(value),
             Field::End => self.end = Timestamp::from_seconds(value),
             Field::TcpFlags => self.tcp_flags = Some(value),
+            Field::TrafficPath => self.traffic_path = Some(value),
             _ => {}
         }
     }
@@ -206,6 +208,7 @@ impl<'a> Values<'a> {
                 Some(flags) if flags & SYN != 0 => TcpFlags::WithSyn,
                 Some(_) => TcpFlags::WithoutSyn,
             },
+            traffic_path: self.traffic_path,
             reject_reason: match self.reject_reason {
                 b"BPA" => RejectReason::BlockPublicAccess,
                 b"EC" => RejectReason::EncryptionControls,

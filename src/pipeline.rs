@@ -7,7 +7,7 @@
 //!
 //! let log = b"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK";
 //! let analysis = pipeline::analyze("rdp.log", &log[..], &Options::default())?;
-//! let summary = report::finish(&analysis, &Settings::default());
+//! let summary = report::finish(&analysis, &Settings::default(), None);
 //! assert_eq!(summary.records.rejected, 1);
 //! assert_eq!(summary.rejected.groups[0].service_name, Some("ms-wbt-server"));
 //! # Ok::<(), flowsentry::error::ObjectError>(())
@@ -23,6 +23,7 @@ use crate::lines::{Line, Lines};
 use crate::parse::{self, Malformed};
 use crate::summary::Source;
 use crate::text::{self, Text};
+use crate::topology::Topology;
 
 /// How to read an object.
 #[derive(Debug, Clone)]
@@ -31,11 +32,13 @@ pub struct Options {
     pub format: Format,
     /// The text may not be larger.
     pub max_object_bytes: u64,
+    /// What is known of VPCs and their peering.
+    pub topology: Option<Arc<Topology>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { format: Format::version_2(), max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES }
+        Options { format: Format::version_2(), max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES, topology: None }
     }
 }
 
@@ -45,7 +48,7 @@ impl Default for Options {
 /// Where it can't be read whole, or is not a flow log; nothing of it counts then.
 pub fn analyze(uri: &str, reader: impl Read, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(Text::open(reader, options.max_object_bytes)?)?;
-    let mut object = Object::new(uri, &options.format);
+    let mut object = Object::new(uri, options);
     while let Some(line) = lines.next_line()? {
         object.observe(&line);
     }
@@ -55,6 +58,7 @@ pub fn analyze(uri: &str, reader: impl Read, options: &Options) -> Result<Analys
 /// An object that is being read.
 struct Object<'a> {
     uri: &'a str,
+    topology: Option<&'a Topology>,
     analysis: Analysis,
     /// The order of columns that holds now.
     format: Arc<Format>,
@@ -64,11 +68,12 @@ struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn new(uri: &'a str, format: &Format) -> Object<'a> {
+    fn new(uri: &'a str, options: &'a Options) -> Object<'a> {
         Object {
             uri,
             analysis: Analysis::default(),
-            format: Arc::new(format.clone()),
+            topology: options.topology.as_deref(),
+            format: Arc::new(options.format.clone()),
             format_met: false,
             header_met: false,
         }
@@ -84,7 +89,7 @@ impl<'a> Object<'a> {
         match parse::parse(line.bytes, &self.format) {
             Ok(record) if self.format.settles_headers() || !format::is_header(line.bytes) => {
                 self.meet_format();
-                self.analysis.observe(&record);
+                self.analysis.observe(&record, self.topology);
             }
             Err(malformed) if !format::is_header(line.bytes) => {
                 if !line.bytes.trim_ascii().is_empty() {

@@ -57,6 +57,8 @@ pub struct Flow<'a> {
     pub direction: Option<Direction>,
     /// What `tcp-flags` says.
     pub tcp_flags: TcpFlags,
+    /// `traffic-path`, which AWS gives for egress alone.
+    pub traffic_path: Option<u64>,
     /// What `reject-reason` says.
     pub reject_reason: RejectReason,
 }
@@ -73,7 +75,7 @@ pub struct Gap<'a> {
 }
 
 /// `action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Action {

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::cause::{Basis, Cause};
 use crate::let_through::{LetThrough, Tuple};
-use crate::names::{Agreed, NameId, Names, Renumbered};
+use crate::names::{Agreed, NameId, Names, Renumbered, Said};
 use crate::record::{Direction, Flow, TCP, TcpFlags};
 use crate::tally::{Seen, Tally, least};
 
@@ -42,6 +42,7 @@ pub struct Rejects {
 struct OpenGroup {
     key: GroupKey,
     direction: Agreed<Direction>,
+    vpc: Said,
 }
 
 /// Interface, VPC and subnet that a record names.
@@ -78,6 +79,8 @@ pub struct Group {
     pub key: GroupKey,
     /// `flow-direction`, as its records have it.
     pub direction: Agreed<Direction>,
+    /// The VPC that its records name.
+    pub vpc: Said,
     /// Its records by cause and, where the cause hung on it, by source port. Sorted.
     pub parts: Vec<Part>,
 }
@@ -102,9 +105,9 @@ impl Rejects {
     pub fn observe(&mut self, interface: Option<NameId>, flow: &Flow<'_>, places: &mut Names) {
         let key = GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
         let group = self.number(key);
-        if let Some(direction) = flow.direction {
-            self.groups[group as usize].direction.observe(direction);
-        }
+        let open = &mut self.groups[group as usize];
+        flow.direction.into_iter().for_each(|direction| open.direction.observe(direction));
+        open.vpc.observe(flow.vpc_id, places);
         let basis = Basis::of(interface, flow);
         let part = self.parts.entry(PartKey { group, basis }).or_default();
         part.tally.observe(flow);
@@ -122,7 +125,9 @@ impl Rejects {
         let mut numbers = Vec::with_capacity(other.groups.len());
         for theirs in &other.groups {
             let number = self.number(GroupKey { interface: interface_here(theirs.key.interface), ..theirs.key });
-            self.groups[number as usize].direction.merge(theirs.direction);
+            let ours = &mut self.groups[number as usize];
+            ours.direction.merge(theirs.direction);
+            ours.vpc.merge(theirs.vpc, places);
             numbers.push(number);
         }
         for (key, theirs) in &other.parts {
@@ -155,7 +160,7 @@ impl Rejects {
         let mut groups: Vec<Group> = self
             .groups
             .iter()
-            .map(|open| Group { key: open.key, direction: open.direction, parts: Vec::new() })
+            .map(|open| Group { key: open.key, direction: open.direction, vpc: open.vpc, parts: Vec::new() })
             .collect();
         for (key, sums) in &self.parts {
             let cause = key.basis.decide(self.tuple(*key), &accepted);
@@ -176,7 +181,7 @@ impl Rejects {
     fn number(&mut self, key: GroupKey) -> u32 {
         let next = self.groups.len();
         *self.numbers.entry(key).or_insert_with(|| {
-            self.groups.push(OpenGroup { key, direction: Agreed::Unsaid });
+            self.groups.push(OpenGroup { key, direction: Agreed::Unsaid, vpc: Said::default() });
             u32::try_from(next).expect("every group takes memory: there are never 2^32")
         })
     }
@@ -239,7 +244,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-        report::finish(&analysis, &Settings::default()).rejected
+        report::finish(&analysis, &Settings::default(), None).rejected
     }
 
     #[test]
@@ -252,7 +257,8 @@ mod tests {
             seen: Seen::default(),
         };
         let key = GroupKey { interface: None, src: None, dst: None, dstport: None, protocol: None };
-        let group = |parts: &[Part]| Group { key, direction: Agreed::Unsaid, parts: parts.to_vec() };
+        let group =
+            |parts: &[Part]| Group { key, direction: Agreed::Unsaid, vpc: Said::default(), parts: parts.to_vec() };
         let (late, open) = (Cause::OutOfState, Cause::SecurityGroupOrNetworkAcl);
         assert_eq!(group(&[part(open, 2), part(late, 1)]).cause(), open);
         assert_eq!(group(&[part(open, 2), part(late, 1), part(late, 1)]).cause(), late);

@@ -30,7 +30,6 @@ const NOT_YET: &[&str] = &[
     "ALERT_MIN_SEVERITY",
     "ALLOWED_SOURCES",
     "EVENT_BUS_NAME",
-    "ONE_WAY_MIN_FLOWS",
     "ON_PERMANENT_FAILURE",
     "TOPOLOGY_TTL_SECONDS",
     "TOPOLOGY_URI",
@@ -112,6 +111,7 @@ impl Reader {
     fn pipeline(&mut self) -> pipeline::Options {
         let default = pipeline::Options::default();
         pipeline::Options {
+            topology: None,
             format: self.or("LOG_FORMAT", default.format, |value| {
                 Format::from_setting(value).map_err(|_| {
                     "an order of flow log columns, at least half of them fields that AWS documents, as in \
@@ -225,6 +225,7 @@ mod tests {
             ("HOST_SWEEP_HOSTS", "4"),
             ("REPEATED_REJECT_FLOWS", "5"),
             ("EGRESS_BLOCKED_FLOWS", "6"),
+            ("ONE_WAY_MIN_FLOWS", "7"),
             ("PATH", "/bin"),
         ])
         .expect("right");
@@ -232,8 +233,13 @@ mod tests {
         assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
         assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
         assert_eq!(settings.pipeline.max_object_bytes, 1024);
-        let thresholds =
-            Thresholds { port_scan_ports: 3, host_sweep_hosts: 4, repeated_reject_flows: 5, egress_blocked_flows: 6 };
+        let thresholds = Thresholds {
+            port_scan_ports: 3,
+            host_sweep_hosts: 4,
+            repeated_reject_flows: 5,
+            egress_blocked_flows: 6,
+            one_way_min_flows: 7,
+        };
         assert_eq!(settings.report, report::Settings { thresholds, top: 0 });
     }
 

@@ -39,6 +39,8 @@ thresholds! {
     repeated_reject_flows = 100;
     /// `egress-blocked`: flows of one interface to public addresses that are refused.
     egress_blocked_flows = 5;
+    /// `one-way-peering`: accepted TCP flows from one VPC to another that get no answer.
+    one_way_min_flows = 5;
 }
 
 /// A threshold that can't be set.
@@ -118,7 +120,7 @@ mod tests {
         assert_eq!(
             error("port_scan_port = 3"),
             "\"port_scan_port\" is no threshold; there are port_scan_ports, host_sweep_hosts, repeated_reject_flows, \
-             egress_blocked_flows"
+             egress_blocked_flows, one_way_min_flows"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {
             let text = format!("host_sweep_hosts = {value}");

@@ -156,7 +156,7 @@ proptest! {
 
 fn read(bytes: &[u8]) {
     if let Ok(analysis) = pipeline::analyze("any", bytes, &Options::default()) {
-        let summary = report::finish(&analysis, &Settings::default());
+        let summary = report::finish(&analysis, &Settings::default(), None);
         let look = flowsentry::sink::text::Look { width: 80, groups: None };
         let report = flowsentry::sink::text::render(&summary, look);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));

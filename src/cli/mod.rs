@@ -2,6 +2,7 @@
 
 mod inputs;
 mod progress;
+mod topology;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,10 @@ struct Analyze {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
+    /// AWS's describe output: a file, or a folder of *.json; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    topology: Vec<PathBuf>,
+
     /// text for people, json for programs: one summary over all inputs
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
@@ -91,14 +96,15 @@ struct CliError {
 }
 
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
+    let topology = topology::read(&arguments.topology)?;
     let settings = Settings { thresholds: thresholds(arguments)?, top: arguments.top.unwrap_or(DEFAULT_TOP) };
-    let mut options = pipeline::Options::default();
+    let mut options = pipeline::Options { topology: topology.clone(), ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         format.unknown_names().for_each(|name| complain(&format!("--log-format: {name:?} is no field that is known")));
         options.format = format.clone();
     }
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options);
-    let summary = report::finish(&analysis, &settings);
+    let summary = report::finish(&analysis, &settings, topology.as_deref());
     name_failures(&analysis);
     write(arguments, &summary)
         .map_err(|error| CliError { message: format!("the report can't be written: {error}"), status: NOT_WHOLE })?;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{Context, JudgedGroup, Records, Verdict, is_own_attempt};
-use crate::address;
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
 use crate::record::Direction;
@@ -26,7 +25,7 @@ struct Blocked {
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut interfaces: BTreeMap<Option<NameId>, Blocked> = BTreeMap::new();
     for judged in context.groups.iter().filter(|judged| judged.direction == Direction::Egress) {
-        if let Some(dst) = judged.group.key.dst.filter(|dst| address::is_public(*dst)) {
+        if let Some(dst) = judged.group.key.dst.filter(|_| judged.dst_is_public) {
             interfaces.entry(judged.group.key.interface).or_default().add(context, judged, dst);
         }
     }

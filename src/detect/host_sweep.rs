@@ -22,7 +22,7 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
             context,
             Verdict {
                 finding_type: FindingType::HostSweep,
-                severity: severity_of_probing(srcaddr),
+                severity: severity_of_probing(context, srcaddr),
                 confidence,
                 title: format!(
                     "{srcaddr} was refused at {} of {distinct_hosts} hosts",

@@ -2,6 +2,7 @@
 
 mod egress_blocked;
 mod host_sweep;
+mod peering;
 mod port_scan;
 mod repeated_rejects;
 mod reply_blocked;
@@ -18,11 +19,13 @@ use crate::address;
 use crate::cause::Cause;
 use crate::finding::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::interfaces::Interfaces;
-use crate::names::NameId;
+use crate::names::{NameId, Names};
+use crate::peering::{Note, Noted};
 use crate::record::{Action, Direction, TCP, UDP};
 use crate::rejects::{Group, Part};
 use crate::tally::{Seen, Tally};
 use crate::thresholds::Thresholds;
+use crate::topology::Topology;
 
 /// So many example records a finding has at most.
 const MAX_EXAMPLES: usize = 5;
@@ -36,6 +39,8 @@ pub struct JudgedGroup {
     pub direction: Direction,
     /// What tells the direction; nothing for `unknown`.
     pub direction_from: Option<Evidence>,
+    /// Whether its destination is on the public internet.
+    pub dst_is_public: bool,
 }
 
 /// All that the detectors look at.
@@ -44,6 +49,14 @@ pub struct Context<'a> {
     pub groups: &'a [JudgedGroup],
     /// Interfaces.
     pub interfaces: &'a Interfaces,
+    /// Names of VPCs and subnets.
+    pub places: &'a Names,
+    /// What is known of VPCs and their peering.
+    pub topology: Option<&'a Topology>,
+    /// Records that are noteworthy by the topology.
+    pub notes: &'a BTreeMap<Note, Vec<Noted<'a>>>,
+    /// Whether there is any accepted record: a flow log may be of rejects alone.
+    pub accepts_are_logged: bool,
     /// From when on a pattern is a finding.
     pub thresholds: &'a Thresholds,
 }
@@ -51,6 +64,10 @@ pub struct Context<'a> {
 impl Context<'_> {
     fn interface_name(&self, id: Option<NameId>) -> Option<String> {
         id.map(|id| self.interfaces.name(id).to_owned())
+    }
+
+    fn is_public(&self, address: IpAddr) -> bool {
+        self.topology.map_or_else(|| address::is_public(address), |topology| topology.is_public(address))
     }
 
     fn has_gaps(&self, id: Option<NameId>) -> bool {
@@ -70,6 +87,7 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     ]
     .into_iter()
     .flat_map(|detect| detect(context))
+    .chain(context.topology.into_iter().flat_map(|topology| peering::detect(context, topology)))
     .collect();
     findings.sort_unstable_by(|a, b| {
         (b.severity, b.tally.flows, a.finding_type, &a.subject).cmp(&(
@@ -85,6 +103,14 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
 /// What findings of a type mean, for people.
 pub fn meaning(finding_type: FindingType) -> &'static str {
     match finding_type {
+        FindingType::AmbiguousAddress => peering::ambiguous_address::MEANING,
+        FindingType::EdgeToEdgeRouting => peering::edge_to_edge_routing::MEANING,
+        FindingType::InactivePeering => peering::inactive_peering::MEANING,
+        FindingType::OneWayPeering => peering::one_way_peering::MEANING,
+        FindingType::PeeringPathMismatch => peering::peering_path_mismatch::MEANING,
+        FindingType::RejectedPeering => peering::rejected_peering::MEANING,
+        FindingType::TransitivePeering => peering::transitive_peering::MEANING,
+        FindingType::UnpeeredVpc => peering::unpeered_vpc::MEANING,
         FindingType::EgressBlocked => egress_blocked::MEANING,
         FindingType::HostSweep => host_sweep::MEANING,
         FindingType::PortScan => port_scan::MEANING,
@@ -97,6 +123,14 @@ pub fn meaning(finding_type: FindingType) -> &'static str {
 /// What to look at next, for people.
 pub fn next_step(finding_type: FindingType) -> &'static str {
     match finding_type {
+        FindingType::AmbiguousAddress => peering::ambiguous_address::NEXT_STEP,
+        FindingType::EdgeToEdgeRouting => peering::edge_to_edge_routing::NEXT_STEP,
+        FindingType::InactivePeering => peering::inactive_peering::NEXT_STEP,
+        FindingType::OneWayPeering => peering::one_way_peering::NEXT_STEP,
+        FindingType::PeeringPathMismatch => peering::peering_path_mismatch::NEXT_STEP,
+        FindingType::RejectedPeering => peering::rejected_peering::NEXT_STEP,
+        FindingType::TransitivePeering => peering::transitive_peering::NEXT_STEP,
+        FindingType::UnpeeredVpc => peering::unpeered_vpc::NEXT_STEP,
         FindingType::EgressBlocked => egress_blocked::NEXT_STEP,
         FindingType::HostSweep => host_sweep::NEXT_STEP,
         FindingType::PortScan => port_scan::NEXT_STEP,
@@ -107,8 +141,8 @@ pub fn next_step(finding_type: FindingType) -> &'static str {
 }
 
 /// A source that is not on the public internet is one of ours, or beyond a VPN: its probing is worse.
-fn severity_of_probing(src: IpAddr) -> Severity {
-    if address::is_public(src) { Severity::Medium } else { Severity::High }
+fn severity_of_probing(context: &Context<'_>, src: IpAddr) -> Severity {
+    if context.is_public(src) { Severity::Medium } else { Severity::High }
 }
 
 /// Late packets and answers are the end or the answer of something that was let through: no probing, and no egress
@@ -186,7 +220,7 @@ impl Records {
         self.seen.merge(part.seen);
         self.interfaces.insert(key.interface);
         self.unproven |= !part.opening;
-        self.examples.insert(Example {
+        self.add_example(Example {
             interface_id: context.interface_name(key.interface),
             srcaddr: key.src,
             dstaddr: key.dst,
@@ -195,6 +229,28 @@ impl Records {
             protocol: key.protocol,
             action: Action::Reject,
         });
+    }
+
+    /// Adds records that are noteworthy by the topology.
+    fn add_noted(&mut self, context: &Context<'_>, noted: &Noted<'_>) {
+        let Noted { addresses, action, sums, .. } = *noted;
+        let (srcport, dstport) = sums.least_ports.unwrap_or_default();
+        self.tally.merge(sums.tally);
+        self.seen.merge(sums.seen);
+        self.interfaces.insert(addresses.interface);
+        self.add_example(Example {
+            interface_id: context.interface_name(addresses.interface),
+            srcaddr: addresses.src,
+            dstaddr: addresses.dst,
+            srcport,
+            dstport,
+            protocol: addresses.protocol,
+            action,
+        });
+    }
+
+    fn add_example(&mut self, example: Example) {
+        self.examples.insert(example);
         if self.examples.len() > MAX_EXAMPLES {
             self.examples.pop_last();
         }
@@ -280,7 +336,7 @@ mod tests {
         let log = format!("{HEADER}\n{}", records.into_iter().collect::<String>());
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-        let findings = report::finish(&analysis, &Settings::default()).findings;
+        let findings = report::finish(&analysis, &Settings::default(), None).findings;
         findings.into_iter().filter(|finding| finding.finding_type == finding_type).collect()
     }
 

@@ -21,7 +21,7 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
             context,
             Verdict {
                 finding_type: FindingType::PortScan,
-                severity: severity_of_probing(srcaddr),
+                severity: severity_of_probing(context, srcaddr),
                 confidence,
                 title: format!("{srcaddr} was refused at {distinct_ports} ports of {dstaddr}"),
                 subject: Subject::SourceAndDestination { srcaddr, dstaddr },

@@ -144,7 +144,7 @@ mod tests {
 
     fn summary_of(log: &str) -> Summary {
         let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-        report::finish(&analysis, &Settings::default())
+        report::finish(&analysis, &Settings::default(), None)
     }
 
     /// Each line by itself, held against AWS's schema and against what the schema can't say.

@@ -23,5 +23,5 @@ pub fn summarise<'a>(inputs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> S
             Err(error) => merged.observe_failure(uri.to_owned(), error.to_string()),
         }
     }
-    report::finish(&merged, &Settings::default())
+    report::finish(&merged, &Settings::default(), None)
 }

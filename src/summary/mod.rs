@@ -3,14 +3,19 @@
 //! These types are the JSON contract. Fields may be added; none may be renamed, dropped or change its meaning. The
 //! JSON Schema made from them is `docs/summary.schema.json`.
 
+mod peering;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
+pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
+
 use crate::cause::Cause;
 use crate::finding::Finding;
 use crate::record::Direction;
+use crate::scope::Scope;
 use crate::tally::{Seen, Tally};
 use crate::time::Timestamp;
 
@@ -39,10 +44,10 @@ pub struct Summary {
     pub malformed: Vec<MalformedSample>,
     /// Rejected connections.
     pub rejected: Rejected,
-    /// Traffic between VPCs: null, since no topology is read yet.
-    pub peering: (),
-    /// Traffic by the AWS service that owns the interface: empty, since no topology is read yet.
-    pub services: [(); 0],
+    /// Traffic between VPCs; null without a topology.
+    pub peering: Option<Peering>,
+    /// Traffic by the AWS service that owns the interface; empty unless the topology has interfaces.
+    pub services: Vec<ServiceTraffic>,
     /// What deserves a look, the worst first.
     pub findings: Vec<Finding>,
 }
@@ -138,6 +143,19 @@ pub struct Traffic {
     pub rejected: Tally,
 }
 
+impl Traffic {
+    /// Accepted and rejected together.
+    pub fn flows(&self) -> u64 {
+        self.accepted.flows.saturating_add(self.rejected.flows)
+    }
+
+    /// Adds other records' sums.
+    pub fn merge(&mut self, other: Traffic) {
+        self.accepted.merge(other.accepted);
+        self.rejected.merge(other.rejected);
+    }
+}
+
 /// One malformed record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -204,19 +222,6 @@ pub struct RejectedGroup {
     pub src: Endpoint,
     /// What is known of the destination.
     pub dst: Endpoint,
-}
-
-/// Whose an address is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// In a known VPC.
-    Vpc,
-    /// In no known VPC and in no block that is reserved for private or special use.
-    Public,
-    /// All else.
-    Private,
 }
 
 /// What is known of an address. Without a topology, only the scope.

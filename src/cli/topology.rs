@@ -1,0 +1,58 @@
+//! The topology of a run, from files and folders.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use walkdir::WalkDir;
+
+use super::{CliError, WRONG_USAGE, complain};
+use crate::topology::Topology;
+use crate::topology::document::Resources;
+
+/// Reads all documents; none without any path. What in them can't be used is named on stderr.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError> {
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let mut resources = Resources::default();
+    for document in documents(paths)? {
+        let json = contents(&document)?;
+        resources
+            .read(&document.display().to_string(), &json)
+            .map_err(|error| CliError { message: error.to_string(), status: WRONG_USAGE })?;
+    }
+    let topology = Topology::new(resources);
+    topology.problems().iter().for_each(|problem| complain(&problem.to_string()));
+    Ok(Some(Arc::new(topology)))
+}
+
+/// Files as given, and of folders the `*.json` in them, by name.
+fn documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut documents = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            documents.push(path.clone());
+            continue;
+        }
+        let before = documents.len();
+        for entry in WalkDir::new(path).max_depth(1).follow_links(true).sort_by_file_name() {
+            let entry = entry.map_err(|error| unreadable(path, &error))?;
+            if entry.file_type().is_file() && entry.path().extension().is_some_and(|extension| extension == "json") {
+                documents.push(entry.into_path());
+            }
+        }
+        if documents.len() == before {
+            return Err(unreadable(path, &"no *.json is in this folder"));
+        }
+    }
+    Ok(documents)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line reads the topology from files")]
+fn contents(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
+    CliError { message: format!("the topology {} can't be read: {error}", path.display()), status: WRONG_USAGE }
+}

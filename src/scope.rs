@@ -1,0 +1,16 @@
+//! Whose an address is, roughly.
+
+use serde::Serialize;
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// In a known VPC.
+    Vpc,
+    /// In no known VPC and in no block that is reserved for private or special use.
+    Public,
+    /// All else.
+    Private,
+}

@@ -1,0 +1,323 @@
+//! The topology: which VPCs, subnets, interfaces and peering connections there are, and whose an address is.
+//!
+//! Made of AWS's own describe output; see [`document`].
+
+pub mod document;
+pub mod prefixes;
+pub mod service;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use crate::address;
+use crate::scope::Scope;
+use crate::summary::Endpoint;
+use document::{Interface, PeeringConnection, Problem, Resources};
+use prefixes::Prefixes;
+
+/// The number of a VPC in a topology, by the order of the ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VpcNumber(u32);
+
+/// A VPC that the topology knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownVpc {
+    /// Its id.
+    pub id: String,
+    /// Its associated blocks; if it is known through peering connections alone, those that the active ones give.
+    pub blocks: Vec<IpNet>,
+    /// Its Name tag.
+    pub name: Option<String>,
+    /// Its region, as peering connections tell it.
+    pub region: Option<String>,
+}
+
+/// In which VPC an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    /// In none that is known.
+    Outside,
+    /// In this one.
+    In(VpcNumber),
+    /// Several VPCs have the longest block that holds it, and nothing tells which is meant.
+    Ambiguous(TieNumber),
+}
+
+/// A block, and the VPCs that have it: if they are several, they tie on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tie {
+    /// The block.
+    pub block: IpNet,
+    /// The VPCs, in order.
+    pub vpcs: Vec<VpcNumber>,
+}
+
+/// The number of a block in a topology.
+pub type TieNumber = prefixes::BlockNumber;
+
+/// What connects two VPCs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation<'a> {
+    /// An active connection: the least id of several.
+    Peered(&'a str),
+    /// Connections of which none is active, by id.
+    Inactive(&'a BTreeSet<String>),
+    /// No connection.
+    None,
+}
+
+/// What there is, ready for look-ups.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    resources: Resources,
+    vpcs: Vec<KnownVpc>,
+    ties: Vec<Tie>,
+    prefixes: Prefixes,
+    links: HashMap<(VpcNumber, VpcNumber), Links, RandomState>,
+    peers: BTreeMap<VpcNumber, BTreeSet<VpcNumber>>,
+    owners: HashMap<IpAddr, Vec<String>, RandomState>,
+}
+
+/// The ids of the connections between two VPCs.
+#[derive(Debug, Clone, Default)]
+struct Links {
+    active: BTreeSet<String>,
+    inactive: BTreeSet<String>,
+}
+
+impl Topology {
+    /// Of all resources that were read. What does not fit together is added to their problems.
+    pub fn new(mut resources: Resources) -> Topology {
+        let vpcs = known_vpcs(&resources);
+        let mut topology = Topology {
+            ties: Vec::new(),
+            prefixes: Prefixes::new(&[]),
+            links: HashMap::default(),
+            peers: BTreeMap::new(),
+            owners: owners(&resources),
+            vpcs,
+            resources: Resources::default(),
+        };
+        topology.connect(&resources);
+        topology.tie();
+        for (id, connection) in &resources.peering_connections {
+            for side in [&connection.requester, &connection.accepter] {
+                let known = topology.number(&side.vpc_id).map(|number| topology.vpc(number));
+                if connection.is_active() && known.is_none_or(|vpc| vpc.blocks.is_empty()) {
+                    let message = format!("it leads to {}, of which no block is known", side.vpc_id);
+                    let document = resources.origins.get(id).cloned().unwrap_or_default();
+                    resources.problems.push(Problem { document, resource: id.clone(), message });
+                }
+            }
+        }
+        topology.resources = resources;
+        topology
+    }
+
+    /// What of the documents could not be used, or does not fit together.
+    pub fn problems(&self) -> &[Problem] {
+        &self.resources.problems
+    }
+
+    /// All that was read.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// The VPC with this id.
+    pub fn number(&self, id: &str) -> Option<VpcNumber> {
+        let place = self.vpcs.binary_search_by(|vpc| vpc.id.as_str().cmp(id)).ok()?;
+        Some(VpcNumber(place as u32))
+    }
+
+    /// What is known of a VPC.
+    pub fn vpc(&self, number: VpcNumber) -> &KnownVpc {
+        &self.vpcs[number.0 as usize]
+    }
+
+    /// All VPCs, by id.
+    pub fn vpcs(&self) -> impl Iterator<Item = (VpcNumber, &KnownVpc)> {
+        (0..).map(VpcNumber).zip(&self.vpcs)
+    }
+
+    /// A block and its VPCs.
+    pub fn block(&self, number: TieNumber) -> &Tie {
+        &self.ties[number as usize]
+    }
+
+    /// The interface with this id.
+    pub fn interface(&self, id: &str) -> Option<&Interface> {
+        self.resources.interfaces.get(id)
+    }
+
+    /// The VPC that the longest block with this address belongs to. If several have that block, it is `own`, the VPC
+    /// of the record, if that is one of them; else the one that is peered with `own`, if it is the only one.
+    pub fn locate(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Location {
+        let Some(number) = self.prefixes.longest(address) else { return Location::Outside };
+        match &self.ties[number as usize].vpcs[..] {
+            [one] => Location::In(*one),
+            tied => self.untie(tied, own()).map_or(Location::Ambiguous(number), Location::In),
+        }
+    }
+
+    fn untie(&self, tied: &[VpcNumber], own: Option<VpcNumber>) -> Option<VpcNumber> {
+        let own = own?;
+        if tied.contains(&own) {
+            return Some(own);
+        }
+        let mut peered = tied.iter().filter(|vpc| self.is_peered(own, **vpc));
+        peered.next().filter(|_| peered.next().is_none()).copied()
+    }
+
+    /// Whether an address is on the public internet: in no VPC here, and in no block that is kept from it.
+    pub fn is_public(&self, address: IpAddr) -> bool {
+        self.prefixes.longest(address).is_none() && address::is_public(address)
+    }
+
+    /// Whether an address is in a block that several VPCs have.
+    pub fn is_tied(&self, address: IpAddr) -> bool {
+        self.prefixes.longest(address).is_some_and(|number| self.ties[number as usize].vpcs.len() > 1)
+    }
+
+    /// What connects two VPCs.
+    pub fn relation(&self, a: VpcNumber, b: VpcNumber) -> Relation<'_> {
+        let Some(links) = self.links.get(&ordered(a, b)) else { return Relation::None };
+        links.active.first().map_or(Relation::Inactive(&links.inactive), |id| Relation::Peered(id))
+    }
+
+    /// Whether an active connection is between two VPCs.
+    pub fn is_peered(&self, a: VpcNumber, b: VpcNumber) -> bool {
+        matches!(self.relation(a, b), Relation::Peered(_))
+    }
+
+    /// The VPCs that are peered with both.
+    pub fn between(&self, a: VpcNumber, b: VpcNumber) -> Vec<VpcNumber> {
+        match (self.peers.get(&a), self.peers.get(&b)) {
+            (Some(of_a), Some(of_b)) => of_a.intersection(of_b).copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The VPCs that a VPC is peered with.
+    pub fn peers(&self, vpc: VpcNumber) -> impl Iterator<Item = VpcNumber> {
+        self.peers.get(&vpc).into_iter().flatten().copied()
+    }
+
+    /// A connection by its id.
+    pub fn connection(&self, id: &str) -> Option<&PeeringConnection> {
+        self.resources.peering_connections.get(id)
+    }
+
+    /// What is known of an address that was located so.
+    pub fn endpoint(&self, address: IpAddr, location: Location) -> Endpoint {
+        let Location::In(number) = location else {
+            let scope = match location {
+                Location::Outside if address::is_public(address) => Scope::Public,
+                Location::Outside => Scope::Private,
+                Location::In(_) | Location::Ambiguous(_) => Scope::Vpc,
+            };
+            return Endpoint { scope: Some(scope), ..Endpoint::default() };
+        };
+        let vpc_id = &self.vpc(number).id;
+        let owner = self.owner(vpc_id, address);
+        Endpoint {
+            scope: Some(Scope::Vpc),
+            vpc_id: Some(vpc_id.clone()),
+            subnet_id: self.subnet(vpc_id, address).or_else(|| owner.and_then(|(_, owner)| owner.subnet_id.clone())),
+            interface_id: owner.map(|(id, _)| id.to_owned()),
+            service: owner.map(|(_, owner)| owner.service.to_owned()),
+            name: owner.and_then(|(_, owner)| owner.name.clone()),
+        }
+    }
+
+    fn subnet(&self, vpc_id: &str, address: IpAddr) -> Option<String> {
+        let subnets = self.resources.subnets.iter().filter(|(_, subnet)| subnet.vpc_id == vpc_id);
+        let holding = subnets.flat_map(|(id, subnet)| subnet.blocks.iter().map(move |block| (block, id)));
+        let longest = holding.filter(|(block, _)| block.contains(&address)).max_by_key(|(block, _)| block.prefix_len());
+        longest.map(|(_, id)| id.clone())
+    }
+
+    /// The interface that owns an address: by the address itself, else by a prefix that was delegated to it.
+    fn owner(&self, vpc_id: &str, address: IpAddr) -> Option<(&str, &Interface)> {
+        let here = |(id, interface): &(&String, &Interface)| {
+            interface.vpc_id.as_deref() == Some(vpc_id) && self.resources.interfaces.contains_key(*id)
+        };
+        let by_address = self.owners.get(&address).into_iter().flatten();
+        let by_address = by_address.filter_map(|id| self.resources.interfaces.get_key_value(id)).find(here);
+        let by_prefix = || {
+            let prefixed = self.resources.interfaces.iter().filter(|(_, interface)| !interface.prefixes.is_empty());
+            prefixed.filter(|(_, interface)| interface.owns(address)).find(here)
+        };
+        by_address.or_else(by_prefix).map(|(id, interface)| (id.as_str(), interface))
+    }
+
+    fn connect(&mut self, resources: &Resources) {
+        for (id, connection) in &resources.peering_connections {
+            let sides = self.number(&connection.requester.vpc_id).zip(self.number(&connection.accepter.vpc_id));
+            let Some((a, b)) = sides else { continue };
+            let links = self.links.entry(ordered(a, b)).or_default();
+            if connection.is_active() {
+                links.active.insert(id.clone());
+                self.peers.entry(a).or_default().insert(b);
+                self.peers.entry(b).or_default().insert(a);
+            } else {
+                links.inactive.insert(id.clone());
+            }
+        }
+    }
+
+    fn tie(&mut self) {
+        let mut blocks: BTreeMap<IpNet, Vec<VpcNumber>> = BTreeMap::new();
+        for (number, vpc) in (0..).map(VpcNumber).zip(&self.vpcs) {
+            for block in &vpc.blocks {
+                blocks.entry(*block).or_default().push(number);
+            }
+        }
+        self.ties = blocks.into_iter().map(|(block, vpcs)| Tie { block, vpcs }).collect();
+        self.prefixes = Prefixes::new(&self.ties.iter().map(|tie| tie.block).collect::<Vec<_>>());
+    }
+}
+
+fn ordered(a: VpcNumber, b: VpcNumber) -> (VpcNumber, VpcNumber) {
+    (a.min(b), a.max(b))
+}
+
+/// Those that were described, and those that are a side of a connection. Connections that are not active bring no
+/// blocks: AWS gives none, and what was written down before may be another's by now.
+fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
+    let mut vpcs: BTreeMap<&str, KnownVpc> = BTreeMap::new();
+    for (id, vpc) in &resources.vpcs {
+        let known = KnownVpc { id: id.clone(), blocks: vpc.blocks.clone(), name: vpc.name.clone(), region: None };
+        vpcs.insert(id, known);
+    }
+    for connection in resources.peering_connections.values() {
+        for side in [&connection.requester, &connection.accepter] {
+            let known = vpcs.entry(&side.vpc_id).or_insert_with(|| KnownVpc {
+                id: side.vpc_id.clone(),
+                blocks: Vec::new(),
+                name: None,
+                region: None,
+            });
+            known.region = known.region.take().or_else(|| side.region.clone());
+            if connection.is_active() && !resources.vpcs.contains_key(&side.vpc_id) {
+                known.blocks.extend(&side.blocks);
+                known.blocks.sort_unstable();
+                known.blocks.dedup();
+            }
+        }
+    }
+    vpcs.into_values().collect()
+}
+
+fn owners(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
+    let mut owners: HashMap<IpAddr, Vec<String>, RandomState> = HashMap::default();
+    for (id, interface) in &resources.interfaces {
+        for address in &interface.addresses {
+            owners.entry(*address).or_default().push(id.clone());
+        }
+    }
+    owners
+}
