@@ -78,7 +78,7 @@ pub enum EventError {
     #[error("the message's body is not JSON: {0}")]
     NotJson(String),
     /// Nothing can be answered to a message without an id.
-    #[error("a message of the queue has no messageId or no body: {0}")]
+    #[error("a message of the queue has no messageId: {0}")]
     NotAMessage(String),
 }
 
@@ -117,7 +117,8 @@ fn is_of_queue(record: &Value) -> bool {
 #[serde(rename_all = "camelCase")]
 struct SqsRecord {
     message_id: String,
-    body: String,
+    #[serde(default)]
+    body: Value,
 }
 
 fn message(record: &Value) -> Result<Message, EventError> {
@@ -125,9 +126,11 @@ fn message(record: &Value) -> Result<Message, EventError> {
         .ok()
         .filter(|record| !record.message_id.is_empty())
         .ok_or_else(|| EventError::NotAMessage(shape(record)))?;
-    let body: Result<Value, EventError> =
-        serde_json::from_str(&record.body).map_err(|error| EventError::NotJson(error.to_string()));
-    Ok(Message { id: record.message_id, notices: body.and_then(|body| notices(&body)) })
+    let body = match record.body.as_str() {
+        Some(text) => serde_json::from_str(text).map_err(|error| EventError::NotJson(error.to_string())),
+        None => Err(EventError::NotJson(format!("it is {}", shape(&record.body)))),
+    };
+    Ok(Message { id: record.message_id, notices: body.and_then(|body: Value| notices(&body)) })
 }
 
 /// The members of an S3 notification that matter. Of the others, some are missing in every older version and in
@@ -265,10 +268,12 @@ mod tests {
     fn a_message_that_is_not_understood_fails_alone() {
         let good = json!({"Records": [s3_record("b", "k")]}).to_string();
         let record = |id: &str, body: &str| json!({"eventSource": "aws:sqs", "messageId": id, "body": body});
-        let payload = json!({"Records": [record("1", "hello"), record("2", &good), record("3", "{\"foo\":1}")]});
+        let payload = json!({"Records": [record("1", "hello"), record("2", &good), record("3", "{\"foo\":1}"),
+            {"eventSource": "aws:sqs", "messageId": "4"}]});
         let Ok(Invocation::Queue(messages)) = read(&payload) else { panic!("a queue's") };
         assert!(matches!(&messages[0].notices, Err(EventError::NotJson(_))));
         assert_eq!(messages[1].notices, Ok(vec![created("b", "k")]));
+        assert_eq!(messages[3].notices, Err(EventError::NotJson("it is null".to_owned())));
         assert_eq!(messages[2].notices, Err(EventError::UnknownShape("an object with the keys \"foo\"".to_owned())));
     }
 

@@ -3,47 +3,33 @@
 use std::io;
 
 use tracing::error;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
-/// The variables that may give the level, the first one first. Lambda sets the second:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
-pub const LEVEL_NAMES: [&str; 2] = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"];
+use crate::settings::LogLevel;
 
-/// Starts the log, at this level, or with what else `RUST_LOG` may say; at `info` where that is empty or wrong.
+/// Starts the log. A stderr that can't be written to stops nothing.
 ///
 /// # Panics
 /// Where it runs already.
-pub fn start(level: &str) {
-    let filter = EnvFilter::builder().parse(directives(level));
+pub fn start(level: LogLevel) {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_span_list(false)
         .with_writer(io::stderr)
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_max_level(filter(level))
+        // It would write a line that is not JSON, and panic where even that can't be written.
+        .log_internal_errors(false)
         .init();
     std::panic::set_hook(Box::new(|panic| error!(error = %panic, "flowsentry has a mistake")));
 }
 
-/// Lambda knows a level above `error`.
-fn directives(setting: &str) -> String {
-    match setting.to_ascii_lowercase().as_str() {
-        "" => "info".to_owned(),
-        "fatal" => "error".to_owned(),
-        _ => setting.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lambda_s_levels_are_known() {
-        for level in ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "", "flowsentry=debug,info"] {
-            assert!(EnvFilter::builder().parse(directives(level)).is_ok(), "{level}");
-        }
-        assert_eq!(directives("FATAL"), "error");
-        assert_eq!(directives(""), "info");
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     }
 }

@@ -48,6 +48,26 @@ pub struct Settings {
     pub pipeline: pipeline::Options,
     /// `TOP` and the thresholds: what to conclude and to show.
     pub report: report::Settings,
+    /// `AWS_LAMBDA_LOG_LEVEL`: what is logged.
+    pub log_level: LogLevel,
+}
+
+/// Levels of the log, each with those before it. The words are Lambda's:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>. It knows a level above
+/// `error`, which here is the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may go wrong.
+    Warn,
+    /// And what became of each object.
+    #[default]
+    Info,
+    /// And what the libraries do.
+    Debug,
+    /// And all else.
+    Trace,
 }
 
 /// Settings that can't be used.
@@ -71,6 +91,7 @@ impl Settings {
             metrics_namespace: reader.or("METRICS_NAMESPACE", DEFAULT_METRICS_NAMESPACE.to_owned(), namespace),
             pipeline: reader.pipeline(),
             report: reader.report(),
+            log_level: reader.or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), log_level),
         };
         reader.refuse_unsupported();
         if reader.wrong.is_empty() { Ok(settings) } else { Err(SettingsError { wrong: reader.wrong }) }
@@ -147,18 +168,33 @@ impl Reader {
     }
 }
 
+fn log_level(value: &str) -> Result<LogLevel, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "fatal" | "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        _ => Err("one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL".to_owned()),
+    }
+}
+
 fn whole_number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
     let number = value.parse().ok().filter(|number| digits && *number >= T::from(least));
     number.ok_or_else(|| format!("a whole number of at least {least}, in digits"))
 }
 
-/// "General purpose bucket naming rules"; some old buckets have capitals and underscores. The name of an access point
-/// would not do: events tell the bucket's, and the function has to know its own outputs.
+/// "General purpose bucket naming rules"; some old buckets have capitals and underscores. An access point or its alias
+/// would not do: events tell the bucket's own name, by which the function knows its outputs.
 fn bucket_name(value: &str) -> Result<String, String> {
     let named = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    let long = (3..=255).contains(&value.len());
-    if named && long { Ok(value.to_owned()) } else { Err("the name of a bucket, not an ARN or a URI".to_owned()) }
+    let alias = ["-s3alias", "--ol-s3"].iter().any(|suffix| value.ends_with(suffix));
+    if named && !alias && (3..=255).contains(&value.len()) {
+        Ok(value.to_owned())
+    } else {
+        Err("the name of a bucket, not an ARN, a URI or an access point's alias".to_owned())
+    }
 }
 
 fn prefix(value: &str) -> Result<String, String> {
@@ -221,6 +257,7 @@ mod tests {
             ("LOG_FORMAT", "${srcaddr} ${dstaddr}"),
             ("MAX_OBJECT_BYTES", "1024"),
             ("TOP", "0"),
+            ("AWS_LAMBDA_LOG_LEVEL", "DEBUG"),
             ("PORT_SCAN_PORTS", "3"),
             ("HOST_SWEEP_HOSTS", "4"),
             ("REPEATED_REJECT_FLOWS", "5"),
@@ -233,6 +270,7 @@ mod tests {
         assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
         assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
         assert_eq!(settings.pipeline.max_object_bytes, 1024);
+        assert_eq!(settings.log_level, LogLevel::Debug);
         let thresholds = Thresholds {
             port_scan_ports: 3,
             host_sweep_hosts: 4,
@@ -262,18 +300,20 @@ mod tests {
             ("LOG_FORMAT", "a b c"),
             ("MAX_OBJECT_BYTES", "0"),
             ("TOP", "-1"),
+            ("AWS_LAMBDA_LOG_LEVEL", "verbose"),
             ("HOST_SWEEP_HOSTS", "many\n"),
             ("EVENT_BUS_NAME", "default"),
         ])
         .expect_err("wrong")
         .to_string();
         for part in [
-            "the environment has 8 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
+            "the environment has 9 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
             "; OUTPUT_PREFIX is \"a b\", and must be at most 512 of",
             "; METRICS_NAMESPACE is \":x\", and must be 1 to 255 of",
             "; LOG_FORMAT is \"a b c\", and must be an order of flow log columns",
             "; MAX_OBJECT_BYTES is \"0\", and must be a whole number of at least 1, in digits",
             "; TOP is \"-1\", and must be a whole number of at least 0, in digits",
+            "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", and must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
             "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
             "; EVENT_BUS_NAME is \"default\", which this version does not support: leave it unset",
         ] {
@@ -284,7 +324,7 @@ mod tests {
 
     #[test]
     fn names_of_buckets_and_namespaces_have_limits() {
-        for wrong in ["ab", "arn:aws:s3:us-east-1:123456789012:accesspoint/x", "s3://out", "a/b"] {
+        for wrong in ["ab", "ap-0123-s3alias", "arn:aws:s3:us-east-1:123456789012:accesspoint/x", "s3://out", "a/b"] {
             assert!(read(&[("OUTPUT_BUCKET", wrong)]).is_err(), "{wrong}");
         }
         for wrong in ["AWS/Lambda", "   ", "é", &"x".repeat(256)] {

@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "handler",
         &["analysis", "aws", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"],
     ),
-    ("log", &[]),
+    ("log", &["settings"]),
     ("aws", &["event", "summary"]),
     ("keys", &["summary"]),
     ("settings", &["format", "pipeline", "quote", "report", "thresholds"]),

@@ -49,8 +49,8 @@ impl S3Error {
         let (code, message) = match &error {
             SdkError::ServiceError(answer) => {
                 let metadata = answer.err().meta();
-                let status = format!("HTTP status {}", answer.raw().status().as_u16());
-                (metadata.code().unwrap_or("Unknown").to_owned(), metadata.message().map_or(status, str::to_owned))
+                let status = || format!("HTTP status {}: {}", answer.raw().status().as_u16(), chain(answer.err()));
+                (metadata.code().unwrap_or("Unknown").to_owned(), metadata.message().map_or_else(status, str::to_owned))
             }
             _ => ("RequestFailed".to_owned(), chain(&error)),
         };

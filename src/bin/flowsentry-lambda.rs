@@ -4,17 +4,16 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 
 use flowsentry::handler::Handler;
-use flowsentry::settings::Settings;
+use flowsentry::settings::{LogLevel, Settings};
 use flowsentry::{aws, log};
 use lambda_runtime::service_fn;
 use tracing::error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let environment = environment();
-    let level = log::LEVEL_NAMES.iter().find_map(|name| environment.get(*name).filter(|level| !level.is_empty()));
-    log::start(level.map_or("", String::as_str));
-    let settings = match Settings::from_variables(environment) {
+    let settings = Settings::from_variables(environment());
+    log::start(settings.as_ref().map_or_else(|_| LogLevel::default(), |settings| settings.log_level));
+    let settings = match settings {
         Ok(settings) => settings,
         Err(wrong) => {
             error!(error = %wrong, "the settings can't be used");
