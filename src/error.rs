@@ -45,8 +45,9 @@ pub enum ObjectError {
     Parquet,
     /// There are records, but not one that parses, and no header.
     #[error(
-        "this is not a flow log: it has no header, and none of its {records} lines is a record of the format {format}. \
-         If it is one, give the order of its columns with --log-format or LOG_FORMAT. The first line: {reason}"
+        "this is not a flow log: it has no header, and not one of its lines ({records}) is a record of the format \
+         {format}. If it is one, give the order of its columns with --log-format or LOG_FORMAT. Of the first line \
+         {reason}"
     )]
     NotAFlowLog {
         /// Lines that are not blank.

@@ -60,7 +60,7 @@ impl Interfaces {
     pub fn observe_gap(&mut self, gap: &Gap<'_>) {
         let id = self.id(gap.interface_id);
         let interface = &mut self.all[index(id)];
-        interface.skipped.merge(Tally { flows: 1, packets: 0, bytes: 0 });
+        interface.skipped.merge(Tally { flows: 1, packets: gap.packets, bytes: gap.bytes });
         interface.skipped_seen.observe(gap.start, gap.end);
     }
 

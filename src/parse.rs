@@ -21,7 +21,7 @@ pub enum Malformed {
     #[error("the line is longer than {} bytes", crate::lines::MAX_LINE_BYTES)]
     TooLong,
     /// The columns are not those of the header.
-    #[error("{found} columns, but the format has {expected}")]
+    #[error("the number of columns is {found}, and not {expected} as the format's")]
     ColumnCount {
         /// Columns of the line.
         found: usize,
@@ -166,9 +166,13 @@ impl<'a> Values<'a> {
         Ok(match (self.log_status, action) {
             (b"NODATA", _) => Record::NoData,
             // FAILURE is not a word of AWS's documentation, but of its users': it says what SKIPDATA says.
-            (b"SKIPDATA" | b"FAILURE", _) => {
-                Record::SkipData(Gap { interface_id: self.interface_id, start: self.start, end: self.end })
-            }
+            (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(Gap {
+                interface_id: self.interface_id,
+                packets: self.packets,
+                bytes: self.bytes,
+                start: self.start,
+                end: self.end,
+            }),
             (_, Some(action)) => Record::Flow(self.flow(action)),
             (_, None) => Record::Other,
         })
@@ -276,8 +280,8 @@ mod tests {
         assert_eq!(of("10.0.0.1", "1", "6", "soon"), "start is not a whole number from 0 to 18446744073709551615");
         assert_eq!(of("10.0.0", "1", "6", "1"), "srcaddr is not an IPv4 or IPv6 address");
         assert_eq!(of("-", "1", "6", "1"), "srcaddr is absent from a record with an action");
-        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "13 columns, but the format has 14");
-        assert_eq!(reason("2 x 3 bad"), "4 columns, but the format has 14");
+        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "the number of columns is 13, and not 14 as the format's");
+        assert_eq!(reason("2 x 3 bad"), "the number of columns is 4, and not 14 as the format's");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::error::ObjectError;
 use crate::format::{self, Format};
 use crate::lines::{Line, Lines};
 use crate::parse::{self, Malformed};
+use crate::record::Record;
 use crate::summary::Source;
 use crate::text::{self, Text};
 use crate::topology::Topology;
@@ -84,20 +85,19 @@ impl<'a> Object<'a> {
             self.observe_malformed(line, Malformed::TooLong);
             return;
         }
-        // Nearly every line is a record, so that is tried first; a header is a record only of formats that have
-        // little but text.
+        // Nearly every line is a record that can't be anything else, so that is tried first.
         match parse::parse(line.bytes, &self.format) {
-            Ok(record) if self.format.settles_headers() || !format::is_header(line.bytes) => {
-                self.meet_format();
-                self.analysis.observe(&record, self.topology);
-            }
-            Err(malformed) if !format::is_header(line.bytes) => {
-                if !line.bytes.trim_ascii().is_empty() {
-                    self.observe_malformed(line, malformed);
-                }
-            }
-            Ok(_) | Err(_) => self.observe_header(line.bytes),
+            Ok(record) if self.format.settles_headers() => self.observe_record(&record),
+            _ if line.bytes.trim_ascii().is_empty() => {}
+            _ if format::is_header(line.bytes) => self.observe_header(line.bytes),
+            Ok(record) => self.observe_record(&record),
+            Err(malformed) => self.observe_malformed(line, malformed),
         }
+    }
+
+    fn observe_record(&mut self, record: &Record<'_>) {
+        self.meet_format();
+        self.analysis.observe(record, self.topology);
     }
 
     fn observe_header(&mut self, line: &[u8]) {

@@ -68,6 +68,10 @@ pub struct Flow<'a> {
 pub struct Gap<'a> {
     /// Interface whose records were left out.
     pub interface_id: Option<&'a [u8]>,
+    /// Packets; AWS gives none here.
+    pub packets: u64,
+    /// Bytes; AWS gives none here.
+    pub bytes: u64,
     /// Begin of the capture window.
     pub start: Option<Timestamp>,
     /// End of the capture window.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -13,11 +14,14 @@ use crate::pipeline;
 use crate::quote::{NAME_CHARACTERS, quoted};
 use crate::report;
 use crate::thresholds::Thresholds;
+use crate::topology_uri::{NotATopologyUri, Place, TopologyUri};
 
 /// Where outputs go unless set otherwise.
 pub const DEFAULT_OUTPUT_PREFIX: &str = "flowsentry/";
 /// The metrics' namespace unless set otherwise.
 pub const DEFAULT_METRICS_NAMESPACE: &str = "FlowSentry";
+/// After so many seconds the function looks for a newer topology, unless set otherwise.
+pub const DEFAULT_TOPOLOGY_TTL_SECONDS: u64 = 300;
 
 /// With this much before them, names of outputs stay far below the 1,024 bytes that S3 allows.
 const MAX_PREFIX_BYTES: usize = 512;
@@ -26,14 +30,7 @@ const MAX_PREFIX_BYTES: usize = 512;
 const MAX_NAMESPACE_BYTES: usize = 255;
 
 /// Settings that a later version will have. To overlook one would be to promise what is not done.
-const NOT_YET: &[&str] = &[
-    "ALERT_MIN_SEVERITY",
-    "ALLOWED_SOURCES",
-    "EVENT_BUS_NAME",
-    "ON_PERMANENT_FAILURE",
-    "TOPOLOGY_TTL_SECONDS",
-    "TOPOLOGY_URI",
-];
+const NOT_YET: &[&str] = &["ALERT_MIN_SEVERITY", "ALLOWED_SOURCES", "EVENT_BUS_NAME", "ON_PERMANENT_FAILURE"];
 
 /// What the function is told by its environment.
 #[derive(Debug, Clone)]
@@ -48,6 +45,10 @@ pub struct Settings {
     pub pipeline: pipeline::Options,
     /// `TOP` and the thresholds: what to conclude and to show.
     pub report: report::Settings,
+    /// `TOPOLOGY_URI`: where the topology is.
+    pub topology_uri: Option<TopologyUri>,
+    /// `TOPOLOGY_TTL_SECONDS`: for so long it is used without a look at whether there is a newer one.
+    pub topology_ttl: Duration,
     /// `AWS_LAMBDA_LOG_LEVEL`: what is logged.
     pub log_level: LogLevel,
 }
@@ -91,8 +92,13 @@ impl Settings {
             metrics_namespace: reader.or("METRICS_NAMESPACE", DEFAULT_METRICS_NAMESPACE.to_owned(), namespace),
             pipeline: reader.pipeline(),
             report: reader.report(),
+            topology_uri: reader.or("TOPOLOGY_URI", None, topology_uri),
+            topology_ttl: Duration::from_secs(reader.or("TOPOLOGY_TTL_SECONDS", DEFAULT_TOPOLOGY_TTL_SECONDS, |value| {
+                whole_number(value, 1)
+            })),
             log_level: reader.or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), log_level),
         };
+        reader.refuse_outputs_as_topology(&settings);
         reader.refuse_unsupported();
         if reader.wrong.is_empty() { Ok(settings) } else { Err(SettingsError { wrong: reader.wrong }) }
     }
@@ -158,6 +164,17 @@ impl Reader {
         report::Settings { thresholds, top }
     }
 
+    /// Summaries end in `.json` too: all of them would be listed and read.
+    fn refuse_outputs_as_topology(&mut self, settings: &Settings) {
+        let Some(TopologyUri { bucket, place: Place::Folder(folder) }) = &settings.topology_uri else { return };
+        if *bucket == settings.output_bucket && settings.output_prefix.starts_with(folder) {
+            self.wrong.push(format!(
+                "TOPOLOGY_URI is {}, and must not hold the outputs below OUTPUT_PREFIX",
+                quoted(&format!("s3://{bucket}/{folder}"), NAME_CHARACTERS)
+            ));
+        }
+    }
+
     fn refuse_unsupported(&mut self) {
         for name in NOT_YET {
             if let Some(value) = self.variables.get(*name) {
@@ -166,6 +183,10 @@ impl Reader {
             }
         }
     }
+}
+
+fn topology_uri(value: &str) -> Result<Option<TopologyUri>, String> {
+    value.parse().map(Some).map_err(|allowed: NotATopologyUri| allowed.to_string())
 }
 
 fn log_level(value: &str) -> Result<LogLevel, String> {
@@ -239,13 +260,14 @@ mod tests {
 
     #[test]
     fn only_the_bucket_is_required() {
-        let settings = with("TOPOLOGY_URI", "").expect("defaults");
+        let settings = with("EVENT_BUS_NAME", "").expect("defaults");
         assert_eq!(settings.output_bucket, "out");
         assert_eq!(settings.output_prefix, "flowsentry/");
         assert_eq!(settings.metrics_namespace, "FlowSentry");
         assert_eq!(settings.report, report::Settings::default());
         assert_eq!(settings.pipeline.max_object_bytes, 16 << 30);
         assert_eq!(settings.pipeline.format, Format::version_2());
+        assert_eq!((settings.topology_uri, settings.topology_ttl), (None, Duration::from_secs(300)));
     }
 
     #[test]
@@ -257,6 +279,8 @@ mod tests {
             ("LOG_FORMAT", "${srcaddr} ${dstaddr}"),
             ("MAX_OBJECT_BYTES", "1024"),
             ("TOP", "0"),
+            ("TOPOLOGY_URI", "s3://inventory/vpc"),
+            ("TOPOLOGY_TTL_SECONDS", "60"),
             ("AWS_LAMBDA_LOG_LEVEL", "DEBUG"),
             ("PORT_SCAN_PORTS", "3"),
             ("HOST_SWEEP_HOSTS", "4"),
@@ -270,6 +294,8 @@ mod tests {
         assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
         assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
         assert_eq!(settings.pipeline.max_object_bytes, 1024);
+        assert_eq!(settings.topology_uri.map(|uri| uri.to_string()).as_deref(), Some("s3://inventory/vpc/"));
+        assert_eq!(settings.topology_ttl, Duration::from_secs(60));
         assert_eq!(settings.log_level, LogLevel::Debug);
         let thresholds = Thresholds {
             port_scan_ports: 3,
@@ -300,6 +326,8 @@ mod tests {
             ("LOG_FORMAT", "a b c"),
             ("MAX_OBJECT_BYTES", "0"),
             ("TOP", "-1"),
+            ("TOPOLOGY_URI", "inventory/vpc.json"),
+            ("TOPOLOGY_TTL_SECONDS", "5m"),
             ("AWS_LAMBDA_LOG_LEVEL", "verbose"),
             ("HOST_SWEEP_HOSTS", "many\n"),
             ("EVENT_BUS_NAME", "default"),
@@ -307,12 +335,14 @@ mod tests {
         .expect_err("wrong")
         .to_string();
         for part in [
-            "the environment has 9 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
+            "the environment has 11 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
             "; OUTPUT_PREFIX is \"a b\", and must be at most 512 of",
             "; METRICS_NAMESPACE is \":x\", and must be 1 to 255 of",
             "; LOG_FORMAT is \"a b c\", and must be an order of flow log columns",
             "; MAX_OBJECT_BYTES is \"0\", and must be a whole number of at least 1, in digits",
             "; TOP is \"-1\", and must be a whole number of at least 0, in digits",
+            "; TOPOLOGY_URI is \"inventory/vpc.json\", and must be s3://bucket/key.json for one document, or s3://bucket/",
+            "; TOPOLOGY_TTL_SECONDS is \"5m\", and must be a whole number of at least 1, in digits",
             "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", and must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
             "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
             "; EVENT_BUS_NAME is \"default\", which this version does not support: leave it unset",
@@ -332,6 +362,16 @@ mod tests {
         }
         assert!(with("METRICS_NAMESPACE", &"x".repeat(255)).is_ok());
         assert!(with("MAX_OBJECT_BYTES", "+5").is_err());
+    }
+
+    #[test]
+    fn the_topology_is_not_looked_for_among_the_outputs() {
+        let wrong = "TOPOLOGY_URI is \"s3://out/\", and must not hold the outputs below OUTPUT_PREFIX";
+        assert_eq!(with("TOPOLOGY_URI", "s3://out").expect_err("wrong"), wrong);
+        for right in ["s3://out/topology", "s3://out/flowsentry/topology/", "s3://out/flowsentry.json", "s3://other"] {
+            assert!(with("TOPOLOGY_URI", right).is_ok(), "{right}");
+        }
+        assert!(with("TOPOLOGY_URI", "s3://out/flowsentry").is_err());
     }
 
     proptest! {

@@ -61,8 +61,13 @@ pub enum ThresholdError {
         value: String,
     },
     /// The configuration file is not TOML.
-    #[error("{0}")]
-    NotToml(String),
+    #[error("line {line} is not TOML: {reason}")]
+    NotToml {
+        /// From 1.
+        line: usize,
+        /// What the parser says.
+        reason: String,
+    },
 }
 
 impl Thresholds {
@@ -87,14 +92,18 @@ impl Thresholds {
     /// # Errors
     /// Where it is not TOML, or a name or value in it is wrong; the first of them is told.
     pub fn from_toml(text: &str) -> Result<Thresholds, ThresholdError> {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| ThresholdError::NotToml(error.to_string().trim_end().to_owned()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            ThresholdError::NotToml { line: 1 + before.matches('\n').count(), reason: error.message().to_owned() }
+        })?;
         let mut thresholds = Thresholds::default();
         for (name, value) in &table {
             let value = match value {
                 toml::Value::Integer(number) => number.to_string(),
-                other => format!("a {}", other.type_str()),
+                toml::Value::Float(number) => number.to_string(),
+                toml::Value::Boolean(truth) => truth.to_string(),
+                toml::Value::String(text) => format!("'{text}'"),
+                other => other.type_str().to_owned(),
             };
             thresholds.set(name, &value)?;
         }
@@ -130,6 +139,8 @@ mod tests {
             error("host_sweep_hosts = 0"),
             "host_sweep_hosts is \"0\", and must be a whole number from 1 to 9223372036854775807"
         );
-        assert!(error("host_sweep_hosts = = 3").contains("line 1"));
+        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", and must be"));
+        let syntax = error("port_scan_ports = 3\nhost_sweep_hosts = = 3");
+        assert!(syntax.starts_with("line 2 is not TOML: ") && !syntax.contains('\n'), "{syntax}");
     }
 }

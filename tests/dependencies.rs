@@ -56,7 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("pipeline", &["analysis", "error", "format", "lines", "parse", "summary", "text", "topology"]),
+    ("pipeline", &["analysis", "error", "format", "lines", "parse", "record", "summary", "text", "topology"]),
     (
         "analysis",
         &[

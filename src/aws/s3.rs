@@ -6,6 +6,9 @@ use std::io::{self, Read};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_sdk_s3::primitives::ByteStream;
 use thiserror::Error;
 use tokio_util::io::SyncIoBridge;
@@ -86,21 +89,86 @@ fn chain(error: &dyn Error) -> String {
 /// # Errors
 /// Where S3 refuses, or can't be reached.
 pub async fn get(client: &Client, object: &ObjectReference) -> Result<Object, S3Error> {
+    let ObjectReference { bucket, key, .. } = object;
+    let answer = get_object(client, object).send().await;
+    answer.map(|answer| Object::new(object, answer)).map_err(|error| S3Error::new("GetObject", bucket, key, error))
+}
+
+/// Begins to read an object, unless its ETag is still this one.
+///
+/// # Errors
+/// Where S3 refuses, or can't be reached.
+pub async fn get_if_changed(client: &Client, object: &ObjectReference, etag: &str) -> Result<Option<Object>, S3Error> {
+    let ObjectReference { bucket, key, .. } = object;
+    match get_object(client, object).if_none_match(format!("\"{etag}\"")).send().await {
+        Ok(answer) => Ok(Some(Object::new(object, answer))),
+        Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == NOT_MODIFIED) => Ok(None),
+        Err(error) => Err(S3Error::new("GetObject", bucket, key, error)),
+    }
+}
+
+fn get_object(client: &Client, object: &ObjectReference) -> GetObjectFluentBuilder {
     let ObjectReference { bucket, key, version_id } = object;
-    let request = client.get_object().bucket(bucket).key(key).set_version_id(version_id.clone());
-    let answer = request.send().await.map_err(|error| S3Error::new("GetObject", bucket, key, error))?;
-    let identity = ObjectIdentity {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        // Of a bucket whose versioning is suspended, all objects have the version "null".
-        version_id: answer.version_id.filter(|version| version != "null"),
-        etag: answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
-    };
-    let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok());
-    Ok(Object { identity, bytes, body: answer.body })
+    client.get_object().bucket(bucket).key(key).set_version_id(version_id.clone())
+}
+
+/// An object as a list of a bucket tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its ETag, without the quotes.
+    pub etag: Option<String>,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// The objects whose keys begin so, by key, page by page: so many are taken as are wanted.
+pub fn list(client: &Client, bucket: &str, prefix: &str) -> List {
+    let pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().items().send();
+    List { pages, bucket: bucket.to_owned(), prefix: prefix.to_owned() }
+}
+
+/// A list that is being read.
+pub struct List {
+    pages: PaginationStream<Result<types::Object, SdkError<ListObjectsV2Error>>>,
+    bucket: String,
+    prefix: String,
+}
+
+impl List {
+    /// The next object, if there is one.
+    ///
+    /// # Errors
+    /// Where S3 refuses, or can't be reached.
+    pub async fn next(&mut self) -> Result<Option<Listed>, S3Error> {
+        let next = self.pages.try_next().await;
+        let object = next.map_err(|error| S3Error::new("ListObjectsV2", &self.bucket, &self.prefix, error))?;
+        Ok(object.map(|object| Listed {
+            key: object.key.unwrap_or_default(),
+            etag: object.e_tag.as_deref().map(unquoted),
+            bytes: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        }))
+    }
+}
+
+fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
 }
 
 impl Object {
+    fn new(reference: &ObjectReference, answer: GetObjectOutput) -> Object {
+        let identity = ObjectIdentity {
+            bucket: reference.bucket.clone(),
+            key: reference.key.clone(),
+            // Of a bucket whose versioning is suspended, all objects have the version "null".
+            version_id: answer.version_id.filter(|version| version != "null"),
+            etag: answer.e_tag.as_deref().map(unquoted),
+        };
+        let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok());
+        Object { identity, bytes, body: answer.body }
+    }
+
     /// The body, for a thread that may block. To be called within the runtime that the client runs on.
     pub fn into_reader(self) -> impl Read + Send + 'static {
         Body { inner: SyncIoBridge::new(Box::pin(self.body.into_async_read())), read: 0, announced: self.bytes }

@@ -68,7 +68,7 @@ struct Analyze {
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
-    /// Thresholds, as TOML: port_scan_ports, host_sweep_hosts, repeated_reject_flows, egress_blocked_flows
+    /// Thresholds, as TOML: `port_scan_ports = 15` and the like; a wrong name is answered with all there are
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -129,19 +129,24 @@ fn name_failures(analysis: &Analysis) {
 }
 
 fn write(arguments: &Analyze, summary: &Summary) -> io::Result<()> {
-    let mut stdout = anstream::AutoStream::auto(io::stdout());
     let written = match arguments.format {
-        ReportFormat::Json => stdout.write_all(&sink::json::render(summary)),
+        // As it is: what strips styles strips a name's control characters too.
+        ReportFormat::Json => write_all(io::stdout(), &sink::json::render(summary)),
         ReportFormat::Text => {
             let look = sink::text::Look { width: width(), groups: arguments.top };
-            stdout.write_all(sink::text::render(summary, look).as_bytes())
+            write_all(anstream::stdout(), sink::text::render(summary, look).as_bytes())
         }
     };
-    match written.and_then(|()| stdout.flush()) {
+    match written {
         // Whoever reads the report, `head` say, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+fn write_all(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes)?;
+    to.flush()
 }
 
 fn width() -> usize {
@@ -149,7 +154,7 @@ fn width() -> usize {
     terminal.map_or(WIDTH_OF_A_FILE, |(width, _)| width.0.into())
 }
 
-/// One line on stderr. What it quotes may come from strangers.
+/// One line on stderr. What it quotes may come from strangers. That nobody can read it stops nothing.
 fn complain(message: &str) {
-    anstream::eprintln!("flowsentry: {}", sink::text::printable(message));
+    drop(writeln!(anstream::stderr(), "flowsentry: {}", sink::text::printable(message)));
 }

@@ -8,7 +8,7 @@ use crate::iana;
 
 pub(super) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \
                                   offers the service.";
-pub(super) const NEXT_STEP: &str = "Look for hosts that let it in at this port. A private source is compromised, \
+pub(super) const NEXT_STEP: &str = "Look for hosts that let it in at this port. A private source may be compromised, \
                                     misconfigured, or a scanner of your own.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(super) const MEANING: &str = "One source was refused at many ports of one host: it looks for what is open.";
 pub(super) const NEXT_STEP: &str = "Look for accepted flows from the same source, and block it at the network ACL. A \
-                                    private source is compromised, or a scanner of your own.";
+                                    private source may be compromised, or a scanner of your own.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     gather(context, context.thresholds.port_scan_ports, |probe| {
