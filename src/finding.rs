@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::cause::Cause;
 use crate::record::{Action, Direction};
@@ -345,4 +346,30 @@ pub struct Example {
     pub protocol: Option<u8>,
     /// `ACCEPT` or `REJECT`.
     pub action: Action,
+}
+
+/// The id of a finding: 128 bits of a SHA-256 over its type and its subject as JSON, in hexadecimal digits. It is the
+/// same wherever the same trouble is found.
+pub fn id(finding_type: &str, subject: &impl Serialize) -> String {
+    let subject = serde_json::to_string(subject).expect("text, numbers and addresses are JSON");
+    let digest = Sha256::digest(format!("{finding_type}\0{subject}"));
+    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_that_of_type_and_subject_and_stays() {
+        let subject = |interface_id: Option<&str>| Subject::Interface { interface_id: interface_id.map(str::to_owned) };
+        let ids = [
+            id(FindingType::SkippedData.name(), &subject(Some("eni-1"))),
+            id(FindingType::EgressBlocked.name(), &subject(Some("eni-1"))),
+            id(FindingType::SkippedData.name(), &subject(None)),
+            id(FindingType::SkippedData.name(), &subject(Some("null"))),
+        ];
+        assert_eq!(ids[0], "2e68d639fc923aaa0ad239fcda548f24", "ids are an interface: this one may never change");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+    }
 }

@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 
 /// Each module with all that it uses. What stands further down knows nothing of what stands further up.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("cli", &["analysis", "format", "pipeline", "report", "sink", "summary", "thresholds", "topology"]),
+    ("cli", &["analysis", "finding", "format", "pipeline", "report", "sink", "summary", "thresholds", "topology"]),
     (
         "handler",
         &["analysis", "aws", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"],
     ),
     ("log", &["settings"]),
-    ("aws", &["event", "summary"]),
+    ("aws", &["event", "quote", "summary", "topology", "topology_uri"]),
     ("keys", &["summary"]),
-    ("settings", &["format", "pipeline", "quote", "report", "thresholds"]),
+    ("settings", &["format", "pipeline", "quote", "report", "thresholds", "topology_uri"]),
+    ("topology_uri", &[]),
     ("event", &["quote"]),
-    ("sink", &["cause", "detect", "finding", "iana", "summary", "tally", "time"]),
+    ("sink", &["cause", "detect", "finding", "iana", "summary", "tally", "time", "topology"]),
     (
         "report",
         &[
@@ -74,7 +75,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("peering", &["address", "names", "record", "scope", "tally", "topology"]),
-    ("topology", &["address", "quote", "scope", "summary"]),
+    ("topology", &["address", "finding", "quote", "scope", "summary"]),
     ("parse", &["address", "field", "format", "lines", "record", "time"]),
     ("summary", &["cause", "finding", "record", "scope", "tally", "time"]),
     ("finding", &["cause", "record", "scope", "tally"]),

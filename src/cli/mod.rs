@@ -44,6 +44,19 @@ enum Command {
                             its records counts); 2 wrong usage."
     )]
     Analyze(Analyze),
+    /// Look at the topology itself
+    #[command(subcommand)]
+    Topology(TopologyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum TopologyCommand {
+    /// Find overlapping blocks, missing routes, and routes that lead nowhere
+    #[command(
+        after_help = "Exit status: 0 no finding of at least medium severity; 1 one or more; 2 the topology can't be \
+                            read, or wrong usage."
+    )]
+    Check(topology::Check),
 }
 
 #[derive(Debug, Args)]
@@ -74,15 +87,18 @@ struct Analyze {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
+pub(super) enum ReportFormat {
     Text,
     Json,
 }
 
 /// Does what the arguments say.
 pub fn run() -> ExitCode {
-    let Command::Analyze(arguments) = Arguments::parse().command;
-    let status = analyze(&arguments).unwrap_or_else(|error| {
+    let status = match Arguments::parse().command {
+        Command::Analyze(arguments) => analyze(&arguments),
+        Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
+    };
+    let status = status.unwrap_or_else(|error| {
         complain(&error.message);
         error.status
     });
@@ -106,8 +122,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options);
     let summary = report::finish(&analysis, &settings, topology.as_deref());
     name_failures(&analysis);
-    write(arguments, &summary)
-        .map_err(|error| CliError { message: format!("the report can't be written: {error}"), status: NOT_WHOLE })?;
+    written(write(arguments, &summary))?;
     Ok(if summary.failed.is_empty() { WHOLE } else { NOT_WHOLE })
 }
 
@@ -129,18 +144,22 @@ fn name_failures(analysis: &Analysis) {
 }
 
 fn write(arguments: &Analyze, summary: &Summary) -> io::Result<()> {
-    let written = match arguments.format {
+    match arguments.format {
         // As it is: what strips styles strips a name's control characters too.
         ReportFormat::Json => write_all(io::stdout(), &sink::json::render(summary)),
         ReportFormat::Text => {
             let look = sink::text::Look { width: width(), groups: arguments.top };
             write_all(anstream::stdout(), sink::text::render(summary, look).as_bytes())
         }
-    };
-    match written {
+    }
+}
+
+fn written(result: io::Result<()>) -> Result<(), CliError> {
+    match result {
         // Whoever reads the report, `head` say, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) => Err(CliError { message: format!("the report can't be written: {error}"), status: NOT_WHOLE }),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -3,11 +3,39 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use walkdir::WalkDir;
 
-use super::{CliError, WRONG_USAGE, complain};
+use super::{CliError, NOT_WHOLE, ReportFormat, WHOLE, WRONG_USAGE, complain, width, write_all, written};
+use crate::finding::Severity;
+use crate::sink;
 use crate::topology::Topology;
+use crate::topology::check;
 use crate::topology::document::Resources;
+
+/// `topology check`.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// AWS's describe output: a file, or a folder of *.json
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// Looks for what is wrong with a topology. Exit status 1 says that something of at least medium severity is.
+pub(super) fn check(arguments: &Check) -> Result<u8, CliError> {
+    let Some(topology) = read(&arguments.paths)? else { return Ok(WHOLE) };
+    let check = check::check(&topology);
+    written(match arguments.format {
+        ReportFormat::Json => write_all(std::io::stdout(), &sink::json::render_check(&check)),
+        ReportFormat::Text => write_all(anstream::stdout(), sink::text::render_check(&check, width()).as_bytes()),
+    })?;
+    let bad = check.findings.iter().any(|finding| finding.severity >= Severity::Medium);
+    Ok(if bad { NOT_WHOLE } else { WHOLE })
+}
 
 /// Reads all documents; none without any path. What in them can't be used is named on stderr.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError> {

@@ -13,11 +13,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use sha2::{Digest, Sha256};
 
 use crate::address;
 use crate::cause::Cause;
-use crate::finding::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
+use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::interfaces::Interfaces;
 use crate::names::{NameId, Names};
 use crate::peering::{Note, Noted};
@@ -270,7 +269,7 @@ impl Records {
             evidence.insert(Evidence::SkipData);
         }
         Finding {
-            id: id(verdict.finding_type, &verdict.subject),
+            id: finding::id(verdict.finding_type.name(), &verdict.subject),
             finding_type: verdict.finding_type,
             severity: verdict.severity,
             confidence,
@@ -295,13 +294,6 @@ struct Verdict {
     subject: Subject,
     details: Details,
     evidence: BTreeSet<Evidence>,
-}
-
-/// 128 bits of a SHA-256 over type and subject, in hexadecimal digits.
-fn id(finding_type: FindingType, subject: &Subject) -> String {
-    let subject = serde_json::to_string(subject).expect("text, numbers and addresses are JSON");
-    let digest = Sha256::digest(format!("{}\0{subject}", finding_type.name()));
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -338,19 +330,6 @@ mod tests {
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
         let findings = report::finish(&analysis, &Settings::default(), None).findings;
         findings.into_iter().filter(|finding| finding.finding_type == finding_type).collect()
-    }
-
-    #[test]
-    fn an_id_is_that_of_type_and_subject_and_stays() {
-        let subject = |interface_id: Option<&str>| Subject::Interface { interface_id: interface_id.map(str::to_owned) };
-        let ids = [
-            id(FindingType::SkippedData, &subject(Some("eni-1"))),
-            id(FindingType::EgressBlocked, &subject(Some("eni-1"))),
-            id(FindingType::SkippedData, &subject(None)),
-            id(FindingType::SkippedData, &subject(Some("null"))),
-        ];
-        assert_eq!(ids[0], "2e68d639fc923aaa0ad239fcda548f24", "ids are an interface: this one may never change");
-        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::finding::Finding;
 use crate::summary::Summary;
+use crate::topology::check::Check;
 
 /// The summary on one line.
 pub fn render(summary: &Summary) -> Vec<u8> {
@@ -11,6 +12,11 @@ pub fn render(summary: &Summary) -> Vec<u8> {
 /// One line for each finding.
 pub fn render_findings(findings: &[Finding]) -> Vec<u8> {
     findings.iter().flat_map(line).collect()
+}
+
+/// What is wrong with a topology, on one line.
+pub fn render_check(check: &Check) -> Vec<u8> {
+    line(check)
 }
 
 fn line(value: &impl serde::Serialize) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //!
 //! Made of AWS's own describe output; see [`document`].
 
+pub mod check;
 pub mod document;
 pub mod prefixes;
 pub mod service;

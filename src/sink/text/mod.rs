@@ -4,17 +4,25 @@
 //! Names from the log are shown with control characters escaped and cut to a bounded length. Styles are ANSI
 //! sequences; whoever writes the report strips them where they are not wanted.
 
-use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{DecimalBytes, HumanCount};
+mod table;
+mod topology;
+mod words;
 
-use crate::cause::Cause;
+use anstyle::{AnsiColor, Style};
+use indicatif::DecimalBytes;
+use textwrap::{Options, WordSeparator, WordSplitter};
+
+pub use words::printable;
+
+use table::Column;
+use words::{cause, count, cut, name, percent, plural, span, window};
+
 use crate::detect;
 use crate::finding::{Finding, FindingType, Severity};
 use crate::iana;
-use crate::summary::{RejectedGroup, Summary, Window};
-use crate::tally::{Seen, Tally};
-use crate::time::Timestamp;
+use crate::summary::{RejectedGroup, Summary, VpcPair};
+use crate::tally::Tally;
+use crate::topology::check::Check;
 
 /// How the report is to look.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +37,8 @@ const GROUPS: usize = 10;
 const INTERFACES: usize = 5;
 const FINDINGS_OF_A_KIND: usize = 5;
 const MALFORMED: usize = 3;
-const NAME_CHARACTERS: usize = 120;
-const MAX_CHARACTERS: usize = 1000;
+const PAIRS: usize = 12;
+const SERVICES: usize = 8;
 const MIN_WIDTH: usize = 40;
 
 const BOLD: Style = Style::new().bold();
@@ -48,30 +56,25 @@ pub fn render(summary: &Summary, look: Look) -> String {
     report.findings(summary);
     report.refused(summary, look.groups.unwrap_or(GROUPS));
     report.places(summary);
+    report.peering(summary);
+    report.services(summary);
     report.malformed(summary);
     report.text
 }
 
-/// Text from a log without what would move the cursor or deceive the eye, and not too long.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == MAX_CHARACTERS {
-            shown.push('…');
-            break;
-        }
-        if character.is_control() || deceives(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+/// Renders what is wrong with a topology, for a terminal of so many columns.
+pub fn render_check(check: &Check, width: usize) -> String {
+    let mut report = Report { text: String::new(), width: width.max(MIN_WIDTH) };
+    report.check(check);
+    report.text
 }
 
-/// Characters without a width, and those that turn the direction of writing.
-fn deceives(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+fn severity_style(severity: Severity) -> Style {
+    match severity {
+        Severity::High => RED,
+        Severity::Medium => YELLOW,
+        Severity::Low => BLUE,
+    }
 }
 
 struct Report {
@@ -90,27 +93,22 @@ impl Report {
     }
 
     fn wrapped(&mut self, first_indent: &str, indent: &str, text: &str) {
-        let options = textwrap::Options::new(self.width).initial_indent(first_indent).subsequent_indent(indent);
+        // Addresses, names and dates are for copying: they stay whole.
+        let options = Options::new(self.width)
+            .initial_indent(first_indent)
+            .subsequent_indent(indent)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .break_words(false);
         self.line(textwrap::fill(text, options));
     }
 
-    fn table(&mut self, header: &[&str], right_aligned: &[usize], rows: impl Iterator<Item = Vec<String>>) {
-        let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(u16::try_from(self.width).unwrap_or(u16::MAX));
-        if !header.is_empty() {
-            table.set_header(header);
-        }
-        table.add_rows(rows);
-        for &column in right_aligned {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(comfy_table::CellAlignment::Right);
-            }
-        }
-        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    fn table(&mut self, columns: &[Column], rows: &[Vec<String>]) {
+        let (lines, left_out) = table::lay_out(columns, rows, self.width);
         lines.iter().for_each(|line| self.line(line));
+        if !left_out.is_empty() {
+            self.line(format!("  {DIM}a wider terminal shows {} too{DIM:#}", left_out.join(", ")));
+        }
     }
 
     fn read(&mut self, summary: &Summary) {
@@ -132,7 +130,7 @@ impl Report {
             return;
         }
         let inputs = plural(summary.failed.len() as u64, "input");
-        self.line(format!("\n{RED}NOT READ{RED:#}  {inputs}; nothing of them is counted below"));
+        self.line(format!("\n{RED}NOT READ{RED:#}  {inputs}; none of their records counts"));
         for failure in &summary.failed {
             self.wrapped("  ", "    ", &format!("{}: {}", printable(&failure.uri), printable(&failure.error)));
         }
@@ -143,7 +141,7 @@ impl Report {
         let all = traffic.accepted.flows.saturating_add(traffic.rejected.flows);
         self.line("");
         let rows = [("accepted", traffic.accepted), ("rejected", traffic.rejected)];
-        let row = |(name, tally): (&str, Tally)| {
+        let rows = rows.map(|(name, tally): (&str, Tally)| {
             vec![
                 name.to_owned(),
                 plural(tally.flows, "flow"),
@@ -151,8 +149,9 @@ impl Report {
                 plural(tally.packets, "packet"),
                 DecimalBytes(tally.bytes).to_string(),
             ]
-        };
-        self.table(&[], &[1, 2, 3, 4], rows.into_iter().map(row));
+        });
+        let number = Column { heading: "", right: true, leaves: 0 };
+        self.table(&[Column { right: false, ..number }, number, number, number, number], &rows);
         let others = [
             (records.no_data, "without data"),
             (records.skip_data, "left out by AWS"),
@@ -162,7 +161,7 @@ impl Report {
         let others: Vec<String> =
             others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
         if !others.is_empty() {
-            self.line(format!(" besides: {}", others.join(", ")));
+            self.wrapped("  ", "    ", &format!("besides: {}", others.join(", ")));
         }
     }
 
@@ -186,11 +185,7 @@ impl Report {
     /// Findings of one type and severity: what it means once, then each.
     fn kind(&mut self, findings: &[&Finding]) {
         let Some(first) = findings.first() else { return };
-        let style = match first.severity {
-            Severity::High => RED,
-            Severity::Medium => YELLOW,
-            Severity::Low => BLUE,
-        };
+        let style = severity_style(first.severity);
         let (severity, name) = (first.severity.name().to_uppercase(), first.finding_type.name());
         self.line(format!("\n{style}{severity}{style:#} {BOLD}{name}{BOLD:#}"));
         self.wrapped("  ", "  ", detect::meaning(first.finding_type));
@@ -217,11 +212,12 @@ impl Report {
         if rejected.group_count == 0 {
             return;
         }
-        let shown = rejected.groups.len().min(top);
-        let of = format!("{} of {}", count(shown as u64), plural(rejected.group_count, "rejected connection"));
+        let rows: Vec<Vec<String>> = rejected.groups.iter().take(top).map(group_row).collect();
+        let of = format!("{} of {}", count(rows.len() as u64), plural(rejected.group_count, "rejected connection"));
         self.heading("REFUSED MOST", &of);
-        let header = ["FLOWS", "BYTES", "SOURCE", "DESTINATION", "PORT", "WAY", "CAUSE", "INTERFACE"];
-        self.table(&header, &[0, 1], rejected.groups.iter().take(top).map(group_row));
+        if !rows.is_empty() {
+            self.table(&GROUP_COLUMNS, &rows);
+        }
     }
 
     fn places(&mut self, summary: &Summary) {
@@ -231,14 +227,48 @@ impl Report {
         }
         let of = format!("{} of {}", rows.len().min(INTERFACES), plural(rows.len() as u64, "interface"));
         self.heading("REFUSED WHERE", &of);
-        let header = ["FLOWS", "PACKETS", "BYTES", "INTERFACE", "SUBNET", "VPC"];
-        let rows = rows.iter().take(INTERFACES).map(|row| {
-            let Tally { flows, packets, bytes } = row.tally;
-            let [interface, subnet, vpc] =
-                [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| name(id.as_deref()));
-            vec![count(flows), count(packets), DecimalBytes(bytes).to_string(), interface, subnet, vpc]
-        });
-        self.table(&header, &[0, 1, 2], rows);
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .take(INTERFACES)
+            .map(|row| {
+                let Tally { flows, packets, bytes } = row.tally;
+                let [interface, subnet, vpc] =
+                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| name(id.as_deref()));
+                vec![count(flows), count(packets), DecimalBytes(bytes).to_string(), interface, subnet, vpc]
+            })
+            .collect();
+        self.table(&INTERFACE_COLUMNS, &rows);
+    }
+
+    /// What flows between VPCs, what is refused, what gets no answer.
+    fn peering(&mut self, summary: &Summary) {
+        let Some(peering) = &summary.peering else { return };
+        let pairs = &peering.vpc_pairs;
+        let of = format!("{} of {}", pairs.len().min(PAIRS), plural(pairs.len() as u64, "pair"));
+        self.heading("BETWEEN VPCS", if pairs.is_empty() { "no traffic" } else { &of });
+        let rows: Vec<Vec<String>> = pairs.iter().take(PAIRS).map(|pair| pair_row(summary, pair)).collect();
+        if !rows.is_empty() {
+            self.table(&PAIR_COLUMNS, &rows);
+        }
+    }
+
+    fn services(&mut self, summary: &Summary) {
+        if summary.services.is_empty() {
+            return;
+        }
+        self.heading("BY SERVICE", "whose interfaces they are");
+        let rows: Vec<Vec<String>> = summary
+            .services
+            .iter()
+            .take(SERVICES)
+            .map(|row| {
+                let (accepted, rejected) = (row.traffic.accepted, row.traffic.rejected);
+                let service = row.service.clone().unwrap_or_else(|| "not in the topology".to_owned());
+                let bytes = DecimalBytes(accepted.bytes).to_string();
+                vec![service, count(row.interfaces), count(accepted.flows), bytes, count(rejected.flows)]
+            })
+            .collect();
+        self.table(&SERVICE_COLUMNS, &rows);
     }
 
     fn malformed(&mut self, summary: &Summary) {
@@ -246,10 +276,14 @@ impl Report {
             return;
         }
         self.heading("MALFORMED", &plural(summary.records.malformed, "record"));
+        let more = summary.records.malformed.saturating_sub(MALFORMED as u64);
         for sample in summary.malformed.iter().take(MALFORMED) {
             let at = format!("{} line {}: {}", printable(&sample.uri), count(sample.line), sample.reason);
             self.wrapped("  ", "    ", &at);
             self.line(format!("    {DIM}{}{DIM:#}", cut(&printable(&sample.text), self.width.saturating_sub(4))));
+        }
+        if more > 0 {
+            self.line(format!("  and {} more (--format json has the first ten)", count(more)));
         }
     }
 }
@@ -269,6 +303,68 @@ fn kinds(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     kinds
 }
 
+const fn column(heading: &'static str, leaves: u8) -> Column {
+    Column { heading, right: false, leaves }
+}
+
+const fn number(heading: &'static str, leaves: u8) -> Column {
+    Column { heading, right: true, leaves }
+}
+
+const GROUP_COLUMNS: [Column; 8] = [
+    number("FLOWS", 0),
+    number("BYTES", 4),
+    column("SOURCE", 0),
+    column("DESTINATION", 0),
+    column("PORT", 0),
+    column("WAY", 3),
+    column("CAUSE", 1),
+    column("INTERFACE", 2),
+];
+
+const INTERFACE_COLUMNS: [Column; 6] = [
+    number("FLOWS", 0),
+    number("PACKETS", 3),
+    number("BYTES", 4),
+    column("INTERFACE", 0),
+    column("SUBNET", 2),
+    column("VPC", 1),
+];
+
+const PAIR_COLUMNS: [Column; 7] = [
+    column("FROM", 0),
+    column("TO", 0),
+    column("OVER", 1),
+    number("FLOWS", 0),
+    number("BYTES", 2),
+    number("REFUSED", 0),
+    number("NO ANSWER", 0),
+];
+
+const SERVICE_COLUMNS: [Column; 5] =
+    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REFUSED", 0)];
+
+fn pair_row(summary: &Summary, pair: &VpcPair) -> Vec<String> {
+    let connections = summary.peering.iter().flat_map(|peering| &peering.connections);
+    let over = pair.peering_connection_id.as_ref().map_or_else(
+        || "no connection".to_owned(),
+        |id| match connections.into_iter().find(|connection| connection.peering_connection_id == *id) {
+            Some(connection) if connection.status != "active" => format!("{id} ({})", connection.status),
+            _ => id.clone(),
+        },
+    );
+    let (accepted, rejected) = (pair.traffic.accepted, pair.traffic.rejected);
+    vec![
+        name(Some(&pair.src_vpc_id)),
+        name(Some(&pair.dst_vpc_id)),
+        name(Some(&over)),
+        count(accepted.flows),
+        DecimalBytes(accepted.bytes).to_string(),
+        count(rejected.flows),
+        count(pair.unanswered.flows),
+    ]
+}
+
 fn group_row(group: &RejectedGroup) -> Vec<String> {
     let address = |address: Option<std::net::IpAddr>| address.map_or_else(|| "-".to_owned(), |known| known.to_string());
     vec![
@@ -281,57 +377,4 @@ fn group_row(group: &RejectedGroup) -> Vec<String> {
         cause(group.cause).to_owned(),
         name(group.interface_id.as_deref()),
     ]
-}
-
-/// The cause in the width of a column.
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::BlockPublicAccess => "block public access",
-        Cause::EncryptionControls => "encryption controls",
-        Cause::OutOfState => "late packets",
-        Cause::NetworkAcl => "network ACL",
-        Cause::SecurityGroupOrNetworkAcl => "SG or network ACL",
-    }
-}
-
-fn name(id: Option<&str>) -> String {
-    id.map_or_else(|| "-".to_owned(), |id| cut(&printable(id), NAME_CHARACTERS))
-}
-
-fn cut(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
-        return text.to_owned();
-    }
-    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
-}
-
-fn plural(number: u64, what: &str) -> String {
-    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { String::new() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
-}
-
-fn window(window: Option<Window>) -> String {
-    window.map_or_else(String::new, |Window { start, end }| span(Seen { first_seen: start, last_seen: end }))
-}
-
-/// `, 2026-11-23T06:00:00Z to 06:05:00Z`; the second date is left out where it is the first.
-fn span(seen: Seen) -> String {
-    let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    match (shown(seen.first_seen), shown(seen.last_seen)) {
-        (Some(first), Some(last)) => {
-            let (date, time) = last.split_at(last.find('T').map_or(0, |t| t + 1));
-            let last = if first.starts_with(date) { time } else { &last };
-            format!(", {first} to {last}")
-        }
-        (Some(first), None) => format!(", from {first}"),
-        (None, Some(last)) => format!(", until {last}"),
-        (None, None) => String::new(),
-    }
 }
