@@ -177,6 +177,15 @@ mod tests {
     }
 
     #[test]
+    fn without_flags_the_higher_port_asks_too() {
+        let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT - -";
+        assert_eq!(
+            cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT - -", other_way]),
+            "security-group-or-network-acl"
+        );
+    }
+
+    #[test]
     fn the_higher_port_asks() {
         let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT 18 -";
         assert_eq!(

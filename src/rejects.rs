@@ -321,6 +321,27 @@ mod tests {
     }
 
     #[test]
+    fn equal_sums_are_ordered_by_name_and_what_is_absent_comes_first() {
+        let header = "interface-id vpc-id subnet-id srcaddr dstaddr action";
+        let rejected = rejected(
+            header,
+            &[
+                "eni-2 vpc-2 subnet-2 10.0.0.1 10.0.0.2 REJECT",
+                "- - - 10.0.0.1 10.0.0.2 REJECT",
+                "eni-1 vpc-1 subnet-1 10.0.0.1 10.0.0.2 REJECT",
+            ],
+        );
+        let [none, one, two] = ["-", "1", "2"];
+        let last = |id: &Option<String>| id.as_deref().map_or(none, |id| if id.ends_with('1') { one } else { two });
+        assert_eq!(
+            rejected.by_interface.iter().map(|row| last(&row.interface_id)).collect::<Vec<_>>(),
+            [none, one, two]
+        );
+        assert_eq!(rejected.by_subnet.iter().map(|row| last(&row.subnet_id)).collect::<Vec<_>>(), [none, one, two]);
+        assert_eq!(rejected.by_vpc.iter().map(|row| last(&row.vpc_id)).collect::<Vec<_>>(), [none, one, two]);
+    }
+
+    #[test]
     fn every_sum_holds_every_record() {
         let header = "interface-id vpc-id subnet-id srcaddr dstaddr packets bytes action";
         let rejected = rejected(

@@ -117,6 +117,42 @@ fn a_report_that_goes_to_a_file_has_no_escape_sequences() {
 }
 
 #[test]
+fn json_holds_every_character_of_a_name() {
+    for name in ["eni-\u{7f}x", "eni-\u{1b}[2Jx", "eni-\u{202e}x"] {
+        let output = flowsentry(&["analyze", "--format", "json", "-"], LOG.replace("eni-1", name).as_bytes());
+        assert_eq!(summary(&output)["rejected"]["groups"][0]["interface_id"], name);
+    }
+}
+
+#[test]
+fn a_topology_is_checked_for_a_pipeline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let vpcs =
+        r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"}]}"#;
+    let connection = r#"{"VpcPeeringConnections": [{"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"},
+        "RequesterVpcInfo": {"VpcId": "vpc-a"}, "AccepterVpcInfo": {"VpcId": "vpc-b"}}]}"#;
+    fs::write(path("vpcs.json"), vpcs).expect("a file");
+    fs::write(path("connections.json"), connection).expect("a file");
+    let check = |more: &[&str]| flowsentry(&[&["topology", "check", &path("")], more].concat(), b"");
+    assert_eq!(check(&[]).status.code(), Some(0), "{:?}", check(&[]));
+    fs::write(path("routes.json"), r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Routes": []}]}"#)
+        .expect("a file");
+    let output = check(&["--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["schema"], "flowsentry/topology-check/v1");
+    assert_eq!(document["findings"][0]["type"], "missing-route");
+    assert!(text(&check(&[]).stdout).contains("vpc-a has no route to vpc-b over pcx-1"));
+    fs::write(path("vpcs.json"), "{").expect("a file");
+    let output = check(&[]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
+    assert!(text(&output.stderr).contains("vpcs.json: it is not JSON"), "{}", text(&output.stderr));
+    assert_eq!(flowsentry(&["topology", "check", &path("nowhere")], b"").status.code(), Some(2));
+    assert_eq!(flowsentry(&["analyze", "--topology", &path("nowhere"), "-"], LOG.as_bytes()).status.code(), Some(2));
+}
+
+#[test]
 fn inputs_are_merged_in_their_order_however_many_are_read_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut names = Vec::new();

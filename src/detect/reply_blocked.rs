@@ -83,6 +83,15 @@ mod tests {
     }
 
     #[test]
+    fn each_interface_is_a_subject_of_its_own() {
+        let records = ["eni-1", "eni-2"].map(|interface| {
+            let answer = record(interface, "10.0.0.1 8.8.8.8 443 50000", 6, "REJECT", "18", "egress");
+            answer + &request(interface, 6)
+        });
+        assert_eq!(detect_in(FindingType::ReplyBlocked, records).len(), 2);
+    }
+
+    #[test]
     fn near_misses() {
         let none = |records: Vec<String>| {
             assert!(detect_in(FindingType::ReplyBlocked, records.clone()).is_empty(), "{records:?}");

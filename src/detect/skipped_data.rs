@@ -47,6 +47,9 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         assert_eq!((findings[0].severity, findings[0].tally.packets), (Severity::Low, 0));
+        // AWS gives no packets or bytes here; if it did, they would count.
+        let counted = &detect_in(FindingType::SkippedData, [gap("eni-1").replace("SKIPDATA - -", "SKIPDATA 7 9")])[0];
+        assert_eq!((counted.tally.packets, counted.tally.bytes), (7, 9));
         assert_eq!(findings[0].seen.last_seen.map(|time| time.to_string()).as_deref(), Some("2026-11-23T06:01:00Z"));
     }
 

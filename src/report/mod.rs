@@ -111,3 +111,24 @@ impl<'a> Report<'a> {
         self.topology.map_or_else(|| address::is_public(address), |topology| topology.is_public(address))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{self, Options};
+
+    #[test]
+    fn a_window_may_have_one_end_or_none() {
+        let window = |header: &str, record: &str| {
+            let log = format!("{header}\n{record}\n");
+            let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+            let window = finish(&analysis, &Settings::default(), None).window;
+            window.map(|window| (window.start.map(|at| at.seconds()), window.end.map(|at| at.seconds())))
+        };
+        assert_eq!(window("srcaddr action start end", "10.0.0.1 ACCEPT 7 9"), Some((Some(7), Some(9))));
+        assert_eq!(window("srcaddr action start", "10.0.0.1 ACCEPT 7"), Some((Some(7), None)));
+        assert_eq!(window("srcaddr action end", "10.0.0.1 ACCEPT 9"), Some((None, Some(9))));
+        assert_eq!(window("srcaddr action", "10.0.0.1 ACCEPT"), None);
+        assert_eq!(window("srcaddr action start", "10.0.0.1 - 7"), None);
+    }
+}
