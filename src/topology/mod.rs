@@ -286,8 +286,8 @@ fn ordered(a: VpcNumber, b: VpcNumber) -> (VpcNumber, VpcNumber) {
     (a.min(b), a.max(b))
 }
 
-/// Those that were described, and those that are a side of a connection. Connections that are not active bring no
-/// blocks: AWS gives none, and what was written down before may be another's by now.
+/// Those that were described, those that are a side of a connection, and those that interfaces are in. Connections that
+/// are not active bring no blocks: AWS gives none, and what was written down before may be another's by now.
 fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
     let mut vpcs: BTreeMap<&str, KnownVpc> = BTreeMap::new();
     for (id, vpc) in &resources.vpcs {
@@ -296,12 +296,7 @@ fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
     }
     for connection in resources.peering_connections.values() {
         for side in [&connection.requester, &connection.accepter] {
-            let known = vpcs.entry(&side.vpc_id).or_insert_with(|| KnownVpc {
-                id: side.vpc_id.clone(),
-                blocks: Vec::new(),
-                name: None,
-                region: None,
-            });
+            let known = vpcs.entry(&side.vpc_id).or_insert_with(|| without_blocks(&side.vpc_id));
             known.region = known.region.take().or_else(|| side.region.clone());
             if connection.is_active() && !resources.vpcs.contains_key(&side.vpc_id) {
                 known.blocks.extend(&side.blocks);
@@ -310,7 +305,14 @@ fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
             }
         }
     }
+    for vpc_id in resources.interfaces.values().filter_map(|interface| interface.vpc_id.as_ref()) {
+        vpcs.entry(vpc_id).or_insert_with(|| without_blocks(vpc_id));
+    }
     vpcs.into_values().collect()
+}
+
+fn without_blocks(id: &str) -> KnownVpc {
+    KnownVpc { id: id.to_owned(), blocks: Vec::new(), name: None, region: None }
 }
 
 fn owners(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {

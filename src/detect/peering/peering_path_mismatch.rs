@@ -82,3 +82,80 @@ fn path_name(path: u64) -> &'static str {
         _ => "an unknown path",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, json, record, records};
+    use super::*;
+
+    const TYPE: FindingType = FindingType::PeeringPathMismatch;
+
+    /// The paths that are found wrong among records of these, from one host to another.
+    fn wrong(ends: &str, paths: &[&str]) -> Vec<u64> {
+        let log = paths.iter().flat_map(|path| records(1, "eni-1", ends, &format!("6 ACCEPT 2 {path} -")));
+        match &detect_in(TYPE, log.collect())[..] {
+            [] => Vec::new(),
+            [Finding { details: Details::Paths { traffic_paths }, .. }] => traffic_paths.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const ALL: [&str; 10] = ["-", "0", "1", "2", "3", "4", "5", "6", "7", "8"];
+
+    #[test]
+    fn records_between_peers_that_leave_by_another_gateway() {
+        let mut log = records(2, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 8 vpc-a");
+        log.push(record("eni-a", "10.1.0.5 10.2.0.8 60009 22", "6 REJECT 2 3 vpc-a"));
+        log.extend(records(7, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 vpc-a"));
+        let findings = detect_in(TYPE, log);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+        assert_eq!(
+            finding.title,
+            "Traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) takes a virtual private gateway and an internet \
+             gateway instead of pcx-ab"
+        );
+        assert_eq!(
+            json(&finding.subject),
+            r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
+        );
+        assert_eq!(json(&finding.details), r#"{"traffic_paths":[3,8]}"#);
+        assert_eq!(finding.evidence, [Evidence::Topology, Evidence::TrafficPath].into());
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (3, 30, 1200));
+        assert_eq!(finding.examples.len(), 2);
+    }
+
+    #[test]
+    fn in_one_region_4_is_expected() {
+        assert_eq!(wrong("10.1.0.5 10.2.0.7 443", &ALL), [0, 2, 3, 5, 6, 7, 8]);
+        assert_eq!(wrong("10.1.0.5 10.2.0.7 443", &["4", "1", "-"]), [0; 0]);
+    }
+
+    #[test]
+    fn between_regions_5_is_expected() {
+        assert_eq!(wrong("10.2.0.5 10.3.0.7 443", &ALL), [0, 2, 3, 4, 6, 7, 8]);
+        assert_eq!(wrong("10.3.0.5 10.2.0.7 443", &["5"]), [0; 0]);
+    }
+
+    #[test]
+    fn where_a_region_is_not_known_both_are() {
+        assert_eq!(wrong("10.1.0.5 10.8.0.7 443", &ALL), [0, 2, 3, 6, 7, 8]);
+        assert_eq!(wrong("10.8.0.5 10.1.0.7 443", &["4", "5"]), [0; 0]);
+    }
+
+    #[test]
+    fn vpcs_that_are_not_peered_have_no_expected_path() {
+        for dst in ["10.3.0.7", "10.4.0.7", "10.5.0.7", "10.1.0.7", "10.77.0.7", "8.8.8.8"] {
+            assert_eq!(wrong(&format!("10.1.0.5 {dst} 443"), &["2", "3", "8"]), [0; 0], "{dst}");
+        }
+    }
+
+    #[test]
+    fn an_answered_record_still_takes_the_wrong_path() {
+        let log = vec![
+            record("eni-a", "10.1.0.5 10.2.0.7 60000 443", "6 ACCEPT 2 3 vpc-a"),
+            record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"),
+        ];
+        assert_eq!(detect_in(TYPE, log)[0].tally.flows, 1);
+    }
+}

@@ -34,3 +34,61 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &[Noted<'_>]) -
     };
     Some(records.into_finding(view.context, verdict))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, gap, json, record, records};
+    use super::*;
+
+    const TYPE: FindingType = FindingType::RejectedPeering;
+
+    #[test]
+    fn one_rejected_record_between_peers_is_enough() {
+        let findings = detect_in(TYPE, records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "17 REJECT - - vpc-b"));
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+        assert_eq!(finding.title, "Traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) over pcx-ab is refused");
+        assert_eq!(
+            json(&finding.subject),
+            r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
+        );
+        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(finding.evidence, [Evidence::RejectedFlows, Evidence::Topology].into());
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (1, 10, 400));
+        assert_eq!(
+            json(&finding.examples),
+            r#"[{"interface_id":"eni-b","srcaddr":"10.1.0.5","dstaddr":"10.2.0.7","srcport":60000,"dstport":443,"protocol":17,"action":"REJECT"}]"#
+        );
+    }
+
+    #[test]
+    fn a_reply_does_not_undo_a_reject_and_accepted_records_do_not_count() {
+        let log = vec![
+            record("eni-b", "10.1.0.5 10.2.0.7 60000 443", "6 REJECT 2 - vpc-b"),
+            record("eni-b", "10.1.0.5 10.2.0.7 60001 443", "6 ACCEPT 2 - vpc-b"),
+            record("eni-b", "10.2.0.7 10.1.0.5 443 60001", "6 ACCEPT 18 4 vpc-b"),
+        ];
+        assert_eq!(detect_in(TYPE, log).iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn accepted_records_are_none() {
+        assert_eq!(detect_in(TYPE, records(20, "eni-b", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 - vpc-b")), []);
+    }
+
+    #[test]
+    fn rejected_records_of_vpcs_that_are_not_peered_are_none() {
+        for dst in ["10.3.0.7", "10.4.0.7", "10.5.0.7", "10.1.0.7", "10.77.0.7"] {
+            assert_eq!(detect_in(TYPE, records(9, "eni-a", &format!("10.1.0.5 {dst} 443"), "6 REJECT 2 - vpc-a")), []);
+        }
+    }
+
+    #[test]
+    fn holes_lower_the_confidence() {
+        let mut log = records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "6 REJECT 2 - vpc-b");
+        log.push(gap("eni-b"));
+        let finding = &detect_in(TYPE, log)[0];
+        assert_eq!(finding.confidence, Confidence::Medium);
+        assert!(finding.evidence.contains(&Evidence::SkipData));
+    }
+}
