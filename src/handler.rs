@@ -16,6 +16,7 @@ use tracing::{error, info};
 
 use crate::analysis::Analysis;
 use crate::aws::s3::{self, S3Error};
+use crate::aws::topology::{KeptTopology, RefreshFailed};
 use crate::error::ObjectError;
 use crate::event::{self, EventError, Invocation, Message, Notice, Notices, ObjectReference};
 use crate::keys::OutputKeys;
@@ -34,6 +35,7 @@ const SHOWN_CHARACTERS: usize = 1500;
 pub struct Handler {
     client: Client,
     settings: Settings,
+    topology: Option<KeptTopology>,
 }
 
 /// What is answered to an invocation that succeeds.
@@ -75,6 +77,13 @@ pub enum InvocationError {
         /// What is wrong with the first.
         first: String,
     },
+    /// There is no topology to judge by, none that was read before either. Nothing was done, so all of the event must
+    /// come again.
+    #[error("the topology can't be read: {reason}")]
+    TopologyUnavailable {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl InvocationError {
@@ -83,6 +92,7 @@ impl InvocationError {
         match self {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
             InvocationError::ObjectsFailed { .. } => "ObjectsFailed",
+            InvocationError::TopologyUnavailable { .. } => "TopologyUnavailable",
         }
     }
 }
@@ -133,25 +143,55 @@ impl Failure {
 impl Handler {
     /// A function that reads and writes through this client.
     pub fn new(client: Client, settings: Settings) -> Handler {
-        Handler { client, settings }
+        let uri = settings.topology_uri.clone();
+        let topology = uri.map(|uri| KeptTopology::new(client.clone(), uri, settings.topology_ttl));
+        Handler { client, settings, topology }
+    }
+
+    /// Does what needs no event. What fails is tried again with the first one.
+    pub async fn prepare(&self) {
+        if self.options().await.is_err() {
+            info!("the first invocation will try again");
+        }
     }
 
     /// Does what an invocation asks for.
     ///
     /// # Errors
-    /// Where the event is not understood, or, unless it comes from a queue, where an object failed.
+    /// Where the event is not understood, where there is something to do and no topology, or, unless the event comes
+    /// from a queue, where an object failed.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, InvocationError> {
         match event::read(&event.payload)? {
-            Invocation::Queue(messages) => Ok(self.handle_messages(messages).await),
-            Invocation::Direct(notices) => self.handle_notices(notices).await.map(|()| Answer::Done),
+            Invocation::Queue(messages) => Ok(self.handle_messages(messages, &self.options().await?).await),
+            Invocation::Direct(notices) if notices.is_empty() => Ok(Answer::Done),
+            Invocation::Direct(notices) => {
+                self.handle_notices(notices, &self.options().await?).await.map(|()| Answer::Done)
+            }
         }
     }
 
-    async fn handle_messages(&self, messages: Vec<Message>) -> Answer {
+    /// How to read the objects of one invocation: all by the same topology.
+    #[expect(clippy::disallowed_methods, reason = "here the topology gets old")]
+    async fn options(&self) -> Result<pipeline::Options, InvocationError> {
+        let mut options = self.settings.pipeline.clone();
+        let Some(topology) = &self.topology else { return Ok(options) };
+        options.topology = match topology.current(Instant::now()).await {
+            Ok(topology) => Some(topology),
+            Err(RefreshFailed { last_good, error }) => {
+                let reason = beginning(&error.to_string(), SHOWN_CHARACTERS).to_owned();
+                error!(code = error.code(), error = reason, last_good_in_use = last_good.is_some(), "topology");
+                write_metrics(&emf::topology_refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
+                Some(last_good.ok_or(InvocationError::TopologyUnavailable { reason })?)
+            }
+        };
+        Ok(options)
+    }
+
+    async fn handle_messages(&self, messages: Vec<Message>, options: &pipeline::Options) -> Answer {
         let mut batch_item_failures = Vec::new();
         for Message { id, notices } in messages {
             let notices = notices.unwrap_or_else(|error| vec![Err(error)]);
-            if let Err(error) = self.handle_notices(notices).await {
+            if let Err(error) = self.handle_notices(notices, options).await {
                 error!(message_id = beginning(&id, SHOWN_CHARACTERS), %error, "the message must come again");
                 batch_item_failures.push(ItemFailure { item_identifier: id });
             }
@@ -161,13 +201,13 @@ impl Handler {
 
     /// Every notice gets its turn, whatever becomes of the others.
     #[expect(clippy::disallowed_methods, reason = "how long it takes is measured here")]
-    async fn handle_notices(&self, notices: Notices) -> Result<(), InvocationError> {
+    async fn handle_notices(&self, notices: Notices, options: &pipeline::Options) -> Result<(), InvocationError> {
         let total = notices.len();
         let mut failures = Vec::new();
         for notice in notices {
             let uri = notice.as_ref().ok().map(uri);
             let started = Instant::now();
-            let result = self.settle(notice).await;
+            let result = self.settle(notice, options).await;
             self.tell(uri.as_deref(), &result, started);
             failures.extend(result.err());
         }
@@ -181,7 +221,11 @@ impl Handler {
     }
 
     /// Decides what a notice asks for, and does it.
-    async fn settle(&self, notice: Result<Notice, EventError>) -> Result<Outcome, Failure> {
+    async fn settle(
+        &self,
+        notice: Result<Notice, EventError>,
+        options: &pipeline::Options,
+    ) -> Result<Outcome, Failure> {
         match notice? {
             Notice::NotCreated { event_name, .. } => {
                 Ok(Outcome::Ignored { reason: format!("{event_name} creates no object") })
@@ -189,7 +233,7 @@ impl Handler {
             Notice::Created(object) if self.is_own_output(&object) => {
                 Ok(Outcome::Ignored { reason: "it lies among flowsentry's own outputs".to_owned() })
             }
-            Notice::Created(object) => self.summarize(&object).await,
+            Notice::Created(object) => self.summarize(&object, options).await,
         }
     }
 
@@ -198,26 +242,15 @@ impl Handler {
         object.bucket == self.settings.output_bucket && object.key.starts_with(&self.settings.output_prefix)
     }
 
-    async fn summarize(&self, reference: &ObjectReference) -> Result<Outcome, Failure> {
+    async fn summarize(&self, reference: &ObjectReference, options: &pipeline::Options) -> Result<Outcome, Failure> {
         let object = s3::get(&self.client, reference).await?;
         let identity = object.identity.clone();
-        let mut analysis = self.analyze(reference.uri(), object).await?;
+        let mut analysis = analyze(reference.uri(), object, options.clone()).await?;
         let keys = OutputKeys::of(&self.settings.output_prefix, &identity);
         analysis.identify(identity);
-        let summary = Box::new(report::finish(&analysis, &self.settings.report, None));
+        let summary = Box::new(report::finish(&analysis, &self.settings.report, options.topology.as_deref()));
         self.put(&keys, &summary).await?;
         Ok(Outcome::Summarized { summary, keys })
-    }
-
-    /// Reads the object where blocking hurts nobody: the runtime goes on fetching its body.
-    async fn analyze(&self, uri: String, object: s3::Object) -> Result<Analysis, Failure> {
-        let reader = object.into_reader();
-        let options = self.settings.pipeline.clone();
-        let name = uri.clone();
-        match tokio::task::spawn_blocking(move || pipeline::analyze(&name, reader, &options)).await {
-            Ok(result) => result.map_err(|source| Failure::Object { uri, source }),
-            Err(source) => Err(Failure::Panicked { uri, source }),
-        }
     }
 
     /// The summary comes last: where it stands, the findings do.
@@ -255,6 +288,16 @@ impl Handler {
                 emf::failed(namespace, now)
             }
         });
+    }
+}
+
+/// Reads the object where blocking hurts nobody: the runtime goes on fetching its body.
+async fn analyze(uri: String, object: s3::Object, options: pipeline::Options) -> Result<Analysis, Failure> {
+    let reader = object.into_reader();
+    let name = uri.clone();
+    match tokio::task::spawn_blocking(move || pipeline::analyze(&name, reader, &options)).await {
+        Ok(result) => result.map_err(|source| Failure::Object { uri, source }),
+        Err(source) => Err(Failure::Panicked { uri, source }),
     }
 }
 

@@ -20,7 +20,7 @@
 //! | module | turns | into |
 //! | --- | --- | --- |
 //! | [`event`] | an invocation's payload | the objects that it tells of |
-//! | [`settings`] | environment variables | what they mean |
+//! | [`settings`], [`topology_uri`] | environment variables | what they mean |
 //! | [`keys`] | an object's identity | names of its outputs |
 //!
 //! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
@@ -64,3 +64,4 @@ pub mod text;
 pub mod thresholds;
 pub mod time;
 pub mod topology;
+pub mod topology_uri;

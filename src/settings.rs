@@ -93,9 +93,11 @@ impl Settings {
             pipeline: reader.pipeline(),
             report: reader.report(),
             topology_uri: reader.or("TOPOLOGY_URI", None, topology_uri),
-            topology_ttl: Duration::from_secs(reader.or("TOPOLOGY_TTL_SECONDS", DEFAULT_TOPOLOGY_TTL_SECONDS, |value| {
-                whole_number(value, 1)
-            })),
+            topology_ttl: Duration::from_secs(reader.or(
+                "TOPOLOGY_TTL_SECONDS",
+                DEFAULT_TOPOLOGY_TTL_SECONDS,
+                |value| whole_number(value, 1),
+            )),
             log_level: reader.or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), log_level),
         };
         reader.refuse_outputs_as_topology(&settings);

@@ -5,6 +5,8 @@
 #![expect(clippy::panic, clippy::print_stdout, reason = "a test shows what it meets, and ends where it can't go on")]
 
 mod local;
+#[path = "end_to_end/topology.rs"]
+mod topology;
 
 use std::io::Write;
 
@@ -63,7 +65,8 @@ fn assert_valid(schema: &str, documents: &[Value]) {
 fn sums(metrics: &[Value]) -> serde_json::Map<String, Value> {
     assert_valid(include_str!("emf.schema.json"), metrics);
     let mut sums = serde_json::Map::new();
-    for document in metrics.iter().filter(|document| document.get("FindingType").is_none()) {
+    let without = |document: &&Value| document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == json!([[]]);
+    for document in metrics.iter().filter(without) {
         for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().expect("metrics") {
             let name = metric["Name"].as_str().expect("a name");
             let sum = sums.get(name).and_then(Value::as_f64).unwrap_or_default();
@@ -114,6 +117,7 @@ async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
     assert_eq!(summary["window"], json!({"start": "2018-06-20T16:20:00Z", "end": "2018-06-20T16:21:00Z"}));
     assert_eq!(summary["traffic"]["rejected"], json!({"flows": 15, "packets": 30, "bytes": 1800}));
     assert_eq!(summary["rejected"]["group_count"], 15);
+    assert_eq!((&summary["peering"], &summary["services"]), (&Value::Null, &json!([])), "there is no topology");
 
     let (content_type, findings_bytes) = local.output(&keys[0]).await;
     assert_eq!(content_type, "application/x-ndjson");
@@ -337,15 +341,17 @@ async fn an_object_is_never_whole_in_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
-    let settings = [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3://b/k")];
+    let settings =
+        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "default")];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;
     assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
     let error = log[0]["error"].as_str().expect("an error");
     for part in [
-        "4 wrong setting(s): OUTPUT_BUCKET is not set",
+        "5 wrong setting(s): OUTPUT_BUCKET is not set",
         "METRICS_NAMESPACE is \":x\", and must be",
         "TOP is \"many\", and must be",
-        "TOPOLOGY_URI is \"s3://b/k\", which this version does not support",
+        "TOPOLOGY_URI is \"s3:x\", and must be s3://bucket/key.json for one document",
+        "EVENT_BUS_NAME is \"default\", which this version does not support",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }

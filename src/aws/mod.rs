@@ -1,6 +1,8 @@
 //! What knows AWS: clients, made from the environment.
 
+pub mod documents;
 pub mod s3;
+pub mod topology;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;

@@ -8,13 +8,15 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_sdk_s3::primitives::ByteStream;
 use thiserror::Error;
 use tokio_util::io::SyncIoBridge;
 
 use crate::event::ObjectReference;
 use crate::summary::ObjectIdentity;
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>, of `If-None-Match`.
+const NOT_MODIFIED: u16 = 304;
 
 /// An object whose body is still to be read.
 #[derive(Debug)]
@@ -123,33 +125,28 @@ pub struct Listed {
     pub bytes: u64,
 }
 
-/// The objects whose keys begin so, by key, page by page: so many are taken as are wanted.
-pub fn list(client: &Client, bucket: &str, prefix: &str) -> List {
-    let pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().items().send();
-    List { pages, bucket: bucket.to_owned(), prefix: prefix.to_owned() }
-}
-
-/// A list that is being read.
-pub struct List {
-    pages: PaginationStream<Result<types::Object, SdkError<ListObjectsV2Error>>>,
-    bucket: String,
-    prefix: String,
-}
-
-impl List {
-    /// The next object, if there is one.
-    ///
-    /// # Errors
-    /// Where S3 refuses, or can't be reached.
-    pub async fn next(&mut self) -> Result<Option<Listed>, S3Error> {
-        let next = self.pages.try_next().await;
-        let object = next.map_err(|error| S3Error::new("ListObjectsV2", &self.bucket, &self.prefix, error))?;
-        Ok(object.map(|object| Listed {
-            key: object.key.unwrap_or_default(),
-            etag: object.e_tag.as_deref().map(unquoted),
-            bytes: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-        }))
+/// Hands over the objects whose keys begin so, page by page, in the order of their keys, until `take` refuses one.
+///
+/// # Errors
+/// Where S3 refuses, or can't be reached; and what `take` gives.
+pub async fn list<E: From<S3Error>>(
+    client: &Client,
+    bucket: &str,
+    prefix: &str,
+    mut take: impl FnMut(Listed) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| S3Error::new("ListObjectsV2", bucket, prefix, error))?;
+        for object in page.contents() {
+            take(Listed {
+                key: object.key().unwrap_or_default().to_owned(),
+                etag: object.e_tag().map(unquoted),
+                bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            })?;
+        }
     }
+    Ok(())
 }
 
 fn unquoted(etag: &str) -> String {

@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
         }
     };
     let handler = Handler::new(aws::s3_client().await, settings);
+    handler.prepare().await;
     match lambda_runtime::run(service_fn(|event| handler.handle(event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

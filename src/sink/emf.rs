@@ -4,7 +4,8 @@
 //!
 //! A document's time is the end of the object's window: a graph shows when the traffic was, not when it was read.
 //! Where there is no window, or its end is further ahead than CloudWatch takes, it is the time given by the caller.
-//! No dimension has values that an outsider can choose: each would be a metric to pay for.
+//! No dimension has values that an outsider can choose: each would be a metric to pay for. The ids of peering
+//! connections are those of the topology.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -15,10 +16,13 @@ use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
 use metrique_writer_format_emf::Emf;
 
 use crate::finding::FindingType;
-use crate::summary::Summary;
+use crate::summary::{ConnectionTraffic, Summary};
 
 /// CloudWatch refuses data points that are further ahead of its clock.
 const MOST_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The ids of AWS's resources are far shorter.
+const MAX_ID_BYTES: usize = 64;
 
 /// Every metric. One that a document has nothing to say of is left out of it.
 #[derive(Default, Entry)]
@@ -34,6 +38,12 @@ struct Catalogue {
     skipped_data_records: Option<AsCount<u64>>,
     /// All findings, and those of each type.
     findings: Option<AsCount<u64>>,
+    /// What was let through between the VPCs of a peering connection.
+    peering_bytes: Option<AsBytes<u64>>,
+    /// And what was not.
+    peering_rejected_flows: Option<AsCount<u64>>,
+    /// Looks at the topology's documents that found none or none that could be used.
+    topology_refresh_failures: Option<AsCount<u64>>,
     /// Objects that a summary was stored of.
     objects_processed: Option<AsCount<u64>>,
     /// Objects that are not flowsentry's to read.
@@ -51,19 +61,43 @@ struct Catalogue {
 struct Document {
     #[entry(timestamp)]
     time: SystemTime,
-    /// The only dimension, or none.
+    /// The only dimension, or the other one, or none.
     finding_type: Option<&'static str>,
+    peering_connection_id: Option<String>,
     #[entry(flatten)]
     metrics: Catalogue,
 }
 
-/// The metrics of an object whose summary is stored: one document without dimensions, and one for each type of finding
-/// that occurs.
+impl Document {
+    fn without_dimension(time: SystemTime, metrics: Catalogue) -> Document {
+        Document { time, finding_type: None, peering_connection_id: None, metrics }
+    }
+}
+
+/// The metrics of an object whose summary is stored: one document without dimensions, one for each type of finding that
+/// occurs, and one for each peering connection with traffic.
 pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: SystemTime) -> Vec<u8> {
     let window_end = summary.window.and_then(|window| window.end).map(|end| unix_time(end.seconds()));
     let time = window_end.filter(|end| *end <= now + MOST_AHEAD).unwrap_or(now);
-    let (accepted, rejected) = (summary.traffic.accepted, summary.traffic.rejected);
     let metrics = Catalogue {
+        processing_duration: Some(duration),
+        delivery_lag: window_end.map(|end| now.duration_since(end).unwrap_or_default().as_secs().into()),
+        ..totals(summary)
+    };
+    let mut lines = render(namespace, &Document::without_dimension(time, metrics));
+    for (finding_type, findings) in by_type(summary) {
+        lines.extend(render(namespace, &of_type(time, finding_type, findings)));
+    }
+    let connections = summary.peering.iter().flat_map(|peering| &peering.connections);
+    for document in connections.filter_map(|connection| of_connection(time, connection)) {
+        lines.extend(render(namespace, &document));
+    }
+    lines
+}
+
+fn totals(summary: &Summary) -> Catalogue {
+    let (accepted, rejected) = (summary.traffic.accepted, summary.traffic.rejected);
+    Catalogue {
         records_processed: count(summary.records.total),
         accepted_flows: count(accepted.flows),
         rejected_flows: count(rejected.flows),
@@ -73,28 +107,44 @@ pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: Sy
         skipped_data_records: count(summary.records.skip_data),
         findings: count(summary.findings.len() as u64),
         objects_processed: count(1),
-        processing_duration: Some(duration),
-        delivery_lag: window_end.map(|end| now.duration_since(end).unwrap_or_default().as_secs().into()),
+        ..Catalogue::default()
+    }
+}
+
+fn of_type(time: SystemTime, finding_type: FindingType, findings: u64) -> Document {
+    let metrics = Catalogue { findings: count(findings), ..Catalogue::default() };
+    Document { finding_type: Some(finding_type.name()), ..Document::without_dimension(time, metrics) }
+}
+
+/// What is no id of AWS's makes no metric. The summary has it all the same.
+fn of_connection(time: SystemTime, connection: &ConnectionTraffic) -> Option<Document> {
+    let id = &connection.peering_connection_id;
+    let named = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let metrics = Catalogue {
+        peering_bytes: Some(connection.traffic.accepted.bytes.into()),
+        peering_rejected_flows: count(connection.traffic.rejected.flows),
         ..Catalogue::default()
     };
-    let mut lines = render(namespace, &Document { time, finding_type: None, metrics });
-    for (finding_type, findings) in by_type(summary) {
-        let metrics = Catalogue { findings: count(findings), ..Catalogue::default() };
-        lines.extend(render(namespace, &Document { time, finding_type: Some(finding_type.name()), metrics }));
-    }
-    lines
+    (named && (1..=MAX_ID_BYTES).contains(&id.len()))
+        .then(|| Document { peering_connection_id: Some(id.clone()), ..Document::without_dimension(time, metrics) })
 }
 
 /// The metrics of an object that was not flowsentry's to read.
 pub fn ignored(namespace: &str, now: SystemTime) -> Vec<u8> {
     let metrics = Catalogue { objects_ignored: count(1), ..Catalogue::default() };
-    render(namespace, &Document { time: now, finding_type: None, metrics })
+    render(namespace, &Document::without_dimension(now, metrics))
 }
 
 /// The metrics of an object that must come again.
 pub fn failed(namespace: &str, now: SystemTime) -> Vec<u8> {
     let metrics = Catalogue { objects_failed: count(1), ..Catalogue::default() };
-    render(namespace, &Document { time: now, finding_type: None, metrics })
+    render(namespace, &Document::without_dimension(now, metrics))
+}
+
+/// The metrics of a topology that could not be read.
+pub fn topology_refresh_failed(namespace: &str, now: SystemTime) -> Vec<u8> {
+    let metrics = Catalogue { topology_refresh_failures: count(1), ..Catalogue::default() };
+    render(namespace, &Document::without_dimension(now, metrics))
 }
 
 fn count(number: u64) -> Option<AsCount<u64>> {
@@ -114,7 +164,9 @@ fn unix_time(seconds: u64) -> SystemTime {
 }
 
 fn render(namespace: &str, document: &Document) -> Vec<u8> {
-    let dimensions = document.finding_type.map(|_| "FindingType".to_owned()).into_iter().collect();
+    let finding_type = document.finding_type.map(|_| "FindingType");
+    let peering_connection_id = document.peering_connection_id.as_ref().map(|_| "PeeringConnectionId");
+    let dimensions = finding_type.into_iter().chain(peering_connection_id).map(str::to_owned).collect();
     let mut emf = Emf::all_validations(namespace.to_owned(), vec![dimensions]);
     let mut line = Vec::new();
     emf.format(document, &mut line).expect("the names are fixed, no number is negative, and memory takes all bytes");
@@ -123,11 +175,15 @@ fn render(namespace: &str, document: &Document) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
     use crate::pipeline::{self, Options};
     use crate::report::{self, Settings};
+    use crate::topology::Topology;
+    use crate::topology::document::Resources;
 
     /// Of one source that is refused at 15 ports of one destination and once more at another, one record that was let
     /// through, one gap and one malformed line. The window ends at 1418530070.
@@ -228,6 +284,42 @@ mod tests {
     }
 
     #[test]
+    fn each_peering_connection_with_traffic_has_a_document() {
+        let of_connection_named = |id: &str| {
+            let json = json!({"VpcPeeringConnections": [{
+                "VpcPeeringConnectionId": id, "Status": {"Code": "active"},
+                "RequesterVpcInfo": {"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"},
+                "AccepterVpcInfo": {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"},
+            }]});
+            let mut resources = Resources::default();
+            resources.read("x.json", json.to_string().as_bytes()).expect("JSON");
+            let topology = Arc::new(Topology::new(resources));
+            let record = |action: &str| format!("2 1 eni-1 10.1.0.5 10.2.0.5 4000 22 6 1 50 7 8 {action} OK\n");
+            let log = record("ACCEPT") + &record("ACCEPT") + &record("REJECT");
+            let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+            let analysis = pipeline::analyze("x.log", log.as_bytes(), &options).expect("a flow log");
+            let summary = report::finish(&analysis, &Settings::default(), Some(&topology));
+            let mut documents = documents(&processed("Net", &summary, Duration::ZERO, unix_time(9)));
+            documents.retain(|document| document.get("PeeringConnectionId").is_some());
+            documents
+        };
+        let metrics = json!([
+            {"Name": "PeeringBytes", "Unit": "Bytes"}, {"Name": "PeeringRejectedFlows", "Unit": "Count"},
+        ]);
+        let directive = json!({"Namespace": "Net", "Dimensions": [["PeeringConnectionId"]], "Metrics": metrics});
+        let expected = json!({
+            "_aws": {"CloudWatchMetrics": [directive], "Timestamp": 8000},
+            "PeeringConnectionId": "pcx-1",
+            "PeeringBytes": 100,
+            "PeeringRejectedFlows": 1,
+        });
+        assert_eq!(of_connection_named("pcx-1"), [expected]);
+        for no_id in ["", "pcx 1", "é", &"x".repeat(65)] {
+            assert!(of_connection_named(no_id).is_empty(), "{no_id}");
+        }
+    }
+
+    #[test]
     fn without_a_window_the_time_is_the_caller_s() {
         let empty = &documents(&processed("Net", &summary_of(""), Duration::ZERO, unix_time(7)))[0];
         assert_eq!(empty["_aws"]["Timestamp"], 7000);
@@ -251,5 +343,7 @@ mod tests {
         let failed = documents(&failed("Net", unix_time(7)));
         assert_eq!((&failed[0]["ObjectsFailed"], &failed[0]["_aws"]["Timestamp"]), (&json!(1), &json!(7000)));
         assert_eq!(failed[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().map(Vec::len), Some(1));
+        let unread = documents(&topology_refresh_failed("Net", unix_time(7)));
+        assert_eq!((&unread[0]["TopologyRefreshFailures"], &unread[0]["_aws"]["Timestamp"]), (&json!(1), &json!(7000)));
     }
 }

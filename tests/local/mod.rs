@@ -14,6 +14,7 @@ use self::function::Function;
 pub use self::runtime_api::Answer;
 use self::runtime_api::RuntimeApi;
 pub use self::s3::CUT_IN_TRANSIT;
+use self::s3::Reads;
 
 /// Nothing here takes longer, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,10 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const SOURCE: &str = "amzn-s3-demo-bucket";
 /// The bucket of the outputs.
 pub const OUTPUT: &str = "amzn-s3-demo-output";
+/// The bucket of the topology.
+pub const TOPOLOGY: &str = "amzn-s3-demo-topology";
 
 /// The function at work. Dropping it ends all of it.
 pub struct Local {
     s3: Client,
+    reads: Reads,
     runtime_api: Mutex<RuntimeApi>,
     function: Function,
     _folder: tempfile::TempDir,
@@ -47,20 +51,54 @@ impl Local {
 
     /// Starts the function with these settings.
     pub async fn start_with(settings: &[(&str, &str)]) -> Local {
+        Local::start_beside(settings, &[]).await
+    }
+
+    /// Starts the function with these settings, when the bucket of the topology has these documents.
+    pub async fn start_beside(settings: &[(&str, &str)], topology: &[(&str, &Value)]) -> Local {
         let folder = tempfile::tempdir().expect("a folder");
-        let endpoint = s3::serve(folder.path()).await;
+        let reads = Reads::default();
+        let endpoint = s3::serve(folder.path(), Reads::clone(&reads)).await;
         let s3 = s3::client(&endpoint);
-        for bucket in [SOURCE, OUTPUT] {
+        for bucket in [SOURCE, OUTPUT, TOPOLOGY] {
             s3.create_bucket().bucket(bucket).send().await.expect("a bucket");
+        }
+        for (key, document) in topology {
+            put(&s3, TOPOLOGY, key, document.to_string().into_bytes()).await;
         }
         let runtime_api = RuntimeApi::serve().await;
         let function = Function::start(&runtime_api.address, &endpoint, settings);
-        Local { s3, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
+        Local { s3, reads, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
+    }
+
+    /// A client of this S3.
+    pub fn client(&self) -> Client {
+        self.s3.clone()
     }
 
     /// Stores an object in the bucket of the events' fixtures.
     pub async fn store(&self, key: &str, bytes: Vec<u8>) {
-        self.s3.put_object().bucket(SOURCE).key(key).body(bytes.into()).send().await.expect("stored");
+        put(&self.s3, SOURCE, key, bytes).await;
+    }
+
+    /// Stores an object in the bucket of the topology, or removes it.
+    pub async fn set_topology(&self, key: &str, text: Option<&str>) {
+        println!("topology {key} is now {}", text.unwrap_or("away"));
+        match text {
+            Some(text) => put(&self.s3, TOPOLOGY, key, text.as_bytes().to_vec()).await,
+            None => {
+                self.s3.delete_object().bucket(TOPOLOGY).key(key).send().await.expect("removed");
+            }
+        }
+    }
+
+    /// What the function asked of the topology's bucket since this was last called.
+    pub fn topology_reads(&self) -> Vec<String> {
+        let mut reads = s3::locked(&self.reads);
+        let all = std::mem::take(&mut *reads);
+        let reads = all.into_iter().filter(|(bucket, _)| bucket == TOPOLOGY).map(|(_, read)| read).collect();
+        println!("asked for the topology: {reads:?}");
+        reads
     }
 
     /// Gives the function an event, and waits for its answer.
@@ -74,9 +112,12 @@ impl Local {
 
     /// The keys of the outputs, in order.
     pub async fn output_keys(&self) -> Vec<String> {
-        let listed = self.s3.list_objects_v2().bucket(OUTPUT).send().await.expect("a list");
-        let mut keys: Vec<String> =
-            listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        let mut pages = self.s3.list_objects_v2().bucket(OUTPUT).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.expect("a page");
+            keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
+        }
         keys.sort();
         println!("keys out: {keys:#?}");
         keys
@@ -107,6 +148,10 @@ impl Local {
         println!("log:\n{}", stderr.join("\n"));
         (status, objects(&stderr), self.runtime_api.lock().await.polls())
     }
+}
+
+async fn put(s3: &Client, bucket: &str, key: &str, bytes: Vec<u8>) {
+    s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.expect("stored");
 }
 
 fn objects(lines: &[String]) -> Vec<Value> {

@@ -1,8 +1,8 @@
 //! An S3 that keeps objects in a folder, and refuses what is not signed well.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -11,11 +11,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    CreateBucketInput, CreateBucketOutput, GetObjectInput, GetObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
-    Object, PutObjectInput, PutObjectOutput,
+    CreateBucketInput, CreateBucketOutput, DeleteObjectInput, DeleteObjectOutput, GetObjectInput, GetObjectOutput,
+    ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput, PutObjectOutput,
 };
 use s3s::service::S3ServiceBuilder;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -27,10 +27,16 @@ pub const SECRET_KEY: &str = "not a secret";
 /// The body of an object whose key ends so is shorter than announced.
 pub const CUT_IN_TRANSIT: &str = ".cut-in-transit";
 
+/// Short, so that whoever reads but the first page is found out.
+const PAGE: usize = 2;
+
+/// All reads that were asked for: bucket, then what of it.
+pub type Reads = Arc<Mutex<Vec<(String, String)>>>;
+
 /// Serves a folder until the test's runtime ends; its address as a URL.
-pub async fn serve(folder: &Path) -> String {
+pub async fn serve(folder: &Path, reads: Reads) -> String {
     let files = FileSystem::new(folder).expect("a folder");
-    let mut service = S3ServiceBuilder::new(LongKeys { files, keys: Mutex::default() });
+    let mut service = S3ServiceBuilder::new(LongKeys { files, objects: Mutex::default(), reads });
     service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
     let service = service.build();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -56,10 +62,22 @@ pub fn client(endpoint: &str) -> Client {
 }
 
 /// The server names a file after the whole of a key, in Base64, and so takes no key that is longer than some 170
-/// bytes. Those of flow logs are: so it gets a hash instead, and the keys are kept here.
+/// bytes. Those of flow logs are: so it gets a hash instead, and the keys are kept here, as a list shows them.
 struct LongKeys {
     files: FileSystem,
-    keys: Mutex<BTreeSet<(String, String)>>,
+    objects: Mutex<BTreeMap<(String, String), Object>>,
+    reads: Reads,
+}
+
+impl LongKeys {
+    fn note(&self, bucket: &str, read: String) {
+        locked(&self.reads).push((bucket.to_owned(), read));
+    }
+}
+
+/// A test that failed shows more than that another one can't go on.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn short(key: &str) -> String {
@@ -73,11 +91,16 @@ impl S3 for LongKeys {
     }
 
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.note(&request.input.bucket, format!("GetObject {}", request.input.key));
         let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
         request.input.key = short(&request.input.key);
         // There are no versions in the folder: the one asked for is the one that is there.
         let version_id = request.input.version_id.clone();
+        let unless = request.input.if_none_match.as_ref().and_then(|condition| condition.as_etag()).cloned();
         let mut answer = self.files.get_object(request).await?;
+        if unless.is_some() && unless == answer.output.e_tag {
+            return Err(s3_error!(NotModified));
+        }
         answer.output.version_id = version_id;
         if cut {
             answer.output.content_length = answer.output.content_length.map(|length| length + 1);
@@ -86,20 +109,45 @@ impl S3 for LongKeys {
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let key = (request.input.bucket.clone(), request.input.key.clone());
+        let PutObjectInput { bucket, key, content_length, .. } = &request.input;
+        let name = (bucket.clone(), key.clone());
+        let mut object = Object { key: Some(key.clone()), size: *content_length, ..Object::default() };
         request.input.key = short(&request.input.key);
         let answer = self.files.put_object(request).await?;
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        object.e_tag.clone_from(&answer.output.e_tag);
+        locked(&self.objects).insert(name, object);
         Ok(answer)
+    }
+
+    async fn delete_object(
+        &self,
+        mut request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        locked(&self.objects).remove(&(request.input.bucket.clone(), request.input.key.clone()));
+        request.input.key = short(&request.input.key);
+        self.files.delete_object(request).await
     }
 
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_bucket = keys.iter().filter(|(bucket, _)| *bucket == request.input.bucket);
-        let contents = in_bucket.map(|(_, key)| Object { key: Some(key.clone()), ..Object::default() }).collect();
-        Ok(S3Response::new(ListObjectsV2Output { contents: Some(contents), ..ListObjectsV2Output::default() }))
+        let ListObjectsV2Input { bucket, prefix, continuation_token, .. } = request.input;
+        let prefix = prefix.unwrap_or_default();
+        self.note(&bucket, format!("ListObjectsV2 {prefix}"));
+        let objects = locked(&self.objects);
+        // The token is the last key of the page before.
+        let rest = objects.iter().filter(|((of, key), _)| {
+            *of == bucket && key.starts_with(&prefix) && continuation_token.as_ref().is_none_or(|token| key > token)
+        });
+        let mut contents: Vec<Object> = rest.map(|(_, object)| object.clone()).take(PAGE + 1).collect();
+        let is_truncated = contents.len() > PAGE;
+        contents.truncate(PAGE);
+        Ok(S3Response::new(ListObjectsV2Output {
+            next_continuation_token: contents.last().and_then(|object| object.key.clone()).filter(|_| is_truncated),
+            is_truncated: Some(is_truncated),
+            contents: Some(contents),
+            ..ListObjectsV2Output::default()
+        }))
     }
 }

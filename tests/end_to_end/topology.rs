@@ -1,0 +1,270 @@
+//! The topology of the function: where it is read from, when, and what becomes of an invocation when it can't be.
+
+use std::time::{Duration, Instant};
+
+use flowsentry::aws::topology::KeptTopology;
+use serde_json::Value;
+
+use super::local::{Answer, Local, OUTPUT, TOPOLOGY};
+use super::{assert_valid, json, message, s3_event, some, sums};
+
+const KEY: &str = "vpc/all.json";
+
+/// Longer than a topology is used without a look, where that is one second.
+const OLDER: Duration = Duration::from_millis(1100);
+
+/// From one VPC to another: two records let through, and one refused.
+fn flows() -> Vec<u8> {
+    let record = |port: u16, action: &str| {
+        format!("2 123456789012 eni-a 10.1.0.5 10.2.0.5 40000 {port} 6 2 120 1529511600 1529511660 {action} OK\n")
+    };
+    (record(443, "ACCEPT") + &record(80, "ACCEPT") + &record(22, "REJECT")).into_bytes()
+}
+
+fn vpcs() -> Value {
+    json!({"Vpcs": [
+        {"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"},
+    ]})
+}
+
+fn connections(id: &str) -> Value {
+    json!({"VpcPeeringConnections": [{
+        "VpcPeeringConnectionId": id, "Status": {"Code": "active"},
+        "RequesterVpcInfo": {"VpcId": "vpc-a"}, "AccepterVpcInfo": {"VpcId": "vpc-b"},
+    }]})
+}
+
+fn interfaces() -> Value {
+    json!({"NetworkInterfaces": [{
+        "NetworkInterfaceId": "eni-a", "VpcId": "vpc-a", "InterfaceType": "interface",
+        "PrivateIpAddresses": [{"PrivateIpAddress": "10.1.0.5"}],
+    }]})
+}
+
+/// All in one document.
+fn whole(id: &str) -> String {
+    let mut document = vpcs();
+    document["VpcPeeringConnections"] = connections(id)["VpcPeeringConnections"].take();
+    document.to_string()
+}
+
+async fn start(uri: &str, ttl: &str, documents: &[(&str, &Value)]) -> Local {
+    let uri = format!("s3://{TOPOLOGY}/{uri}");
+    let settings = [("OUTPUT_BUCKET", OUTPUT), ("TOPOLOGY_URI", &uri), ("TOPOLOGY_TTL_SECONDS", ttl)];
+    let local = Local::start_beside(&settings, documents).await;
+    local.store("flows.log", flows()).await;
+    local
+}
+
+/// The summary that an invocation leaves.
+async fn summary(local: &Local) -> Value {
+    assert_eq!(local.invoke(&s3_event(&["flows.log"])).await, Answer::Response(Value::Null));
+    let keys = local.output_keys().await;
+    let summary = json(&local.output(keys.last().expect("a summary")).await.1);
+    println!("peering: {:#}", summary["peering"]);
+    assert_valid(include_str!("../../docs/summary.schema.json"), std::slice::from_ref(&summary));
+    summary
+}
+
+/// The id of the one connection with traffic.
+async fn connection(local: &Local) -> Value {
+    summary(local).await["peering"]["connections"][0]["peering_connection_id"].take()
+}
+
+async fn unavailable(local: &Local, event: &Value) -> String {
+    let Answer::Error { error_type, message } = local.invoke(event).await else { panic!("it fails") };
+    assert_eq!(error_type, "TopologyUnavailable");
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topology_is_missing_then_there_broken_changed_away_and_back() {
+    let local = start(KEY, "1", &[]).await;
+    println!("-- missing");
+    let missing = format!("the topology can't be read: GetObject of s3://{TOPOLOGY}/{KEY} failed: NoSuchKey: ");
+    let message_of_failure = unavailable(&local, &s3_event(&["flows.log"])).await;
+    assert!(message_of_failure.starts_with(&missing), "{message_of_failure}");
+    let batch = json!({"Records": [message("1", &s3_event(&["flows.log"]))]});
+    unavailable(&local, &batch).await;
+    let test_event = json(include_bytes!("../../events/s3-test-event.json"));
+    assert_eq!(local.invoke(&test_event).await, Answer::Response(Value::Null), "nothing to do needs no topology");
+    assert!(local.output_keys().await.is_empty());
+
+    println!("-- there");
+    local.set_topology(KEY, Some(&whole("pcx-1"))).await;
+    assert_eq!(connection(&local).await, "pcx-1");
+
+    println!("-- broken");
+    local.set_topology(KEY, Some(&whole("pcx-2")[..40])).await;
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(connection(&local).await, "pcx-1");
+
+    println!("-- changed");
+    local.set_topology(KEY, Some(&whole("pcx-2"))).await;
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(connection(&local).await, "pcx-2");
+
+    println!("-- away");
+    local.set_topology(KEY, None).await;
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(connection(&local).await, "pcx-2");
+
+    println!("-- back again");
+    local.set_topology(KEY, Some(&whole("pcx-1"))).await;
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(connection(&local).await, "pcx-1");
+
+    let written = local.finish();
+    assert_eq!(sums(&written.metrics)["TopologyRefreshFailures"], 5.0, "at the start, and in four invocations");
+    let mut of_topology = written.log.iter().filter(|line| line["message"] == "topology");
+    let mut next = |names: &[&str]| some(of_topology.next().unwrap_or(&Value::Null), names);
+    let (failed, read) =
+        (["code", "last_good_in_use"], ["uri", "documents", "vpcs", "peering_connections", "problems"]);
+    let failure = |code: &str, in_use: bool| json!({"code": code, "last_good_in_use": in_use});
+    let success = json!({
+        "uri": format!("s3://{TOPOLOGY}/{KEY}"), "documents": 1, "vpcs": 2, "peering_connections": 1, "problems": 0,
+    });
+    for _ in 0..3 {
+        assert_eq!(next(&failed), failure("NoSuchKey", false));
+    }
+    assert_eq!(next(&read), success);
+    assert_eq!(next(&failed), failure("topology_not_json", true));
+    assert_eq!(next(&read), success);
+    assert_eq!(next(&failed), failure("NoSuchKey", true));
+    assert_eq!(next(&read), success);
+    assert_eq!(of_topology.next(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_read_once_while_it_is_fresh() {
+    let not_ours = json!("not a document");
+    let documents = [
+        ("vpc/eu/interfaces.json", &interfaces()),
+        ("vpc/peering.json", &connections("pcx-1")),
+        ("vpc/vpcs.json", &vpcs()),
+        ("vpc/notes.txt", &not_ours),
+        ("vpc-old/vpcs.json", &not_ours),
+    ];
+    let local = start("vpc", "300", &documents).await;
+    let first = summary(&local).await;
+    let connection = &first["peering"]["connections"][0];
+    let traffic = |flows: u64, packets: u64, bytes: u64| json!({"flows": flows, "packets": packets, "bytes": bytes});
+    assert_eq!(
+        some(connection, &["peering_connection_id", "status", "accepted", "rejected"]),
+        json!({
+            "peering_connection_id": "pcx-1", "status": "active",
+            "accepted": traffic(2, 4, 240), "rejected": traffic(1, 2, 120),
+        })
+    );
+    assert_eq!(first["services"][0]["service"], "ec2");
+    // Two pages, and each document.
+    let list = "ListObjectsV2 vpc/";
+    let documents = ["GetObject vpc/eu/interfaces.json", "GetObject vpc/peering.json", "GetObject vpc/vpcs.json"];
+    assert_eq!(local.topology_reads(), [&[list, list][..], &documents].concat());
+
+    local.set_topology("vpc/peering.json", Some("nonsense")).await;
+    assert_eq!(summary(&local).await, first);
+    local.store("other.log", flows()).await;
+    let answer = local.invoke(&s3_event(&["flows.log", "other.log", "flows.log"])).await;
+    assert_eq!(answer, Answer::Response(Value::Null));
+    assert!(local.topology_reads().is_empty(), "no call for an object, nor for an invocation");
+
+    let written = local.finish();
+    let of_connection = written.metrics.iter().filter(|document| document.get("PeeringConnectionId").is_some());
+    let of_connection: Vec<Value> = of_connection
+        .map(|document| some(document, &["PeeringConnectionId", "PeeringBytes", "PeeringRejectedFlows"]))
+        .collect();
+    let expected = json!({"PeeringConnectionId": "pcx-1", "PeeringBytes": 240, "PeeringRejectedFlows": 1});
+    assert_eq!(of_connection, vec![expected; 5]);
+    assert_eq!(sums(&written.metrics).get("TopologyRefreshFailures"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_change_is_not_read_again() {
+    let documents = [("vpc/peering.json", &connections("pcx-1")), ("vpc/vpcs.json", &vpcs())];
+    let local = start("vpc/", "1", &documents).await;
+    assert_eq!(connection(&local).await, "pcx-1");
+    let list = "ListObjectsV2 vpc/";
+    local.topology_reads();
+
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(connection(&local).await, "pcx-1");
+    assert_eq!(local.topology_reads(), [list]);
+
+    println!("-- a document more, one of whose resources is wrong");
+    let subnets = json!({"Subnets": [{"SubnetId": "subnet-a", "VpcId": "vpc-a", "CidrBlock": "10.1.0.0/99"}]});
+    local.set_topology("vpc/subnets.json", Some(&subnets.to_string())).await;
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(connection(&local).await, "pcx-1");
+    let documents = ["GetObject vpc/peering.json", "GetObject vpc/subnets.json", "GetObject vpc/vpcs.json"];
+    assert_eq!(local.topology_reads(), [&[list, list][..], &documents].concat());
+
+    println!("-- two documents less");
+    local.set_topology("vpc/subnets.json", None).await;
+    local.set_topology("vpc/peering.json", None).await;
+    tokio::time::sleep(OLDER).await;
+    let peering = summary(&local).await["peering"].take();
+    assert_eq!(
+        (&peering["connections"], &peering["vpc_pairs"][0]["peering_connection_id"]),
+        (&json!([]), &Value::Null)
+    );
+    assert_eq!(local.topology_reads(), [list, "GetObject vpc/vpcs.json"]);
+
+    println!("-- none left");
+    local.set_topology("vpc/vpcs.json", None).await;
+    tokio::time::sleep(OLDER).await;
+    assert_eq!(summary(&local).await["peering"], peering);
+    assert_eq!(local.topology_reads(), [list]);
+
+    let written = local.finish();
+    assert_eq!(sums(&written.metrics)["TopologyRefreshFailures"], 1.0);
+    let problems: Vec<&Value> = written.log.iter().filter_map(|line| line.get("problem")).collect();
+    let problem = format!("s3://{TOPOLOGY}/vpc/subnets.json: subnet-a: \"10.1.0.0/99\" is not a CIDR block");
+    assert_eq!(problems, [&json!(problem)]);
+    assert!(written.log.iter().any(|line| line["code"] == "topology_missing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_did_not_change_has_no_body_and_no_line() {
+    let all = json(whole("pcx-1").as_bytes());
+    let local = start(KEY, "1", &[(KEY, &all)]).await;
+    for _ in 0..3 {
+        assert_eq!(connection(&local).await, "pcx-1");
+        assert_eq!(local.topology_reads(), [format!("GetObject {KEY}")]);
+        tokio::time::sleep(OLDER).await;
+    }
+    let written = local.finish();
+    assert_eq!(written.log.iter().filter(|line| line["message"] == "topology").count(), 1, "it was read once");
+    assert_eq!(sums(&written.metrics).get("TopologyRefreshFailures"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
+async fn a_look_that_failed_is_not_repeated_before_its_time() {
+    let local = Local::start().await;
+    let uri = format!("s3://{TOPOLOGY}/{KEY}").parse().expect("a URI");
+    let kept = KeptTopology::new(local.client(), uri, Duration::from_secs(300));
+    let start = Instant::now();
+    let at = |seconds| kept.current(start + Duration::from_secs(seconds));
+    let get = format!("GetObject {KEY}");
+    assert!(at(0).await.expect_err("missing").last_good.is_none());
+    assert!(at(1).await.expect_err("missing").last_good.is_none());
+    assert_eq!(local.topology_reads(), [&get[..], &get], "with nothing to use, every look is worth it");
+
+    local.set_topology(KEY, Some(&whole("pcx-1"))).await;
+    let first = at(2).await.expect("read");
+    local.set_topology(KEY, Some("broken")).await;
+    assert_eq!(at(301).await.expect("fresh").vpcs().count(), 2);
+    assert_eq!(local.topology_reads(), [&get[..]]);
+
+    let failed = at(302).await.expect_err("broken");
+    assert_eq!((failed.error.code(), failed.last_good.is_some()), ("topology_not_json", true));
+    let stale = at(601).await.expect("the last good one, without a look");
+    assert!(std::sync::Arc::ptr_eq(&stale, &first));
+    assert_eq!(local.topology_reads(), [&get[..]]);
+    assert_eq!(at(602).await.expect_err("broken").error.code(), "topology_not_json");
+
+    local.set_topology(KEY, Some(&whole("pcx-1"))).await;
+    assert!(std::sync::Arc::ptr_eq(&at(902).await.expect("back again"), &first), "it is the one that was read before");
+    assert_eq!(local.topology_reads(), [&get[..], &get]);
+}
