@@ -103,6 +103,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("the sources").map(|entry| entry.expect("a source").path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
     let rust = files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let rust = rust.filter(|path| !path.ends_with("tests.rs"));
     rust.chain(folders.iter().flat_map(|folder| sources(folder))).collect()
 }
 

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::service;
@@ -175,18 +175,10 @@ impl fmt::Display for Destination {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Document {
-    vpcs: Option<Vec<Value>>,
-    subnets: Option<Vec<Value>>,
-    vpc_peering_connections: Option<Vec<Value>>,
-    network_interfaces: Option<Vec<Value>>,
-    route_tables: Option<Vec<Value>>,
-}
-
 /// The keys of a document that are read.
 pub const KEYS: [&str; 5] = ["Vpcs", "Subnets", "VpcPeeringConnections", "NetworkInterfaces", "RouteTables"];
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Resources {
     /// Takes in a document of this name.
@@ -194,30 +186,26 @@ impl Resources {
     /// # Errors
     /// Where it is not JSON.
     pub fn read(&mut self, document: &str, json: &[u8]) -> Result<(), DocumentError> {
+        let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
         let value: Value =
             serde_json::from_slice(json).map_err(|source| DocumentError { document: document.to_owned(), source })?;
         let mut reader = Reader { document, origins: Vec::new(), problems: Vec::new() };
-        match Document::deserialize(&value) {
-            Ok(parsed) => {
-                if !KEYS.iter().any(|key| value.get(key).is_some()) {
-                    reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", ")));
-                }
-                self.take(parsed, &mut reader);
-            }
-            Err(error) => reader.problem("the document", format!("it is no output of describe calls: {error}")),
+        match value {
+            Value::Object(lists) if KEYS.iter().any(|key| lists.contains_key(*key)) => self.take(lists, &mut reader),
+            _ => reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", "))),
         }
         self.origins.extend(reader.origins.into_iter().map(|id| (id, document.to_owned())));
         self.problems.append(&mut reader.problems);
         Ok(())
     }
 
-    fn take(&mut self, document: Document, reader: &mut Reader<'_>) {
-        reader.take("Vpcs", document.vpcs, &mut self.vpcs, vpc);
-        reader.take("Subnets", document.subnets, &mut self.subnets, subnet);
-        let connections = document.vpc_peering_connections;
-        reader.take("VpcPeeringConnections", connections, &mut self.peering_connections, peering_connection);
-        reader.take("NetworkInterfaces", document.network_interfaces, &mut self.interfaces, interface);
-        reader.take("RouteTables", document.route_tables, &mut self.route_tables, route_table);
+    fn take(&mut self, mut lists: Map<String, Value>, reader: &mut Reader<'_>) {
+        let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.remove(key)));
+        reader.take(vpcs, "VpcId", &mut self.vpcs, vpc);
+        reader.take(subnets, "SubnetId", &mut self.subnets, subnet);
+        reader.take(connections, "VpcPeeringConnectionId", &mut self.peering_connections, peering_connection);
+        reader.take(interfaces, "NetworkInterfaceId", &mut self.interfaces, interface);
+        reader.take(tables, "RouteTableId", &mut self.route_tables, route_table);
     }
 }
 
@@ -237,35 +225,42 @@ impl Reader<'_> {
     /// Adds the resources of one kind; each is judged by itself.
     fn take<W: DeserializeOwned, T: PartialEq>(
         &mut self,
-        key: &str,
-        values: Option<Vec<Value>>,
+        (key, list): (&str, Option<Value>),
+        id_key: &str,
         known: &mut BTreeMap<String, T>,
         convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
     ) {
-        for (place, value) in values.unwrap_or_default().into_iter().enumerate() {
+        let values = match list {
+            Some(Value::Array(values)) => values,
+            None | Some(Value::Null) => return,
+            Some(_) => return self.problem(key, "it is not a list".to_owned()),
+        };
+        for (place, value) in values.into_iter().enumerate() {
+            let name =
+                value.get(id_key).and_then(Value::as_str).map_or_else(|| format!("{key}[{place}]"), str::to_owned);
             let wire = match W::deserialize(value) {
                 Ok(wire) => wire,
                 Err(error) => {
-                    self.problem(&format!("{key}[{place}]"), error.to_string());
+                    self.problem(&name, error.to_string());
                     continue;
                 }
             };
             let mut wrong = Vec::new();
             let (id, resource) = convert(&mut Blocks { wrong: &mut wrong }, wire);
-            for message in wrong {
-                self.problem(&id, message);
-            }
+            wrong.into_iter().for_each(|message| self.problem(&id, message));
             match resource {
-                Ok(resource) => {
-                    if known.get(&id).is_some_and(|other| *other != resource) {
-                        self.problem(&id, "it was read before with another content; this one is used".to_owned());
-                    }
-                    self.origins.push(id.clone());
-                    known.insert(id, resource);
-                }
+                Ok(resource) => self.add(id, resource, known),
                 Err(message) => self.problem(&id, message),
             }
         }
+    }
+
+    fn add<T: PartialEq>(&mut self, id: String, resource: T, known: &mut BTreeMap<String, T>) {
+        if known.get(&id).is_some_and(|other| *other != resource) {
+            self.problem(&id, "it was read before with another content; this one is used".to_owned());
+        }
+        self.origins.push(id.clone());
+        known.insert(id, resource);
     }
 }
 
@@ -489,16 +484,18 @@ struct WireIpv6Prefix {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct WireOperator {
+    managed: Option<bool>,
     principal: Option<String>,
 }
 
 fn interface(read: &mut Blocks<'_>, wire: WireInterface) -> (String, Result<Interface, String>) {
+    let operator = wire.operator.as_ref().filter(|operator| operator.managed != Some(false));
     let service = service::owner(&service::Traits {
         interface_type: wire.interface_type.as_deref().unwrap_or_default(),
         requester_id: wire.requester_id.as_deref().unwrap_or_default(),
         requester_managed: wire.requester_managed.unwrap_or_default(),
         description: wire.description.as_deref().unwrap_or_default(),
-        operator: wire.operator.and_then(|operator| operator.principal).as_deref().unwrap_or_default(),
+        operator: operator.and_then(|operator| operator.principal.as_deref()).unwrap_or_default(),
     });
     let private = wire.private_ip_addresses.unwrap_or_default();
     let ipv6 = wire.ipv6_addresses.unwrap_or_default();
@@ -560,3 +557,6 @@ fn route(read: &mut Blocks<'_>, wire: WireRoute) -> Option<PeeringRoute> {
     let blackhole = wire.state.as_deref() == Some("blackhole");
     Some(PeeringRoute { destination, peering_connection_id, blackhole })
 }
+
+#[cfg(test)]
+mod tests;

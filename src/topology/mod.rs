@@ -324,3 +324,6 @@ fn owners(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
     }
     owners
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,6 @@ const BY_DESCRIPTION: &[(&str, &str)] = &[
     ("arn:aws-cn:ecs:", "ecs"),
     ("arn:aws-us-gov:ecs:", "ecs"),
     ("aws-K8S-", "eks"),
-    ("Amazon EKS ", "eks"),
 ];
 
 /// What an interface is that no other service owns: one of your instances' or containers'.
@@ -91,11 +90,137 @@ pub fn owner(traits: &Traits<'_>) -> &'static str {
         .or_else(|| exact(BY_REQUESTER, traits.requester_id))
         .or_else(|| prefix(BY_DESCRIPTION, traits.description))
         .or_else(|| prefix(BY_MANAGED_DESCRIPTION, traits.description).filter(|_| traits.requester_managed))
-        .or_else(|| sagemaker(traits))
+        .or_else(|| sagemaker(traits).filter(|_| traits.requester_managed))
         .unwrap_or(if traits.requester_managed || !traits.operator.is_empty() { UNKNOWN } else { DEFAULT })
 }
 
 fn sagemaker(traits: &Traits<'_>) -> Option<&'static str> {
     let notebook = traits.description.contains(":sagemaker:") && traits.description.contains("arn:aws");
     notebook.then_some("sagemaker")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Type, requester and description of an interface that AWS manages.
+    fn managed(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
+        owner(&Traits { interface_type, requester_id, requester_managed: true, description, operator: "" })
+    }
+
+    /// The same of one that AWS does not say to manage.
+    fn own(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
+        owner(&Traits { interface_type, requester_id, requester_managed: false, description, operator: "" })
+    }
+
+    const ACCOUNT: &str = "123456789012";
+
+    #[test]
+    fn every_owner_that_is_known() {
+        for (interface_type, requester_id, description, expected) in [
+            ("interface", "amazon-elb", "ELB app/web/50dc6c495c0c9188", "elb"),
+            ("load_balancer", "amazon-elb", "ELB app/web/50dc6c495c0c9188", "elb"),
+            ("network_load_balancer", "amazon-elb", "ELB net/web/50dc6c495c0c9188", "elb"),
+            ("gateway_load_balancer", "amazon-elb", "ELB gwy/fw/50dc6c495c0c9188", "elb"),
+            ("interface", "amazon-elb", "ELB classic", "elb"),
+            ("interface", ACCOUNT, "ELB classic", "elb"),
+            ("nat_gateway", ACCOUNT, "Interface for NAT Gateway nat-0123456789abcdef0", "nat-gateway"),
+            ("natGateway", "amazon", "", "nat-gateway"),
+            ("interface", ACCOUNT, "Interface for NAT Gateway nat-0123456789abcdef0", "nat-gateway"),
+            ("vpc_endpoint", ACCOUNT, "VPC Endpoint Interface vpce-0123456789abcdef0", "vpc-endpoint"),
+            ("interface", ACCOUNT, "VPC Endpoint Interface: vpce-0123456789abcdef0", "vpc-endpoint"),
+            ("gateway_load_balancer_endpoint", ACCOUNT, "VPC Endpoint Interface vpce-0123", "vpc-endpoint"),
+            ("interface", ACCOUNT, "Resource Gateway Interface rgw-0123456789abcdef0", "vpc-lattice"),
+            ("lambda", "AROAEXAMPLE:fn", "AWS Lambda VPC ENI-fn-b2e4d1a0-0000-4000-8000-000000000000", "lambda"),
+            ("interface", "AROAEXAMPLE:fn", "AWS Lambda VPC ENI: b2e4d1a0", "lambda"),
+            ("interface", "amazon-rds", "RDSNetworkInterface", "rds"),
+            ("interface", ACCOUNT, "RDSNetworkInterface", "rds"),
+            ("interface", "amazon-redshift", "RedshiftNetworkInterface", "redshift"),
+            ("interface", ACCOUNT, "RedshiftNetworkInterface", "redshift"),
+            ("interface", "amazon-elasticache", "ElastiCache redis-001", "elasticache"),
+            ("interface", ACCOUNT, "ElastiCache+redis-001", "elasticache"),
+            ("efs", ACCOUNT, "EFS mount target for fs-0123 (fsmt-4567)", "efs"),
+            ("interface", ACCOUNT, "EFS mount target for fs-0123 (fsmt-4567)", "efs"),
+            ("interface", "", "arn:aws:ecs:us-east-1:123456789012:attachment/b2e4d1a0", "ecs"),
+            ("branch", "", "arn:aws:ecs:us-east-1:123456789012:attachment/b2e4d1a0", "ecs"),
+            ("interface", ACCOUNT, "Amazon EKS production", "eks"),
+            ("interface", ACCOUNT, "aws-K8S-i-0123456789abcdef0", "eks"),
+            (
+                "transit_gateway",
+                ACCOUNT,
+                "Network Interface for Transit Gateway Attachment tgw-attach-0",
+                "transit-gateway",
+            ),
+            ("interface", ACCOUNT, "Network Interface for Transit Gateway Attachment tgw-attach-0", "transit-gateway"),
+            ("interface", ACCOUNT, "Route 53 Resolver: rslvr-in-0123:rni-4567", "route53-resolver"),
+            ("interface", ACCOUNT, "AWS created network interface for directory d-0123456789", "directory-service"),
+            ("interface", ACCOUNT, "AWS ElasticMapReduce j-0123456789", "emr"),
+            ("interface", ACCOUNT, "CloudHSM Managed Interface", "cloudhsm"),
+            ("interface", ACCOUNT, "For arn:aws:sagemaker:us-east-1:1:notebook-instance/n", "sagemaker"),
+            ("quicksight", "", "", "quicksight"),
+            ("global_accelerator_managed", "", "", "global-accelerator"),
+            ("api_gateway_managed", "", "", "api-gateway"),
+            ("iot_rules_managed", "", "", "iot"),
+            ("aws_codestar_connections_managed", "", "", "codestar-connections"),
+            ("interface", ACCOUNT, "a service of tomorrow", "aws"),
+        ] {
+            assert_eq!(
+                managed(interface_type, requester_id, description),
+                expected,
+                "{interface_type} {description:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_ones_own() {
+        for interface_type in ["interface", "efa", "efa-only", "trunk", "branch", ""] {
+            assert_eq!(own(interface_type, "", ""), "ec2", "{interface_type}");
+        }
+        assert_eq!(own("interface", ACCOUNT, "Primary network interface"), "ec2");
+    }
+
+    #[test]
+    fn a_description_that_imitates_one_of_awss_does_not_count() {
+        for description in [
+            "ELB app/web/50dc6c495c0c9188",
+            "Interface for NAT Gateway nat-0123456789abcdef0",
+            "VPC Endpoint Interface vpce-0123456789abcdef0",
+            "Resource Gateway Interface rgw-0123456789abcdef0",
+            "RDSNetworkInterface",
+            "RedshiftNetworkInterface",
+            "ElastiCache redis-001",
+            "EFS mount target for fs-0123 (fsmt-4567)",
+            "Amazon EKS production",
+            "Network Interface for Transit Gateway Attachment tgw-attach-0",
+            "Route 53 Resolver: rslvr-in-0123:rni-4567",
+            "AWS created network interface for directory d-0123456789",
+            "AWS ElasticMapReduce j-0123456789",
+            "CloudHSM Managed Interface",
+            "For arn:aws:sagemaker:us-east-1:1:notebook-instance/n",
+        ] {
+            assert_eq!(own("interface", ACCOUNT, description), "ec2", "{description}");
+        }
+    }
+
+    #[test]
+    fn some_descriptions_count_though_aws_does_not_say_to_manage_the_interface() {
+        assert_eq!(own("interface", "AROAEXAMPLE:fn", "AWS Lambda VPC ENI-fn-b2e4d1a0"), "lambda");
+        assert_eq!(own("interface", "", "arn:aws:ecs:us-east-1:123456789012:attachment/b2e4d1a0"), "ecs");
+        assert_eq!(own("interface", "", "arn:aws-cn:ecs:cn-north-1:123456789012:attachment/b2e4d1a0"), "ecs");
+        assert_eq!(own("interface", "", "aws-K8S-i-0123456789abcdef0"), "eks");
+    }
+
+    #[test]
+    fn a_description_counts_from_its_beginning() {
+        assert_eq!(managed("interface", "", "my ELB app/web"), "aws");
+        assert_eq!(own("interface", "", "for AWS Lambda VPC ENI-fn"), "ec2");
+        assert_eq!(own("interface", "", "elb app/web"), "ec2");
+    }
+
+    #[test]
+    fn what_another_operates_is_not_ones_own() {
+        let operated = |operator| owner(&Traits { interface_type: "interface", operator, ..Traits::default() });
+        assert_eq!((operated("eks.amazonaws.com"), operated("")), ("aws", "ec2"));
+    }
 }
