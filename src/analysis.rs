@@ -112,7 +112,13 @@ impl Analysis {
     }
 
     /// Takes in the analysis of the next input.
-    pub fn merge(&mut self, next: Analysis) {
+    pub fn merge(&mut self, mut next: Analysis) {
+        if self.sources.is_empty() {
+            // No input has been read whole before: as a rule there is but one, and much to move.
+            next.failed.splice(..0, std::mem::take(&mut self.failed));
+            *self = next;
+            return;
+        }
         self.sources.extend(next.sources);
         self.failed.extend(next.failed);
         next.formats.in_order.iter().for_each(|format| self.formats.observe(format));

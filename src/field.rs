@@ -46,6 +46,7 @@ macro_rules! fields {
             }
 
             /// The type of its values.
+            #[inline]
             pub const fn kind(self) -> Kind {
                 match self { $(Field::$field => $kind,)* }
             }

@@ -34,7 +34,15 @@ pub struct FormatError {
 
 /// The tokens of a line: what stands between runs of spaces.
 pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b' ').filter(|token| !token.is_empty())
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let start = rest.iter().position(|&byte| byte != b' ')?;
+        rest = &rest[start..];
+        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+        let (token, behind) = rest.split_at(end);
+        rest = behind;
+        Some(token)
+    })
 }
 
 impl Format {

@@ -8,11 +8,8 @@ mod repeated_rejects;
 mod reply_blocked;
 mod skipped_data;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-use foldhash::fast::RandomState;
 
 use crate::address;
 use crate::cause::Cause;
@@ -177,22 +174,22 @@ fn probes<'a>(context: &Context<'a>) -> impl Iterator<Item = Probe<'a>> {
 }
 
 /// Gathers probes by subject, and keeps the subjects with at least so many distinct targets.
-fn gather<'a, S: Ord + Copy, T: Hash + Eq>(
+fn gather<'a, S: Ord + Copy, T: Ord>(
     context: &Context<'a>,
     at_least: u64,
     subject_and_target: impl Fn(&Probe<'a>) -> (S, T),
 ) -> Vec<(S, u64, Records)> {
-    let mut targets: BTreeMap<S, HashSet<T, RandomState>> = BTreeMap::new();
-    for probe in probes(context) {
-        let (subject, target) = subject_and_target(&probe);
-        targets.entry(subject).or_default().insert(target);
-    }
+    let mut targets: Vec<(S, T)> = probes(context).map(|probe| subject_and_target(&probe)).collect();
+    targets.sort_unstable();
+    targets.dedup();
     let mut found: BTreeMap<S, (u64, Records)> = targets
-        .into_iter()
-        .map(|(subject, targets)| (subject, targets.len() as u64))
-        .filter(|(_, distinct)| *distinct >= at_least)
-        .map(|(subject, distinct)| (subject, (distinct, Records::default())))
+        .chunk_by(|(a, _), (b, _)| a == b)
+        .filter(|of_subject| of_subject.len() as u64 >= at_least)
+        .map(|of_subject| (of_subject[0].0, (of_subject.len() as u64, Records::default())))
         .collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
     for probe in probes(context) {
         if let Some((_, records)) = found.get_mut(&subject_and_target(&probe).0) {
             records.add(context, probe.group, probe.part);
