@@ -39,7 +39,7 @@ fn a_whole_input_is_status_0() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert_eq!(text(&output.stderr), "");
         let summary = summary(&output);
-        assert_eq!(summary, serde_json::to_value(flow_log::summarise([("-", &stdin[..])])).expect("JSON"));
+        assert_eq!(summary, serde_json::to_value(flow_log::summarise([("-", &stdin[..])], None)).expect("JSON"));
         assert_eq!(summary["records"]["rejected"], 1);
         assert_eq!(summary["sources"][0]["compressed_bytes"], stdin.len());
         assert_eq!(summary["sources"][0]["bytes"], LOG.len());

@@ -1,7 +1,10 @@
-//! Golden folders: `input*.log` as readable text, compressed here, and the summary that they must give.
+//! Golden folders: `input*.log` as readable text, compressed here, `topology*.json`, and the summary that they must
+//! give.
 //!
 //! `aws-*` holds the records that AWS documents, word for word
-//! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>); `made-*` are our own.
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>); `made-*` are our own;
+//! `peering-*` is what happens between three VPCs, of which A and B are peered, and B and C, and what changes then, as
+//! version 2 and version 5 show it.
 //! `FLOWSENTRY_BLESS=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
 
 #![expect(clippy::disallowed_methods, reason = "golden folders are files")]
@@ -10,10 +13,13 @@ mod flow_log;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flowsentry::sink;
 use flowsentry::sink::text::Look;
 use flowsentry::summary::Summary;
+use flowsentry::topology::Topology;
+use flowsentry::topology::document::Resources;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -23,14 +29,29 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-fn summary_of(case: &Path) -> Summary {
-    let mut logs: Vec<_> = fs::read_dir(case).expect("a case").map(|e| e.expect("a file").path()).collect();
-    logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-    logs.sort();
+/// The files of a case with this extension, by name.
+fn files(case: &Path, extension: &str) -> Vec<(String, Vec<u8>)> {
+    let mut paths: Vec<_> = fs::read_dir(case).expect("a case").map(|e| e.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
     let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
-    let inputs: Vec<_> =
-        logs.iter().map(|log| (name(log) + ".gz", flow_log::gzip(&fs::read(log).expect("a log")))).collect();
-    flow_log::summarise(inputs.iter().map(|(uri, bytes)| (uri.as_str(), &bytes[..])))
+    paths.iter().map(|path| (name(path), fs::read(path).expect("a file"))).collect()
+}
+
+fn topology_of(case: &Path) -> Option<Arc<Topology>> {
+    let mut documents = files(case, "json");
+    documents.retain(|(name, _)| name.starts_with("topology"));
+    let mut resources = Resources::default();
+    documents.iter().for_each(|(name, json)| resources.read(name, json).expect("JSON"));
+    let topology = Topology::new(resources);
+    assert_eq!(topology.problems(), [], "{}", case.display());
+    (!documents.is_empty()).then(|| Arc::new(topology))
+}
+
+fn summary_of(case: &Path) -> Summary {
+    let logs = files(case, "log");
+    let inputs: Vec<_> = logs.iter().map(|(name, log)| (format!("{name}.gz"), flow_log::gzip(log))).collect();
+    flow_log::summarise(inputs.iter().map(|(uri, bytes)| (uri.as_str(), &bytes[..])), topology_of(case).as_ref())
 }
 
 fn compare(path: &Path, actual: &str) {
@@ -44,7 +65,7 @@ fn compare(path: &Path, actual: &str) {
 #[test]
 fn every_case_gives_its_summary() {
     let cases = cases();
-    assert!(cases.len() >= 16, "{cases:?}");
+    assert!(cases.len() >= 28, "{cases:?}");
     for case in cases {
         let summary = serde_json::to_string_pretty(&summary_of(&case)).expect("JSON") + "\n";
         compare(&case.join("summary.json"), &summary);
@@ -81,7 +102,9 @@ fn the_schema_notices_what_does_not_fit() {
 
 #[test]
 fn the_report_is_as_people_see_it() {
-    let case = cases().into_iter().find(|case| case.ends_with("made-every-finding")).expect("the case");
-    let report = sink::text::render(&summary_of(&case), Look { width: 120, groups: None });
-    compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
+    for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
+        let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
+        let report = sink::text::render(&summary_of(&case), Look { width: 120, groups: None });
+        compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
+    }
 }

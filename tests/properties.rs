@@ -2,13 +2,21 @@
 
 mod flow_log;
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
 use flow_log::{gzip, summarise};
+use flowsentry::finding::FindingType;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;
+use flowsentry::topology::Topology;
+use flowsentry::topology::document::Resources;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "version",
     "account-id",
     "interface-id",
@@ -27,10 +35,46 @@ const FIELDS: [&str; 18] = [
     "subnet-id",
     "tcp-flags",
     "flow-direction",
+    "traffic-path",
 ];
 
+/// What is known of that small world: VPCs with the same block, of which one is peered with a third, both are, or none;
+/// blocks within blocks; connections of every kind.
+const TOPOLOGY: &str = r#"{
+  "Vpcs": [
+    {"VpcId": "vpc-0", "CidrBlock": "10.0.0.0/16"},
+    {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"},
+    {"VpcId": "vpc-2", "CidrBlock": "10.2.0.0/16"}, {"VpcId": "vpc-2b", "CidrBlock": "10.2.0.0/16"},
+    {"VpcId": "vpc-3", "CidrBlock": "10.3.0.0/16"}, {"VpcId": "vpc-3b", "CidrBlock": "10.3.0.0/16"},
+    {"VpcId": "vpc-4", "CidrBlock": "10.0.0.4/32"},
+    {"VpcId": "vpc-5", "CidrBlock": "10.1.0.4/32"}
+  ],
+  "VpcPeeringConnections": [
+    {"VpcPeeringConnectionId": "pcx-01", "Status": {"Code": "active"},
+     "RequesterVpcInfo": {"VpcId": "vpc-0", "Region": "r1"}, "AccepterVpcInfo": {"VpcId": "vpc-1", "Region": "r1"}},
+    {"VpcPeeringConnectionId": "pcx-12", "Status": {"Code": "active"},
+     "RequesterVpcInfo": {"VpcId": "vpc-1", "Region": "r1"}, "AccepterVpcInfo": {"VpcId": "vpc-2", "Region": "r2"}},
+    {"VpcPeeringConnectionId": "pcx-13", "Status": {"Code": "active"},
+     "RequesterVpcInfo": {"VpcId": "vpc-1"}, "AccepterVpcInfo": {"VpcId": "vpc-3"}},
+    {"VpcPeeringConnectionId": "pcx-13b", "Status": {"Code": "active"},
+     "RequesterVpcInfo": {"VpcId": "vpc-3b"}, "AccepterVpcInfo": {"VpcId": "vpc-1"}},
+    {"VpcPeeringConnectionId": "pcx-05", "Status": {"Code": "deleted"},
+     "RequesterVpcInfo": {"VpcId": "vpc-0"}, "AccepterVpcInfo": {"VpcId": "vpc-5"}}
+  ],
+  "NetworkInterfaces": [
+    {"NetworkInterfaceId": "eni-0", "VpcId": "vpc-0", "PrivateIpAddress": "10.0.0.1"},
+    {"NetworkInterfaceId": "eni-1", "VpcId": "vpc-2", "PrivateIpAddress": "10.2.0.1", "InterfaceType": "lambda"},
+    {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-nowhere"}
+  ]}"#;
+
+static KNOWN: LazyLock<Arc<Topology>> = LazyLock::new(|| {
+    let mut resources = Resources::default();
+    resources.read("topology.json", TOPOLOGY.as_bytes()).expect("JSON");
+    Arc::new(Topology::new(resources))
+});
+
 /// Records of a small world, so that tuples, groups and subjects meet.
-fn record() -> impl Strategy<Value = [String; 18]> {
+fn record() -> impl Strategy<Value = [String; 19]> {
     let address = prop_oneof![
         8 => (0..4u8, 1..5u8).prop_map(|(net, host)| format!("10.{net}.0.{host}")),
         2 => (1..4u8).prop_map(|host| format!("8.8.8.{host}")),
@@ -45,8 +89,13 @@ fn record() -> impl Strategy<Value = [String; 18]> {
         prop_oneof![Just("-"), Just("0"), Just("2"), Just("18")],
         prop_oneof![Just("-"), Just("ingress"), Just("egress")],
     );
+    let place = (
+        prop_oneof![Just("-"), Just("vpc-0"), Just("vpc-1"), Just("vpc-2b"), Just("vpc-elsewhere")],
+        prop_oneof![4 => Just("-"), 1 => Just("1"), 2 => Just("4"), 2 => Just("5"), 1 => Just("8")],
+    );
     let sums = (0..5u8, 0..100u64, 0..9000u64, 0..300u64);
-    (ends, kind, sums).prop_map(|((src, dst, srcport, dstport), (protocol, (action, status), flags, way), sums)| {
+    (ends, kind, place, sums).prop_map(|(ends, (protocol, (action, status), flags, way), (vpc, path), sums)| {
+        let (src, dst, srcport, dstport) = ends;
         let (interface, packets, bytes, start) = sums;
         [
             "5".to_owned(),
@@ -63,15 +112,16 @@ fn record() -> impl Strategy<Value = [String; 18]> {
             (1_795_413_660 + start).to_string(),
             action.to_owned(),
             status.to_owned(),
-            format!("vpc-{}", interface % 2),
+            vpc.to_owned(),
             format!("subnet-{}", bytes % 3),
             flags.to_owned(),
             way.to_owned(),
+            path.to_owned(),
         ]
     })
 }
 
-fn log(records: &[[String; 18]], columns: &[usize]) -> Vec<u8> {
+fn log(records: &[[String; 19]], columns: &[usize]) -> Vec<u8> {
     let line = |values: &[&str]| columns.iter().map(|&column| values[column]).collect::<Vec<_>>().join(" ") + "\n";
     let mut text = line(&FIELDS);
     for record in records {
@@ -80,7 +130,7 @@ fn log(records: &[[String; 18]], columns: &[usize]) -> Vec<u8> {
     text.into_bytes()
 }
 
-const IN_ORDER: [usize; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17];
+const IN_ORDER: [usize; 19] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 
 /// The summary but for what says how the input was cut and laid out.
 fn conclusions(mut summary: Summary) -> Summary {
@@ -90,8 +140,32 @@ fn conclusions(mut summary: Summary) -> Summary {
     summary
 }
 
-fn conclude(inputs: &[Vec<u8>]) -> Summary {
-    conclusions(summarise(inputs.iter().map(|bytes| ("log", &bytes[..]))))
+/// The conclusions without a topology and with one.
+fn conclude(inputs: &[Vec<u8>]) -> [Summary; 2] {
+    let inputs = || inputs.iter().map(|bytes| ("log", &bytes[..]));
+    [conclusions(summarise(inputs(), None)), conclusions(summarise(inputs(), Some(&KNOWN)))]
+}
+
+#[test]
+fn the_small_world_has_every_trouble_of_peering() {
+    let mut runner = TestRunner::deterministic();
+    let mut types = BTreeSet::new();
+    for count in [150, 3_000] {
+        let records = prop::collection::vec(record(), count).new_tree(&mut runner).expect("records").current();
+        let [_, summary] = conclude(&[log(&records, &IN_ORDER)]);
+        types.extend(summary.findings.iter().map(|finding| finding.finding_type));
+    }
+    let expected = [
+        FindingType::AmbiguousAddress,
+        FindingType::EdgeToEdgeRouting,
+        FindingType::InactivePeering,
+        FindingType::OneWayPeering,
+        FindingType::PeeringPathMismatch,
+        FindingType::RejectedPeering,
+        FindingType::TransitivePeering,
+        FindingType::UnpeeredVpc,
+    ];
+    assert!(types.is_superset(&expected.into()), "{types:?}");
 }
 
 proptest! {
@@ -130,7 +204,7 @@ proptest! {
         let mut text = log(&records, &IN_ORDER);
         let noise: Vec<Vec<u8>> = noise.into_iter().map(|line| line.into_iter().filter(|b| *b != b'\n').collect()).collect();
         noise.iter().for_each(|line| text.extend(line.iter().chain(b"\n")));
-        let counts = summarise([("log", &text[..])]).records;
+        let counts = summarise([("log", &text[..])], Some(&KNOWN)).records;
         let classes = counts.accepted + counts.rejected + counts.no_data + counts.skip_data + counts.other + counts.malformed;
         prop_assert_eq!(counts.total, classes);
         let blank = noise.iter().filter(|line| line.trim_ascii().is_empty()).count();
@@ -155,8 +229,9 @@ proptest! {
 }
 
 fn read(bytes: &[u8]) {
-    if let Ok(analysis) = pipeline::analyze("any", bytes, &Options::default()) {
-        let summary = report::finish(&analysis, &Settings::default(), None);
+    let options = Options { topology: Some(Arc::clone(&KNOWN)), ..Options::default() };
+    if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
+        let summary = report::finish(&analysis, &Settings::default(), Some(&KNOWN));
         let look = flowsentry::sink::text::Look { width: 80, groups: None };
         let report = flowsentry::sink::text::render(&summary, look);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));

@@ -1,12 +1,14 @@
 //! What the tests share: flow logs compressed as AWS does, and analysed as the programs do.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use flate2::{Compression, write::GzEncoder};
 use flowsentry::analysis::Analysis;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;
+use flowsentry::topology::Topology;
 
 /// One gzip member.
 pub fn gzip(text: &[u8]) -> Vec<u8> {
@@ -14,14 +16,18 @@ pub fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.write_all(text).and_then(|()| encoder.finish()).expect("memory takes everything")
 }
 
-/// The summary over these inputs, each `(uri, bytes)`.
-pub fn summarise<'a>(inputs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Summary {
+/// The summary over these inputs, each `(uri, bytes)`, by this topology.
+pub fn summarise<'a>(
+    inputs: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    topology: Option<&Arc<Topology>>,
+) -> Summary {
+    let options = Options { topology: topology.cloned(), ..Options::default() };
     let mut merged = Analysis::default();
     for (uri, bytes) in inputs {
-        match pipeline::analyze(uri, bytes, &Options::default()) {
+        match pipeline::analyze(uri, bytes, &options) {
             Ok(analysis) => merged.merge(analysis),
             Err(error) => merged.observe_failure(uri.to_owned(), error.to_string()),
         }
     }
-    report::finish(&merged, &Settings::default(), None)
+    report::finish(&merged, &Settings::default(), topology.map(Arc::as_ref))
 }
