@@ -150,8 +150,8 @@ fn conclude(inputs: &[Vec<u8>]) -> [Summary; 2] {
 fn the_small_world_has_every_trouble_of_peering() {
     let mut runner = TestRunner::deterministic();
     let mut types = BTreeSet::new();
-    for _ in 0..20 {
-        let records = prop::collection::vec(record(), 150).new_tree(&mut runner).expect("records").current();
+    for count in [150, 5_000] {
+        let records = prop::collection::vec(record(), count).new_tree(&mut runner).expect("records").current();
         let [_, summary] = conclude(&[log(&records, &IN_ORDER)]);
         types.extend(summary.findings.iter().map(|finding| finding.finding_type));
     }
