@@ -21,6 +21,13 @@
 //!
 //! Among them are planted troubles whose addresses and counts are fixed, so that tests can look for them:
 //! [`troubles`].
+//!
+//! The sample of the README's first command is made so:
+//!
+//! ```text
+//! cargo run --release --example generate -- --records 20000 --seed 3 --files 3 --format wide \
+//!     --out examples/sample --topology examples/sample/topology
+//! ```
 
 #![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a program that writes files and says so")]
 
@@ -32,6 +39,7 @@ mod network;
 mod output;
 mod record;
 mod rejects;
+mod topology;
 mod traffic;
 mod troubles;
 
@@ -69,6 +77,9 @@ struct Arguments {
     /// Do not compress
     #[arg(long)]
     plain: bool,
+    /// Write the network besides, as AWS's describe calls give it: five JSON files in this folder
+    #[arg(long, value_name = "FOLDER")]
+    topology: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +101,9 @@ fn main() -> ExitCode {
 
 fn write_logs(arguments: &Arguments) -> Result<Sizes, Error> {
     let interfaces = network::interfaces();
+    if let Some(folder) = &arguments.topology {
+        topology::write(folder, &interfaces).map_err(|cause| Error::new(&folder.display(), cause))?;
+    }
     let Arguments { records, seed, format, .. } = *arguments;
     let mut generator = Generator::new(&interfaces, seed, records, arguments.malformed);
     let mut sizes = Sizes::default();

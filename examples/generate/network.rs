@@ -2,12 +2,12 @@
 //!
 //! Account 123456789012 has four VPCs in us-east-1, peered in a row, A with B, B with C, C with D:
 //!
-//! | VPC | id | IPv4 | IPv6 |
-//! | --- | --- | --- | --- |
-//! | A | `vpc-0a11ce5f3d7b90246` | 10.0.0.0/16 | 2600:1f18:abcd::/56 |
-//! | B | `vpc-0b0b5e1d97c3a8642` | 10.1.0.0/16 | 2600:1f18:abcd:100::/56 |
-//! | C | `vpc-0ca201b4f6d8e5973` | 10.2.0.0/16 | 2600:1f18:abcd:200::/56 |
-//! | D | `vpc-0dada7c2e4f618b35` | 10.3.0.0/16 | 2600:1f18:abcd:300::/56 |
+//! | VPC | id | name | IPv4 | IPv6 |
+//! | --- | --- | --- | --- | --- |
+//! | A | `vpc-0a11ce5f3d7b90246` | shop | 10.0.0.0/16 | 2600:1f18:abcd::/56 |
+//! | B | `vpc-0b0b5e1d97c3a8642` | shared | 10.1.0.0/16 | 2600:1f18:abcd:100::/56 |
+//! | C | `vpc-0ca201b4f6d8e5973` | data | 10.2.0.0/16 | 2600:1f18:abcd:200::/56 |
+//! | D | `vpc-0dada7c2e4f618b35` | platform | 10.3.0.0/16 | 2600:1f18:abcd:300::/56 |
 //!
 //! Of each VPC v the flow log covers three subnets, 10.v.1.0/24 to 10.v.3.0/24, where the 200 interfaces are. The
 //! other hosts, in 10.v.128.0/17, have no records of their own and occur only as peers of the interfaces.
@@ -31,18 +31,22 @@ pub const TROUBLE_OCTET: u8 = 22;
 
 pub struct Vpc {
     pub id: &'static str,
+    pub name: &'static str,
     /// The numbers of the VPCs that it is peered with.
     pub peers: &'static [usize],
 }
 
 pub const VPCS: [Vpc; 4] = [
-    Vpc { id: "vpc-0a11ce5f3d7b90246", peers: &[1] },
-    Vpc { id: "vpc-0b0b5e1d97c3a8642", peers: &[0, 2] },
-    Vpc { id: "vpc-0ca201b4f6d8e5973", peers: &[1, 3] },
-    Vpc { id: "vpc-0dada7c2e4f618b35", peers: &[2] },
+    Vpc { id: "vpc-0a11ce5f3d7b90246", name: "shop", peers: &[1] },
+    Vpc { id: "vpc-0b0b5e1d97c3a8642", name: "shared", peers: &[0, 2] },
+    Vpc { id: "vpc-0ca201b4f6d8e5973", name: "data", peers: &[1, 3] },
+    Vpc { id: "vpc-0dada7c2e4f618b35", name: "platform", peers: &[2] },
 ];
 
-const AZ_IDS: [&str; 3] = ["use1-az1", "use1-az2", "use1-az4"];
+/// The subnets of each VPC that are logged.
+pub const SUBNETS_PER_VPC: usize = 3;
+
+const AZ_IDS: [&str; SUBNETS_PER_VPC] = ["use1-az1", "use1-az2", "use1-az4"];
 
 /// One of the network interfaces that the flow log covers.
 pub struct Interface {
@@ -73,7 +77,7 @@ fn interface(number: u32) -> Interface {
     Interface {
         id: resource_id("eni", number),
         vpc: vpc as usize,
-        subnet_id: resource_id("subnet", vpc * 3 + subnet),
+        subnet_id: subnet_id(vpc as usize, subnet as usize),
         instance_id: (!is_requester_managed).then(|| resource_id("i", number)),
         az_id: AZ_IDS[subnet as usize],
         address: Ipv4Addr::new(10, octet(vpc), octet(1 + subnet), octet(10 + number / 12 * 13)),
@@ -82,8 +86,22 @@ fn interface(number: u32) -> Interface {
     }
 }
 
-/// A prefix and 17 hexadecimal digits, as AWS's ids have; the length of the prefix tells the kinds of resources apart.
-fn resource_id(prefix: &str, number: u32) -> String {
+pub fn subnet_id(vpc: usize, place: usize) -> String {
+    resource_id("subnet", (vpc * SUBNETS_PER_VPC + place) as u32)
+}
+
+/// The /64 of a VPC that has this number there.
+pub fn vpc_ipv6_network(vpc: usize, number: usize) -> Ipv6Addr {
+    ipv6(ipv6_network(vpc as u32, number as u32), 0)
+}
+
+fn ipv6_network(vpc: u32, number: u32) -> u64 {
+    0x2600_1f18_abcd_0000 | u64::from(vpc << 8 | number)
+}
+
+/// A prefix and 17 hexadecimal digits, as AWS's ids have; the length of the prefix tells the kinds of resources apart,
+/// and kinds with prefixes of one length have numbers of their own.
+pub fn resource_id(prefix: &str, number: u32) -> String {
     let kind = prefix.len() as u64;
     format!("{prefix}-0{:016x}", mix(kind << 32 | u64::from(number)))
 }
@@ -93,8 +111,7 @@ fn octet(value: u32) -> u8 {
 }
 
 fn interface_ipv6(vpc: u32, subnet: u32, number: u32) -> Ipv6Addr {
-    let network = 0x2600_1f18_abcd_0000 | u64::from(vpc << 8 | (1 + subnet));
-    ipv6(network, mix(u64::from(number)))
+    ipv6(ipv6_network(vpc, 1 + subnet), mix(u64::from(number)))
 }
 
 /// A host of a VPC that is not logged; ranks below [`HOSTS_PER_VPC`] give distinct addresses in 10.v.128.0/18.

@@ -55,7 +55,7 @@ impl Target {
     }
 
     fn failed(&self, cause: io::Error) -> Error {
-        Error { target: self.to_string(), cause }
+        Error::new(self, cause)
     }
 }
 
@@ -73,6 +73,12 @@ impl fmt::Display for Target {
 pub struct Error {
     target: String,
     cause: io::Error,
+}
+
+impl Error {
+    pub fn new(target: &impl fmt::Display, cause: io::Error) -> Self {
+        Self { target: target.to_string(), cause }
+    }
 }
 
 impl fmt::Display for Error {
