@@ -116,6 +116,7 @@ impl<'a> Report<'a> {
 mod tests {
     use super::*;
     use crate::pipeline::{self, Options};
+    use crate::time::Timestamp;
 
     #[test]
     fn a_window_may_have_one_end_or_none() {
@@ -123,7 +124,7 @@ mod tests {
             let log = format!("{header}\n{record}\n");
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
             let window = finish(&analysis, &Settings::default(), None).window;
-            window.map(|window| (window.start.map(|at| at.seconds()), window.end.map(|at| at.seconds())))
+            window.map(|window| (window.start.map(Timestamp::seconds), window.end.map(Timestamp::seconds)))
         };
         assert_eq!(window("srcaddr action start end", "10.0.0.1 ACCEPT 7 9"), Some((Some(7), Some(9))));
         assert_eq!(window("srcaddr action start", "10.0.0.1 ACCEPT 7"), Some((Some(7), None)));
