@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 /// Each module with all that it uses. What stands further down knows nothing of what stands further up.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["analysis", "finding", "format", "pipeline", "report", "sink", "summary", "thresholds", "topology"]),
-    (
-        "handler",
-        &["analysis", "aws", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"],
-    ),
+    ("handler", &["aws", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"]),
     ("log", &["settings"]),
     ("aws", &["event", "quote", "summary", "topology", "topology_uri"]),
     ("keys", &["summary"]),

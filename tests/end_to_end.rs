@@ -4,17 +4,26 @@
 #![cfg(feature = "aws")]
 #![expect(clippy::panic, clippy::print_stdout, reason = "a test shows what it meets, and ends where it can't go on")]
 
+#[path = "end_to_end/failures.rs"]
+mod failures;
+#[path = "end_to_end/ignored.rs"]
+mod ignored;
 mod local;
+#[path = "end_to_end/log.rs"]
+mod log;
+#[path = "end_to_end/settings.rs"]
+mod settings;
 #[path = "end_to_end/topology.rs"]
 mod topology;
 
 use std::io::Write;
+use std::time::Instant;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use local::{Answer, CUT_IN_TRANSIT, Local, SOURCE};
+use local::{Answer, Local, OUTPUT, SOURCE};
 
 const FILE: &str = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
 const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
@@ -82,6 +91,7 @@ fn some(object: &Value, names: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the function's own measure is held against this one")]
 async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
     let local = Local::start().await;
     let key = format!(
@@ -91,9 +101,12 @@ async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
     let object = gzip(&port_scan());
     local.store(&key, object.clone()).await;
     let event = json(include_bytes!("../events/s3-put-hive.json"));
+    let invoked = Instant::now();
     assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    let elapsed_ms = invoked.elapsed().as_secs_f64() * 1000.0;
 
     let keys = local.output_keys().await;
+    assert_eq!(local.writes(OUTPUT), keys, "the summary comes last");
     let folders = "account_id=123456789012/region=us-east-1/date=2018-06-20";
     let name = keys[0].strip_prefix(&format!("flowsentry/findings/{folders}/{FILE}-")).expect("findings first");
     let fingerprint = name.strip_suffix(".ndjson").expect("the findings' extension");
@@ -162,7 +175,10 @@ async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
             "ObjectsProcessed": 1,
         })
     );
-    assert!(metrics["ProcessingDuration"].as_f64() > Some(0.0));
+    let duration_ms = metrics["ProcessingDuration"].as_f64().expect("a number");
+    assert!(duration_ms > 0.0 && duration_ms < elapsed_ms, "{duration_ms} of {elapsed_ms}");
+    let logged_ms = written.log[0]["duration_ms"].as_f64().expect("a number");
+    assert!((0.0..1.0).contains(&(duration_ms - logged_ms)), "{duration_ms} is {logged_ms} in the log");
     assert!(metrics["DeliveryLag"].as_u64() > Some(200_000_000));
     assert_eq!(some(by_type, &["FindingType", "Findings"]), json!({"FindingType": "port-scan", "Findings": 1}));
     assert_eq!(
@@ -234,69 +250,6 @@ async fn of_a_batch_only_the_messages_that_failed_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_to_be_read_is_ignored() {
-    let local =
-        Local::start_with(&[("OUTPUT_BUCKET", SOURCE), ("OUTPUT_PREFIX", "own"), ("METRICS_NAMESPACE", "Net")]).await;
-    let mut event = s3_event(&["own/summaries/x.json", "own%2Ffindings/x.ndjson", "gone.log.gz"]);
-    event["Records"][2]["eventName"] = json!("ObjectRemoved:Delete");
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
-    let test_event = json(include_bytes!("../events/s3-test-event.json"));
-    assert_eq!(local.invoke(&test_event).await, Answer::Response(Value::Null));
-
-    let written = local.finish();
-    assert_eq!(Value::Object(sums(&written.metrics)), json!({"ObjectsIgnored": 3.0}));
-    assert_eq!(written.metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Net");
-    let reasons: Vec<&Value> = written.log.iter().map(|line| &line["reason"]).collect();
-    let own = "it lies among flowsentry's own outputs";
-    assert_eq!(reasons, [own, own, "ObjectRemoved:Delete creates no object"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn failures_have_names_and_the_function_goes_on() {
-    let local = Local::start().await;
-    local.store("good.log", port_scan().into_bytes()).await;
-    let answer = local.invoke(&s3_event(&["miss\u{1b}ing.log.gz", "good.log"])).await;
-    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
-    assert_eq!(error_type, "ObjectsFailed");
-    let first = format!(
-        "1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: "
-    );
-    assert!(message.starts_with(&first), "{message}");
-    assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
-
-    let answer = local.invoke(&json!({"detail": {}, "source": "aws.ec2"})).await;
-    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
-    assert_eq!(error_type, "UnknownEvent");
-    assert!(message.ends_with("an object with the keys \"detail\", \"source\""), "{message}");
-    let unknown = message;
-
-    local.store("no-log.txt", b"hello world\n".to_vec()).await;
-    let answer = local.invoke(&s3_event(&["no-log.txt"])).await;
-    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
-    assert_eq!(error_type, "ObjectsFailed");
-    assert!(message.contains(&format!("s3://{SOURCE}/no-log.txt: this is not a flow log")), "{message}");
-
-    let written = local.finish();
-    assert_eq!(sums(&written.metrics)["ObjectsFailed"], 2.0);
-    assert!(written.log.iter().any(|line| line["message"] == format!("UnknownEvent: {unknown}")));
-    let codes: Vec<&str> = written.log.iter().filter_map(|line| line["code"].as_str()).collect();
-    assert_eq!(codes, ["NoSuchKey", "not_a_flow_log"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_cut_off_in_transit_is_a_failure() {
-    let local = Local::start().await;
-    let key = format!("x{CUT_IN_TRANSIT}");
-    // Long enough for its beginning to be sent.
-    local.store(&key, port_scan().repeat(1000).into_bytes()).await;
-    let answer = local.invoke(&s3_event(&[&key])).await;
-    let Answer::Error { message, .. } = answer else { panic!("it fails") };
-    assert!(message.contains(&format!("s3://{SOURCE}/{key}: reading failed: ")), "{message}");
-    assert!(local.output_keys().await.is_empty());
-    assert!(local.finish().log.iter().any(|line| line["code"] == "read_failed"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn members_are_read_on_and_an_empty_object_is_a_summary() {
     let local = Local::start().await;
     let log = port_scan();
@@ -337,22 +290,4 @@ async fn an_object_is_never_whole_in_memory() {
         assert!(peak < (count * record.len()) as u64, "{peak}");
     }
     assert_eq!(sums(&local.finish().metrics)["RejectedFlows"], 600_000.0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
-    let settings =
-        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "default")];
-    let (status, log, polls) = Local::start_with(&settings).await.wait().await;
-    assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
-    let error = log[0]["error"].as_str().expect("an error");
-    for part in [
-        "5 wrong setting(s): OUTPUT_BUCKET is not set",
-        "METRICS_NAMESPACE is \":x\", and must be",
-        "TOP is \"many\", and must be",
-        "TOPOLOGY_URI is \"s3:x\", and must be s3://bucket/key.json for one document",
-        "EVENT_BUS_NAME is \"default\", which this version does not support",
-    ] {
-        assert!(error.contains(part), "{part} in {error}");
-    }
 }

@@ -3,7 +3,8 @@
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! A document's time is the end of the object's window: a graph shows when the traffic was, not when it was read.
-//! Where there is no window, or its end is further ahead than CloudWatch takes, it is the time given by the caller.
+//! Where there is no window, or its end is further ahead than CloudWatch takes, it is the time given by the caller, and
+//! nothing is said of how late the data is.
 //! No dimension has values that an outsider can choose: each would be a metric to pay for. The ids of peering
 //! connections are those of the topology.
 
@@ -46,13 +47,13 @@ struct Catalogue {
     topology_refresh_failures: Option<AsCount<u64>>,
     /// Objects that a summary was stored of.
     objects_processed: Option<AsCount<u64>>,
-    /// Objects that are not flowsentry's to read.
+    /// Objects that are not flowsentry's to read: all, and those of each reason.
     objects_ignored: Option<AsCount<u64>>,
     /// Objects that must come again.
     objects_failed: Option<AsCount<u64>>,
     /// From the request for the object to the stored summary, in milliseconds.
     processing_duration: Option<Duration>,
-    /// From the end of the window to now.
+    /// From the end of the window to now; 0 where that is slightly ahead, as clocks differ.
     delivery_lag: Option<AsSeconds<u64>>,
 }
 
@@ -61,8 +62,9 @@ struct Catalogue {
 struct Document {
     #[entry(timestamp)]
     time: SystemTime,
-    /// The only dimension, or the other one, or none.
+    /// The only dimension, or one of the others, or none.
     finding_type: Option<&'static str>,
+    reason: Option<&'static str>,
     peering_connection_id: Option<String>,
     #[entry(flatten)]
     metrics: Catalogue,
@@ -70,7 +72,26 @@ struct Document {
 
 impl Document {
     fn without_dimension(time: SystemTime, metrics: Catalogue) -> Document {
-        Document { time, finding_type: None, peering_connection_id: None, metrics }
+        Document { time, finding_type: None, reason: None, peering_connection_id: None, metrics }
+    }
+}
+
+/// Why an object is not flowsentry's to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It lies among flowsentry's own outputs.
+    OwnOutput,
+    /// What happened to it creates no object: it was deleted, restored, tagged …
+    CreatesNoObject,
+}
+
+impl Reason {
+    /// Its name in metrics and logs, which stays.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::OwnOutput => "own-output",
+            Reason::CreatesNoObject => "creates-no-object",
+        }
     }
 }
 
@@ -78,7 +99,8 @@ impl Document {
 /// occurs, and one for each peering connection with traffic.
 pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: SystemTime) -> Vec<u8> {
     let window_end = summary.window.and_then(|window| window.end).map(|end| unix_time(end.seconds()));
-    let time = window_end.filter(|end| *end <= now + MOST_AHEAD).unwrap_or(now);
+    let window_end = window_end.filter(|end| *end <= now + MOST_AHEAD);
+    let time = window_end.unwrap_or(now);
     let metrics = Catalogue {
         processing_duration: Some(duration),
         delivery_lag: window_end.map(|end| now.duration_since(end).unwrap_or_default().as_secs().into()),
@@ -129,10 +151,15 @@ fn of_connection(time: SystemTime, connection: &ConnectionTraffic) -> Option<Doc
         .then(|| Document { peering_connection_id: Some(id.clone()), ..Document::without_dimension(time, metrics) })
 }
 
-/// The metrics of an object that was not flowsentry's to read.
-pub fn ignored(namespace: &str, now: SystemTime) -> Vec<u8> {
-    let metrics = Catalogue { objects_ignored: count(1), ..Catalogue::default() };
-    render(namespace, &Document::without_dimension(now, metrics))
+/// The metrics of an object that was not flowsentry's to read: one document without dimensions, one for the reason.
+pub fn ignored(namespace: &str, reason: Reason, now: SystemTime) -> Vec<u8> {
+    let document = || {
+        let metrics = Catalogue { objects_ignored: count(1), ..Catalogue::default() };
+        Document::without_dimension(now, metrics)
+    };
+    let mut lines = render(namespace, &document());
+    lines.extend(render(namespace, &Document { reason: Some(reason.name()), ..document() }));
+    lines
 }
 
 /// The metrics of an object that must come again.
@@ -164,9 +191,12 @@ fn unix_time(seconds: u64) -> SystemTime {
 }
 
 fn render(namespace: &str, document: &Document) -> Vec<u8> {
-    let finding_type = document.finding_type.map(|_| "FindingType");
-    let peering_connection_id = document.peering_connection_id.as_ref().map(|_| "PeeringConnectionId");
-    let dimensions = finding_type.into_iter().chain(peering_connection_id).map(str::to_owned).collect();
+    let dimensions = [
+        document.finding_type.map(|_| "FindingType"),
+        document.reason.map(|_| "Reason"),
+        document.peering_connection_id.as_ref().map(|_| "PeeringConnectionId"),
+    ];
+    let dimensions = dimensions.into_iter().flatten().map(str::to_owned).collect();
     let mut emf = Emf::all_validations(namespace.to_owned(), vec![dimensions]);
     let mut line = Vec::new();
     emf.format(document, &mut line).expect("the names are fixed, no number is negative, and memory takes all bytes");
@@ -329,17 +359,34 @@ mod tests {
 
     #[test]
     fn a_window_ahead_of_the_clock_has_no_lag_and_is_not_believed_for_long() {
+        let window_end = 1_418_530_070;
         let at = |now: u64| documents(&processed("Net", &summary(), Duration::ZERO, unix_time(now))).remove(0);
-        let slightly_ahead = at(1_418_530_000);
-        assert_eq!(slightly_ahead["DeliveryLag"], 0);
-        assert_eq!(slightly_ahead["_aws"]["Timestamp"], 1_418_530_070_000_u64);
-        assert_eq!(at(1_000_000_000)["_aws"]["Timestamp"], 1_000_000_000_000_u64);
+        for believed in [window_end - 1, window_end - 2 * 60 * 60] {
+            assert_eq!(at(believed)["DeliveryLag"], 0);
+            assert_eq!(at(believed)["_aws"]["Timestamp"], window_end * 1000);
+        }
+        for now in [window_end - 2 * 60 * 60 - 1, 1_000_000_000] {
+            assert_eq!(at(now).get("DeliveryLag"), None);
+            assert_eq!(at(now)["_aws"]["Timestamp"], now * 1000);
+        }
     }
 
     #[test]
-    fn what_was_not_summarized_is_counted_now() {
-        let ignored = documents(&ignored("Net", unix_time(7)));
-        assert_eq!((&ignored[0]["ObjectsIgnored"], &ignored[0]["_aws"]["Timestamp"]), (&json!(1), &json!(7000)));
+    fn ignored_objects_are_counted_by_reason_too() {
+        for (reason, name) in [(Reason::OwnOutput, "own-output"), (Reason::CreatesNoObject, "creates-no-object")] {
+            let document = |dimensions: Value| {
+                let metrics = json!([{"Name": "ObjectsIgnored", "Unit": "Count"}]);
+                let directive = json!({"Namespace": "Net", "Dimensions": [dimensions], "Metrics": metrics});
+                json!({"_aws": {"CloudWatchMetrics": [directive], "Timestamp": 7000}, "ObjectsIgnored": 1})
+            };
+            let mut of_reason = document(json!(["Reason"]));
+            of_reason["Reason"] = json!(name);
+            assert_eq!(documents(&ignored("Net", reason, unix_time(7))), [document(json!([])), of_reason]);
+        }
+    }
+
+    #[test]
+    fn what_failed_is_counted_now() {
         let failed = documents(&failed("Net", unix_time(7)));
         assert_eq!((&failed[0]["ObjectsFailed"], &failed[0]["_aws"]["Timestamp"]), (&json!(1), &json!(7000)));
         assert_eq!(failed[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().map(Vec::len), Some(1));

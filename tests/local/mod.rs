@@ -4,9 +4,11 @@ mod function;
 mod runtime_api;
 mod s3;
 
+use std::sync::{Arc, Mutex as SyncMutex};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use s3s::S3ErrorCode;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -14,7 +16,7 @@ use self::function::Function;
 pub use self::runtime_api::Answer;
 use self::runtime_api::RuntimeApi;
 pub use self::s3::CUT_IN_TRANSIT;
-use self::s3::Reads;
+use self::s3::{Call, Desk, Refusal};
 
 /// Nothing here takes longer, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +31,7 @@ pub const TOPOLOGY: &str = "amzn-s3-demo-topology";
 /// The function at work. Dropping it ends all of it.
 pub struct Local {
     s3: Client,
-    reads: Reads,
+    desk: Arc<SyncMutex<Desk>>,
     runtime_api: Mutex<RuntimeApi>,
     function: Function,
     _folder: tempfile::TempDir,
@@ -57,8 +59,8 @@ impl Local {
     /// Starts the function with these settings, when the bucket of the topology has these documents.
     pub async fn start_beside(settings: &[(&str, &str)], topology: &[(&str, &Value)]) -> Local {
         let folder = tempfile::tempdir().expect("a folder");
-        let reads = Reads::default();
-        let endpoint = s3::serve(folder.path(), Reads::clone(&reads)).await;
+        let desk = Arc::<SyncMutex<Desk>>::default();
+        let endpoint = s3::serve(folder.path(), Arc::clone(&desk)).await;
         let s3 = s3::client(&endpoint);
         for bucket in [SOURCE, OUTPUT, TOPOLOGY] {
             s3.create_bucket().bucket(bucket).send().await.expect("a bucket");
@@ -68,7 +70,7 @@ impl Local {
         }
         let runtime_api = RuntimeApi::serve().await;
         let function = Function::start(&runtime_api.address, &endpoint, settings);
-        Local { s3, reads, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
+        Local { s3, desk, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
     }
 
     /// A client of this S3.
@@ -94,11 +96,33 @@ impl Local {
 
     /// What the function asked of the topology's bucket since this was last called.
     pub fn topology_reads(&self) -> Vec<String> {
-        let mut reads = s3::locked(&self.reads);
-        let all = std::mem::take(&mut *reads);
-        let reads = all.into_iter().filter(|(bucket, _)| bucket == TOPOLOGY).map(|(_, read)| read).collect();
-        println!("asked for the topology: {reads:?}");
-        reads
+        let reads = self.calls(|call| call.bucket == TOPOLOGY && call.operation != "PutObject");
+        reads.into_iter().map(|call| format!("{} {}", call.operation, call.key)).collect()
+    }
+
+    /// The keys that the function wrote or was refused to write to a bucket since this was last called, in order.
+    pub fn writes(&self, bucket: &str) -> Vec<String> {
+        let writes = self.calls(|call| call.bucket == bucket && call.operation == "PutObject");
+        writes.into_iter().map(|call| call.key).collect()
+    }
+
+    fn calls(&self, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let calls = s3::locked(&self.desk).calls.extract_if(.., |call| wanted(call)).collect();
+        println!("asked for: {calls:?}");
+        calls
+    }
+
+    /// From now on, this operation fails for every object with this part in its key.
+    pub fn refuse(&self, operation: &'static str, key_part: &'static str, code: S3ErrorCode) {
+        let refusal = Refusal { operation, key_part, code };
+        println!("from now on: {refusal:?}");
+        s3::locked(&self.desk).refusals.push(refusal);
+    }
+
+    /// From now on, nothing is refused.
+    pub fn refuse_nothing(&self) {
+        println!("nothing is refused any more");
+        s3::locked(&self.desk).refusals.clear();
     }
 
     /// Gives the function an event, and waits for its answer.
@@ -112,14 +136,19 @@ impl Local {
 
     /// The keys of the outputs, in order.
     pub async fn output_keys(&self) -> Vec<String> {
-        let mut pages = self.s3.list_objects_v2().bucket(OUTPUT).into_paginator().send();
+        self.keys(OUTPUT).await
+    }
+
+    /// The keys of a bucket's objects, in order.
+    pub async fn keys(&self, bucket: &str) -> Vec<String> {
+        let mut pages = self.s3.list_objects_v2().bucket(bucket).into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.expect("a page");
             keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
         }
         keys.sort();
-        println!("keys out: {keys:#?}");
+        println!("keys in {bucket}: {keys:#?}");
         keys
     }
 

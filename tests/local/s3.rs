@@ -1,4 +1,4 @@
-//! An S3 that keeps objects in a folder, and refuses what is not signed well.
+//! An S3 that keeps objects in a folder, and refuses what is not signed well or what a test tells it to refuse.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use s3s::dto::{
     ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput, PutObjectOutput,
 };
 use s3s::service::S3ServiceBuilder;
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -30,13 +30,36 @@ pub const CUT_IN_TRANSIT: &str = ".cut-in-transit";
 /// Short, so that whoever reads but the first page is found out.
 const PAGE: usize = 2;
 
-/// All reads that were asked for: bucket, then what of it.
-pub type Reads = Arc<Mutex<Vec<(String, String)>>>;
+/// What a test has of the server.
+#[derive(Default)]
+pub struct Desk {
+    /// All that was asked for, in order, refused or not.
+    pub calls: Vec<Call>,
+    /// What is not done. The first that fits holds.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Something that was asked for.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub operation: &'static str,
+    pub bucket: String,
+    /// Or the beginning of keys, in a list.
+    pub key: String,
+}
+
+/// An operation that is refused of all objects with this part in their keys, with this code of S3's.
+#[derive(Debug)]
+pub struct Refusal {
+    pub operation: &'static str,
+    pub key_part: &'static str,
+    pub code: S3ErrorCode,
+}
 
 /// Serves a folder until the test's runtime ends; its address as a URL.
-pub async fn serve(folder: &Path, reads: Reads) -> String {
+pub async fn serve(folder: &Path, desk: Arc<Mutex<Desk>>) -> String {
     let files = FileSystem::new(folder).expect("a folder");
-    let mut service = S3ServiceBuilder::new(LongKeys { files, objects: Mutex::default(), reads });
+    let mut service = S3ServiceBuilder::new(LongKeys { files, objects: Mutex::default(), desk });
     service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
     let service = service.build();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -66,12 +89,18 @@ pub fn client(endpoint: &str) -> Client {
 struct LongKeys {
     files: FileSystem,
     objects: Mutex<BTreeMap<(String, String), Object>>,
-    reads: Reads,
+    desk: Arc<Mutex<Desk>>,
 }
 
 impl LongKeys {
-    fn note(&self, bucket: &str, read: String) {
-        locked(&self.reads).push((bucket.to_owned(), read));
+    fn admit(&self, operation: &'static str, bucket: &str, key: &str) -> S3Result<()> {
+        let mut desk = locked(&self.desk);
+        desk.calls.push(Call { operation, bucket: bucket.to_owned(), key: key.to_owned() });
+        let fits = |refusal: &&Refusal| refusal.operation == operation && key.contains(refusal.key_part);
+        match desk.refusals.iter().find(fits) {
+            Some(Refusal { code, .. }) => Err(S3Error::with_message(code.clone(), "a test refuses it")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -91,7 +120,7 @@ impl S3 for LongKeys {
     }
 
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.note(&request.input.bucket, format!("GetObject {}", request.input.key));
+        self.admit("GetObject", &request.input.bucket, &request.input.key)?;
         let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
         request.input.key = short(&request.input.key);
         // There are no versions in the folder: the one asked for is the one that is there.
@@ -110,6 +139,7 @@ impl S3 for LongKeys {
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let PutObjectInput { bucket, key, content_length, .. } = &request.input;
+        self.admit("PutObject", bucket, key)?;
         let name = (bucket.clone(), key.clone());
         let mut object = Object { key: Some(key.clone()), size: *content_length, ..Object::default() };
         request.input.key = short(&request.input.key);
@@ -134,7 +164,7 @@ impl S3 for LongKeys {
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let ListObjectsV2Input { bucket, prefix, continuation_token, .. } = request.input;
         let prefix = prefix.unwrap_or_default();
-        self.note(&bucket, format!("ListObjectsV2 {prefix}"));
+        self.admit("ListObjectsV2", &bucket, &prefix)?;
         let objects = locked(&self.objects);
         // The token is the last key of the page before.
         let rest = objects.iter().filter(|((of, key), _)| {

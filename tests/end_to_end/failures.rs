@@ -1,0 +1,139 @@
+//! What fails comes again: it has a name, leaves no summary, and takes nothing else with it.
+
+use s3s::S3ErrorCode;
+use serde_json::Value;
+
+use super::local::{Answer, CUT_IN_TRANSIT, Local, OUTPUT, SOURCE};
+use super::{gzip, json, message, port_scan, s3_event, sums};
+
+/// The message of an invocation that fails for its objects.
+async fn failure(local: &Local, event: &Value) -> String {
+    let Answer::Error { error_type, message } = local.invoke(event).await else { panic!("it fails") };
+    assert_eq!(error_type, "ObjectsFailed");
+    message
+}
+
+/// The codes of the objects that failed, as the log has them.
+fn codes(log: &[Value]) -> Vec<&str> {
+    let failed = log.iter().filter(|line| line["outcome"] == "failed");
+    failed.map(|line| line["code"].as_str().expect("a code")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_have_names_and_the_function_goes_on() {
+    let local = Local::start().await;
+    local.store("good.log", port_scan().into_bytes()).await;
+    let answer = local.invoke(&s3_event(&["miss\u{1b}ing.log.gz", "good.log"])).await;
+    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    assert_eq!(error_type, "ObjectsFailed");
+    let first = format!(
+        "1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: "
+    );
+    assert!(message.starts_with(&first), "{message}");
+    assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
+
+    let answer = local.invoke(&json!({"detail": {}, "source": "aws.ec2"})).await;
+    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    assert_eq!(error_type, "UnknownEvent");
+    assert!(message.ends_with("an object with the keys \"detail\", \"source\""), "{message}");
+    let unknown = message;
+
+    local.store("no-log.txt", b"hello world\n".to_vec()).await;
+    let answer = local.invoke(&s3_event(&["no-log.txt"])).await;
+    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    assert_eq!(error_type, "ObjectsFailed");
+    assert!(message.contains(&format!("s3://{SOURCE}/no-log.txt: this is not a flow log")), "{message}");
+
+    let written = local.finish();
+    assert_eq!(sums(&written.metrics)["ObjectsFailed"], 2.0);
+    assert!(written.log.iter().any(|line| line["message"] == format!("UnknownEvent: {unknown}")));
+    let codes: Vec<&str> = written.log.iter().filter_map(|line| line["code"].as_str()).collect();
+    assert_eq!(codes, ["NoSuchKey", "not_a_flow_log"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_off_in_transit_is_a_failure() {
+    let local = Local::start().await;
+    let key = format!("x{CUT_IN_TRANSIT}");
+    // Long enough for its beginning to be sent.
+    local.store(&key, port_scan().repeat(1000).into_bytes()).await;
+    let answer = local.invoke(&s3_event(&[&key])).await;
+    let Answer::Error { message, .. } = answer else { panic!("it fails") };
+    assert!(message.contains(&format!("s3://{SOURCE}/{key}: reading failed: ")), "{message}");
+    assert!(local.output_keys().await.is_empty());
+    assert!(local.finish().log.iter().any(|line| line["code"] == "read_failed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_s3_refuses_comes_again_and_the_others_are_read() {
+    let local = Local::start().await;
+    for key in ["denied.log", "good.log", "broken.log"] {
+        local.store(key, port_scan().into_bytes()).await;
+    }
+    local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
+    local.refuse("GetObject", "broken", S3ErrorCode::InternalError);
+    let messages = ["denied", "good", "broken"].map(|name| message(name, &s3_event(&[&format!("{name}.log")])));
+    let failed = json!({"batchItemFailures": [{"itemIdentifier": "denied"}, {"itemIdentifier": "broken"}]});
+    assert_eq!(local.invoke(&json!({"Records": messages})).await, Answer::Response(failed));
+    let keys = local.output_keys().await;
+    assert_eq!(keys.len(), 2, "of the good one");
+    assert!(keys.iter().all(|key| key.contains("/good-")));
+
+    let message = failure(&local, &s3_event(&["denied.log", "broken.log"])).await;
+    let first =
+        format!("2 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/denied.log failed: AccessDenied");
+    assert!(message.starts_with(&first), "{message}");
+    assert_eq!(local.output_keys().await, keys);
+
+    let written = local.finish();
+    assert_eq!(codes(&written.log), ["AccessDenied", "InternalError"].repeat(2));
+    let sums = sums(&written.metrics);
+    assert_eq!((&sums["ObjectsFailed"], &sums["ObjectsProcessed"]), (&json!(4.0), &json!(1.0)));
+    assert_eq!(sums.get("ObjectsIgnored"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_that_can_t_be_written_leave_no_summary() {
+    let local = Local::start().await;
+    local.store("good.log.gz", gzip(&port_scan())).await;
+    local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
+    let message = failure(&local, &s3_event(&["good.log.gz"])).await;
+    let first = format!("1 of 1 object(s) failed; the first: PutObject of s3://{OUTPUT}/flowsentry/findings/");
+    assert!(message.starts_with(&first) && message.contains(" failed: InternalError: "), "{message}");
+    assert!(local.output_keys().await.is_empty());
+    assert!(local.writes(OUTPUT).iter().all(|key| key.contains("/findings/")), "the summary's turn never came");
+
+    local.refuse_nothing();
+    assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.writes(OUTPUT), local.output_keys().await);
+
+    let written = local.finish();
+    assert_eq!(codes(&written.log), ["InternalError"]);
+    let sums = sums(&written.metrics);
+    assert_eq!((&sums["ObjectsFailed"], &sums["ObjectsProcessed"]), (&json!(1.0), &json!(1.0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_that_can_t_be_written_is_a_failure() {
+    let local = Local::start().await;
+    local.store("good.log.gz", gzip(&port_scan())).await;
+    local.refuse("PutObject", "/summaries/", S3ErrorCode::AccessDenied);
+    let message = failure(&local, &s3_event(&["good.log.gz"])).await;
+    let first = format!("1 of 1 object(s) failed; the first: PutObject of s3://{OUTPUT}/flowsentry/summaries/");
+    assert!(message.starts_with(&first) && message.contains(" failed: AccessDenied: "), "{message}");
+    let keys = local.output_keys().await;
+    assert!(keys.len() == 1 && keys[0].contains("/findings/"), "{keys:?}");
+
+    local.refuse_nothing();
+    assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, Answer::Response(Value::Null));
+    let now = local.output_keys().await;
+    assert_eq!((now.len(), &now[0]), (2, &keys[0]));
+    let summary = json(&local.output(&now[1]).await.1);
+    assert_eq!(summary["findings"], json!([json(&local.output(&now[0]).await.1)]));
+
+    let written = local.finish();
+    assert_eq!(codes(&written.log), ["AccessDenied"]);
+    let sums = sums(&written.metrics);
+    let of_both = [&sums["ObjectsFailed"], &sums["ObjectsProcessed"], &sums["RecordsProcessed"]];
+    assert_eq!(of_both, [&json!(1.0), &json!(1.0), &json!(16.0)], "nothing of the first time counts");
+}

@@ -1,0 +1,74 @@
+//! That each setting does something, and that a wrong one stops the function.
+
+use serde_json::Value;
+
+use super::local::{Answer, Local, OUTPUT, SOURCE};
+use super::{json, port_scan, s3_event, sums};
+
+async fn start_with(settings: &[(&str, &str)]) -> Local {
+    Local::start_with(&[&[("OUTPUT_BUCKET", OUTPUT)], settings].concat()).await
+}
+
+/// The summary of an object, and all keys of outputs.
+async fn summary(local: &Local, log: &str) -> (Value, Vec<String>) {
+    local.store("x.log", log.as_bytes().to_vec()).await;
+    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
+    let keys = local.output_keys().await;
+    (json(&local.output(keys.last().expect("a summary")).await.1), keys)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
+    let settings =
+        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "default")];
+    let (status, log, polls) = Local::start_with(&settings).await.wait().await;
+    assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
+    let error = log[0]["error"].as_str().expect("an error");
+    for part in [
+        "5 wrong setting(s): OUTPUT_BUCKET is not set",
+        "METRICS_NAMESPACE is \":x\", and must be",
+        "TOP is \"many\", and must be",
+        "TOPOLOGY_URI is \"s3:x\", and must be s3://bucket/key.json for one document",
+        "EVENT_BUS_NAME is \"default\", which this version does not support",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_format_is_the_order_of_columns_without_a_header() {
+    let local = start_with(&[("LOG_FORMAT", "${action} ${dstaddr} ${srcaddr} ${dstport}")]).await;
+    let (summary, _) = summary(&local, "REJECT 10.0.0.5 10.0.0.9 22\nACCEPT 10.0.0.5 10.0.0.9 443\n").await;
+    assert_eq!(summary["formats"][0]["fields"], json!(["action", "dstaddr", "srcaddr", "dstport"]));
+    let group = &summary["rejected"]["groups"][0];
+    assert_eq!((&group["srcaddr"], &group["dstport"]), (&json!("10.0.0.9"), &json!(22)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn max_object_bytes_is_the_size_of_the_text_that_is_still_read() {
+    let log = port_scan();
+    let local = start_with(&[("MAX_OBJECT_BYTES", &log.len().to_string())]).await;
+    local.store("larger.log", format!("{log}\n").into_bytes()).await;
+    let Answer::Error { error_type, message } = local.invoke(&s3_event(&["larger.log"])).await else {
+        panic!("it fails")
+    };
+    assert_eq!(error_type, "ObjectsFailed");
+    let size = format!("s3://{SOURCE}/larger.log: the text is larger than the limit of {} bytes", log.len());
+    assert!(message.contains(&size), "{message}");
+    assert!(local.output_keys().await.is_empty());
+    assert_eq!(summary(&local, &log).await.0["records"]["total"], 16);
+
+    let written = local.finish();
+    assert!(written.log.iter().any(|line| line["outcome"] == "failed" && line["code"] == "too_large"));
+    let sums = sums(&written.metrics);
+    assert_eq!((&sums["ObjectsFailed"], &sums["ObjectsProcessed"]), (&json!(1.0), &json!(1.0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thresholds_decide_what_is_a_finding_and_top_what_is_shown() {
+    let local = start_with(&[("PORT_SCAN_PORTS", "16"), ("TOP", "3")]).await;
+    let (summary, keys) = summary(&local, &port_scan()).await;
+    assert_eq!((&summary["findings"], keys.len()), (&json!([]), 1), "15 ports are no scan, and no file of findings");
+    let rejected = &summary["rejected"];
+    assert_eq!((&rejected["group_count"], rejected["groups"].as_array().map(Vec::len)), (&json!(15), Some(3)));
+}
