@@ -123,3 +123,142 @@ fn way(key: GroupKey, is_own: impl Fn(IpAddr) -> bool) -> Option<Direction> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use crate::pipeline::{self, Options};
+    use crate::report::{self, Settings};
+    use crate::summary::{Endpoint, Rejected};
+    use crate::topology::Topology;
+    use crate::topology::document::Resources;
+
+    /// Two peered VPCs and an interface in the first, with an address and a delegated prefix.
+    fn topology() -> Topology {
+        let interface = json!({
+            "NetworkInterfaceId": "eni-known", "VpcId": "vpc-a", "SubnetId": "subnet-a", "PrivateIpAddress": "10.1.0.5",
+            "Ipv4Prefixes": [{"Ipv4Prefix": "10.1.9.0/28"}], "TagSet": [{"Key": "Name", "Value": "web"}],
+        });
+        let document = json!({
+            "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "52.0.0.0/16"}],
+            "Subnets": [{"SubnetId": "subnet-a", "VpcId": "vpc-a", "CidrBlock": "10.1.0.0/24"}],
+            "NetworkInterfaces": [interface],
+        });
+        let mut resources = Resources::default();
+        resources.read("case.json", document.to_string().as_bytes()).expect("JSON");
+        Topology::new(resources)
+    }
+
+    fn rejected(records: &[&str]) -> Rejected {
+        let topology = Arc::new(topology());
+        let header = "interface-id vpc-id srcaddr dstaddr action flow-direction";
+        let log = format!("{header}\n{}\n", records.join("\n"));
+        let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+        let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
+        assert_eq!(analysis.records.malformed, 0);
+        report::finish(&analysis, &Settings::default(), Some(&topology)).rejected
+    }
+
+    fn direction(records: &[&str]) -> &'static str {
+        let rejected = rejected(records);
+        assert_eq!(rejected.groups.len(), 1);
+        rejected.groups[0].direction.name()
+    }
+
+    #[test]
+    fn what_the_interface_owns_tells_the_direction() {
+        assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.5 REJECT -"]), "ingress");
+        assert_eq!(direction(&["eni-known - 10.1.0.5 8.8.8.8 REJECT -"]), "egress");
+        assert_eq!(direction(&["eni-known - 10.1.0.7 10.1.9.3 REJECT -"]), "ingress");
+        assert_eq!(direction(&["eni-known - 10.1.9.3 10.1.0.7 REJECT -"]), "egress");
+        // The records' own word comes first.
+        assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.5 REJECT egress"]), "egress");
+    }
+
+    #[test]
+    fn else_the_own_vpc_tells_it() {
+        assert_eq!(direction(&["eni-1 vpc-a 8.8.8.8 10.1.0.7 REJECT -"]), "ingress");
+        assert_eq!(direction(&["eni-1 vpc-a 10.1.0.7 8.8.8.8 REJECT -"]), "egress");
+        assert_eq!(direction(&["eni-1 vpc-a 52.0.0.1 10.1.0.7 REJECT -"]), "ingress");
+        assert_eq!(direction(&["- vpc-a 10.1.0.7 8.8.8.8 REJECT -"]), "egress");
+        // Of the interface, where the records name none.
+        assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.7 REJECT -"]), "ingress");
+        // Both in it, none in it, or none that all records agree on.
+        assert_eq!(direction(&["eni-1 vpc-a 10.1.0.8 10.1.0.7 REJECT -"]), "unknown");
+        assert_eq!(direction(&["eni-1 vpc-a 8.8.8.8 9.9.9.9 REJECT -"]), "unknown");
+        assert_eq!(direction(&["eni-1 - 8.8.8.8 10.1.0.7 REJECT -"]), "unknown");
+        let disputed = ["eni-1 vpc-a 8.8.8.8 10.1.0.7 REJECT -", "eni-1 vpc-b 8.8.8.8 10.1.0.7 REJECT -"];
+        assert_eq!(direction(&disputed), "unknown");
+        let disputed = ["eni-known vpc-b 8.8.8.8 10.1.0.7 REJECT -", "eni-known - 8.8.8.8 10.1.0.7 REJECT -"];
+        assert_eq!(direction(&disputed), "unknown");
+    }
+
+    #[test]
+    fn what_is_known_of_both_ends_is_told() {
+        let rejected = rejected(&["eni-known - 52.0.0.1 10.1.0.5 REJECT -"]);
+        let some = |text: &str| Some(text.to_owned());
+        let row = serde_json::to_value(&rejected.groups[0].src).expect("JSON");
+        let vpc_b = json!({"scope": "vpc", "vpc_id": "vpc-b", "subnet_id": null, "interface_id": null, "service": null, "name": null});
+        assert_eq!(row, vpc_b);
+        let dst = Endpoint {
+            scope: Some(crate::scope::Scope::Vpc),
+            vpc_id: some("vpc-a"),
+            subnet_id: some("subnet-a"),
+            interface_id: some("eni-known"),
+            service: some("ec2"),
+            name: some("web"),
+        };
+        assert_eq!(rejected.groups[0].dst, dst);
+    }
+
+    #[test]
+    fn sums_are_by_the_place_that_is_known_where_records_name_none() {
+        let rejected = rejected(&[
+            "eni-known - 8.8.8.8 10.1.0.5 REJECT -",
+            "eni-known vpc-b 8.8.4.4 10.1.0.5 REJECT -",
+            "eni-1 - 8.8.8.8 10.1.0.7 REJECT -",
+        ]);
+        let name = |id: &Option<String>| id.clone().unwrap_or_else(|| "-".to_owned());
+        let vpcs: Vec<_> = rejected.by_vpc.iter().map(|row| (name(&row.vpc_id), row.tally.flows)).collect();
+        assert_eq!(vpcs, [("-".to_owned(), 1), ("vpc-a".to_owned(), 1), ("vpc-b".to_owned(), 1)]);
+        let subnets: Vec<_> =
+            rejected.by_subnet.iter().map(|row| (name(&row.subnet_id), name(&row.vpc_id), row.tally.flows)).collect();
+        let expected = [("subnet-a", "-", 2), ("-", "-", 1)].map(|(a, b, n)| (a.to_owned(), b.to_owned(), n));
+        assert_eq!(subnets, expected);
+        let interfaces: Vec<_> = rejected
+            .by_interface
+            .iter()
+            .map(|row| (name(&row.interface_id), name(&row.vpc_id), name(&row.subnet_id)))
+            .collect();
+        let expected = [("eni-known", "-", "subnet-a"), ("eni-1", "-", "-")];
+        assert_eq!(interfaces, expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+    }
+
+    #[test]
+    fn a_subnet_has_the_vpc_of_its_interface() {
+        let rejected = rejected(&["eni-known - 8.8.8.8 10.1.0.5 REJECT -"]);
+        assert_eq!(rejected.by_subnet[0].vpc_id.as_deref(), Some("vpc-a"));
+        assert_eq!(rejected.by_interface[0].vpc_id.as_deref(), Some("vpc-a"));
+    }
+
+    #[test]
+    fn an_address_in_a_known_vpc_is_not_public() {
+        // 52.0.0.0/16 is a VPC's here: what goes there is not refused its way to the internet.
+        let egress = |dst: &str| -> Vec<String> {
+            (0..6).map(|n| format!("eni-known - 10.1.0.5 {dst} REJECT egress{}", " ".repeat(n))).collect()
+        };
+        let findings = |records: Vec<String>| {
+            let topology = Arc::new(topology());
+            let log = format!("interface-id vpc-id srcaddr dstaddr action flow-direction\n{}\n", records.join("\n"));
+            let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+            let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
+            let findings = report::finish(&analysis, &Settings::default(), Some(&topology)).findings;
+            findings.iter().filter(|finding| finding.finding_type.name() == "egress-blocked").count()
+        };
+        assert_eq!(findings(egress("52.1.0.1")), 1);
+        assert_eq!(findings(egress("52.0.0.1")), 0);
+    }
+}
