@@ -189,6 +189,10 @@ pub enum Evidence {
     NoReply,
     /// The number of rejected records.
     RejectedFlows,
+    /// Answers came, and were refused.
+    RejectedReply,
+    /// Records were seen in the VPC that they were to go to.
+    SeenAtDestination,
     /// AWS left records out.
     SkipData,
     /// `tcp-flags` of the records.

@@ -91,6 +91,10 @@ pub struct Sums {
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
     /// Whether one says to have left through a peering connection.
     pub through_peering: bool,
+    /// Whether one says to have taken another path.
+    pub by_another_path: bool,
+    /// Whether one was seen in the VPC of its destination: it arrived.
+    pub arrived: bool,
     /// Whether one has `tcp-flags`.
     pub has_flags: bool,
 }
@@ -100,7 +104,10 @@ impl Sums {
         self.tally.observe(flow);
         self.seen.observe(flow.start, flow.end);
         self.least_ports = least(self.least_ports, Some((flow.srcport, flow.dstport)));
-        self.through_peering |= flow.traffic_path.is_some_and(|path| PEERING_PATHS.contains(&path));
+        let path = flow.traffic_path.filter(|path| *path != SAME_VPC_PATH);
+        let through_peering = path.map(|path| PEERING_PATHS.contains(&path));
+        self.through_peering |= through_peering == Some(true);
+        self.by_another_path |= through_peering == Some(false);
         self.has_flags |= flow.tcp_flags != TcpFlags::Absent;
     }
 
@@ -110,6 +117,8 @@ impl Sums {
         self.seen.merge(other.seen);
         self.least_ports = least(self.least_ports, other.least_ports);
         self.through_peering |= other.through_peering;
+        self.by_another_path |= other.by_another_path;
+        self.arrived |= other.arrived;
         self.has_flags |= other.has_flags;
     }
 }
@@ -134,6 +143,8 @@ pub struct Noted<'a> {
     pub sums: &'a Sums,
     /// Whether the report has a reply to them.
     pub has_reply: bool,
+    /// Whether it has a rejected record the other way round: an answer that was refused.
+    pub reply_was_rejected: bool,
 }
 
 impl Noted<'_> {
@@ -156,7 +167,12 @@ impl Peering {
             |address: Option<IpAddr>| address.map_or(Location::Outside, |address| topology.locate(address, || own().0));
         let (src, dst) = (locate(flow.src), locate(flow.dst));
         let addresses = Addresses { interface, protocol: flow.protocol, src: flow.src, dst: flow.dst };
-        let mut note = |note: Note| self.noted.entry((note, addresses, flow.action)).or_default().observe(flow);
+        let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
+        let mut note = |note: Note| {
+            let sums = self.noted.entry((note, addresses, flow.action)).or_default();
+            sums.observe(flow);
+            sums.arrived |= arrived;
+        };
         match (src, dst) {
             (Location::Ambiguous(a), Location::Ambiguous(b)) => {
                 note(Note::Ambiguous(a));
@@ -164,7 +180,9 @@ impl Peering {
                     note(Note::Ambiguous(b));
                 }
             }
-            (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => note(Note::Ambiguous(tie)),
+            (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => {
+                note(Note::Ambiguous(tie));
+            }
             (Location::In(a), Location::In(b)) if a != b => {
                 note(Note::Between(a, b));
                 if let Some(path) = flow.traffic_path {
@@ -206,13 +224,22 @@ impl Peering {
 
     /// All noteworthy records by what is noteworthy of them; those of one note in no order.
     pub fn by_note(&self) -> BTreeMap<Note, Vec<Noted<'_>>> {
-        let between = |key: &&(Note, Addresses, Action)| matches!(key.0, Note::Between(..)) && key.2 == Action::Accept;
+        let between = |of: Action| {
+            let keys = self.noted.keys().filter(move |key| matches!(key.0, Note::Between(..)) && key.2 == of);
+            keys.map(|key| key.1)
+        };
         let replies: HashSet<Addresses, RandomState> =
-            self.noted.keys().filter(between).map(|key| key.1).chain(self.other_replies.iter().copied()).collect();
+            between(Action::Accept).chain(self.other_replies.iter().copied()).collect();
+        let refused: HashSet<Addresses, RandomState> = between(Action::Reject).collect();
         let mut by_note: BTreeMap<Note, Vec<Noted<'_>>> = BTreeMap::new();
         for ((note, addresses, action), sums) in &self.noted {
-            let has_reply = replies.contains(&addresses.reversed());
-            by_note.entry(*note).or_default().push(Noted { addresses: *addresses, action: *action, sums, has_reply });
+            by_note.entry(*note).or_default().push(Noted {
+                addresses: *addresses,
+                action: *action,
+                sums,
+                has_reply: replies.contains(&addresses.reversed()),
+                reply_was_rejected: refused.contains(&addresses.reversed()),
+            });
         }
         by_note
     }

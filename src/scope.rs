@@ -7,10 +7,10 @@ use serde::Serialize;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// In a known VPC.
-    Vpc,
+    /// Neither of the others.
+    Private,
     /// In no known VPC and in no block that is reserved for private or special use.
     Public,
-    /// All else.
-    Private,
+    /// In a known VPC.
+    Vpc,
 }

@@ -51,6 +51,10 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError>
     }
     let topology = Topology::new(resources);
     topology.problems().iter().for_each(|problem| complain(&problem.to_string()));
+    if topology.resources().is_empty() && !topology.problems().is_empty() {
+        let message = "nothing of the topology could be used: is it the output of aws ec2 describe-…?".to_owned();
+        return Err(CliError { message, status: WRONG_USAGE });
+    }
     Ok(Some(Arc::new(topology)))
 }
 

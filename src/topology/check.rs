@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::document::{Destination, PeeringConnection, PeeringRoute, Side};
+use super::document::{Destination, PeeringConnection, PeeringRoute, RouteTable, Side};
 use super::{Topology, VpcNumber};
 use crate::finding::{self, Severity};
 
@@ -151,6 +151,8 @@ pub fn check(topology: &Topology) -> Check {
     findings.sort_by(|a, b| {
         (b.severity, a.finding_type.name(), &a.subject).cmp(&(a.severity, b.finding_type.name(), &b.subject))
     });
+    // A table may have the same route twice.
+    findings.dedup_by(|a, b| a.id == b.id);
     let resources = topology.resources();
     Check {
         schema: SCHEMA,
@@ -220,12 +222,21 @@ fn missing_routes(topology: &Topology) -> Vec<TopologyFinding> {
         let PeeringConnection { requester, accepter, .. } = connection;
         [(id, requester, accepter), (id, accepter, requester)]
     });
-    sides.filter_map(|(id, side, other)| missing_route(topology, id, side, other)).collect()
+    let mut tables: BTreeMap<&str, Vec<&RouteTable>> = BTreeMap::new();
+    for table in topology.resources().route_tables.values() {
+        tables.entry(&table.vpc_id).or_default().push(table);
+    }
+    let judged = sides.filter_map(|(id, side, other)| Some((id, side, other, tables.get(side.vpc_id.as_str())?)));
+    judged.filter_map(|(id, side, other, tables)| missing_route(topology, id, side, other, tables)).collect()
 }
 
-fn missing_route(topology: &Topology, id: &str, side: &Side, other: &Side) -> Option<TopologyFinding> {
-    let mut tables = topology.resources().route_tables.values().filter(|table| table.vpc_id == side.vpc_id).peekable();
-    tables.peek()?;
+fn missing_route(
+    topology: &Topology,
+    id: &str,
+    side: &Side,
+    other: &Side,
+    tables: &[&RouteTable],
+) -> Option<TopologyFinding> {
     let blocks = &topology.vpc(topology.number(&other.vpc_id)?).blocks;
     let leads_there = |route: &PeeringRoute| {
         route.peering_connection_id == id
@@ -235,7 +246,7 @@ fn missing_route(topology: &Topology, id: &str, side: &Side, other: &Side) -> Op
                 Destination::PrefixList(_) => true,
             }
     };
-    if blocks.is_empty() || tables.flat_map(|table| &table.routes).any(leads_there) {
+    if blocks.is_empty() || tables.iter().flat_map(|table| &table.routes).any(leads_there) {
         return None;
     }
     let title = format!("{} has no route to {} over {id}", side.vpc_id, other.vpc_id);

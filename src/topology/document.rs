@@ -180,6 +180,15 @@ pub const KEYS: [&str; 5] = ["Vpcs", "Subnets", "VpcPeeringConnections", "Networ
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Resources {
+    /// Whether there is nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.vpcs.is_empty()
+            && self.subnets.is_empty()
+            && self.peering_connections.is_empty()
+            && self.interfaces.is_empty()
+            && self.route_tables.is_empty()
+    }
+
     /// Takes in a document of this name.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ pub(in crate::detect) const MEANING: &str = "Traffic goes to a VPC whose peering
 pub(in crate::detect) const NEXT_STEP: &str = "Accept the connection, or make it anew, or remove the routes to it.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &[Noted<'_>]) -> Option<Finding> {
-    let unanswered = view.unanswered(noted, |_| true)?;
+    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let doubt = unanswered.doubt_if_arrived();
     let connections = ids.iter().filter_map(|id| view.topology.connection(id));
     let statuses: BTreeSet<String> = connections.map(|connection| connection.status.clone()).collect();
     let statuses: Vec<String> = statuses.into_iter().collect();
@@ -23,7 +24,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &
         severity: Severity::High,
         confidence: unanswered.confidence,
         title: format!(
-            "{} tries to reach {} over {}, which is {}",
+            "{} tries to reach {} over {}, which is {}{doubt}",
             view.shown(way.src),
             view.shown(way.dst),
             peering_connection_ids.join(" or "),

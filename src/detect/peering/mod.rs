@@ -76,24 +76,33 @@ impl View<'_> {
     fn unanswered<'n>(&self, noted: &[Noted<'n>], which: impl Fn(&Noted<'n>) -> bool) -> Option<Unanswered> {
         let mut records = Records::default();
         let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
+        let (mut through, mut elsewhere, mut arrived, mut refused) = (false, false, false, false);
         for noted in noted.iter().filter(|noted| !noted.has_reply && which(noted)) {
             records.add_noted(self.context, noted);
-            evidence.extend(noted.sums.through_peering.then_some(Evidence::TrafficPath));
+            through |= noted.sums.through_peering;
+            elsewhere |= noted.sums.by_another_path;
+            arrived |= noted.sums.arrived;
+            refused |= noted.reply_was_rejected;
             evidence.extend(noted.sums.has_flags.then_some(Evidence::TcpFlags));
         }
         if records.tally.flows == 0 {
             return None;
         }
+        evidence.extend((through || elsewhere).then_some(Evidence::TrafficPath));
+        evidence.extend(refused.then_some(Evidence::RejectedReply));
         // `traffic-path` shows that the records left through a peering connection. Without it they may have gone
         // elsewhere, to a transit gateway say, and be answered where nothing is logged.
-        let mut confidence =
-            if evidence.contains(&Evidence::TrafficPath) { Confidence::High } else { Confidence::Medium };
+        let mut confidence = match (through, elsewhere) {
+            (true, false) if !refused => Confidence::High,
+            (false, true) => Confidence::Low,
+            _ => Confidence::Medium,
+        };
         if !self.context.accepts_are_logged {
             // Replies are accepted records: a log of rejects alone can't have any.
             confidence = Confidence::Low;
             evidence.insert(Evidence::NoAcceptedRecords);
         }
-        Some(Unanswered { records, confidence, evidence })
+        Some(Unanswered { records, confidence, evidence, arrived, refused })
     }
 }
 
@@ -102,6 +111,22 @@ struct Unanswered {
     records: Records,
     confidence: Confidence,
     evidence: BTreeSet<Evidence>,
+    /// Whether one was seen where it was to go.
+    arrived: bool,
+    /// Whether an answer came and was refused.
+    refused: bool,
+}
+
+impl Unanswered {
+    /// Between VPCs that no active connection leads between, what arrived went another way.
+    fn doubt_if_arrived(&mut self) -> &'static str {
+        if !self.arrived {
+            return "";
+        }
+        self.confidence = Confidence::Low;
+        self.evidence.insert(Evidence::SeenAtDestination);
+        "; some arrived, so that another way leads there"
+    }
 }
 
 #[cfg(test)]

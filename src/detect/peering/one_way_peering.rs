@@ -22,10 +22,11 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &[Noted<'_>]) -
         severity: if some_answered { Severity::Medium } else { Severity::High },
         confidence: unanswered.confidence,
         title: format!(
-            "{} of the TCP traffic from {} to {} over {id} gets an answer",
+            "{} of the TCP traffic from {} to {} over {id} gets an answer{}",
             if some_answered { "Only some" } else { "None" },
             view.shown(way.src),
-            view.shown(way.dst)
+            view.shown(way.dst),
+            if unanswered.refused { "; answers came, and were refused where they arrived" } else { "" }
         ),
         subject: Subject::Peers {
             src_vpc_id: view.id(way.src),

@@ -6,8 +6,8 @@ use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severi
 use crate::peering::Noted;
 use crate::record::Action;
 
-pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs is refused by a security group or a network \
-                                             ACL.";
+pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
+                                             ACL, or because it came after its connection was closed.";
 pub(in crate::detect) const NEXT_STEP: &str = "If it is meant, allow the peer's blocks, or in one region its security \
                                                groups; if not, find the program at the source.";
 

@@ -16,14 +16,15 @@ pub(super) fn detect(view: &View<'_>, way: Way, noted: &[Noted<'_>]) -> Option<F
     if via.is_empty() {
         return None;
     }
-    let unanswered = view.unanswered(noted, |_| true)?;
+    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let doubt = unanswered.doubt_if_arrived();
     let via_vpc_ids = view.ids(via);
     let verdict = Verdict {
         finding_type: FindingType::TransitivePeering,
         severity: Severity::High,
         confidence: unanswered.confidence,
         title: format!(
-            "{} tries to reach {} through {}; peering is not transitive: peer them directly or use a transit gateway",
+            "{} tries to reach {} through {}; peering is not transitive: peer them directly or use a transit gateway{doubt}",
             view.shown(way.src),
             view.shown(way.dst),
             via_vpc_ids.join(" or ")

@@ -14,13 +14,14 @@ pub(super) fn detect(view: &View<'_>, way: Way, noted: &[Noted<'_>]) -> Option<F
     if !view.topology.between(way.src, way.dst).is_empty() {
         return None;
     }
-    let unanswered = view.unanswered(noted, |_| true)?;
+    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let doubt = unanswered.doubt_if_arrived();
     let verdict = Verdict {
         finding_type: FindingType::UnpeeredVpc,
         severity: Severity::Medium,
         confidence: unanswered.confidence,
         title: format!(
-            "{} tries to reach {}, and no peering connection leads there",
+            "{} tries to reach {}, and no peering connection leads there{doubt}",
             view.shown(way.src),
             view.shown(way.dst)
         ),

@@ -18,7 +18,7 @@ use table::Column;
 use words::{cause, count, cut, name, percent, plural, span, window};
 
 use crate::detect;
-use crate::finding::{Finding, FindingType, Severity};
+use crate::finding::{Example, Finding, FindingType, Severity};
 use crate::iana;
 use crate::summary::{RejectedGroup, Summary, VpcPair};
 use crate::tally::Tally;
@@ -203,7 +203,8 @@ impl Report {
             finding.tally.flows,
             if finding.finding_type == FindingType::SkippedData { "record" } else { "flow" },
         );
-        let rest = format!("({flows}{}, {} confidence)", span(finding.seen), finding.confidence.name());
+        let example = finding.examples.first().map_or_else(String::new, |example| format!("; e.g. {}", shown(example)));
+        let rest = format!("({flows}{}, {} confidence{example})", span(finding.seen), finding.confidence.name());
         self.wrapped("  - ", "    ", &format!("{} {rest}", printable(&finding.title)));
     }
 
@@ -286,6 +287,15 @@ impl Report {
             self.line(format!("  and {} more (--format json has the first ten)", count(more)));
         }
     }
+}
+
+/// `10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`
+fn shown(example: &Example) -> String {
+    let address = |address: Option<std::net::IpAddr>| address.map_or_else(|| "-".to_owned(), |known| known.to_string());
+    let port =
+        example.dstport.map_or_else(|| iana::protocol(example.protocol), |port| iana::port(port, example.protocol));
+    let at = name(example.interface_id.as_deref());
+    format!("{} to {} {port} at {at}", address(example.srcaddr), address(example.dstaddr))
 }
 
 /// Findings by type and severity, in the order of the worst of each.
