@@ -144,6 +144,10 @@ fn a_topology_is_checked_for_a_pipeline() {
     assert_eq!(document["schema"], "flowsentry/topology-check/v1");
     assert_eq!(document["findings"][0]["type"], "missing-route");
     assert!(text(&check(&[]).stdout).contains("vpc-a has no route to vpc-b over pcx-1"));
+    fs::write(path("useless"), "[]").expect("a file");
+    let output = flowsentry(&["topology", "check", &path("useless")], b"");
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
+    assert!(text(&output.stderr).contains("nothing of the topology could be used"), "{}", text(&output.stderr));
     fs::write(path("vpcs.json"), "{").expect("a file");
     let output = check(&[]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));

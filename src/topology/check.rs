@@ -390,6 +390,28 @@ mod tests {
     }
 
     #[test]
+    fn what_overlaps_is_told_with_the_vpcs_between() {
+        let blocks = [("vpc-a", "10.1.0.0/16"), ("vpc-b", "10.2.0.0/16"), ("vpc-c", "10.1.128.0/17")];
+        let details = |connections: &[Value]| {
+            let vpcs: Vec<Value> = blocks.iter().map(|(id, block)| vpc(id, block)).collect();
+            let document = json!({"Vpcs": vpcs, "VpcPeeringConnections": connections});
+            let mut resources = Resources::default();
+            resources.read("case.json", document.to_string().as_bytes()).expect("JSON");
+            serde_json::to_value(&check(&Topology::new(resources)).findings[0].details).expect("JSON")
+        };
+        let hub = [connection("pcx-ab", "active", "vpc-a", "vpc-b"), connection("pcx-bc", "active", "vpc-b", "vpc-c")];
+        assert_eq!(details(&hub), json!({"cidr_blocks": ["10.1.128.0/17"], "via_vpc_ids": ["vpc-b"]}));
+        let direct = [connection("pcx-ac", "active", "vpc-a", "vpc-c")];
+        assert_eq!(details(&direct), json!({"cidr_blocks": ["10.1.128.0/17"], "via_vpc_ids": []}));
+    }
+
+    #[test]
+    fn a_route_that_a_table_has_twice_is_one_finding() {
+        let routes = [("10.2.0.0/16", "pcx-gone", "blackhole"), ("10.2.0.0/16", "pcx-gone", "blackhole")];
+        assert_eq!(found(&json!({"RouteTables": [table("rtb-a", "vpc-a", &routes)]})).len(), 1);
+    }
+
+    #[test]
     fn a_black_hole_to_a_connection_that_is_not_known_is_found_too() {
         let document = json!({"RouteTables": [table("rtb-a", "vpc-a", &[("10.2.0.0/16", "pcx-gone", "blackhole")])]});
         let types: Vec<_> = found(&document).into_iter().map(|(finding_type, ..)| finding_type).collect();

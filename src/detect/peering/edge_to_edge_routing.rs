@@ -64,6 +64,15 @@ mod tests {
     }
 
     #[test]
+    fn equal_ones_are_ordered_by_the_words_of_their_scope() {
+        let log = ["8.8.8.8", "192.168.0.1"]
+            .map(|dst| record("eni-a", &format!("10.1.0.5 {dst} 60000 443"), "6 ACCEPT 2 4 vpc-a"));
+        let found = detect_in(FindingType::EdgeToEdgeRouting, log.into());
+        let scopes: Vec<_> = found.iter().map(|finding| json(&finding.subject)).collect();
+        assert!(scopes[0].contains("private") && scopes[1].contains("public"), "{scopes:?}");
+    }
+
+    #[test]
     fn a_peers_internet_gateway_is_tried() {
         let mut log = records(2, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
         log.push(record("eni-a", "10.1.0.6 2600::1 60009 53", "17 REJECT - 5 vpc-a"));

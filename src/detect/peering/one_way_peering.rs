@@ -57,6 +57,16 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_were_refused_are_told() {
+        let mut log = records(6, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 vpc-a");
+        log.push(record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a"));
+        let finding = &detect_in(FindingType::OneWayPeering, log)[0];
+        assert_eq!(finding.confidence, Confidence::Medium);
+        assert!(finding.evidence.contains(&Evidence::RejectedReply));
+        assert!(finding.title.ends_with("gets an answer; answers came, and were refused where they arrived"));
+    }
+
+    #[test]
     fn five_connections_without_any_reply() {
         let findings = detect_in(TYPE, tries(5));
         let [finding] = &findings[..] else { panic!("{findings:?}") };

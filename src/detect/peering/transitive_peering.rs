@@ -83,6 +83,29 @@ mod tests {
     }
 
     #[test]
+    fn what_arrived_went_another_way() {
+        let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
+        assert_eq!(finding.confidence, Confidence::Low);
+        assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
+        assert!(finding.title.ends_with("; some arrived, so that another way leads there"), "{}", finding.title);
+    }
+
+    #[test]
+    fn another_path_is_a_doubt_and_one_in_the_vpc_is_none() {
+        let with = |paths: &[&str]| {
+            let record = |(n, path): (usize, &&str)| {
+                record("eni-a", &format!("10.1.0.5 10.3.0.7 {} 443", 60_000 + n), &format!("6 ACCEPT 2 {path} vpc-a"))
+            };
+            detect_in(TYPE, paths.iter().enumerate().map(record).collect()).remove(0).confidence
+        };
+        assert_eq!(with(&["4", "-"]), Confidence::High);
+        assert_eq!(with(&["4", "1"]), Confidence::High);
+        assert_eq!(with(&["4", "3"]), Confidence::Medium);
+        assert_eq!(with(&["3", "-"]), Confidence::Low);
+        assert_eq!(with(&["1"]), Confidence::Medium);
+    }
+
+    #[test]
     fn each_direction_is_judged_by_itself() {
         let mut log = tries();
         log.extend(records(2, "eni-c", "10.3.0.9 10.1.0.5 443", "17 ACCEPT - 5 vpc-c"));
