@@ -1,4 +1,4 @@
-//! flowsentry reads AWS VPC Flow Logs and says who was refused, where, and why.
+//! flowsentry reads AWS VPC Flow Logs and says who was refused, where, and why, and what goes wrong between peered VPCs.
 //!
 //! The map, in the order in which a record travels:
 //!
@@ -10,8 +10,9 @@
 //! | [`field`], [`mod@format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
 //! | [`analysis`] | records | counts, and what is kept for the end: |
 //! | [`interfaces`], [`let_through`], [`rejects`] | records | by interface, by 5-tuple, by rejected group |
-//! | [`report`] | an analysis | the summary |
-//! | [`detect`] | rejected groups | findings |
+//! | [`topology`], [`peering`] | records | located at both ends; those that are noteworthy by it |
+//! | [`report`], [`cause`] | an analysis | the summary |
+//! | [`detect`], [`finding`] | rejected groups, noteworthy records | findings |
 //! | [`summary`] | | the types that are the JSON contract |
 //! | [`sink`] | a summary | bytes: JSON, text for people, metrics |
 //!
