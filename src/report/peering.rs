@@ -195,4 +195,18 @@ mod tests {
         let peering = summarise(r#"{"Vpcs": []}"#, &RECORDS).peering.expect("there is a topology");
         assert_eq!((peering.connections.len(), peering.vpc_pairs.len()), (0, 0));
     }
+
+    #[test]
+    fn an_interface_without_analysed_records_is_not_seen() {
+        let mut resources = Resources::default();
+        resources.read("topology.json", TOPOLOGY.as_bytes()).expect("JSON");
+        let topology = Arc::new(Topology::new(resources));
+        let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+        let log =
+            "interface-id srcaddr dstaddr action log-status\neni-1 10.1.0.1 8.8.8.8 ACCEPT OK\neni-2 - - - SKIPDATA\n";
+        let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
+        let services = report::finish(&analysis, &Settings::default(), Some(&topology)).services;
+        let shown: Vec<_> = services.iter().map(|row| (row.service.as_deref(), row.interfaces)).collect();
+        assert_eq!(shown, [(Some("ec2"), 1)]);
+    }
 }

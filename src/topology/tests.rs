@@ -225,3 +225,21 @@ fn an_address_in_a_known_vpc_is_not_public_though_its_block_is() {
     assert!(topology.is_public(address("198.49.0.1")));
     assert!(!topology.is_public(address("10.0.0.1")));
 }
+
+#[test]
+fn a_side_without_a_region_takes_none_away() {
+    let side = |region: &str| format!(r#"{{"VpcId": "vpc-a"{region}}}"#);
+    let connection = |id: &str, region: &str| {
+        format!(
+            r#"{{"VpcPeeringConnectionId": "{id}", "Status": {{"Code": "active"}},
+                "RequesterVpcInfo": {}, "AccepterVpcInfo": {{"VpcId": "vpc-b"}}}}"#,
+            side(region)
+        )
+    };
+    let connections = [connection("pcx-1", r#", "Region": "eu-west-1""#), connection("pcx-2", "")].join(", ");
+    let mut resources = Resources::default();
+    resources.read("case.json", format!(r#"{{"VpcPeeringConnections": [{connections}]}}"#).as_bytes()).expect("JSON");
+    let topology = Topology::new(resources);
+    let vpc = topology.number("vpc-a").map(|number| topology.vpc(number));
+    assert_eq!(vpc.and_then(|vpc| vpc.region.as_deref()), Some("eu-west-1"));
+}
