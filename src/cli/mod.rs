@@ -25,10 +25,10 @@ const WIDTH_OF_A_FILE: usize = 120;
 const WHOLE: u8 = 0;
 /// Exit status: an input was not read whole, or the report could not be written.
 const NOT_WHOLE: u8 = 1;
-/// Exit status: wrong usage. It is clap's own as well.
+/// Exit status: wrong usage, or a topology that can't be read. It is clap's own as well.
 const WRONG_USAGE: u8 = 2;
 
-/// Finds rejected connections in AWS VPC Flow Logs: who was refused, where, and why.
+/// Finds rejected connections and trouble between peered VPCs in AWS VPC Flow Logs.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
