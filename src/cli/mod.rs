@@ -41,7 +41,7 @@ enum Command {
     /// Analyse flow logs: files, folders, or stdin
     #[command(
         after_help = "Exit status: 0 every input was read whole; 1 one was not (it is named on stderr, and none of \
-                            its records counts); 2 wrong usage."
+                            its records counts); 2 wrong usage, or a topology that can't be read."
     )]
     Analyze(Analyze),
     /// Look at the topology itself
