@@ -37,6 +37,23 @@ pub enum ObjectError {
         /// The limit.
         max_bytes: u64,
     },
+    /// The text is far longer than what it was made of: a decompression bomb.
+    #[error(
+        "{compressed_bytes} bytes of gzip became {bytes} bytes of text and more, which no flow log does: if it is one \
+         all the same, store it as plain text"
+    )]
+    CompressionRatio {
+        /// Bytes of text when it was noticed.
+        bytes: u64,
+        /// Bytes of the object until then.
+        compressed_bytes: u64,
+    },
+    /// There are more lines than allowed.
+    #[error("the text has more than {max_lines} lines (MAX_LINES)")]
+    TooManyLines {
+        /// The limit.
+        max_lines: u64,
+    },
     /// A Parquet file.
     #[error(
         "this is a Parquet file, which is not read yet: create the flow log with the file format `plain-text`, or \
@@ -60,6 +77,12 @@ pub enum ObjectError {
 }
 
 impl ObjectError {
+    /// Whether the object's bytes are not those that were written, as far as they came.
+    pub fn is_damage(&self) -> bool {
+        use ObjectError::{GzipCorrupt, GzipTrailingData, GzipTruncated};
+        matches!(self, GzipTruncated { .. } | GzipCorrupt { .. } | GzipTrailingData { .. })
+    }
+
     /// A name that stays the same, for alarms and programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -68,6 +91,8 @@ impl ObjectError {
             ObjectError::GzipCorrupt { .. } => "gzip_corrupt",
             ObjectError::GzipTrailingData { .. } => "gzip_trailing_data",
             ObjectError::TooLarge { .. } => "too_large",
+            ObjectError::CompressionRatio { .. } => "compression_ratio",
+            ObjectError::TooManyLines { .. } => "too_many_lines",
             ObjectError::Parquet => "unsupported_format_parquet",
             ObjectError::NotAFlowLog { .. } => "not_a_flow_log",
         }

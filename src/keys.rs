@@ -19,6 +19,16 @@ pub struct OutputKeys {
     pub summary: String,
     /// The findings' key.
     pub findings: String,
+    /// Key of the receipt for the alerts.
+    pub receipt: String,
+    /// Key of the quarantine receipt, which there is instead of a summary.
+    pub quarantine: String,
+    /// 128 bits of a SHA-256 over bucket, key and version, in hexadecimal digits.
+    pub fingerprint: String,
+    /// Account of the log, where the object's key tells it.
+    pub account_id: Option<String>,
+    /// Region of the log, likewise.
+    pub region: Option<String>,
 }
 
 impl OutputKeys {
@@ -28,11 +38,20 @@ impl OutputKeys {
         let account = partition.account.unwrap_or(UNKNOWN);
         let region = partition.region.unwrap_or(UNKNOWN);
         let date = partition.date.map_or_else(|| UNKNOWN.to_owned(), |date| date.to_string());
-        let name = format!("{}-{}", stem(&object.key), fingerprint(object));
+        let fingerprint = fingerprint(object);
+        let name = format!("{}-{fingerprint}", stem(&object.key));
         let key = |kind: &str, extension: &str| {
             format!("{prefix}{kind}/account_id={account}/region={region}/date={date}/{name}.{extension}")
         };
-        OutputKeys { summary: key("summaries", "json"), findings: key("findings", "ndjson") }
+        OutputKeys {
+            summary: key("summaries", "json"),
+            findings: key("findings", "ndjson"),
+            receipt: key("receipts", "json"),
+            quarantine: key("quarantine", "json"),
+            fingerprint,
+            account_id: partition.account.map(str::to_owned),
+            region: partition.region.map(str::to_owned),
+        }
     }
 }
 
@@ -185,6 +204,9 @@ mod tests {
         let name = format!("{folders}/{stem}-e5c4c367dfea9753e6dcd82b1d4a3c3f");
         assert_eq!(keys.summary, format!("flowsentry/summaries/{name}.json"));
         assert_eq!(keys.findings, format!("flowsentry/findings/{name}.ndjson"));
+        assert_eq!(keys.receipt, format!("flowsentry/receipts/{name}.json"));
+        assert_eq!(keys.quarantine, format!("flowsentry/quarantine/{name}.json"));
+        assert_eq!(keys.fingerprint, "e5c4c367dfea9753e6dcd82b1d4a3c3f");
     }
 
     #[test]
@@ -254,7 +276,7 @@ mod tests {
         fn whatever_the_key_the_names_are_plain(bucket in "\\PC{0,70}", key in any::<String>(), etag in "\\PC{0,70}") {
             for key in [key.clone(), format!("AWSLogs/{key}/vpcflowlogs/{key}/{key}/01/02/{key}"), format!("../{key}/..")] {
                 let keys = OutputKeys::of("flowsentry/", &object(&bucket, &key, None, Some(&etag)));
-                for name in [keys.summary, keys.findings] {
+                for name in [keys.summary, keys.findings, keys.receipt, keys.quarantine] {
                     prop_assert!(name.chars().all(|character| is_plain(character) || "=/".contains(character)), "{name}");
                     prop_assert!(name.split('/').all(|part| !matches!(part, "" | "." | "..")), "{name}");
                     prop_assert!(name.len() < 300, "{name}");

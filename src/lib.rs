@@ -14,7 +14,7 @@
 //! | [`report`], [`cause`] | an analysis | the summary |
 //! | [`detect`], [`finding`] | rejected groups, noteworthy records | findings |
 //! | [`summary`] | | the types that are the JSON contract |
-//! | [`sink`] | a summary | bytes: JSON, text for people, metrics |
+//! | [`sink`] | a summary | bytes: JSON, text for people, metrics, alerts |
 //!
 //! and for the function:
 //!
@@ -23,6 +23,7 @@
 //! | [`event`] | an invocation's payload | the objects that it tells of |
 //! | [`settings`], [`topology_uri`] | environment variables | what they mean |
 //! | [`keys`] | an object's identity | names of its outputs |
+//! | [`delivery`] | what an object came to | the steps in which it is stored and told, and their order |
 //!
 //! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
 //! shells of the two programs: [`cli`]; `handler` with `aws` and `log`.
@@ -33,6 +34,7 @@ pub mod analysis;
 pub mod aws;
 pub mod cause;
 pub mod cli;
+pub mod delivery;
 pub mod detect;
 pub mod error;
 pub mod event;

@@ -8,6 +8,10 @@ use crate::text::Text;
 /// A longer line, its end not counted, is malformed unread: 64 KiB.
 pub const MAX_LINE_BYTES: usize = 64 << 10;
 
+/// An object may not have more lines, unless set otherwise: of records as short as AWS can make them, more than the
+/// largest text has.
+pub const DEFAULT_MAX_LINES: u64 = 1_000_000_000;
+
 /// Fewer bytes a call cost the decoder 15 to 30 % more time; more gain nothing.
 const SLICE_BYTES: usize = 128 << 10;
 const BUFFER_BYTES: usize = MAX_LINE_BYTES + SLICE_BYTES;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::analysis::Analysis;
 use crate::error::ObjectError;
 use crate::format::{self, Format};
-use crate::lines::{Line, Lines};
+use crate::lines::{self, Line, Lines};
 use crate::parse::{self, Malformed};
 use crate::record::Record;
 use crate::summary::Source;
@@ -33,13 +33,20 @@ pub struct Options {
     pub format: Format,
     /// The text may not be larger.
     pub max_object_bytes: u64,
+    /// And not have more lines.
+    pub max_lines: u64,
     /// What is known of VPCs and their peering.
     pub topology: Option<Arc<Topology>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { format: Format::version_2(), max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES, topology: None }
+        Options {
+            format: Format::version_2(),
+            max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES,
+            max_lines: lines::DEFAULT_MAX_LINES,
+            topology: None,
+        }
     }
 }
 
@@ -51,6 +58,9 @@ pub fn analyze(uri: &str, reader: impl Read, options: &Options) -> Result<Analys
     let mut lines = Lines::open(Text::open(reader, options.max_object_bytes)?)?;
     let mut object = Object::new(uri, options);
     while let Some(line) = lines.next_line()? {
+        if line.number > options.max_lines {
+            return Err(ObjectError::TooManyLines { max_lines: options.max_lines });
+        }
         object.observe(&line);
     }
     object.finish(lines.compressed_bytes(), lines.bytes())
@@ -133,5 +143,26 @@ impl<'a> Object<'a> {
         let source = Source { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
         self.analysis.sources.push(source);
         Ok(self.analysis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_more_than_allowed_is_an_error_not_an_end() {
+        let record = "2 1 eni-1 10.0.0.1 10.0.0.2 1 22 6 1 40 1418530010 1418530070 REJECT OK\n";
+        let options = |max_lines| Options { max_lines, ..Options::default() };
+        let of = |lines: &str, max_lines| {
+            analyze("x.log", lines.as_bytes(), &options(max_lines)).map(|analysis| analysis.records.total)
+        };
+        assert_eq!(of(&record.repeat(3), 3).ok(), Some(3));
+        let error = of(&record.repeat(4), 3).expect_err("too many");
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            ("too_many_lines", "the text has more than 3 lines (MAX_LINES)")
+        );
+        assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
     }
 }

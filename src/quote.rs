@@ -19,3 +19,20 @@ pub fn quoted(text: &str, characters: usize) -> String {
 pub fn beginning(text: &str, characters: usize) -> &str {
     text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }
+
+/// The first `characters` of a text, for lines that people read: JSON quotes them, but does not disarm what acts in a
+/// terminal or turns the direction of writing. That is shown as an escape.
+///
+/// ```
+/// assert_eq!(flowsentry::quote::visible("a\"b \u{1b}[31m \u{202e}x", 9), r#"a"b \u{1b}[31m"#);
+/// ```
+pub fn visible(text: &str, characters: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(4 * characters));
+    for character in text.chars().take(characters) {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    shown
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::finding::Severity;
 use crate::format::Format;
 use crate::pipeline;
 use crate::quote::{NAME_CHARACTERS, quoted};
@@ -29,8 +30,8 @@ const MAX_PREFIX_BYTES: usize = 512;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
 const MAX_NAMESPACE_BYTES: usize = 255;
 
-/// Settings that a later version will have. To overlook one would be to promise what is not done.
-const NOT_YET: &[&str] = &["ALERT_MIN_SEVERITY", "ALLOWED_SOURCES", "EVENT_BUS_NAME", "ON_PERMANENT_FAILURE"];
+/// "EventBusName" in <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>
+const MAX_EVENT_BUS_BYTES: usize = 1600;
 
 /// What the function is told by its environment.
 #[derive(Debug, Clone)]
@@ -41,7 +42,13 @@ pub struct Settings {
     pub output_prefix: String,
     /// `METRICS_NAMESPACE`: CloudWatch's namespace of the metrics.
     pub metrics_namespace: String,
-    /// `LOG_FORMAT` and `MAX_OBJECT_BYTES`: how to read an object.
+    /// `EVENT_BUS_NAME` and `ALERT_MIN_SEVERITY`: where which findings are told; nowhere unless set.
+    pub alerts: Option<Alerting>,
+    /// `ON_PERMANENT_FAILURE`: what becomes of an object that can never be read.
+    pub on_permanent_failure: OnPermanentFailure,
+    /// `ALLOWED_SOURCES`: objects elsewhere are not read; empty, all are.
+    pub allowed_sources: Vec<Source>,
+    /// `LOG_FORMAT`, `MAX_OBJECT_BYTES` and `MAX_LINES`: how to read an object.
     pub pipeline: pipeline::Options,
     /// `TOP` and the thresholds: what to conclude and to show.
     pub report: report::Settings,
@@ -51,6 +58,34 @@ pub struct Settings {
     pub topology_ttl: Duration,
     /// `AWS_LAMBDA_LOG_LEVEL`: what is logged.
     pub log_level: LogLevel,
+}
+
+/// Which findings are told, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alerting {
+    /// Name or ARN of an event bus.
+    pub event_bus: String,
+    /// The least severity that is told.
+    pub min_severity: Severity,
+}
+
+/// What becomes of an object that can never be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnPermanentFailure {
+    /// A receipt says why, and its event is done.
+    #[default]
+    Quarantine,
+    /// Its event fails, and in the end lies in the dead-letter queue.
+    Fail,
+}
+
+/// A bucket, or part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// What the keys of its objects begin with; empty for all.
+    pub prefix: String,
 }
 
 /// Levels of the log, each with those before it. The words are Lambda's:
@@ -90,6 +125,13 @@ impl Settings {
             output_bucket: reader.required("OUTPUT_BUCKET", bucket_name),
             output_prefix: reader.or("OUTPUT_PREFIX", DEFAULT_OUTPUT_PREFIX.to_owned(), prefix),
             metrics_namespace: reader.or("METRICS_NAMESPACE", DEFAULT_METRICS_NAMESPACE.to_owned(), namespace),
+            alerts: reader.alerts(),
+            on_permanent_failure: reader.or(
+                "ON_PERMANENT_FAILURE",
+                OnPermanentFailure::default(),
+                on_permanent_failure,
+            ),
+            allowed_sources: reader.or("ALLOWED_SOURCES", Vec::new(), sources),
             pipeline: reader.pipeline(),
             report: reader.report(),
             topology_uri: reader.or("TOPOLOGY_URI", None, topology_uri),
@@ -101,7 +143,6 @@ impl Settings {
             log_level: reader.or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), log_level),
         };
         reader.refuse_outputs_as_topology(&settings);
-        reader.refuse_unsupported();
         if reader.wrong.is_empty() { Ok(settings) } else { Err(SettingsError { wrong: reader.wrong }) }
     }
 }
@@ -137,6 +178,13 @@ impl Reader {
         self.or(name, String::new(), parse)
     }
 
+    /// The severity is looked at even where no bus is set: what is wrong is told.
+    fn alerts(&mut self) -> Option<Alerting> {
+        let min_severity = self.or("ALERT_MIN_SEVERITY", Severity::Medium, severity);
+        let event_bus = self.or("EVENT_BUS_NAME", None, |value| event_bus(value).map(Some))?;
+        Some(Alerting { event_bus, min_severity })
+    }
+
     fn pipeline(&mut self) -> pipeline::Options {
         let default = pipeline::Options::default();
         pipeline::Options {
@@ -149,6 +197,7 @@ impl Reader {
                 })
             }),
             max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| whole_number(value, 1)),
+            max_lines: self.or("MAX_LINES", default.max_lines, |value| whole_number(value, 1)),
         }
     }
 
@@ -176,15 +225,6 @@ impl Reader {
             ));
         }
     }
-
-    fn refuse_unsupported(&mut self) {
-        for name in NOT_YET {
-            if let Some(value) = self.variables.get(*name) {
-                let value = quoted(value, NAME_CHARACTERS);
-                self.wrong.push(format!("{name} is {value}, which this version does not support: leave it unset"));
-            }
-        }
-    }
 }
 
 fn topology_uri(value: &str) -> Result<Option<TopologyUri>, String> {
@@ -200,6 +240,39 @@ fn log_level(value: &str) -> Result<LogLevel, String> {
         "trace" => Ok(LogLevel::Trace),
         _ => Err("one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL".to_owned()),
     }
+}
+
+fn severity(value: &str) -> Result<Severity, String> {
+    let named = Severity::ALL.iter().find(|severity| severity.name() == value.to_ascii_lowercase());
+    named.copied().ok_or_else(|| format!("one of {}", Severity::ALL.map(Severity::name).join(", ")))
+}
+
+fn on_permanent_failure(value: &str) -> Result<OnPermanentFailure, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "quarantine" => Ok(OnPermanentFailure::Quarantine),
+        "fail" => Ok(OnPermanentFailure::Fail),
+        _ => Err("quarantine or fail".to_owned()),
+    }
+}
+
+fn event_bus(value: &str) -> Result<String, String> {
+    let named = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_:".contains(&byte));
+    if named && (1..=MAX_EVENT_BUS_BYTES).contains(&value.len()) && value.contains(':') == value.starts_with("arn:") {
+        Ok(value.to_owned())
+    } else {
+        Err("the name or the ARN of an event bus".to_owned())
+    }
+}
+
+/// Commas part the sources, and white space around them is none of their names. A leading slash would fit no key.
+fn sources(value: &str) -> Result<Vec<Source>, String> {
+    let source = |text: &str| {
+        let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+        let source = Source { bucket: bucket_name(bucket)?, prefix: prefix.to_owned() };
+        if prefix.starts_with('/') { Err("no slash before the first part of a key".to_owned()) } else { Ok(source) }
+    };
+    let sources: Result<Vec<Source>, String> = value.split(',').map(|text| source(text.trim())).collect();
+    sources.map_err(|_| "bucket/prefix,bucket/prefix and so on, each the beginning of keys to read".to_owned())
 }
 
 fn whole_number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
@@ -270,6 +343,9 @@ mod tests {
         assert_eq!(settings.pipeline.max_object_bytes, 16 << 30);
         assert_eq!(settings.pipeline.format, Format::version_2());
         assert_eq!((settings.topology_uri, settings.topology_ttl), (None, Duration::from_secs(300)));
+        assert_eq!(settings.pipeline.max_lines, 1_000_000_000);
+        assert_eq!((settings.alerts, settings.allowed_sources), (None, vec![]));
+        assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Quarantine);
     }
 
     #[test]
@@ -280,6 +356,11 @@ mod tests {
             ("METRICS_NAMESPACE", "Net/Flow Logs"),
             ("LOG_FORMAT", "${srcaddr} ${dstaddr}"),
             ("MAX_OBJECT_BYTES", "1024"),
+            ("MAX_LINES", "2048"),
+            ("EVENT_BUS_NAME", "security"),
+            ("ALERT_MIN_SEVERITY", "High"),
+            ("ON_PERMANENT_FAILURE", "fail"),
+            ("ALLOWED_SOURCES", "logs/AWSLogs/, old-logs"),
             ("TOP", "0"),
             ("TOPOLOGY_URI", "s3://inventory/vpc"),
             ("TOPOLOGY_TTL_SECONDS", "60"),
@@ -295,7 +376,12 @@ mod tests {
         assert_eq!(settings.output_prefix, "a/b/");
         assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
         assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
-        assert_eq!(settings.pipeline.max_object_bytes, 1024);
+        assert_eq!((settings.pipeline.max_object_bytes, settings.pipeline.max_lines), (1024, 2048));
+        let alerting = Alerting { event_bus: "security".to_owned(), min_severity: Severity::High };
+        assert_eq!(settings.alerts, Some(alerting));
+        assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Fail);
+        let source = |bucket: &str, prefix: &str| Source { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+        assert_eq!(settings.allowed_sources, [source("logs", "AWSLogs/"), source("old-logs", "")]);
         assert_eq!(settings.topology_uri.map(|uri| uri.to_string()).as_deref(), Some("s3://inventory/vpc/"));
         assert_eq!(settings.topology_ttl, Duration::from_secs(60));
         assert_eq!(settings.log_level, LogLevel::Debug);
@@ -332,12 +418,16 @@ mod tests {
             ("TOPOLOGY_TTL_SECONDS", "5m"),
             ("AWS_LAMBDA_LOG_LEVEL", "verbose"),
             ("HOST_SWEEP_HOSTS", "many\n"),
-            ("EVENT_BUS_NAME", "default"),
+            ("EVENT_BUS_NAME", "my bus"),
+            ("ALERT_MIN_SEVERITY", "critical"),
+            ("ON_PERMANENT_FAILURE", "ignore"),
+            ("ALLOWED_SOURCES", "logs,,old-logs"),
+            ("MAX_LINES", "0"),
         ])
         .expect_err("wrong")
         .to_string();
         for part in [
-            "the environment has 11 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
+            "the environment has 15 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
             "; OUTPUT_PREFIX is \"a b\", and must be at most 512 of",
             "; METRICS_NAMESPACE is \":x\", and must be 1 to 255 of",
             "; LOG_FORMAT is \"a b c\", and must be an order of flow log columns",
@@ -347,7 +437,11 @@ mod tests {
             "; TOPOLOGY_TTL_SECONDS is \"5m\", and must be a whole number of at least 1, in digits",
             "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", and must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
             "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
-            "; EVENT_BUS_NAME is \"default\", which this version does not support: leave it unset",
+            "; EVENT_BUS_NAME is \"my bus\", and must be the name or the ARN of an event bus",
+            "; ALERT_MIN_SEVERITY is \"critical\", and must be one of low, medium, high",
+            "; ON_PERMANENT_FAILURE is \"ignore\", and must be quarantine or fail",
+            "; ALLOWED_SOURCES is \"logs,,old-logs\", and must be bucket/prefix,bucket/prefix and so on",
+            "; MAX_LINES is \"0\", and must be a whole number of at least 1, in digits",
         ] {
             assert!(error.contains(part), "{part} in {error}");
         }
@@ -364,6 +458,22 @@ mod tests {
         }
         assert!(with("METRICS_NAMESPACE", &"x".repeat(255)).is_ok());
         assert!(with("MAX_OBJECT_BYTES", "+5").is_err());
+    }
+
+    #[test]
+    fn event_buses_and_sources_have_forms() {
+        let bus = |value: &str| with("EVENT_BUS_NAME", value).map(|settings| settings.alerts.map(|it| it.event_bus));
+        for right in ["default", "team/x.y-z_1", "arn:aws:events:eu-west-1:123456789012:event-bus/security"] {
+            assert_eq!(bus(right), Ok(Some(right.to_owned())));
+        }
+        for wrong in ["a:b", "a b", "é", &"x".repeat(1601)] {
+            assert!(bus(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["s3://logs/x", "a/b", ",", "logs//x", "logs,"] {
+            assert!(with("ALLOWED_SOURCES", wrong).is_err(), "{wrong}");
+        }
+        let alone = with("ALERT_MIN_SEVERITY", "critical").expect_err("wrong even without a bus");
+        assert!(alone.starts_with("ALERT_MIN_SEVERITY is \"critical\""), "{alone}");
     }
 
     #[test]

@@ -11,6 +11,11 @@ use crate::error::ObjectError;
 
 /// Text may not expand beyond so many bytes, unless set otherwise: 16 GiB.
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 16 << 30;
+/// Flow logs shrink to a tenth. Text that is more than so many times as long as what it was made of is a trap: a gigabyte
+/// of zeros is a megabyte of gzip.
+pub const MAX_RATIO: u64 = 200;
+/// Before so many bytes of text the ratio is not looked at: small objects may well repeat themselves.
+pub const RATIO_FREE_BYTES: u64 = 64 << 20;
 
 const INPUT_BYTES: usize = 64 << 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -68,6 +73,10 @@ impl<R: Read> Text<R> {
         self.bytes += count as u64;
         if self.bytes > self.max_bytes {
             return Err(ObjectError::TooLarge { max_bytes: self.max_bytes });
+        }
+        let compressed_bytes = self.input.offset;
+        if self.bytes > RATIO_FREE_BYTES && self.bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
+            return Err(ObjectError::CompressionRatio { bytes: self.bytes, compressed_bytes });
         }
         Ok(count)
     }
@@ -161,22 +170,28 @@ impl<R> Input<R> {
 impl<R: Read> Input<R> {
     /// The first bytes, `count` of them or all that there are.
     fn peek(&mut self, count: usize) -> Result<&[u8], ObjectError> {
-        while self.end < count {
+        self.fill_up()?;
+        Ok(&self.buffer[..self.end.min(count)])
+    }
+
+    /// Waiting bytes; none is the end. The buffer is filled whatever the pieces in which the input comes, so that what is
+    /// said of a fault does not depend on them.
+    fn fill(&mut self) -> Result<&[u8], ObjectError> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.fill_up()?;
+        }
+        Ok(self.waiting())
+    }
+
+    fn fill_up(&mut self) -> Result<(), ObjectError> {
+        while self.end < self.buffer.len() {
             match read_some(&mut self.reader, &mut self.buffer[self.end..])? {
                 0 => break,
                 more => self.end += more,
             }
         }
-        Ok(&self.buffer[..self.end.min(count)])
-    }
-
-    /// Waiting bytes; none is the end.
-    fn fill(&mut self) -> Result<&[u8], ObjectError> {
-        if self.start == self.end {
-            self.start = 0;
-            self.end = read_some(&mut self.reader, &mut self.buffer)?;
-        }
-        Ok(self.waiting())
+        Ok(())
     }
 
     fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
@@ -297,6 +312,32 @@ mod tests {
             };
             assert_eq!(outcome, if fits { Ok(100_000) } else { Err("too_large") });
         }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_ratio_once_it_is_large() {
+        let zeros = gzip(&vec![b'0'; (RATIO_FREE_BYTES + 1) as usize]);
+        assert!((zeros.len() as u64) < RATIO_FREE_BYTES / MAX_RATIO);
+        assert_eq!(code(&zeros), "compression_ratio");
+        let small = gzip(&vec![b'0'; RATIO_FREE_BYTES as usize]);
+        assert_eq!(read_all(&small[..]).expect("small enough").len() as u64, RATIO_FREE_BYTES);
+        // Spread over members it is the same trap; and its text may itself be gzip.
+        let member = gzip(&vec![b'\n'; 1 << 20]);
+        assert_eq!(code(&member.repeat(65)), "compression_ratio");
+        assert_eq!(read_all(&gzip(&member)[..]).expect("one layer"), member);
+        // Plain text has no ratio.
+        let plain = vec![b'0'; (RATIO_FREE_BYTES + 1) as usize];
+        assert_eq!(read_all(&plain[..]).expect("plain").len(), plain.len());
+    }
+
+    #[test]
+    fn what_is_said_of_a_fault_does_not_depend_on_the_pieces() {
+        let mut damaged = gzip(&(0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
+        let at = damaged.len() - 2000;
+        damaged[at..at + 50].fill(0xff);
+        let whole = read_all(&damaged[..]).expect_err("a fault");
+        assert!(damaged.len() > 2 * INPUT_BYTES && whole.code() == "gzip_corrupt", "{whole}");
+        assert_eq!(read_all(Drip(&damaged)).expect_err("a fault").to_string(), whole.to_string());
     }
 
     #[test]

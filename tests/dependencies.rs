@@ -10,14 +10,18 @@ use std::path::{Path, PathBuf};
 /// Each module with all that it uses. What stands further down knows nothing of what stands further up.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["analysis", "finding", "format", "pipeline", "report", "sink", "summary", "thresholds", "topology"]),
-    ("handler", &["aws", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"]),
+    (
+        "handler",
+        &["aws", "delivery", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"],
+    ),
     ("log", &["settings"]),
-    ("aws", &["event", "quote", "summary", "topology", "topology_uri"]),
-    ("keys", &["summary"]),
-    ("settings", &["format", "pipeline", "quote", "report", "thresholds", "topology_uri"]),
+    ("aws", &["event", "quote", "sink", "summary", "topology", "topology_uri"]),
+    ("delivery", &[]),
+    ("settings", &["finding", "format", "pipeline", "quote", "report", "thresholds", "topology_uri"]),
     ("topology_uri", &[]),
     ("event", &["quote"]),
-    ("sink", &["cause", "detect", "finding", "iana", "summary", "tally", "time", "topology"]),
+    ("sink", &["cause", "detect", "finding", "iana", "keys", "quote", "summary", "tally", "time", "topology"]),
+    ("keys", &["summary"]),
     (
         "report",
         &[

@@ -128,7 +128,7 @@ pub async fn read_if_changed(
         Place::Document(key) => {
             let Some(Some(etag)) = known.get(key) else { return read(client, uri).await.map(Some) };
             match s3::get_if_changed(client, &reference(uri, key), etag).await? {
-                Some(object) => Documents::default().take(uri, object).await?.useful(uri).map(Some),
+                Some(object) => Documents::default().take(client, uri, object).await?.useful(uri).map(Some),
                 None => Ok(None),
             }
         }
@@ -148,7 +148,7 @@ async fn read_all(
     let mut documents = Documents::default();
     for key in keys {
         let object = s3::get(client, &reference(uri, key)).await?;
-        documents = documents.take(uri, object).await?;
+        documents = documents.take(client, uri, object).await?;
     }
     documents.useful(uri)
 }
@@ -171,11 +171,12 @@ async fn list(client: &Client, uri: &TopologyUri, folder: &str) -> Result<Etags,
 impl Documents {
     /// Reads a document where blocking hurts nobody. Its ETag is the one that came with it: it may have been replaced
     /// since it was listed.
-    async fn take(mut self, uri: &TopologyUri, object: Object) -> Result<Documents, DocumentsError> {
+    async fn take(mut self, client: &Client, uri: &TopologyUri, object: Object) -> Result<Documents, DocumentsError> {
         let key = object.identity.key.clone();
         self.etags.insert(key.clone(), object.identity.etag.clone());
         let (document, place) = (uri.uri_of(&key), uri.clone());
-        let reader = object.into_reader();
+        let reader = object.into_reader(client, &reference(uri, &key));
+        let _download = reader.guard();
         match tokio::task::spawn_blocking(move || self.read(&place, &key, reader)).await {
             Ok(result) => result,
             Err(source) => Err(DocumentsError::Panicked { uri: document, source }),
@@ -209,7 +210,7 @@ fn grown(uri: &TopologyUri, bytes: u64, by: u64) -> Result<u64, DocumentsError> 
 }
 
 fn reference(uri: &TopologyUri, key: &str) -> ObjectReference {
-    ObjectReference { bucket: uri.bucket.clone(), key: key.to_owned(), version_id: None }
+    ObjectReference::latest(&uri.bucket, key)
 }
 
 #[cfg(test)]

@@ -1,40 +1,61 @@
-//! Objects in S3: read as a stream, written whole.
+//! Objects in S3: read as streams, stored once.
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::io::{self, Read};
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 use thiserror::Error;
-use tokio_util::io::SyncIoBridge;
+use tokio::time;
 
+use super::body::Body;
 use crate::event::ObjectReference;
 use crate::summary::ObjectIdentity;
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>, of `If-None-Match`.
 const NOT_MODIFIED: u16 = 304;
+const NOT_FOUND: u16 = 404;
+const CONFLICT: u16 = 409;
+const PRECONDITION_FAILED: u16 = 412;
+
+/// Whoever writes to the same name at the same time is done soon:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+const CONFLICT_RETRIES: u32 = 5;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The metadata by which flowsentry knows what it stored, whatever the name.
+const OUTPUT_METADATA: &str = "flowsentry-output";
 
 /// An object whose body is still to be read.
 #[derive(Debug)]
 pub struct Object {
     /// Which version it is.
     pub identity: ObjectIdentity,
-    bytes: Option<u64>,
-    body: ByteStream,
+    /// Whether flowsentry stored it, this one or another.
+    pub is_output: bool,
+    pub(super) bytes: Option<u64>,
+    pub(super) body: ByteStream,
 }
 
 /// A call that S3 did not answer as hoped.
 #[derive(Debug, Error)]
-#[error("{operation} of s3://{bucket}/{key} failed: {code}: {message}{}", shown_request_id(request_id.as_deref()))]
+#[error(
+    "{operation} of s3://{bucket}/{key} failed: {code}: {message}{}{}",
+    shown_request_id(request_id.as_deref()), advice(operation, code)
+)]
 pub struct S3Error {
     operation: &'static str,
     bucket: String,
     key: String,
     code: String,
+    status: Option<u16>,
     message: String,
     request_id: Option<String>,
     source: Box<dyn Error + Send + Sync>,
@@ -44,6 +65,39 @@ impl S3Error {
     /// AWS's code, such as `NoSuchKey`; else `RequestFailed`, where there was no answer.
     pub fn code(&self) -> &str {
         &self.code
+    }
+
+    /// The object is not there. A missing bucket is another matter: it is for an operator to make.
+    pub fn is_missing(&self) -> bool {
+        self.status == Some(NOT_FOUND) && self.code != "NoSuchBucket"
+    }
+
+    /// The object is another one than was asked for, or there is one where none should be.
+    pub fn is_precondition_failed(&self) -> bool {
+        self.status == Some(PRECONDITION_FAILED)
+    }
+
+    /// The object has to be restored from an archive before it can be read.
+    pub fn is_archived(&self) -> bool {
+        self.code == "InvalidObjectState"
+    }
+
+    fn broken_off(
+        operation: &'static str,
+        bucket: &str,
+        key: &str,
+        source: impl Error + Send + Sync + 'static,
+    ) -> S3Error {
+        S3Error {
+            operation,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            code: "read_failed".to_owned(),
+            status: None,
+            message: chain(&source),
+            request_id: None,
+            source: Box::new(source),
+        }
     }
 
     fn new<E>(operation: &'static str, bucket: &str, key: &str, error: SdkError<E>) -> S3Error
@@ -64,6 +118,7 @@ impl S3Error {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             code,
+            status: error.raw_response().map(|raw| raw.status().as_u16()),
             message,
             request_id: error.request_id().map(str::to_owned),
             source: Box::new(error),
@@ -75,8 +130,23 @@ fn shown_request_id(request_id: Option<&str>) -> String {
     request_id.map_or_else(String::new, |id| format!(" (request id {id})"))
 }
 
+/// What an operator can do about a refusal.
+fn advice(operation: &str, code: &str) -> &'static str {
+    match (code, operation) {
+        ("AccessDenied" | "Forbidden", "PutObject") => {
+            "; the function's role needs s3:PutObject there, and of an encrypted bucket kms:GenerateDataKey"
+        }
+        ("AccessDenied" | "Forbidden", _) => {
+            "; the function's role needs s3:GetObject there (of a version s3:GetObjectVersion), s3:ListBucket to learn \
+             that an object is gone, and of an encrypted bucket kms:Decrypt"
+        }
+        ("NoSuchBucket" | "PermanentRedirect", _) => "; look at the bucket's name and region",
+        _ => "",
+    }
+}
+
 /// What an error and its causes say: the SDK's own errors say little without them.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -86,14 +156,14 @@ fn chain(error: &dyn Error) -> String {
     told
 }
 
-/// Begins to read an object: the version that the reference names, else the latest.
+/// Begins to read an object: the version that the reference names, else what has its entity tag, else the latest.
 ///
 /// # Errors
 /// Where S3 refuses, or can't be reached.
 pub async fn get(client: &Client, object: &ObjectReference) -> Result<Object, S3Error> {
-    let ObjectReference { bucket, key, .. } = object;
-    let answer = get_object(client, object).send().await;
-    answer.map(|answer| Object::new(object, answer)).map_err(|error| S3Error::new("GetObject", bucket, key, error))
+    let etag = if object.version_id.is_some() { None } else { object.etag.as_deref() };
+    let request = get_object(client, object).set_if_match(etag.map(quoted));
+    sent(client, object, request).await.map(|answer| Object::new(object, answer))
 }
 
 /// Begins to read an object, unless its ETag is still this one.
@@ -101,17 +171,44 @@ pub async fn get(client: &Client, object: &ObjectReference) -> Result<Object, S3
 /// # Errors
 /// Where S3 refuses, or can't be reached.
 pub async fn get_if_changed(client: &Client, object: &ObjectReference, etag: &str) -> Result<Option<Object>, S3Error> {
-    let ObjectReference { bucket, key, .. } = object;
-    match get_object(client, object).if_none_match(format!("\"{etag}\"")).send().await {
+    match sent(client, object, get_object(client, object).if_none_match(quoted(etag))).await {
         Ok(answer) => Ok(Some(Object::new(object, answer))),
-        Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == NOT_MODIFIED) => Ok(None),
-        Err(error) => Err(S3Error::new("GetObject", bucket, key, error)),
+        Err(error) if error.status == Some(NOT_MODIFIED) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
+/// The rest of an object's body, from this byte on, if the object still has this entity tag.
+pub(super) async fn get_rest(
+    client: &Client,
+    object: &ObjectReference,
+    etag: &str,
+    from: u64,
+) -> Result<GetObjectOutput, S3Error> {
+    let request = get_object(client, object).if_match(quoted(etag)).range(format!("bytes={from}-"));
+    sent(client, object, request).await
+}
+
 fn get_object(client: &Client, object: &ObjectReference) -> GetObjectFluentBuilder {
-    let ObjectReference { bucket, key, version_id } = object;
+    let ObjectReference { bucket, key, version_id, .. } = object;
     client.get_object().bucket(bucket).key(key).set_version_id(version_id.clone())
+}
+
+/// Asks the region of the bucket, where the event tells it and it is another one.
+async fn sent(
+    client: &Client,
+    object: &ObjectReference,
+    request: GetObjectFluentBuilder,
+) -> Result<GetObjectOutput, S3Error> {
+    let own = client.config().region().map(Region::as_ref);
+    let answer: Result<GetObjectOutput, SdkError<GetObjectError>> = match object.region.as_deref() {
+        Some(region) if Some(region) != own => {
+            let there = aws_sdk_s3::config::Builder::new().region(Region::new(region.to_owned()));
+            request.customize().config_override(there).send().await
+        }
+        _ => request.send().await,
+    };
+    answer.map_err(|error| S3Error::new("GetObject", &object.bucket, &object.key, error))
 }
 
 /// An object as a list of a bucket tells of it.
@@ -153,72 +250,116 @@ fn unquoted(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
 }
 
+fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
 impl Object {
     fn new(reference: &ObjectReference, answer: GetObjectOutput) -> Object {
         let identity = ObjectIdentity {
             bucket: reference.bucket.clone(),
             key: reference.key.clone(),
-            // Of a bucket whose versioning is suspended, all objects have the version "null".
-            version_id: answer.version_id.filter(|version| version != "null"),
+            version_id: answer.version_id.filter(|version| is_version(version)),
             etag: answer.e_tag.as_deref().map(unquoted),
         };
         let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok());
-        Object { identity, bytes, body: answer.body }
+        let is_output = answer.metadata.is_some_and(|metadata| metadata.contains_key(OUTPUT_METADATA));
+        Object { identity, is_output, bytes, body: answer.body }
     }
 
     /// The body, for a thread that may block. To be called within the runtime that the client runs on.
-    pub fn into_reader(self) -> impl Read + Send + 'static {
-        Body { inner: SyncIoBridge::new(Box::pin(self.body.into_async_read())), read: 0, announced: self.bytes }
+    pub fn into_reader(self, client: &Client, reference: &ObjectReference) -> Body {
+        Body::download(self, client.clone(), reference.clone())
     }
 }
 
-/// Writes an object.
+/// Of a bucket whose versioning is suspended, all objects have the version "null".
+fn is_version(version_id: &str) -> bool {
+    version_id != "null"
+}
+
+/// Which version of an object an event tells of, as [`get`] would name it.
+pub fn identity(reference: &ObjectReference) -> ObjectIdentity {
+    ObjectIdentity {
+        bucket: reference.bucket.clone(),
+        key: reference.key.clone(),
+        version_id: reference.version_id.clone().filter(|version| is_version(version)),
+        etag: reference.etag.clone(),
+    }
+}
+
+/// Something to store.
+#[derive(Debug, Clone)]
+pub struct Output<'a> {
+    /// Name of the bucket.
+    pub bucket: &'a str,
+    /// Key.
+    pub key: &'a str,
+    /// What kind of output it is, for its metadata.
+    pub kind: &'static str,
+    /// Media type.
+    pub content_type: &'static str,
+    /// What else its metadata say.
+    pub metadata: Vec<(&'static str, String)>,
+    /// The content.
+    pub bytes: Bytes,
+}
+
+/// Whether something was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It was.
+    Stored,
+    /// There is something of that name already. An answer that was lost on its way may be why: S3 stored it, and the
+    /// client asked once more.
+    Exists,
+}
+
+/// Stores something, unless there is something of that name.
 ///
 /// # Errors
 /// Where S3 refuses, or can't be reached.
-pub async fn put(client: &Client, bucket: &str, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), S3Error> {
-    let request = client.put_object().bucket(bucket).key(key).content_type(content_type).body(bytes.into());
-    request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error))?;
-    Ok(())
-}
-
-/// A body that must be as long as S3 announced.
-struct Body<R> {
-    inner: R,
-    read: u64,
-    announced: Option<u64>,
-}
-
-impl<R: Read> Read for Body<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer).map_err(|error| io::Error::new(error.kind(), chain(&error)))?;
-        self.read += count as u64;
-        match self.announced {
-            Some(announced) if count == 0 && !buffer.is_empty() && self.read != announced => {
-                let message = format!("the body ended after {} of {announced} bytes", self.read);
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, message))
+pub async fn put_new(client: &Client, output: &Output<'_>) -> Result<Put, S3Error> {
+    let Output { bucket, key, kind, content_type, metadata, bytes } = output;
+    let mut retries = 0;
+    loop {
+        let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type).if_none_match("*");
+        request = request.metadata(OUTPUT_METADATA, *kind).body(bytes.clone().into());
+        for (name, value) in metadata {
+            request = request.metadata(*name, value);
+        }
+        match request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error)) {
+            Ok(_) => return Ok(Put::Stored),
+            Err(error) if error.is_precondition_failed() => return Ok(Put::Exists),
+            Err(error) if error.status == Some(CONFLICT) && retries < CONFLICT_RETRIES => {
+                time::sleep(CONFLICT_PAUSE * 2_u32.pow(retries)).await;
+                retries += 1;
             }
-            _ => Ok(count),
+            Err(error) => return Err(error),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(bytes: &[u8], announced: Option<u64>) -> Result<Vec<u8>, String> {
-        let mut read = Vec::new();
-        let mut body = Body { inner: bytes, read: 0, announced };
-        body.read_to_end(&mut read).map(|_| read).map_err(|error| error.to_string())
+/// The metadata of an object, if it is there.
+///
+/// # Errors
+/// Where S3 refuses, or can't be reached.
+pub async fn look(client: &Client, bucket: &str, key: &str) -> Result<Option<HashMap<String, String>>, S3Error> {
+    let answer = client.head_object().bucket(bucket).key(key).send().await;
+    match answer.map_err(|error| S3Error::new("HeadObject", bucket, key, error)) {
+        Ok(answer) => Ok(Some(answer.metadata.unwrap_or_default())),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
     }
+}
 
-    #[test]
-    fn a_body_must_be_as_long_as_announced() {
-        assert_eq!(read(b"abc", Some(3)), Ok(b"abc".to_vec()));
-        assert_eq!(read(b"abc", None), Ok(b"abc".to_vec()));
-        assert_eq!(read(b"", Some(0)), Ok(vec![]));
-        assert_eq!(read(b"abc", Some(4)), Err("the body ended after 3 of 4 bytes".to_owned()));
-        assert_eq!(read(b"abc", Some(2)), Err("the body ended after 3 of 2 bytes".to_owned()));
-    }
+/// A whole object, which is one of our own.
+///
+/// # Errors
+/// Where S3 refuses, or can't be reached, or breaks off.
+pub async fn read(client: &Client, bucket: &str, key: &str) -> Result<Bytes, S3Error> {
+    let answer = client.get_object().bucket(bucket).key(key).send().await;
+    let answer = answer.map_err(|error| S3Error::new("GetObject", bucket, key, error))?;
+    let body = answer.body.collect().await.map_err(|error| S3Error::broken_off("GetObject", bucket, key, error))?;
+    Ok(body.into_bytes())
 }

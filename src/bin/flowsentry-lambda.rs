@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let handler = Handler::new(aws::s3_client().await, settings);
+    let handler = Handler::new(aws::clients().await, settings);
     handler.prepare().await;
     match lambda_runtime::run(service_fn(|event| handler.handle(event))).await {
         Ok(()) => ExitCode::SUCCESS,

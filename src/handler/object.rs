@@ -1,27 +1,33 @@
-//! One object, from the request for it to its stored outputs.
+//! One object, from the request for it to what becomes of it.
 
-use std::io::Read;
+use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use aws_sdk_s3::Client;
-use thiserror::Error;
-use tokio::task::{self, JoinError};
+use tokio::task;
 
-use crate::aws::s3::{self, S3Error};
+use super::deliver::{Deliverer, Product};
+use super::failure::Failure;
+use crate::aws::Clients;
+use crate::aws::body::{Body, BodyError};
+use crate::aws::s3::{self, Object, S3Error};
+use crate::delivery::End;
 use crate::error::ObjectError;
-use crate::event::{EventError, ObjectReference};
+use crate::event::ObjectReference;
 use crate::keys::OutputKeys;
 use crate::pipeline;
 use crate::report;
 use crate::settings::Settings;
-use crate::sink::emf::{self, Reason};
-use crate::sink::json;
-use crate::summary::{ObjectIdentity, Summary};
+use crate::sink::emf::Reason;
+use crate::summary::ObjectIdentity;
 
 /// What became of an object whose event is done.
 pub(super) enum Outcome {
+    /// It has a summary.
     Summarized(Summarized),
+    /// It can never be read, and a receipt says why.
+    Quarantined(Quarantined),
+    /// It was not ours to read.
     Ignored {
         reason: Reason,
         /// What happened to it, where that is why.
@@ -31,108 +37,216 @@ pub(super) enum Outcome {
 
 /// An object whose summary is stored.
 pub(super) struct Summarized {
-    pub records: u64,
-    pub findings: usize,
+    /// Whether this delivery stored it; else it was there already.
+    pub first: bool,
+    /// Not known of an object that is gone since another delivery stored its summary.
+    pub records: Option<u64>,
+    pub findings: Option<usize>,
     /// The summary's key.
     pub key: String,
-    /// From the request for the object to the stored summary.
+    /// From the request for the object to its last output.
     pub duration: Duration,
-    /// Lines for stdout.
-    pub metrics: Vec<u8>,
 }
 
-/// Why an object's event must come again.
-#[derive(Debug, Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    NotUnderstood(#[from] EventError),
-    #[error(transparent)]
-    S3(#[from] S3Error),
-    #[error("{uri}: {source}")]
-    Object { uri: String, source: ObjectError },
-    #[error("{uri}: the analysis stopped, which is a mistake in flowsentry: {source}")]
-    Panicked { uri: String, source: JoinError },
+/// An object that can never be read.
+pub(super) struct Quarantined {
+    /// Whether this delivery stored the receipt; else it was there already.
+    pub first: bool,
+    pub code: &'static str,
+    pub message: String,
+    /// The receipt's key.
+    pub key: String,
 }
 
-impl Failure {
-    pub(super) fn code(&self) -> &str {
-        match self {
-            Failure::NotUnderstood(_) => "unknown_event",
-            Failure::S3(error) => error.code(),
-            Failure::Object { source, .. } => source.code(),
-            Failure::Panicked { .. } => "panicked",
+/// What a look at an object gives.
+enum Found {
+    /// It is there, by this name.
+    Object(Box<Object>, ObjectReference),
+    /// It was replaced by a newer version, whose own event comes.
+    Superseded,
+    /// It is not there any more.
+    Gone,
+    /// It has to be restored first.
+    Archived,
+}
+
+/// Reads objects by the same topology.
+pub(super) struct Objects<'a> {
+    pub clients: &'a Clients,
+    pub settings: &'a Arc<Settings>,
+    pub options: &'a pipeline::Options,
+}
+
+impl Objects<'_> {
+    /// Reads an object, and stores and tells what it comes to.
+    ///
+    /// # Errors
+    /// Where any of that is not done.
+    #[expect(clippy::disallowed_methods, reason = "metrics tell how long it took; outputs don't")]
+    pub(super) async fn settle(&self, reference: &ObjectReference) -> Result<Outcome, Failure> {
+        let started = Instant::now();
+        if let Some(reason) = self.refused(reference) {
+            return Ok(Outcome::ignored(reason));
+        }
+        let (identity, product) = match self.find(reference).await? {
+            Found::Superseded => return Ok(Outcome::ignored(Reason::Superseded)),
+            Found::Object(object, _) if object.is_output => return Ok(Outcome::ignored(Reason::FlowsentryOutput)),
+            Found::Object(object, reference) => {
+                let identity = object.identity.clone();
+                match self.analyze(*object, &reference).await? {
+                    Some(product) => (identity, product),
+                    None => return Ok(Outcome::ignored(Reason::Superseded)),
+                }
+            }
+            Found::Gone => (s3::identity(reference), gone()),
+            Found::Archived => (s3::identity(reference), archived()),
+        };
+        let keys = OutputKeys::of(&self.settings.output_prefix, &identity);
+        let deliverer = Deliverer::new(self.clients, self.settings, &identity, &keys, &product, started);
+        let end = deliverer.deliver().await?;
+        Ok(Outcome::of(end, product, keys, started.elapsed()))
+    }
+
+    /// Why the object is none of ours, as its name alone tells: nothing is asked of S3 then.
+    fn refused(&self, object: &ObjectReference) -> Option<Reason> {
+        let Settings { output_bucket, output_prefix, allowed_sources, .. } = &**self.settings;
+        let allowed = || {
+            let in_source = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
+            allowed_sources.is_empty() || allowed_sources.iter().any(|it| in_source(&it.bucket, &it.prefix))
+        };
+        // An output that is read as an input gives an output, and so on for ever.
+        if object.bucket == *output_bucket && object.key.starts_with(output_prefix) {
+            Some(Reason::OwnOutput)
+        } else if allowed() {
+            None
+        } else {
+            Some(Reason::NotAllowed)
+        }
+    }
+
+    /// Looks for the object by its key, else by the other reading of its key, if that has the entity tag of the event.
+    async fn find(&self, reference: &ObjectReference) -> Result<Found, Failure> {
+        let error = match s3::get(&self.clients.s3, reference).await {
+            Ok(object) => return Ok(Found::Object(Box::new(object), reference.clone())),
+            Err(error) => error,
+        };
+        let missing_or_another = error.is_missing() || error.is_precondition_failed();
+        if missing_or_another && let Some(object) = self.find_decoded(reference).await? {
+            return Ok(object);
+        }
+        found_instead(error)
+    }
+
+    async fn find_decoded(&self, reference: &ObjectReference) -> Result<Option<Found>, Failure> {
+        let decoded = reference.decoded().filter(|decoded| decoded.etag.is_some() && self.refused(decoded).is_none());
+        let Some(decoded) = decoded else { return Ok(None) };
+        // The entity tag is what makes sure, whether or not there is a version too.
+        let by_etag = ObjectReference { version_id: None, ..decoded.clone() };
+        match s3::get(&self.clients.s3, &by_etag).await {
+            Ok(object) => Ok(Some(Found::Object(Box::new(object), by_etag))),
+            Err(error) if error.is_missing() || error.is_precondition_failed() => Ok(None),
+            Err(error) if error.is_archived() => Ok(Some(Found::Archived)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What an object comes to; none if it was replaced meanwhile.
+    async fn analyze(&self, object: Object, reference: &ObjectReference) -> Result<Option<Product>, Failure> {
+        let (uri, identity) = (reference.uri(), object.identity.clone());
+        let body = object.into_reader(&self.clients.s3, reference);
+        let _download = body.guard();
+        let (settings, options) = (Arc::clone(self.settings), self.options.clone());
+        let work_uri = uri.clone();
+        let result = task::spawn_blocking(move || summarize(&work_uri, identity, body, &settings, &options)).await?;
+        match result {
+            Ok(product) => Ok(Some(product)),
+            Err(ObjectError::Read(error)) => match body_error(&error) {
+                Some(BodyError::Replaced) => Ok(None),
+                Some(BodyError::Deleted) => Ok(Some(gone())),
+                _ => Err(Failure::Object { uri, source: ObjectError::Read(error) }),
+            },
+            Err(error) => Ok(Some(Product::Quarantine { code: error.code(), message: error.to_string() })),
         }
     }
 }
 
-/// Reads an object and stores its summary and its findings.
-///
-/// # Errors
-/// Where any of that is not done.
-#[expect(clippy::disallowed_methods, reason = "metrics tell how long it took and how late it is; outputs don't")]
-pub(super) async fn summarize(
-    client: &Client,
-    settings: &Arc<Settings>,
-    reference: &ObjectReference,
+/// Works on a stranger's data where blocking hurts nobody, so that the runtime goes on fetching the body.
+fn summarize(
+    uri: &str,
+    identity: ObjectIdentity,
+    mut body: Body,
+    settings: &Settings,
     options: &pipeline::Options,
-) -> Result<Summarized, Failure> {
-    let started = Instant::now();
-    let object = s3::get(client, reference).await?;
-    let (uri, identity, reader) = (reference.uri(), object.identity.clone(), object.into_reader());
-    let (settings_of_work, options) = (Arc::clone(settings), options.clone());
-    let work = move || Outputs::of(identity, reader, &settings_of_work, &options);
-    let outputs = isolated(&uri, work).await?.map_err(|source| Failure::Object { uri: uri.clone(), source })?;
-
-    let Outputs { keys, summary, summary_bytes, findings_bytes } = outputs;
-    // The summary comes last: where it stands, the findings do.
-    if let Some(bytes) = findings_bytes {
-        s3::put(client, &settings.output_bucket, &keys.findings, "application/x-ndjson", bytes).await?;
-    }
-    s3::put(client, &settings.output_bucket, &keys.summary, "application/json", summary_bytes).await?;
-
-    let (duration, now) = (started.elapsed(), SystemTime::now());
-    let (records, findings) = (summary.records.total, summary.findings.len());
-    let namespace = settings.metrics_namespace.clone();
-    let metrics = isolated(&uri, move || emf::processed(&namespace, &summary, duration, now)).await?;
-    Ok(Summarized { records, findings, key: keys.summary, duration, metrics })
-}
-
-/// What an object comes to, ready to be stored.
-struct Outputs {
-    keys: OutputKeys,
-    /// For the metrics.
-    summary: Summary,
-    summary_bytes: Vec<u8>,
-    /// None if there are no findings.
-    findings_bytes: Option<Vec<u8>>,
-}
-
-impl Outputs {
-    fn of(
-        identity: ObjectIdentity,
-        reader: impl Read,
-        settings: &Settings,
-        options: &pipeline::Options,
-    ) -> Result<Outputs, ObjectError> {
-        let uri = format!("s3://{}/{}", identity.bucket, identity.key);
-        let mut analysis = pipeline::analyze(&uri, reader, options)?;
-        let keys = OutputKeys::of(&settings.output_prefix, &identity);
-        analysis.identify(identity);
-        let summary = report::finish(&analysis, &settings.report, options.topology.as_deref());
-        let summary_bytes = json::render(&summary);
-        let findings_bytes = (!summary.findings.is_empty()).then(|| json::render_findings(&summary.findings));
-        Ok(Outputs { keys, summary, summary_bytes, findings_bytes })
+) -> Result<Product, ObjectError> {
+    match pipeline::analyze(uri, &mut body, options) {
+        Ok(mut analysis) => {
+            analysis.identify(identity);
+            Ok(Product::Summary(Box::new(report::finish(&analysis, &settings.report, options.topology.as_deref()))))
+        }
+        Err(error) => {
+            // Damage is the object's own only if the whole body came as S3 has it: its length and its check sum are
+            // known at its end.
+            if error.is_damage() {
+                io::copy(&mut body, &mut io::sink()).map_err(ObjectError::Read)?;
+            }
+            Err(error)
+        }
     }
 }
 
-/// Works on a stranger's data where blocking hurts nobody, so that the runtime goes on fetching a body, and where a
-/// panic is the end of this object's turn only.
-async fn isolated<T, W>(uri: &str, work: W) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    W: FnOnce() -> T + Send + 'static,
-{
-    task::spawn_blocking(work).await.map_err(|source| Failure::Panicked { uri: uri.to_owned(), source })
+fn found_instead(error: S3Error) -> Result<Found, Failure> {
+    if error.is_precondition_failed() {
+        Ok(Found::Superseded)
+    } else if error.is_missing() {
+        Ok(Found::Gone)
+    } else if error.is_archived() {
+        Ok(Found::Archived)
+    } else {
+        Err(error.into())
+    }
+}
+
+fn body_error(error: &io::Error) -> Option<&BodyError> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn gone() -> Product {
+    let message = "the object was deleted before it was read: if that was not meant, restore it and send its event \
+                   again, and look at what deletes objects so soon";
+    Product::Quarantine { code: "gone", message: message.to_owned() }
+}
+
+fn archived() -> Product {
+    let message = "the object is in an archive: restore it, and send its event again";
+    Product::Quarantine { code: "archived", message: message.to_owned() }
+}
+
+impl Outcome {
+    pub(super) fn ignored(reason: Reason) -> Outcome {
+        Outcome::Ignored { reason, event_name: None }
+    }
+
+    fn of(end: End, product: Product, keys: OutputKeys, duration: Duration) -> Outcome {
+        match (end, product) {
+            (End::Quarantined | End::AlreadyQuarantined, Product::Quarantine { code, message }) => {
+                let first = end == End::Quarantined;
+                Outcome::Quarantined(Quarantined { first, code, message, key: keys.quarantine })
+            }
+            (_, product) => {
+                let summary = match &product {
+                    Product::Summary(summary) => Some(summary),
+                    Product::Quarantine { .. } => None,
+                };
+                Outcome::Summarized(Summarized {
+                    first: end == End::Summarized,
+                    records: summary.map(|summary| summary.records.total),
+                    findings: summary.map(|summary| summary.findings.len()),
+                    key: keys.summary,
+                    duration,
+                })
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,13 +254,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_a_failure_of_its_object() {
+    async fn a_panic_of_the_analysis_is_a_failure_that_passes() {
         let lines = |log: &'static str| move || log.lines().nth(1).expect("two lines").to_owned();
-        assert_eq!(isolated("s3://in/good.log", lines("one\ntwo")).await.ok().as_deref(), Some("two"));
-        let failure = isolated("s3://in/bad.log", lines("one")).await.expect_err("it panics");
+        let on_another_thread = async |log| Ok::<_, Failure>(task::spawn_blocking(lines(log)).await?);
+        assert_eq!(on_another_thread("one\ntwo").await.ok().as_deref(), Some("two"));
+        let failure = on_another_thread("one").await.expect_err("it panics");
         assert_eq!(failure.code(), "panicked");
-        let message = failure.to_string();
-        assert!(message.starts_with("s3://in/bad.log: the analysis stopped, which is a mistake"), "{message}");
-        assert!(message.contains("two lines"), "{message}");
+        assert_eq!(failure.to_string(), "flowsentry has a mistake, and this object's turn ended: two lines");
     }
 }

@@ -21,6 +21,9 @@ use crate::summary::{ConnectionTraffic, Summary};
 
 /// CloudWatch refuses data points that are further ahead of its clock.
 const MOST_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
+/// And those that are more than two weeks old. A day less, as they take their time to get there:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
+const MOST_BEHIND: Duration = Duration::from_secs(13 * 24 * 60 * 60);
 
 /// The ids of AWS's resources are far shorter.
 const MAX_ID_BYTES: usize = 64;
@@ -49,6 +52,8 @@ struct Catalogue {
     objects_processed: Option<AsCount<u64>>,
     /// Objects that are not flowsentry's to read: all, and those of each reason.
     objects_ignored: Option<AsCount<u64>>,
+    /// Objects that can never be read: all, and those of each reason.
+    objects_quarantined: Option<AsCount<u64>>,
     /// Objects that must come again.
     objects_failed: Option<AsCount<u64>>,
     /// From the request for the object to the stored summary, in milliseconds.
@@ -81,8 +86,14 @@ impl Document {
 pub enum Reason {
     /// It lies among flowsentry's own outputs.
     OwnOutput,
+    /// flowsentry stored it, this one or another, wherever it lies.
+    FlowsentryOutput,
     /// What happened to it creates no object: it was deleted, restored, tagged …
     CreatesNoObject,
+    /// It lies outside the allowed sources.
+    NotAllowed,
+    /// A newer version, whose own event comes, replaced it before it was read.
+    Superseded,
 }
 
 impl Reason {
@@ -90,16 +101,23 @@ impl Reason {
     pub fn name(self) -> &'static str {
         match self {
             Reason::OwnOutput => "own-output",
+            Reason::FlowsentryOutput => "flowsentry-output",
             Reason::CreatesNoObject => "creates-no-object",
+            Reason::NotAllowed => "not-allowed",
+            Reason::Superseded => "superseded",
         }
     }
 }
 
 /// The metrics of an object whose summary is stored: one document without dimensions, one for each type of finding that
-/// occurs, and one for each peering connection with traffic.
+/// occurs, and one for each peering connection with traffic. Of an object whose window ended more than 13 days ago there
+/// are none: CloudWatch would refuse them, or, at another time, put the traffic where it was not.
 pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: SystemTime) -> Vec<u8> {
     let window_end = summary.window.and_then(|window| window.end).map(|end| unix_time(end.seconds()));
     let window_end = window_end.filter(|end| *end <= now + MOST_AHEAD);
+    if window_end.is_some_and(|end| end + MOST_BEHIND < now) {
+        return Vec::new();
+    }
     let time = window_end.unwrap_or(now);
     let metrics = Catalogue {
         processing_duration: Some(duration),
@@ -153,18 +171,31 @@ fn of_connection(time: SystemTime, connection: &ConnectionTraffic) -> Option<Doc
 
 /// The metrics of an object that was not flowsentry's to read: one document without dimensions, one for the reason.
 pub fn ignored(namespace: &str, reason: Reason, now: SystemTime) -> Vec<u8> {
-    let document = || {
-        let metrics = Catalogue { objects_ignored: count(1), ..Catalogue::default() };
-        Document::without_dimension(now, metrics)
-    };
+    let metrics = || Catalogue { objects_ignored: count(1), ..Catalogue::default() };
+    with_and_without_reason(namespace, reason.name(), metrics, now)
+}
+
+/// The metrics of an object that can never be read: one document without dimensions, one for the error's code.
+pub fn quarantined(namespace: &str, code: &'static str, now: SystemTime) -> Vec<u8> {
+    let metrics = || Catalogue { objects_quarantined: count(1), ..Catalogue::default() };
+    with_and_without_reason(namespace, code, metrics, now)
+}
+
+fn with_and_without_reason(
+    namespace: &str,
+    reason: &'static str,
+    metrics: impl Fn() -> Catalogue,
+    now: SystemTime,
+) -> Vec<u8> {
+    let document = || Document::without_dimension(now, metrics());
     let mut lines = render(namespace, &document());
-    lines.extend(render(namespace, &Document { reason: Some(reason.name()), ..document() }));
+    lines.extend(render(namespace, &Document { reason: Some(reason), ..document() }));
     lines
 }
 
-/// The metrics of an object that must come again.
-pub fn failed(namespace: &str, now: SystemTime) -> Vec<u8> {
-    let metrics = Catalogue { objects_failed: count(1), ..Catalogue::default() };
+/// The metrics of objects that must come again.
+pub fn failed(namespace: &str, objects: u64, now: SystemTime) -> Vec<u8> {
+    let metrics = Catalogue { objects_failed: count(objects), ..Catalogue::default() };
     render(namespace, &Document::without_dimension(now, metrics))
 }
 
@@ -350,6 +381,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_older_than_13_days_has_no_metrics() {
+        let thirteen_days_after = 1_418_530_070 + 13 * 24 * 60 * 60;
+        let at = |now: u64| processed("Net", &summary(), Duration::ZERO, unix_time(now));
+        assert_eq!(documents(&at(thirteen_days_after))[0]["DeliveryLag"], 13 * 24 * 60 * 60);
+        assert!(at(thirteen_days_after + 1).is_empty());
+    }
+
+    #[test]
     fn without_a_window_the_time_is_the_caller_s() {
         let empty = &documents(&processed("Net", &summary_of(""), Duration::ZERO, unix_time(7)))[0];
         assert_eq!(empty["_aws"]["Timestamp"], 7000);
@@ -372,23 +411,38 @@ mod tests {
     }
 
     #[test]
-    fn ignored_objects_are_counted_by_reason_too() {
-        for (reason, name) in [(Reason::OwnOutput, "own-output"), (Reason::CreatesNoObject, "creates-no-object")] {
-            let document = |dimensions: Value| {
-                let metrics = json!([{"Name": "ObjectsIgnored", "Unit": "Count"}]);
-                let directive = json!({"Namespace": "Net", "Dimensions": [dimensions], "Metrics": metrics});
-                json!({"_aws": {"CloudWatchMetrics": [directive], "Timestamp": 7000}, "ObjectsIgnored": 1})
-            };
-            let mut of_reason = document(json!(["Reason"]));
-            of_reason["Reason"] = json!(name);
-            assert_eq!(documents(&ignored("Net", reason, unix_time(7))), [document(json!([])), of_reason]);
+    fn ignored_and_quarantined_objects_are_counted_by_reason_too() {
+        for (reason, name) in [
+            (Reason::OwnOutput, "own-output"),
+            (Reason::FlowsentryOutput, "flowsentry-output"),
+            (Reason::CreatesNoObject, "creates-no-object"),
+            (Reason::NotAllowed, "not-allowed"),
+            (Reason::Superseded, "superseded"),
+        ] {
+            let expected = with_and_without("ObjectsIgnored", name);
+            assert_eq!(documents(&ignored("Net", reason, unix_time(7))), expected);
         }
+        let expected = with_and_without("ObjectsQuarantined", "gzip_corrupt");
+        assert_eq!(documents(&quarantined("Net", "gzip_corrupt", unix_time(7))), expected);
+    }
+
+    fn with_and_without(metric: &str, reason: &str) -> [Value; 2] {
+        let document = |dimensions: Value| {
+            let metrics = json!([{"Name": metric, "Unit": "Count"}]);
+            let directive = json!({"Namespace": "Net", "Dimensions": [dimensions], "Metrics": metrics});
+            let mut document = json!({"_aws": {"CloudWatchMetrics": [directive], "Timestamp": 7000}});
+            document[metric] = json!(1);
+            document
+        };
+        let mut of_reason = document(json!(["Reason"]));
+        of_reason["Reason"] = json!(reason);
+        [document(json!([])), of_reason]
     }
 
     #[test]
     fn what_failed_is_counted_now() {
-        let failed = documents(&failed("Net", unix_time(7)));
-        assert_eq!((&failed[0]["ObjectsFailed"], &failed[0]["_aws"]["Timestamp"]), (&json!(1), &json!(7000)));
+        let failed = documents(&failed("Net", 3, unix_time(7)));
+        assert_eq!((&failed[0]["ObjectsFailed"], &failed[0]["_aws"]["Timestamp"]), (&json!(3), &json!(7000)));
         assert_eq!(failed[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().map(Vec::len), Some(1));
         let unread = documents(&topology_refresh_failed("Net", unix_time(7)));
         assert_eq!((&unread[0]["TopologyRefreshFailures"], &unread[0]["_aws"]["Timestamp"]), (&json!(1), &json!(7000)));

@@ -1,5 +1,8 @@
 //! Summaries and findings as JSON, one document a line, as programs and Athena read them.
 
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
 use crate::finding::Finding;
 use crate::summary::Summary;
 use crate::topology::check::Check;
@@ -19,9 +22,81 @@ pub fn render_check(check: &Check) -> Vec<u8> {
     line(check)
 }
 
-fn line(value: &impl serde::Serialize) -> Vec<u8> {
+/// The findings of a stored summary, byte for byte as [`render_findings`] writes them.
+///
+/// # Errors
+/// Where it is not a summary.
+pub fn stored_findings(summary: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    let stored: StoredSummary<'_> = serde_json::from_slice(summary)?;
+    Ok(stored.findings.iter().flat_map(|finding| finding.get().bytes().chain(*b"\n")).collect())
+}
+
+/// What is written when an object is quarantined.
+pub fn render_quarantine(receipt: &Quarantine<'_>) -> Vec<u8> {
+    line(receipt)
+}
+
+/// What is written when alerts were sent.
+pub fn render_receipt(receipt: &Receipt<'_>) -> Vec<u8> {
+    line(receipt)
+}
+
+/// Why an object can never be read.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Quarantine<'a> {
+    /// `s3://bucket/key`.
+    pub uri: &'a str,
+    /// Version, where the bucket is versioned.
+    pub version_id: Option<&'a str>,
+    /// Entity tag, without quotes.
+    pub etag: Option<&'a str>,
+    /// A code that stays.
+    pub error: &'a str,
+    /// What is wrong, where, and what to do.
+    pub message: &'a str,
+}
+
+/// Which alerts were sent.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Receipt<'a> {
+    /// `s3://bucket/key`.
+    pub uri: &'a str,
+    /// Version, where the bucket is versioned.
+    pub version_id: Option<&'a str>,
+    /// Entity tag, without quotes.
+    pub etag: Option<&'a str>,
+    /// Their ids.
+    pub alerts: &'a [&'a str],
+}
+
+#[derive(Deserialize)]
+struct StoredSummary<'a> {
+    #[serde(borrow)]
+    findings: Vec<&'a RawValue>,
+}
+
+fn line(value: &impl Serialize) -> Vec<u8> {
     let mut line =
         serde_json::to_vec(value).expect("the summary's types are all JSON, and their map has names as keys");
     line.push(b'\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{self, Options};
+    use crate::report::{self, Settings};
+
+    #[test]
+    fn findings_of_a_stored_summary_are_the_bytes_that_were_written() {
+        let record = |port: u16| format!("2 1 eni-1\u{1}\\ 10.9.0.1 10.0.0.2 40000 {port} 6 1 40 9 9 REJECT OK\n");
+        let log: String = (1..=20).map(record).collect::<String>() + "2 1 eni-2 - - - - - - - 8 9 - SKIPDATA\n";
+        let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
+        let summary = report::finish(&analysis, &Settings::default(), None);
+        assert_eq!(summary.findings.len(), 2);
+        let stored = stored_findings(&render(&summary)).expect("a summary");
+        assert_eq!(stored, render_findings(&summary.findings));
+        assert!(stored_findings(b"{}").is_err());
+    }
 }

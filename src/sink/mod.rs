@@ -1,5 +1,6 @@
 //! Summary → bytes.
 
+pub mod alert;
 #[cfg(feature = "aws")]
 pub mod emf;
 pub mod json;

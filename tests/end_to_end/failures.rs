@@ -23,13 +23,13 @@ fn codes(log: &[Value]) -> Vec<&str> {
 async fn failures_have_names_and_the_function_goes_on() {
     let local = Local::start().await;
     local.store("good.log", port_scan().into_bytes()).await;
-    let answer = local.invoke(&s3_event(&["miss\u{1b}ing.log.gz", "good.log"])).await;
-    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
-    assert_eq!(error_type, "ObjectsFailed");
+    local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
+    let message = failure(&local, &s3_event(&["den%1B%E2%80%AEied denied.log.gz", "good.log"])).await;
     let first = format!(
-        "1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/miss\u{1b}ing.log.gz failed: NoSuchKey: "
+        r"1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/den\u{{1b}}\u{{202e}}ied denied.log.gz failed: AccessDenied: "
     );
     assert!(message.starts_with(&first), "{message}");
+    assert!(message.contains("; the function's role needs s3:GetObject there"), "{message}");
     assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
 
     let answer = local.invoke(&json!({"detail": {}, "source": "aws.ec2"})).await;
@@ -38,17 +38,11 @@ async fn failures_have_names_and_the_function_goes_on() {
     assert!(message.ends_with("an object with the keys \"detail\", \"source\""), "{message}");
     let unknown = message;
 
-    local.store("no-log.txt", b"hello world\n".to_vec()).await;
-    let answer = local.invoke(&s3_event(&["no-log.txt"])).await;
-    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
-    assert_eq!(error_type, "ObjectsFailed");
-    assert!(message.contains(&format!("s3://{SOURCE}/no-log.txt: this is not a flow log")), "{message}");
-
     let written = local.finish();
-    assert_eq!(sums(&written.metrics)["ObjectsFailed"], 2.0);
+    assert_eq!(sums(&written.metrics)["ObjectsFailed"], 1.0);
     assert!(written.log.iter().any(|line| line["message"] == format!("UnknownEvent: {unknown}")));
     let codes: Vec<&str> = written.log.iter().filter_map(|line| line["code"].as_str()).collect();
-    assert_eq!(codes, ["NoSuchKey", "not_a_flow_log"]);
+    assert_eq!(codes, ["AccessDenied"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,19 +87,22 @@ async fn an_object_that_s3_refuses_comes_again_and_the_others_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn findings_that_can_t_be_written_leave_no_summary() {
+async fn findings_that_can_t_be_written_are_written_the_next_time_and_metrics_are_not_told_twice() {
     let local = Local::start().await;
     local.store("good.log.gz", gzip(&port_scan())).await;
     local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
     let message = failure(&local, &s3_event(&["good.log.gz"])).await;
     let first = format!("1 of 1 object(s) failed; the first: PutObject of s3://{OUTPUT}/flowsentry/findings/");
     assert!(message.starts_with(&first) && message.contains(" failed: InternalError: "), "{message}");
-    assert!(local.output_keys().await.is_empty());
-    assert!(local.writes(OUTPUT).iter().all(|key| key.contains("/findings/")), "the summary's turn never came");
+    let keys = local.output_keys().await;
+    assert!(keys.len() == 1 && keys[0].contains("/summaries/"), "{keys:?}");
 
     local.refuse_nothing();
     assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, Answer::Response(Value::Null));
-    assert_eq!(local.writes(OUTPUT), local.output_keys().await);
+    let now = local.output_keys().await;
+    assert_eq!((now.len(), &now[1]), (2, &keys[0]));
+    let summary = json(&local.output(&now[1]).await.1);
+    assert_eq!(summary["findings"], json!([json(&local.output(&now[0]).await.1)]));
 
     let written = local.finish();
     assert_eq!(codes(&written.log), ["InternalError"]);
@@ -114,26 +111,54 @@ async fn findings_that_can_t_be_written_leave_no_summary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_that_can_t_be_written_is_a_failure() {
+async fn a_summary_that_can_t_be_written_is_a_failure_and_nothing_is_told() {
     let local = Local::start().await;
     local.store("good.log.gz", gzip(&port_scan())).await;
     local.refuse("PutObject", "/summaries/", S3ErrorCode::AccessDenied);
     let message = failure(&local, &s3_event(&["good.log.gz"])).await;
     let first = format!("1 of 1 object(s) failed; the first: PutObject of s3://{OUTPUT}/flowsentry/summaries/");
     assert!(message.starts_with(&first) && message.contains(" failed: AccessDenied: "), "{message}");
-    let keys = local.output_keys().await;
-    assert!(keys.len() == 1 && keys[0].contains("/findings/"), "{keys:?}");
+    assert!(message.ends_with("needs s3:PutObject there, and of an encrypted bucket kms:GenerateDataKey"), "{message}");
+    assert!(local.output_keys().await.is_empty());
 
     local.refuse_nothing();
     assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, Answer::Response(Value::Null));
-    let now = local.output_keys().await;
-    assert_eq!((now.len(), &now[0]), (2, &keys[0]));
-    let summary = json(&local.output(&now[1]).await.1);
-    assert_eq!(summary["findings"], json!([json(&local.output(&now[0]).await.1)]));
+    assert_eq!(local.output_keys().await.len(), 2);
 
     let written = local.finish();
     assert_eq!(codes(&written.log), ["AccessDenied"]);
     let sums = sums(&written.metrics);
     let of_both = [&sums["ObjectsFailed"], &sums["ObjectsProcessed"], &sums["RecordsProcessed"]];
     assert_eq!(of_both, [&json!(1.0), &json!(1.0), &json!(16.0)], "nothing of the first time counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_replaced_before_it_was_read_is_left_to_its_own_event() {
+    let local = Local::start().await;
+    let etag = local.store("x.log", port_scan().into_bytes()).await;
+    let mut event = s3_event(&["x.log"]);
+    event["Records"][0]["s3"]["object"]["eTag"] = json!(etag);
+    local.store("x.log", b"another".to_vec()).await;
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert!(local.output_keys().await.is_empty());
+    let written = local.finish();
+    assert_eq!((&written.log[0]["outcome"], &written.log[0]["reason"]), (&json!("ignored"), &json!("superseded")));
+    assert_eq!(sums(&written.metrics), *json!({"ObjectsIgnored": 1.0}).as_object().expect("an object"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_is_found_though_its_object_is_gone_since() {
+    let local = Local::start().await;
+    let etag = local.store("x.log", port_scan().into_bytes()).await;
+    let mut event = s3_event(&["x.log"]);
+    event["Records"][0]["s3"]["object"]["eTag"] = json!(etag);
+    local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
+    failure(&local, &event).await;
+    local.refuse_nothing();
+    local.remove("x.log").await;
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    let keys = local.output_keys().await;
+    assert!(keys.len() == 2 && keys[0].contains("/findings/") && keys[1].contains("/summaries/"), "{keys:?}");
+    let outcomes: Vec<Value> = local.finish().log.into_iter().filter_map(|line| line.get("outcome").cloned()).collect();
+    assert_eq!(outcomes, ["failed", "already_summarized"]);
 }

@@ -36,7 +36,7 @@ async fn outputs_beside_the_inputs_are_known_by_the_beginning_of_their_keys() {
     let event = s3_event(&["team/own/flow/x.log", "own/x.log", "own/flows.log", "flowsentry/x.log"]);
     assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
     let written = local.writes(SOURCE);
-    assert_eq!(written.len(), 8, "findings and a summary each");
+    assert_eq!(written.len(), 8, "a summary and findings each");
     assert!(written.iter().all(|key| key.starts_with("own/flow/")), "{written:?}");
 
     // A bucket that notifies of all its objects notifies of these too.

@@ -1,5 +1,6 @@
 //! The log: one JSON object a line whatever happens, of the levels asked for, and never as long as strangers like.
 
+use s3s::S3ErrorCode;
 use serde_json::Value;
 
 use super::local::{Answer, Local, OUTPUT};
@@ -11,6 +12,7 @@ const SHOWN: usize = 1500;
 async fn start_at(level: &str) -> Local {
     let local = Local::start_with(&[("OUTPUT_BUCKET", OUTPUT), ("AWS_LAMBDA_LOG_LEVEL", level)]).await;
     local.store("good.log", port_scan().into_bytes()).await;
+    local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
     local
 }
 
@@ -22,7 +24,7 @@ fn length(line: &Value, name: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_level_error_only_failures_are_told_and_metrics_are_not_less() {
     let local = start_at("ERROR").await;
-    let event = json!({"Records": [message("1", &s3_event(&["good.log", "missing.log"]))]});
+    let event = json!({"Records": [message("1", &s3_event(&["good.log", "denied.log"]))]});
     local.invoke(&event).await;
     let written = local.finish();
     let told: Vec<(&Value, &Value)> = written.log.iter().map(|line| (&line["level"], &line["message"])).collect();
@@ -45,11 +47,12 @@ async fn at_level_debug_the_libraries_are_heard_too() {
 async fn strangers_do_not_decide_how_long_a_line_is() {
     let local = Local::start().await;
     let long = "x".repeat(5000);
-    let missing = s3_event(&[&long]);
-    let Answer::Error { message: of_invocation, .. } = local.invoke(&missing).await else { panic!("it fails") };
+    let denied = s3_event(&[&long]);
+    local.refuse("GetObject", "xxx", S3ErrorCode::AccessDenied);
+    let Answer::Error { message: of_invocation, .. } = local.invoke(&denied).await else { panic!("it fails") };
     assert!((SHOWN..SHOWN + 100).contains(&of_invocation.len()), "{of_invocation}");
-    local.invoke(&json!({"Records": [message(&long, &missing)]})).await;
-    let mut removed = missing.clone();
+    local.invoke(&json!({"Records": [message(&long, &denied)]})).await;
+    let mut removed = denied.clone();
     removed["Records"][0]["eventName"] = json!(format!("ObjectRemoved:{long}"));
     assert_eq!(local.invoke(&removed).await, Answer::Response(Value::Null));
 

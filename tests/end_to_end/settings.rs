@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::local::{Answer, Local, OUTPUT, SOURCE};
-use super::{json, port_scan, s3_event, sums};
+use super::{json, message, port_scan, s3_event, some, sums};
 
 async fn start_with(settings: &[(&str, &str)]) -> Local {
     Local::start_with(&[&[("OUTPUT_BUCKET", OUTPUT)], settings].concat()).await
@@ -20,7 +20,7 @@ async fn summary(local: &Local, log: &str) -> (Value, Vec<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
     let settings =
-        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "default")];
+        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "my bus")];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;
     assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
     let error = log[0]["error"].as_str().expect("an error");
@@ -29,7 +29,7 @@ async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
         "METRICS_NAMESPACE is \":x\", and must be",
         "TOP is \"many\", and must be",
         "TOPOLOGY_URI is \"s3:x\", and must be s3://bucket/key.json for one document",
-        "EVENT_BUS_NAME is \"default\", which this version does not support",
+        "EVENT_BUS_NAME is \"my bus\", and must be the name or the ARN of an event bus",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }
@@ -49,19 +49,54 @@ async fn max_object_bytes_is_the_size_of_the_text_that_is_still_read() {
     let log = port_scan();
     let local = start_with(&[("MAX_OBJECT_BYTES", &log.len().to_string())]).await;
     local.store("larger.log", format!("{log}\n").into_bytes()).await;
-    let Answer::Error { error_type, message } = local.invoke(&s3_event(&["larger.log"])).await else {
-        panic!("it fails")
-    };
-    assert_eq!(error_type, "ObjectsFailed");
-    let size = format!("s3://{SOURCE}/larger.log: the text is larger than the limit of {} bytes", log.len());
-    assert!(message.contains(&size), "{message}");
-    assert!(local.output_keys().await.is_empty());
+    assert_eq!(local.invoke(&s3_event(&["larger.log"])).await, Answer::Response(Value::Null));
+    let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
+    let size = format!("the text is larger than the limit of {} bytes (MAX_OBJECT_BYTES)", log.len());
+    assert_eq!(some(&receipt, &["error", "message"]), json!({"error": "too_large", "message": size}));
     assert_eq!(summary(&local, &log).await.0["records"]["total"], 16);
 
+    let sums = sums(&local.finish().metrics);
+    assert_eq!((&sums["ObjectsQuarantined"], &sums["ObjectsProcessed"]), (&json!(1.0), &json!(1.0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn max_lines_is_how_many_lines_are_still_read() {
+    let log = port_scan();
+    let local = start_with(&[("MAX_LINES", "17")]).await;
+    local.store("longer.log", format!("{log}\n").into_bytes()).await;
+    assert_eq!(local.invoke(&s3_event(&["longer.log"])).await, Answer::Response(Value::Null));
+    let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
+    assert_eq!(receipt["error"], "too_many_lines");
+    assert_eq!(summary(&local, &log).await.0["records"]["total"], 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn permanent_failures_are_failures_where_that_is_asked_for() {
+    let local = start_with(&[("ON_PERMANENT_FAILURE", "fail")]).await;
+    local.store("no-log.txt", b"hello world\n".to_vec()).await;
+    let messages = ["no-log.txt", "gone.log"].map(|key| message(key, &s3_event(&[key])));
+    let failed = json!({"batchItemFailures": [{"itemIdentifier": "no-log.txt"}, {"itemIdentifier": "gone.log"}]});
+    assert_eq!(local.invoke(&json!({"Records": messages})).await, Answer::Response(failed));
+    assert!(local.output_keys().await.is_empty());
     let written = local.finish();
-    assert!(written.log.iter().any(|line| line["outcome"] == "failed" && line["code"] == "too_large"));
-    let sums = sums(&written.metrics);
-    assert_eq!((&sums["ObjectsFailed"], &sums["ObjectsProcessed"]), (&json!(1.0), &json!(1.0)));
+    let codes: Vec<&Value> = written.log.iter().filter_map(|line| line.get("code")).collect();
+    assert_eq!(codes, ["not_a_flow_log", "gone"]);
+    assert_eq!(sums(&written.metrics), *json!({"ObjectsFailed": 2.0}).as_object().expect("an object"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_allowed_sources_are_read() {
+    let sources = format!("{SOURCE}/AWSLogs/, elsewhere");
+    let local = start_with(&[("ALLOWED_SOURCES", &sources)]).await;
+    for key in ["AWSLogs/x.log", "AWSLogsX/x.log", "x.log"] {
+        local.store(key, port_scan().into_bytes()).await;
+    }
+    let event = s3_event(&["AWSLogs/x.log", "AWSLogsX/x.log", "x.log", "AWSLogs%2F..%2Fx.log"]);
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    let gets = local.reads(SOURCE);
+    assert_eq!(gets, ["AWSLogs/x.log", "AWSLogs/../x.log"], "of the others, nothing was asked");
+    let sums = sums(&local.finish().metrics);
+    assert_eq!((&sums["ObjectsProcessed"], &sums["ObjectsIgnored"]), (&json!(1.0), &json!(2.0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,16 +78,23 @@ impl Local {
         self.s3.clone()
     }
 
-    /// Stores an object in the bucket of the events' fixtures.
-    pub async fn store(&self, key: &str, bytes: Vec<u8>) {
-        put(&self.s3, SOURCE, key, bytes).await;
+    /// Stores an object in the bucket of the events' fixtures: its entity tag, without the quotes.
+    pub async fn store(&self, key: &str, bytes: Vec<u8>) -> String {
+        put(&self.s3, SOURCE, key, bytes).await
+    }
+
+    /// Removes an object from the bucket of the events' fixtures.
+    pub async fn remove(&self, key: &str) {
+        self.s3.delete_object().bucket(SOURCE).key(key).send().await.expect("removed");
     }
 
     /// Stores an object in the bucket of the topology, or removes it.
     pub async fn set_topology(&self, key: &str, text: Option<&str>) {
         println!("topology {key} is now {}", text.unwrap_or("away"));
         match text {
-            Some(text) => put(&self.s3, TOPOLOGY, key, text.as_bytes().to_vec()).await,
+            Some(text) => {
+                put(&self.s3, TOPOLOGY, key, text.as_bytes().to_vec()).await;
+            }
             None => {
                 self.s3.delete_object().bucket(TOPOLOGY).key(key).send().await.expect("removed");
             }
@@ -104,6 +111,12 @@ impl Local {
     pub fn writes(&self, bucket: &str) -> Vec<String> {
         let writes = self.calls(|call| call.bucket == bucket && call.operation == "PutObject");
         writes.into_iter().map(|call| call.key).collect()
+    }
+
+    /// The keys that the function asked a bucket for since this was last called, in order.
+    pub fn reads(&self, bucket: &str) -> Vec<String> {
+        let reads = self.calls(|call| call.bucket == bucket && call.operation == "GetObject");
+        reads.into_iter().map(|call| call.key).collect()
     }
 
     fn calls(&self, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
@@ -152,6 +165,13 @@ impl Local {
         keys
     }
 
+    /// Removes all outputs: objects are analysed anew then.
+    pub async fn forget_outputs(&self) {
+        for key in self.output_keys().await {
+            self.s3.delete_object().bucket(OUTPUT).key(key).send().await.expect("removed");
+        }
+    }
+
     /// An output's content type and bytes.
     pub async fn output(&self, key: &str) -> (String, Vec<u8>) {
         let object = self.s3.get_object().bucket(OUTPUT).key(key).send().await.expect("an output");
@@ -179,8 +199,9 @@ impl Local {
     }
 }
 
-async fn put(s3: &Client, bucket: &str, key: &str, bytes: Vec<u8>) {
-    s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.expect("stored");
+async fn put(s3: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> String {
+    let answer = s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.expect("stored");
+    answer.e_tag().expect("an entity tag").trim_matches('"').to_owned()
 }
 
 fn objects(lines: &[String]) -> Vec<Value> {

@@ -12,7 +12,8 @@ use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
     CreateBucketInput, CreateBucketOutput, DeleteObjectInput, DeleteObjectOutput, GetObjectInput, GetObjectOutput,
-    ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput, PutObjectOutput,
+    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput,
+    PutObjectOutput,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
@@ -125,16 +126,26 @@ impl S3 for LongKeys {
         request.input.key = short(&request.input.key);
         // There are no versions in the folder: the one asked for is the one that is there.
         let version_id = request.input.version_id.clone();
+        let only = request.input.if_match.as_ref().and_then(|condition| condition.as_etag()).cloned();
         let unless = request.input.if_none_match.as_ref().and_then(|condition| condition.as_etag()).cloned();
         let mut answer = self.files.get_object(request).await?;
         if unless.is_some() && unless == answer.output.e_tag {
             return Err(s3_error!(NotModified));
+        }
+        if only.is_some() && only != answer.output.e_tag {
+            return Err(s3_error!(PreconditionFailed));
         }
         answer.output.version_id = version_id;
         if cut {
             answer.output.content_length = answer.output.content_length.map(|length| length + 1);
         }
         Ok(answer)
+    }
+
+    async fn head_object(&self, mut request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.admit("HeadObject", &request.input.bucket, &request.input.key)?;
+        request.input.key = short(&request.input.key);
+        self.files.head_object(request).await
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {

@@ -1,0 +1,69 @@
+//! Until when an invocation is answered.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use lambda_runtime::Context;
+use tokio::time::{self, Instant};
+
+/// So long before Lambda would end the function, all that is not done is given back as failed: three seconds, and some
+/// time for the answer itself.
+const RESERVE: Duration = Duration::from_millis(3_300);
+
+/// When the work of an invocation has to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    at: Instant,
+}
+
+impl Deadline {
+    pub(super) fn of(context: &Context) -> Deadline {
+        let (ends, now) = (SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline), clock());
+        Deadline { at: Instant::now() + work_time(ends.duration_since(now).unwrap_or_default()) }
+    }
+
+    /// Whether there is no time left.
+    pub(super) fn is_over(self) -> bool {
+        Instant::now() >= self.at
+    }
+
+    /// What the work gives, if it ends in time; else it is dropped.
+    pub(super) async fn bound<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        time::timeout_at(self.at, work).await.ok()
+    }
+}
+
+/// What is left for work of the time that the function still has.
+fn work_time(left: Duration) -> Duration {
+    left.saturating_sub(RESERVE)
+}
+
+#[expect(clippy::disallowed_methods, reason = "Lambda tells the end as a time of day")]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends_in(milliseconds: u64) -> Deadline {
+        let now = clock().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+        let mut context = Context::default();
+        context.deadline = u64::try_from(now).expect("before the year 500,000,000") + milliseconds;
+        Deadline::of(&context)
+    }
+
+    #[test]
+    fn three_seconds_and_some_are_left_for_the_answer() {
+        assert_eq!(work_time(Duration::from_secs(60)), Duration::from_millis(56_700));
+        assert_eq!(work_time(Duration::from_secs(3)), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_in_time_gives_nothing() {
+        assert!(ends_in(3_000).is_over() && !ends_in(60_000).is_over());
+        assert_eq!(ends_in(60_000).bound(async { 7 }).await, Some(7));
+        assert_eq!(ends_in(3_400).bound(std::future::pending::<u8>()).await, None);
+    }
+}
