@@ -13,6 +13,8 @@ mod local;
 mod log;
 #[path = "end_to_end/settings.rs"]
 mod settings;
+#[path = "end_to_end/shapes.rs"]
+mod shapes;
 #[path = "end_to_end/topology.rs"]
 mod topology;
 

@@ -4,6 +4,7 @@ mod function;
 mod runtime_api;
 mod s3;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as SyncMutex};
 use std::time::Duration;
 
@@ -119,6 +120,15 @@ impl Local {
         reads.into_iter().map(|call| call.key).collect()
     }
 
+    /// The regions that calls of this bucket were signed for since this was last called, each once; but for those of
+    /// the test.
+    pub fn regions(&self, bucket: &str) -> Vec<String> {
+        let calls = self.calls(|call| call.bucket == bucket && call.operation != "CreateBucket");
+        let regions: BTreeSet<String> =
+            calls.into_iter().filter(|call| !call.of_test).map(|call| call.region).collect();
+        regions.into_iter().collect()
+    }
+
     fn calls(&self, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
         let calls = s3::locked(&self.desk).calls.extract_if(.., |call| wanted(call)).collect();
         println!("asked for: {calls:?}");
@@ -165,6 +175,14 @@ impl Local {
         keys
     }
 
+    /// Copies an output, metadata and all, to the bucket of the events' fixtures.
+    pub async fn copy_output(&self, output: &str, key: &str) {
+        let object = self.s3.get_object().bucket(OUTPUT).key(output).send().await.expect("an output");
+        let request = self.s3.put_object().bucket(SOURCE).key(key).set_metadata(object.metadata);
+        let bytes = object.body.collect().await.expect("its bytes").into_bytes();
+        request.body(bytes.into()).send().await.expect("stored");
+    }
+
     /// Removes all outputs: objects are analysed anew then.
     pub async fn forget_outputs(&self) {
         for key in self.output_keys().await {
@@ -182,6 +200,11 @@ impl Local {
     /// The most memory that the function had so far, in bytes, where the system tells.
     pub fn peak_memory(&self) -> Option<u64> {
         self.function.peak_memory()
+    }
+
+    /// How many files and connections the function has open, where the system tells.
+    pub fn open_files(&self) -> Option<usize> {
+        self.function.open_files()
     }
 
     /// Ends the function. All that it wrote has to be JSON, one object a line.

@@ -24,6 +24,8 @@ use tokio::net::TcpListener;
 pub const REGION: &str = "us-east-1";
 pub const ACCESS_KEY: &str = "local";
 pub const SECRET_KEY: &str = "not a secret";
+/// Of the test's own client.
+const TEST_KEY: &str = "test";
 
 /// The body of an object whose key ends so is shorter than announced.
 pub const CUT_IN_TRANSIT: &str = ".cut-in-transit";
@@ -47,6 +49,10 @@ pub struct Call {
     pub bucket: String,
     /// Or the beginning of keys, in a list.
     pub key: String,
+    /// That the request was signed for.
+    pub region: String,
+    /// Whether the test asked, and not the function.
+    pub of_test: bool,
 }
 
 /// An operation that is refused of all objects with this part in their keys, with this code of S3's.
@@ -61,7 +67,9 @@ pub struct Refusal {
 pub async fn serve(folder: &Path, desk: Arc<Mutex<Desk>>) -> String {
     let files = FileSystem::new(folder).expect("a folder");
     let mut service = S3ServiceBuilder::new(LongKeys { files, objects: Mutex::default(), desk });
-    service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+    let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+    auth.register(TEST_KEY.to_owned(), SECRET_KEY.into());
+    service.set_auth(auth);
     let service = service.build();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -78,7 +86,7 @@ pub fn client(endpoint: &str) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
-        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
+        .credentials_provider(Credentials::new(TEST_KEY, SECRET_KEY, None, None, "test"))
         .endpoint_url(endpoint)
         .force_path_style(true)
         .build();
@@ -94,9 +102,11 @@ struct LongKeys {
 }
 
 impl LongKeys {
-    fn admit(&self, operation: &'static str, bucket: &str, key: &str) -> S3Result<()> {
+    fn admit<T>(&self, operation: &'static str, request: &S3Request<T>, bucket: &str, key: &str) -> S3Result<()> {
         let mut desk = locked(&self.desk);
-        desk.calls.push(Call { operation, bucket: bucket.to_owned(), key: key.to_owned() });
+        let region = request.region.as_ref().map(ToString::to_string).unwrap_or_default();
+        let of_test = request.credentials.as_ref().is_some_and(|credentials| credentials.access_key == TEST_KEY);
+        desk.calls.push(Call { operation, bucket: bucket.to_owned(), key: key.to_owned(), region, of_test });
         let fits = |refusal: &&Refusal| refusal.operation == operation && key.contains(refusal.key_part);
         match desk.refusals.iter().find(fits) {
             Some(Refusal { code, .. }) => Err(S3Error::with_message(code.clone(), "a test refuses it")),
@@ -121,7 +131,7 @@ impl S3 for LongKeys {
     }
 
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.admit("GetObject", &request.input.bucket, &request.input.key)?;
+        self.admit("GetObject", &request, &request.input.bucket, &request.input.key)?;
         let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
         request.input.key = short(&request.input.key);
         // There are no versions in the folder: the one asked for is the one that is there.
@@ -143,14 +153,14 @@ impl S3 for LongKeys {
     }
 
     async fn head_object(&self, mut request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.admit("HeadObject", &request.input.bucket, &request.input.key)?;
+        self.admit("HeadObject", &request, &request.input.bucket, &request.input.key)?;
         request.input.key = short(&request.input.key);
         self.files.head_object(request).await
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let PutObjectInput { bucket, key, content_length, .. } = &request.input;
-        self.admit("PutObject", bucket, key)?;
+        self.admit("PutObject", &request, bucket, key)?;
         let name = (bucket.clone(), key.clone());
         let mut object = Object { key: Some(key.clone()), size: *content_length, ..Object::default() };
         request.input.key = short(&request.input.key);
@@ -173,9 +183,9 @@ impl S3 for LongKeys {
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let ListObjectsV2Input { bucket, prefix, continuation_token, .. } = request.input;
+        let ListObjectsV2Input { bucket, prefix, continuation_token, .. } = request.input.clone();
         let prefix = prefix.unwrap_or_default();
-        self.admit("ListObjectsV2", &bucket, &prefix)?;
+        self.admit("ListObjectsV2", &request, &bucket, &prefix)?;
         let objects = locked(&self.objects);
         // The token is the last key of the page before.
         let rest = objects.iter().filter(|((of, key), _)| {

@@ -1,0 +1,141 @@
+//! The same object, told of in every form in which events come.
+
+use s3s::S3ErrorCode;
+use serde_json::Value;
+
+use super::local::{Answer, Local, OUTPUT, SOURCE};
+use super::{json, port_scan, s3_event, some, sums};
+
+const KEY: &str = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/\
+                   123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz";
+
+macro_rules! fixtures {
+    ($($name:literal),*) => { [$(($name, json(include_bytes!(concat!("../../events/", $name, ".json"))))),*] };
+}
+
+/// An event of EventBridge.
+fn object_created(key: &str, etag: Option<&str>) -> Value {
+    json!({"source": "aws.s3", "detail-type": "Object Created",
+        "detail": {"bucket": {"name": SOURCE}, "object": {"key": key, "etag": etag}}})
+}
+
+fn outcomes(log: &[Value]) -> Vec<&str> {
+    log.iter().filter_map(|line| line["outcome"].as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_has_one_summary_in_whatever_form_its_event_comes() {
+    let local = Local::start().await;
+    // The entity tag of the fixtures is that of no bytes at all.
+    let etag = local.store(KEY, Vec::new()).await;
+    assert_eq!(etag, "d41d8cd98f00b204e9800998ecf8427e");
+    for (name, event) in fixtures!["sns-s3", "eventbridge", "destination-s3"] {
+        assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null), "{name}");
+    }
+    for (name, event) in fixtures!["sqs-s3", "sqs-sns-s3", "sqs-eventbridge", "sqs-destination-s3"] {
+        assert_eq!(local.invoke(&event).await, Answer::Response(json!({"batchItemFailures": []})), "{name}");
+    }
+    assert_eq!(local.output_keys().await.len(), 1);
+    let written = local.finish();
+    let expected = [&["summarized"][..], &["already_summarized"; 6]].concat();
+    assert_eq!(outcomes(&written.log), expected);
+    assert_eq!(sums(&written.metrics)["ObjectsProcessed"], 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_event_bridge_is_raw_and_else_decoded_if_the_entity_tag_says_so() {
+    let local = Local::start().await;
+    let raw = local.store("a+b%41.log", port_scan().into_bytes()).await;
+    let invoked = async |etag: Option<&str>| local.invoke(&object_created("a+b%41.log", etag)).await;
+    assert_eq!(invoked(Some(&raw)).await, Answer::Response(Value::Null));
+    let decoded = local.store("a bA.log", format!("{}\n", port_scan()).into_bytes()).await;
+    println!("-- both exist, and the entity tag tells which is meant");
+    assert_eq!(invoked(Some(&decoded)).await, Answer::Response(Value::Null));
+    println!("-- only the decoded one exists");
+    local.remove("a+b%41.log").await;
+    local.forget_outputs().await;
+    assert_eq!(invoked(Some(&decoded)).await, Answer::Response(Value::Null));
+    println!("-- without an entity tag, or with another, the decoded one is not meant");
+    assert_eq!(invoked(None).await, Answer::Response(Value::Null));
+    assert_eq!(invoked(Some("0123456789abcdef0123456789abcdef")).await, Answer::Response(Value::Null));
+
+    let written = local.finish();
+    let summarized = |line: &&Value| line["outcome"] == "summarized";
+    assert_eq!(outcomes(&written.log), ["summarized", "summarized", "summarized", "quarantined", "quarantined"]);
+    let stems: Vec<bool> = written
+        .log
+        .iter()
+        .filter(summarized)
+        .map(|line| line["summary"].as_str().is_some_and(|key| key.contains("/a_bA-")))
+        .collect();
+    assert_eq!(stems, [false, true, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_reading_of_a_key_leads_to_no_output_and_to_no_foreign_prefix() {
+    let settings = [
+        ("OUTPUT_BUCKET", SOURCE),
+        ("OUTPUT_PREFIX", "own"),
+        ("ALLOWED_SOURCES", &format!("{SOURCE}/a%2F,{SOURCE}/own%2F")),
+    ];
+    let local = Local::start_with(&settings).await;
+    let output = local.store("own/x.log", port_scan().into_bytes()).await;
+    let foreign = local.store("a/x.log", port_scan().into_bytes()).await;
+    for (key, etag) in [("own%2Fx.log", &output), ("a%2Fx.log", &foreign)] {
+        assert_eq!(local.invoke(&object_created(key, Some(etag))).await, Answer::Response(Value::Null));
+    }
+    let reads = local.reads(SOURCE);
+    assert_eq!(reads, ["own%2Fx.log", "a%2Fx.log"], "the decoded ones are not asked for");
+    assert_eq!(outcomes(&local.finish().log), ["quarantined"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_flowsentry_stored_is_not_read_wherever_it_lies() {
+    let local = Local::start().await;
+    local.store("x.log", port_scan().into_bytes()).await;
+    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
+    let summary = local.output_keys().await.pop().expect("a summary");
+    println!("-- a copy of an output, as two functions that watch each other's outputs would meet it");
+    local.copy_output(&summary, "copy.log").await;
+    assert_eq!(local.invoke(&s3_event(&["copy.log"])).await, Answer::Response(Value::Null));
+    let log = local.finish().log;
+    assert_eq!(some(&log[1], &["outcome", "reason"]), json!({"outcome": "ignored", "reason": "flowsentry-output"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_region_of_the_bucket_is_asked_where_the_event_tells_it() {
+    let local = Local::start().await;
+    local.store("x.log", Vec::new()).await;
+    let mut event = s3_event(&["x.log"]);
+    event["Records"][0]["awsRegion"] = json!("eu-central-1");
+    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.regions(SOURCE), ["eu-central-1"]);
+    assert_eq!(local.regions(OUTPUT), ["us-east-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_object_is_quarantined() {
+    let local = Local::start().await;
+    local.store("x.log", Vec::new()).await;
+    local.refuse("GetObject", "x.log", S3ErrorCode::InvalidObjectState);
+    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
+    let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
+    let message = "the object is in an archive: restore it, and send its event again";
+    assert_eq!(some(&receipt, &["error", "message"]), json!({"error": "archived", "message": message}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_and_files_do_not_grow_with_invocations() {
+    let local = Local::start().await;
+    let mut open = Vec::new();
+    for n in 0..30 {
+        let key = format!("{n}.log");
+        local.store(&key, port_scan().into_bytes()).await;
+        local.store(&format!("{n}-bad.log"), b"no log\n".to_vec()).await;
+        let bad = format!("{n}-bad.log");
+        assert_eq!(local.invoke(&s3_event(&[&key, &bad, &key])).await, Answer::Response(Value::Null));
+        open.extend(local.open_files());
+    }
+    println!("open files: {open:?}");
+    assert!(open.is_empty() || open[29] <= open[4], "{open:?}");
+}
