@@ -72,7 +72,7 @@ pub enum Answer {
     Exists,
     /// Of something to look at: this delivery stored it.
     Ours,
-    /// Of something to look at: another delivery stored it. What it asks for, if it is a summary.
+    /// Of something to look at or to read: another delivery stored it. What it asks for, if it is a summary.
     Theirs(Work),
     /// Of something to look at: it is not there.
     Missing,
@@ -141,7 +141,11 @@ impl Delivery {
             (Call::TellMetrics, _) => self.settled(),
             (Call::LookAtFindings | Call::LookAtReceipt, Answer::Missing) => Step::Ask(Call::ReadSummary),
             (Call::LookAtFindings | Call::LookAtReceipt, _) => self.settled(),
-            (Call::ReadSummary, _) => Step::Ask(Call::PutFindings),
+            (Call::ReadSummary, Answer::Theirs(work)) => {
+                self.work = work;
+                if work.findings { Step::Ask(Call::PutFindings) } else { self.settled() }
+            }
+            (Call::ReadSummary, _) => Step::End(End::Unsettled),
             (Call::PutFindings, _) if self.work.alerts => Step::Ask(Call::SendAlerts),
             (Call::SendAlerts, _) => Step::Ask(Call::PutReceipt),
             (Call::PutFindings | Call::PutReceipt, _) => self.settled(),
@@ -176,7 +180,7 @@ impl Delivery {
         Step::End(if self.first { End::Summarized } else { End::AlreadySummarized })
     }
 
-    /// Somebody removed it in between: to remove a summary is how an operator has an object analysed anew.
+    /// Somebody removed it in between: to remove the outputs of an object is how an operator has it analysed anew.
     fn vanished(&mut self, again: Call) -> Step {
         self.vanishings += 1;
         if self.vanishings > MAX_VANISHINGS { Step::End(End::Unsettled) } else { Step::Ask(again) }

@@ -255,12 +255,21 @@ fn on_permanent_failure(value: &str) -> Result<OnPermanentFailure, String> {
     }
 }
 
+/// `arn:aws:events:eu-west-1:123456789012:event-bus/name`, or the name alone.
 fn event_bus(value: &str) -> Result<String, String> {
-    let named = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_:".contains(&byte));
-    if named && (1..=MAX_EVENT_BUS_BYTES).contains(&value.len()) && value.contains(':') == value.starts_with("arn:") {
-        Ok(value.to_owned())
-    } else {
-        Err("the name or the ARN of an event bus".to_owned())
+    let name = match value.split(':').collect::<Vec<_>>()[..] {
+        [name] => Some(name),
+        ["arn", partition, "events", region, account, bus]
+            if partition.starts_with("aws") && !region.is_empty() && account.len() == 12 =>
+        {
+            bus.strip_prefix("event-bus/")
+        }
+        _ => None,
+    };
+    let named = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte));
+    match name {
+        Some(name) if !name.is_empty() && named(name) && value.len() <= MAX_EVENT_BUS_BYTES => Ok(value.to_owned()),
+        _ => Err("the name of an event bus, or its ARN, arn:aws:events:region:account:event-bus/name".to_owned()),
     }
 }
 
@@ -437,7 +446,7 @@ mod tests {
             "; TOPOLOGY_TTL_SECONDS is \"5m\", and must be a whole number of at least 1, in digits",
             "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", and must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
             "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
-            "; EVENT_BUS_NAME is \"my bus\", and must be the name or the ARN of an event bus",
+            "; EVENT_BUS_NAME is \"my bus\", and must be the name of an event bus, or its ARN, arn:aws:events:",
             "; ALERT_MIN_SEVERITY is \"critical\", and must be one of low, medium, high",
             "; ON_PERMANENT_FAILURE is \"ignore\", and must be quarantine or fail",
             "; ALLOWED_SOURCES is \"logs,,old-logs\", and must be bucket/prefix,bucket/prefix and so on",
@@ -466,7 +475,7 @@ mod tests {
         for right in ["default", "team/x.y-z_1", "arn:aws:events:eu-west-1:123456789012:event-bus/security"] {
             assert_eq!(bus(right), Ok(Some(right.to_owned())));
         }
-        for wrong in ["a:b", "a b", "é", &"x".repeat(1601)] {
+        for wrong in ["a:b", "a b", "é", "arn:", "arn:aws:sns:eu-west-1:123456789012:topic", &"x".repeat(1601)] {
             assert!(bus(wrong).is_err(), "{wrong}");
         }
         for wrong in ["s3://logs/x", "a/b", ",", "logs//x", "logs,"] {

@@ -136,7 +136,8 @@ fn inflate_some<R>(
 ) -> Result<(usize, Status), ObjectError> {
     let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
     let status = inflate.decompress(input.waiting(), out, FlushDecompress::None).map_err(|error| {
-        ObjectError::GzipCorrupt { offset: input.offset, reason: error.message().unwrap_or("bad data").to_owned() }
+        let offset = input.offset + (inflate.total_in() - before_in);
+        ObjectError::GzipCorrupt { offset, reason: error.message().unwrap_or("bad data").to_owned() }
     })?;
     // Both differences are bounded by the slices given.
     input.consume((inflate.total_in() - before_in) as usize);

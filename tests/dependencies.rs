@@ -12,7 +12,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["analysis", "finding", "format", "pipeline", "report", "sink", "summary", "thresholds", "topology"]),
     (
         "handler",
-        &["aws", "delivery", "error", "event", "keys", "pipeline", "quote", "report", "settings", "sink", "summary"],
+        &[
+            "aws", "delivery", "error", "event", "finding", "keys", "pipeline", "quote", "report", "settings", "sink",
+            "summary",
+        ],
     ),
     ("log", &["settings"]),
     ("aws", &["event", "quote", "sink", "summary", "topology", "topology_uri"]),

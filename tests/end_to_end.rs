@@ -11,10 +11,14 @@ mod ignored;
 mod local;
 #[path = "end_to_end/log.rs"]
 mod log;
+#[path = "end_to_end/outputs.rs"]
+mod outputs;
 #[path = "end_to_end/settings.rs"]
 mod settings;
 #[path = "end_to_end/shapes.rs"]
 mod shapes;
+#[path = "end_to_end/time.rs"]
+mod time;
 #[path = "end_to_end/topology.rs"]
 mod topology;
 
@@ -211,9 +215,10 @@ async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_version_that_the_event_names_is_read_and_names_the_outputs() {
     let local = Local::start().await;
-    let event = json(include_bytes!("../events/s3-put.json"));
-    let object = &event["Records"][0]["s3"]["object"];
-    local.store(object["key"].as_str().expect("a key"), gzip(HEADER)).await;
+    let mut event = json(include_bytes!("../events/s3-put.json"));
+    let object = &mut event["Records"][0]["s3"]["object"];
+    object["eTag"] = json!(local.store(object["key"].as_str().expect("a key"), gzip(HEADER)).await);
+    let object = object.clone();
     assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
     let mut suspended = event.clone();
     suspended["Records"][0]["s3"]["object"]["versionId"] = json!("null");

@@ -1,6 +1,8 @@
 //! An object's body on its way: fetched while it is read, resumed where it breaks off, and as long as announced.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -62,6 +64,7 @@ pub struct Body {
     pieces: Receiver<Result<Bytes, BodyError>>,
     piece: Bytes,
     ended: bool,
+    given_up: Arc<AtomicBool>,
     download: AbortHandle,
 }
 
@@ -77,12 +80,16 @@ impl Body {
             reference,
         };
         let task: JoinHandle<()> = tokio::spawn(download.run(object.body, sender));
-        Body { pieces, piece: Bytes::new(), ended: false, download: task.abort_handle() }
+        Body::new(pieces, task.abort_handle())
+    }
+
+    fn new(pieces: Receiver<Result<Bytes, BodyError>>, download: AbortHandle) -> Body {
+        Body { pieces, piece: Bytes::new(), ended: false, given_up: Arc::default(), download }
     }
 
     /// By which the download ends when nobody waits for what is made of it any more.
     pub fn guard(&self) -> DownloadGuard {
-        DownloadGuard { download: self.download.clone() }
+        DownloadGuard { download: self.download.clone(), given_up: Arc::clone(&self.given_up) }
     }
 }
 
@@ -90,16 +97,22 @@ impl Body {
 #[derive(Debug)]
 pub struct DownloadGuard {
     download: AbortHandle,
+    given_up: Arc<AtomicBool>,
 }
 
 impl Drop for DownloadGuard {
     fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
         self.download.abort();
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What came already may be much to work on.
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(BodyError::GivenUp.into());
+        }
         while self.piece.is_empty() && !self.ended {
             match self.pieces.blocking_recv() {
                 // An empty piece is the end: without one, the download did not come to it.
@@ -215,7 +228,7 @@ mod tests {
             drop(sender.send(Ok(Bytes::from_static(b"abc"))).await);
             time::sleep(Duration::from_secs(3600)).await;
         });
-        let mut body = Body { pieces, piece: Bytes::new(), ended: false, download: task.abort_handle() };
+        let mut body = Body::new(pieces, task.abort_handle());
         let guard = body.guard();
         let read = tokio::task::spawn_blocking(move || {
             let mut all = Vec::new();

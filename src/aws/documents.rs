@@ -72,6 +72,12 @@ pub enum DocumentsError {
         /// The first thing that is wrong.
         problem: String,
     },
+    /// They did not come in time.
+    #[error("{uri} could not be read in the time there was")]
+    TooSlow {
+        /// Where they are.
+        uri: String,
+    },
     /// Reading them stopped.
     #[error("{uri}: the reading stopped, which is a mistake in flowsentry: {source}")]
     Panicked {
@@ -99,6 +105,7 @@ impl DocumentsError {
             DocumentsError::ReadFailed { .. } => "read_failed",
             DocumentsError::NotJson(_) => "topology_not_json",
             DocumentsError::Useless { .. } => "topology_useless",
+            DocumentsError::TooSlow { .. } => "topology_too_slow",
             DocumentsError::Panicked { .. } => "panicked",
         }
     }

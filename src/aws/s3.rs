@@ -67,9 +67,11 @@ impl S3Error {
         &self.code
     }
 
-    /// The object is not there. A missing bucket is another matter: it is for an operator to make.
+    /// S3 says that the object is not there. A missing bucket is for an operator to make; and who else may answer 404
+    /// on the way says nothing of the object. HeadObject's answer has no body that could tell more.
     pub fn is_missing(&self) -> bool {
-        self.status == Some(NOT_FOUND) && self.code != "NoSuchBucket"
+        let said = matches!(self.code.as_str(), "NoSuchKey" | "NoSuchVersion");
+        said || (self.status == Some(NOT_FOUND) && self.operation == "HeadObject")
     }
 
     /// The object is another one than was asked for, or there is one where none should be.
@@ -108,8 +110,10 @@ impl S3Error {
         let (code, message) = match &error {
             SdkError::ServiceError(answer) => {
                 let metadata = answer.err().meta();
-                let status = || format!("HTTP status {}: {}", answer.raw().status().as_u16(), chain(answer.err()));
-                (metadata.code().unwrap_or("Unknown").to_owned(), metadata.message().map_or_else(status, str::to_owned))
+                let status = answer.raw().status().as_u16();
+                let code = metadata.code().unwrap_or_else(|| code_of(status));
+                let message = || format!("HTTP status {status}");
+                (code.to_owned(), metadata.message().map_or_else(message, str::to_owned))
             }
             _ => ("RequestFailed".to_owned(), chain(&error)),
         };
@@ -123,6 +127,17 @@ impl S3Error {
             request_id: error.request_id().map(str::to_owned),
             source: Box::new(error),
         }
+    }
+}
+
+/// The code of an answer without a body, such as HeadObject's.
+fn code_of(status: u16) -> &'static str {
+    match status {
+        403 => "AccessDenied",
+        NOT_FOUND => "NotFound",
+        500 => "InternalError",
+        503 => "ServiceUnavailable",
+        _ => "Unknown",
     }
 }
 
@@ -156,13 +171,12 @@ pub(super) fn chain(error: &dyn Error) -> String {
     told
 }
 
-/// Begins to read an object: the version that the reference names, else what has its entity tag, else the latest.
+/// Begins to read an object: the version that the reference names, else the latest, and only what has its entity tag.
 ///
 /// # Errors
 /// Where S3 refuses, or can't be reached.
 pub async fn get(client: &Client, object: &ObjectReference) -> Result<Object, S3Error> {
-    let etag = if object.version_id.is_some() { None } else { object.etag.as_deref() };
-    let request = get_object(client, object).set_if_match(etag.map(quoted));
+    let request = get_object(client, object).set_if_match(object.etag.as_deref().map(quoted));
     sent(client, object, request).await.map(|answer| Object::new(object, answer))
 }
 
@@ -263,7 +277,9 @@ impl Object {
             etag: answer.e_tag.as_deref().map(unquoted),
         };
         let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok());
-        let is_output = answer.metadata.is_some_and(|metadata| metadata.contains_key(OUTPUT_METADATA));
+        let is_output = answer.metadata.is_some_and(|metadata| {
+            metadata.get(OUTPUT_METADATA).is_some_and(|kind| Kind::ALL.iter().any(|known| known.name() == kind))
+        });
         Object { identity, is_output, bytes, body: answer.body }
     }
 
@@ -288,6 +304,32 @@ pub fn identity(reference: &ObjectReference) -> ObjectIdentity {
     }
 }
 
+/// What kind of output something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A summary.
+    Summary,
+    /// Its findings.
+    Findings,
+    /// A receipt for its alerts.
+    Receipt,
+    /// A quarantine receipt.
+    Quarantine,
+}
+
+impl Kind {
+    const ALL: [Kind; 4] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine];
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Summary => "summary",
+            Kind::Findings => "findings",
+            Kind::Receipt => "receipt",
+            Kind::Quarantine => "quarantine",
+        }
+    }
+}
+
 /// Something to store.
 #[derive(Debug, Clone)]
 pub struct Output<'a> {
@@ -295,8 +337,8 @@ pub struct Output<'a> {
     pub bucket: &'a str,
     /// Key.
     pub key: &'a str,
-    /// What kind of output it is, for its metadata.
-    pub kind: &'static str,
+    /// What it is, for its metadata.
+    pub kind: Kind,
     /// Media type.
     pub content_type: &'static str,
     /// What else its metadata say.
@@ -324,7 +366,7 @@ pub async fn put_new(client: &Client, output: &Output<'_>) -> Result<Put, S3Erro
     let mut retries = 0;
     loop {
         let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type).if_none_match("*");
-        request = request.metadata(OUTPUT_METADATA, *kind).body(bytes.clone().into());
+        request = request.metadata(OUTPUT_METADATA, kind.name()).body(bytes.clone().into());
         for (name, value) in metadata {
             request = request.metadata(*name, value);
         }

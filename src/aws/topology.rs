@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use tokio::sync::Mutex;
+use tokio::time;
 use tracing::{info, warn};
 
 use super::documents::{self, Documents, DocumentsError, Etags};
 use crate::quote::beginning;
 use crate::topology::Topology;
 use crate::topology_uri::TopologyUri;
+
+/// A look at the documents takes no longer while there is a topology to use.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// So many problems are logged each time that a topology is read.
 const SHOWN_PROBLEMS: usize = 10;
@@ -69,17 +73,20 @@ impl KeptTopology {
     }
 
     /// The topology, read anew if the last look at the documents was `ttl` ago and they changed. In between this asks
-    /// nobody.
+    /// nobody. A look takes no longer than `patience`, and a third of it at most where there is one in use.
     ///
     /// # Errors
     /// Where it was time to look, and they can't be read or used.
-    pub async fn current(&self, now: Instant) -> Result<Arc<Topology>, RefreshFailed> {
+    pub async fn current(&self, now: Instant, patience: Duration) -> Result<Arc<Topology>, RefreshFailed> {
         let mut state = self.state.lock().await;
         if let Some(topology) = state.fresh(now, self.ttl) {
             return Ok(topology);
         }
         state.looked_at = Some(now);
-        match self.look(state.kept.as_ref()).await {
+        // What is in use already is better than an invocation that did nothing but wait.
+        let patience = if state.kept.is_some() { LONGEST_LOOK.min(patience / 3) } else { patience };
+        let look = time::timeout(patience, self.look(state.kept.as_ref())).await;
+        match look.unwrap_or_else(|_| Err(DocumentsError::TooSlow { uri: self.uri.to_string() })) {
             Ok(kept) => Ok(Arc::clone(&state.kept.insert(kept).topology)),
             Err(error) => Err(RefreshFailed { last_good: state.topology(), error }),
         }

@@ -48,6 +48,8 @@ struct Running {
     delivery: Delivery,
     asked: Call,
     token: u8,
+    /// Whether there was a summary when the attempt began.
+    summary_before: bool,
     /// The contents that metrics, findings and alerts are made of.
     in_hand: Option<usize>,
 }
@@ -123,7 +125,8 @@ impl World {
         let verdict = if self.object { contents[own] } else { Verdict::Quarantine };
         let (delivery, asked) = Delivery::start(verdict);
         let in_hand = matches!(verdict, Verdict::Summary(_)).then_some(own);
-        worker.running = Some(Running { delivery, asked, token: 10 * at as u8 + worker.attempts, in_hand });
+        let (token, summary_before) = (token(at, worker.attempts), self.summary.is_some());
+        worker.running = Some(Running { delivery, asked, token, summary_before, in_hand });
         world
     }
 
@@ -185,8 +188,9 @@ impl World {
             Call::LookAtReceipt if !self.receipt => Answer::Missing,
             Call::LookAtFindings | Call::LookAtReceipt => Answer::Theirs(NOTHING),
             Call::ReadSummary => {
-                running.in_hand = self.summary.map(|(stored, _)| stored);
-                Answer::Done
+                let (stored, _) = self.summary.expect("it was looked at");
+                running.in_hand = Some(stored);
+                Answer::Theirs(work(contents, stored))
             }
             Call::SendAlerts => {
                 self.alerts[running.in_hand.expect("read")] = [true; 2];
@@ -198,6 +202,7 @@ impl World {
                 answer
             }
             Call::PutQuarantine => {
+                assert!(!running.summary_before, "quarantined though there is a summary: {self:?}");
                 let answer = put(self.quarantine.is_some());
                 self.quarantine.get_or_insert(running.token);
                 answer
@@ -228,9 +233,21 @@ impl World {
         assert!(self.quarantine.is_none() || self.deleted || !readable, "quarantined though readable: {self:?}");
     }
 
-    /// What holds as soon as one delivery succeeds. That it quarantined the object while another one, which had begun to
+    /// Whether the attempt of this token came to its end.
+    fn has_ended(&self, of: u8) -> bool {
+        let mut workers = self.workers.iter().enumerate();
+        workers.any(|(at, worker)| worker.ended.is_some() && token(at, worker.attempts) == of)
+    }
+
+    /// What holds as soon as one delivery succeeds. Whoever stored something and came to its end has told it. That it quarantined the object while another one, which had begun to
     /// read it before it was deleted, stores a summary, can't be excluded without a further object for each object.
     fn assert_promise_of_success(&self, end: End, contents: &Contents) {
+        if let Some((_, token)) = self.summary.filter(|(_, token)| self.has_ended(*token)) {
+            assert_eq!(self.metrics, 1, "attempt {token} told nothing: {self:?}");
+        }
+        if let Some(token) = self.quarantine.filter(|token| self.has_ended(*token)) {
+            assert_eq!(self.metrics_of_quarantine, 1, "attempt {token} told nothing: {self:?}");
+        }
         match (end, self.summary) {
             (End::Summarized | End::AlreadySummarized, Some((stored, _))) => {
                 let work = work(contents, stored);
@@ -243,6 +260,11 @@ impl World {
             (End::Summarized | End::AlreadySummarized | End::Unsettled, _) => panic!("nothing is stored: {self:?}"),
         }
     }
+}
+
+/// No two attempts have the same.
+fn token(worker: usize, attempt: u8) -> u8 {
+    10 * u8::try_from(worker).expect("two workers") + attempt
 }
 
 fn work(contents: &Contents, stored: usize) -> Work {

@@ -37,16 +37,9 @@ pub enum InvocationError {
     /// The payload is not understood.
     #[error(transparent)]
     UnknownEvent(#[from] EventError),
-    /// Objects must come again.
-    #[error("{failed} of {total} object(s) failed; the first: {first}")]
-    ObjectsFailed {
-        /// So many of them.
-        failed: usize,
-        /// So many the event tells of.
-        total: usize,
-        /// What is wrong with the first.
-        first: String,
-    },
+    /// Objects must come again. The message says how many of how many, and what is wrong with the first.
+    #[error("{0}")]
+    ObjectsFailed(String),
     /// There is no topology to judge by, none that was read before either. Nothing was done, so all of the event must
     /// come again.
     #[error("the topology can't be read: {reason}")]
@@ -61,7 +54,7 @@ impl InvocationError {
     pub fn name(&self) -> &'static str {
         match self {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
-            InvocationError::ObjectsFailed { .. } => "ObjectsFailed",
+            InvocationError::ObjectsFailed(_) => "ObjectsFailed",
             InvocationError::TopologyUnavailable { .. } => "TopologyUnavailable",
         }
     }

@@ -9,27 +9,47 @@ use tokio::time::{self, Instant};
 /// So long before Lambda would end the function, all that is not done is given back as failed: three seconds, and some
 /// time for the answer itself.
 const RESERVE: Duration = Duration::from_millis(3_300);
+/// What is not to be cut off in the middle may take so much of that.
+const GRACE: Duration = Duration::from_millis(250);
 
-/// When the work of an invocation has to end.
+/// When the work of an invocation, or of one of its objects, has to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     at: Instant,
+    last: Instant,
 }
 
 impl Deadline {
     pub(super) fn of(context: &Context) -> Deadline {
         let (ends, now) = (SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline), clock());
-        Deadline { at: Instant::now() + work_time(ends.duration_since(now).unwrap_or_default()) }
+        let at = Instant::now() + work_time(ends.duration_since(now).unwrap_or_default());
+        Deadline { at, last: at + GRACE }
+    }
+
+    /// That of one object: half of what is left while others wait, so that none takes the time of all others, however
+    /// often they come again together.
+    pub(super) fn share(self, others_wait: bool) -> Deadline {
+        if others_wait { Deadline { at: Instant::now() + self.left() / 2, ..self } } else { self }
+    }
+
+    /// What is left of the time.
+    pub(super) fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
     }
 
     /// Whether there is no time left.
     pub(super) fn is_over(self) -> bool {
-        Instant::now() >= self.at
+        self.left().is_zero()
     }
 
     /// What the work gives, if it ends in time; else it is dropped.
     pub(super) async fn bound<T>(self, work: impl Future<Output = T>) -> Option<T> {
         time::timeout_at(self.at, work).await.ok()
+    }
+
+    /// The same for what should not be dropped: it has a little longer.
+    pub(super) async fn bound_at_last<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        time::timeout_at(self.last.max(self.at), work).await.ok()
     }
 }
 
@@ -65,5 +85,17 @@ mod tests {
         assert!(ends_in(3_000).is_over() && !ends_in(60_000).is_over());
         assert_eq!(ends_in(60_000).bound(async { 7 }).await, Some(7));
         assert_eq!(ends_in(3_400).bound(std::future::pending::<u8>()).await, None);
+        let nearly = ends_in(3_310);
+        let work = async || time::sleep(Duration::from_millis(100)).await;
+        assert_eq!((nearly.bound(work()).await, nearly.bound_at_last(work()).await), (None, Some(())));
+    }
+
+    #[tokio::test]
+    async fn while_others_wait_an_object_has_half_of_what_is_left() {
+        let deadline = ends_in(63_300);
+        let seconds = |deadline: Deadline| deadline.left().as_secs_f64().round();
+        assert_eq!((seconds(deadline.share(false)), seconds(deadline.share(true))), (60.0, 30.0));
+        assert_eq!(seconds(deadline.share(true).share(true)), 15.0);
+        assert!(ends_in(1_000).share(true).is_over());
     }
 }

@@ -2,23 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use tokio::task;
 use uuid::Uuid;
 
+use super::deadline::Deadline;
 use super::failure::Failure;
 use super::write_metrics;
-use crate::aws::s3::{self, Output, Put};
+use crate::aws::s3::{self, Kind, Output, Put};
 use crate::aws::{Clients, bus};
 use crate::delivery::{Answer, Call, Delivery, End, Step, Verdict, Work};
+use crate::finding::Severity;
 use crate::keys::OutputKeys;
 use crate::settings::{OnPermanentFailure, Settings};
 use crate::sink::alert::{self, Alert};
 use crate::sink::{emf, json};
 use crate::summary::{ObjectIdentity, Summary};
 
-/// Metadata of a summary: who stored it, and how many findings and alerts it asks for.
+/// Metadata of a summary: who stored it, and how many findings and alerts it asks for. What belongs to it names who
+/// stored it too.
+const TOKEN_OF_SUMMARY: &str = "flowsentry-summary";
 const TOKEN: &str = "flowsentry-token";
 const FINDINGS: &str = "flowsentry-findings";
 const ALERTS: &str = "flowsentry-alerts";
@@ -26,10 +31,13 @@ const ALERTS: &str = "flowsentry-alerts";
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
+/// A summary is not begun to be stored with less time left: whoever stores it should live to tell its metrics.
+const LEAST_TIME_TO_STORE: Duration = Duration::from_secs(1);
+
 /// What an object came to.
 pub(super) enum Product {
     /// It was read whole.
-    Summary(Box<Summary>),
+    Summary(Box<Rendered>),
     /// It can never be read.
     Quarantine {
         /// A code that stays.
@@ -37,6 +45,22 @@ pub(super) enum Product {
         /// What is wrong, where, and what to do.
         message: String,
     },
+}
+
+/// A summary, ready to be stored.
+pub(super) struct Rendered {
+    pub summary: Summary,
+    summary_bytes: Bytes,
+    findings_bytes: Bytes,
+}
+
+impl Rendered {
+    /// Large ones take their time.
+    pub(super) fn of(summary: Summary) -> Rendered {
+        let (summary_bytes, findings_bytes) =
+            (json::render(&summary).into(), json::render_findings(&summary.findings).into());
+        Rendered { summary, summary_bytes, findings_bytes }
+    }
 }
 
 /// One delivery of what an object came to.
@@ -48,10 +72,13 @@ pub(super) struct Deliverer<'a> {
     product: &'a Product,
     /// When the object was asked for.
     started: Instant,
+    deadline: Deadline,
     /// No other delivery has it: by it this one knows what it stored.
     token: String,
+    /// That of the delivery which stored the summary, if that is known.
+    token_of_summary: Option<String>,
     /// Findings of the stored summary, as lines of JSON.
-    findings: Vec<u8>,
+    findings: Bytes,
     /// Its alerts, once they are made.
     alerts: Vec<Alert>,
 }
@@ -60,17 +87,30 @@ impl<'a> Deliverer<'a> {
     pub(super) fn new(
         clients: &'a Clients,
         settings: &'a Arc<Settings>,
-        object: &'a ObjectIdentity,
-        keys: &'a OutputKeys,
+        (object, keys): (&'a ObjectIdentity, &'a OutputKeys),
         product: &'a Product,
         started: Instant,
+        deadline: Deadline,
     ) -> Deliverer<'a> {
         let findings = match product {
-            Product::Summary(summary) => json::render_findings(&summary.findings),
-            Product::Quarantine { .. } => Vec::new(),
+            Product::Summary(rendered) => rendered.findings_bytes.clone(),
+            Product::Quarantine { .. } => Bytes::new(),
         };
         let token = Uuid::new_v4().to_string();
-        Deliverer { clients, settings, object, keys, product, started, token, findings, alerts: Vec::new() }
+        let (token_of_summary, alerts) = (Some(token.clone()), Vec::new());
+        Deliverer {
+            clients,
+            settings,
+            object,
+            keys,
+            product,
+            started,
+            deadline,
+            token,
+            token_of_summary,
+            findings,
+            alerts,
+        }
     }
 
     /// Makes one call after another until nothing is left to do.
@@ -80,7 +120,7 @@ impl<'a> Deliverer<'a> {
     pub(super) async fn deliver(mut self) -> Result<End, Failure> {
         let (mut delivery, mut call) = Delivery::start(self.verdict());
         loop {
-            let answer = self.make(call).await?;
+            let answer = self.make_in_time(call).await?;
             match delivery.answered(answer) {
                 Step::Ask(next) => call = next,
                 Step::End(End::Unsettled) => return Err(Failure::Unsettled { key: self.keys.summary.clone() }),
@@ -89,9 +129,21 @@ impl<'a> Deliverer<'a> {
         }
     }
 
+    /// Between the summary and its metrics nothing should be cut off: nobody else would tell them.
+    async fn make_in_time(&mut self, call: Call) -> Result<Answer, Failure> {
+        let deadline = self.deadline;
+        let answer = match call {
+            Call::PutSummary if deadline.left() < LEAST_TIME_TO_STORE => None,
+            Call::PutSummary | Call::LookAtSummary => deadline.bound_at_last(self.make(call)).await,
+            _ => deadline.bound(self.make(call)).await,
+        };
+        answer.unwrap_or(Err(Failure::OutOfTime))
+    }
+
     fn verdict(&self) -> Verdict {
         match self.product {
-            Product::Summary(summary) => {
+            Product::Summary(rendered) => {
+                let Rendered { summary, .. } = &**rendered;
                 let (findings, alerts) = (summary.findings.len(), self.alerts_of(summary));
                 Verdict::Summary(Work { findings: findings > 0, alerts: alerts > 0 })
             }
@@ -106,16 +158,14 @@ impl<'a> Deliverer<'a> {
     async fn make(&mut self, call: Call) -> Result<Answer, Failure> {
         match call {
             Call::PutSummary => self.put_summary().await,
-            Call::LookAtSummary => self.look(&self.keys.summary).await,
+            Call::LookAtSummary => self.look_at_summary().await,
             Call::TellMetrics => Ok(self.tell_metrics()),
-            Call::PutFindings => {
-                self.put(&self.keys.findings, "findings", NDJSON, Bytes::copy_from_slice(&self.findings)).await
-            }
-            Call::LookAtFindings => self.look(&self.keys.findings).await,
-            Call::LookAtReceipt => self.look(&self.keys.receipt).await,
+            Call::PutFindings => self.put_beside(Kind::Findings, NDJSON, self.findings.clone()).await,
+            Call::LookAtFindings => self.look_beside(&self.keys.findings).await,
+            Call::LookAtReceipt => self.look_beside(&self.keys.receipt).await,
             Call::ReadSummary => self.read_summary().await,
             Call::SendAlerts => self.send_alerts().await,
-            Call::PutReceipt => self.put(&self.keys.receipt, "receipt", JSON, self.receipt()).await,
+            Call::PutReceipt => self.put_beside(Kind::Receipt, JSON, self.receipt()).await,
             Call::PutQuarantine => self.put_quarantine().await,
             Call::LookAtQuarantine => self.look(&self.keys.quarantine).await,
             Call::TellQuarantined => Ok(self.tell_quarantined()),
@@ -123,7 +173,8 @@ impl<'a> Deliverer<'a> {
     }
 
     async fn put_summary(&self) -> Result<Answer, Failure> {
-        let Product::Summary(summary) = self.product else { return Ok(Answer::Missing) };
+        let Product::Summary(rendered) = self.product else { return Ok(Answer::Missing) };
+        let Rendered { summary, summary_bytes, .. } = &**rendered;
         let metadata = vec![
             (TOKEN, self.token.clone()),
             (FINDINGS, summary.findings.len().to_string()),
@@ -132,10 +183,10 @@ impl<'a> Deliverer<'a> {
         let output = Output {
             bucket: &self.settings.output_bucket,
             key: &self.keys.summary,
-            kind: "summary",
+            kind: Kind::Summary,
             content_type: JSON,
             metadata,
-            bytes: json::render(summary).into(),
+            bytes: summary_bytes.clone(),
         };
         Ok(answer(s3::put_new(&self.clients.s3, &output).await?))
     }
@@ -152,19 +203,50 @@ impl<'a> Deliverer<'a> {
             error: code,
             message,
         };
-        self.put(&self.keys.quarantine, "quarantine", JSON, json::render_quarantine(&receipt).into()).await
+        let (key, bytes) = (&self.keys.quarantine, json::render_quarantine(&receipt).into());
+        let metadata = vec![(TOKEN, self.token.clone())];
+        self.put(key, Kind::Quarantine, JSON, metadata, bytes).await
+    }
+
+    /// Stores what belongs to the summary. What is there already must belong to it too.
+    async fn put_beside(&self, kind: Kind, content_type: &'static str, bytes: Bytes) -> Result<Answer, Failure> {
+        let key = if kind == Kind::Findings { &self.keys.findings } else { &self.keys.receipt };
+        let token = self.token_of_summary.clone().unwrap_or_default();
+        match self.put(key, kind, content_type, vec![(TOKEN_OF_SUMMARY, token)], bytes).await? {
+            Answer::Exists => self.look_beside(key).await,
+            answer => Ok(answer),
+        }
     }
 
     async fn put(
         &self,
         key: &str,
-        kind: &'static str,
+        kind: Kind,
         content_type: &'static str,
+        metadata: Vec<(&'static str, String)>,
         bytes: Bytes,
     ) -> Result<Answer, Failure> {
-        let metadata = vec![(TOKEN, self.token.clone())];
         let bucket = &self.settings.output_bucket;
         Ok(answer(s3::put_new(&self.clients.s3, &Output { bucket, key, kind, content_type, metadata, bytes }).await?))
+    }
+
+    async fn look_at_summary(&mut self) -> Result<Answer, Failure> {
+        let metadata = s3::look(&self.clients.s3, &self.settings.output_bucket, &self.keys.summary).await?;
+        let Some(metadata) = metadata else { return Ok(Answer::Missing) };
+        self.token_of_summary = metadata.get(TOKEN).cloned();
+        let ours = self.token_of_summary.as_ref() == Some(&self.token);
+        Ok(if ours { Answer::Ours } else { Answer::Theirs(self.work(&metadata)) })
+    }
+
+    /// Looks at what belongs to the summary, if it does. Somebody may have removed the summary alone: then it is of the
+    /// one before, and must not pass for this one's.
+    async fn look_beside(&self, key: &str) -> Result<Answer, Failure> {
+        let metadata = s3::look(&self.clients.s3, &self.settings.output_bucket, key).await?;
+        let Some(metadata) = metadata else { return Ok(Answer::Missing) };
+        match (&self.token_of_summary, metadata.get(TOKEN_OF_SUMMARY)) {
+            (Some(ours), Some(its)) if ours != its => Err(Failure::OfAnotherSummary { key: key.to_owned() }),
+            _ => Ok(Answer::Theirs(Work { findings: false, alerts: false })),
+        }
     }
 
     async fn look(&self, key: &str) -> Result<Answer, Failure> {
@@ -172,7 +254,7 @@ impl<'a> Deliverer<'a> {
         Ok(match metadata {
             None => Answer::Missing,
             Some(metadata) if metadata.get(TOKEN) == Some(&self.token) => Answer::Ours,
-            Some(metadata) => Answer::Theirs(self.work(&metadata)),
+            Some(_) => Answer::Theirs(Work { findings: false, alerts: false }),
         })
     }
 
@@ -184,26 +266,36 @@ impl<'a> Deliverer<'a> {
         Work { findings: any(FINDINGS), alerts }
     }
 
+    /// Nothing is made of a summary that is not understood to its end.
     async fn read_summary(&mut self) -> Result<Answer, Failure> {
         let (bucket, key) = (&self.settings.output_bucket, &self.keys.summary);
         let summary = s3::read(&self.clients.s3, bucket, key).await?;
+        let min_severity = self.settings.alerts.as_ref().map(|alerts| alerts.min_severity);
+        let object = self.object.clone();
+        let read = move || {
+            let findings = json::stored_findings(&summary, &object)?;
+            let alerts = alert::count_stored(&findings, min_severity.unwrap_or(Severity::High))?;
+            Ok((Bytes::from(findings), alerts))
+        };
         let not_a_summary = |source| Failure::NotASummary { key: key.clone(), source };
-        self.findings = json::stored_findings(&summary).map_err(not_a_summary)?;
-        Ok(Answer::Done)
+        let (findings, alerts) = task::spawn_blocking(read).await?.map_err(not_a_summary)?;
+        let work = Work { findings: !findings.is_empty(), alerts: alerts > 0 && min_severity.is_some() };
+        self.findings = findings;
+        Ok(Answer::Theirs(work))
     }
 
     async fn send_alerts(&mut self) -> Result<Answer, Failure> {
         let Some(alerting) = &self.settings.alerts else { return Ok(Answer::Done) };
-        let context = alert::Context {
-            object: self.object,
-            keys: self.keys,
-            output_bucket: &self.settings.output_bucket,
-            min_severity: alerting.min_severity,
-            now_ms: now_ms(),
+        let (object, keys, findings) = (self.object.clone(), self.keys.clone(), self.findings.clone());
+        let (output_bucket, min_severity) = (self.settings.output_bucket.clone(), alerting.min_severity);
+        let render = move || {
+            let (object, keys, output_bucket) = (&object, &keys, &output_bucket);
+            alert::render(&findings, &alert::Context { object, keys, output_bucket, min_severity, now_ms: now_ms() })
         };
         let not_a_summary = |source| Failure::NotASummary { key: self.keys.summary.clone(), source };
-        self.alerts = alert::render(&self.findings, &context).map_err(not_a_summary)?;
-        bus::send(&self.clients.events, &alerting.event_bus, &self.alerts).await?;
+        let alerts = task::spawn_blocking(render).await?.map_err(|error| not_a_summary(error.into()))?;
+        bus::send(&self.clients.events, &alerting.event_bus, &alerts).await?;
+        self.alerts = alerts;
         Ok(Answer::Done)
     }
 
@@ -220,9 +312,9 @@ impl<'a> Deliverer<'a> {
 
     #[expect(clippy::disallowed_methods, reason = "metrics tell how late the data is")]
     fn tell_metrics(&self) -> Answer {
-        if let Product::Summary(summary) = self.product {
+        if let Product::Summary(rendered) = self.product {
             let namespace = &self.settings.metrics_namespace;
-            write_metrics(&emf::processed(namespace, summary, self.started.elapsed(), SystemTime::now()));
+            write_metrics(&emf::processed(namespace, &rendered.summary, self.started.elapsed(), SystemTime::now()));
         }
         Answer::Done
     }

@@ -1,14 +1,17 @@
 //! Why an event must come again.
 
 use std::any::Any;
+use std::fmt;
 
 use thiserror::Error;
 use tokio::task::JoinError;
 
+use super::{InvocationError, shown};
 use crate::aws::bus::BusError;
 use crate::aws::s3::S3Error;
 use crate::error::ObjectError;
 use crate::event::EventError;
+use crate::sink::json::NotASummary;
 
 /// Why an object's event must come again.
 #[derive(Debug, Error)]
@@ -24,14 +27,60 @@ pub(super) enum Failure {
     Permanent { uri: String, code: &'static str, message: String },
     #[error(transparent)]
     Bus(#[from] BusError),
-    #[error("{key} is no summary of flowsentry's: {source}; remove it, and the object is analysed anew")]
-    NotASummary { key: String, source: serde_json::Error },
+    #[error(
+        "{key} is not the summary of this object: {source}; remove it, with its findings and its receipt if there are \
+         any, and the object is analysed anew"
+    )]
+    NotASummary { key: String, source: NotASummary },
+    #[error(
+        "{key} belongs to a summary that is not there any more: remove it too, with the other outputs of this object, \
+         and the object is analysed anew"
+    )]
+    OfAnotherSummary { key: String },
+    #[error("the topology can't be read: {reason}")]
+    TopologyUnavailable { reason: String },
     #[error("{key} comes and goes: somebody else writes and removes it")]
     Unsettled { key: String },
     #[error("there was not enough time left; if it happens again and again, raise the function's timeout or memory")]
     OutOfTime,
     #[error("flowsentry has a mistake, and this object's turn ended: {message}")]
     Panicked { message: String },
+}
+
+/// Objects of one message, or of an invocation, that must come again.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// At least one.
+    pub failures: Vec<Failure>,
+    /// So many there were in all.
+    pub total: usize,
+}
+
+impl Failed {
+    /// Whether nothing but a topology was missing.
+    pub(super) fn is_for_want_of_topology(&self) -> bool {
+        let missing = |failure: &Failure| matches!(failure, Failure::TopologyUnavailable { .. });
+        self.failures.len() == self.total && self.failures.iter().all(missing)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failed { failures, total } = self;
+        let first = failures.first().map_or_else(String::new, |failure| shown(&failure.to_string()));
+        write!(f, "{} of {total} object(s) failed; the first: {first}", failures.len())
+    }
+}
+
+impl From<Failed> for InvocationError {
+    fn from(failed: Failed) -> InvocationError {
+        match failed.failures.first() {
+            Some(Failure::TopologyUnavailable { reason }) if failed.is_for_want_of_topology() => {
+                InvocationError::TopologyUnavailable { reason: reason.clone() }
+            }
+            _ => InvocationError::ObjectsFailed(failed.to_string()),
+        }
+    }
 }
 
 impl Failure {
@@ -44,6 +93,8 @@ impl Failure {
             Failure::Permanent { code, .. } => code,
             Failure::Bus(error) => error.code(),
             Failure::NotASummary { .. } => "not_a_summary",
+            Failure::OfAnotherSummary { .. } => "of_another_summary",
+            Failure::TopologyUnavailable { .. } => "topology_unavailable",
             Failure::Unsettled { .. } => "unsettled",
             Failure::OutOfTime => "out_of_time",
             Failure::Panicked { .. } => "panicked",

@@ -17,11 +17,12 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::FutureExt;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
+use tokio::sync::{OnceCell, Semaphore};
 use tracing::{error, info, warn};
 
 pub use self::answer::{Answer, InvocationError, ItemFailure};
 use self::deadline::Deadline;
-use self::failure::Failure;
+use self::failure::{Failed, Failure};
 use self::object::{Objects, Outcome, Quarantined, Summarized};
 use crate::aws::Clients;
 use crate::aws::topology::{KeptTopology, RefreshFailed};
@@ -33,6 +34,11 @@ use crate::sink::emf::{self, Reason};
 
 /// So much of a stranger's text stands in a log line or an error.
 const SHOWN_CHARACTERS: usize = 1500;
+/// Lambda gives a function ten seconds to start.
+const LONGEST_PREPARATION: Duration = Duration::from_secs(8);
+
+/// So many objects that there was no time for are named.
+const SHOWN_OBJECTS: usize = 10;
 
 /// The function between two invocations.
 #[derive(Debug)]
@@ -40,6 +46,16 @@ pub struct Handler {
     clients: Clients,
     settings: Arc<Settings>,
     topology: Option<KeptTopology>,
+    /// One analysis at a time: one that was given up may still be at work.
+    analyses: Arc<Semaphore>,
+}
+
+/// One invocation.
+struct Turn {
+    deadline: Deadline,
+    /// How to read objects: all by the same topology, which is looked for when the first is read. The reason if there is
+    /// none.
+    options: OnceCell<Result<pipeline::Options, String>>,
 }
 
 impl Handler {
@@ -47,12 +63,12 @@ impl Handler {
     pub fn new(clients: Clients, settings: Settings) -> Handler {
         let uri = settings.topology_uri.clone();
         let topology = uri.map(|uri| KeptTopology::new(clients.s3.clone(), uri, settings.topology_ttl));
-        Handler { clients, settings: Arc::new(settings), topology }
+        Handler { clients, settings: Arc::new(settings), topology, analyses: Arc::new(Semaphore::new(1)) }
     }
 
     /// Does what needs no event. What fails is tried again with the first one.
     pub async fn prepare(&self) {
-        if self.options().await.is_err() {
+        if self.options(LONGEST_PREPARATION).await.is_err() {
             info!("the first invocation will try again");
         }
     }
@@ -60,74 +76,82 @@ impl Handler {
     /// Does what an invocation asks for, and answers some seconds before Lambda would end it.
     ///
     /// # Errors
-    /// Where the event is not understood, where there is something to do and no topology, or, unless the event comes
+    /// Where the event is not understood, where there is something to read and no topology, or, unless the event comes
     /// from a queue, where an object failed.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, InvocationError> {
-        let deadline = Deadline::of(&event.context);
+        let turn = Turn { deadline: Deadline::of(&event.context), options: OnceCell::new() };
         match event::read(&event.payload)? {
-            Invocation::Queue(messages) => {
-                let options = self.options_before(deadline).await?;
-                Ok(self.handle_messages(messages, &options, deadline).await)
-            }
-            Invocation::Direct(notices) if notices.is_empty() => Ok(Answer::Done),
+            Invocation::Queue(messages) => self.handle_messages(messages, &turn).await,
             Invocation::Direct(notices) => {
-                let options = self.options_before(deadline).await?;
-                self.handle_notices(notices, &options, deadline).await.map(|()| Answer::Done)
+                self.handle_notices(notices, 0, &turn).await.map(|()| Answer::Done).map_err(InvocationError::from)
             }
         }
     }
 
-    async fn options_before(&self, deadline: Deadline) -> Result<pipeline::Options, InvocationError> {
-        let out_of_time =
-            || InvocationError::TopologyUnavailable { reason: "there was not enough time left to read it".to_owned() };
-        deadline.bound(self.options()).await.unwrap_or_else(|| Err(out_of_time()))
-    }
-
-    /// How to read the objects of one invocation: all by the same topology.
+    /// How to read objects, by a topology that is looked for no longer than this.
     #[expect(clippy::disallowed_methods, reason = "here the topology gets old")]
-    async fn options(&self) -> Result<pipeline::Options, InvocationError> {
+    async fn options(&self, patience: Duration) -> Result<pipeline::Options, String> {
         let mut options = self.settings.pipeline.clone();
         let Some(topology) = &self.topology else { return Ok(options) };
-        options.topology = match topology.current(Instant::now()).await {
+        options.topology = match topology.current(Instant::now(), patience).await {
             Ok(topology) => Some(topology),
             Err(RefreshFailed { last_good, error }) => {
                 let reason = shown(&error.to_string());
                 error!(code = error.code(), error = reason, last_good_in_use = last_good.is_some(), "topology");
                 write_metrics(&emf::topology_refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
-                Some(last_good.ok_or(InvocationError::TopologyUnavailable { reason })?)
+                Some(last_good.ok_or(reason)?)
             }
         };
         Ok(options)
     }
 
-    async fn handle_messages(&self, messages: Vec<Message>, options: &pipeline::Options, deadline: Deadline) -> Answer {
-        let mut batch_item_failures = Vec::new();
+    async fn handle_messages(&self, messages: Vec<Message>, turn: &Turn) -> Result<Answer, InvocationError> {
+        let total = messages.len();
+        let mut waiting: usize = messages.iter().map(|message| message.notices.len()).sum();
+        let mut failures = Vec::new();
+        let mut not_begun = Vec::new();
         for Message { id, notices } in messages {
-            if let Err(error) = self.handle_notices(notices, options, deadline).await {
-                error!(message_id = shown(&id), %error, "the message must come again");
-                batch_item_failures.push(ItemFailure { item_identifier: id });
+            waiting -= notices.len();
+            if turn.deadline.is_over() && !notices.is_empty() {
+                not_begun.extend(notices);
+                failures.push((id, None));
+            } else if let Err(failed) = self.handle_notices(notices, waiting, turn).await {
+                error!(message_id = shown(&id), error = %failed, "the message must come again");
+                failures.push((id, Some(failed)));
             }
         }
-        Answer::Queue { batch_item_failures }
+        if !not_begun.is_empty() {
+            self.tell_not_begun(&not_begun);
+        }
+        // Where nothing at all could be done for want of a topology, the invocation itself says so.
+        let for_want_of_topology =
+            |failed: &Option<Failed>| failed.as_ref().is_some_and(Failed::is_for_want_of_topology);
+        if failures.len() == total
+            && failures.iter().all(|(_, failed)| for_want_of_topology(failed))
+            && let Some((_, Some(failed))) = failures.pop()
+        {
+            return Err(failed.into());
+        }
+        let item = |(id, _)| ItemFailure { item_identifier: id };
+        Ok(Answer::Queue { batch_item_failures: failures.into_iter().map(item).collect() })
     }
 
-    /// Every notice gets its turn, whatever becomes of the others, until the time is over.
-    async fn handle_notices(
-        &self,
-        notices: Notices,
-        options: &pipeline::Options,
-        deadline: Deadline,
-    ) -> Result<(), InvocationError> {
+    /// Every notice gets its turn, whatever becomes of the others, until the time is over. So many others wait besides.
+    async fn handle_notices(&self, notices: Notices, others: usize, turn: &Turn) -> Result<(), Failed> {
         let total = notices.len();
         let mut failures = Vec::new();
-        for (done, notice) in notices.into_iter().enumerate() {
-            if deadline.is_over() {
-                failures.push(self.tell_not_begun(total - done));
-                return Err(failed(&failures, failures.len() - 1 + total - done, total));
+        let mut notices = notices.into_iter();
+        while let Some(notice) = notices.next() {
+            if turn.deadline.is_over() {
+                let rest: Notices = std::iter::once(notice).chain(notices).collect();
+                self.tell_not_begun(&rest);
+                failures.extend(rest.iter().map(|_| Failure::OutOfTime));
+                break;
             }
-            failures.extend(self.handle_notice(notice, options, deadline).await.err());
+            let deadline = turn.deadline.share(others + notices.len() > 0);
+            failures.extend(self.handle_notice(notice, deadline, turn).await.err());
         }
-        if failures.is_empty() { Ok(()) } else { Err(failed(&failures, failures.len(), total)) }
+        if failures.is_empty() { Ok(()) } else { Err(Failed { failures, total }) }
     }
 
     /// Settles what a notice asks for, and tells of it. A panic is the end of this notice's turn only.
@@ -135,12 +159,12 @@ impl Handler {
     async fn handle_notice(
         &self,
         notice: Result<Notice, EventError>,
-        options: &pipeline::Options,
         deadline: Deadline,
+        turn: &Turn,
     ) -> Result<(), Failure> {
         let uri = notice.as_ref().ok().map(uri);
         let started = Instant::now();
-        let settled = deadline.bound(caught(self.settle(notice, options))).await;
+        let settled = deadline.bound_at_last(caught(self.settle(notice, deadline, turn))).await;
         let result = settled.unwrap_or(Err(Failure::OutOfTime));
         self.tell(uri.as_deref(), &result, started.elapsed());
         result.map(|_| ())
@@ -149,16 +173,23 @@ impl Handler {
     async fn settle(
         &self,
         notice: Result<Notice, EventError>,
-        options: &pipeline::Options,
+        deadline: Deadline,
+        turn: &Turn,
     ) -> Result<Outcome, Failure> {
-        match notice? {
+        let object = match notice? {
             Notice::NotCreated { event_name, .. } => {
-                Ok(Outcome::Ignored { reason: Reason::CreatesNoObject, event_name: Some(event_name) })
+                return Ok(Outcome::Ignored { reason: Reason::CreatesNoObject, event_name: Some(event_name) });
             }
-            Notice::Created(object) => {
-                Objects { clients: &self.clients, settings: &self.settings, options }.settle(&object).await
-            }
+            Notice::Created(object) => object,
+        };
+        let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
+        let objects = Objects { clients, settings, analyses, deadline };
+        if let Some(reason) = objects.refused(&object) {
+            return Ok(Outcome::ignored(reason));
         }
+        let options = turn.options.get_or_init(|| self.options(deadline.left())).await;
+        let unavailable = |reason: &String| Failure::TopologyUnavailable { reason: reason.clone() };
+        objects.settle(&object, options.as_ref().map_err(unavailable)?).await
     }
 
     /// One log line of a notice, and the metrics that are not told with its outputs.
@@ -190,19 +221,15 @@ impl Handler {
         }
     }
 
-    /// One log line and one metric of all objects of a message that there was no time for.
+    /// One log line and one metric of all objects that there was no time for: a batch may have thousands.
     #[expect(clippy::disallowed_methods, reason = "metrics tell when objects failed")]
-    fn tell_not_begun(&self, objects: usize) -> Failure {
+    fn tell_not_begun(&self, notices: &[Result<Notice, EventError>]) {
         let failure = Failure::OutOfTime;
-        error!(outcome = "failed", objects, code = failure.code(), error = %failure, "not begun");
+        let uris = notices.iter().flatten().take(SHOWN_OBJECTS).map(|notice| shown(&uri(notice)));
+        let (objects, first) = (notices.len(), uris.collect::<Vec<_>>().join(" "));
+        error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "not begun");
         write_metrics(&emf::failed(&self.settings.metrics_namespace, objects as u64, SystemTime::now()));
-        failure
     }
-}
-
-fn failed(failures: &[Failure], failed: usize, total: usize) -> InvocationError {
-    let first = failures.first().map_or_else(String::new, |failure| shown(&failure.to_string()));
-    InvocationError::ObjectsFailed { failed, total, first }
 }
 
 /// What the work gives; a panic in it is a failure.

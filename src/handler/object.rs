@@ -4,9 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::task;
 
-use super::deliver::{Deliverer, Product};
+use super::deadline::Deadline;
+use super::deliver::{Deliverer, Product, Rendered};
 use super::failure::Failure;
 use crate::aws::Clients;
 use crate::aws::body::{Body, BodyError};
@@ -70,11 +72,13 @@ enum Found {
     Archived,
 }
 
-/// Reads objects by the same topology.
+/// Reads objects of one invocation.
 pub(super) struct Objects<'a> {
     pub clients: &'a Clients,
     pub settings: &'a Arc<Settings>,
-    pub options: &'a pipeline::Options,
+    /// One analysis at a time: one that was given up may still be at work.
+    pub analyses: &'a Arc<Semaphore>,
+    pub deadline: Deadline,
 }
 
 impl Objects<'_> {
@@ -83,32 +87,45 @@ impl Objects<'_> {
     /// # Errors
     /// Where any of that is not done.
     #[expect(clippy::disallowed_methods, reason = "metrics tell how long it took; outputs don't")]
-    pub(super) async fn settle(&self, reference: &ObjectReference) -> Result<Outcome, Failure> {
+    pub(super) async fn settle(
+        &self,
+        reference: &ObjectReference,
+        options: &pipeline::Options,
+    ) -> Result<Outcome, Failure> {
         let started = Instant::now();
-        if let Some(reason) = self.refused(reference) {
-            return Ok(Outcome::ignored(reason));
-        }
-        let (identity, product) = match self.find(reference).await? {
-            Found::Superseded => return Ok(Outcome::ignored(Reason::Superseded)),
-            Found::Object(object, _) if object.is_output => return Ok(Outcome::ignored(Reason::FlowsentryOutput)),
-            Found::Object(object, reference) => {
-                let identity = object.identity.clone();
-                match self.analyze(*object, &reference).await? {
-                    Some(product) => (identity, product),
-                    None => return Ok(Outcome::ignored(Reason::Superseded)),
-                }
-            }
-            Found::Gone => (s3::identity(reference), gone()),
-            Found::Archived => (s3::identity(reference), archived()),
+        let came_to = self.deadline.bound(self.read(reference, options)).await;
+        let (identity, product) = match came_to.unwrap_or(Err(Failure::OutOfTime))? {
+            Ok(came_to) => came_to,
+            Err(reason) => return Ok(Outcome::ignored(reason)),
         };
         let keys = OutputKeys::of(&self.settings.output_prefix, &identity);
-        let deliverer = Deliverer::new(self.clients, self.settings, &identity, &keys, &product, started);
+        let names = (&identity, &keys);
+        let deliverer = Deliverer::new(self.clients, self.settings, names, &product, started, self.deadline);
         let end = deliverer.deliver().await?;
         Ok(Outcome::of(end, product, keys, started.elapsed()))
     }
 
+    /// Which version of an object there is and what it comes to, or why it is ignored.
+    async fn read(
+        &self,
+        reference: &ObjectReference,
+        options: &pipeline::Options,
+    ) -> Result<Result<(ObjectIdentity, Product), Reason>, Failure> {
+        Ok(match self.find(reference).await? {
+            Found::Superseded => Err(Reason::Superseded),
+            Found::Object(object, _) if object.is_output => Err(Reason::FlowsentryOutput),
+            Found::Object(object, reference) => {
+                let identity = object.identity.clone();
+                let product = self.analyze(*object, &reference, options).await?;
+                product.map(|product| (identity, product)).ok_or(Reason::Superseded)
+            }
+            Found::Gone => Ok((s3::identity(reference), gone())),
+            Found::Archived => Ok((s3::identity(reference), archived())),
+        })
+    }
+
     /// Why the object is none of ours, as its name alone tells: nothing is asked of S3 then.
-    fn refused(&self, object: &ObjectReference) -> Option<Reason> {
+    pub(super) fn refused(&self, object: &ObjectReference) -> Option<Reason> {
         let Settings { output_bucket, output_prefix, allowed_sources, .. } = &**self.settings;
         let allowed = || {
             let in_source = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
@@ -130,8 +147,14 @@ impl Objects<'_> {
             Ok(object) => return Ok(Found::Object(Box::new(object), reference.clone())),
             Err(error) => error,
         };
-        let missing_or_another = error.is_missing() || error.is_precondition_failed();
-        if missing_or_another && let Some(object) = self.find_decoded(reference).await? {
+        if error.is_missing() {
+            if let Some(object) = self.find_decoded(reference).await? {
+                return Ok(object);
+            }
+        } else if error.is_precondition_failed()
+            // By this name there is another object: whatever the second look meets, that stands.
+            && let Ok(Some(object)) = self.find_decoded(reference).await
+        {
             return Ok(object);
         }
         found_instead(error)
@@ -151,13 +174,23 @@ impl Objects<'_> {
     }
 
     /// What an object comes to; none if it was replaced meanwhile.
-    async fn analyze(&self, object: Object, reference: &ObjectReference) -> Result<Option<Product>, Failure> {
+    async fn analyze(
+        &self,
+        object: Object,
+        reference: &ObjectReference,
+        options: &pipeline::Options,
+    ) -> Result<Option<Product>, Failure> {
+        let turn = Arc::clone(self.analyses).acquire_owned().await;
         let (uri, identity) = (reference.uri(), object.identity.clone());
         let body = object.into_reader(&self.clients.s3, reference);
         let _download = body.guard();
-        let (settings, options) = (Arc::clone(self.settings), self.options.clone());
+        let (settings, options) = (Arc::clone(self.settings), options.clone());
         let work_uri = uri.clone();
-        let result = task::spawn_blocking(move || summarize(&work_uri, identity, body, &settings, &options)).await?;
+        let work = move || {
+            let _turn = turn;
+            summarize(&work_uri, identity, body, &settings, &options)
+        };
+        let result = task::spawn_blocking(work).await?;
         match result {
             Ok(product) => Ok(Some(product)),
             Err(ObjectError::Read(error)) => match body_error(&error) {
@@ -181,7 +214,9 @@ fn summarize(
     match pipeline::analyze(uri, &mut body, options) {
         Ok(mut analysis) => {
             analysis.identify(identity);
-            Ok(Product::Summary(Box::new(report::finish(&analysis, &settings.report, options.topology.as_deref()))))
+            let summary = report::finish(&analysis, &settings.report, options.topology.as_deref());
+            drop(analysis);
+            Ok(Product::Summary(Box::new(Rendered::of(summary))))
         }
         Err(error) => {
             // Damage is the object's own only if the whole body came as S3 has it: its length and its check sum are
@@ -212,12 +247,13 @@ fn body_error(error: &io::Error) -> Option<&BodyError> {
 
 fn gone() -> Product {
     let message = "the object was deleted before it was read: if that was not meant, restore it and send its event \
-                   again, and look at what deletes objects so soon";
+                   again (this receipt stays, and the summary holds), and look at what deletes objects so soon";
     Product::Quarantine { code: "gone", message: message.to_owned() }
 }
 
 fn archived() -> Product {
-    let message = "the object is in an archive: restore it, and send its event again";
+    let message = "the object is in an archive: restore it, and send its event again (this receipt stays, and the \
+                   summary holds)";
     Product::Quarantine { code: "archived", message: message.to_owned() }
 }
 
@@ -234,7 +270,7 @@ impl Outcome {
             }
             (_, product) => {
                 let summary = match &product {
-                    Product::Summary(summary) => Some(summary),
+                    Product::Summary(rendered) => Some(&rendered.summary),
                     Product::Quarantine { .. } => None,
                 };
                 Outcome::Summarized(Summarized {

@@ -61,19 +61,27 @@ pub fn count(findings: &[Finding], min_severity: Severity) -> usize {
 /// # Errors
 /// Where a line is no finding.
 pub fn render(findings: &[u8], context: &Context<'_>) -> Result<Vec<Alert>, serde_json::Error> {
-    let mut bad_enough = Vec::new();
-    for line in findings.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        let finding: StoredFinding = serde_json::from_slice(line)?;
-        if finding.severity >= context.min_severity {
-            bad_enough.push(finding);
-        }
-    }
+    let mut bad_enough = parse(findings)?;
+    bad_enough.retain(|finding| finding.severity >= context.min_severity);
     let rest = bad_enough.split_off(bad_enough.len().min(MAX_ALERTS));
     let mut alerts: Vec<Alert> = bad_enough.iter().map(|finding| context.alert(finding)).collect();
     if !rest.is_empty() {
         alerts.push(context.roll_up(&rest));
     }
     Ok(alerts)
+}
+
+/// How many alerts stored findings make, which are lines of JSON.
+///
+/// # Errors
+/// Where a line is no finding.
+pub fn count_stored(findings: &[u8], min_severity: Severity) -> Result<usize, serde_json::Error> {
+    let bad_enough = parse(findings)?.into_iter().filter(|finding| finding.severity >= min_severity).count();
+    Ok(bad_enough.min(MAX_ALERTS + 1))
+}
+
+fn parse(findings: &[u8]) -> Result<Vec<StoredFinding>, serde_json::Error> {
+    findings.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
 /// A finding as it is stored.

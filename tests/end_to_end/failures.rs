@@ -7,7 +7,7 @@ use super::local::{Answer, CUT_IN_TRANSIT, Local, OUTPUT, SOURCE};
 use super::{gzip, json, message, port_scan, s3_event, sums};
 
 /// The message of an invocation that fails for its objects.
-async fn failure(local: &Local, event: &Value) -> String {
+pub async fn failure(local: &Local, event: &Value) -> String {
     let Answer::Error { error_type, message } = local.invoke(event).await else { panic!("it fails") };
     assert_eq!(error_type, "ObjectsFailed");
     message

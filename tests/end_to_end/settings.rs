@@ -29,7 +29,7 @@ async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
         "METRICS_NAMESPACE is \":x\", and must be",
         "TOP is \"many\", and must be",
         "TOPOLOGY_URI is \"s3:x\", and must be s3://bucket/key.json for one document",
-        "EVENT_BUS_NAME is \"my bus\", and must be the name or the ARN of an event bus",
+        "EVENT_BUS_NAME is \"my bus\", and must be the name of an event bus, or its ARN",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }

@@ -120,8 +120,7 @@ async fn an_archived_object_is_quarantined() {
     local.refuse("GetObject", "x.log", S3ErrorCode::InvalidObjectState);
     assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
     let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
-    let message = "the object is in an archive: restore it, and send its event again";
-    assert_eq!(some(&receipt, &["error", "message"]), json!({"error": "archived", "message": message}));
+    assert_eq!(receipt["error"], "archived");
 }
 
 #[tokio::test(flavor = "multi_thread")]

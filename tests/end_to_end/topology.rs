@@ -247,7 +247,7 @@ async fn a_look_that_failed_is_not_repeated_before_its_time() {
     let uri = format!("s3://{TOPOLOGY}/{KEY}").parse().expect("a URI");
     let kept = KeptTopology::new(local.client(), uri, Duration::from_secs(300));
     let start = Instant::now();
-    let at = |seconds| kept.current(start + Duration::from_secs(seconds));
+    let at = |seconds| kept.current(start + Duration::from_secs(seconds), Duration::from_secs(60));
     let get = format!("GetObject {KEY}");
     assert!(at(0).await.expect_err("missing").last_good.is_none());
     assert!(at(1).await.expect_err("missing").last_good.is_none());

@@ -145,16 +145,51 @@ impl Local {
     /// From now on, nothing is refused.
     pub fn refuse_nothing(&self) {
         println!("nothing is refused any more");
-        s3::locked(&self.desk).refusals.clear();
+        let mut desk = s3::locked(&self.desk);
+        desk.refusals.clear();
+        desk.delays.clear();
     }
 
     /// Gives the function an event, and waits for its answer.
     pub async fn invoke(&self, event: &Value) -> Answer {
         println!("event in: {event}");
         let mut runtime_api = self.runtime_api.lock().await;
-        let answer = tokio::time::timeout(PATIENCE, runtime_api.invoke(event)).await.expect("an answer in time");
+        let answer = tokio::time::timeout(PATIENCE, runtime_api.invoke(event, None)).await.expect("an answer in time");
         println!("answer: {answer:?}");
         answer
+    }
+
+    /// The same, with so much time until Lambda would end the function: it has to answer three seconds before.
+    pub async fn invoke_within(&self, time: Duration, event: &Value) -> Answer {
+        println!("event in, for {time:?}: {event}");
+        let mut runtime_api = self.runtime_api.lock().await;
+        let invoked = runtime_api.invoke(event, Some(time));
+        let in_time = time.saturating_sub(Duration::from_secs(3));
+        let answer = tokio::time::timeout(in_time, invoked).await.expect("an answer three seconds before the end");
+        println!("answer: {answer:?}");
+        answer
+    }
+
+    /// From now on, this operation takes so long for every object with this part in its key.
+    pub fn delay(&self, operation: &'static str, key_part: &'static str, time: Duration) {
+        s3::locked(&self.desk).delays.push((operation, key_part, time));
+    }
+
+    /// Replaces an output, and keeps its metadata.
+    pub async fn replace_output(&self, key: &str, bytes: Vec<u8>) {
+        let metadata = self.s3.head_object().bucket(OUTPUT).key(key).send().await.expect("an output").metadata;
+        let request = self.s3.put_object().bucket(OUTPUT).key(key).set_metadata(metadata);
+        request.body(bytes.into()).send().await.expect("stored");
+    }
+
+    /// Stores an output as somebody else would.
+    pub async fn put_output(&self, key: &str, bytes: Vec<u8>) {
+        put(&self.s3, OUTPUT, key, bytes).await;
+    }
+
+    /// Removes an output.
+    pub async fn forget_output(&self, key: &str) {
+        self.s3.delete_object().bucket(OUTPUT).key(key).send().await.expect("removed");
     }
 
     /// The keys of the outputs, in order.
@@ -186,7 +221,7 @@ impl Local {
     /// Removes all outputs: objects are analysed anew then.
     pub async fn forget_outputs(&self) {
         for key in self.output_keys().await {
-            self.s3.delete_object().bucket(OUTPUT).key(key).send().await.expect("removed");
+            self.forget_output(&key).await;
         }
     }
 

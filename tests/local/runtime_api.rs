@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -15,7 +16,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 
-const DEADLINE_MS: u64 = 4_102_444_800_000;
+/// In the year 2100.
+const NO_DEADLINE_MS: u64 = 4_102_444_800_000;
 
 /// What the function said of one invocation.
 #[derive(Debug, PartialEq)]
@@ -30,15 +32,18 @@ pub enum Answer {
 pub struct RuntimeApi {
     /// Host and port.
     pub address: String,
-    events: mpsc::UnboundedSender<(String, String)>,
+    events: mpsc::UnboundedSender<Given>,
     answers: mpsc::UnboundedReceiver<(String, Answer)>,
     polls: Arc<AtomicU64>,
     invocations: u64,
 }
 
+/// An event, with its id and its deadline in milliseconds.
+type Given = (String, String, u64);
+
 /// The side of the function.
 struct Server {
-    events: Mutex<mpsc::UnboundedReceiver<(String, String)>>,
+    events: Mutex<mpsc::UnboundedReceiver<Given>>,
     answers: mpsc::UnboundedSender<(String, Answer)>,
     polls: Arc<AtomicU64>,
 }
@@ -63,11 +68,15 @@ impl RuntimeApi {
         RuntimeApi { address, events, answers, polls, invocations: 0 }
     }
 
-    /// Gives the function an event, and waits for what it says of it.
-    pub async fn invoke(&mut self, event: &Value) -> Answer {
+    /// Gives the function an event and so much time, and waits for what it says of it.
+    #[expect(clippy::disallowed_methods, reason = "Lambda tells the end as a time of day")]
+    pub async fn invoke(&mut self, event: &Value, time: Option<Duration>) -> Answer {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let in_milliseconds = |time: Duration| u64::try_from((now + time).as_millis()).expect("not so late");
+        let deadline = time.map_or(NO_DEADLINE_MS, in_milliseconds);
         self.invocations += 1;
         let id = format!("8476a536-e9f4-11e8-9739-{:012}", self.invocations);
-        self.events.send((id.clone(), event.to_string())).expect("the server lives");
+        self.events.send((id.clone(), event.to_string(), deadline)).expect("the server lives");
         let (answered, answer) = self.answers.recv().await.expect("the server lives");
         assert_eq!(answered, id);
         answer
@@ -100,11 +109,13 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Result<Respo
 impl Server {
     async fn next(&self) -> Response<Full<Bytes>> {
         self.polls.fetch_add(1, Ordering::SeqCst);
-        let Some((id, event)) = self.events.lock().await.recv().await else { return status(StatusCode::GONE) };
+        let Some((id, event, deadline)) = self.events.lock().await.recv().await else {
+            return status(StatusCode::GONE);
+        };
         Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", id)
-            .header("lambda-runtime-deadline-ms", DEADLINE_MS)
+            .header("lambda-runtime-deadline-ms", deadline)
             .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:flowsentry")
             .body(Full::from(event))
             .expect("the headers are valid")

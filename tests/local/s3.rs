@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -40,6 +41,8 @@ pub struct Desk {
     pub calls: Vec<Call>,
     /// What is not done. The first that fits holds.
     pub refusals: Vec<Refusal>,
+    /// What is slow: operations, parts of keys, and for how long.
+    pub delays: Vec<(&'static str, &'static str, Duration)>,
 }
 
 /// Something that was asked for.
@@ -115,6 +118,14 @@ impl LongKeys {
     }
 }
 
+impl LongKeys {
+    async fn wait(&self, operation: &'static str, key: &str) {
+        let fits = |(of, part, _): &&(&str, &str, Duration)| *of == operation && key.contains(part);
+        let delay = locked(&self.desk).delays.iter().find(fits).map(|(_, _, time)| *time);
+        tokio::time::sleep(delay.unwrap_or_default()).await;
+    }
+}
+
 /// A test that failed shows more than that another one can't go on.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,6 +142,7 @@ impl S3 for LongKeys {
     }
 
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.wait("GetObject", &request.input.key).await;
         self.admit("GetObject", &request, &request.input.bucket, &request.input.key)?;
         let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
         request.input.key = short(&request.input.key);
@@ -159,6 +171,7 @@ impl S3 for LongKeys {
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        self.wait("PutObject", &request.input.key).await;
         let PutObjectInput { bucket, key, content_length, .. } = &request.input;
         self.admit("PutObject", &request, bucket, key)?;
         let name = (bucket.clone(), key.clone());

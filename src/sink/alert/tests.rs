@@ -38,6 +38,7 @@ fn alerts_of(findings: &[u8], min_severity: Severity) -> Vec<(String, Value)> {
 fn alerts(summary: &Summary, min_severity: Severity) -> Vec<(String, Value)> {
     let alerts = alerts_of(&json::render_findings(&summary.findings), min_severity);
     assert_eq!(alerts.len(), count(&summary.findings, min_severity));
+    assert_eq!(count_stored(&json::render_findings(&summary.findings), min_severity).ok(), Some(alerts.len()));
     alerts
 }
 
@@ -140,7 +141,7 @@ fn what_is_no_finding_is_an_error() {
     let (object, now_ms) = (object(), 7);
     let keys = OutputKeys::of("", &object);
     let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms };
-    assert!(render(b"{}\n", &context).is_err());
+    assert!(render(b"{}\n", &context).is_err() && count_stored(b"1\n", Severity::Low).is_err());
     assert_eq!(render(b"", &context).ok(), Some(vec![]));
 }
 
