@@ -111,7 +111,8 @@ impl S3Error {
             SdkError::ServiceError(answer) => {
                 let metadata = answer.err().meta();
                 let status = answer.raw().status().as_u16();
-                let code = metadata.code().unwrap_or_else(|| code_of(status));
+                // Whoever answers in S3's stead says what he likes.
+                let code = metadata.code().filter(|code| is_code(code)).unwrap_or_else(|| code_of(status));
                 let message = || format!("HTTP status {status}");
                 (code.to_owned(), metadata.message().map_or_else(message, str::to_owned))
             }
@@ -128,6 +129,10 @@ impl S3Error {
             source: Box::new(error),
         }
     }
+}
+
+fn is_code(text: &str) -> bool {
+    (1..=80).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
 }
 
 /// The code of an answer without a body, such as HeadObject's.

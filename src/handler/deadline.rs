@@ -11,6 +11,8 @@ use tokio::time::{self, Instant};
 const RESERVE: Duration = Duration::from_millis(3_300);
 /// What is not to be cut off in the middle may take so much of that.
 const GRACE: Duration = Duration::from_millis(250);
+/// And so much of the time of others.
+const GRACE_OF_A_SHARE: Duration = Duration::from_secs(1);
 
 /// When the work of an invocation, or of one of its objects, has to end.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +31,16 @@ impl Deadline {
     /// That of one object: half of what is left while others wait, so that none takes the time of all others, however
     /// often they come again together.
     pub(super) fn share(self, others_wait: bool) -> Deadline {
-        if others_wait { Deadline { at: Instant::now() + self.left() / 2, ..self } } else { self }
+        if !others_wait {
+            return self;
+        }
+        let at = Instant::now() + self.left() / 2;
+        Deadline { at, last: self.last.min(at + GRACE_OF_A_SHARE) }
+    }
+
+    /// What is left for what should not be dropped.
+    pub(super) fn left_at_last(self) -> Duration {
+        self.last.saturating_duration_since(Instant::now())
     }
 
     /// What is left of the time.
@@ -49,7 +60,7 @@ impl Deadline {
 
     /// The same for what should not be dropped: it has a little longer.
     pub(super) async fn bound_at_last<T>(self, work: impl Future<Output = T>) -> Option<T> {
-        time::timeout_at(self.last.max(self.at), work).await.ok()
+        time::timeout_at(self.last, work).await.ok()
     }
 }
 

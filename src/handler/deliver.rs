@@ -133,7 +133,7 @@ impl<'a> Deliverer<'a> {
     async fn make_in_time(&mut self, call: Call) -> Result<Answer, Failure> {
         let deadline = self.deadline;
         let answer = match call {
-            Call::PutSummary if deadline.left() < LEAST_TIME_TO_STORE => None,
+            Call::PutSummary if deadline.left_at_last() < LEAST_TIME_TO_STORE => None,
             Call::PutSummary | Call::LookAtSummary => deadline.bound_at_last(self.make(call)).await,
             _ => deadline.bound(self.make(call)).await,
         };

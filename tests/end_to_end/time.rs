@@ -103,7 +103,7 @@ async fn a_summary_is_not_begun_to_be_stored_in_the_last_second() {
     local.store("x.log", port_scan().into_bytes()).await;
     local.delay("GetObject", "x.log", Duration::from_millis(700));
     let event = json!({"Records": [message("1", &s3_event(&["x.log"]))]});
-    local.invoke_within(seconds_of_work(1.5), &event).await;
+    local.invoke_within(seconds_of_work(1.2), &event).await;
     assert!(local.writes(OUTPUT).is_empty());
     local.refuse_nothing();
     local.delay("PutObject", "summaries", Duration::from_millis(900));

@@ -1,0 +1,67 @@
+"""What tests share: one server of AWS's protocols, on the loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from world import Clients, World
+
+REPORT = pytest.StashKey[list]()
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory):
+    """A server, and clients of it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, Path(__file__).with_name("server.py"), "-H", "127.0.0.1", "-p", str(port)]
+    # It writes a line for each request.
+    with open(tmp_path_factory.mktemp("moto") / "log", "wb") as log:
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    try:
+        _wait_for(server, port)
+        yield Clients(f"http://127.0.0.1:{port}")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(server, port, patience=60):
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        assert server.poll() is None, "the server ended"
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    raise TimeoutError("the server does not listen")
+
+
+@pytest.fixture
+def world(clients):
+    """What one test has to itself."""
+    world = World(clients)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def report(request):
+    """Takes lines that are shown below the tests, whether they pass or fail."""
+    return request.config.stash.setdefault(REPORT, []).append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.stash.get(REPORT, []):
+        terminalreporter.write_line(line)
+
+
+def pytest_configure(config):
+    if "FLOWSENTRY_LAMBDA" not in os.environ:
+        raise pytest.UsageError("FLOWSENTRY_LAMBDA names no program to test: run tests/aws/run.py")

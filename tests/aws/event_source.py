@@ -1,0 +1,66 @@
+"""What Lambda does between a queue and a function, its event source mapping:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+"""
+
+BATCH = 10
+
+
+def batch(messages, queue_arn="arn:aws:sqs:us-east-1:123456789012:flow-logs"):
+    """The event of messages as SQS gives them to whoever receives them."""
+    return {"Records": [_record(message, queue_arn) for message in messages]}
+
+
+def _record(message, queue_arn):
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message.get("ReceiptHandle", "none"),
+        "body": message["Body"],
+        "attributes": {"ApproximateReceiveCount": message.get("Attributes", {}).get("ApproximateReceiveCount", "1")},
+        "messageAttributes": {},
+        "md5OfBody": message.get("MD5OfBody", ""),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": "us-east-1",
+    }
+
+
+class EventSource:
+    """Gives a function the messages of a queue, and removes those that it does not report as failed."""
+
+    def __init__(self, sqs, queue_url, function):
+        self._sqs, self._queue_url, self._function = sqs, queue_url, function
+        attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        self._queue_arn = attributes["Attributes"]["QueueArn"]
+        self.invocations = self.messages = 0
+
+    def poll(self, seconds=60.0):
+        """One batch: how many messages were received, and which failed. Those can be received again at once."""
+        answer = self._sqs.receive_message(
+            QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH, AttributeNames=["ApproximateReceiveCount"]
+        )
+        messages = answer.get("Messages", [])
+        if not messages:
+            return 0, []
+        self.invocations, self.messages = self.invocations + 1, self.messages + len(messages)
+        failed = self._failed(messages, self._function.invoke(batch(messages, self._queue_arn), seconds))
+        for message in messages:
+            handle = {"QueueUrl": self._queue_url, "ReceiptHandle": message["ReceiptHandle"]}
+            if message["MessageId"] in failed:
+                self._sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+            else:
+                self._sqs.delete_message(**handle)
+        return len(messages), failed
+
+    def drain(self, batches=50):
+        """Goes on until the queue gives nothing more; then each message was done, or moved to the dead-letter queue."""
+        for _ in range(batches):
+            if self.poll() == (0, []):
+                return
+        raise AssertionError(f"after {batches} batches the queue is not empty")
+
+    @staticmethod
+    def _failed(messages, answer):
+        """Who has no answer, or an answer about strangers, has failed with all messages."""
+        ids = [message["MessageId"] for message in messages]
+        failed = ids if answer.error else answer.failed
+        return failed if set(failed) <= set(ids) else ids

@@ -1,0 +1,229 @@
+"""Objects and names made to hurt: they cost a bounded amount of memory, and say nothing in the function's own voice."""
+
+import gzip
+import io
+import json
+import re
+import zlib
+
+import pytest
+
+import faults
+from event_source import EventSource
+from flow_logs import HEADER, flow_log, key, record, scan
+from world import DONE, Stored, in_queue, s3_event, sqs_event
+
+MIB = 1 << 20
+# Of the 512 MiB that the function is told to have.
+MOST_MEMORY = 128 * MIB
+
+
+def repeated(piece, total):
+    """The gzip data of one piece, repeated until it is so long; it is never there as a whole."""
+    packed = zlib.compressobj(9, wbits=31)
+    body = b"".join(packed.compress(piece) for _ in range(total // len(piece)))
+    return body + packed.flush()
+
+
+# Each is larger than all memory that the function may take, and given up long before its end.
+BOMBS = {
+    "one line of zeros": lambda: repeated(bytes(MIB), 512 * MIB),
+    "blank lines": lambda: repeated((b" " * 63 + b"\n") * 8192, 512 * MIB),
+    "a record over and over": lambda: repeated(record().encode() * 8192, 512 * MIB),
+    "many members": lambda: repeated(bytes(MIB), 4 * MIB) * 128,
+    "behind a good beginning": lambda: gzip.compress(flow_log(scans=1).encode()) + repeated(bytes(MIB), 512 * MIB),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_decompression_bomb_is_quarantined(world, bomb, report):
+    """Small gzip data that become far more text than any flow log."""
+    body = BOMBS[bomb]()
+    stored = world.put(key("bomb"), body)
+    function = world.function()
+    assert function.invoke(in_queue(stored)).response == DONE
+    peak = function.peak_memory()
+    receipt = world.only("quarantine")
+    report(f"bomb, {bomb}: {len(body):,} bytes, {peak / MIB:.0f} MiB of memory at most")
+    assert receipt["error"] == "compression_ratio"
+    assert peak < MOST_MEMORY
+    assert world.keys() == world.keys("quarantine")
+
+
+def test_a_bomb_in_a_bomb_is_opened_once(world):
+    """What gzip data become is text, and never gzip data again."""
+    body = gzip.compress(repeated(bytes(MIB), 512 * MIB))
+    function = world.function()
+    assert function.invoke(in_queue(world.put(key("bomb"), body))).response == DONE
+    assert world.only("quarantine")["error"] == "not_a_flow_log"
+    assert function.peak_memory() < MOST_MEMORY
+
+
+class LongLine(io.RawIOBase):
+    """Some text around one line of so many bytes, made while it is read."""
+
+    def __init__(self, before, length, after):
+        self._parts, self._length = (before, after), length
+        self._whole = len(before) + length + len(after)
+        self._at = 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def tell(self):
+        return self._at
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._whole}[whence]
+        return self._at
+
+    def readinto(self, buffer):
+        before, after = self._parts
+        end = len(before) + self._length
+        if self._at < len(before):
+            piece = before[self._at :]
+        elif self._at < end:
+            piece = b"x" * (end - self._at if end - self._at < len(buffer) else len(buffer))
+        else:
+            piece = after[self._at - end :]
+        piece = piece[: len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def test_a_line_of_200_mb_is_one_malformed_record(world, report):
+    """The records around it count, and it takes no memory."""
+    log = LongLine((HEADER + record()).encode(), 200_000_000, ("\n" + record()).encode())
+    world.s3.put_object(Bucket=world.source, Key="long.log", Body=log)
+    function = world.function(world.endpoint)
+    assert function.invoke(s3_event(Stored(world.source, "long.log", "", None))).error is None
+    peak = function.peak_memory()
+    report(f"a line of 200 MB: {peak / MIB:.0f} MiB of memory at most")
+    records = world.only("summaries")["records"]
+    assert (records["total"], records["accepted"], records["malformed"]) == (3, 2, 1)
+    assert peak < MOST_MEMORY
+    [malformed] = world.only("summaries")["malformed"]
+    assert malformed["line"] == 3 and len(malformed["text"]) <= 200
+
+
+# A line's end, what a terminal takes for an order, what turns the direction of writing, and what breaks JSON.
+ODD = [
+    "a\nb",
+    'x"}\r\n{"level":"ERROR"',
+    "\x1b[31mred\x1b]0;title\x07",
+    "\x00\x7f\x85\u2028\u2029",
+    "\u202etxt.exe\u2066\u200f",
+    "\x9b2J",
+]
+
+
+def acting(text):
+    """The characters of a line that are not just shown."""
+    bidirectional = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+    return [one for one in text if ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0 or one in bidirectional]
+
+
+def test_names_say_nothing_in_the_log_but_their_name(world):
+    """Of objects that are read, gone, denied or ignored; of buckets, messages and events: a line is one JSON object."""
+    world.alerting()
+    # The server can't keep all of these keys, which S3 can.
+    log = gzip.compress(flow_log(scans=1).encode())
+    world.proxy.add(faults.refuse(404, "NoSuchBucket"), "GET", path="^/no ")
+    world.proxy.add(faults.refuse(404, "NoSuchKey"), "GET", path="/gone$")
+    for odd in ODD:
+        refuse = faults.refuse(403, "AccessDenied", f"{odd} is not yours")
+        world.proxy.add(refuse, "GET", path=f"{re.escape(odd)}/denied$")
+    world.proxy.add(lambda exchange: exchange.answer(200, "binary/octet-stream", log), "GET", path=f"^/{world.source}/")
+    bodies = {}
+    for number, odd in enumerate(ODD):
+        found, gone, denied = [Stored(world.source, odd + end, "0", None) for end in ["", "/gone", "/denied"]]
+        bodies[f"{number} {odd}"] = s3_event(found, gone, denied)
+        bodies[f"{number} {odd} ignored"] = s3_event(found, name=f"ObjectRemoved:{odd}")
+        bodies[f"{number} {odd} unknown"] = {odd: odd}
+        bodies[f"{number} {odd} bucket"] = s3_event(Stored(f"no {odd}", odd, "0", None))
+        bodies[f"{number} {odd} text"] = odd
+    function = world.function()
+    for id, body in bodies.items():
+        answer = function.invoke(sqs_event(**{id: body}))
+        assert answer.error is None and set(answer.failed) <= {id}
+        function.invoke(body)
+    written = function.stop()
+    outcomes = [outcome for outcome, _ in written.outcomes()]
+    assert outcomes.count("summarized") == outcomes.count("quarantined") == len(ODD)
+    assert outcomes.count("failed") > len(ODD)
+    for line in written.stdout + written.stderr:
+        text = line.decode()
+        assert isinstance(json.loads(text), dict)
+        assert acting(text) == [], text
+        # Nor do they act where somebody shows the fields.
+        assert acting("".join(strings(json.loads(text)))) == [], text
+    alerts = world.alerts()
+    assert len(alerts) == len(ODD)
+    for alert in alerts:
+        assert acting("".join(strings(alert["detail"]))) == []
+    for name in world.keys():
+        assert acting(name) == [] and name.isascii()
+
+
+def strings(value):
+    """All texts in a JSON value, names too."""
+    if isinstance(value, dict):
+        return [text for name, member in value.items() for text in [name, *strings(member)]]
+    if isinstance(value, list):
+        return [text for member in value for text in strings(member)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_text_in_a_log_says_nothing_in_its_summary_but_its_text(world):
+    """Malformed lines are shown, and are a stranger's; a summary is one line of JSON all the same."""
+    odd = "".join(f"2 {one} eni\n".replace("\n", " ").strip() + "\n" for one in ODD)
+    log = HEADER + scan("10.0.0.9") + odd
+    function = world.function()
+    assert function.invoke(in_queue(world.put(key("a"), log))).response == DONE
+    [name] = world.keys("summaries")
+    body = world.read(name)
+    assert body.count(b"\n") == 1 and body.endswith(b"\n")
+    malformed = json.loads(body)["malformed"]
+    assert len(malformed) == len(ODD) and all(len(line["text"]) <= 200 for line in malformed)
+    written = function.stop()
+    assert all(acting(line.decode()) == [] for line in written.stdout + written.stderr)
+
+
+def test_outputs_in_the_bucket_that_is_watched_end_the_loop(world):
+    """Each output is told to the function too, which ignores it without a look: nothing is summarized of a summary."""
+    world.alerting()
+    url = world.queue("events")
+    configuration = {"QueueConfigurations": [{"QueueArn": world.queue_arn(url), "Events": ["s3:ObjectCreated:*"]}]}
+    world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration=configuration)
+    world.put(key("good"), flow_log(scans=1))
+    world.put(key("bad"), b"PAR1 no text")
+    function = world.function(OUTPUT_BUCKET=world.source)
+    source = EventSource(world.sqs, url, function)
+    source.drain()
+    written = function.stop()
+    # Two objects; a summary, its findings and receipt, and a quarantine receipt.
+    assert sorted(written.outcomes(), key=str) == sorted(
+        [("summarized", None), ("quarantined", "unsupported_format_parquet")] + [("ignored", "own-output")] * 4, key=str
+    )
+    assert source.invocations <= 3
+    assert written.values("ObjectsIgnored") == [1] * 4
+    assert [request.path for request in world.proxy.sent("GET") if "/flowsentry/" in request.path] == []
+
+
+def test_two_functions_do_not_read_each_other_s_outputs(world):
+    """Each has a prefix of its own, which tells nothing to the other; that flowsentry stored an object does."""
+    world.alerting()
+    first = world.function(OUTPUT_PREFIX="one/")
+    second = world.function(OUTPUT_PREFIX="two/")
+    good, bad = world.put(key("a"), flow_log(scans=1)), world.put(key("b"), b"PAR1 no text")
+    assert first.invoke(in_queue(good, bad)).response == DONE
+    listed = world.s3.list_objects_v2(Bucket=world.output)["Contents"]
+    outputs = [Stored(world.output, item["Key"], item["ETag"].strip('"'), None) for item in listed]
+    assert len(outputs) == 4
+    assert second.invoke(in_queue(*outputs)).response == DONE
+    assert second.stop().outcomes() == [("ignored", "flowsentry-output")] * 4
+    assert len(world.s3.list_objects_v2(Bucket=world.output)["Contents"]) == 4

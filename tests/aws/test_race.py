@@ -1,0 +1,96 @@
+"""Several sandboxes at once, and every event more than once: as queues and Lambda have it under load."""
+
+import queue
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from flow_logs import key, numbered
+from world import in_queue, s3_event, sqs_event
+
+FUNCTIONS = 8
+SEED = 20261124
+
+
+def store(world, numbers):
+    """Objects, each with its number of records."""
+    logs = {number: numbered(number) for number in numbers}
+    return [(world.put(key(f"race-{number}"), log), total) for number, (log, total) in logs.items()]
+
+
+def assert_each_once(world, objects, written):
+    """Each object has its summary, is counted once, and its alerts are sent: by how many events how many."""
+    summaries = {summary["sources"][0]["key"]: summary for summary in world.documents("summaries")}
+    found = {name: one["records"]["total"] for name, one in summaries.items()}
+    assert found == {one.key: total for one, total in objects}
+    totals = sorted(total for _, total in objects)
+    assert sorted(written.values("RecordsProcessed")) == totals
+    assert written.total("ObjectsProcessed") == len(objects) and written.total("ObjectsFailed") == 0
+    findings = sorted((name, finding["id"]) for name, one in summaries.items() for finding in one["findings"])
+    details = [event["detail"] for event in world.alerts()]
+    finding = lambda detail: (detail["unmapped"]["object"]["key"], detail["finding_info"]["uid"])
+    told = {detail["metadata"]["uid"]: finding(detail) for detail in details}
+    assert sorted(told.values()) == findings
+    noted = [id for receipt in world.documents("receipts") for id in receipt["alerts"]]
+    assert sorted(noted) == sorted(told)
+    with_findings = sum(bool(one["findings"]) for one in summaries.values())
+    assert len(world.keys("findings")) == len(world.keys("receipts")) == with_findings
+    return f"{len(details)} events for {len(told)} alerts"
+
+
+def test_eight_functions_share_events_that_all_come_three_times(world, report):
+    """200 objects and 600 messages in random order: 200 summaries, and nothing is counted twice."""
+    world.alerting()
+    objects = store(world, range(200))
+    messages = [(f"{number}-{copy}", s3_event(one)) for number, (one, _) in enumerate(objects) for copy in range(3)]
+    order = random.Random(SEED)
+    order.shuffle(messages)
+    waiting = queue.Queue()
+    while messages:
+        size = order.randint(1, 10)
+        waiting.put(messages[:size])
+        del messages[:size]
+
+    def work(function):
+        while True:
+            try:
+                batch = dict(waiting.get_nowait())
+            except queue.Empty:
+                return
+            assert function.invoke(sqs_event(**batch)).failed == []
+
+    functions = [world.function(world.endpoint) for _ in range(FUNCTIONS)]
+    started = time.monotonic()
+    with ThreadPoolExecutor(FUNCTIONS) as pool:
+        list(pool.map(work, functions))
+    seconds = time.monotonic() - started
+    written = world.stop()
+    alerts = assert_each_once(world, objects, written)
+    outcomes = [outcome for outcome, _ in written.outcomes()]
+    assert sorted(outcomes) == ["already_summarized"] * 400 + ["summarized"] * 200
+    report(
+        f"race: 600 deliveries of 200 objects to {FUNCTIONS} functions in {seconds:.1f} s, seed {SEED}: 200 summaries, "
+        f"{written.total('RecordsProcessed'):,} records counted of {sum(total for _, total in objects):,}, {alerts}"
+    )
+
+
+def test_eight_functions_get_the_same_event_at_the_same_moment(world, report):
+    """All of them read the object, and one of them stores its summary."""
+    world.alerting()
+    objects = store(world, range(1, 25))
+    start = threading.Barrier(FUNCTIONS)
+
+    def work(function):
+        for one, _ in objects:
+            start.wait(60)
+            assert function.invoke(in_queue(one)).failed == []
+
+    functions = [world.function(world.endpoint) for _ in range(FUNCTIONS)]
+    with ThreadPoolExecutor(FUNCTIONS) as pool:
+        list(pool.map(work, functions))
+    written = world.stop()
+    alerts = assert_each_once(world, objects, written)
+    outcomes = [outcome for outcome, _ in written.outcomes()]
+    assert outcomes.count("summarized") == len(objects) and len(outcomes) == FUNCTIONS * len(objects)
+    report(f"race: each of {len(objects)} objects by {FUNCTIONS} functions at once: each counted once, {alerts}")
