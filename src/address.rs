@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use wide::u8x16;
 
 /// The address that these bytes write, IPv4 or IPv6 without a zone. An IPv4-mapped IPv6 address is its IPv4 one.
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
@@ -10,6 +11,56 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
         Some(v4) => Some(IpAddr::V4(v4)),
         None => parse_v6(text),
     }
+}
+
+/// The IPv4 address that stands in these bytes of a line, if it is one and sixteen bytes end with it; else it is to be
+/// parsed by itself. Up to four times a record, so all four numbers are read without a branch on their lengths.
+pub fn parse_v4_in(line: &[u8], start: usize, end: usize) -> Option<IpAddr> {
+    let length = end - start;
+    if !(7..=15).contains(&length) {
+        return None;
+    }
+    let window: &[u8; 16] = line.get(end.checked_sub(16)?..end)?.try_into().ok()?;
+    let mut dots = dots(window) >> (16 - length);
+    if dots.count_ones() != 3 {
+        return None;
+    }
+    let window = u128::from_le_bytes(*window);
+    let (mut bits, mut bad, mut from) = (0, 0, 16 - length);
+    for _ in 0..4 {
+        // After the third dot no bit is left: the last number ends with the window.
+        let to = (16 - length + dots.trailing_zeros() as usize).min(16);
+        dots &= dots.wrapping_sub(1);
+        let (value, wrong) = octet(window, from, to);
+        bits = bits << 8 | value;
+        bad |= wrong;
+        from = to + 1;
+    }
+    (bad == 0).then(|| IpAddr::V4(Ipv4Addr::from_bits(bits)))
+}
+
+/// The number in these bytes of the window, and whether it is none of 0 to 255 without leading zeros.
+fn octet(window: u128, from: usize, to: usize) -> (u32, u32) {
+    const ZEROS: u32 = 0x0030_3030;
+    let length = to.wrapping_sub(from);
+    // A number has one to three digits, and of an address of 7 to 15 bytes at least three bytes end with each.
+    if !(1..=3).contains(&length) || to < 3 {
+        return (0, 1);
+    }
+    let three = (window >> (8 * (to - 3))) as u32 & 0x00ff_ffff;
+    // What stands before the number makes way for zeros.
+    let before = 8 * (3 - length);
+    let digits = ((three >> before << before) | (ZEROS & !(u32::MAX << before))) ^ ZEROS;
+    let no_digit = (digits | (digits + 0x0006_0606)) & 0x00f0_f0f0;
+    let [hundreds, tens, ones, _] = digits.to_le_bytes().map(u32::from);
+    let value = 100 * hundreds + 10 * tens + ones;
+    let leading_zero = length > 1 && (digits >> before).trailing_zeros() >= 8;
+    (value & 0xff, no_digit | (value >> 8) | u32::from(leading_zero))
+}
+
+/// A bit for each byte that is a dot, the first byte's lowest.
+fn dots(window: &[u8; 16]) -> u32 {
+    u8x16::new(*window).simd_eq(u8x16::splat(b'.')).to_bitmask()
 }
 
 /// Four decimal numbers to 255 without leading zeros, as `Ipv4Addr::from_str` takes them, without the detour over
@@ -182,6 +233,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn within_a_line_ipv4_is_the_same_and_all_else_is_left(
+            before in ".{16,20}", text in "([0-9]{1,4}\\.){3}[0-9]{1,4}|[0-9.:a/]{7,15}|\\PC{1,16}",
+        ) {
+            let line = format!("{before}{text} more");
+            let found = parse_v4_in(line.as_bytes(), before.len(), before.len() + text.len());
+            prop_assert_eq!(found, text.parse::<Ipv4Addr>().ok().map(IpAddr::V4));
+        }
+
+        #[test]
+        fn within_a_line_every_ipv4_address_is_found(address: Ipv4Addr) {
+            let line = format!("2 123456789012 {address} x");
+            prop_assert_eq!(parse_v4_in(line.as_bytes(), 15, line.len() - 2), Some(IpAddr::V4(address)));
+        }
+
         #[test]
         fn agrees_with_the_standard_library(text in "[0-9a-f.:]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
             let standard = text.parse::<IpAddr>().ok().map(|address| match address {

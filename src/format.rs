@@ -16,8 +16,12 @@ pub struct Format {
 /// What to do with the tokens of one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// A known field, checked against its type.
-    Field(Field),
+    /// A known number, and its greatest value.
+    Number(Field, u64),
+    /// A known address.
+    Address(Field),
+    /// Any other known field.
+    Text(Field),
     /// An unknown field, or one that an earlier column gives already.
     Skip,
 }
@@ -80,7 +84,7 @@ impl Format {
             version = version.max(known.map(Field::version));
             let first = known.filter(|&field| met & bit(field) == 0);
             met |= first.map_or(0, bit);
-            columns.push(first.map_or(Column::Skip, Column::Field));
+            columns.push(first.map_or(Column::Skip, Column::of));
         }
         let settles_headers = 2 * columns.iter().filter(|column| column.refuses_names()).count() > columns.len();
         Format { columns, names: shown, version, settles_headers }
@@ -93,7 +97,7 @@ impl Format {
 
     /// Whether a column gives this field.
     pub fn has(&self, field: Field) -> bool {
-        self.columns.contains(&Column::Field(field))
+        self.columns.contains(&Column::of(field))
     }
 
     /// Names with hyphens as underscores; unknown ones as they stand.
@@ -119,8 +123,25 @@ impl Format {
 }
 
 impl Column {
+    /// The column of a field.
+    pub fn of(field: Field) -> Column {
+        match field.kind() {
+            Kind::Integer(max) => Column::Number(field, max),
+            Kind::Address => Column::Address(field),
+            Kind::Text => Column::Text(field),
+        }
+    }
+
+    /// The field, if it is a known one.
+    pub fn field(self) -> Option<Field> {
+        match self {
+            Column::Number(field, _) | Column::Address(field) | Column::Text(field) => Some(field),
+            Column::Skip => None,
+        }
+    }
+
     fn refuses_names(&self) -> bool {
-        matches!(self, Column::Field(field) if field.kind() != Kind::Text)
+        matches!(self, Column::Number(..) | Column::Address(_))
     }
 }
 
@@ -176,7 +197,13 @@ mod tests {
         let format = Format::from_header(b"srcaddr new-in-2030 dstaddr srcaddr other").expect("a header");
         assert_eq!(
             format.columns(),
-            [Column::Field(Field::Srcaddr), Column::Skip, Column::Field(Field::Dstaddr), Column::Skip, Column::Skip]
+            [
+                Column::Address(Field::Srcaddr),
+                Column::Skip,
+                Column::Address(Field::Dstaddr),
+                Column::Skip,
+                Column::Skip
+            ]
         );
         assert_eq!(format.names(), ["srcaddr", "new-in-2030", "dstaddr", "srcaddr", "other"]);
         assert_eq!(format.unknown_names().collect::<Vec<_>>(), ["new-in-2030", "other"]);

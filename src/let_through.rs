@@ -5,6 +5,7 @@
 //! appended, and looked up in one go when the report ends.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::fast::RandomState;
@@ -110,9 +111,39 @@ impl LetThrough {
                 None => asked_wide.insert(tuple),
             };
         }
-        let packed = self.packed.entries.iter().filter(|packed| asked_packed.contains(packed));
+        // Few of all tuples are asked for, and the set of those does not fit into a cache: most are told apart before.
+        let hasher = asked_packed.hasher().clone();
+        let filter = Filter::of(asked_packed.iter().map(|packed| hasher.hash_one(packed)), asked_packed.len());
+        let may_be_asked = |packed: &&u128| filter.may_hold(hasher.hash_one(packed));
+        let packed = self.packed.entries.iter().filter(may_be_asked).filter(|packed| asked_packed.contains(packed));
         let wide = self.wide.entries.iter().filter(|tuple| asked_wide.contains(tuple));
         packed.map(|&packed| Tuple::unpack(packed)).chain(wide.copied()).collect()
+    }
+}
+
+/// A bit for each hash that a set has: who has none is not in the set.
+struct Filter {
+    bits: Vec<u64>,
+}
+
+impl Filter {
+    /// Sixteen bits an entry let one in sixteen pass that is not in the set.
+    fn of(hashes: impl Iterator<Item = u64>, count: usize) -> Filter {
+        let mut filter = Filter { bits: vec![0; (count / 4).next_power_of_two()] };
+        for hash in hashes {
+            let (word, bit) = filter.place(hash);
+            filter.bits[word] |= bit;
+        }
+        filter
+    }
+
+    fn may_hold(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.bits[word] & bit != 0
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
+        ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
     }
 }
 
@@ -200,6 +231,17 @@ mod tests {
             log.add(entry);
         }
         assert_eq!(log.entries, [1, 2, 3, 3, 5]);
+    }
+
+    #[test]
+    fn a_filter_holds_all_of_a_set_and_little_else() {
+        for count in [0_usize, 1, 3, 1000] {
+            let hash = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let filter = Filter::of((0..count).map(hash), count);
+            assert!((0..count).all(|n| filter.may_hold(hash(n))));
+            let others = (count..count + 10_000).filter(|n| filter.may_hold(hash(*n))).count();
+            assert!(others < 2_000, "{others} of 10,000 pass {count}");
+        }
     }
 
     proptest! {

@@ -156,7 +156,9 @@ impl Rejects {
     /// Decides the causes by what was let through, and gives the groups in the order in which they were first met.
     pub fn decide(&self, let_through: &LetThrough) -> Vec<Group> {
         let asked = self.parts.keys().filter_map(|key| self.tuple(*key));
-        let accepted = let_through.among(asked.flat_map(|tuple| [tuple, tuple.reversed()]));
+        // Only what goes to a port that is not lower may be an answer.
+        let answered = |tuple: Tuple| (tuple.srcport <= tuple.dstport).then(|| tuple.reversed());
+        let accepted = let_through.among(asked.flat_map(|tuple| std::iter::once(tuple).chain(answered(tuple))));
         let mut groups: Vec<Group> = self
             .groups
             .iter()

@@ -1,9 +1,16 @@
 //! One line of a flow log, as its columns say: parsed, checked, and put into its class.
+//!
+//! Nearly every line has one space between columns, and numbers and addresses of the usual lengths: those are read many
+//! bytes at a time. Whatever is unusual, right or wrong, is read anew the slow way, which alone says what is malformed.
+
+mod digits;
+mod spaces;
 
 use std::net::IpAddr;
 
 use thiserror::Error;
 
+use self::spaces::{MOST_COLUMNS, column_ends};
 use crate::address;
 use crate::field::{Field, Kind};
 use crate::format::{self, Column, Format};
@@ -55,15 +62,58 @@ pub enum Malformed {
 /// # Errors
 /// Where the line is malformed: the number of columns first, then the first value that does not parse.
 pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
+    match usual(line, format) {
+        Some(values) => values.classify(format),
+        None => unusual(line, format),
+    }
+}
+
+/// The values of a line in which nothing is unusual.
+fn usual<'a>(line: &'a [u8], format: &Format) -> Option<Values<'a>> {
+    let mut ends = [0; MOST_COLUMNS];
+    if column_ends(line, &mut ends) != format.columns().len() {
+        return None;
+    }
+    let mut values = Values::default();
+    let mut start = 0;
+    for (column, end) in format.columns().iter().zip(ends) {
+        let (from, to) = (start, end as usize);
+        let token = &line[from..to];
+        start = to + 1;
+        if token.is_empty() {
+            return None;
+        }
+        match *column {
+            _ if token == b"-" => {}
+            Column::Skip => {}
+            Column::Number(field, max) => {
+                let value = digits::number(line, from, to).or_else(|| number(token))?;
+                if value > max {
+                    return None;
+                }
+                values.set_number(field, value);
+            }
+            Column::Address(field) => {
+                let address = address::parse_v4_in(line, from, to).or_else(|| address::parse(token))?;
+                values.set_address(field, address);
+            }
+            Column::Text(field) => values.set_text(field, token),
+        }
+    }
+    Some(values)
+}
+
+/// Any line.
+fn unusual<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
     let mut values = Values::default();
     let mut columns = format.columns().iter();
     let mut first_bad = None;
     let mut found = 0;
     for token in format::tokens(line) {
         found += 1;
-        if let Some(Column::Field(field)) = columns.next()
+        if let Some(field) = columns.next().and_then(|column| column.field())
             && token != b"-"
-            && let Err(bad) = values.set(*field, token)
+            && let Err(bad) = values.set(field, token)
         {
             first_bad.get_or_insert(bad);
         }
@@ -313,6 +363,27 @@ mod tests {
         assert_eq!(class(both, "accept", "OK"), Ok("other"));
         assert_eq!(class("- 10.0.0.2", "ACCEPT", "NODATA"), Err(Malformed::NoAddress { field: Field::Srcaddr }));
         assert_eq!(class("10.0.0.1 -", "REJECT", "OK"), Err(Malformed::NoAddress { field: Field::Dstaddr }));
+    }
+
+    /// A space more before the first column makes a line unusual, and changes nothing else.
+    #[test]
+    fn the_usual_way_and_the_other_say_the_same() {
+        let format = Format::version_2();
+        let beginning = "2 123456789012 eni-1235b8ca123456789";
+        for rest in [
+            "172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
+            "2001:db8::1 10.0.0.1 0 65535 255 18446744073709551615 12345678901234567 0 0 REJECT OK",
+            "- - - - - - - 1431280876 1431280934 - NODATA",
+            "10.0.0.256 10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK",
+            "10.0.0.1 10.0.0.1 1 65536 6 1 1 1 1 ACCEPT OK",
+            "10.0.0.1 10.0.0.1 1 2 6 1 1 1 1 ACCEPT",
+            "10.0.0.1 10.0.0.1 1 2 6 1 18446744073709551616 1 1 ACCEPT OK",
+            "10.0.0.1  10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK",
+            "10.0.0.1 10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK ",
+        ] {
+            let [usual, unusual] = ["", " "].map(|before| format!("{before}{beginning} {rest}"));
+            assert_eq!(parse(usual.as_bytes(), &format), parse(unusual.as_bytes(), &format), "{rest}");
+        }
     }
 
     #[test]

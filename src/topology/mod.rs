@@ -76,6 +76,8 @@ pub struct Topology {
     resources: Resources,
     vpcs: Vec<KnownVpc>,
     ties: Vec<Tie>,
+    /// Whether any block is that of several VPCs: as a rule none is.
+    has_ties: bool,
     prefixes: Prefixes,
     links: HashMap<(VpcNumber, VpcNumber), Links, RandomState>,
     peers: BTreeMap<VpcNumber, BTreeSet<VpcNumber>>,
@@ -95,6 +97,7 @@ impl Topology {
         let vpcs = known_vpcs(&resources);
         let mut topology = Topology {
             ties: Vec::new(),
+            has_ties: false,
             prefixes: Prefixes::new(&[]),
             links: HashMap::default(),
             peers: BTreeMap::new(),
@@ -104,6 +107,7 @@ impl Topology {
         };
         topology.connect(&resources);
         topology.tie();
+        topology.has_ties = topology.ties.iter().any(|tie| tie.vpcs.len() > 1);
         for (id, connection) in &resources.peering_connections {
             for side in [&connection.requester, &connection.accepter] {
                 let known = topology.number(&side.vpc_id).map(|number| topology.vpc(number));
@@ -180,7 +184,8 @@ impl Topology {
 
     /// Whether an address is in a block that several VPCs have.
     pub fn is_tied(&self, address: IpAddr) -> bool {
-        self.prefixes.longest(address).is_some_and(|number| self.ties[number as usize].vpcs.len() > 1)
+        let tied = |number: TieNumber| self.ties[number as usize].vpcs.len() > 1;
+        self.has_ties && self.prefixes.longest(address).is_some_and(tied)
     }
 
     /// What connects two VPCs.
