@@ -15,7 +15,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 import venv
 from pathlib import Path
 
@@ -25,7 +24,7 @@ PACKAGES = ["duckdb==2.0.1", "polars==2.1.0"]
 
 DUCKDB = """
 import duckdb, json, sys
-con = duckdb.connect(); con.execute("SET threads TO " + sys.argv[2])
+con = duckdb.connect(); con.execute("SET threads TO " + sys.argv[2]); con.execute("SET enable_progress_bar = false")
 con.execute('''CREATE TEMP VIEW log AS SELECT * FROM read_csv(?, delim=' ', header=true, nullstr='-', columns={
  'version':'INTEGER','account-id':'VARCHAR','interface-id':'VARCHAR','srcaddr':'VARCHAR','dstaddr':'VARCHAR',
  'srcport':'INTEGER','dstport':'INTEGER','protocol':'INTEGER','packets':'BIGINT','bytes':'BIGINT','start':'BIGINT',
@@ -183,15 +182,22 @@ def runs(programs, count):
     return figures
 
 
+# The peak memory of a process is at least that of the process which started it: so that is a small one, of some 9 MiB.
+TIMED = """
+import os, sys, time
+started = time.perf_counter()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+_, status, used = os.wait4(child, 0)
+print(used.ru_utime + used.ru_stime, time.perf_counter() - started, used.ru_maxrss / 1024, status)
+"""
+
+
 def timed(command):
-    started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
+    figures = subprocess.run([sys.executable, "-S", "-c", TIMED, *command], check=True, capture_output=True).stdout
+    *figures, status = map(float, figures.split())
+    if status != 0:
         sys.exit(f"{command} failed")
-    return used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024
+    return figures
 
 
 def report(programs, figures):
