@@ -13,49 +13,55 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The IPv4 address that stands in these bytes of a line, if it is one and sixteen bytes end with it; else it is to be
+/// So many bytes that end with an address let each of its four numbers be read with the byte before it.
+const WINDOW_BYTES: usize = 18;
+
+/// The IPv4 address that stands in these bytes of a line, if it is one and eighteen bytes end with it; else it is to be
 /// parsed by itself. Up to four times a record, so all four numbers are read without a branch on their lengths.
 pub fn parse_v4_in(line: &[u8], start: usize, end: usize) -> Option<IpAddr> {
     let length = end - start;
     if !(7..=15).contains(&length) {
         return None;
     }
-    let window: &[u8; 16] = line.get(end.checked_sub(16)?..end)?.try_into().ok()?;
-    let mut dots = dots(window) >> (16 - length);
-    if dots.count_ones() != 3 {
+    let window: &[u8; WINDOW_BYTES] = line.get(end.checked_sub(WINDOW_BYTES)?..end)?.try_into().ok()?;
+    let (_, last_sixteen) = window.split_last_chunk::<16>()?;
+    let first = dots(last_sixteen) >> (16 - length);
+    let second = first & first.wrapping_sub(1);
+    let third = second & second.wrapping_sub(1);
+    if third == 0 || third & (third - 1) != 0 {
         return None;
     }
-    let window = u128::from_le_bytes(*window);
-    let (mut bits, mut bad, mut from) = (0, 0, 16 - length);
-    for _ in 0..4 {
-        // After the third dot no bit is left: the last number ends with the window.
-        let to = (16 - length + dots.trailing_zeros() as usize).min(16);
-        dots &= dots.wrapping_sub(1);
-        let (value, wrong) = octet(window, from, to);
-        bits = bits << 8 | value;
-        bad |= wrong;
-        from = to + 1;
+    let ends = [first, second, third].map(|dots| dots.trailing_zeros() as usize);
+    let lengths = [ends[0], ends[1] - ends[0] - 1, ends[2] - ends[1] - 1, length - ends[2] - 1];
+    if lengths.iter().any(|length| !(1..=3).contains(length)) {
+        return None;
     }
-    (bad == 0).then(|| IpAddr::V4(Ipv4Addr::from_bits(bits)))
+    let before = WINDOW_BYTES - length;
+    let octets = [
+        octet(window, before + ends[0], lengths[0])?,
+        octet(window, before + ends[1], lengths[1])?,
+        octet(window, before + ends[2], lengths[2])?,
+        octet(window, WINDOW_BYTES, lengths[3])?,
+    ];
+    Some(IpAddr::V4(Ipv4Addr::from(octets)))
 }
 
-/// The number in these bytes of the window, and whether it is none of 0 to 255 without leading zeros.
-fn octet(window: u128, from: usize, to: usize) -> (u32, u32) {
-    const ZEROS: u32 = 0x0030_3030;
-    let length = to.wrapping_sub(from);
-    // A number has one to three digits, and of an address of 7 to 15 bytes at least three bytes end with each.
-    if !(1..=3).contains(&length) || to < 3 {
-        return (0, 1);
-    }
-    let three = (window >> (8 * (to - 3))) as u32 & 0x00ff_ffff;
+/// The number of one to three digits that ends there, if it is one of 0 to 255 without leading zeros.
+fn octet(window: &[u8; WINDOW_BYTES], end: usize, length: usize) -> Option<u8> {
+    /// The least number of so many digits, a digit a byte.
+    const LEAST: [u32; 4] = [0, 0, 0x00_01_00, 0x01_00_00];
+    const MOST: u32 = 0x02_05_05;
+    const ZEROS: u32 = 0x3030_3030;
+    let four = u32::from_be_bytes(window.get(end.checked_sub(4)?..end)?.try_into().ok()?);
     // What stands before the number makes way for zeros.
-    let before = 8 * (3 - length);
-    let digits = ((three >> before << before) | (ZEROS & !(u32::MAX << before))) ^ ZEROS;
-    let no_digit = (digits | (digits + 0x0006_0606)) & 0x00f0_f0f0;
-    let [hundreds, tens, ones, _] = digits.to_le_bytes().map(u32::from);
-    let value = 100 * hundreds + 10 * tens + ones;
-    let leading_zero = length > 1 && (digits >> before).trailing_zeros() >= 8;
-    (value & 0xff, no_digit | (value >> 8) | u32::from(leading_zero))
+    let own = u32::MAX >> (32 - 8 * length);
+    let digits = ((four & own) | (ZEROS & !own)) ^ ZEROS;
+    let no_digit = (digits | digits.wrapping_add(0x0606_0606)) & 0xf0f0_f0f0;
+    if no_digit != 0 || digits < LEAST[length & 3] || digits > MOST {
+        return None;
+    }
+    let [_, hundreds, tens, ones] = digits.to_be_bytes();
+    Some(100 * hundreds + 10 * tens + ones)
 }
 
 /// A bit for each byte that is a dot, the first byte's lowest.
@@ -235,7 +241,7 @@ mod tests {
     proptest! {
         #[test]
         fn within_a_line_ipv4_is_the_same_and_all_else_is_left(
-            before in ".{16,20}", text in "([0-9]{1,4}\\.){3}[0-9]{1,4}|[0-9.:a/]{7,15}|\\PC{1,16}",
+            before in ".{18,22}", text in "([0-9]{1,4}\\.){3}[0-9]{1,4}|[0-9.:a/]{7,15}|\\PC{1,16}",
         ) {
             let line = format!("{before}{text} more");
             let found = parse_v4_in(line.as_bytes(), before.len(), before.len() + text.len());
@@ -244,8 +250,8 @@ mod tests {
 
         #[test]
         fn within_a_line_every_ipv4_address_is_found(address: Ipv4Addr) {
-            let line = format!("2 123456789012 {address} x");
-            prop_assert_eq!(parse_v4_in(line.as_bytes(), 15, line.len() - 2), Some(IpAddr::V4(address)));
+            let line = format!("2 123456789012 eni-1 {address} x");
+            prop_assert_eq!(parse_v4_in(line.as_bytes(), 21, line.len() - 2), Some(IpAddr::V4(address)));
         }
 
         #[test]

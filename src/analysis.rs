@@ -144,10 +144,7 @@ fn own_vpc(
 ) -> (Option<VpcNumber>, Option<NameId>) {
     match flow.vpc_id.and_then(|vpc_id| places.get(vpc_id)) {
         Some(name) => (topology.number(places.name(name)), Some(name)),
-        None => {
-            let interface = interface.and_then(|id| topology.interface(id));
-            (interface.and_then(|known| topology.number(known.vpc_id.as_deref()?)), None)
-        }
+        None => (interface.and_then(|id| topology.vpc_of_interface(id)), None),
     }
 }
 

@@ -62,22 +62,22 @@ pub enum Malformed {
 /// # Errors
 /// Where the line is malformed: the number of columns first, then the first value that does not parse.
 pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
-    match usual(line, format) {
-        Some(values) => values.classify(format),
+    let mut values = Values::default();
+    match usual(line, format, &mut values) {
+        Some(()) => values.classify(format),
         None => unusual(line, format),
     }
 }
 
-/// The values of a line in which nothing is unusual.
-fn usual<'a>(line: &'a [u8], format: &Format) -> Option<Values<'a>> {
+/// The values of a line in which nothing is unusual; else none, and what `values` holds is of no use.
+fn usual<'a>(line: &'a [u8], format: &Format, values: &mut Values<'a>) -> Option<()> {
     let mut ends = [0; MOST_COLUMNS];
     if column_ends(line, &mut ends) != format.columns().len() {
         return None;
     }
-    let mut values = Values::default();
     let mut start = 0;
-    for (column, end) in format.columns().iter().zip(ends) {
-        let (from, to) = (start, end as usize);
+    for (column, end) in format.columns().iter().zip(&ends) {
+        let (from, to) = (start, *end as usize);
         let token = &line[from..to];
         start = to + 1;
         if token.is_empty() {
@@ -100,7 +100,7 @@ fn usual<'a>(line: &'a [u8], format: &Format) -> Option<Values<'a>> {
             Column::Text(field) => values.set_text(field, token),
         }
     }
-    Some(values)
+    Some(())
 }
 
 /// Any line.
@@ -128,29 +128,62 @@ fn unusual<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed>
     }
 }
 
-/// The values of a line that the analysis reads.
-#[derive(Default)]
+/// The values of a line that the analysis reads, each at the place of its field; what it does not read is put where
+/// nothing looks.
 struct Values<'a> {
-    interface_id: Option<&'a [u8]>,
-    vpc_id: Option<&'a [u8]>,
-    subnet_id: Option<&'a [u8]>,
-    srcaddr: Option<IpAddr>,
-    dstaddr: Option<IpAddr>,
-    pkt_srcaddr: Option<IpAddr>,
-    pkt_dstaddr: Option<IpAddr>,
-    srcport: Option<u16>,
-    dstport: Option<u16>,
-    protocol: Option<u8>,
-    packets: u64,
-    bytes: u64,
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
-    tcp_flags: Option<u64>,
-    traffic_path: Option<u64>,
-    action: &'a [u8],
-    log_status: &'a [u8],
-    flow_direction: &'a [u8],
-    reject_reason: &'a [u8],
+    numbers: [u64; NUMBERS],
+    /// A bit for each number that is present.
+    present: u32,
+    addresses: [Option<IpAddr>; ADDRESSES],
+    texts: [&'a [u8]; TEXTS],
+}
+
+const NUMBERS: usize = 10;
+const ADDRESSES: usize = 5;
+const TEXTS: usize = 8;
+
+impl Default for Values<'_> {
+    fn default() -> Self {
+        Values { numbers: [0; NUMBERS], present: 0, addresses: [None; ADDRESSES], texts: [b""; TEXTS] }
+    }
+}
+
+const fn number_place(field: Field) -> usize {
+    match field {
+        Field::Srcport => 0,
+        Field::Dstport => 1,
+        Field::Protocol => 2,
+        Field::Packets => 3,
+        Field::Bytes => 4,
+        Field::Start => 5,
+        Field::End => 6,
+        Field::TcpFlags => 7,
+        Field::TrafficPath => 8,
+        _ => 9,
+    }
+}
+
+const fn address_place(field: Field) -> usize {
+    match field {
+        Field::Srcaddr => 0,
+        Field::Dstaddr => 1,
+        Field::PktSrcaddr => 2,
+        Field::PktDstaddr => 3,
+        _ => 4,
+    }
+}
+
+const fn text_place(field: Field) -> usize {
+    match field {
+        Field::InterfaceId => 0,
+        Field::VpcId => 1,
+        Field::SubnetId => 2,
+        Field::Action => 3,
+        Field::LogStatus => 4,
+        Field::FlowDirection => 5,
+        Field::RejectReason => 6,
+        _ => 7,
+    }
 }
 
 impl<'a> Values<'a> {
@@ -167,45 +200,44 @@ impl<'a> Values<'a> {
     }
 
     fn set_number(&mut self, field: Field, value: u64) {
-        match field {
-            Field::Srcport => self.srcport = u16::try_from(value).ok(),
-            Field::Dstport => self.dstport = u16::try_from(value).ok(),
-            Field::Protocol => self.protocol = u8::try_from(value).ok(),
-            Field::Packets => self.packets = value,
-            Field::Bytes => self.bytes = value,
-            Field::Start => self.start = Timestamp::from_seconds(value),
-            Field::End => self.end = Timestamp::from_seconds(value),
-            Field::TcpFlags => self.tcp_flags = Some(value),
-            Field::TrafficPath => self.traffic_path = Some(value),
-            _ => {}
-        }
+        let place = number_place(field);
+        self.numbers[place] = value;
+        self.present |= 1 << place;
     }
 
     fn set_address(&mut self, field: Field, address: IpAddr) {
-        match field {
-            Field::Srcaddr => self.srcaddr = Some(address),
-            Field::Dstaddr => self.dstaddr = Some(address),
-            Field::PktSrcaddr => self.pkt_srcaddr = Some(address),
-            Field::PktDstaddr => self.pkt_dstaddr = Some(address),
-            _ => {}
-        }
+        self.addresses[address_place(field)] = Some(address);
     }
 
     fn set_text(&mut self, field: Field, token: &'a [u8]) {
-        match field {
-            Field::InterfaceId => self.interface_id = Some(token),
-            Field::VpcId => self.vpc_id = Some(token),
-            Field::SubnetId => self.subnet_id = Some(token),
-            Field::Action => self.action = token,
-            Field::LogStatus => self.log_status = token,
-            Field::FlowDirection => self.flow_direction = token,
-            Field::RejectReason => self.reject_reason = token,
-            _ => {}
-        }
+        self.texts[text_place(field)] = token;
     }
 
-    fn classify(self, format: &Format) -> Result<Record<'a>, Malformed> {
-        let action = match self.action {
+    /// A number, if it is present.
+    fn number(&self, field: Field) -> Option<u64> {
+        let place = number_place(field);
+        (self.present & 1 << place != 0).then_some(self.numbers[place])
+    }
+
+    fn address(&self, field: Field) -> Option<IpAddr> {
+        self.addresses[address_place(field)]
+    }
+
+    /// A text; an absent one is empty.
+    fn text(&self, field: Field) -> &'a [u8] {
+        self.texts[text_place(field)]
+    }
+
+    fn named(&self, field: Field) -> Option<&'a [u8]> {
+        Some(self.text(field)).filter(|text| !text.is_empty())
+    }
+
+    fn time(&self, field: Field) -> Option<Timestamp> {
+        self.number(field).and_then(Timestamp::from_seconds)
+    }
+
+    fn classify(&self, format: &Format) -> Result<Record<'a>, Malformed> {
+        let action = match self.text(Field::Action) {
             b"ACCEPT" => Some(Action::Accept),
             b"REJECT" => Some(Action::Reject),
             _ => None,
@@ -213,15 +245,15 @@ impl<'a> Values<'a> {
         if action.is_some() {
             self.require_addresses(format)?;
         }
-        Ok(match (self.log_status, action) {
+        Ok(match (self.text(Field::LogStatus), action) {
             (b"NODATA", _) => Record::NoData,
             // FAILURE is not a word of AWS's documentation, but of its users': it says what SKIPDATA says.
             (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(Gap {
-                interface_id: self.interface_id,
-                packets: self.packets,
-                bytes: self.bytes,
-                start: self.start,
-                end: self.end,
+                interface_id: self.named(Field::InterfaceId),
+                packets: self.number(Field::Packets).unwrap_or_default(),
+                bytes: self.number(Field::Bytes).unwrap_or_default(),
+                start: self.time(Field::Start),
+                end: self.time(Field::End),
             }),
             (_, Some(action)) => Record::Flow(self.flow(action)),
             (_, None) => Record::Other,
@@ -229,41 +261,42 @@ impl<'a> Values<'a> {
     }
 
     fn require_addresses(&self, format: &Format) -> Result<(), Malformed> {
-        for (field, value) in [(Field::Srcaddr, self.srcaddr), (Field::Dstaddr, self.dstaddr)] {
-            if value.is_none() && format.has(field) {
+        for field in [Field::Srcaddr, Field::Dstaddr] {
+            if self.address(field).is_none() && format.has(field) {
                 return Err(Malformed::NoAddress { field });
             }
         }
         Ok(())
     }
 
-    fn flow(self, action: Action) -> Flow<'a> {
+    fn flow(&self, action: Action) -> Flow<'a> {
+        let port = |field: Field| self.number(field).and_then(|port| u16::try_from(port).ok());
         Flow {
             action,
-            interface_id: self.interface_id,
-            vpc_id: self.vpc_id,
-            subnet_id: self.subnet_id,
-            src: self.pkt_srcaddr.or(self.srcaddr),
-            dst: self.pkt_dstaddr.or(self.dstaddr),
-            srcport: self.srcport,
-            dstport: self.dstport,
-            protocol: self.protocol,
-            packets: self.packets,
-            bytes: self.bytes,
-            start: self.start,
-            end: self.end,
-            direction: match self.flow_direction {
+            interface_id: self.named(Field::InterfaceId),
+            vpc_id: self.named(Field::VpcId),
+            subnet_id: self.named(Field::SubnetId),
+            src: self.address(Field::PktSrcaddr).or(self.address(Field::Srcaddr)),
+            dst: self.address(Field::PktDstaddr).or(self.address(Field::Dstaddr)),
+            srcport: port(Field::Srcport),
+            dstport: port(Field::Dstport),
+            protocol: self.number(Field::Protocol).and_then(|protocol| u8::try_from(protocol).ok()),
+            packets: self.number(Field::Packets).unwrap_or_default(),
+            bytes: self.number(Field::Bytes).unwrap_or_default(),
+            start: self.time(Field::Start),
+            end: self.time(Field::End),
+            direction: match self.text(Field::FlowDirection) {
                 b"ingress" => Some(Direction::Ingress),
                 b"egress" => Some(Direction::Egress),
                 _ => None,
             },
-            tcp_flags: match self.tcp_flags {
+            tcp_flags: match self.number(Field::TcpFlags) {
                 None => TcpFlags::Absent,
                 Some(flags) if flags & SYN != 0 => TcpFlags::WithSyn,
                 Some(_) => TcpFlags::WithoutSyn,
             },
-            traffic_path: self.traffic_path,
-            reject_reason: match self.reject_reason {
+            traffic_path: self.number(Field::TrafficPath),
+            reject_reason: match self.text(Field::RejectReason) {
                 b"BPA" => RejectReason::BlockPublicAccess,
                 b"EC" => RejectReason::EncryptionControls,
                 _ => RejectReason::Unstated,

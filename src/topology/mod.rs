@@ -82,6 +82,8 @@ pub struct Topology {
     links: HashMap<(VpcNumber, VpcNumber), Links, RandomState>,
     peers: BTreeMap<VpcNumber, BTreeSet<VpcNumber>>,
     owners: HashMap<IpAddr, Vec<String>, RandomState>,
+    /// The VPCs of the interfaces, by the interfaces' ids: asked for many a record.
+    vpcs_of_interfaces: HashMap<String, VpcNumber, RandomState>,
 }
 
 /// The ids of the connections between two VPCs.
@@ -102,11 +104,15 @@ impl Topology {
             links: HashMap::default(),
             peers: BTreeMap::new(),
             owners: owners(&resources),
+            vpcs_of_interfaces: HashMap::default(),
             vpcs,
             resources: Resources::default(),
         };
         topology.connect(&resources);
         topology.tie();
+        let of_interface =
+            |(id, interface): (&String, &Interface)| Some((id.clone(), topology.number(interface.vpc_id.as_deref()?)?));
+        topology.vpcs_of_interfaces = resources.interfaces.iter().filter_map(of_interface).collect();
         topology.has_ties = topology.ties.iter().any(|tie| tie.vpcs.len() > 1);
         for (id, connection) in &resources.peering_connections {
             for side in [&connection.requester, &connection.accepter] {
@@ -156,6 +162,11 @@ impl Topology {
     /// The interface with this id.
     pub fn interface(&self, id: &str) -> Option<&Interface> {
         self.resources.interfaces.get(id)
+    }
+
+    /// The VPC of the interface with this id.
+    pub fn vpc_of_interface(&self, id: &str) -> Option<VpcNumber> {
+        self.vpcs_of_interfaces.get(id).copied()
     }
 
     /// The VPC that the longest block with this address belongs to. If several have that block, it is `own`, the VPC
