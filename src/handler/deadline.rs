@@ -7,8 +7,8 @@ use lambda_runtime::Context;
 use tokio::time::{self, Instant};
 
 /// So long before Lambda would end the function, all that is not done is given back as failed: three seconds, and some
-/// time for the answer itself.
-const RESERVE: Duration = Duration::from_millis(3_500);
+/// time for the answer itself: with little memory, a function has a small part of a processor only.
+const RESERVE: Duration = Duration::from_millis(3_750);
 /// What is not to be cut off in the middle may take so much of that.
 const GRACE: Duration = Duration::from_millis(250);
 /// And so much of the time of others.
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn three_seconds_and_some_are_left_for_the_answer() {
-        assert_eq!(work_time(Duration::from_secs(60)), Duration::from_millis(56_500));
+        assert_eq!(work_time(Duration::from_secs(60)), Duration::from_millis(56_250));
         assert_eq!(work_time(Duration::from_secs(3)), Duration::ZERO);
     }
 
@@ -95,15 +95,15 @@ mod tests {
     async fn what_does_not_end_in_time_gives_nothing() {
         assert!(ends_in(3_000).is_over() && !ends_in(60_000).is_over());
         assert_eq!(ends_in(60_000).bound(async { 7 }).await, Some(7));
-        assert_eq!(ends_in(3_600).bound(std::future::pending::<u8>()).await, None);
-        let nearly = ends_in(3_510);
+        assert_eq!(ends_in(3_850).bound(std::future::pending::<u8>()).await, None);
+        let nearly = ends_in(3_760);
         let work = async || time::sleep(Duration::from_millis(100)).await;
         assert_eq!((nearly.bound(work()).await, nearly.bound_at_last(work()).await), (None, Some(())));
     }
 
     #[tokio::test]
     async fn while_others_wait_an_object_has_half_of_what_is_left() {
-        let deadline = ends_in(63_500);
+        let deadline = ends_in(63_750);
         let seconds = |deadline: Deadline| deadline.left().as_secs_f64().round();
         assert_eq!((seconds(deadline.share(false)), seconds(deadline.share(true))), (60.0, 30.0));
         assert_eq!(seconds(deadline.share(true).share(true)), 15.0);

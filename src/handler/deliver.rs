@@ -21,9 +21,9 @@ use crate::sink::alert::{self, Alert};
 use crate::sink::{emf, json};
 use crate::summary::{ObjectIdentity, Summary};
 
-/// Metadata of a summary: who stored it, and how many findings and alerts it asks for. What belongs to it names who
-/// stored it too.
+/// Metadata of what belongs to a summary: the token of that summary.
 const TOKEN_OF_SUMMARY: &str = "flowsentry-summary";
+/// Metadata of a summary: who stored it, and how many findings and alerts it asks for.
 const TOKEN: &str = "flowsentry-token";
 const FINDINGS: &str = "flowsentry-findings";
 const ALERTS: &str = "flowsentry-alerts";

@@ -138,7 +138,7 @@ def test_a_stalled_store_is_given_back_three_seconds_before_the_deadline(world, 
     """And is done when the event comes again."""
     world.proxy.add(faults.stall, "PUT", path="/summaries/")
     function = world.function()
-    answer = function.invoke(event, seconds=5)
+    answer = function.invoke(event, seconds=6)
     assert answer.response == FAILED and 3 <= answer.seconds_left < 4
     assert world.keys() == []
     world.proxy.clear()
@@ -171,9 +171,9 @@ def test_a_message_that_stalls_does_not_take_the_time_of_the_others(world):
 
 
 def test_what_can_be_done_in_the_time_that_is_left_is_done(world):
-    """Three small objects take a fraction of the second or two that there are."""
+    """Three small objects take a fraction of the three seconds that there are."""
     function = world.function()
-    answer = function.invoke(batch_of_three(world), seconds=5)
+    answer = function.invoke(batch_of_three(world), seconds=7)
     assert answer.response == DONE and answer.seconds_left >= 3
     assert function.stop().values("RecordsProcessed") == [1, 2, 3]
 
@@ -182,7 +182,7 @@ def test_a_store_that_comes_after_the_deadline_is_counted_at_most_once(world, ev
     """A summary that arrives when the function has given up is completed by the next delivery."""
     hold = world.proxy.add(faults.Hold(forwarded=False), "PUT", path="/summaries/", times=1)
     function = world.function()
-    answer = function.invoke(event, seconds=5)
+    answer = function.invoke(event, seconds=6)
     assert answer.response == FAILED and answer.seconds_left >= 3
     hold.let_go()
     assert function.invoke(event).response == DONE

@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// So much time for work, and what the function keeps for its answer.
 fn seconds_of_work(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds + 3.5)
+    Duration::from_secs_f64(seconds + 3.75)
 }
 
 async fn with_topology(documents: &[(&str, &Value)]) -> Local {
