@@ -72,11 +72,10 @@ pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malforme
 /// The values of a line in which nothing is unusual; else none, and what `values` holds is of no use.
 fn usual<'a>(line: &'a [u8], format: &Format, values: &mut Values<'a>) -> Option<()> {
     let mut ends = [0; MOST_COLUMNS];
-    if column_ends(line, &mut ends) != format.columns().len() {
-        return None;
-    }
+    let count = column_ends(line, &mut ends);
+    let ends = ends.get(..count).filter(|ends| ends.len() == format.columns().len())?;
     let mut start = 0;
-    for (column, end) in format.columns().iter().zip(&ends) {
+    for (column, end) in format.columns().iter().zip(ends) {
         let (from, to) = (start, *end as usize);
         let token = &line[from..to];
         start = to + 1;
@@ -416,6 +415,19 @@ mod tests {
         ] {
             let [usual, unusual] = ["", " "].map(|before| format!("{before}{beginning} {rest}"));
             assert_eq!(parse(usual.as_bytes(), &format), parse(unusual.as_bytes(), &format), "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_column_beyond_those_of_the_usual_way_is_checked_too() {
+        for columns in [MOST_COLUMNS, MOST_COLUMNS + 1, 3 * MOST_COLUMNS] {
+            let names = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "dstport");
+            let header: Vec<&str> = names.cycle().take(columns - 1).chain(["dstport"]).collect();
+            let format = Format::from_header(header.join(" ").as_bytes()).expect("a header");
+            let line = |dstport: &str| "- ".repeat(columns - 1) + dstport;
+            assert_eq!(parse(line("65535").as_bytes(), &format), Ok(Record::Other));
+            let malformed = Malformed::Number { field: Field::Dstport, max: 65535 };
+            assert_eq!(parse(line("65536").as_bytes(), &format), Err(malformed), "{columns}");
         }
     }
 
