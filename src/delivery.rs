@@ -146,6 +146,7 @@ impl Delivery {
                 if work.findings { Step::Ask(Call::PutFindings) } else { self.settled() }
             }
             (Call::ReadSummary, _) => Step::End(End::Unsettled),
+            (again @ (Call::PutFindings | Call::PutReceipt), Answer::Missing) => self.vanished(again),
             (Call::PutFindings, _) if self.work.alerts => Step::Ask(Call::SendAlerts),
             (Call::SendAlerts, _) => Step::Ask(Call::PutReceipt),
             (Call::PutFindings | Call::PutReceipt, _) => self.settled(),

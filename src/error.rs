@@ -26,13 +26,16 @@ pub enum ObjectError {
         reason: String,
     },
     /// Something other than zero bytes or a further member stands after a gzip member.
-    #[error("what follows the gzip data at byte {offset} is neither a gzip member nor zero padding")]
+    #[error(
+        "what follows the gzip data at byte {offset} is neither a gzip member nor zero padding: ask who wrote it, or cut \
+         it off"
+    )]
     GzipTrailingData {
         /// Where in the object.
         offset: u64,
     },
     /// The text is larger than allowed.
-    #[error("the text is larger than the limit of {max_bytes} bytes (MAX_OBJECT_BYTES)")]
+    #[error("the text is larger than the limit of {max_bytes} bytes (MAX_OBJECT_BYTES): raise it, or split the text")]
     TooLarge {
         /// The limit.
         max_bytes: u64,
@@ -49,7 +52,7 @@ pub enum ObjectError {
         compressed_bytes: u64,
     },
     /// There are more lines than allowed.
-    #[error("the text has more than {max_lines} lines (MAX_LINES)")]
+    #[error("the text has more than {max_lines} lines (MAX_LINES): raise that, or split the text")]
     TooManyLines {
         /// The limit.
         max_lines: u64,

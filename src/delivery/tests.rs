@@ -393,6 +393,10 @@ fn a_summary_that_comes_and_goes_is_an_end() {
     let answers = [&[Answer::Missing][..], &[Answer::Exists, Answer::Missing].repeat(4)].concat();
     let (calls, end) = steps(Verdict::Quarantine, &answers);
     assert_eq!((calls.len(), end), (7, Some(End::Unsettled)));
+    // So it is with what belongs to a summary.
+    let answers = [&[Answer::Done; 2][..], &[Answer::Missing; 4]].concat();
+    let (calls, end) = steps(Verdict::Summary(FINDINGS), &answers);
+    assert_eq!((&calls[2..], end), (&[Call::PutFindings; 3][..], Some(End::Unsettled)));
     // Removed once to have the object analysed anew, it is stored again.
     let answers = [Answer::Exists, Answer::Missing, Answer::Done, Answer::Done];
     assert_eq!(steps(Verdict::Summary(NOTHING), &answers).1, Some(End::Summarized));

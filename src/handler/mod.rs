@@ -214,8 +214,8 @@ impl Handler {
                 write_metrics(&emf::ignored(namespace, *reason, now));
             }
             Err(failure) => {
-                let error = shown(&failure.to_string());
-                error!(outcome = "failed", uri, duration_ms, code = failure.code(), error, "object");
+                let (code, error) = (shown(failure.code()), shown(&failure.to_string()));
+                error!(outcome = "failed", uri, duration_ms, code, error, "object");
                 write_metrics(&emf::failed(namespace, 1, now));
             }
         }
