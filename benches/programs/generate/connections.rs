@@ -5,9 +5,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::dice::{Dice, Zipf};
-use crate::network::{self, Interface, Population, VPCS};
-use crate::record::{Action, Direction, Endpoint, Flow, ICMP, ICMPV6, Service, TCP, UDP, flags, path};
+use super::dice::{Dice, Zipf};
+use super::network::{self, Interface, Population, VPCS};
+use super::record::{Action, Direction, Endpoint, Flow, ICMP, ICMPV6, Service, TCP, UDP, flags, path};
 
 /// Two for each side of a NAT gateway.
 pub const MAX_RECORDS_PER_CONNECTION: usize = 4;

@@ -25,9 +25,9 @@ use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-use crate::dice::Dice;
-use crate::network::{Interface, TROUBLE_OCTET};
-use crate::record::{Action, Content, Damage, Direction, Endpoint, Flow, Run, TCP, flags, path};
+use super::dice::Dice;
+use super::network::{Interface, TROUBLE_OCTET};
+use super::record::{Action, Content, Damage, Direction, Endpoint, Flow, Run, TCP, flags, path};
 
 /// Shorter logs have no troubles, save malformed lines.
 pub const MIN_RECORDS: u64 = 4_000;
@@ -214,8 +214,8 @@ fn accepted(direction: Direction, tcp_flags: u8, src: Endpoint, dst: Endpoint) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::network;
     use super::*;
-    use crate::network;
 
     #[test]
     fn the_documented_interfaces_are_those_of_the_network() {

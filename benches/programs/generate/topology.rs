@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::network::{ACCOUNT_ID, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network};
+use super::network::{ACCOUNT_ID, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network};
 
 /// The VPCs that are peered, by their numbers.
 const PEERINGS: [(usize, usize); 3] = [(0, 1), (1, 2), (2, 3)];
@@ -210,8 +210,8 @@ mod tests {
     use flowsentry::topology::document::Resources;
     use flowsentry::topology::{Location, Topology};
 
+    use super::super::network;
     use super::*;
-    use crate::network;
 
     fn topology() -> Topology {
         let mut resources = Resources::default();
@@ -226,7 +226,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sample/topology");
         for (name, document) in documents(&network::interfaces()) {
             let kept = fs::read_to_string(folder.join(name)).unwrap_or_default();
-            assert!(kept == text(&document), "{name}: see examples/generate/main.rs for how to write it anew");
+            assert!(kept == text(&document), "{name}: see benches/programs/generate/main.rs for how to write it anew");
         }
     }
 

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use crate::dice::{Dice, mix};
-use crate::network::Interface;
-use crate::record::{CaptureWindow, Content, Record, Run};
-use crate::traffic::Traffic;
-use crate::troubles::{MIN_RECORDS, Planter, Planting};
+use super::dice::{Dice, mix};
+use super::network::Interface;
+use super::record::{CaptureWindow, Content, Record, Run};
+use super::traffic::Traffic;
+use super::troubles::{MIN_RECORDS, Planter, Planting};
 
 /// 2026-11-23T06:00:00Z. The records' ends are in the five minutes from then on.
-const FILE_START: u64 = 1_795_413_600;
+pub const FILE_START: u64 = 1_795_413_600;
+pub const FILE_SECONDS: u64 = MINUTES * MINUTE;
 const MINUTES: u64 = 5;
 const MINUTE: u64 = 60;
 

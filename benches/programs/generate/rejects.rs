@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::dice::{Dice, Zipf, mix, pick_by};
-use crate::network::{self, HOSTS_PER_VPC, Interface, Population};
-use crate::record::{Direction, Endpoint, Flow, Service, TCP, UDP, flags};
+use super::dice::{Dice, Zipf, mix, pick_by};
+use super::network::{self, HOSTS_PER_VPC, Interface, Population};
+use super::record::{Direction, Endpoint, Flow, Service, TCP, UDP, flags};
 
 /// Of 100 scans, those from a source that is never seen again.
 const PASSING_SCANS: u32 = 30;

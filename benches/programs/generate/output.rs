@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::dice::mix;
-use crate::network::{ACCOUNT_ID, REGION};
+use super::dice::mix;
+use super::network::{ACCOUNT_ID, REGION};
 
 const FLOW_LOG_ID: &str = "fl-0123456789abcdef0";
 const FILE_TIME: &str = "20261123T0600Z";

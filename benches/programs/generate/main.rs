@@ -1,9 +1,10 @@
 //! Writes VPC flow logs that look like those of a real network, for tests and measurements.
 //!
 //! ```text
-//! cargo run --release --example generate -- --records 3260896 --out flows.log.gz
-//! cargo run --release --example generate -- --records 1000000 --files 8 --format wide --out logs/
-//! cargo run --release --example generate -- --records 5000 --plain | less
+//! alias generate='cargo run --release --manifest-path benches/programs/Cargo.toml --bin generate --'
+//! generate --records 3260896 --out flows.log.gz
+//! generate --records 1000000 --files 8 --format wide --out logs/
+//! generate --records 5000 --plain | less
 //! ```
 //!
 //! The same arguments give the same text, byte for byte, on every platform: seeded draws, integers only, no map with
@@ -20,13 +21,13 @@
 //! the five minutes from 2026-11-23T06:00:00Z on.
 //!
 //! Among them are planted troubles whose addresses and counts are fixed, so that tests can look for them:
-//! [`troubles`].
+//! [`troubles`]. With `--distinct-rejects` it is another log altogether: [`variety`].
 //!
 //! The sample of the README's first command is made so:
 //!
 //! ```text
-//! cargo run --release --example generate -- --records 20000 --seed 3 --files 3 --format wide \
-//!     --out examples/sample --topology examples/sample/topology
+//! generate --records 20000 --seed 3 --files 3 --format wide --out examples/sample \
+//!     --topology examples/sample/topology
 //! ```
 
 #![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a program that writes files and says so")]
@@ -42,6 +43,7 @@ mod rejects;
 mod topology;
 mod traffic;
 mod troubles;
+mod variety;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +53,8 @@ use clap::{CommandFactory as _, Parser, error::ErrorKind};
 use format::Format;
 use generator::Generator;
 use output::{Encoding, Error, LogFile, Sizes, Target, aws_file_name};
+use record::Record;
+use variety::Variety;
 
 /// Write seeded, realistic VPC flow logs
 #[derive(Parser)]
@@ -71,6 +75,10 @@ struct Arguments {
     /// How many of the records are malformed
     #[arg(long, value_name = "M", default_value_t = 3)]
     malformed: u64,
+    /// Instead of all this, N rejected groups of one record, and 150 heavy ones
+    #[arg(long, value_name = "N", conflicts_with_all = ["records", "malformed"])]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=variety::MOST_DISTINCT))]
+    distinct_rejects: Option<u64>,
     /// A file, a folder (file names as AWS gives them), or - for stdout
     #[arg(long, value_name = "PATH", default_value = "-")]
     out: PathBuf,
@@ -104,14 +112,17 @@ fn write_logs(arguments: &Arguments) -> Result<Sizes, Error> {
     if let Some(folder) = &arguments.topology {
         topology::write(folder, &interfaces).map_err(|cause| Error::new(&folder.display(), cause))?;
     }
-    let Arguments { records, seed, format, .. } = *arguments;
-    let mut generator = Generator::new(&interfaces, seed, records, arguments.malformed);
+    let format = arguments.format;
+    let mut generated: Box<dyn Iterator<Item = Record>> = match arguments.distinct_rejects {
+        None => Box::new(Generator::new(&interfaces, arguments.seed, arguments.records, arguments.malformed)),
+        Some(distinct) => Box::new(Variety::new(&interfaces, distinct)),
+    };
     let mut sizes = Sizes::default();
     let mut line = Vec::new();
     for number in 0..arguments.files {
         let mut log = LogFile::create(arguments.target(number), arguments.encoding())?;
         log.write(format.header().as_bytes())?;
-        for (_, record) in (0..arguments.share(number)).zip(&mut generator) {
+        for (_, record) in (0..arguments.share(number)).zip(&mut generated) {
             line.clear();
             format.render(&record, &interfaces[record.interface], &mut line);
             log.write(&line)?;
@@ -146,13 +157,17 @@ impl Arguments {
         }
     }
 
+    fn records(&self) -> u64 {
+        self.distinct_rejects.map_or(self.records, variety::records)
+    }
+
     /// The number of records in one of the files: alike, save one.
     fn share(&self, number: u64) -> u64 {
-        self.records / self.files + u64::from(number < self.records % self.files)
+        self.records() / self.files + u64::from(number < self.records() % self.files)
     }
 
     fn report(&self, sizes: &Sizes) -> String {
-        let records = self.records;
+        let records = self.records();
         let target = match (self.files, self.out == Path::new("-")) {
             (1, true) => "stdout".to_owned(),
             (1, false) => self.out.display().to_string(),

@@ -1,13 +1,13 @@
 //! The background: what the interfaces of an ordinary network record, run after run.
 //!
 //! A run is some 12 records of one interface in one capture window, as AWS writes them:
-//! [`connections`](crate::connections) and, among them, [`rejects`](crate::rejects).
+//! [`connections`](super::connections) and, among them, [`rejects`](super::rejects).
 
-use crate::connections::{Connections, MAX_RECORDS_PER_CONNECTION};
-use crate::dice::{Dice, Zipf};
-use crate::network::{self, Interface};
-use crate::record::{Content, Run};
-use crate::rejects::Rejects;
+use super::connections::{Connections, MAX_RECORDS_PER_CONNECTION};
+use super::dice::{Dice, Zipf};
+use super::network::{self, Interface};
+use super::record::{Content, Run};
+use super::rejects::Rejects;
 
 const RUN_LENGTH: (u32, u32) = (6, 17);
 

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::network::{ACCOUNT_ID, Interface, REGION, VPCS};
-use crate::record::{Action, Content, Damage, Direction, Flow, Record};
+use super::network::{ACCOUNT_ID, Interface, REGION, VPCS};
+use super::record::{Action, Content, Damage, Direction, Flow, Record};
 
 /// What the log is written in.
 #[derive(Clone, Copy, clap::ValueEnum)]

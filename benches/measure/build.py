@@ -1,0 +1,114 @@
+"""What is measured, built or installed when it is first asked for, and which versions it has."""
+
+import functools
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from datetime import date
+from pathlib import Path
+
+BENCHES = Path(__file__).resolve().parent.parent
+PROJECT = BENCHES.parent
+PROGRAMS = BENCHES / "programs"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).resolve()
+FOLDER = TARGET / "bench"
+PACKAGES = {"duckdb": "2.0.1", "polars": "2.1.0", "flowlogs-reader": "5.0.1"}
+
+# The toolchain is what the machine has: nothing may fetch another.
+ENVIRONMENT = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")
+
+
+def flowsentry():
+    return built("flowsentry", PROJECT, "--no-default-features")
+
+
+def function():
+    return built("flowsentry-lambda", PROJECT)
+
+
+def decompress():
+    alike("flate2", "zlib-rs")
+    return built("decompress", PROGRAMS)
+
+
+def generate():
+    return built("generate", PROGRAMS)
+
+
+def with_vrl():
+    return built("with-vrl", PROGRAMS, "--features", "vrl")
+
+
+@functools.cache
+def python():
+    """The interpreter of a virtual environment with what flowsentry is compared with."""
+    folder, wanted = FOLDER / "python", "\n".join(f"{name}=={version}" for name, version in PACKAGES.items())
+    installed, interpreter = folder / "packages", folder / "bin" / "python"
+    if not installed.exists() or installed.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *wanted.splitlines()], check=True)
+        installed.write_text(wanted)
+    return interpreter
+
+
+@functools.cache
+def built(name, package, *features):
+    """The path of a program, which is built as flowsentry is: for release, and by flowsentry's profile."""
+    profile = manifest(PROJECT).get("profile", {}).get("release", {})
+    settings = [f"--config=profile.release.{key}={json.dumps(value)}" for key, value in profile.items()]
+    command = ["cargo", "build", "--release", "--locked", "--target-dir", TARGET, "--bin", name, *features, *settings]
+    subprocess.run(command, cwd=package, env=ENVIRONMENT, check=True)
+    return TARGET / "release" / name
+
+
+def alike(*crates):
+    """Ends unless the yardstick decompresses with the same versions as flowsentry."""
+    for crate in crates:
+        ours, its = locked(PROJECT, crate), locked(PROGRAMS, crate)
+        if ours != its:
+            sys.exit(f"{PROGRAMS}: {crate} is {its}, but {ours} in flowsentry: cargo update {crate} --precise {ours}")
+
+
+def manifest(package):
+    return tomllib.loads((package / "Cargo.toml").read_text())
+
+
+def locked(package, crate):
+    lock = tomllib.loads((package / "Cargo.lock").read_text())
+    return next(entry["version"] for entry in lock["package"] if entry["name"] == crate)
+
+
+def circumstances():
+    """When, where and of what the figures are, as one sentence to paste beside them."""
+    crates = [f"{crate} {locked(PROGRAMS, crate)}" for crate in ("zlib-rs", "vrl")]
+    packages = [f"{name} {version}" for name, version in PACKAGES.items()]
+    tools = [
+        "flowsentry " + said("git", "describe", "--always", "--dirty"),
+        " ".join(said("rustc", "--version").split()[:2]),
+        "Python " + platform.python_version(),
+        said("gzip", "--version"),
+        said("awk", "-W", "version"),
+        said("valgrind", "--version"),
+    ]
+    return f"{date.today()}, {processor()}, {', '.join(tools + crates + packages)}."
+
+
+def said(*command):
+    """The first line that a program says, or that there is no such program."""
+    if not shutil.which(command[0]):
+        return f"no {command[0]}"
+    result = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return (result.stdout or result.stderr).partition("\n")[0].strip()
+
+
+def processor():
+    about = Path("/proc/cpuinfo").read_text() if platform.system() == "Linux" else ""
+    values = dict(map(str.strip, line.split(":", 1)) for line in about.splitlines() if ":" in line)
+    widest = next((f" with {name}" for name in ("avx512bw", "avx2") if name in values.get("flags", "").split()), "")
+    return f"{os.cpu_count()} cores of {platform.machine()}{widest} ({values.get('model name', 'unknown')})"
