@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use wide::u8x16;
 
+use crate::buffer::Buffer;
+
 /// The address that these bytes write, IPv4 or IPv6 without a zone. An IPv4-mapped IPv6 address is its IPv4 one.
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
     match parse_v4(text) {
@@ -13,58 +15,53 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// So many bytes that end with an address let each of its four numbers be read with the byte before it.
-const WINDOW_BYTES: usize = 18;
-
-/// The IPv4 address that stands in these bytes of a line, if it is one and eighteen bytes end with it; else it is to be
-/// parsed by itself. Up to four times a record, so all four numbers are read without a branch on their lengths.
-pub fn parse_v4_in(line: &[u8], start: usize, end: usize) -> Option<IpAddr> {
-    let length = end - start;
+/// The IPv4 address that stands there in a text, if it is one; else it is to be parsed by itself. Up to four times a record, so all four numbers are read without a branch on their lengths.
+#[inline(always)]
+pub fn parse_v4_in(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const ONES: u64 = 0x0000_00ff_0000_00ff;
+    /// The least number of so many digits.
+    const LEAST: [u64; 4] = [0, 0, 10, 100];
+    let length = end.wrapping_sub(start);
     if !(7..=15).contains(&length) {
         return None;
     }
-    let window: &[u8; WINDOW_BYTES] = line.get(end.checked_sub(WINDOW_BYTES)?..end)?.try_into().ok()?;
-    let (_, last_sixteen) = window.split_last_chunk::<16>()?;
-    let first = dots(last_sixteen) >> (16 - length);
+    let first = dots(text.word(start)) & ((1 << length) - 1);
     let second = first & first.wrapping_sub(1);
     let third = second & second.wrapping_sub(1);
-    if third == 0 || third & (third - 1) != 0 {
+    let no_number = ((first << 1) | 1) & (first | 1 << length);
+    if third == 0 || third & (third - 1) != 0 || no_number != 0 {
         return None;
     }
-    let ends = [first, second, third].map(|dots| dots.trailing_zeros() as usize);
-    let lengths = [ends[0], ends[1] - ends[0] - 1, ends[2] - ends[1] - 1, length - ends[2] - 1];
-    if lengths.iter().any(|length| !(1..=3).contains(length)) {
+    let [a, b, c] = [first, second, third].map(u32::trailing_zeros);
+    let lengths = [a, b - a - 1, c - b - 1, length - c - 1];
+    if lengths.iter().fold(0, |all, length| all | length) > 3 {
         return None;
     }
-    let before = WINDOW_BYTES - length;
-    let octets = [
-        octet(window, before + ends[0], lengths[0])?,
-        octet(window, before + ends[1], lengths[1])?,
-        octet(window, before + ends[2], lengths[2])?,
-        octet(window, WINDOW_BYTES, lengths[3])?,
-    ];
-    Some(IpAddr::V4(Ipv4Addr::from(octets)))
-}
-
-/// The number of one to three digits that ends there, if it is one of 0 to 255 without leading zeros.
-fn octet(window: &[u8; WINDOW_BYTES], end: usize, length: usize) -> Option<u8> {
-    /// The least number of so many digits, a digit a byte.
-    const LEAST: [u32; 4] = [0, 0, 0x00_01_00, 0x01_00_00];
-    const MOST: u32 = 0x02_05_05;
-    const ZEROS: u32 = 0x3030_3030;
-    let four = u32::from_be_bytes(window.get(end.checked_sub(4)?..end)?.try_into().ok()?);
-    // What stands before the number makes way for zeros.
-    let own = u32::MAX >> (32 - 8 * length);
-    let digits = ((four & own) | (ZEROS & !own)) ^ ZEROS;
-    let no_digit = (digits | digits.wrapping_add(0x0606_0606)) & 0xf0f0_f0f0;
-    if no_digit != 0 || digits < LEAST[length & 3] || digits > MOST {
+    // The three digits before each end: what stands before the number makes way for zeros.
+    let digits = |end: u32, length: u32| {
+        let four = u32::from_le_bytes(*text.word(start.wrapping_add(end).wrapping_sub(4)));
+        let before = 32 - 8 * (length & 3);
+        u64::from((four ^ ZEROS as u32) & u32::MAX.wrapping_shl(before))
+    };
+    let low = digits(a, lengths[0]) | digits(b, lengths[1]) << 32;
+    let high = digits(c, lengths[2]) | digits(length, lengths[3]) << 32;
+    let no_digit = |digits: u64| digits | digits.wrapping_add(0x0606_0606_0606_0606);
+    if (no_digit(low) | no_digit(high)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
         return None;
     }
-    let [_, hundreds, tens, ones] = digits.to_be_bytes();
-    Some(100 * hundreds + 10 * tens + ones)
+    let values = |digits: u64| (digits >> 8 & ONES) * 100 + (digits >> 16 & ONES) * 10 + (digits >> 24 & ONES);
+    let (low, high) = (values(low), values(high));
+    let octets = [low & 0xffff, low >> 32, high & 0xffff, high >> 32];
+    let least = lengths.map(|length| LEAST[(length & 3) as usize]);
+    if octets.iter().zip(least).any(|(octet, least)| *octet < least) || (low | high) & !ONES != 0 {
+        return None;
+    }
+    Some(Ipv4Addr::from_bits((octets[0] << 24 | octets[1] << 16 | octets[2] << 8 | octets[3]) as u32))
 }
 
 /// A bit for each byte that is a dot, the first byte's lowest.
+#[inline(always)]
 fn dots(window: &[u8; 16]) -> u32 {
     u8x16::new(*window).simd_eq(u8x16::splat(b'.')).to_bitmask()
 }
@@ -105,12 +102,72 @@ fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(octets))
 }
 
+/// As `Ipv6Addr::from_str` takes them, which looks for an IPv4 address in every group: six times as long.
 fn parse_v6(text: &[u8]) -> Option<IpAddr> {
-    if !text.contains(&b':') {
-        return None;
+    let mut groups = [0_u16; 8];
+    let mut count = 0;
+    let mut gap = None;
+    let mut rest = text;
+    if let Some(behind) = rest.strip_prefix(b"::") {
+        (gap, rest) = (Some(0), behind);
     }
-    let v6: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
-    Some(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4))
+    while !(rest.is_empty() && gap == Some(count)) {
+        let (group, behind) = hexadecimal(rest)?;
+        *groups.get_mut(count)? = group;
+        count += 1;
+        match behind {
+            [] => break,
+            // The last two groups may be written as an IPv4 address; AWS does not.
+            [b'.', ..] => return standard_v6(text),
+            [b':', b':', behind @ ..] if gap.is_none() => (gap, rest) = (Some(count), behind),
+            [b':', behind @ ..] => rest = behind,
+            _ => return None,
+        }
+    }
+    match gap {
+        None if count < 8 => return None,
+        // A gap is of one group at least.
+        Some(_) if count == 8 => return None,
+        None => {}
+        Some(gap) => groups[gap..].rotate_right(8 - count),
+    }
+    Some(unmapped(Ipv6Addr::from(groups)))
+}
+
+/// A group of one to four hexadecimal digits, and what stands behind it.
+fn hexadecimal(text: &[u8]) -> Option<(u16, &[u8])> {
+    let (mut value, mut digits) = (0, 0);
+    for &byte in text {
+        let digit = HEXADECIMAL[usize::from(byte)];
+        if digit > 0xf {
+            break;
+        }
+        if digits == 4 {
+            return None;
+        }
+        (value, digits) = (value << 4 | u16::from(digit), digits + 1);
+    }
+    (digits > 0).then(|| (value, &text[digits..]))
+}
+
+/// What each byte stands for as a hexadecimal digit.
+const HEXADECIMAL: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+fn standard_v6(text: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(text).ok()?.parse().ok().map(unmapped)
+}
+
+fn unmapped(v6: Ipv6Addr) -> IpAddr {
+    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
@@ -238,24 +295,29 @@ mod tests {
         }
     }
 
+    fn parse_in(before: &str, text: &str, behind: &str) -> Option<Ipv4Addr> {
+        let mut buffer = Buffer::default();
+        let line = [before, text, behind].concat();
+        buffer.bytes[..line.len()].copy_from_slice(line.as_bytes());
+        parse_v4_in(&buffer, before.len() as u32, (before.len() + text.len()) as u32)
+    }
+
     proptest! {
         #[test]
         fn within_a_line_ipv4_is_the_same_and_all_else_is_left(
-            before in ".{18,22}", text in "([0-9]{1,4}\\.){3}[0-9]{1,4}|[0-9.:a/]{7,15}|\\PC{1,16}",
+            before in ".{4,8}", text in "([0-9]{1,4}\\.){3}[0-9]{1,4}|[0-9.:a/]{7,15}|\\PC{1,16}",
         ) {
-            let line = format!("{before}{text} more");
-            let found = parse_v4_in(line.as_bytes(), before.len(), before.len() + text.len());
-            prop_assert_eq!(found, text.parse::<Ipv4Addr>().ok().map(IpAddr::V4));
+            let found = parse_in(&before, &text, " more and more, behind it");
+            prop_assert_eq!(found, text.parse::<Ipv4Addr>().ok());
         }
 
         #[test]
         fn within_a_line_every_ipv4_address_is_found(address: Ipv4Addr) {
-            let line = format!("2 123456789012 eni-1 {address} x");
-            prop_assert_eq!(parse_v4_in(line.as_bytes(), 21, line.len() - 2), Some(IpAddr::V4(address)));
+            prop_assert_eq!(parse_in("eni-1 ", &address.to_string(), " 172.31.16.21 20641"), Some(address));
         }
 
         #[test]
-        fn agrees_with_the_standard_library(text in "[0-9a-f.:]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+        fn agrees_with_the_standard_library(text in "[0-9a-f.:]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}|[0-9a-fA-F]{0,5}(::?[0-9a-f]{0,5}){0,9}") {
             let standard = text.parse::<IpAddr>().ok().map(|address| match address {
                 IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
                 IpAddr::V4(_) => address,

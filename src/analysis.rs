@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use crate::format::Format;
 use crate::interfaces::Interfaces;
 use crate::let_through::{LetThrough, Tuple};
+use crate::limits::Limits;
 use crate::names::{NameId, Names};
 use crate::parse::Malformed;
 use crate::peering::Peering;
@@ -23,7 +24,7 @@ const MALFORMED_SAMPLES: usize = 10;
 const SAMPLE_CHARACTERS: usize = 200;
 
 /// What the records of a report say, before anything is concluded from it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Analysis {
     pub(crate) sources: Vec<Source>,
     pub(crate) failed: Vec<Failure>,
@@ -40,7 +41,31 @@ pub struct Analysis {
     pub(crate) peering: Peering,
 }
 
+impl Default for Analysis {
+    fn default() -> Analysis {
+        Analysis::new(&Limits::default())
+    }
+}
+
 impl Analysis {
+    /// Of nothing yet, which is to keep no more than that.
+    pub fn new(limits: &Limits) -> Analysis {
+        Analysis {
+            sources: Vec::new(),
+            failed: Vec::new(),
+            formats: Formats { limit: limits.max_formats, ..Formats::default() },
+            records: RecordCounts::default(),
+            malformed: Vec::new(),
+            window: Seen::default(),
+            traffic: Traffic::default(),
+            places: Names::new(limits.max_interfaces),
+            interfaces: Interfaces::new(limits.max_interfaces),
+            let_through: LetThrough::new(limits.max_let_through_tuples),
+            rejects: Rejects::new(limits),
+            peering: Peering::new(limits.max_address_pairs),
+        }
+    }
+
     /// Takes in one record that parses.
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
@@ -122,6 +147,7 @@ impl Analysis {
         self.sources.extend(next.sources);
         self.failed.extend(next.failed);
         next.formats.in_order.iter().for_each(|format| self.formats.observe(format));
+        self.formats.overflowed |= next.formats.overflowed;
         self.records.merge(next.records);
         self.malformed.extend(next.malformed);
         self.malformed.truncate(MALFORMED_SAMPLES);
@@ -142,8 +168,8 @@ fn own_vpc(
     topology: &Topology,
     places: &Names,
 ) -> (Option<VpcNumber>, Option<NameId>) {
-    match flow.vpc_id.and_then(|vpc_id| places.get(vpc_id)) {
-        Some(name) => (topology.number(places.name(name)), Some(name)),
+    match flow.vpc_id {
+        Some(vpc_id) => (topology.number(&String::from_utf8_lossy(vpc_id)), places.get(vpc_id)),
         None => (interface.and_then(|id| topology.vpc_of_interface(id)), None),
     }
 }
@@ -153,11 +179,19 @@ fn own_vpc(
 pub(crate) struct Formats {
     met: HashSet<Arc<Format>, RandomState>,
     pub(crate) in_order: Vec<Arc<Format>>,
+    limit: u64,
+    /// Whether one more was met than are kept.
+    pub(crate) overflowed: bool,
 }
 
 impl Formats {
     fn observe(&mut self, format: &Arc<Format>) {
-        if self.met.insert(Arc::clone(format)) {
+        if self.met.contains(format) {
+            return;
+        }
+        self.overflowed |= self.in_order.len() as u64 >= self.limit;
+        if !self.overflowed {
+            self.met.insert(Arc::clone(format));
             self.in_order.push(Arc::clone(format));
         }
     }

@@ -1,8 +1,5 @@
 //! Why a record was rejected: what it says by itself, and what follows from what was let through.
 
-use std::collections::HashSet;
-
-use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::let_through::Tuple;
@@ -77,21 +74,61 @@ impl Basis {
         }
     }
 
-    /// The cause of records with this tuple, `None` where a part of it is absent. `accepted` holds all tuples that
-    /// were let through of those that matter.
-    pub fn decide(self, tuple: Option<Tuple>, accepted: &HashSet<Tuple, RandomState>) -> Cause {
-        let may_be_late = match self {
+    /// The same where it hangs on nothing any more: what is not known is not guessed.
+    pub fn closed(self) -> Basis {
+        match self {
+            Basis::Decided(cause) => Basis::Decided(cause),
+            Basis::MayBeAnswer(_) | Basis::MayBeLateOrAnswer(_) => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
+        }
+    }
+
+    /// The cause of records to this port. `alike` says whether an accepted record is alike, `is_answer` whether one is
+    /// alike the other way round, and no other accepted record can be alike.
+    pub fn decide(self, dstport: Option<u16>, alike: bool, is_answer: bool) -> Cause {
+        let (srcport, may_be_late) = match self {
             Basis::Decided(cause) => return cause,
-            Basis::MayBeAnswer(_) => false,
-            Basis::MayBeLateOrAnswer(_) => true,
+            Basis::MayBeAnswer(srcport) => (srcport, false),
+            Basis::MayBeLateOrAnswer(srcport) => (srcport, true),
         };
-        let Some(tuple) = tuple else { return Cause::SecurityGroupOrNetworkAcl };
-        if accepted.contains(&tuple) {
-            if may_be_late { Cause::OutOfState } else { Cause::SecurityGroupOrNetworkAcl }
-        } else if tuple.srcport <= tuple.dstport && accepted.contains(&tuple.reversed()) {
-            Cause::NetworkAcl
-        } else {
-            Cause::SecurityGroupOrNetworkAcl
+        match (alike, is_answer) {
+            (true, _) if may_be_late => Cause::OutOfState,
+            (false, true) if Some(srcport) <= dstport => Cause::NetworkAcl,
+            _ => Cause::SecurityGroupOrNetworkAcl,
+        }
+    }
+
+    /// Bits that [`Basis::pack`] takes.
+    pub const BITS: u32 = 3 + 16;
+
+    /// In a small number.
+    pub fn pack(self) -> u32 {
+        u32::from(self.kind()) << 16 | u32::from(self.srcport().unwrap_or(0))
+    }
+
+    /// What [`Basis::pack`] packed.
+    pub fn unpack(packed: u32) -> Basis {
+        let srcport = packed as u16;
+        match packed >> 16 {
+            0 => Basis::Decided(Cause::BlockPublicAccess),
+            1 => Basis::Decided(Cause::EncryptionControls),
+            2 => Basis::Decided(Cause::OutOfState),
+            3 => Basis::Decided(Cause::NetworkAcl),
+            4 => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
+            5 => Basis::MayBeAnswer(srcport),
+            _ => Basis::MayBeLateOrAnswer(srcport),
+        }
+    }
+
+    /// A bit for each kind.
+    pub fn bit(self) -> u8 {
+        1 << self.closed().kind()
+    }
+
+    fn kind(self) -> u8 {
+        match self {
+            Basis::Decided(cause) => cause as u8,
+            Basis::MayBeAnswer(_) => 5,
+            Basis::MayBeLateOrAnswer(_) => 6,
         }
     }
 }
@@ -107,7 +144,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!((analysis.records.rejected, analysis.records.malformed), (1, 0), "{:?}", analysis.malformed);
-        report::finish(&analysis, &Settings::default(), None).rejected.groups[0].cause.name()
+        report::finish(analysis, &Settings::default(), None).rejected.groups[0].cause.name()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::limits::Limits;
 use crate::names::{NameId, Names, Renumbered, Said};
 use crate::record::{Action, Flow, Gap};
 use crate::tally::{Seen, Tally};
@@ -37,11 +38,21 @@ pub struct Interface {
 
 impl Default for Interfaces {
     fn default() -> Interfaces {
-        Interfaces { names: Names::default(), all: vec![Interface::default()], last: None }
+        Interfaces::new(Limits::default().max_interfaces)
     }
 }
 
 impl Interfaces {
+    /// For at most so many. Records of those that come later are kept with those that name none.
+    pub fn new(limit: u64) -> Interfaces {
+        Interfaces { names: Names::new(limit), all: vec![Interface::default()], last: None }
+    }
+
+    /// Whether no interface came later.
+    pub fn is_complete(&self) -> bool {
+        self.names.is_complete()
+    }
+
     /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Option<NameId> {
         let id = self.id(flow.interface_id);
@@ -69,7 +80,7 @@ impl Interfaces {
     pub fn merge(&mut self, other: &Interfaces, places: &Renumbered) -> Renumbered {
         let ids = self.names.merge(&other.names);
         for (number, theirs) in other.iter() {
-            let ours = self.get_mut(number.map(|number| ids.of(number)));
+            let ours = self.get_mut(number.and_then(|number| ids.of(number)));
             ours.vpc.merge(theirs.vpc, places);
             ours.subnet.merge(theirs.subnet, places);
             ours.accepted.merge(theirs.accepted);
@@ -103,9 +114,8 @@ impl Interfaces {
         {
             return self.last;
         }
-        let id = self.names.intern(name);
-        self.get_mut(Some(id));
-        self.last = Some(id);
+        self.last = self.names.intern(name);
+        self.get_mut(self.last);
         self.last
     }
 
@@ -134,7 +144,11 @@ pub enum ConstantAddresses {
 
 impl ConstantAddresses {
     /// Takes in the addresses of one more record.
+    #[inline]
     pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
+        if *self == ConstantAddresses::Left(None, None) {
+            return;
+        }
         let (src, dst) = if src == dst { (src, None) } else { (src, dst) };
         self.merge(ConstantAddresses::Left(src, dst));
     }

@@ -6,10 +6,10 @@
 //! | --- | --- | --- |
 //! | [`pipeline`] | a reader | an analysis: the loop, read this first |
 //! | [`text`] | an object's bytes | text: gzip members, limits, truncation |
-//! | [`lines`] | text | numbered lines |
+//! | [`lines`], [`buffer`], [`cpu`] | text | numbered lines, and where their columns are |
 //! | [`field`], [`mod@format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
 //! | [`analysis`] | records | counts, and what is kept for the end: |
-//! | [`interfaces`], [`let_through`], [`rejects`] | records | by interface, by 5-tuple, by rejected group |
+//! | [`interfaces`], [`let_through`], [`rejects`], [`keyed`], [`limits`] | records | by interface, by 5-tuple, by rejected group |
 //! | [`topology`], [`peering`] | records | located at both ends; those that are noteworthy by it |
 //! | [`report`], [`cause`] | an analysis | the summary |
 //! | [`detect`], [`finding`] | rejected groups, noteworthy records | findings |
@@ -32,8 +32,12 @@ pub mod address;
 pub mod analysis;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod buffer;
 pub mod cause;
 pub mod cli;
+pub mod config;
+pub mod counts;
+pub mod cpu;
 pub mod delivery;
 pub mod detect;
 pub mod error;
@@ -45,8 +49,10 @@ pub mod format;
 pub mod handler;
 pub mod iana;
 pub mod interfaces;
+pub mod keyed;
 pub mod keys;
 pub mod let_through;
+pub mod limits;
 pub mod lines;
 #[cfg(feature = "aws")]
 pub mod log;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::limits::Limits;
+
 /// The number of a name in the [`Names`] that gave it out, from 1: an absent name, as `Option<NameId>`, takes no
 /// more room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,24 +36,53 @@ impl NameId {
 }
 
 /// Distinct names in the order in which they were met. Hashing is seeded at random: names come from strangers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Names {
     ids: HashMap<Arc<str>, NameId, RandomState>,
     names: Vec<Arc<str>>,
+    limit: usize,
+    /// Room that is left for names, in bytes.
+    room: usize,
+    complete: bool,
+}
+
+/// AWS's names are of some twenty bytes.
+const ROOM_PER_NAME: usize = 64;
+
+impl Default for Names {
+    fn default() -> Names {
+        Names::new(Limits::default().max_interfaces)
+    }
 }
 
 impl Names {
-    /// The number of a name, new or not. Bytes that are not UTF-8 are replaced, as they will be shown.
-    pub fn intern(&mut self, name: &[u8]) -> NameId {
+    /// For at most so many names, and as many bytes as such a number of AWS's names has at most.
+    pub fn new(limit: u64) -> Names {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let room = limit.saturating_mul(ROOM_PER_NAME);
+        Names { ids: HashMap::default(), names: Vec::new(), limit, room, complete: true }
+    }
+
+    /// The number of a name, new or not; none if there is no room for it. Bytes that are not UTF-8 are replaced, as they will
+    /// be shown.
+    pub fn intern(&mut self, name: &[u8]) -> Option<NameId> {
         let name = String::from_utf8_lossy(name);
         if let Some(&id) = self.ids.get(name.as_ref()) {
-            return id;
+            return Some(id);
         }
+        let room = self.room.checked_sub(name.len()).filter(|_| self.names.len() < self.limit);
+        self.complete &= room.is_some();
+        self.room = room?;
         let id = NameId::at(self.names.len());
         let name: Arc<str> = name.into();
         self.ids.insert(Arc::clone(&name), id);
         self.names.push(name);
-        id
+        Some(id)
+    }
+
+    /// Whether there was room for all.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// The number of a name, if it was met. As for [`Names::intern`].
@@ -71,17 +102,18 @@ impl Names {
 
     /// Takes in all names of another collection. Says which number each has here.
     pub fn merge(&mut self, other: &Names) -> Renumbered {
+        self.complete &= other.complete;
         Renumbered(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
     }
 }
 
 /// The numbers that the names of one collection have in another.
 #[derive(Debug)]
-pub struct Renumbered(Vec<NameId>);
+pub struct Renumbered(Vec<Option<NameId>>);
 
 impl Renumbered {
-    /// The number there of the name that has this number here.
-    pub fn of(&self, id: NameId) -> NameId {
+    /// The number there of the name that has this number here; none if there was no room for it.
+    pub fn of(&self, id: NameId) -> Option<NameId> {
         self.0[id.place()]
     }
 }
@@ -157,12 +189,27 @@ impl Said {
         {
             return;
         }
-        self.named.observe(places.intern(said));
+        match places.intern(said) {
+            Some(said) => self.named.observe(said),
+            // Another than all that are known.
+            None => self.named = Agreed::Many,
+        }
     }
 
     /// Takes in what other records name, whose places have those numbers here.
     pub fn merge(&mut self, other: Said, places: &Renumbered) {
-        self.named.merge(other.named.map(|place| places.of(place)));
+        let named = other.named.map(|place| places.of(place));
+        self.named.merge(match named {
+            Agreed::One(Some(named)) => Agreed::One(named),
+            Agreed::Unsaid => Agreed::Unsaid,
+            Agreed::One(None) | Agreed::Many => Agreed::Many,
+        });
+        self.unnamed |= other.unnamed;
+    }
+
+    /// Takes in what other records of the same report name.
+    pub fn add(&mut self, other: Said) {
+        self.named.merge(other.named);
         self.unnamed |= other.unnamed;
     }
 
@@ -184,7 +231,7 @@ mod tests {
         let (a, b) = (names.intern(b"eni-a"), names.intern(b"eni-b"));
         assert_ne!(a, b);
         assert_eq!(names.intern(b"eni-a"), a);
-        assert_eq!(names.name(b), "eni-b");
+        assert_eq!(b.map(|b| names.name(b)), Some("eni-b"));
         assert_eq!(size_of::<Option<NameId>>(), 4);
     }
 
@@ -192,11 +239,22 @@ mod tests {
     fn merged_names_keep_their_meaning() {
         let (mut ours, mut theirs) = (Names::default(), Names::default());
         ours.intern(b"eni-b");
-        let (a, b) = (theirs.intern(b"eni-a"), theirs.intern(b"eni-b"));
+        let [a, b] = [b"eni-a", b"eni-b"].map(|name| theirs.intern(name).expect("there is room"));
         let renumbered = ours.merge(&theirs);
-        assert_eq!(ours.name(renumbered.of(a)), "eni-a");
-        assert_eq!(ours.name(renumbered.of(b)), "eni-b");
+        assert_eq!(ours.name(renumbered.of(a).expect("there is room")), "eni-a");
+        assert_eq!(renumbered.of(b).map(|b| ours.name(b)), Some("eni-b"));
         assert_eq!(ours.intern(b"eni-b"), renumbered.of(b));
+    }
+
+    #[test]
+    fn names_beyond_the_limit_have_no_number() {
+        let mut names = Names::new(2);
+        let [a, b, c] = [&b"a"[..], b"b", b"c"].map(|name| names.intern(name));
+        assert!(a.is_some() && b.is_some() && a == names.intern(b"a"));
+        assert_eq!((c, names.is_complete()), (None, false));
+        let mut names = Names::new(2);
+        assert_eq!(names.intern(&[b'x'; 3 * ROOM_PER_NAME]), None);
+        assert!(names.intern(b"a").is_some());
     }
 
     #[test]

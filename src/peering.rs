@@ -1,11 +1,15 @@
-//! Traffic between VPCs, as a report's records have it: by interface, protocol and both addresses, so that replies can
-//! be looked up when the report ends, wherever they stand.
+//! Traffic between VPCs, as a report's records have it: by interface, protocol and both addresses, the two directions
+//! beside each other, so that replies are found wherever they stand.
+//!
+//! The pairs of addresses have a limit. Where it is reached the lightest go, as among the rejected groups
+//! ([`crate::rejects`]); of a pair that came after that, nobody knows whether it had a reply before.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
+use crate::keyed::{Keyed, Packable};
 use crate::names::{NameId, Renumbered};
 use crate::record::{Action, Flow, TCP, TcpFlags};
 use crate::scope::Scope;
@@ -31,9 +35,34 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Those of a reply.
-    pub fn reversed(self) -> Addresses {
-        Addresses { src: self.dst, dst: self.src, ..self }
+    /// The same for both directions, and which of them it is.
+    fn pair(self) -> (Addresses, usize) {
+        if self.dst < self.src { (Addresses { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
+    }
+
+    /// Those of a direction of a pair.
+    fn direction(self, direction: usize) -> Addresses {
+        if direction == 0 { self } else { Addresses { src: self.dst, dst: self.src, ..self } }
+    }
+}
+
+impl Packable for Addresses {
+    fn pack(&self) -> Option<u128> {
+        let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
+        let interface = u128::from(self.interface.map_or(0, NameId::get));
+        let protocol = self.protocol.map_or(0, |protocol| 1 << 8 | u128::from(protocol));
+        Some(interface << 80 | protocol << 64 | u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits()))
+    }
+
+    fn unpack(packed: u128) -> Addresses {
+        // Each cast keeps the bits of one part.
+        let protocol = (packed >> 64) as u16;
+        Addresses {
+            interface: NameId::new((packed >> 80) as u32),
+            protocol: (protocol >> 8 != 0).then_some(protocol as u8),
+            src: Some(IpAddr::from(((packed >> 32) as u32).to_be_bytes())),
+            dst: Some(IpAddr::from((packed as u32).to_be_bytes())),
+        }
     }
 }
 
@@ -124,12 +153,80 @@ impl Sums {
 }
 
 /// The noteworthy records of a report.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Peering {
-    noted: HashMap<(Note, Addresses, Action), Sums, RandomState>,
-    /// Accepted records that may be replies though they are not between two VPCs: one of their addresses is in a block
-    /// that VPCs tie on, so that it may be located elsewhere than the same address of another record.
-    other_replies: HashSet<Addresses, RandomState>,
+    pairs: Keyed<Addresses, Pair>,
+    rows: Vec<Row>,
+    notes: Notes,
+    limit: u64,
+    /// By how much all weights were lowered.
+    lowered: u64,
+    /// Whether no row was left out of a pair that has too many.
+    complete: bool,
+}
+
+/// Both directions between two addresses.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    /// By direction: the first row of the accepted records, as hardly any pair is without one.
+    accepted: [Row; 2],
+    /// By direction: the number of the first row of the rejected records, [`NO_ROW`] if there is none.
+    rejected: [u32; 2],
+    flows: u64,
+    /// By how much all weights had been lowered when it came.
+    missing: u32,
+    /// By direction: whether there is an accepted record that may be a reply.
+    replied: [bool; 2],
+    /// By direction: whether there is a rejected record between two VPCs.
+    refused: [bool; 2],
+}
+
+/// The records of one direction with one action and one note.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    note: u32,
+    next: u32,
+    sums: Sums,
+}
+
+const NO_ROW: u32 = u32::MAX;
+/// Of a row that is not in use.
+const NO_NOTE: u32 = u32::MAX;
+const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
+/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`.
+const MOST_NOTES: usize = 16;
+/// So many rows there may be beside the first for each pair that there may be: as a rule there is none, or one or two with
+/// `traffic-path`.
+const ROWS_PER_PAIR: u64 = 2;
+
+/// All that is noteworthy, each known by a number, with the sums over all its records by action.
+#[derive(Debug, Clone, Default)]
+struct Notes {
+    numbers: HashMap<Note, u32, RandomState>,
+    all: Vec<(Note, [Tally; 2])>,
+}
+
+impl Notes {
+    fn number(&mut self, note: Note) -> u32 {
+        let next = self.all.len() as u32;
+        let number = *self.numbers.entry(note).or_insert(next);
+        if number == next {
+            self.all.push((note, [Tally::default(); 2]));
+        }
+        number
+    }
+}
+
+/// All noteworthy records by what is noteworthy of them.
+pub type ByNote<'a> = BTreeMap<Note, OfNote<'a>>;
+
+/// What is noteworthy in the same way.
+#[derive(Debug, Clone, Default)]
+pub struct OfNote<'a> {
+    /// Sums over all accepted and all rejected records, whatever the limits.
+    pub totals: [Tally; 2],
+    /// The records by their addresses, in no order.
+    pub noted: Vec<Noted<'a>>,
 }
 
 /// Some noteworthy records.
@@ -141,7 +238,7 @@ pub struct Noted<'a> {
     pub action: Action,
     /// Their sums.
     pub sums: &'a Sums,
-    /// Whether the report has a reply to them.
+    /// Whether the report has a reply to them, or one may have been left out for lack of memory.
     pub has_reply: bool,
     /// Whether it has a rejected record the other way round: an answer that was refused.
     pub reply_was_rejected: bool,
@@ -154,8 +251,82 @@ impl Noted<'_> {
     }
 }
 
+impl Pair {
+    fn new(missing: u32) -> Pair {
+        Pair {
+            accepted: [Row::EMPTY; 2],
+            rejected: [NO_ROW; 2],
+            flows: 0,
+            missing,
+            replied: [false; 2],
+            refused: [false; 2],
+        }
+    }
+
+    /// Adds records of one direction with one action and one note. Whether there was room for them.
+    fn add(&mut self, rows: &mut Vec<Row>, direction: usize, action: Action, note: u32, sums: &Sums) -> bool {
+        if action == Action::Reject {
+            return add(rows, &mut self.rejected[direction], note, sums);
+        }
+        let row = &mut self.accepted[direction];
+        if row.note == NO_NOTE {
+            *row = Row { note, next: NO_ROW, sums: *sums };
+            true
+        } else if row.note == note {
+            row.sums.merge(sums);
+            true
+        } else {
+            add(rows, &mut row.next, note, sums)
+        }
+    }
+
+    /// Its rows of one direction and action.
+    fn rows<'a>(&'a self, rows: &'a [Row], direction: usize, action: Action) -> impl Iterator<Item = &'a Row> {
+        let row = |number: u32| rows.get(number as usize);
+        let first = match action {
+            Action::Accept => Some(&self.accepted[direction]).filter(|row| row.note != NO_NOTE),
+            Action::Reject => row(self.rejected[direction]),
+        };
+        std::iter::successors(first, move |last| row(last.next))
+    }
+}
+
+impl Row {
+    const EMPTY: Row = Row {
+        note: NO_NOTE,
+        next: NO_ROW,
+        sums: Sums {
+            tally: Tally { flows: 0, packets: 0, bytes: 0 },
+            seen: Seen { first_seen: None, last_seen: None },
+            least_ports: None,
+            through_peering: false,
+            by_another_path: false,
+            arrived: false,
+            has_flags: false,
+        },
+    };
+}
+
 impl Peering {
+    /// For at most so many pairs of addresses.
+    pub fn new(limit: u64) -> Peering {
+        Peering {
+            pairs: Keyed::default(),
+            rows: Vec::new(),
+            notes: Notes::default(),
+            limit,
+            lowered: 0,
+            complete: true,
+        }
+    }
+
+    /// Whether all pairs are there, with all their records.
+    pub fn is_exact(&self) -> bool {
+        self.complete && self.lowered == 0
+    }
+
     /// Takes in a record of this interface. `own` gives the record's own VPC, in the topology's terms and by its name.
+    #[inline]
     pub fn observe(
         &mut self,
         interface: Option<NameId>,
@@ -166,83 +337,185 @@ impl Peering {
         let locate =
             |address: Option<IpAddr>| address.map_or(Location::Outside, |address| topology.locate(address, || own().0));
         let (src, dst) = (locate(flow.src), locate(flow.dst));
-        let addresses = Addresses { interface, protocol: flow.protocol, src: flow.src, dst: flow.dst };
-        let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
-        let mut note = |note: Note| {
-            let sums = self.noted.entry((note, addresses, flow.action)).or_default();
-            sums.observe(flow);
-            sums.arrived |= arrived;
+        // Nearly all records stay in one VPC, or come from the outside or go there.
+        let is_plain = match (src, dst) {
+            (Location::In(a), Location::In(b)) => a == b,
+            (_, Location::Outside) => flow.traffic_path.is_none(),
+            (Location::Outside, Location::In(_)) => true,
+            _ => false,
         };
-        match (src, dst) {
+        if is_plain && !topology.has_ties() {
+            return;
+        }
+        self.observe_noteworthy(interface, flow, topology, (src, dst), own);
+    }
+
+    fn observe_noteworthy(
+        &mut self,
+        interface: Option<NameId>,
+        flow: &Flow<'_>,
+        topology: &Topology,
+        (src, dst): (Location, Location),
+        own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+    ) {
+        let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
+        let notes = match (src, dst) {
             (Location::Ambiguous(a), Location::Ambiguous(b)) => {
-                note(Note::Ambiguous(a));
-                if a != b {
-                    note(Note::Ambiguous(b));
-                }
+                [Some(Note::Ambiguous(a)), (a != b).then_some(Note::Ambiguous(b))]
             }
-            (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => {
-                note(Note::Ambiguous(tie));
-            }
+            (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => [Some(Note::Ambiguous(tie)), None],
             (Location::In(a), Location::In(b)) if a != b => {
-                note(Note::Between(a, b));
-                if let Some(path) = flow.traffic_path {
-                    note(Note::Path(a, b, path));
-                }
-                return;
+                [Some(Note::Between(a, b)), flow.traffic_path.map(|path| Note::Path(a, b, path))]
             }
             (src, Location::Outside) => {
-                if let Some(dst) = flow.dst
-                    && flow.traffic_path.is_some_and(|path| PEERING_PATHS.contains(&path))
-                {
-                    let beyond = if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
-                    note(Note::Beyond(origin(src, own()), beyond));
-                }
+                let path = flow.traffic_path.filter(|path| PEERING_PATHS.contains(path));
+                let beyond = |dst| if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
+                let note = |dst| Note::Beyond(origin(src, own()), beyond(dst));
+                [flow.dst.filter(|_| path.is_some()).map(note), None]
             }
-            _ => {}
+            _ => [None, None],
+        };
+        let is_between = matches!(notes[0], Some(Note::Between(..)));
+        let replies = flow.action == Action::Accept && (is_between || tied());
+        if notes[0].is_none() && !replies {
+            return;
         }
-        let tied = [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
-        if flow.action == Action::Accept && tied {
-            self.other_replies.insert(addresses);
+        let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
+        let mut sums = Sums { arrived, ..Sums::default() };
+        sums.observe(flow);
+        let addresses = Addresses { interface, protocol: flow.protocol, src: flow.src, dst: flow.dst };
+        let (key, direction) = addresses.pair();
+        let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+        let pair = self.pairs.entry(key, || Pair::new(missing));
+        pair.flows += 1;
+        pair.replied[direction] |= replies;
+        pair.refused[direction] |= flow.action == Action::Reject && is_between;
+        for note in notes.into_iter().flatten() {
+            let number = self.notes.number(note);
+            self.notes.all[number as usize].1[flow.action as usize].observe(flow);
+            self.complete &= pair.add(&mut self.rows, direction, flow.action, number, &sums);
         }
+        self.keep_to_limit();
     }
 
     /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
     pub fn merge(&mut self, other: &Peering, interfaces: &Renumbered, places: &Renumbered) {
-        let here = |addresses: Addresses| Addresses {
-            interface: addresses.interface.map(|id| interfaces.of(id)),
-            ..addresses
-        };
-        for ((note, addresses, action), sums) in &other.noted {
-            let note = match *note {
-                Note::Beyond(Origin::Named(name), beyond) => Note::Beyond(Origin::Named(places.of(name)), beyond),
-                note => note,
-            };
-            self.noted.entry((note, here(*addresses), *action)).or_default().merge(sums);
+        let notes_here: Vec<u32> = other
+            .notes
+            .all
+            .iter()
+            .map(|(note, totals)| {
+                let number = self.notes.number(match *note {
+                    Note::Beyond(Origin::Named(name), beyond) => {
+                        Note::Beyond(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
+                    }
+                    note => note,
+                });
+                let ours = &mut self.notes.all[number as usize].1;
+                ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
+                number
+            })
+            .collect();
+        let [ours_lowered, theirs_lowered] =
+            [self.lowered, other.lowered].map(|lowered| u32::try_from(lowered).unwrap_or(u32::MAX));
+        // What only one of the two has may have been dropped by the other.
+        self.pairs.iter_mut().for_each(|(_, pair)| pair.missing = pair.missing.saturating_add(theirs_lowered));
+        self.lowered += other.lowered;
+        for (key, theirs) in other.pairs.iter() {
+            let key = Addresses { interface: key.interface.and_then(|id| interfaces.of(id)), ..key };
+            let ours = self.pairs.entry(key, || Pair::new(ours_lowered.saturating_add(theirs_lowered)));
+            ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
+            ours.flows = ours.flows.saturating_add(theirs.flows);
+            for direction in 0..2 {
+                ours.replied[direction] |= theirs.replied[direction];
+                ours.refused[direction] |= theirs.refused[direction];
+                for action in ACTIONS {
+                    for row in theirs.rows(&other.rows, direction, action) {
+                        let note = notes_here[row.note as usize];
+                        self.complete &= ours.add(&mut self.rows, direction, action, note, &row.sums);
+                    }
+                }
+            }
+            self.keep_to_limit();
         }
-        self.other_replies.extend(other.other_replies.iter().map(|addresses| here(*addresses)));
+        self.complete &= other.complete;
     }
 
-    /// All noteworthy records by what is noteworthy of them; those of one note in no order.
-    pub fn by_note(&self) -> BTreeMap<Note, Vec<Noted<'_>>> {
-        let between = |of: Action| {
-            let keys = self.noted.keys().filter(move |key| matches!(key.0, Note::Between(..)) && key.2 == of);
-            keys.map(|key| key.1)
-        };
-        let replies: HashSet<Addresses, RandomState> =
-            between(Action::Accept).chain(self.other_replies.iter().copied()).collect();
-        let refused: HashSet<Addresses, RandomState> = between(Action::Reject).collect();
-        let mut by_note: BTreeMap<Note, Vec<Noted<'_>>> = BTreeMap::new();
-        for ((note, addresses, action), sums) in &self.noted {
-            by_note.entry(*note).or_default().push(Noted {
-                addresses: *addresses,
-                action: *action,
-                sums,
-                has_reply: replies.contains(&addresses.reversed()),
-                reply_was_rejected: refused.contains(&addresses.reversed()),
-            });
+    /// All noteworthy records by what is noteworthy of them.
+    pub fn by_note(&self) -> ByNote<'_> {
+        let mut of_notes: Vec<OfNote<'_>> =
+            self.notes.all.iter().map(|(_, totals)| OfNote { totals: *totals, noted: Vec::new() }).collect();
+        for (key, pair) in self.pairs.iter() {
+            for direction in 0..2 {
+                // A record from an address to itself is its own reply.
+                let back = if key.src == key.dst { direction } else { 1 - direction };
+                for action in ACTIONS {
+                    for row in pair.rows(&self.rows, direction, action) {
+                        of_notes[row.note as usize].noted.push(Noted {
+                            addresses: key.direction(direction),
+                            action,
+                            sums: &row.sums,
+                            has_reply: pair.replied[back] || pair.missing > 0,
+                            reply_was_rejected: pair.refused[back],
+                        });
+                    }
+                }
+            }
         }
-        by_note
+        self.notes.all.iter().map(|(note, _)| *note).zip(of_notes).collect()
     }
+
+    fn keep_to_limit(&mut self) {
+        if self.pairs.len() as u64 > self.limit || self.rows.len() as u64 > self.limit.saturating_mul(ROWS_PER_PAIR) {
+            self.lower();
+        }
+    }
+
+    /// Lowers all weights by the median.
+    fn lower(&mut self) {
+        let weight = |pair: &Pair| pair.flows.saturating_add(u64::from(pair.missing)).saturating_sub(self.lowered);
+        let mut weights: Vec<u64> = self.pairs.iter().map(|(_, pair)| weight(pair)).collect();
+        let middle = weights.len() / 2;
+        let (_, median, _) = weights.select_nth_unstable(middle);
+        let median = *median;
+        self.pairs.retain(|pair| weight(pair) > median);
+        self.lowered += median;
+        // The rows of what is left, and no others.
+        let all = std::mem::take(&mut self.rows);
+        for (_, pair) in self.pairs.iter_mut() {
+            let old = std::mem::replace(pair, Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], ..*pair });
+            for direction in 0..2 {
+                for action in ACTIONS {
+                    for row in old.rows(&all, direction, action) {
+                        self.complete &= pair.add(&mut self.rows, direction, action, row.note, &row.sums);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds to the row with this note in the chain that begins there. Whether there was room for it.
+fn add(rows: &mut Vec<Row>, first: &mut u32, note: u32, sums: &Sums) -> bool {
+    let end = rows.len() as u32;
+    let mut place = *first;
+    let mut last = None;
+    for _ in 0..MOST_NOTES {
+        let Some(row) = rows.get_mut(place as usize) else {
+            match last.and_then(|last: u32| rows.get_mut(last as usize)) {
+                Some(last) => last.next = end,
+                None => *first = end,
+            }
+            rows.push(Row { note, next: NO_ROW, sums: *sums });
+            return true;
+        };
+        if row.note == note {
+            row.sums.merge(sums);
+            return true;
+        }
+        (last, place) = (Some(place), row.next);
+    }
+    false
 }
 
 fn origin(src: Location, own: (Option<VpcNumber>, Option<NameId>)) -> Origin {

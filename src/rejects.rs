@@ -1,13 +1,21 @@
 //! Rejected records, by group and by what each group's records say of the cause.
+//!
+//! What is kept has a limit. Where it is reached, first the source ports go that causes hang on; where that is not enough,
+//! the lightest entries, by the algorithm of Misra and Gries (*Finding repeated elements*, 1982): all weights are lowered by
+//! the median, and what falls to nothing is dropped. What was dropped may come again; so the flows of an entry are too few by
+//! no more than all that was lowered before it came.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
 use crate::cause::{Basis, Cause};
+use crate::keyed::{Keyed, Packable};
 use crate::let_through::{LetThrough, Tuple};
+use crate::limits::Limits;
 use crate::names::{Agreed, NameId, Names, Renumbered, Said};
 use crate::record::{Direction, Flow, TCP, TcpFlags};
 use crate::tally::{Seen, Tally, least};
@@ -28,21 +36,20 @@ pub struct GroupKey {
 }
 
 /// The rejected records of a report, while it is being read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Rejects {
-    numbers: HashMap<GroupKey, u32, RandomState>,
-    groups: Vec<OpenGroup>,
-    parts: HashMap<PartKey, PartSums, RandomState>,
+    parts: Keyed<PartKey, Sums>,
     /// Rejected traffic by the places that the records themselves name.
     places: HashMap<Place, Tally, RandomState>,
-}
-
-/// A group, while its causes are open.
-#[derive(Debug, Clone, Copy)]
-struct OpenGroup {
-    key: GroupKey,
-    direction: Agreed<Direction>,
-    vpc: Said,
+    limits: Limits,
+    /// Whether causes that hang on source ports are still kept apart.
+    causes_are_open: bool,
+    /// By how much all weights were lowered.
+    lowered: u64,
+    /// Of which causes there are records, as bits: a group may have an entry for each.
+    causes: u8,
+    /// Whether records with an interface, VPC or subnet beyond the limit were summed without it.
+    places_are_complete: bool,
 }
 
 /// Interface, VPC and subnet that a record names.
@@ -59,30 +66,57 @@ pub struct Place {
 /// The records of a group that stand and fall together when the causes are decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PartKey {
-    group: u32,
+    group: GroupKey,
     basis: Basis,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct PartSums {
+struct Sums {
     tally: Tally,
     seen: Seen,
+    /// By how much all weights had been lowered when it came: so many of its flows may be missing.
+    missing: u32,
+    vpc: Said,
+    direction: Agreed<Direction>,
     least_srcport: Option<u16>,
     /// Whether there is a record that does not say it opened a connection.
     unproven: bool,
+    /// Whether an accepted record is alike.
+    alike: bool,
+    /// Whether one is alike the other way round.
+    is_answer: bool,
+}
+
+/// All groups of rejected records, their causes decided, in the order in which they were first met.
+#[derive(Debug, Default)]
+pub struct Groups {
+    groups: Vec<GroupEntry>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct GroupEntry {
+    key: GroupKey,
+    direction: Agreed<Direction>,
+    vpc: Said,
+    missing: u64,
+    /// Where its parts begin. They end where the next group's begin.
+    first: u32,
 }
 
 /// A group of rejected records, its causes decided.
-#[derive(Debug, Clone)]
-pub struct Group {
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'a> {
     /// What its records have in common.
     pub key: GroupKey,
     /// `flow-direction`, as its records have it.
     pub direction: Agreed<Direction>,
     /// The VPC that its records name.
     pub vpc: Said,
+    /// So many of its flows may be missing, for lack of memory.
+    pub missing: u64,
     /// Its records by cause and, where the cause hung on it, by source port. Sorted.
-    pub parts: Vec<Part>,
+    pub parts: &'a [Part],
 }
 
 /// Records of one group with one cause.
@@ -100,52 +134,73 @@ pub struct Part {
     pub seen: Seen,
 }
 
+impl Default for Rejects {
+    fn default() -> Rejects {
+        Rejects::new(&Limits::default())
+    }
+}
+
 impl Rejects {
+    /// Which keep no more than that.
+    pub fn new(limits: &Limits) -> Rejects {
+        Rejects {
+            parts: Keyed::default(),
+            places: HashMap::default(),
+            limits: *limits,
+            causes_are_open: true,
+            lowered: 0,
+            causes: 0,
+            places_are_complete: true,
+        }
+    }
+
     /// Takes in a rejected record of this interface. `places` holds the names of VPCs and subnets.
     pub fn observe(&mut self, interface: Option<NameId>, flow: &Flow<'_>, places: &mut Names) {
-        let key = GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
-        let group = self.number(key);
-        let open = &mut self.groups[group as usize];
-        flow.direction.into_iter().for_each(|direction| open.direction.observe(direction));
-        open.vpc.observe(flow.vpc_id, places);
-        let basis = Basis::of(interface, flow);
-        let part = self.parts.entry(PartKey { group, basis }).or_default();
-        part.tally.observe(flow);
-        part.seen.observe(flow.start, flow.end);
-        part.least_srcport = least(part.least_srcport, flow.srcport);
-        part.unproven |= flow.protocol != Some(TCP) || flow.tcp_flags != TcpFlags::WithSyn;
-        let mut intern = |name: Option<&[u8]>| name.map(|name| places.intern(name));
-        let place = Place { interface, vpc: intern(flow.vpc_id), subnet: intern(flow.subnet_id) };
-        self.places.entry(place).or_default().observe(flow);
+        let group =
+            GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
+        let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+        let sums = self.entry(PartKey { group, basis: Basis::of(interface, flow) }, missing);
+        flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
+        sums.vpc.observe(flow.vpc_id, places);
+        sums.tally.observe(flow);
+        sums.seen.observe(flow.start, flow.end);
+        sums.least_srcport = least(sums.least_srcport, flow.srcport);
+        sums.unproven |= flow.protocol != Some(TCP) || flow.tcp_flags != TcpFlags::WithSyn;
+        self.keep_to_limit();
+        let mut id = |name: Option<&[u8]>| name.and_then(|name| places.intern(name));
+        let place = Place { interface, vpc: id(flow.vpc_id), subnet: id(flow.subnet_id) };
+        self.place(place).observe(flow);
     }
 
     /// Takes in another report's rejected records, whose interfaces and places have those numbers here.
     pub fn merge(&mut self, other: &Rejects, interfaces: &Renumbered, places: &Renumbered) {
-        let interface_here = |id: Option<NameId>| id.map(|id| interfaces.of(id));
-        let mut numbers = Vec::with_capacity(other.groups.len());
-        for theirs in &other.groups {
-            let number = self.number(GroupKey { interface: interface_here(theirs.key.interface), ..theirs.key });
-            let ours = &mut self.groups[number as usize];
-            ours.direction.merge(theirs.direction);
-            ours.vpc.merge(theirs.vpc, places);
-            numbers.push(number);
+        let interface_here = |id: Option<NameId>| id.and_then(|id| interfaces.of(id));
+        let (ours_lowered, theirs_lowered) =
+            [self.lowered, other.lowered].map(|lowered| u32::try_from(lowered).unwrap_or(u32::MAX)).into();
+        if !other.causes_are_open {
+            self.close_causes();
         }
-        for (key, theirs) in &other.parts {
-            let ours = self.parts.entry(PartKey { group: numbers[key.group as usize], ..*key }).or_default();
-            ours.tally.merge(theirs.tally);
-            ours.seen.merge(theirs.seen);
-            ours.least_srcport = least(ours.least_srcport, theirs.least_srcport);
-            ours.unproven |= theirs.unproven;
+        // What only one of the two has may have been dropped by the other.
+        self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
+        self.lowered += other.lowered;
+        for (key, theirs) in other.parts.iter() {
+            let group = GroupKey { interface: interface_here(key.group.interface), ..key.group };
+            let ours = self.entry(PartKey { group, ..key }, ours_lowered.saturating_add(theirs_lowered));
+            ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
+            ours.merge(theirs, places);
+            self.keep_to_limit();
         }
         for (place, tally) in &other.places {
-            let place_here = |id: Option<NameId>| id.map(|id| places.of(id));
+            let place_here = |id: Option<NameId>| id.and_then(|id| places.of(id));
             let here = Place {
                 interface: interface_here(place.interface),
                 vpc: place_here(place.vpc),
                 subnet: place_here(place.subnet),
             };
-            self.places.entry(here).or_default().merge(*tally);
+            self.place(here).merge(*tally);
         }
+        self.causes |= other.causes;
+        self.places_are_complete &= other.places_are_complete;
     }
 
     /// Rejected traffic by place, in no order.
@@ -153,57 +208,283 @@ impl Rejects {
         self.places.iter().map(|(place, tally)| (*place, *tally))
     }
 
-    /// Decides the causes by what was let through, and gives the groups in the order in which they were first met.
-    pub fn decide(&self, let_through: &LetThrough) -> Vec<Group> {
-        let asked = self.parts.keys().filter_map(|key| self.tuple(*key));
-        // Only what goes to a port that is not lower may be an answer.
-        let answered = |tuple: Tuple| (tuple.srcport <= tuple.dstport).then(|| tuple.reversed());
-        let accepted = let_through.among(asked.flat_map(|tuple| std::iter::once(tuple).chain(answered(tuple))));
-        let mut groups: Vec<Group> = self
-            .groups
-            .iter()
-            .map(|open| Group { key: open.key, direction: open.direction, vpc: open.vpc, parts: Vec::new() })
-            .collect();
-        for (key, sums) in &self.parts {
-            let cause = key.basis.decide(self.tuple(*key), &accepted);
-            groups[key.group as usize].parts.push(Part {
-                cause,
+    /// Whether the groups are all there, with all their records and causes.
+    pub fn is_exact(&self) -> bool {
+        self.causes_are_open && self.lowered == 0
+    }
+
+    /// Whether the sums by place are by the places that all records name.
+    pub fn places_are_complete(&self) -> bool {
+        self.places_are_complete
+    }
+
+    /// No group has more flows than are told of it, or than none if it is not there, but for so many.
+    pub fn error_bound(&self) -> u64 {
+        self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)))
+    }
+
+    /// Decides the causes by what was let through.
+    pub fn decide(mut self, let_through: &LetThrough) -> Groups {
+        self.look_up(let_through);
+        let complete = let_through.is_complete();
+        let mut numbers: Keyed<GroupKey, u32> = Keyed::default();
+        let mut groups: Vec<GroupEntry> = Vec::new();
+        // A group's `first` counts its parts, then says where the next one comes.
+        for (key, sums) in self.parts.iter() {
+            let next = groups.len() as u32;
+            let number = *numbers.entry(key.group, || next);
+            if number == next {
+                let (direction, vpc) = (Agreed::Unsaid, Said::default());
+                groups.push(GroupEntry { key: key.group, direction, vpc, missing: 0, first: 0 });
+            }
+            let group = &mut groups[number as usize];
+            group.direction.merge(sums.direction);
+            group.vpc.add(sums.vpc);
+            group.missing += u64::from(sums.missing);
+            group.first += 1;
+        }
+        let mut first = 0;
+        for group in &mut groups {
+            first += std::mem::replace(&mut group.first, first);
+        }
+        let empty = Part {
+            cause: Cause::OutOfState,
+            srcport: None,
+            opening: false,
+            tally: Tally::default(),
+            seen: Seen::default(),
+        };
+        let mut parts = vec![empty; self.parts.len()];
+        for (key, sums) in self.parts.iter() {
+            let Some(number) = numbers.get_mut(key.group) else { continue };
+            let place = &mut groups[*number as usize].first;
+            parts[*place as usize] = Part {
+                cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer && complete),
                 srcport: sums.least_srcport,
                 opening: !sums.unproven,
                 tally: sums.tally,
                 seen: sums.seen,
-            });
+            };
+            *place += 1;
         }
+        // Each group's place is at its end now, which is the next one's beginning.
+        let mut first = 0;
         for group in &mut groups {
-            group.parts.sort_unstable_by_key(|part| (part.cause, part.srcport, part.tally));
+            first = std::mem::replace(&mut group.first, first);
+            parts[group.first as usize..first as usize]
+                .sort_unstable_by_key(|part| (part.cause, part.srcport, part.tally));
         }
-        groups
+        Groups { groups, parts }
     }
 
-    fn number(&mut self, key: GroupKey) -> u32 {
-        let next = self.groups.len();
-        *self.numbers.entry(key).or_insert_with(|| {
-            self.groups.push(OpenGroup { key, direction: Agreed::Unsaid, vpc: Said::default() });
-            u32::try_from(next).expect("every group takes memory: there are never 2^32")
-        })
+    /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
+    fn look_up(&mut self, let_through: &LetThrough) {
+        let seeds = [0_u64, 1].map(|seed| RandomState::default().hash_one(seed) | 1);
+        let hash = |tuple: Tuple| tuple.hash_either_way(seeds);
+        let open = || self.parts.iter().filter_map(|(key, _)| key.tuple());
+        // Few of all tuples are asked for, and those do not fit into a cache: most are told apart before.
+        let filter = Filter::of(open().map(hash), self.parts.len());
+        for tuple in let_through.iter().filter(|tuple| filter.may_hold(hash(*tuple))) {
+            self.each_open(tuple, |sums| sums.alike = true);
+            self.each_open(tuple.reversed(), |sums| sums.is_answer = true);
+        }
     }
 
+    fn each_open(&mut self, tuple: Tuple, mut change: impl FnMut(&mut Sums)) {
+        let Tuple { interface, protocol, src, dst, srcport, dstport } = tuple;
+        let group =
+            GroupKey { interface, src: Some(src), dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol) };
+        for basis in [Basis::MayBeAnswer(srcport), Basis::MayBeLateOrAnswer(srcport)] {
+            self.parts.get_mut(PartKey { group, basis }).into_iter().for_each(&mut change);
+        }
+    }
+
+    fn entry(&mut self, key: PartKey, missing: u32) -> &mut Sums {
+        let basis = if self.causes_are_open { key.basis } else { key.basis.closed() };
+        self.causes |= basis.bit();
+        self.parts.entry(PartKey { basis, ..key }, || Sums { missing, ..Sums::default() })
+    }
+
+    fn place(&mut self, place: Place) -> &mut Tally {
+        let full = self.places.len() as u64 >= self.limits.max_interfaces && !self.places.contains_key(&place);
+        self.places_are_complete &= !full;
+        let place = if full { Place { interface: None, vpc: None, subnet: None } } else { place };
+        self.places.entry(place).or_default()
+    }
+
+    fn keep_to_limit(&mut self) {
+        let most = self.limits.max_rejected_groups;
+        if self.parts.len() as u64 > most {
+            self.close_causes();
+            // To make room for one alone is not worth it.
+            if self.parts.len() as u64 > most / 4 * 3 {
+                self.lower();
+            }
+        }
+    }
+
+    /// Keeps source ports apart no more: what hung on them can't be decided.
+    fn close_causes(&mut self) {
+        if !self.causes_are_open {
+            return;
+        }
+        self.causes_are_open = false;
+        let open = std::mem::take(&mut self.parts);
+        for (key, sums) in open.iter() {
+            self.entry(key, sums.missing).add(sums);
+        }
+    }
+
+    /// Lowers all weights by the median.
+    fn lower(&mut self) {
+        let weight =
+            |sums: &Sums| sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(self.lowered);
+        let mut weights: Vec<u64> = self.parts.iter().map(|(_, sums)| weight(sums)).collect();
+        let middle = weights.len() / 2;
+        let (_, median, _) = weights.select_nth_unstable(middle);
+        let median = *median;
+        self.parts.retain(|sums| weight(sums) > median);
+        self.lowered += median;
+    }
+}
+
+impl PartKey {
     /// The tuple of records whose cause hangs on what was let through.
-    fn tuple(&self, key: PartKey) -> Option<Tuple> {
-        let srcport = key.basis.srcport()?;
-        let group = self.groups[key.group as usize].key;
+    fn tuple(&self) -> Option<Tuple> {
         Some(Tuple {
-            interface: group.interface,
-            protocol: group.protocol?,
-            src: group.src?,
-            dst: group.dst?,
-            srcport,
-            dstport: group.dstport?,
+            srcport: self.basis.srcport()?,
+            interface: self.group.interface,
+            protocol: self.group.protocol?,
+            src: self.group.src?,
+            dst: self.group.dst?,
+            dstport: self.group.dstport?,
         })
     }
 }
 
-impl Group {
+/// Bits that a part of a group takes in a packed key: interface, both addresses, port and protocol, these two with a bit
+/// that says they are there.
+const PACKED_GROUP_BITS: u32 = 16 + 32 + 32 + 17 + 9;
+
+impl Packable for GroupKey {
+    fn pack(&self) -> Option<u128> {
+        let interface = self.interface.map_or(0, NameId::get);
+        let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
+        if interface >= 1 << 16 {
+            return None;
+        }
+        let dstport = self.dstport.map_or(0, |port| 1 << 16 | u32::from(port));
+        let protocol = self.protocol.map_or(0, |protocol| 1 << 8 | u32::from(protocol));
+        let addresses = u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits());
+        Some((u128::from(interface) << 64 | addresses) << 26 | u128::from(dstport << 9 | protocol))
+    }
+
+    fn unpack(packed: u128) -> GroupKey {
+        // Each cast keeps the bits of one part.
+        let (addresses, rest) = ((packed >> 26) as u64, packed as u32 & ((1 << 26) - 1));
+        let (dstport, protocol) = (rest >> 9, rest & ((1 << 9) - 1));
+        GroupKey {
+            interface: NameId::new((packed >> 90) as u32),
+            src: Some(IpAddr::from(((addresses >> 32) as u32).to_be_bytes())),
+            dst: Some(IpAddr::from((addresses as u32).to_be_bytes())),
+            dstport: (dstport >> 16 != 0).then_some(dstport as u16),
+            protocol: (protocol >> 8 != 0).then_some(protocol as u8),
+        }
+    }
+}
+
+impl Packable for PartKey {
+    fn pack(&self) -> Option<u128> {
+        const _: () = assert!(PACKED_GROUP_BITS + Basis::BITS <= u128::BITS);
+        Some(self.group.pack()? << Basis::BITS | u128::from(self.basis.pack()))
+    }
+
+    fn unpack(packed: u128) -> PartKey {
+        let basis = packed as u32 & ((1 << Basis::BITS) - 1);
+        PartKey { group: GroupKey::unpack(packed >> Basis::BITS), basis: Basis::unpack(basis) }
+    }
+}
+
+impl Sums {
+    fn merge(&mut self, other: &Sums, places: &Renumbered) {
+        let vpc = self.vpc;
+        self.add(other);
+        self.vpc = vpc;
+        self.vpc.merge(other.vpc, places);
+    }
+
+    /// Takes in sums of the same report.
+    fn add(&mut self, other: &Sums) {
+        self.tally.merge(other.tally);
+        self.seen.merge(other.seen);
+        self.vpc.add(other.vpc);
+        self.direction.merge(other.direction);
+        self.least_srcport = least(self.least_srcport, other.least_srcport);
+        self.unproven |= other.unproven;
+    }
+}
+
+/// A bit for each hash that a set has: who has none is not in the set.
+struct Filter {
+    bits: Vec<u64>,
+}
+
+impl Filter {
+    /// Sixteen bits an entry let one in sixteen pass that is not in the set.
+    fn of(hashes: impl Iterator<Item = u64>, count: usize) -> Filter {
+        let mut filter = Filter { bits: vec![0; (count / 4).next_power_of_two()] };
+        for hash in hashes {
+            let (word, bit) = filter.place(hash);
+            filter.bits[word] |= bit;
+        }
+        filter
+    }
+
+    #[inline]
+    fn may_hold(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.bits[word] & bit != 0
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
+        ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
+    }
+}
+
+impl Groups {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Group<'_>> {
+        (0..self.groups.len()).map(|number| self.get(number))
+    }
+
+    /// One of them, by its place.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn get(&self, number: usize) -> Group<'_> {
+        let entry = &self.groups[number];
+        let end = self.groups.get(number + 1).map_or(self.parts.len(), |next| next.first as usize);
+        Group {
+            key: entry.key,
+            direction: entry.direction,
+            vpc: entry.vpc,
+            missing: entry.missing,
+            parts: &self.parts[entry.first as usize..end],
+        }
+    }
+}
+
+impl Group<'_> {
     /// The sums over all its records.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
@@ -221,7 +502,7 @@ impl Group {
     /// Flows by cause.
     pub fn causes(&self) -> BTreeMap<Cause, u64> {
         let mut causes = BTreeMap::new();
-        for part in &self.parts {
+        for part in self.parts {
             *causes.entry(part.cause).or_default() += part.tally.flows;
         }
         causes
@@ -246,7 +527,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-        report::finish(&analysis, &Settings::default(), None).rejected
+        report::finish(analysis, &Settings::default(), None).rejected
     }
 
     #[test]
@@ -259,12 +540,13 @@ mod tests {
             seen: Seen::default(),
         };
         let key = GroupKey { interface: None, src: None, dst: None, dstport: None, protocol: None };
-        let group =
-            |parts: &[Part]| Group { key, direction: Agreed::Unsaid, vpc: Said::default(), parts: parts.to_vec() };
+        fn group(key: GroupKey, parts: &[Part]) -> Group<'_> {
+            Group { key, direction: Agreed::Unsaid, vpc: Said::default(), missing: 0, parts }
+        }
         let (late, open) = (Cause::OutOfState, Cause::SecurityGroupOrNetworkAcl);
-        assert_eq!(group(&[part(open, 2), part(late, 1)]).cause(), open);
-        assert_eq!(group(&[part(open, 2), part(late, 1), part(late, 1)]).cause(), late);
-        assert_eq!(group(&[part(open, 2), part(late, 1)]).causes(), [(late, 1), (open, 2)].into());
+        assert_eq!(group(key, &[part(open, 2), part(late, 1)]).cause(), open);
+        assert_eq!(group(key, &[part(open, 2), part(late, 1), part(late, 1)]).cause(), late);
+        assert_eq!(group(key, &[part(open, 2), part(late, 1)]).causes(), [(late, 1), (open, 2)].into());
     }
 
     #[test]

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::counts::NotACount;
 use crate::finding::Severity;
 use crate::format::Format;
+use crate::limits::Limits;
 use crate::pipeline;
 use crate::quote::{NAME_CHARACTERS, quoted};
 use crate::report;
@@ -159,7 +161,7 @@ impl Reader {
     }
 
     /// What a variable says, by `parse`, which else says what is allowed.
-    fn or<T>(&mut self, name: &str, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    fn or<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
         let Some(value) = self.variables.get(name) else { return default };
         match parse(value) {
             Ok(meaning) => meaning,
@@ -198,6 +200,23 @@ impl Reader {
             }),
             max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| whole_number(value, 1)),
             max_lines: self.or("MAX_LINES", default.max_lines, |value| whole_number(value, 1)),
+            limits: self.limits(),
+            decompress_ahead: false,
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let mut limits = Limits::default();
+        self.counts(Limits::NAMES, |name, value| limits.set(name, value));
+        limits
+    }
+
+    /// Sets the counts that have variables of their names.
+    fn counts(&mut self, names: &[&str], mut set: impl FnMut(&str, &str) -> Option<Result<(), NotACount>>) {
+        for name in names {
+            self.or(&name.to_ascii_uppercase(), (), |value| {
+                set(name, value).transpose().map(|_| ()).map_err(|_| format!("a whole number from 1 to {}", i64::MAX))
+            });
         }
     }
 
@@ -205,13 +224,7 @@ impl Reader {
         let default = report::Settings::default();
         let top = self.or("TOP", default.top, |value| whole_number(value, 0));
         let mut thresholds = default.thresholds;
-        for name in Thresholds::NAMES {
-            thresholds = self.or(&name.to_ascii_uppercase(), thresholds, |value| {
-                let mut changed = thresholds;
-                let allowed = |_| format!("a whole number from 1 to {}", i64::MAX);
-                changed.set(name, value).map_err(allowed).map(|()| changed)
-            });
-        }
+        self.counts(Thresholds::NAMES, |name, value| thresholds.set(name, value));
         report::Settings { thresholds, top }
     }
 

@@ -1,13 +1,17 @@
 //! A moment of the log: seconds since the Unix epoch, shown as RFC 3339 in UTC.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use jiff::{SignedDuration, civil};
 use serde::{Serialize, Serializer};
 
 /// Whole seconds since 1970-01-01T00:00:00Z, at most 9999-12-31T23:59:59Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(u64);
+pub struct Timestamp(
+    /// One more, so that an absent one takes no more room.
+    NonZeroU64,
+);
 
 /// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -15,19 +19,22 @@ const LAST_SECOND: u64 = 253_402_300_799;
 impl Timestamp {
     /// The moment that many seconds after the epoch; `None` after the year 9999.
     pub const fn from_seconds(seconds: u64) -> Option<Timestamp> {
-        if seconds <= LAST_SECOND { Some(Timestamp(seconds)) } else { None }
+        match NonZeroU64::new(seconds.wrapping_add(1)) {
+            Some(one_more) if seconds <= LAST_SECOND => Some(Timestamp(one_more)),
+            _ => None,
+        }
     }
 
     /// Seconds since the epoch.
     pub const fn seconds(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // civil::DateTime reaches the end of the year 9999; jiff::Timestamp ends 26 hours before.
-        let seconds = i64::try_from(self.0).map_err(|_| fmt::Error)?;
+        let seconds = i64::try_from(self.seconds()).map_err(|_| fmt::Error)?;
         let epoch = civil::date(1970, 1, 1).at(0, 0, 0, 0);
         let moment = epoch.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| fmt::Error)?;
         write!(f, "{moment}Z")

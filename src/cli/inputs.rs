@@ -14,6 +14,7 @@ use walkdir::WalkDir;
 use super::complain;
 use super::progress::Progress;
 use crate::analysis::Analysis;
+use crate::limits::Limits;
 use crate::pipeline::{self, Options};
 
 /// What flow logs in a folder are called.
@@ -104,9 +105,9 @@ impl Input {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
-    fn open(&self) -> Result<Box<dyn Read>, String> {
+    fn open(&self) -> Result<Box<dyn Read + Send>, String> {
         match &self.place {
-            Ok(Place::Stdin) => Ok(Box::new(io::stdin().lock())),
+            Ok(Place::Stdin) => Ok(Box::new(io::stdin())),
             Ok(Place::File(path)) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
                 Err(error) => Err(format!("it can't be opened: {error}")),
@@ -125,9 +126,11 @@ impl Input {
 }
 
 /// Analyses every input by itself, several at once, and merges them in their order.
-pub(super) fn analyze(inputs: &[Input], options: &Options) -> Analysis {
+pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> Analysis {
     let progress = Progress::over(inputs.iter().map(Input::size).sum());
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
+    let workers = threads.min(inputs.len());
+    // What is left of the threads is put to use within an input.
+    let options = &Options { decompress_ahead: threads > inputs.len(), ..options.clone() };
     let queue = Queue::new(inputs, 2 * workers);
     let (send, receive) = mpsc::channel();
     let analysis = thread::scope(|scope| {
@@ -142,7 +145,7 @@ pub(super) fn analyze(inputs: &[Input], options: &Options) -> Analysis {
             });
         }
         drop(send);
-        merge(&queue, inputs, &receive)
+        merge(&queue, inputs, &receive, &options.limits)
     });
     progress.finish();
     analysis
@@ -152,8 +155,9 @@ fn merge(
     queue: &Queue<'_>,
     inputs: &[Input],
     outcomes: &mpsc::Receiver<(usize, Result<Analysis, String>)>,
+    limits: &Limits,
 ) -> Analysis {
-    let mut merged = Analysis::default();
+    let mut merged = Analysis::new(limits);
     let mut early = BTreeMap::new();
     let mut next = 0;
     for (place, outcome) in outcomes {
@@ -242,7 +246,7 @@ mod tests {
     #[test]
     fn a_folder_without_flow_logs_is_a_failure() {
         let folder = folder(&["notes.txt"]);
-        let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default());
+        let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), 4);
         assert_eq!(analysis.failed.len(), 1);
         assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet below this folder");
     }

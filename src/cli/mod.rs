@@ -5,18 +5,19 @@ mod progress;
 mod topology;
 
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::analysis::Analysis;
+use crate::config::Config;
 use crate::format::Format;
 use crate::pipeline;
 use crate::report::{self, DEFAULT_TOP, Settings};
 use crate::sink;
 use crate::summary::Summary;
-use crate::thresholds::Thresholds;
 
 /// Columns of the text report where stdout is no terminal.
 const WIDTH_OF_A_FILE: usize = 120;
@@ -81,9 +82,13 @@ struct Analyze {
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
-    /// Thresholds, as TOML: `port_scan_ports = 15` and the like; a wrong name is answered with all there are
+    /// Thresholds and limits, as TOML: `port_scan_ports = 15` and the like; a wrong name is answered with all there are
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Threads to use [default: as many as there are cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,32 +118,34 @@ struct CliError {
 
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
-    let settings = Settings { thresholds: thresholds(arguments)?, top: arguments.top.unwrap_or(DEFAULT_TOP) };
-    let mut options = pipeline::Options { topology: topology.clone(), ..pipeline::Options::default() };
+    let Config { thresholds, limits } = config(arguments)?;
+    let settings = Settings { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
+    let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         format.unknown_names().for_each(|name| complain(&format!("--log-format: {name:?} is no field that is known")));
         options.format = format.clone();
     }
-    let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options);
-    let summary = report::finish(&analysis, &settings, topology.as_deref());
-    name_failures(&analysis);
+    let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
+    let summary = report::finish(analysis, &settings, topology.as_deref());
+    name_failures(&summary);
     written(write(arguments, &summary))?;
     Ok(if summary.failed.is_empty() { WHOLE } else { NOT_WHOLE })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads its configuration from a file")]
-fn thresholds(arguments: &Analyze) -> Result<Thresholds, CliError> {
-    let Some(path) = &arguments.config else { return Ok(Thresholds::default()) };
+fn config(arguments: &Analyze) -> Result<Config, CliError> {
+    let Some(path) = &arguments.config else { return Ok(Config::default()) };
     let wrong = |path: &Path, error: &dyn std::fmt::Display| CliError {
         message: format!("--config {}: {error}", path.display()),
         status: WRONG_USAGE,
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(path, &error))?;
-    Thresholds::from_toml(&text).map_err(|error| wrong(path, &error))
+    Config::from_toml(&text).map_err(|error| wrong(path, &error))
 }
 
-fn name_failures(analysis: &Analysis) {
-    for failure in &analysis.failed {
+fn name_failures(summary: &Summary) {
+    for failure in &summary.failed {
         complain(&format!("{}: {}", failure.uri, failure.error));
     }
 }

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Context, JudgedGroup, Records, Verdict, is_own_attempt};
+use super::{Context, Records, Verdict, is_own_attempt};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
 use crate::record::Direction;
+use crate::rejects::Group;
 
 pub(super) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
                                   does what it should not.";
@@ -24,9 +25,10 @@ struct Blocked {
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut interfaces: BTreeMap<Option<NameId>, Blocked> = BTreeMap::new();
-    for judged in context.groups.iter().filter(|judged| judged.direction == Direction::Egress) {
-        if let Some(dst) = judged.group.key.dst.filter(|_| judged.dst_is_public) {
-            interfaces.entry(judged.group.key.interface).or_default().add(context, judged, dst);
+    for group in context.groups.iter() {
+        let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
+        if let (Direction::Egress, evidence) = context.surroundings.direction(&group) {
+            interfaces.entry(group.key.interface).or_default().add(context, &group, (dst, evidence));
         }
     }
     interfaces
@@ -37,11 +39,11 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
 }
 
 impl Blocked {
-    fn add(&mut self, context: &Context<'_>, judged: &JudgedGroup, dst: IpAddr) {
-        for part in judged.group.parts.iter().filter(|part| is_own_attempt(part)) {
-            self.records.add(context, &judged.group, part);
+    fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
+        for part in group.parts.iter().filter(|part| is_own_attempt(part)) {
+            self.records.add(context, group, part);
             self.destinations.insert(dst);
-            self.evidence.extend(judged.direction_from);
+            self.evidence.extend(evidence);
         }
     }
 

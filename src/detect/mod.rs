@@ -1,5 +1,6 @@
 //! Findings: what deserves a look, one per type and subject, never one per record.
 
+mod direction;
 mod egress_blocked;
 mod host_sweep;
 mod peering;
@@ -9,65 +10,60 @@ mod reply_blocked;
 mod skipped_data;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
-use crate::address;
+use foldhash::fast::RandomState;
+
+pub use self::direction::Surroundings;
 use crate::cause::Cause;
 use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
-use crate::interfaces::Interfaces;
-use crate::names::{NameId, Names};
-use crate::peering::{Note, Noted};
-use crate::record::{Action, Direction, TCP, UDP};
-use crate::rejects::{Group, Part};
+use crate::names::NameId;
+use crate::peering::{ByNote, Noted};
+use crate::record::{Action, TCP, UDP};
+use crate::rejects::{Group, Groups, Part};
 use crate::tally::{Seen, Tally};
 use crate::thresholds::Thresholds;
-use crate::topology::Topology;
 
 /// So many example records a finding has at most.
 const MAX_EXAMPLES: usize = 5;
 
-/// A rejected group with what was concluded from the report about it.
-#[derive(Debug, Clone)]
-pub struct JudgedGroup {
-    /// The group.
-    pub group: Group,
-    /// Seen from its interface.
-    pub direction: Direction,
-    /// What tells the direction; nothing for `unknown`.
-    pub direction_from: Option<Evidence>,
-    /// Whether its destination is on the public internet.
-    pub dst_is_public: bool,
-}
-
 /// All that the detectors look at.
 pub struct Context<'a> {
     /// Rejected groups.
-    pub groups: &'a [JudgedGroup],
-    /// Interfaces.
-    pub interfaces: &'a Interfaces,
-    /// Names of VPCs and subnets.
-    pub places: &'a Names,
-    /// What is known of VPCs and their peering.
-    pub topology: Option<&'a Topology>,
+    pub groups: &'a Groups,
+    /// What tells where an address is and whose it is.
+    pub surroundings: Surroundings<'a>,
     /// Records that are noteworthy by the topology.
-    pub notes: &'a BTreeMap<Note, Vec<Noted<'a>>>,
+    pub notes: &'a ByNote<'a>,
     /// Whether there is any accepted record: a flow log may be of rejects alone.
     pub accepts_are_logged: bool,
     /// From when on a pattern is a finding.
     pub thresholds: &'a Thresholds,
+    /// Whether memory limits left nothing out.
+    pub exact: Exactness,
+}
+
+/// Whether memory limits left nothing out.
+#[derive(Debug, Clone, Copy)]
+pub struct Exactness {
+    /// Of rejected groups, their records and causes.
+    pub rejected: bool,
+    /// Of the records that are noteworthy by the topology.
+    pub peering: bool,
 }
 
 impl Context<'_> {
     fn interface_name(&self, id: Option<NameId>) -> Option<String> {
-        id.map(|id| self.interfaces.name(id).to_owned())
+        self.surroundings.interface_name(id).map(str::to_owned)
     }
 
     fn is_public(&self, address: IpAddr) -> bool {
-        self.topology.map_or_else(|| address::is_public(address), |topology| topology.is_public(address))
+        self.surroundings.is_public(address)
     }
 
     fn has_gaps(&self, id: Option<NameId>) -> bool {
-        self.interfaces.get(id).skipped.flows > 0
+        self.surroundings.interfaces.get(id).skipped.flows > 0
     }
 }
 
@@ -83,7 +79,7 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     ]
     .into_iter()
     .flat_map(|detect| detect(context))
-    .chain(context.topology.into_iter().flat_map(|topology| peering::detect(context, topology)))
+    .chain(context.surroundings.topology.into_iter().flat_map(|topology| peering::detect(context, topology)))
     .collect();
     findings.sort_unstable_by(|a, b| {
         (b.severity, b.tally.flows, a.finding_type, &a.subject).cmp(&(
@@ -153,14 +149,13 @@ struct Probe<'a> {
     dst: IpAddr,
     dstport: u16,
     protocol: u8,
-    group: &'a Group,
+    group: Group<'a>,
     part: &'a Part,
 }
 
 fn probes<'a>(context: &Context<'a>) -> impl Iterator<Item = Probe<'a>> {
-    context.groups.iter().flat_map(|judged| {
-        let group = &judged.group;
-        group.parts.iter().filter(|part| is_own_attempt(part)).filter_map(|part| {
+    context.groups.iter().flat_map(|group| {
+        group.parts.iter().filter(|part| is_own_attempt(part)).filter_map(move |part| {
             Some(Probe {
                 src: group.key.src?,
                 dst: group.key.dst?,
@@ -174,12 +169,14 @@ fn probes<'a>(context: &Context<'a>) -> impl Iterator<Item = Probe<'a>> {
 }
 
 /// Gathers probes by subject, and keeps the subjects with at least so many distinct targets.
-fn gather<'a, S: Ord + Copy, T: Ord>(
+fn gather<'a, S: Ord + Copy + Hash, T: Ord>(
     context: &Context<'a>,
     at_least: u64,
     subject_and_target: impl Fn(&Probe<'a>) -> (S, T),
 ) -> Vec<(S, u64, Records)> {
-    let mut targets: Vec<(S, T)> = probes(context).map(|probe| subject_and_target(&probe)).collect();
+    let many = Many::of(probes(context).map(|probe| subject_and_target(&probe).0), at_least);
+    let with_many = probes(context).map(|probe| subject_and_target(&probe)).filter(|(subject, _)| many.may_be(subject));
+    let mut targets: Vec<(S, T)> = with_many.collect();
     targets.sort_unstable();
     targets.dedup();
     let mut found: BTreeMap<S, (u64, Records)> = targets
@@ -191,11 +188,45 @@ fn gather<'a, S: Ord + Copy, T: Ord>(
         return Vec::new();
     }
     for probe in probes(context) {
-        if let Some((_, records)) = found.get_mut(&subject_and_target(&probe).0) {
-            records.add(context, probe.group, probe.part);
+        let (subject, _) = subject_and_target(&probe);
+        if many.may_be(&subject)
+            && let Some((_, records)) = found.get_mut(&subject)
+        {
+            records.add(context, &probe.group, probe.part);
         }
     }
     found.into_iter().map(|(subject, (distinct, records))| (subject, distinct, records)).collect()
+}
+
+/// Which subjects may occur many times: nearly all occur a few times only, and are not to be sorted.
+struct Many {
+    counts: Vec<u32>,
+    at_least: u64,
+    hasher: RandomState,
+}
+
+impl Many {
+    /// The counts of so many subjects together; the more, the fewer share one.
+    const COUNTS: usize = 1 << 16;
+
+    fn of<S: Hash>(subjects: impl Iterator<Item = S>, at_least: u64) -> Many {
+        let mut many = Many { counts: vec![0; Many::COUNTS], at_least, hasher: RandomState::default() };
+        for subject in subjects {
+            let place = many.place(&subject);
+            many.counts[place] = many.counts[place].saturating_add(1);
+        }
+        many
+    }
+
+    /// No subject that occurs so many times is denied.
+    fn may_be(&self, subject: &impl Hash) -> bool {
+        let count = self.counts[self.place(subject)];
+        u64::from(count) >= self.at_least || count == u32::MAX
+    }
+
+    fn place(&self, subject: &impl Hash) -> usize {
+        self.hasher.hash_one(subject) as usize % Many::COUNTS
+    }
 }
 
 /// The records that make a finding hold, as they are gathered.
@@ -210,21 +241,14 @@ struct Records {
 }
 
 impl Records {
-    fn add(&mut self, context: &Context<'_>, group: &Group, part: &Part) {
+    fn add(&mut self, context: &Context<'_>, group: &Group<'_>, part: &Part) {
         let key = group.key;
         self.tally.merge(part.tally);
         self.seen.merge(part.seen);
         self.interfaces.insert(key.interface);
         self.unproven |= !part.opening;
-        self.add_example(Example {
-            interface_id: context.interface_name(key.interface),
-            srcaddr: key.src,
-            dstaddr: key.dst,
-            srcport: part.srcport,
-            dstport: key.dstport,
-            protocol: key.protocol,
-            action: Action::Reject,
-        });
+        let key = (context.surroundings.interface_name(key.interface), key.src, key.dst);
+        self.add_example(key, (part.srcport, group.key.dstport, group.key.protocol), Action::Reject);
     }
 
     /// Adds records that are noteworthy by the topology.
@@ -234,19 +258,29 @@ impl Records {
         self.tally.merge(sums.tally);
         self.seen.merge(sums.seen);
         self.interfaces.insert(addresses.interface);
-        self.add_example(Example {
-            interface_id: context.interface_name(addresses.interface),
-            srcaddr: addresses.src,
-            dstaddr: addresses.dst,
-            srcport,
-            dstport,
-            protocol: addresses.protocol,
-            action,
-        });
+        let key = (context.surroundings.interface_name(addresses.interface), addresses.src, addresses.dst);
+        self.add_example(key, (srcport, dstport, addresses.protocol), action);
     }
 
-    fn add_example(&mut self, example: Example) {
-        self.examples.insert(example);
+    /// Keeps the least. Of many records few are: the others need not be made into examples.
+    fn add_example(
+        &mut self,
+        ends: (Option<&str>, Option<IpAddr>, Option<IpAddr>),
+        ports: (Option<u16>, Option<u16>, Option<u8>),
+        action: Action,
+    ) {
+        let (interface_id, srcaddr, dstaddr) = ends;
+        if self.examples.len() == MAX_EXAMPLES
+            && self
+                .examples
+                .last()
+                .is_some_and(|last| (last.interface_id.as_deref(), last.srcaddr, last.dstaddr) < ends)
+        {
+            return;
+        }
+        let (srcport, dstport, protocol) = ports;
+        let interface_id = interface_id.map(str::to_owned);
+        self.examples.insert(Example { interface_id, srcaddr, dstaddr, srcport, dstport, protocol, action });
         if self.examples.len() > MAX_EXAMPLES {
             self.examples.pop_last();
         }
@@ -276,8 +310,30 @@ impl Records {
             evidence,
             tally: self.tally,
             seen: self.seen,
-            exact: true,
+            exact: verdict.finding_type.is_exact(context.exact),
             examples: self.examples.into_iter().collect(),
+        }
+    }
+}
+
+impl FindingType {
+    /// Whether nothing that a finding of this type rests on was left out for lack of memory.
+    fn is_exact(self, exact: Exactness) -> bool {
+        match self {
+            FindingType::EgressBlocked
+            | FindingType::HostSweep
+            | FindingType::PortScan
+            | FindingType::RepeatedRejects
+            | FindingType::ReplyBlocked => exact.rejected,
+            FindingType::AmbiguousAddress
+            | FindingType::EdgeToEdgeRouting
+            | FindingType::InactivePeering
+            | FindingType::OneWayPeering
+            | FindingType::PeeringPathMismatch
+            | FindingType::RejectedPeering
+            | FindingType::TransitivePeering
+            | FindingType::UnpeeredVpc => exact.peering,
+            FindingType::SkippedData => true,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `repeated-rejects`: the same connection is refused again and again.
 
-use super::{Context, JudgedGroup, Records, Verdict};
+use super::{Context, Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::iana;
+use crate::rejects::Group;
 
 pub(super) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \
                                   misconfigured, or a rule that is missing.";
@@ -13,15 +14,16 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     context
         .groups
         .iter()
-        .filter(|judged| judged.group.tally().flows >= context.thresholds.repeated_reject_flows)
-        .map(|judged| finding(context, judged))
+        .filter(|group| group.tally().flows >= context.thresholds.repeated_reject_flows)
+        .map(|group| finding(context, &group))
         .collect()
 }
 
-fn finding(context: &Context<'_>, judged: &JudgedGroup) -> Finding {
-    let key = judged.group.key;
+fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
+    let key = group.key;
+    let (direction, _) = context.surroundings.direction(group);
     let mut records = Records::default();
-    judged.group.parts.iter().for_each(|part| records.add(context, &judged.group, part));
+    group.parts.iter().for_each(|part| records.add(context, group, part));
     let verdict = Verdict {
         finding_type: FindingType::RepeatedRejects,
         severity: Severity::Low,
@@ -39,7 +41,7 @@ fn finding(context: &Context<'_>, judged: &JudgedGroup) -> Finding {
             dstport: key.dstport,
             protocol: key.protocol,
         },
-        details: Details::Group { direction: judged.direction, cause: judged.group.cause() },
+        details: Details::Group { direction, cause: group.cause() },
         evidence: [Evidence::RejectedFlows].into(),
     };
     records.into_finding(context, verdict)

@@ -20,12 +20,11 @@ type Key = (Option<NameId>, IpAddr, IpAddr, u8);
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut replies: BTreeMap<Key, Records> = BTreeMap::new();
-    for judged in context.groups {
-        let group = &judged.group;
+    for group in context.groups.iter() {
         if let (Some(src), Some(dst), Some(protocol)) = (group.key.src, group.key.dst, group.key.protocol) {
             for part in group.parts.iter().filter(|part| part.cause == Cause::NetworkAcl) {
                 let key = (group.key.interface, src, dst, protocol);
-                replies.entry(key).or_default().add(context, group, part);
+                replies.entry(key).or_default().add(context, &group, part);
             }
         }
     }

@@ -11,7 +11,7 @@ pub(super) const NEXT_STEP: &str = "Do not conclude from what is missing here. I
                                     interfaces, or ask AWS: it is their internal capacity.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let skipped = context.interfaces.iter().filter(|(_, interface)| interface.skipped.flows > 0);
+    let skipped = context.surroundings.interfaces.iter().filter(|(_, interface)| interface.skipped.flows > 0);
     skipped.map(|(id, interface)| finding(context, id, interface)).collect()
 }
 

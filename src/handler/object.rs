@@ -214,7 +214,7 @@ fn summarize(
     match pipeline::analyze(uri, &mut body, options) {
         Ok(mut analysis) => {
             analysis.identify(identity);
-            let summary = report::finish(&analysis, &settings.report, options.topology.as_deref());
+            let summary = report::finish(analysis, &settings.report, options.topology.as_deref());
             drop(analysis);
             Ok(Product::Summary(Box::new(Rendered::of(summary))))
         }

@@ -1,19 +1,23 @@
 //! One line of a flow log, as its columns say: parsed, checked, and put into its class.
 //!
 //! Nearly every line has one space between columns, and numbers and addresses of the usual lengths: those are read many
-//! bytes at a time. Whatever is unusual, right or wrong, is read anew the slow way, which alone says what is malformed.
+//! bytes at a time ([`Parser`]). Whatever is unusual, right or wrong, is read anew the slow way ([`parse`]), which alone
+//! says what is malformed.
 
 mod digits;
-mod spaces;
+mod usual;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::spaces::{MOST_COLUMNS, column_ends};
+use self::usual::{Parse, Usual};
 use crate::address;
+use crate::cpu::Cpu;
 use crate::field::{Field, Kind};
-use crate::format::{self, Column, Format};
+use crate::format::{self, Format};
+use crate::lines::Line;
 use crate::record::{Action, Direction, Flow, Gap, Record, RejectReason, TcpFlags};
 use crate::time::Timestamp;
 
@@ -57,53 +61,46 @@ pub enum Malformed {
     },
 }
 
-/// Parses a line by its format: bytes in, no allocation.
+/// Parses lines of one format.
+#[derive(Debug, Clone)]
+pub struct Parser {
+    format: Arc<Format>,
+    usual: Usual,
+    cpu: Cpu,
+}
+
+impl Parser {
+    /// For lines of this format.
+    pub fn new(format: Arc<Format>) -> Parser {
+        Parser { usual: Usual::new(&format), format, cpu: Cpu::detect() }
+    }
+
+    /// The format.
+    pub fn format(&self) -> &Arc<Format> {
+        &self.format
+    }
+
+    /// The record that a line is, if nothing about it is unusual; else [`Parser::parse_any`] says what it is.
+    #[inline]
+    pub fn parse<'a>(&self, line: &Line<'a>) -> Option<Record<'a>> {
+        self.cpu.run(Parse { usual: &self.usual, columns: line.columns.as_ref()? })
+    }
+
+    /// What any line is.
+    ///
+    /// # Errors
+    /// Where the line is malformed, as [`parse`] says.
+    pub fn parse_any<'a>(&self, line: &Line<'a>) -> Result<Record<'a>, Malformed> {
+        parse(line.bytes, &self.format)
+    }
+}
+
+/// Parses any line by its format, one byte after another: what is malformed is decided here.
 ///
 /// # Errors
 /// Where the line is malformed: the number of columns first, then the first value that does not parse.
+#[cold]
 pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
-    let mut values = Values::default();
-    match usual(line, format, &mut values) {
-        Some(()) => values.classify(format),
-        None => unusual(line, format),
-    }
-}
-
-/// The values of a line in which nothing is unusual; else none, and what `values` holds is of no use.
-fn usual<'a>(line: &'a [u8], format: &Format, values: &mut Values<'a>) -> Option<()> {
-    let mut ends = [0; MOST_COLUMNS];
-    let count = column_ends(line, &mut ends);
-    let ends = ends.get(..count).filter(|ends| ends.len() == format.columns().len())?;
-    let mut start = 0;
-    for (column, end) in format.columns().iter().zip(ends) {
-        let (from, to) = (start, *end as usize);
-        let token = &line[from..to];
-        start = to + 1;
-        if token.is_empty() {
-            return None;
-        }
-        match *column {
-            _ if token == b"-" => {}
-            Column::Skip => {}
-            Column::Number(field, max) => {
-                let value = digits::number(line, from, to).or_else(|| number(token))?;
-                if value > max {
-                    return None;
-                }
-                values.set_number(field, value);
-            }
-            Column::Address(field) => {
-                let address = address::parse_v4_in(line, from, to).or_else(|| address::parse(token))?;
-                values.set_address(field, address);
-            }
-            Column::Text(field) => values.set_text(field, token),
-        }
-    }
-    Some(())
-}
-
-/// Any line.
-fn unusual<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
     let mut values = Values::default();
     let mut columns = format.columns().iter();
     let mut first_bad = None;
@@ -123,27 +120,28 @@ fn unusual<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed>
     }
     match first_bad {
         Some(bad) => Err(bad),
-        None => values.classify(format),
+        None => values.classify(|field| format.has(field)),
     }
 }
 
 /// The values of a line that the analysis reads, each at the place of its field; what it does not read is put where
 /// nothing looks.
 struct Values<'a> {
-    numbers: [u64; NUMBERS],
+    numbers: [u64; NUMBERS + 1],
     /// A bit for each number that is present.
     present: u32,
-    addresses: [Option<IpAddr>; ADDRESSES],
-    texts: [&'a [u8]; TEXTS],
+    addresses: [Option<IpAddr>; ADDRESSES + 1],
+    texts: [&'a [u8]; TEXTS + 1],
 }
 
-const NUMBERS: usize = 10;
-const ADDRESSES: usize = 5;
-const TEXTS: usize = 8;
+/// How many the analysis reads. One place more is for those that it does not read.
+const NUMBERS: usize = 9;
+const ADDRESSES: usize = 4;
+const TEXTS: usize = 7;
 
 impl Default for Values<'_> {
     fn default() -> Self {
-        Values { numbers: [0; NUMBERS], present: 0, addresses: [None; ADDRESSES], texts: [b""; TEXTS] }
+        Values { numbers: [0; NUMBERS + 1], present: 0, addresses: [None; ADDRESSES + 1], texts: [b""; TEXTS + 1] }
     }
 }
 
@@ -158,7 +156,7 @@ const fn number_place(field: Field) -> usize {
         Field::End => 6,
         Field::TcpFlags => 7,
         Field::TrafficPath => 8,
-        _ => 9,
+        _ => NUMBERS,
     }
 }
 
@@ -168,7 +166,7 @@ const fn address_place(field: Field) -> usize {
         Field::Dstaddr => 1,
         Field::PktSrcaddr => 2,
         Field::PktDstaddr => 3,
-        _ => 4,
+        _ => ADDRESSES,
     }
 }
 
@@ -181,7 +179,7 @@ const fn text_place(field: Field) -> usize {
         Field::LogStatus => 4,
         Field::FlowDirection => 5,
         Field::RejectReason => 6,
-        _ => 7,
+        _ => TEXTS,
     }
 }
 
@@ -198,16 +196,19 @@ impl<'a> Values<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn set_number(&mut self, field: Field, value: u64) {
         let place = number_place(field);
         self.numbers[place] = value;
         self.present |= 1 << place;
     }
 
+    #[inline(always)]
     fn set_address(&mut self, field: Field, address: IpAddr) {
         self.addresses[address_place(field)] = Some(address);
     }
 
+    #[inline(always)]
     fn set_text(&mut self, field: Field, token: &'a [u8]) {
         self.texts[text_place(field)] = token;
     }
@@ -235,14 +236,15 @@ impl<'a> Values<'a> {
         self.number(field).and_then(Timestamp::from_seconds)
     }
 
-    fn classify(&self, format: &Format) -> Result<Record<'a>, Malformed> {
+    #[inline(always)]
+    fn classify(&self, has: impl Fn(Field) -> bool) -> Result<Record<'a>, Malformed> {
         let action = match self.text(Field::Action) {
             b"ACCEPT" => Some(Action::Accept),
             b"REJECT" => Some(Action::Reject),
             _ => None,
         };
         if action.is_some() {
-            self.require_addresses(format)?;
+            self.require_addresses(has)?;
         }
         Ok(match (self.text(Field::LogStatus), action) {
             (b"NODATA", _) => Record::NoData,
@@ -259,15 +261,17 @@ impl<'a> Values<'a> {
         })
     }
 
-    fn require_addresses(&self, format: &Format) -> Result<(), Malformed> {
+    #[inline(always)]
+    fn require_addresses(&self, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
         for field in [Field::Srcaddr, Field::Dstaddr] {
-            if self.address(field).is_none() && format.has(field) {
+            if self.address(field).is_none() && has(field) {
                 return Err(Malformed::NoAddress { field });
             }
         }
         Ok(())
     }
 
+    #[inline(always)]
     fn flow(&self, action: Action) -> Flow<'a> {
         let port = |field: Field| self.number(field).and_then(|port| u16::try_from(port).ok());
         Flow {
@@ -420,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_column_beyond_those_of_the_usual_way_is_checked_too() {
-        for columns in [MOST_COLUMNS, MOST_COLUMNS + 1, 3 * MOST_COLUMNS] {
+        for columns in [64, 254, 255, 256, 600] {
             let names = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "dstport");
             let header: Vec<&str> = names.cycle().take(columns - 1).chain(["dstport"]).collect();
             let format = Format::from_header(header.join(" ").as_bytes()).expect("a header");

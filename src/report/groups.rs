@@ -1,95 +1,49 @@
-//! Rejected groups: which way they go, and the rows that are shown.
+//! Rejected groups, as the rows that are shown.
 
 use std::net::IpAddr;
 
 use super::Report;
-use crate::detect::JudgedGroup;
-use crate::finding::Evidence;
 use crate::iana;
-use crate::record::Direction;
-use crate::rejects::{Group, GroupKey};
+use crate::rejects::{Group, GroupKey, Groups};
 use crate::scope::Scope;
 use crate::summary::{Endpoint, RejectedGroup};
 use crate::tally::Tally;
-use crate::topology::{Location, VpcNumber};
+use crate::topology::VpcNumber;
 
 impl Report<'_> {
-    /// Which way a group goes: as its records say; else by the addresses that its interface owns; else by its VPC; else
-    /// by the address that all records of its interface share.
-    pub(super) fn judge(&self, group: Group) -> JudgedGroup {
-        let said = group.direction.one().map(|direction| (direction, Evidence::FlowDirection));
-        let judged = said
-            .or_else(|| self.by_owner(&group).map(|direction| (direction, Evidence::Topology)))
-            .or_else(|| self.by_own_vpc(&group).map(|direction| (direction, Evidence::Topology)))
-            .or_else(|| self.by_constant_address(&group).map(|direction| (direction, Evidence::ConstantAddress)));
-        let (direction, direction_from) = judged.unzip();
-        let dst_is_public = group.key.dst.is_some_and(|dst| self.is_public(dst));
-        JudgedGroup { group, direction: direction.unwrap_or(Direction::Unknown), direction_from, dst_is_public }
-    }
-
-    fn by_owner(&self, group: &Group) -> Option<Direction> {
-        let owner = self.known_interface(group.key.interface)?;
-        way(group.key, |address| owner.owns(address))
-    }
-
-    fn by_own_vpc(&self, group: &Group) -> Option<Direction> {
-        let own = self.own_vpc(group)?;
-        let is_in = |address: Option<IpAddr>| self.locate(address, Some(own)) == Location::In(own);
-        match (is_in(group.key.src), is_in(group.key.dst)) {
-            (false, true) => Some(Direction::Ingress),
-            (true, false) => Some(Direction::Egress),
-            _ => None,
-        }
-    }
-
-    fn by_constant_address(&self, group: &Group) -> Option<Direction> {
-        let interface = group.key.interface?;
-        let own = self.analysis.interfaces.get(Some(interface)).constant.one()?;
-        way(group.key, |address| address == own)
-    }
-
-    /// The VPC that the records of a group agree on.
-    fn own_vpc(&self, group: &Group) -> Option<VpcNumber> {
-        let agreed = group.vpc.agreed(self.known_vpc(group.key.interface), &self.analysis.places);
-        self.topology?.number(agreed?)
-    }
-
-    fn locate(&self, address: Option<IpAddr>, own: Option<VpcNumber>) -> Location {
-        let located = address.zip(self.topology).map(|(address, topology)| topology.locate(address, || own));
-        located.unwrap_or(Location::Outside)
-    }
-
     /// The groups with the most flows, as rows.
-    pub(super) fn top_groups(&self, groups: &[JudgedGroup], top: usize) -> Vec<RejectedGroup> {
-        let mut rows: Vec<(Tally, &JudgedGroup)> = groups.iter().map(|judged| (judged.group.tally(), judged)).collect();
-        let order = |(a_tally, a): &(Tally, &JudgedGroup), (b_tally, b): &(Tally, &JudgedGroup)| {
-            b_tally.cmp(a_tally).then_with(|| self.shown_key(a.group.key).cmp(&self.shown_key(b.group.key)))
+    pub(super) fn top_groups(&self, groups: &Groups, top: usize) -> Vec<RejectedGroup> {
+        let mut rows: Vec<(Tally, u32)> =
+            (0..).zip(groups.iter()).map(|(number, group)| (group.tally(), number)).collect();
+        let key = |number: u32| self.shown_key(groups.get(number as usize).key);
+        let order = |(a_tally, a): &(Tally, u32), (b_tally, b): &(Tally, u32)| {
+            b_tally.cmp(a_tally).then_with(|| key(*a).cmp(&key(*b)))
         };
         if top < rows.len() {
             rows.select_nth_unstable_by(top, order);
             rows.truncate(top);
         }
         rows.sort_unstable_by(order);
-        rows.into_iter().map(|(tally, judged)| self.row(tally, judged)).collect()
+        rows.into_iter().map(|(tally, number)| self.row(tally, &groups.get(number as usize))).collect()
     }
 
     fn shown_key(&self, key: GroupKey) -> ShownKey<'_> {
-        (self.interface_name(key.interface), key.src, key.dst, key.dstport, key.protocol)
+        (self.surroundings.interface_name(key.interface), key.src, key.dst, key.dstport, key.protocol)
     }
 
-    fn row(&self, tally: Tally, judged: &JudgedGroup) -> RejectedGroup {
-        let JudgedGroup { group, direction, .. } = judged;
+    fn row(&self, tally: Tally, group: &Group<'_>) -> RejectedGroup {
         let key = group.key;
-        let own = self.own_vpc(group);
+        let own = self.surroundings.own_vpc(group);
+        let (direction, _) = self.surroundings.direction(group);
         RejectedGroup {
-            interface_id: self.interface_name(key.interface).map(str::to_owned),
+            interface_id: self.surroundings.interface_name(key.interface).map(str::to_owned),
             srcaddr: key.src,
             dstaddr: key.dst,
             dstport: key.dstport,
             protocol: key.protocol,
             protocol_name: key.protocol.and_then(iana::protocol_name),
             service_name: key.dstport.zip(key.protocol).and_then(|(port, protocol)| iana::service_name(port, protocol)),
-            direction: *direction,
+            direction,
             cause: group.cause(),
             causes: group.causes(),
             tally,
@@ -100,11 +54,11 @@ impl Report<'_> {
     }
 
     fn endpoint(&self, address: Option<IpAddr>, own: Option<VpcNumber>) -> Endpoint {
-        match (address, self.topology) {
+        match (address, self.surroundings.topology) {
             (None, _) => Endpoint::default(),
-            (Some(known), Some(topology)) => topology.endpoint(known, self.locate(address, own)),
+            (Some(known), Some(topology)) => topology.endpoint(known, self.surroundings.locate(address, own)),
             (Some(known), None) => {
-                let scope = if self.is_public(known) { Scope::Public } else { Scope::Private };
+                let scope = if self.surroundings.is_public(known) { Scope::Public } else { Scope::Private };
                 Endpoint { scope: Some(scope), ..Endpoint::default() }
             }
         }
@@ -112,17 +66,6 @@ impl Report<'_> {
 }
 
 type ShownKey<'a> = (Option<&'a str>, Option<IpAddr>, Option<IpAddr>, Option<u16>, Option<u8>);
-
-/// To what is one's own, or from it.
-fn way(key: GroupKey, is_own: impl Fn(IpAddr) -> bool) -> Option<Direction> {
-    if key.dst.is_some_and(&is_own) {
-        Some(Direction::Ingress)
-    } else if key.src.is_some_and(&is_own) {
-        Some(Direction::Egress)
-    } else {
-        None
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +102,7 @@ mod tests {
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0);
-        report::finish(&analysis, &Settings::default(), Some(&topology)).rejected
+        report::finish(analysis, &Settings::default(), Some(&topology)).rejected
     }
 
     fn direction(records: &[&str]) -> &'static str {
@@ -255,7 +198,7 @@ mod tests {
             let log = format!("interface-id vpc-id srcaddr dstaddr action flow-direction\n{}\n", records.join("\n"));
             let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
             let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-            let findings = report::finish(&analysis, &Settings::default(), Some(&topology)).findings;
+            let findings = report::finish(analysis, &Settings::default(), Some(&topology)).findings;
             findings.iter().filter(|finding| finding.finding_type.name() == "egress-blocked").count()
         };
         assert_eq!(findings(egress("52.1.0.1")), 1);

@@ -4,17 +4,15 @@ mod groups;
 mod peering;
 mod places;
 
-use std::net::IpAddr;
-
-use crate::address;
 use crate::analysis::Analysis;
-use crate::detect::{self, JudgedGroup};
+use crate::detect::{self, Exactness, Surroundings};
+use crate::limits::Limits;
 use crate::names::NameId;
+use crate::rejects::Place;
 use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Window};
-use crate::tally::Seen;
+use crate::tally::{Seen, Tally};
 use crate::thresholds::Thresholds;
 use crate::topology::Topology;
-use crate::topology::document::Interface;
 
 /// So many rejected groups are listed unless set otherwise.
 pub const DEFAULT_TOP: usize = 100;
@@ -36,24 +34,34 @@ impl Default for Settings {
 
 /// Draws the conclusions, by the topology that the records were analysed by. The result depends on nothing but the
 /// records, the settings, the topology and the order of the inputs.
-pub fn finish(analysis: &Analysis, settings: &Settings, topology: Option<&Topology>) -> Summary {
-    let report = Report { analysis, topology };
-    let decided = analysis.rejects.decide(&analysis.let_through);
-    let groups: Vec<JudgedGroup> = decided.into_iter().map(|group| report.judge(group)).collect();
+pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Topology>) -> Summary {
+    let causes_are_exact = analysis.rejects.is_exact() && analysis.let_through.is_complete();
+    let interfaces_are_complete = analysis.interfaces.is_complete();
+    let error_bound = analysis.rejects.error_bound();
+    let limits_reached = limits_reached(&analysis);
+    // What was let through takes the most memory, and is needed no more once the causes are decided.
+    let let_through = std::mem::take(&mut analysis.let_through);
+    let rejects = std::mem::take(&mut analysis.rejects);
+    let rejected_by_place = rejects.places().collect();
+    let groups = rejects.decide(&let_through);
+    drop(let_through);
+    let exact = Exactness {
+        rejected: causes_are_exact && interfaces_are_complete,
+        peering: analysis.peering.is_exact() && interfaces_are_complete,
+    };
+    let surroundings = Surroundings { interfaces: &analysis.interfaces, places: &analysis.places, topology };
+    let report = Report { analysis: &analysis, surroundings, rejected_by_place };
     let notes = analysis.peering.by_note();
     let findings = detect::detect(&detect::Context {
         groups: &groups,
-        interfaces: &analysis.interfaces,
-        places: &analysis.places,
-        topology: report.topology,
+        surroundings,
         notes: &notes,
         accepts_are_logged: analysis.records.accepted > 0,
         thresholds: &settings.thresholds,
+        exact,
     });
     Summary {
         schema: SCHEMA,
-        sources: analysis.sources.clone(),
-        failed: analysis.failed.clone(),
         window: window(analysis.window),
         formats: analysis
             .formats
@@ -63,19 +71,35 @@ pub fn finish(analysis: &Analysis, settings: &Settings, topology: Option<&Topolo
             .collect(),
         records: analysis.records,
         traffic: analysis.traffic,
-        malformed: analysis.malformed.clone(),
         rejected: Rejected {
             group_count: groups.len() as u64,
-            exact: true,
+            exact: exact.rejected,
+            error_bound,
             groups: report.top_groups(&groups, settings.top),
             by_interface: report.by_interface(),
             by_subnet: report.by_subnet(),
             by_vpc: report.by_vpc(),
         },
-        peering: report.topology.map(|topology| peering::peering(topology, &notes)),
+        peering: topology.map(|topology| peering::peering(topology, &notes, exact.peering)),
         services: report.services(),
         findings,
+        limits_reached,
+        sources: analysis.sources.clone(),
+        failed: analysis.failed.clone(),
+        malformed: analysis.malformed.clone(),
     }
+}
+
+/// The names of the limits by which something was left out.
+fn limits_reached(analysis: &Analysis) -> Vec<&'static str> {
+    let complete = [
+        analysis.rejects.is_exact(),
+        analysis.let_through.is_complete(),
+        analysis.peering.is_exact(),
+        analysis.interfaces.is_complete() && analysis.places.is_complete() && analysis.rejects.places_are_complete(),
+        !analysis.formats.overflowed,
+    ];
+    Limits::NAMES.iter().zip(complete).filter(|(_, complete)| !complete).map(|(name, _)| *name).collect()
 }
 
 fn window(seen: Seen) -> Option<Window> {
@@ -86,29 +110,17 @@ fn window(seen: Seen) -> Option<Window> {
 /// What the records say, beside what is known anyway.
 struct Report<'a> {
     analysis: &'a Analysis,
-    topology: Option<&'a Topology>,
+    surroundings: Surroundings<'a>,
+    rejected_by_place: Vec<(Place, Tally)>,
 }
 
 impl<'a> Report<'a> {
-    fn interface_name(&self, id: Option<NameId>) -> Option<&'a str> {
-        id.map(|id| self.analysis.interfaces.name(id))
-    }
-
-    /// The interface, if the topology knows it.
-    fn known_interface(&self, id: Option<NameId>) -> Option<&'a Interface> {
-        self.topology?.interface(self.interface_name(id)?)
-    }
-
     fn known_vpc(&self, interface: Option<NameId>) -> Option<&'a str> {
-        self.known_interface(interface)?.vpc_id.as_deref()
+        self.surroundings.known_interface(interface)?.vpc_id.as_deref()
     }
 
     fn known_subnet(&self, interface: Option<NameId>) -> Option<&'a str> {
-        self.known_interface(interface)?.subnet_id.as_deref()
-    }
-
-    fn is_public(&self, address: IpAddr) -> bool {
-        self.topology.map_or_else(|| address::is_public(address), |topology| topology.is_public(address))
+        self.surroundings.known_interface(interface)?.subnet_id.as_deref()
     }
 }
 
@@ -123,7 +135,7 @@ mod tests {
         let window = |header: &str, record: &str| {
             let log = format!("{header}\n{record}\n");
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
-            let window = finish(&analysis, &Settings::default(), None).window;
+            let window = finish(analysis, &Settings::default(), None).window;
             window.map(|window| (window.start.map(Timestamp::seconds), window.end.map(Timestamp::seconds)))
         };
         assert_eq!(window("srcaddr action start end", "10.0.0.1 ACCEPT 7 9"), Some((Some(7), Some(9))));

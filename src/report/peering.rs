@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::peering::{Note, Noted};
+use crate::peering::{ByNote, Note, OfNote};
 use crate::record::Action;
 use crate::summary::{ConnectionTraffic, Peering, Traffic, VpcPair};
 use crate::tally::Tally;
 use crate::topology::{Relation, Topology};
 
-pub(super) fn peering(topology: &Topology, notes: &BTreeMap<Note, Vec<Noted<'_>>>) -> Peering {
+pub(super) fn peering(topology: &Topology, notes: &ByNote<'_>, exact: bool) -> Peering {
     let mut connections: BTreeMap<&str, Traffic> = BTreeMap::new();
     let mut vpc_pairs = Vec::new();
     for (note, noted) in notes {
@@ -36,21 +36,16 @@ pub(super) fn peering(topology: &Topology, notes: &BTreeMap<Note, Vec<Noted<'_>>
     let mut connections: Vec<ConnectionTraffic> =
         connections.into_iter().filter_map(|(id, traffic)| connection(topology, id, traffic)).collect();
     connections.sort_by_key(|connection| Reverse(connection.traffic.flows()));
-    Peering { exact: true, connections, vpc_pairs }
+    Peering { exact, connections, vpc_pairs }
 }
 
-fn sums(noted: &[Noted<'_>]) -> (Traffic, Tally) {
-    let (mut traffic, mut unanswered) = (Traffic::default(), Tally::default());
-    for noted in noted {
-        match noted.action {
-            Action::Accept => traffic.accepted.merge(noted.sums.tally),
-            Action::Reject => traffic.rejected.merge(noted.sums.tally),
-        }
-        if noted.action == Action::Accept && !noted.has_reply {
-            unanswered.merge(noted.sums.tally);
-        }
+fn sums(of_note: &OfNote<'_>) -> (Traffic, Tally) {
+    let [accepted, rejected] = of_note.totals;
+    let mut unanswered = Tally::default();
+    for noted in of_note.noted.iter().filter(|noted| noted.action == Action::Accept && !noted.has_reply) {
+        unanswered.merge(noted.sums.tally);
     }
-    (traffic, unanswered)
+    (Traffic { accepted, rejected }, unanswered)
 }
 
 fn connection(topology: &Topology, id: &str, traffic: Traffic) -> Option<ConnectionTraffic> {
@@ -104,7 +99,7 @@ mod tests {
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let log = format!("interface-id srcaddr dstaddr action log-status\n{}", records.join(" OK\n") + " OK\n");
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-        report::finish(&analysis, &Settings::default(), Some(&topology))
+        report::finish(analysis, &Settings::default(), Some(&topology))
     }
 
     fn flows(traffic: Traffic) -> String {
@@ -205,7 +200,7 @@ mod tests {
         let log =
             "interface-id srcaddr dstaddr action log-status\neni-1 10.1.0.1 8.8.8.8 ACCEPT OK\neni-2 - - - SKIPDATA\n";
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-        let services = report::finish(&analysis, &Settings::default(), Some(&topology)).services;
+        let services = report::finish(analysis, &Settings::default(), Some(&topology)).services;
         let shown: Vec<_> = services.iter().map(|row| (row.service.as_deref(), row.interfaces)).collect();
         assert_eq!(shown, [(Some("ec2"), 1)]);
     }

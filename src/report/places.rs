@@ -11,7 +11,7 @@ use crate::tally::Tally;
 impl Report<'_> {
     pub(super) fn by_interface(&self) -> Vec<InterfaceRejects> {
         let mut sums: BTreeMap<Option<NameId>, Tally> = BTreeMap::new();
-        for (place, tally) in self.analysis.rejects.places() {
+        for (place, tally) in self.rejected_by_place.iter().copied() {
             sums.entry(place.interface).or_default().merge(tally);
         }
         let mut rows: Vec<InterfaceRejects> = sums
@@ -20,7 +20,7 @@ impl Report<'_> {
                 let interface = self.analysis.interfaces.get(id);
                 let places = &self.analysis.places;
                 InterfaceRejects {
-                    interface_id: self.interface_name(id).map(str::to_owned),
+                    interface_id: self.surroundings.interface_name(id).map(str::to_owned),
                     vpc_id: interface.vpc.agreed(self.known_vpc(id), places).map(str::to_owned),
                     subnet_id: interface.subnet.agreed(self.known_subnet(id), places).map(str::to_owned),
                     tally,
@@ -33,7 +33,7 @@ impl Report<'_> {
 
     pub(super) fn by_subnet(&self) -> Vec<SubnetRejects> {
         let mut sums: HashMap<Option<&str>, (Agreed<&str>, Tally)> = HashMap::new();
-        for (place, tally) in self.analysis.rejects.places() {
+        for (place, tally) in self.rejected_by_place.iter().copied() {
             let subnet = self.place(place.subnet).or_else(|| self.known_subnet(place.interface));
             let (vpc, sum) = sums.entry(subnet).or_default();
             sum.merge(tally);
@@ -52,7 +52,7 @@ impl Report<'_> {
 
     pub(super) fn by_vpc(&self) -> Vec<VpcRejects> {
         let mut sums: HashMap<Option<&str>, Tally> = HashMap::new();
-        for (place, tally) in self.analysis.rejects.places() {
+        for (place, tally) in self.rejected_by_place.iter().copied() {
             let own = self.place(place.vpc).or_else(|| self.known_vpc(place.interface));
             sums.entry(own).or_default().merge(tally);
         }
@@ -64,7 +64,7 @@ impl Report<'_> {
 
     /// Traffic by the service that owns the interface; none unless the topology has interfaces.
     pub(super) fn services(&self) -> Vec<ServiceTraffic> {
-        if self.topology.is_none_or(|topology| topology.resources().interfaces.is_empty()) {
+        if self.surroundings.topology.is_none_or(|topology| topology.resources().interfaces.is_empty()) {
             return Vec::new();
         }
         let mut sums: BTreeMap<Option<&str>, (u64, Traffic)> = BTreeMap::new();
@@ -73,7 +73,8 @@ impl Report<'_> {
             if traffic == Traffic::default() {
                 continue;
             }
-            let (interfaces, sum) = sums.entry(self.known_interface(id).map(|known| known.service)).or_default();
+            let (interfaces, sum) =
+                sums.entry(self.surroundings.known_interface(id).map(|known| known.service)).or_default();
             *interfaces += u64::from(id.is_some());
             sum.merge(traffic);
         }

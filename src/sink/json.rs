@@ -132,7 +132,7 @@ mod tests {
             etag: Some("e".to_owned()),
         };
         analysis.identify(object("x.log"));
-        let summary = report::finish(&analysis, &Settings::default(), None);
+        let summary = report::finish(analysis, &Settings::default(), None);
         assert_eq!(summary.findings.len(), 2);
         let stored = stored_findings(&render(&summary), &object("x.log")).expect("a summary");
         assert_eq!(stored, render_findings(&summary.findings));

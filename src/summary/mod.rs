@@ -50,6 +50,8 @@ pub struct Summary {
     pub services: Vec<ServiceTraffic>,
     /// What deserves a look, the worst first.
     pub findings: Vec<Finding>,
+    /// Names of the settings that limit how much of the variety is kept and by which something was left out.
+    pub limits_reached: Vec<&'static str>,
 }
 
 /// An input that was read whole.
@@ -174,10 +176,13 @@ pub struct MalformedSample {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rejected {
-    /// Distinct (interface_id, srcaddr, dstaddr, dstport, protocol).
+    /// Distinct (interface_id, srcaddr, dstaddr, dstport, protocol); where a memory limit was reached, those that were kept.
     pub group_count: u64,
     /// False where a memory limit made the groups approximate.
     pub exact: bool,
+    /// A listed group has at most so many more flows than are told of it, and a group that is not listed no more than the
+    /// last that is and so many besides; 0 where none was left out for lack of memory.
+    pub error_bound: u64,
     /// The groups with the most flows.
     pub groups: Vec<RejectedGroup>,
     /// Rejected traffic by interface.

@@ -76,6 +76,8 @@ pub struct Topology {
     resources: Resources,
     vpcs: Vec<KnownVpc>,
     ties: Vec<Tie>,
+    /// By the number of the block: its only VPC.
+    sole: Vec<Option<VpcNumber>>,
     /// Whether any block is that of several VPCs: as a rule none is.
     has_ties: bool,
     prefixes: Prefixes,
@@ -99,6 +101,7 @@ impl Topology {
         let vpcs = known_vpcs(&resources);
         let mut topology = Topology {
             ties: Vec::new(),
+            sole: Vec::new(),
             has_ties: false,
             prefixes: Prefixes::new(&[]),
             links: HashMap::default(),
@@ -171,26 +174,38 @@ impl Topology {
 
     /// The VPC that the longest block with this address belongs to. If several have that block, it is `own`, the VPC
     /// of the record, if that is one of them; else the one that is peered with `own`, if it is the only one.
+    #[inline]
     pub fn locate(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Location {
         let Some(number) = self.prefixes.longest(address) else { return Location::Outside };
-        match &self.ties[number as usize].vpcs[..] {
-            [one] => Location::In(*one),
-            tied => self.untie(tied, own()).map_or(Location::Ambiguous(number), Location::In),
+        match self.sole[number as usize] {
+            Some(one) => Location::In(one),
+            None => self.untie(number, own()),
         }
     }
 
-    fn untie(&self, tied: &[VpcNumber], own: Option<VpcNumber>) -> Option<VpcNumber> {
-        let own = own?;
+    #[cold]
+    fn untie(&self, number: TieNumber, own: Option<VpcNumber>) -> Location {
+        let tied = &self.ties[number as usize].vpcs;
+        let Some(own) = own else { return Location::Ambiguous(number) };
         if tied.contains(&own) {
-            return Some(own);
+            return Location::In(own);
         }
         let mut peered = tied.iter().filter(|vpc| self.is_peered(own, **vpc));
-        peered.next().filter(|_| peered.next().is_none()).copied()
+        match (peered.next(), peered.next()) {
+            (Some(one), None) => Location::In(*one),
+            _ => Location::Ambiguous(number),
+        }
     }
 
     /// Whether an address is on the public internet: in no VPC here, and in no block that is kept from it.
     pub fn is_public(&self, address: IpAddr) -> bool {
         self.prefixes.longest(address).is_none() && address::is_public(address)
+    }
+
+    /// Whether any block is that of several VPCs.
+    #[inline]
+    pub fn has_ties(&self) -> bool {
+        self.has_ties
     }
 
     /// Whether an address is in a block that several VPCs have.
@@ -294,6 +309,8 @@ impl Topology {
             }
         }
         self.ties = blocks.into_iter().map(|(block, vpcs)| Tie { block, vpcs }).collect();
+        let sole = |tie: &Tie| tie.vpcs.first().copied().filter(|_| tie.vpcs.len() == 1);
+        self.sole = self.ties.iter().map(sole).collect();
         self.prefixes = Prefixes::new(&self.ties.iter().map(|tie| tie.block).collect::<Vec<_>>());
     }
 }

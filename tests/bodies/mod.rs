@@ -124,16 +124,17 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// Whether an object comes in pieces or whole makes no difference, neither to its summary nor to what is said of a fault.
+/// Whether an object comes in pieces or whole, and is decompressed here or ahead, makes no difference, neither to its summary
+/// nor to what is said of a fault.
 pub fn chunked_reading(bytes: &[u8]) {
     let (lengths, object) = bytes.split_at(bytes.len().min(8));
-    let read = |reader: &mut dyn Read| {
-        let options = Options { max_object_bytes: 1 << 20, ..Options::default() };
+    let read = |reader: &mut (dyn Read + Send), decompress_ahead| {
+        let options = Options { max_object_bytes: 1 << 20, decompress_ahead, ..Options::default() };
         let analysis = pipeline::analyze("any", reader, &options).map_err(|error| error.to_string())?;
-        Ok::<_, String>(json::render(&report::finish(&analysis, &Settings::default(), None)))
+        Ok::<_, String>(json::render(&report::finish(analysis, &Settings::default(), None)))
     };
     let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
-    assert_eq!(read(&mut whole), read(&mut pieces));
+    assert_eq!(read(&mut whole, false), read(&mut pieces, true));
 }
 
 /// Any JSON is an event or an error, and an envelope around it changes nothing but its depth.
@@ -186,7 +187,7 @@ pub fn topology_documents(bytes: &[u8]) {
     let log = "2 1 eni-1 10.0.0.1 10.1.0.1 1 22 6 1 40 9 9 ACCEPT OK\n2 1 eni-1 10.1.0.1 10.0.0.1 22 1 6 1 40 9 9 REJECT OK\n";
     let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
     let analysis = pipeline::analyze("any", log.as_bytes(), &options).expect("a flow log");
-    let summary = report::finish(&analysis, &Settings::default(), Some(&topology));
+    let summary = report::finish(analysis, &Settings::default(), Some(&topology));
     assert_eq!(summary.records.total, 2);
     assert!(summary.peering.is_some());
 }

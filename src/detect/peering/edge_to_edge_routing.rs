@@ -4,7 +4,7 @@
 use super::View;
 use crate::detect::{Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::peering::{Beyond, Note, Noted, Origin};
+use crate::peering::{Beyond, Note, Noted, OfNote, Origin};
 
 pub(in crate::detect) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
                                              peer's internet gateway, NAT device, VPN or endpoint can't be used that \
@@ -13,7 +13,7 @@ pub(in crate::detect) const NEXT_STEP: &str = "Give the source's VPC a gateway o
                                                gateway. If the destination is a VPC of yours, add it to the topology.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
-    let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {
+    let edges = view.context.notes.iter().filter_map(|(note, OfNote { noted, .. })| match note {
         Note::Beyond(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
         _ => None,
     });
@@ -26,7 +26,7 @@ fn finding(view: &View<'_>, origin: Origin, beyond: Beyond, noted: &[Noted<'_>])
     let (src_vpc_id, shown) = match origin {
         Origin::Known(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
         Origin::Named(name) => {
-            let name = view.context.places.name(name).to_owned();
+            let name = view.context.surroundings.places.name(name).to_owned();
             (Some(name.clone()), name)
         }
         Origin::Unknown => (None, "an unknown VPC".to_owned()),

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::{Context, Records};
 use crate::finding::{Confidence, Evidence, Finding};
-use crate::peering::{Note, Noted};
+use crate::peering::{Note, Noted, OfNote};
 use crate::topology::{Relation, Topology, VpcNumber};
 
 /// One direction between two VPCs.
@@ -32,7 +32,7 @@ struct View<'a> {
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
     let view = View { context, topology };
     let mut findings = Vec::new();
-    for (note, noted) in context.notes {
+    for (note, OfNote { noted, .. }) in context.notes {
         if let Note::Between(src, dst) = *note {
             let way = Way { src, dst };
             findings.extend(match topology.relation(src, dst) {
@@ -220,7 +220,7 @@ mod tests {
             merged.merge(next);
             merged
         });
-        report::finish(&merged.expect("an input"), &Settings::default(), Some(&topology))
+        report::finish(merged.expect("an input"), &Settings::default(), Some(&topology))
     }
 
     /// What is found in some records by the topology above and these documents.

@@ -1,0 +1,63 @@
+//! What the processor can do beyond what every one of its kind can: found out at run time, so that one program runs
+//! everywhere and is fast where it can be.
+//!
+//! The only unsafe code of the project. Compiled for AVX2 and bit manipulation instructions, the two functions that see every byte
+//! take a third fewer instructions (`benches/programs.py --instructions`). Both ways are the same source, compiled twice, and
+//! each is tested against code that works byte by byte.
+
+/// Work that is worth being compiled for newer processors too.
+pub trait Work {
+    /// What comes out.
+    type Output;
+
+    /// Does it. To be `#[inline(always)]`: what is not inlined is compiled for every processor.
+    fn run(self) -> Self::Output;
+}
+
+/// What this processor can do. A value of it can only be had by looking.
+#[derive(Debug, Clone, Copy)]
+pub struct Cpu {
+    newer: bool,
+}
+
+impl Cpu {
+    /// Looks.
+    pub fn detect() -> Cpu {
+        Cpu { newer: is_newer() }
+    }
+
+    /// A processor that can do no more than every one: for tests.
+    #[cfg(test)]
+    pub fn plain() -> Cpu {
+        Cpu { newer: false }
+    }
+
+    /// Does some work as fast as this processor can.
+    #[inline(always)]
+    pub fn run<W: Work>(self, work: W) -> W::Output {
+        #[cfg(target_arch = "x86_64")]
+        if self.newer {
+            // SAFETY: `newer` is set by `is_newer` alone, which looks for each of the features that `newer` is compiled with.
+            #[expect(unsafe_code, reason = "a third fewer instructions; see the module")]
+            return unsafe { newer(work) };
+        }
+        work.run()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_newer() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx2") && has!("bmi1") && has!("bmi2") && has!("lzcnt") && has!("popcnt")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_newer() -> bool {
+    false
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn newer<W: Work>(work: W) -> W::Output {
+    work.run()
+}

@@ -1,0 +1,177 @@
+//! Maps by parts of a record, for many entries: nearly every key fits into 128 bits, and what is kept of it lies in one
+//! vector, in the order in which it was first met.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+/// A key that as a rule fits into 128 bits.
+pub trait Packable: Copy + Eq + Hash {
+    /// In 128 bits, if it fits.
+    fn pack(&self) -> Option<u128>;
+
+    /// What [`Packable::pack`] packed.
+    fn unpack(packed: u128) -> Self;
+}
+
+/// A map. Hashing is seeded at random: keys come from strangers.
+#[derive(Debug, Clone)]
+pub struct Keyed<K, V> {
+    packed: Entries<Packed, V>,
+    wide: Entries<K, V>,
+}
+
+/// Aligned as its halves, so that it takes no more room than it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Packed([u64; 2]);
+
+#[derive(Debug, Clone)]
+struct Entries<K, V> {
+    numbers: HashTable<u32>,
+    entries: Vec<(K, V)>,
+    hasher: RandomState,
+}
+
+impl<K, V> Default for Keyed<K, V> {
+    fn default() -> Keyed<K, V> {
+        Keyed { packed: Entries::default(), wide: Entries::default() }
+    }
+}
+
+impl<K, V> Default for Entries<K, V> {
+    fn default() -> Entries<K, V> {
+        Entries { numbers: HashTable::new(), entries: Vec::new(), hasher: RandomState::default() }
+    }
+}
+
+impl<K: Packable, V> Keyed<K, V> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.packed.entries.len() + self.wide.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a key; `new` gives that of a new one.
+    #[inline]
+    pub fn entry(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
+        match key.pack() {
+            Some(packed) => self.packed.entry(Packed::from(packed), new),
+            None => self.wide.entry(key, new),
+        }
+    }
+
+    /// The value of a key, if it is there.
+    #[inline]
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        match key.pack() {
+            Some(packed) => self.packed.get_mut(Packed::from(packed)),
+            None => self.wide.get_mut(key),
+        }
+    }
+
+    /// All entries: the packed ones first, each kind in the order in which they were first met.
+    pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
+        let packed = self.packed.entries.iter().map(|(key, value)| (K::unpack(key.get()), value));
+        packed.chain(self.wide.entries.iter().map(|(key, value)| (*key, value)))
+    }
+
+    /// All entries, as [`Keyed::iter`].
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)> {
+        let packed = self.packed.entries.iter_mut().map(|(key, value)| (K::unpack(key.get()), value));
+        packed.chain(self.wide.entries.iter_mut().map(|(key, value)| (*key, value)))
+    }
+
+    /// Removes the entries that are not to be kept.
+    pub fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        self.packed.retain(&mut keep);
+        self.wide.retain(&mut keep);
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Entries<K, V> {
+    #[inline]
+    fn entry(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
+        let hash = self.hasher.hash_one(key);
+        let entries = &mut self.entries;
+        let number = match self.numbers.find(hash, |number| entries[*number as usize].0 == key) {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(entries.len()).expect("every entry takes memory: there are never 2^32");
+                self.numbers.insert_unique(hash, number, |other| self.hasher.hash_one(entries[*other as usize].0));
+                entries.push((key, new()));
+                number
+            }
+        };
+        &mut self.entries[number as usize].1
+    }
+
+    fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        let hash = self.hasher.hash_one(key);
+        let number = *self.numbers.find(hash, |number| self.entries[*number as usize].0 == key)?;
+        Some(&mut self.entries[number as usize].1)
+    }
+
+    fn retain(&mut self, keep: &mut impl FnMut(&V) -> bool) {
+        self.entries.retain(|(_, value)| keep(value));
+        self.numbers.clear();
+        for (number, (key, _)) in (0..).zip(&self.entries) {
+            let rehash = |other: &u32| self.hasher.hash_one(self.entries[*other as usize].0);
+            self.numbers.insert_unique(self.hasher.hash_one(key), number, rehash);
+        }
+    }
+}
+
+impl From<u128> for Packed {
+    fn from(packed: u128) -> Packed {
+        Packed([(packed >> 64) as u64, packed as u64])
+    }
+}
+
+impl Packed {
+    fn get(self) -> u128 {
+        u128::from(self.0[0]) << 64 | u128::from(self.0[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Odd numbers fit.
+    impl Packable for u32 {
+        fn pack(&self) -> Option<u128> {
+            (self % 2 == 1).then_some(u128::from(*self) << 70)
+        }
+
+        fn unpack(packed: u128) -> u32 {
+            (packed >> 70) as u32
+        }
+    }
+
+    #[test]
+    fn a_key_has_one_value_whether_it_fits_or_not() {
+        let mut keyed = Keyed::default();
+        for key in [5_u32, 4, 5, 7, 4, 5] {
+            *keyed.entry(key, || 0) += 1;
+        }
+        assert_eq!(keyed.iter().collect::<Vec<_>>(), [(5, &3), (7, &1), (4, &2)]);
+        assert_eq!((keyed.len(), keyed.is_empty()), (3, false));
+        assert_eq!((keyed.get_mut(4).copied(), keyed.get_mut(6).copied()), (Some(2), None));
+    }
+
+    #[test]
+    fn what_is_kept_is_found_and_all_else_is_new() {
+        let mut keyed = Keyed::default();
+        (0..1000_u32).for_each(|key| *keyed.entry(key, || key) += 0);
+        keyed.retain(|value| value % 3 == 0);
+        assert_eq!(keyed.len(), 334);
+        assert!((0..1000_u32).all(|key| keyed.get_mut(key).copied() == (key % 3 == 0).then_some(key)));
+        keyed.entry(1, || 1);
+        assert_eq!(keyed.len(), 335);
+    }
+}

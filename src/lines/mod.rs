@@ -1,0 +1,281 @@
+//! Text → numbered lines and where their columns end, in one buffer that does not grow.
+
+mod separators;
+mod slices;
+
+use std::io::Read;
+
+use crate::buffer::Buffer;
+use crate::error::ObjectError;
+use separators::Separators;
+use slices::HEADROOM;
+pub use slices::Slices;
+
+/// A longer line, its end not counted, is malformed unread: 64 KiB.
+pub const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// An object may not have more lines, unless set otherwise: of records as short as AWS can make them, more than the
+/// largest text has.
+pub const DEFAULT_MAX_LINES: u64 = 1_000_000_000;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One line.
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    /// From 1; blank lines count.
+    pub number: u64,
+    /// Without its end. Of a line that is too long, its first [`MAX_LINE_BYTES`].
+    pub bytes: &'a [u8],
+    /// Whether the line is longer than [`MAX_LINE_BYTES`].
+    pub too_long: bool,
+    /// Where its columns are, if one space parts each two of them, as in nearly every line.
+    pub columns: Option<Columns<'a>>,
+}
+
+/// The columns of a line, none of them empty, within the text around it: values are read in words, which begin before
+/// a short value and end behind it.
+#[derive(Clone, Copy)]
+pub struct Columns<'a> {
+    /// Text with the line in it.
+    pub text: &'a Buffer,
+    /// Where in it the byte before each column stands, then the byte behind the last column.
+    bounds: &'a [u32; MOST_COLUMNS + 1],
+    /// How many they are.
+    pub count: usize,
+}
+
+/// Of a line with more columns it is not told where they are.
+pub const MOST_COLUMNS: usize = 63;
+
+impl Columns<'_> {
+    /// Where a column begins and ends.
+    #[inline(always)]
+    pub fn range(&self, column: u8) -> (u32, u32) {
+        let column = usize::from(column);
+        (self.bounds[column % (MOST_COLUMNS + 1)] + 1, self.bounds[(column + 1) % (MOST_COLUMNS + 1)])
+    }
+}
+
+/// Splits an object's text into lines.
+pub struct Lines<R> {
+    slices: Slices<R>,
+    buffer: Buffer,
+    /// Where the next line starts.
+    start: usize,
+    end: usize,
+    separators: Separators,
+    number: u64,
+    ended: bool,
+}
+
+impl<R: Read> Lines<R> {
+    /// Starts at the first line, after a byte order mark.
+    ///
+    /// # Errors
+    /// Where the text can't be read.
+    pub fn open(slices: Slices<R>) -> Result<Lines<R>, ObjectError> {
+        let mut lines = Lines {
+            slices,
+            buffer: Buffer::default(),
+            start: HEADROOM,
+            end: HEADROOM,
+            separators: Separators::before(HEADROOM),
+            number: 0,
+            ended: false,
+        };
+        while lines.end - lines.start < BYTE_ORDER_MARK.len() && !lines.ended {
+            lines.fill()?;
+        }
+        if lines.buffer.bytes[lines.start..lines.end].starts_with(BYTE_ORDER_MARK) {
+            lines.start += BYTE_ORDER_MARK.len();
+        }
+        lines.separators.begin(lines.start);
+        lines.separators.find(&lines.buffer, lines.start, lines.end);
+        Ok(lines)
+    }
+
+    /// The next line; `None` is the object's verified end.
+    ///
+    /// # Errors
+    /// Where the text can't be read to its end.
+    #[inline]
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
+        if self.separators.has_line() { Ok(Some(self.take())) } else { self.read_on() }
+    }
+
+    /// Bytes of the input that were used up so far.
+    pub fn compressed_bytes(&self) -> u64 {
+        self.slices.compressed_bytes()
+    }
+
+    /// Bytes of text so far.
+    pub fn bytes(&self) -> u64 {
+        self.slices.bytes()
+    }
+
+    /// The next line, whose end is in the buffer.
+    #[inline]
+    fn take(&mut self) -> Line<'_> {
+        let (bounds, count, all_apart) = self.separators.take_line();
+        let end = bounds.get(count).map_or(self.start, |end| *end as usize);
+        let start = std::mem::replace(&mut self.start, end + 1);
+        self.number += 1;
+        let line = &self.buffer.bytes[start..end];
+        if all_apart && line.len() <= MAX_LINE_BYTES && line.last() != Some(&b'\r') {
+            let columns = bounds.first_chunk().filter(|_| count <= MOST_COLUMNS);
+            let columns = columns.map(|bounds| Columns { text: &self.buffer, bounds, count });
+            return Line { number: self.number, bytes: line, too_long: false, columns };
+        }
+        unusual(self.number, line)
+    }
+
+    #[cold]
+    fn read_on(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
+        loop {
+            if self.ended {
+                let start = std::mem::replace(&mut self.start, self.end);
+                self.number += u64::from(start < self.end);
+                return Ok((start < self.end).then(|| unusual(self.number, &self.buffer.bytes[start..self.end])));
+            }
+            // A carriage return may belong to the line's end.
+            if self.end - self.start > MAX_LINE_BYTES + 1 {
+                return self.take_too_long().map(Some);
+            }
+            self.fill()?;
+            if self.separators.has_line() {
+                return Ok(Some(self.take()));
+            }
+        }
+    }
+
+    /// Keeps a line's beginning and skips the rest of it.
+    fn take_too_long(&mut self) -> Result<Line<'_>, ObjectError> {
+        let mut kept = self.start..self.start + MAX_LINE_BYTES;
+        self.number += 1;
+        loop {
+            let count = self.slices.next(&mut self.buffer, kept)?;
+            kept = HEADROOM - MAX_LINE_BYTES..HEADROOM;
+            (self.end, self.ended) = (HEADROOM + count, count == 0);
+            let line_end = memchr::memchr(b'\n', &self.buffer.bytes[HEADROOM..self.end]);
+            if let Some(next) = line_end.map(|at| HEADROOM + at + 1).or(self.ended.then_some(self.end)) {
+                self.start = next;
+                self.separators.begin(next);
+                self.separators.find(&self.buffer, next, self.end);
+                return Ok(Line {
+                    number: self.number,
+                    bytes: &self.buffer.bytes[kept],
+                    too_long: true,
+                    columns: None,
+                });
+            }
+        }
+    }
+
+    /// Reads on behind the line that has begun.
+    fn fill(&mut self) -> Result<(), ObjectError> {
+        let begun = self.start..self.end;
+        let start = HEADROOM - begun.len();
+        let count = self.slices.next(&mut self.buffer, begun)?;
+        (self.start, self.end, self.ended) = (start, HEADROOM + count, count == 0);
+        self.separators.move_to(start);
+        self.separators.find(&self.buffer, HEADROOM, self.end);
+        Ok(())
+    }
+}
+
+/// A line that stands at the end of the text, ends with CRLF, may be too long, or is among lines with other than single
+/// spaces.
+#[cold]
+fn unusual(number: u64, line: &[u8]) -> Line<'_> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let too_long = line.len() > MAX_LINE_BYTES;
+    Line { number, bytes: &line[..line.len().min(MAX_LINE_BYTES)], too_long, columns: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::slices::SLICE_BYTES;
+    use super::*;
+    use crate::text::Text;
+
+    const WHOLE_BUFFER: usize = HEADROOM + SLICE_BYTES;
+
+    fn split(text: &[u8]) -> Vec<(u64, Vec<u8>, bool)> {
+        let text = Text::open(text, u64::MAX).expect("text");
+        let mut lines = Lines::open(Slices::here(text)).expect("lines");
+        let mut all = Vec::new();
+        while let Some(line) = lines.next_line().expect("a line") {
+            all.push((line.number, line.bytes.to_vec(), line.too_long));
+        }
+        all
+    }
+
+    fn texts(text: &[u8]) -> Vec<Vec<u8>> {
+        split(text).into_iter().map(|(_, bytes, _)| bytes).collect()
+    }
+
+    #[test]
+    fn lines_end_with_lf_or_crlf_and_the_last_may_lack_its_end() {
+        assert_eq!(texts(b"one\ntwo\r\n\nfour"), [&b"one"[..], b"two", b"", b"four"]);
+        assert_eq!(texts(b"one\n"), [b"one"]);
+        assert_eq!(texts(b"one\rtwo\r\r\n"), [b"one\rtwo\r"]);
+        assert_eq!(texts(b"\n"), [b""]);
+        assert!(split(b"").is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_only() {
+        assert_eq!(texts(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo"), [&b"one"[..], b"\xef\xbb\xbftwo"]);
+        assert!(split(b"\xef\xbb\xbf").is_empty());
+        assert_eq!(texts(b"\xef\xbb"), [b"\xef\xbb"]);
+    }
+
+    #[test]
+    fn a_line_is_too_long_from_one_byte_beyond_the_limit() {
+        for (length, end, too_long) in [
+            (MAX_LINE_BYTES, "\n", false),
+            (MAX_LINE_BYTES, "\r\n", false),
+            (MAX_LINE_BYTES, "", false),
+            (MAX_LINE_BYTES, "\r", false),
+            (MAX_LINE_BYTES + 1, "\n", true),
+            (MAX_LINE_BYTES + 1, "\r\n", true),
+            (MAX_LINE_BYTES + 1, "", true),
+            (WHOLE_BUFFER, "\n", true),
+            (5 * WHOLE_BUFFER + 3, "\r\n", true),
+            (5 * WHOLE_BUFFER + 3, "", true),
+        ] {
+            for lead in [0, 1, 70_000, 190_000] {
+                let text = [&vec![b' '; lead][..], b"\n", &vec![b'x'; length], end.as_bytes()].concat();
+                let lines = split(&text);
+                let expected = (2, vec![b'x'; length.min(MAX_LINE_BYTES)], too_long);
+                assert_eq!(lines.len(), 2);
+                assert!(lines[1] == expected, "{length} {end:?} {lead}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_line_after_a_long_one_is_whole() {
+        let text = [&vec![b'x'; 300_000][..], b"\nnext\r\n\nlast"].concat();
+        let lines = split(&text);
+        assert_eq!(lines[1..], [(2, b"next".to_vec(), false), (3, Vec::new(), false), (4, b"last".to_vec(), false)]);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_split_of_the_whole(text in prop::collection::vec(
+            prop_oneof![4 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => any::<u8>()], 0..400)) {
+            prop_assume!(!text.starts_with(&[0x1f, 0x8b]) && !text.starts_with(b"PAR1"));
+            let whole = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+            let mut expected: Vec<&[u8]> = whole.split(|&byte| byte == b'\n').collect();
+            if expected.last().is_some_and(|last| last.is_empty()) {
+                expected.pop();
+            }
+            let expected: Vec<_> = expected.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
+            prop_assert_eq!(texts(&text), expected);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Where spaces and line ends stand, 64 bytes at a time.
+
+use wide::u8x16;
+
+use super::MOST_COLUMNS;
+use crate::buffer::Buffer;
+use crate::cpu::{Cpu, Work};
+
+/// Bytes that are looked at in one go.
+pub(super) const BLOCK_BYTES: usize = 64;
+
+/// The places of all spaces and line ends of the lines in a buffer, and how far they are handed out.
+pub(super) struct Separators {
+    cpu: Cpu,
+    /// First the place before the first line; then those of the separators, and some that were written in vain.
+    places: Vec<u32>,
+    count: usize,
+    /// Which of the places are line ends.
+    line_ends: Vec<u32>,
+    /// The next of these.
+    next: usize,
+    /// Which of the places stands before the line that it ends.
+    before: usize,
+    /// Whether no two separators are neighbours.
+    all_apart: bool,
+}
+
+struct Find<'a> {
+    separators: &'a mut Separators,
+    buffer: &'a Buffer,
+    from: usize,
+    to: usize,
+}
+
+impl Work for Find<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.separators.find_all(self.buffer, self.from, self.to);
+    }
+}
+
+/// So many places are written at once, as a block has about as many.
+const AT_ONCE: usize = 8;
+
+impl Separators {
+    /// Of a buffer whose first line starts there.
+    pub(super) fn before(start: usize) -> Separators {
+        let mut separators = Separators {
+            cpu: Cpu::detect(),
+            places: Vec::new(),
+            count: 0,
+            line_ends: Vec::new(),
+            next: 0,
+            before: 0,
+            all_apart: true,
+        };
+        separators.begin(start);
+        separators
+    }
+
+    /// Forgets all: the next line starts there.
+    pub(super) fn begin(&mut self, start: usize) {
+        self.places.resize(self.places.len().max(AT_ONCE), 0);
+        self.places[0] = before(start);
+        self.count = 1;
+        self.line_ends.clear();
+        (self.next, self.before, self.all_apart) = (0, 0, true);
+    }
+
+    /// The lines that were handed out are gone, and the next one starts there now.
+    pub(super) fn move_to(&mut self, start: usize) {
+        let begun = self.before..self.count;
+        let by = before(start).wrapping_sub(self.places[self.before]);
+        self.places.copy_within(begun.clone(), 0);
+        self.count = begun.len();
+        let begun = &mut self.places[..self.count];
+        begun.iter_mut().for_each(|place| *place = place.wrapping_add(by));
+        self.all_apart = begun.windows(2).all(|two| two[0] + 1 < two[1]);
+        self.line_ends.clear();
+        (self.next, self.before) = (0, 0);
+    }
+
+    /// Looks at the bytes from `from` up to `to`, which follow those that were looked at before. Behind `to` has to be room
+    /// for a block.
+    pub(super) fn find(&mut self, buffer: &Buffer, from: usize, to: usize) {
+        self.cpu.run(Find { separators: self, buffer, from, to });
+    }
+
+    #[inline(always)]
+    fn find_all(&mut self, buffer: &Buffer, from: usize, to: usize) {
+        let room = self.count + (to - from) + AT_ONCE + MOST_COLUMNS + 1;
+        if self.places.len() < room {
+            self.places.resize(room, 0);
+        }
+        let mut neighbours = 0;
+        let mut behind = u64::from(self.places[self.count - 1] as usize + 1 == from);
+        let mut at = from;
+        while at < to {
+            let (mut all, mut ends) = separators(buffer.word(at as u32));
+            if to - at < BLOCK_BYTES {
+                let own = (1 << (to - at)) - 1;
+                (all, ends) = (all & own, ends & own);
+            }
+            neighbours |= all & (all << 1 | behind);
+            behind = all >> 63;
+            while ends != 0 {
+                let end = ends & ends.wrapping_neg();
+                self.line_ends.push(self.count as u32 + (all & (end - 1)).count_ones());
+                ends ^= end;
+            }
+            self.note(at as u32, all);
+            at += BLOCK_BYTES;
+        }
+        self.all_apart &= neighbours == 0;
+    }
+
+    #[inline(always)]
+    fn note(&mut self, at: u32, all: u64) {
+        let found = all.count_ones() as usize;
+        let mut left = all;
+        let mut first = self.count;
+        self.count += found;
+        loop {
+            let Some(places) = self.places[first..].first_chunk_mut::<AT_ONCE>() else { return };
+            for place in places {
+                *place = at + left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+            }
+            first += AT_ONCE;
+            if first >= self.count {
+                return;
+            }
+        }
+    }
+
+    /// Whether there is a line whose end is known.
+    #[inline]
+    pub(super) fn has_line(&self) -> bool {
+        self.next < self.line_ends.len()
+    }
+
+    /// The place before that line, those of its spaces, that of its end, and others behind it; how many columns it has; and
+    /// whether none of the separators around are neighbours.
+    #[inline]
+    pub(super) fn take_line(&mut self) -> (&[u32], usize, bool) {
+        let end = self.line_ends[self.next] as usize;
+        let start = std::mem::replace(&mut self.before, end);
+        self.next += 1;
+        (&self.places[start..], end - start, self.all_apart)
+    }
+}
+
+/// A buffer has fewer than 2^32 bytes, and headroom.
+fn before(start: usize) -> u32 {
+    (start - 1) as u32
+}
+
+/// A bit for each byte that is a space or a line end, the first byte's lowest; and for those that are line ends.
+#[inline(always)]
+fn separators(block: &[u8; BLOCK_BYTES]) -> (u64, u64) {
+    let (sixteens, _) = block.as_chunks::<16>();
+    let (mut all, mut ends) = (0, 0);
+    for sixteen in sixteens.iter().rev() {
+        let bytes = u8x16::new(*sixteen);
+        let line_end = bytes.simd_eq(u8x16::splat(b'\n'));
+        let any = bytes.simd_eq(u8x16::splat(b' ')) | line_end;
+        all = all << 16 | u64::from(any.to_bitmask());
+        ends = ends << 16 | u64::from(line_end.to_bitmask());
+    }
+    (all, ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_separator_is_found_once_whatever_the_pieces(
+            text in prop::collection::vec(
+                prop_oneof![3 => Just(b' '), 1 => Just(b'\n'), 6 => any::<u8>(), 1 => Just(b' ' | 0x80), 1 => Just(b'!')],
+                0..500),
+            cut in 0usize..500,
+        ) {
+            const START: usize = 100;
+            let mut buffer = Buffer::default();
+            buffer.bytes[..START].fill(b'\n');
+            buffer.bytes[START..].fill(b' ');
+            buffer.bytes[START..START + text.len()].copy_from_slice(&text);
+            let (cut, end) = (START + cut.min(text.len()), START + text.len());
+            let mut separators = Separators::before(START);
+            separators.find(&buffer, START, cut);
+            separators.find(&buffer, cut, end);
+            let found = &separators.places[1..separators.count];
+            let is = |at: &usize| matches!(buffer.bytes[*at], b' ' | b'\n');
+            let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
+            prop_assert_eq!(found, &expected[..]);
+            let apart = separators.places[..separators.count].windows(2).all(|two| two[1] - two[0] > 1);
+            prop_assert_eq!(separators.all_apart, apart);
+            let mut start = START;
+            while separators.has_line() {
+                let (bounds, count, _) = separators.take_line();
+                prop_assert_eq!(bounds[0] as usize, start - 1);
+                start = bounds[count] as usize + 1;
+                prop_assert_eq!(buffer.bytes[start - 1], b'\n');
+            }
+            prop_assert!(!buffer.bytes[start..end].contains(&b'\n'));
+            separators.move_to(64);
+            prop_assert_eq!(separators.places[0], 63);
+            let begun: Vec<u32> = (start..end).filter(is).map(|at| (at - start + 64) as u32).collect();
+            prop_assert_eq!(&separators.places[1..separators.count], &begun[..]);
+        }
+    }
+}

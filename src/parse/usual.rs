@@ -1,0 +1,305 @@
+//! Lines in which nothing is unusual, their values read in words at the places that the format gives.
+
+use std::net::IpAddr;
+
+use super::{ADDRESSES, NUMBERS, TEXTS, Values, address_place, digits, number_place, text_place};
+use crate::address;
+use crate::buffer::Buffer;
+use crate::cpu::Work;
+use crate::field::{Field, Kind};
+use crate::format::{Column, Format};
+use crate::lines::{Columns, MOST_COLUMNS};
+use crate::record::Record;
+
+/// Where a format's columns are. Of the formats that are met most it is known when the program is compiled.
+#[derive(Debug, Clone)]
+pub(super) enum Usual {
+    /// AWS's default.
+    Version2,
+    /// All fields of the versions 2 to 5, in AWS's order.
+    Version5,
+    /// Any other.
+    Other(Box<Layout>),
+}
+
+/// Which columns of a format give what the analysis reads, and which others have to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// How many there are; more than any line has if it is not told where they are.
+    columns: usize,
+    numbers: [u8; NUMBERS],
+    addresses: [u8; ADDRESSES],
+    texts: [u8; TEXTS],
+    /// Numbers that the analysis does not read, and the greatest of each.
+    checked: Box<[(u8, u64)]>,
+}
+
+/// The place of a column that the format lacks.
+const LACKS: u8 = u8::MAX;
+
+/// A layout, or one that is known when the program is compiled.
+trait Places {
+    fn columns(&self) -> usize;
+    fn number(&self, place: usize) -> u8;
+    fn address(&self, place: usize) -> u8;
+    fn text(&self, place: usize) -> u8;
+    fn checked(&self) -> &[(u8, u64)];
+}
+
+impl Places for Layout {
+    #[inline(always)]
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    #[inline(always)]
+    fn number(&self, place: usize) -> u8 {
+        self.numbers[place]
+    }
+
+    #[inline(always)]
+    fn address(&self, place: usize) -> u8 {
+        self.addresses[place]
+    }
+
+    #[inline(always)]
+    fn text(&self, place: usize) -> u8 {
+        self.texts[place]
+    }
+
+    #[inline(always)]
+    fn checked(&self) -> &[(u8, u64)] {
+        &self.checked
+    }
+}
+
+/// The first so many fields of the table of all fields, in its order.
+struct First<const COLUMNS: usize>;
+
+impl<const COLUMNS: usize> First<COLUMNS> {
+    const LAYOUT: ([u8; NUMBERS], [u8; ADDRESSES], [u8; TEXTS]) = {
+        let mut layout = ([LACKS; NUMBERS], [LACKS; ADDRESSES], [LACKS; TEXTS]);
+        let mut place = 0;
+        while place < COLUMNS {
+            let field = Field::ALL[place];
+            match field.kind() {
+                Kind::Integer(_) if number_place(field) < NUMBERS => layout.0[number_place(field)] = place as u8,
+                Kind::Address => layout.1[address_place(field)] = place as u8,
+                Kind::Text if text_place(field) < TEXTS => layout.2[text_place(field)] = place as u8,
+                Kind::Integer(_) | Kind::Text => {}
+            }
+            place += 1;
+        }
+        layout
+    };
+}
+
+impl<const COLUMNS: usize> Places for First<COLUMNS> {
+    #[inline(always)]
+    fn columns(&self) -> usize {
+        COLUMNS
+    }
+
+    #[inline(always)]
+    fn number(&self, place: usize) -> u8 {
+        Self::LAYOUT.0[place]
+    }
+
+    #[inline(always)]
+    fn address(&self, place: usize) -> u8 {
+        Self::LAYOUT.1[place]
+    }
+
+    #[inline(always)]
+    fn text(&self, place: usize) -> u8 {
+        Self::LAYOUT.2[place]
+    }
+
+    /// Of the fields up to version 5, `version` is the only number that the analysis does not read.
+    #[inline(always)]
+    fn checked(&self) -> &[(u8, u64)] {
+        &[(0, u64::MAX)]
+    }
+}
+
+/// A line to be parsed.
+pub(super) struct Parse<'p, 'a> {
+    pub usual: &'p Usual,
+    pub columns: &'p Columns<'a>,
+}
+
+impl<'a> Work for Parse<'_, 'a> {
+    type Output = Option<Record<'a>>;
+
+    #[inline(always)]
+    fn run(self) -> Option<Record<'a>> {
+        match self.usual {
+            Usual::Version2 => record(&First::<14>, self.columns),
+            Usual::Version5 => record(&First::<29>, self.columns),
+            Usual::Other(layout) => record(&**layout, self.columns),
+        }
+    }
+}
+
+impl Usual {
+    pub(super) fn new(format: &Format) -> Usual {
+        let layout = Layout::new(format);
+        if layout == Layout::first::<14>() {
+            Usual::Version2
+        } else if layout == Layout::first::<29>() {
+            Usual::Version5
+        } else {
+            Usual::Other(Box::new(layout))
+        }
+    }
+}
+
+impl Layout {
+    fn new(format: &Format) -> Layout {
+        let few = format.columns().len() <= MOST_COLUMNS;
+        let mut layout = Layout {
+            columns: if few { format.columns().len() } else { usize::MAX },
+            numbers: [LACKS; NUMBERS],
+            addresses: [LACKS; ADDRESSES],
+            texts: [LACKS; TEXTS],
+            checked: Box::default(),
+        };
+        let mut checked = Vec::new();
+        for (place, column) in (0..LACKS).zip(format.columns()) {
+            match *column {
+                Column::Skip => {}
+                Column::Number(field, max) if number_place(field) == NUMBERS => checked.push((place, max)),
+                Column::Number(field, _) => layout.numbers[number_place(field)] = place,
+                Column::Address(field) => layout.addresses[address_place(field)] = place,
+                Column::Text(field) if text_place(field) == TEXTS => {}
+                Column::Text(field) => layout.texts[text_place(field)] = place,
+            }
+        }
+        layout.checked = checked.into();
+        layout
+    }
+
+    fn first<const COLUMNS: usize>() -> Layout {
+        let (numbers, addresses, texts) = First::<COLUMNS>::LAYOUT;
+        Layout { columns: COLUMNS, numbers, addresses, texts, checked: First::<COLUMNS>.checked().into() }
+    }
+}
+
+/// The record that a line is, unless something about it is unusual, right or wrong.
+#[inline(always)]
+fn record<'a>(places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+    if columns.count != places.columns() {
+        return None;
+    }
+    let mut values = Values::default();
+    address(places, columns, Field::Srcaddr, &mut values)?;
+    address(places, columns, Field::Dstaddr, &mut values)?;
+    address(places, columns, Field::PktSrcaddr, &mut values)?;
+    address(places, columns, Field::PktDstaddr, &mut values)?;
+    number(places, columns, Field::Srcport, &mut values)?;
+    number(places, columns, Field::Dstport, &mut values)?;
+    number(places, columns, Field::Protocol, &mut values)?;
+    number(places, columns, Field::Packets, &mut values)?;
+    number(places, columns, Field::Bytes, &mut values)?;
+    number(places, columns, Field::Start, &mut values)?;
+    number(places, columns, Field::End, &mut values)?;
+    number(places, columns, Field::TcpFlags, &mut values)?;
+    number(places, columns, Field::TrafficPath, &mut values)?;
+    for (place, max) in places.checked() {
+        let (start, end) = columns.range(*place);
+        if read_number(columns.text, start, end)?.is_some_and(|value| value > *max) {
+            return None;
+        }
+    }
+    text(places, columns, Field::InterfaceId, &mut values);
+    text(places, columns, Field::VpcId, &mut values);
+    text(places, columns, Field::SubnetId, &mut values);
+    text(places, columns, Field::Action, &mut values);
+    text(places, columns, Field::LogStatus, &mut values);
+    text(places, columns, Field::FlowDirection, &mut values);
+    text(places, columns, Field::RejectReason, &mut values);
+    values.classify(|field| places.address(address_place(field)) != LACKS).ok()
+}
+
+#[inline(always)]
+fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {
+    let place = places.number(number_place(field));
+    if place != LACKS {
+        let (start, end) = columns.range(place);
+        if let Some(value) = read_number(columns.text, start, end)? {
+            if matches!(field.kind(), Kind::Integer(max) if value > max) {
+                return None;
+            }
+            values.set_number(field, value);
+        }
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn address(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {
+    let place = places.address(address_place(field));
+    if place != LACKS {
+        let (start, end) = columns.range(place);
+        match address::parse_v4_in(columns.text, start, end) {
+            Some(v4) => values.set_address(field, v4.into()),
+            None => {
+                if let Some(other) = other_address(columns, place)? {
+                    values.set_address(field, other);
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn text<'a>(places: &impl Places, columns: &Columns<'a>, field: Field, values: &mut Values<'a>) {
+    let place = places.text(text_place(field));
+    if place != LACKS {
+        let (start, end) = columns.range(place);
+        let text = &columns.text.bytes[start as usize..end as usize];
+        if text != b"-" {
+            values.set_text(field, text);
+        }
+    }
+}
+
+/// An address that is not an IPv4 one, or none for `-`.
+#[cold]
+fn other_address(columns: &Columns<'_>, place: u8) -> Option<Option<IpAddr>> {
+    let (start, end) = columns.range(place);
+    let text = &columns.text.bytes[start as usize..end as usize];
+    if text == b"-" { Some(None) } else { address::parse(text).map(Some) }
+}
+
+/// The number that stands there, or none for `-`; nothing if it has to be read the other way.
+#[inline(always)]
+fn read_number(text: &Buffer, start: u32, end: u32) -> Option<Option<u64>> {
+    match digits::number(text, start, end) {
+        Some(value) => Some(Some(value)),
+        None => other_number(&text.bytes[start as usize..end as usize]),
+    }
+}
+
+#[cold]
+fn other_number(text: &[u8]) -> Option<Option<u64>> {
+    if text == b"-" { Some(None) } else { super::number(text).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layouts_that_are_known_are_those_of_awss_formats() {
+        let of = |columns: usize| {
+            let names: Vec<&str> = Field::ALL[..columns].iter().map(|field| field.name()).collect();
+            Format::from_header(names.join(" ").as_bytes()).expect("a header")
+        };
+        assert!(matches!(Usual::new(&Format::version_2()), Usual::Version2));
+        assert!(matches!(Usual::new(&of(14)), Usual::Version2));
+        assert!(matches!(Usual::new(&of(29)), Usual::Version5));
+        assert!(matches!(Usual::new(&of(28)), Usual::Other(_)));
+    }
+}
