@@ -2,7 +2,7 @@
 //! them, wherever in the report they stand.
 //!
 //! Nearly all records are accepted, hardly any of their tuples occurs twice, and the rejected ones that ask come in between:
-//! so accepted tuples are only written down, one after another, in nine bytes each, and read in one go when the report
+//! so accepted tuples are only written down, one after another, in eight bytes each, and read in one go when the report
 //! ends.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -69,20 +69,44 @@ impl Tuple {
 pub struct LetThrough {
     /// Each but the last is full.
     blocks: Vec<Block>,
-    last: Context,
+    contexts: Contexts,
     count: u64,
     limit: u64,
     complete: bool,
 }
 
-/// What a tuple has in common with the one before it, as a rule: records of one interface come in runs, and most use its
-/// own address and a service's port.
+/// What a tuple has in common with those before it of the same interface, as a rule: records of one interface come in runs,
+/// most have its own address, and a service's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Context {
-    interface: Option<NameId>,
     own: Ipv4Addr,
     other: Ipv4Addr,
     service: u16,
+}
+
+/// The contexts of all interfaces, as far as tuples have been written or read.
+#[derive(Debug, Clone, Default)]
+struct Contexts {
+    interface: Option<NameId>,
+    now: Context,
+    /// Those of the interfaces that it is not the turn of, by their numbers.
+    others: Vec<Context>,
+}
+
+impl Default for Context {
+    fn default() -> Context {
+        Context { own: Ipv4Addr::UNSPECIFIED, other: Ipv4Addr::UNSPECIFIED, service: 0 }
+    }
+}
+
+impl Contexts {
+    fn turn_to(&mut self, interface: Option<NameId>) {
+        let number = |interface: Option<NameId>| interface.map_or(0, NameId::get) as usize;
+        let (last, next) = (number(self.interface), number(interface));
+        self.others.resize(self.others.len().max(last.max(next) + 1), Context::default());
+        self.others[last] = self.now;
+        (self.interface, self.now) = (interface, self.others[next]);
+    }
 }
 
 /// Some tuples, as they are written.
@@ -102,8 +126,8 @@ const LONGEST: usize = 1 + 4 + 1 + 2 * 16 + 2 * 2;
 // What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol.
 const PROTOCOLS: [u8; 3] = [6, 17, 1];
 const OTHER_PROTOCOL: u8 = 3;
-/// The interface and its own address are new.
-const NEW_OWN: u8 = 1 << 2;
+/// The interface is another.
+const NEW_INTERFACE: u8 = 1 << 2;
 /// The own address is the destination.
 const OWN_IS_DST: u8 = 1 << 3;
 /// The service's port is new.
@@ -112,11 +136,8 @@ const NEW_SERVICE: u8 = 1 << 4;
 const SERVICE_IS_SRC: u8 = 1 << 5;
 /// Both addresses are written in full, as IPv6.
 const IN_FULL: u8 = 1 << 6;
-
-impl Context {
-    const FIRST: Context =
-        Context { interface: None, own: Ipv4Addr::UNSPECIFIED, other: Ipv4Addr::UNSPECIFIED, service: 0 };
-}
+/// The interface's own address is another.
+const NEW_OWN: u8 = 1 << 7;
 
 impl Default for LetThrough {
     fn default() -> LetThrough {
@@ -127,7 +148,7 @@ impl Default for LetThrough {
 impl LetThrough {
     /// For at most so many tuples.
     pub fn new(limit: u64) -> LetThrough {
-        LetThrough { blocks: Vec::new(), last: Context::FIRST, count: 0, limit, complete: true }
+        LetThrough { blocks: Vec::new(), contexts: Contexts::default(), count: 0, limit, complete: true }
     }
 
     /// Whether no tuple was left out for lack of memory.
@@ -145,10 +166,9 @@ impl LetThrough {
         self.count += 1;
         if self.blocks.last().is_none_or(|block| block.length + COPIED > BLOCK_BYTES) {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
-            self.last = Context::FIRST;
         }
         if let Some(block) = self.blocks.last_mut() {
-            write(block, &mut self.last, tuple);
+            write(block, &mut self.contexts, tuple);
         }
     }
 
@@ -162,15 +182,19 @@ impl LetThrough {
 
     /// All tuples, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = Tuple> {
-        self.blocks.iter().flat_map(|block| {
-            let (mut rest, mut last) = (&block.bytes[..block.length], Context::FIRST);
-            std::iter::from_fn(move || read(&mut rest, &mut last))
+        let mut blocks = self.blocks.iter().map(|block| &block.bytes[..block.length]);
+        let (mut rest, mut contexts) = (&[][..], Contexts::default());
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                rest = blocks.next()?;
+            }
+            read(&mut rest, &mut contexts)
         })
     }
 }
 
 #[inline]
-fn write(block: &mut Block, last: &mut Context, tuple: Tuple) {
+fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     let mut bytes = [0_u8; COPIED];
     let mut length = 1;
     let mut put = |more: &[u8]| {
@@ -187,15 +211,19 @@ fn write(block: &mut Block, last: &mut Context, tuple: Tuple) {
     if protocol == OTHER_PROTOCOL {
         put(&[tuple.protocol]);
     }
+    if tuple.interface != contexts.interface {
+        contexts.turn_to(tuple.interface);
+        bits |= NEW_INTERFACE;
+        put(&tuple.interface.map_or(0, NameId::get).to_le_bytes());
+    }
+    let last = &mut contexts.now;
     match (tuple.src, tuple.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            if tuple.interface != last.interface || (src != last.own && dst != last.own) {
+            if src != last.own && dst != last.own {
                 // Whose address it is shows with the next tuple: what they have in common.
-                let own = if dst == last.other || dst == last.own { dst } else { src };
-                (last.interface, last.own) = (tuple.interface, own);
+                last.own = if dst == last.other { dst } else { src };
                 bits |= NEW_OWN;
-                put(&tuple.interface.map_or(0, NameId::get).to_le_bytes());
-                put(&own.octets());
+                put(&last.own.octets());
             }
             last.other = if src == last.own { dst } else { src };
             bits |= if src == last.own { 0 } else { OWN_IS_DST };
@@ -203,7 +231,6 @@ fn write(block: &mut Block, last: &mut Context, tuple: Tuple) {
         }
         (src, dst) => {
             bits |= IN_FULL;
-            put(&tuple.interface.map_or(0, NameId::get).to_le_bytes());
             put(&in_full(src).octets());
             put(&in_full(dst).octets());
         }
@@ -226,23 +253,24 @@ fn write(block: &mut Block, last: &mut Context, tuple: Tuple) {
 
 /// What [`write`] wrote.
 #[inline]
-fn read(rest: &mut &[u8], last: &mut Context) -> Option<Tuple> {
+fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
     let [bits] = take(rest)?;
     let protocol = match PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL)) {
         Some(protocol) => *protocol,
         None => take::<1>(rest)?[0],
     };
-    let (interface, src, dst) = if bits & IN_FULL == 0 {
+    if bits & NEW_INTERFACE != 0 {
+        contexts.turn_to(NameId::new(u32::from_le_bytes(take(rest)?)));
+    }
+    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let (src, dst) = if bits & IN_FULL == 0 {
         if bits & NEW_OWN != 0 {
-            last.interface = NameId::new(u32::from_le_bytes(take(rest)?));
             last.own = take::<4>(rest)?.into();
         }
         let (own, other) = (IpAddr::V4(last.own), IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)));
-        let (src, dst) = if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) };
-        (last.interface, src, dst)
+        if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) }
     } else {
-        let interface = NameId::new(u32::from_le_bytes(take(rest)?));
-        (interface, of_full(take(rest)?), of_full(take(rest)?))
+        (of_full(take(rest)?), of_full(take(rest)?))
     };
     if bits & NEW_SERVICE != 0 {
         last.service = u16::from_le_bytes(take(rest)?);
@@ -319,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_records_of_an_interface_take_nine_bytes_each() {
+    fn the_records_of_an_interface_take_eight_bytes_each() {
         let mut let_through = LetThrough::new(u64::MAX);
         for n in 0..10_000_u32 {
             let host = format!("10.0.{}.{}", n / 256, n % 256);

@@ -223,10 +223,8 @@ impl Rejects {
         self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)))
     }
 
-    /// Decides the causes by what was let through.
-    pub fn decide(mut self, let_through: &LetThrough) -> Groups {
-        self.look_up(let_through);
-        let complete = let_through.is_complete();
+    /// Decides the causes, once all that was let through has been [looked at](Rejects::look_up).
+    pub fn decide(self) -> Groups {
         let mut numbers: Keyed<GroupKey, u32> = Keyed::default();
         let mut groups: Vec<GroupEntry> = Vec::new();
         // A group's `first` counts its parts, then says where the next one comes.
@@ -259,7 +257,7 @@ impl Rejects {
             let Some(number) = numbers.get_mut(key.group) else { continue };
             let place = &mut groups[*number as usize].first;
             parts[*place as usize] = Part {
-                cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer && complete),
+                cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer),
                 srcport: sums.least_srcport,
                 opening: !sums.unproven,
                 tally: sums.tally,
@@ -278,7 +276,9 @@ impl Rejects {
     }
 
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
-    fn look_up(&mut self, let_through: &LetThrough) {
+    pub fn look_up(&mut self, let_through: &LetThrough) {
+        // Where some are not there, nobody knows whether one of them is alike.
+        let complete = let_through.is_complete();
         let seeds = [0_u64, 1].map(|seed| RandomState::default().hash_one(seed) | 1);
         let hash = |tuple: Tuple| tuple.hash_either_way(seeds);
         let open = || self.parts.iter().filter_map(|(key, _)| key.tuple());
@@ -286,7 +286,7 @@ impl Rejects {
         let filter = Filter::of(open().map(hash), self.parts.len());
         for tuple in let_through.iter().filter(|tuple| filter.may_hold(hash(*tuple))) {
             self.each_open(tuple, |sums| sums.alike = true);
-            self.each_open(tuple.reversed(), |sums| sums.is_answer = true);
+            self.each_open(tuple.reversed(), |sums| sums.is_answer = complete);
         }
     }
 

@@ -6,6 +6,7 @@ mod places;
 
 use crate::analysis::Analysis;
 use crate::detect::{self, Exactness, Surroundings};
+use crate::let_through::LetThrough;
 use crate::limits::Limits;
 use crate::names::NameId;
 use crate::rejects::Place;
@@ -39,12 +40,12 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     let interfaces_are_complete = analysis.interfaces.is_complete();
     let error_bound = analysis.rejects.error_bound();
     let limits_reached = limits_reached(&analysis);
-    // What was let through takes the most memory, and is needed no more once the causes are decided.
-    let let_through = std::mem::take(&mut analysis.let_through);
-    let rejects = std::mem::take(&mut analysis.rejects);
+    let mut rejects = std::mem::take(&mut analysis.rejects);
+    rejects.look_up(&analysis.let_through);
+    // It takes the most memory, and is needed no more.
+    analysis.let_through = LetThrough::default();
     let rejected_by_place = rejects.places().collect();
-    let groups = rejects.decide(&let_through);
-    drop(let_through);
+    let groups = rejects.decide();
     let exact = Exactness {
         rejected: causes_are_exact && interfaces_are_complete,
         peering: analysis.peering.is_exact() && interfaces_are_complete,
