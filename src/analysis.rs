@@ -67,6 +67,7 @@ impl Analysis {
     }
 
     /// Takes in one record that parses.
+    #[inline]
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
         match record {
@@ -80,6 +81,7 @@ impl Analysis {
         }
     }
 
+    #[inline]
     fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);

@@ -11,6 +11,7 @@ pub struct Format {
     names: Vec<String>,
     version: Option<u8>,
     settles_headers: bool,
+    classes_settle_headers: bool,
 }
 
 /// What to do with the tokens of one column.
@@ -86,8 +87,12 @@ impl Format {
             met |= first.map_or(0, bit);
             columns.push(first.map_or(Column::Skip, Column::of));
         }
-        let settles_headers = 2 * columns.iter().filter(|column| column.refuses_names()).count() > columns.len();
-        Format { columns, names: shown, version, settles_headers }
+        let takes_names = columns.iter().filter(|column| !column.refuses_names()).count();
+        // Of a record whose class a text tells, that text is no name.
+        let settles = |names: usize| 2 * names < columns.len();
+        let settles_headers = settles(takes_names);
+        let classes_settle_headers = settles(takes_names.saturating_sub(1));
+        Format { columns, names: shown, version, settles_headers, classes_settle_headers }
     }
 
     /// The columns, in order.
@@ -115,10 +120,12 @@ impl Format {
         self.version
     }
 
-    /// Whether a line that parses by this format cannot be a header: more than half of the columns take only
-    /// numbers or addresses, and no name of a field is one. It spares most records the question.
-    pub fn settles_headers(&self) -> bool {
-        self.settles_headers
+    /// Whether a line that parses by this format cannot be a header: more than half of the columns take only numbers or
+    /// addresses, or have a word in them that is no name of a field. It spares most records the question.
+    /// `has_class` says whether the line has an action or a log status that tells its class.
+    #[inline]
+    pub fn settles_headers(&self, has_class: bool) -> bool {
+        self.settles_headers || has_class && self.classes_settle_headers
     }
 }
 
@@ -178,7 +185,7 @@ mod tests {
         assert_eq!(Format::from_header(DEFAULT.as_bytes()), Some(format.clone()));
         assert_eq!(format.version(), Some(2));
         assert_eq!(format.names().join(" "), DEFAULT.replace('-', "_"));
-        assert!(format.settles_headers());
+        assert!(format.settles_headers(false));
     }
 
     #[test]
@@ -234,9 +241,15 @@ mod tests {
 
     #[test]
     fn only_columns_of_numbers_and_addresses_settle_what_is_a_header() {
-        let settles = |header: &[u8]| Format::from_header(header).expect("a header").settles_headers();
-        assert!(!settles(b"instance-id interface-id srcaddr dstaddr"));
-        assert!(settles(b"interface-id srcaddr dstaddr"));
-        assert!(!settles(b"interface-tag action"));
+        let settles = |header: &[u8]| {
+            let format = Format::from_header(header).expect("a header");
+            [false, true].map(|has_class| format.settles_headers(has_class))
+        };
+        assert_eq!(settles(b"instance-id interface-id srcaddr dstaddr"), [false, true]);
+        assert_eq!(settles(b"interface-id srcaddr dstaddr"), [true, true]);
+        assert_eq!(settles(b"interface-tag action"), [false, false]);
+        // AWS's 29 fields up to version 5: 14 numbers and addresses, 15 texts, the action among them.
+        let names: Vec<&str> = Field::ALL[..29].iter().map(|field| field.name()).collect();
+        assert_eq!(settles(names.join(" ").as_bytes()), [false, true]);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::limits::Limits;
-use crate::names::{NameId, Names, Renumbered, Said};
+use crate::names::{NameId, Names, Renumbered, Said, same};
 use crate::record::{Action, Flow, Gap};
 use crate::tally::{Seen, Tally};
 
@@ -54,6 +54,7 @@ impl Interfaces {
     }
 
     /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
+    #[inline]
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Option<NameId> {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
@@ -107,13 +108,19 @@ impl Interfaces {
         std::iter::once(None).chain(self.names.ids().map(Some)).zip(&self.all)
     }
 
+    #[inline]
     fn id(&mut self, name: Option<&[u8]>) -> Option<NameId> {
         let name = name?;
         if let Some(last) = self.last
-            && self.names.name(last).as_bytes() == name
+            && same(self.names.name(last).as_bytes(), name)
         {
             return self.last;
         }
+        self.turn_to(name)
+    }
+
+    #[cold]
+    fn turn_to(&mut self, name: &[u8]) -> Option<NameId> {
         self.last = self.names.intern(name);
         self.get_mut(self.last);
         self.last

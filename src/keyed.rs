@@ -80,6 +80,21 @@ impl<K: Packable, V> Keyed<K, V> {
         packed.chain(self.wide.entries.iter().map(|(key, value)| (*key, value)))
     }
 
+    /// The entry at this place of [`Keyed::iter`].
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline]
+    pub fn at(&self, place: usize) -> (K, &V) {
+        match self.packed.entries.get(place) {
+            Some((key, value)) => (K::unpack(key.get()), value),
+            None => {
+                let (key, value) = &self.wide.entries[place - self.packed.entries.len()];
+                (*key, value)
+            }
+        }
+    }
+
     /// All entries, as [`Keyed::iter`].
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)> {
         let packed = self.packed.entries.iter_mut().map(|(key, value)| (K::unpack(key.get()), value));
@@ -160,6 +175,7 @@ mod tests {
             *keyed.entry(key, || 0) += 1;
         }
         assert_eq!(keyed.iter().collect::<Vec<_>>(), [(5, &3), (7, &1), (4, &2)]);
+        assert_eq!([0, 1, 2].map(|place| keyed.at(place)), [(5, &3), (7, &1), (4, &2)]);
         assert_eq!((keyed.len(), keyed.is_empty()), (3, false));
         assert_eq!((keyed.get_mut(4).copied(), keyed.get_mut(6).copied()), (Some(2), None));
     }

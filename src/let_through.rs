@@ -167,33 +167,107 @@ impl LetThrough {
         if self.blocks.last().is_none_or(|block| block.length + COPIED > BLOCK_BYTES) {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
         }
-        if let Some(block) = self.blocks.last_mut() {
+        if let Some(block) = self.blocks.last_mut()
+            && !write_usual(block, &mut self.contexts, &tuple)
+        {
             write(block, &mut self.contexts, tuple);
         }
     }
 
     /// Takes in another report's tuples, whose interfaces have those numbers here.
     pub fn merge(&mut self, other: &LetThrough, interfaces: &Renumbered) {
-        for tuple in other.iter() {
+        other.each(|tuple| {
             self.observe(Tuple { interface: tuple.interface.and_then(|id| interfaces.of(id)), ..tuple });
-        }
+        });
         self.complete &= other.complete;
     }
 
-    /// All tuples, in the order in which they came.
-    pub fn iter(&self) -> impl Iterator<Item = Tuple> {
-        let mut blocks = self.blocks.iter().map(|block| &block.bytes[..block.length]);
-        let (mut rest, mut contexts) = (&[][..], Contexts::default());
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                rest = blocks.next()?;
+    /// Does something with each tuple, in the order in which they came.
+    pub fn each(&self, mut with: impl FnMut(Tuple)) {
+        let mut contexts = Contexts::default();
+        for block in &self.blocks {
+            let mut at = 0;
+            while let Some(bytes) = block.bytes[at..].first_chunk().filter(|_| at < block.length) {
+                let (tuple, length) = match read_usual(bytes, &mut contexts) {
+                    Some(read) => read,
+                    None => {
+                        let mut rest = &bytes[..];
+                        let Some(tuple) = read(&mut rest, &mut contexts) else { break };
+                        (tuple, COPIED - rest.len())
+                    }
+                };
+                with(tuple);
+                at += length;
             }
-            read(&mut rest, &mut contexts)
-        })
+        }
     }
 }
 
+/// Writes a tuple of which nothing but the service's port is new, as nearly all are, and says whether it is one.
 #[inline]
+fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
+    let last = &mut contexts.now;
+    let own_is_src = src == last.own;
+    let protocol = match tuple.protocol {
+        6 => 0,
+        17 => 1,
+        1 => 2,
+        _ => return false,
+    };
+    if tuple.interface != contexts.interface || !(own_is_src || dst == last.own) {
+        return false;
+    }
+    last.other = if own_is_src { dst } else { src };
+    let service_is_src = tuple.srcport < tuple.dstport;
+    let (service, other) = (tuple.srcport.min(tuple.dstport), tuple.srcport.max(tuple.dstport));
+    let is_new = service != last.service;
+    last.service = service;
+    let bits = protocol
+        | if own_is_src { 0 } else { OWN_IS_DST }
+        | if service_is_src { SERVICE_IS_SRC } else { 0 }
+        | if is_new { NEW_SERVICE } else { 0 };
+    let ports = if is_new { u64::from(other) << 16 | u64::from(service) } else { u64::from(other) };
+    let others = u64::from(u32::from_le_bytes(last.other.octets()));
+    let bytes = u128::from(ports) << 40 | u128::from(others << 8 | u64::from(bits));
+    let Some(room) = block.bytes.get_mut(block.length..).and_then(|room| room.first_chunk_mut()) else { return false };
+    *room = bytes.to_le_bytes();
+    block.length += USUAL + if is_new { size_of::<u16>() } else { 0 };
+    true
+}
+
+/// Bytes of a usual tuple whose service's port is that of the last.
+const USUAL: usize = 1 + 4 + 2;
+
+/// Reads a tuple that [`write_usual`] wrote, or could have written, and says how long it is.
+#[inline]
+fn read_usual(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
+    let bits = bytes[0];
+    let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
+    if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
+        return None;
+    }
+    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let (other, length) = if bits & NEW_SERVICE == 0 {
+        (word(5), USUAL)
+    } else {
+        last.service = word(5);
+        (word(7), USUAL + size_of::<u16>())
+    };
+    let (mut src, mut dst) = (last.own, Ipv4Addr::new(bytes[1], bytes[2], bytes[3], bytes[4]));
+    if bits & OWN_IS_DST != 0 {
+        (src, dst) = (dst, src);
+    }
+    let (mut srcport, mut dstport) = (last.service, other);
+    if bits & SERVICE_IS_SRC == 0 {
+        (srcport, dstport) = (dstport, srcport);
+    }
+    Some((Tuple { interface, protocol, src: src.into(), dst: dst.into(), srcport, dstport }, length))
+}
+
+/// Writes any tuple.
+#[cold]
 fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     let mut bytes = [0_u8; COPIED];
     let mut length = 1;
@@ -251,8 +325,8 @@ fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     }
 }
 
-/// What [`write`] wrote.
-#[inline]
+/// Reads any tuple.
+#[cold]
 fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
     let [bits] = take(rest)?;
     let protocol = match PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL)) {
@@ -307,6 +381,12 @@ mod tests {
     use super::*;
     use crate::names::Names;
 
+    fn all(let_through: &LetThrough) -> Vec<Tuple> {
+        let mut all = Vec::new();
+        let_through.each(|tuple| all.push(tuple));
+        all
+    }
+
     fn tuple(interface: Option<NameId>, src: &str, srcport: u16) -> Tuple {
         let address = |text: &str| crate::address::parse(text.as_bytes()).expect("an address");
         Tuple { interface, protocol: 6, src: address(src), dst: address("10.0.0.9"), srcport, dstport: 443 }
@@ -326,7 +406,7 @@ mod tests {
         let b_here = ours.intern(b"eni-b");
         assert_ne!(b_here, Some(b_there));
         let expected = [tuple(b_here, "10.0.0.1", 1), tuple(b_here, "2001:db8::1", 1)];
-        assert_eq!(merged.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(all(&merged), expected);
     }
 
     #[test]
@@ -339,7 +419,7 @@ mod tests {
         let mut merged = let_through.clone();
         let_through.observe(tuple(None, "10.0.0.1", 3));
         assert!(!let_through.is_complete());
-        assert_eq!(let_through.iter().map(|tuple| tuple.srcport).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(all(&let_through).iter().map(|tuple| tuple.srcport).collect::<Vec<_>>(), [1, 2]);
         merged.merge(&LetThrough::new(2), &Names::default().merge(&Names::default()));
         assert!(merged.is_complete());
         merged.merge(&let_through, &Names::default().merge(&Names::default()));
@@ -372,7 +452,7 @@ mod tests {
                     interface: NameId::new(interface), protocol, src, dst, srcport, dstport }), 0..200)) {
             let mut let_through = LetThrough::new(u64::MAX);
             tuples.iter().for_each(|tuple| let_through.observe(*tuple));
-            prop_assert_eq!(let_through.iter().collect::<Vec<_>>(), tuples);
+            prop_assert_eq!(all(&let_through), tuples);
         }
 
         #[test]

@@ -118,6 +118,21 @@ impl Renumbered {
     }
 }
 
+/// Whether two names are the same. AWS's names have 16 to 32 bytes: those are compared in two words each.
+#[inline]
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<16>(), a.last_chunk::<16>(), b.first_chunk::<16>(), b.last_chunk::<16>()) {
+        (Some(a_first), Some(a_last), Some(b_first), Some(b_last)) if a.len() <= 32 => {
+            let differ = |a: &[u8; 16], b: &[u8; 16]| u128::from_ne_bytes(*a) ^ u128::from_ne_bytes(*b);
+            differ(a_first, b_first) | differ(a_last, b_last) == 0
+        }
+        _ => a == b,
+    }
+}
+
 /// What several records say of the same thing: nothing yet, all the same, or not the same. A record that says nothing
 /// contradicts nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -185,7 +200,7 @@ impl Said {
             return;
         };
         if let Agreed::One(one) = self.named
-            && places.name(one).as_bytes() == said
+            && same(places.name(one).as_bytes(), said)
         {
             return;
         }
@@ -244,6 +259,20 @@ mod tests {
         assert_eq!(ours.name(renumbered.of(a).expect("there is room")), "eni-a");
         assert_eq!(renumbered.of(b).map(|b| ours.name(b)), Some("eni-b"));
         assert_eq!(ours.intern(b"eni-b"), renumbered.of(b));
+    }
+
+    #[test]
+    fn names_are_the_same_if_all_their_bytes_are() {
+        for length in 0..40 {
+            let name = vec![b'a'; length];
+            assert!(same(&name, &name.clone()));
+            assert!(!same(&name, &vec![b'a'; length + 1]));
+            for at in 0..length {
+                let mut other = name.clone();
+                other[at] = b'b';
+                assert!(!same(&name, &other), "{length} {at}");
+            }
+        }
     }
 
     #[test]

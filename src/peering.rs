@@ -221,12 +221,31 @@ impl Notes {
 pub type ByNote<'a> = BTreeMap<Note, OfNote<'a>>;
 
 /// What is noteworthy in the same way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OfNote<'a> {
     /// Sums over all accepted and all rejected records, whatever the limits.
     pub totals: [Tally; 2],
+    peering: &'a Peering,
+    places: Vec<Place>,
+}
+
+/// Where a row is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The pair's.
+    pair: u32,
+    /// [`NO_ROW`] is that of the first accepted ones.
+    row: u32,
+    direction: u8,
+    action: Action,
+}
+
+impl<'a> OfNote<'a> {
     /// The records by their addresses, in no order.
-    pub noted: Vec<Noted<'a>>,
+    pub fn noted(&self) -> impl Iterator<Item = Noted<'a>> {
+        let peering = self.peering;
+        self.places.iter().map(|place| peering.noted(*place))
+    }
 }
 
 /// Some noteworthy records.
@@ -280,14 +299,14 @@ impl Pair {
         }
     }
 
-    /// Its rows of one direction and action.
-    fn rows<'a>(&'a self, rows: &'a [Row], direction: usize, action: Action) -> impl Iterator<Item = &'a Row> {
-        let row = |number: u32| rows.get(number as usize);
+    /// Its rows of one direction and action, each with its number; [`NO_ROW`] is that of the first accepted ones.
+    fn rows<'a>(&'a self, rows: &'a [Row], direction: usize, action: Action) -> impl Iterator<Item = (u32, &'a Row)> {
+        let row = |number: u32| rows.get(number as usize).map(|row| (number, row));
         let first = match action {
-            Action::Accept => Some(&self.accepted[direction]).filter(|row| row.note != NO_NOTE),
+            Action::Accept => Some((NO_ROW, &self.accepted[direction])).filter(|(_, row)| row.note != NO_NOTE),
             Action::Reject => row(self.rejected[direction]),
         };
-        std::iter::successors(first, move |last| row(last.next))
+        std::iter::successors(first, move |(_, last)| row(last.next))
     }
 }
 
@@ -430,7 +449,7 @@ impl Peering {
                 ours.replied[direction] |= theirs.replied[direction];
                 ours.refused[direction] |= theirs.refused[direction];
                 for action in ACTIONS {
-                    for row in theirs.rows(&other.rows, direction, action) {
+                    for (_, row) in theirs.rows(&other.rows, direction, action) {
                         let note = notes_here[row.note as usize];
                         self.complete &= ours.add(&mut self.rows, direction, action, note, &row.sums);
                     }
@@ -443,26 +462,33 @@ impl Peering {
 
     /// All noteworthy records by what is noteworthy of them.
     pub fn by_note(&self) -> ByNote<'_> {
-        let mut of_notes: Vec<OfNote<'_>> =
-            self.notes.all.iter().map(|(_, totals)| OfNote { totals: *totals, noted: Vec::new() }).collect();
-        for (key, pair) in self.pairs.iter() {
-            for direction in 0..2 {
-                // A record from an address to itself is its own reply.
-                let back = if key.src == key.dst { direction } else { 1 - direction };
+        let of_note = |(_, totals): &(Note, [Tally; 2])| OfNote { totals: *totals, peering: self, places: Vec::new() };
+        let mut of_notes: Vec<OfNote<'_>> = self.notes.all.iter().map(of_note).collect();
+        for (pair, (_, entry)) in (0..).zip(self.pairs.iter()) {
+            for direction in [0, 1] {
                 for action in ACTIONS {
-                    for row in pair.rows(&self.rows, direction, action) {
-                        of_notes[row.note as usize].noted.push(Noted {
-                            addresses: key.direction(direction),
-                            action,
-                            sums: &row.sums,
-                            has_reply: pair.replied[back] || pair.missing > 0,
-                            reply_was_rejected: pair.refused[back],
-                        });
+                    for (number, row) in entry.rows(&self.rows, usize::from(direction), action) {
+                        of_notes[row.note as usize].places.push(Place { pair, row: number, direction, action });
                     }
                 }
             }
         }
         self.notes.all.iter().map(|(note, _)| *note).zip(of_notes).collect()
+    }
+
+    fn noted(&self, place: Place) -> Noted<'_> {
+        let (key, pair) = self.pairs.at(place.pair as usize);
+        let direction = usize::from(place.direction);
+        let row = self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]);
+        // A record from an address to itself is its own reply.
+        let back = if key.src == key.dst { direction } else { 1 - direction };
+        Noted {
+            addresses: key.direction(direction),
+            action: place.action,
+            sums: &row.sums,
+            has_reply: pair.replied[back] || pair.missing > 0,
+            reply_was_rejected: pair.refused[back],
+        }
     }
 
     fn keep_to_limit(&mut self) {
@@ -486,7 +512,7 @@ impl Peering {
             let old = std::mem::replace(pair, Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], ..*pair });
             for direction in 0..2 {
                 for action in ACTIONS {
-                    for row in old.rows(&all, direction, action) {
+                    for (_, row) in old.rows(&all, direction, action) {
                         self.complete &= pair.add(&mut self.rows, direction, action, row.note, &row.sums);
                     }
                 }

@@ -115,7 +115,7 @@ impl<'a> Object<'a> {
     fn observe(&mut self, line: &Line<'_>) {
         // Nearly every line is a record in which nothing is unusual, and which can't be a header.
         if let Some(record) = &self.parser.parse(line)
-            && self.parser.format().settles_headers()
+            && self.parser.format().settles_headers(record.has_class())
         {
             self.observe_record(record);
         } else {
@@ -130,7 +130,7 @@ impl<'a> Object<'a> {
             return;
         }
         match self.parser.parse_any(line) {
-            Ok(record) if self.parser.format().settles_headers() => self.observe_record(&record),
+            Ok(record) if self.parser.format().settles_headers(record.has_class()) => self.observe_record(&record),
             _ if line.bytes.trim_ascii().is_empty() => {}
             _ if format::is_header(line.bytes) => self.observe_header(line.bytes),
             Ok(record) => self.observe_record(&record),

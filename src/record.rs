@@ -24,6 +24,14 @@ pub enum Record<'a> {
     Other,
 }
 
+impl Record<'_> {
+    /// Whether an action or a log status tells the class.
+    #[inline]
+    pub fn has_class(&self) -> bool {
+        !matches!(self, Record::Other)
+    }
+}
+
 /// An accepted or rejected record. What the record lacks, as a column or by `-`, is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flow<'a> {

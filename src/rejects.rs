@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::cause::{Basis, Cause};
 use crate::keyed::{Keyed, Packable};
@@ -87,36 +88,23 @@ struct Sums {
     is_answer: bool,
 }
 
-/// All groups of rejected records, their causes decided, in the order in which they were first met.
-#[derive(Debug, Default)]
+/// All groups of rejected records, in the order in which they were first met.
+#[derive(Debug)]
 pub struct Groups {
-    groups: Vec<GroupEntry>,
-    parts: Vec<Part>,
+    parts: Keyed<PartKey, Sums>,
+    /// The places of the parts, those of one group beside each other.
+    places: Vec<u32>,
+    /// Where among these each group begins. It ends where the next one begins.
+    starts: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct GroupEntry {
-    key: GroupKey,
-    direction: Agreed<Direction>,
-    vpc: Said,
-    missing: u64,
-    /// Where its parts begin. They end where the next group's begin.
-    first: u32,
-}
-
-/// A group of rejected records, its causes decided.
+/// A group of rejected records.
 #[derive(Debug, Clone, Copy)]
 pub struct Group<'a> {
     /// What its records have in common.
     pub key: GroupKey,
-    /// `flow-direction`, as its records have it.
-    pub direction: Agreed<Direction>,
-    /// The VPC that its records name.
-    pub vpc: Said,
-    /// So many of its flows may be missing, for lack of memory.
-    pub missing: u64,
-    /// Its records by cause and, where the cause hung on it, by source port. Sorted.
-    pub parts: &'a [Part],
+    parts: &'a Keyed<PartKey, Sums>,
+    places: &'a [u32],
 }
 
 /// Records of one group with one cause.
@@ -137,6 +125,18 @@ pub struct Part {
 impl Default for Rejects {
     fn default() -> Rejects {
         Rejects::new(&Limits::default())
+    }
+}
+
+impl Part {
+    fn of(key: PartKey, sums: &Sums) -> Part {
+        Part {
+            cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer),
+            srcport: sums.least_srcport,
+            opening: !sums.unproven,
+            tally: sums.tally,
+            seen: sums.seen,
+        }
     }
 }
 
@@ -223,56 +223,40 @@ impl Rejects {
         self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)))
     }
 
-    /// Decides the causes, once all that was let through has been [looked at](Rejects::look_up).
-    pub fn decide(self) -> Groups {
-        let mut numbers: Keyed<GroupKey, u32> = Keyed::default();
-        let mut groups: Vec<GroupEntry> = Vec::new();
-        // A group's `first` counts its parts, then says where the next one comes.
-        for (key, sums) in self.parts.iter() {
-            let next = groups.len() as u32;
-            let number = *numbers.entry(key.group, || next);
-            if number == next {
-                let (direction, vpc) = (Agreed::Unsaid, Said::default());
-                groups.push(GroupEntry { key: key.group, direction, vpc, missing: 0, first: 0 });
+    /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::look_up).
+    pub fn into_groups(self) -> Groups {
+        let hasher = RandomState::default();
+        let group = |place: u32| self.parts.at(place as usize).0.group;
+        // By the first part of each group: which group it is.
+        let mut numbers: HashTable<(u32, u32)> = HashTable::new();
+        let mut starts: Vec<u32> = Vec::new();
+        let mut of_parts = Vec::with_capacity(self.parts.len());
+        for (place, (key, _)) in (0..).zip(self.parts.iter()) {
+            let hash = hasher.hash_one(key.group);
+            let known = numbers.find(hash, |(first, _)| group(*first) == key.group);
+            let number = known.map_or(starts.len() as u32, |(_, number)| *number);
+            if known.is_none() {
+                numbers.insert_unique(hash, (place, number), |(first, _)| hasher.hash_one(group(*first)));
+                starts.push(0);
             }
-            let group = &mut groups[number as usize];
-            group.direction.merge(sums.direction);
-            group.vpc.add(sums.vpc);
-            group.missing += u64::from(sums.missing);
-            group.first += 1;
+            starts[number as usize] += 1;
+            of_parts.push(number);
         }
-        let mut first = 0;
-        for group in &mut groups {
-            first += std::mem::replace(&mut group.first, first);
+        // From how many parts each group has to where it begins.
+        let mut next = 0;
+        for start in &mut starts {
+            next += std::mem::replace(start, next);
         }
-        let empty = Part {
-            cause: Cause::OutOfState,
-            srcport: None,
-            opening: false,
-            tally: Tally::default(),
-            seen: Seen::default(),
-        };
-        let mut parts = vec![empty; self.parts.len()];
-        for (key, sums) in self.parts.iter() {
-            let Some(number) = numbers.get_mut(key.group) else { continue };
-            let place = &mut groups[*number as usize].first;
-            parts[*place as usize] = Part {
-                cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer),
-                srcport: sums.least_srcport,
-                opening: !sums.unproven,
-                tally: sums.tally,
-                seen: sums.seen,
-            };
-            *place += 1;
+        let mut places = vec![0; of_parts.len()];
+        for (place, number) in (0..).zip(of_parts) {
+            let end = &mut starts[number as usize];
+            places[*end as usize] = place;
+            *end += 1;
         }
-        // Each group's place is at its end now, which is the next one's beginning.
-        let mut first = 0;
-        for group in &mut groups {
-            first = std::mem::replace(&mut group.first, first);
-            parts[group.first as usize..first as usize]
-                .sort_unstable_by_key(|part| (part.cause, part.srcport, part.tally));
-        }
-        Groups { groups, parts }
+        // Now each says where it ends, which is where the next one begins.
+        let mut begin = 0;
+        starts.iter_mut().for_each(|start| begin = std::mem::replace(start, begin));
+        Groups { parts: self.parts, places, starts }
     }
 
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
@@ -284,10 +268,12 @@ impl Rejects {
         let open = || self.parts.iter().filter_map(|(key, _)| key.tuple());
         // Few of all tuples are asked for, and those do not fit into a cache: most are told apart before.
         let filter = Filter::of(open().map(hash), self.parts.len());
-        for tuple in let_through.iter().filter(|tuple| filter.may_hold(hash(*tuple))) {
-            self.each_open(tuple, |sums| sums.alike = true);
-            self.each_open(tuple.reversed(), |sums| sums.is_answer = complete);
-        }
+        let_through.each(|tuple| {
+            if filter.may_hold(hash(tuple)) {
+                self.each_open(tuple, |sums| sums.alike = true);
+                self.each_open(tuple.reversed(), |sums| sums.is_answer = complete);
+            }
+        });
     }
 
     fn each_open(&mut self, tuple: Tuple, mut change: impl FnMut(&mut Sums)) {
@@ -454,55 +440,79 @@ impl Filter {
 impl Groups {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.groups.len()
+        self.starts.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.starts.is_empty()
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Group<'_>> {
-        (0..self.groups.len()).map(|number| self.get(number))
+        (0..self.starts.len()).map(|number| self.get(number))
     }
 
-    /// One of them, by its place.
+    /// One of them, by its number.
     ///
     /// # Panics
     /// If there are fewer.
     pub fn get(&self, number: usize) -> Group<'_> {
-        let entry = &self.groups[number];
-        let end = self.groups.get(number + 1).map_or(self.parts.len(), |next| next.first as usize);
-        Group {
-            key: entry.key,
-            direction: entry.direction,
-            vpc: entry.vpc,
-            missing: entry.missing,
-            parts: &self.parts[entry.first as usize..end],
-        }
+        let end = self.starts.get(number + 1).map_or(self.places.len(), |end| *end as usize);
+        let places = &self.places[self.starts[number] as usize..end];
+        let key = self.parts.at(places[0] as usize).0.group;
+        Group { key, parts: &self.parts, places }
+    }
+
+    /// The parts of all groups, in no order.
+    pub fn parts(&self) -> impl Iterator<Item = (GroupKey, Part)> {
+        self.parts.iter().map(|(key, sums)| (key.group, Part::of(key, sums)))
     }
 }
 
-impl Group<'_> {
+impl<'a> Group<'a> {
+    fn entries(&self) -> impl Iterator<Item = (PartKey, &'a Sums)> + use<'a> {
+        let parts = self.parts;
+        self.places.iter().map(|place| parts.at(*place as usize))
+    }
+
+    /// Its records by cause and, where the cause hung on it, by source port; in no order.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + use<'a> {
+        self.entries().map(|(key, sums)| Part::of(key, sums))
+    }
+
+    /// `flow-direction`, as its records have it.
+    pub fn direction(&self) -> Agreed<Direction> {
+        let mut direction = Agreed::Unsaid;
+        self.entries().for_each(|(_, sums)| direction.merge(sums.direction));
+        direction
+    }
+
+    /// The VPC that its records name.
+    pub fn vpc(&self) -> Said {
+        let mut vpc = Said::default();
+        self.entries().for_each(|(_, sums)| vpc.add(sums.vpc));
+        vpc
+    }
+
     /// The sums over all its records.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.parts.iter().for_each(|part| tally.merge(part.tally));
+        self.entries().for_each(|(_, sums)| tally.merge(sums.tally));
         tally
     }
 
     /// When its records were seen.
     pub fn seen(&self) -> Seen {
         let mut seen = Seen::default();
-        self.parts.iter().for_each(|part| seen.merge(part.seen));
+        self.entries().for_each(|(_, sums)| seen.merge(sums.seen));
         seen
     }
 
     /// Flows by cause.
     pub fn causes(&self) -> BTreeMap<Cause, u64> {
         let mut causes = BTreeMap::new();
-        for part in self.parts {
+        for part in self.parts() {
             *causes.entry(part.cause).or_default() += part.tally.flows;
         }
         causes
@@ -532,21 +542,17 @@ mod tests {
 
     #[test]
     fn the_cause_of_a_group_is_that_of_most_flows_and_at_a_tie_the_earlier() {
-        let part = |cause, flows| Part {
-            cause,
-            srcport: None,
-            opening: false,
-            tally: Tally { flows, packets: 1, bytes: 1 },
-            seen: Seen::default(),
+        // Without SYN they are late; with it, nobody knows.
+        let causes = |late: usize, open: usize| {
+            let record = |flags: u8| format!("10.0.0.1 10.0.0.2 40000 22 6 {flags} REJECT");
+            let records = [vec![record(0); late], vec![record(2); open]].concat();
+            let records: Vec<&str> = records.iter().map(String::as_str).collect();
+            let rejected = rejected("srcaddr dstaddr srcport dstport protocol tcp-flags action", &records);
+            (rejected.groups[0].cause, rejected.groups[0].causes.clone())
         };
-        let key = GroupKey { interface: None, src: None, dst: None, dstport: None, protocol: None };
-        fn group(key: GroupKey, parts: &[Part]) -> Group<'_> {
-            Group { key, direction: Agreed::Unsaid, vpc: Said::default(), missing: 0, parts }
-        }
         let (late, open) = (Cause::OutOfState, Cause::SecurityGroupOrNetworkAcl);
-        assert_eq!(group(key, &[part(open, 2), part(late, 1)]).cause(), open);
-        assert_eq!(group(key, &[part(open, 2), part(late, 1), part(late, 1)]).cause(), late);
-        assert_eq!(group(key, &[part(open, 2), part(late, 1)]).causes(), [(late, 1), (open, 2)].into());
+        assert_eq!(causes(1, 2), (open, [(late, 1), (open, 2)].into()));
+        assert_eq!(causes(2, 2), (late, [(late, 2), (open, 2)].into()));
     }
 
     #[test]

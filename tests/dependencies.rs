@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "analysis",
             "detect",
             "iana",
+            "let_through",
             "limits",
             "names",
             "peering",

@@ -231,7 +231,7 @@ proptest! {
 fn read(bytes: &[u8]) {
     let options = Options { topology: Some(Arc::clone(&KNOWN)), ..Options::default() };
     if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
-        let summary = report::finish(&analysis, &Settings::default(), Some(&KNOWN));
+        let summary = report::finish(analysis, &Settings::default(), Some(&KNOWN));
         let look = flowsentry::sink::text::Look { width: 80, groups: None };
         let report = flowsentry::sink::text::render(&summary, look);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));

@@ -26,7 +26,7 @@ impl<'a> Surroundings<'a> {
     /// Which way a group goes, and what tells it: its records; else the addresses that its interface owns; else its VPC; else
     /// the address that all records of its interface share.
     pub fn direction(&self, group: &Group<'_>) -> (Direction, Option<Evidence>) {
-        let said = group.direction.one().map(|direction| (direction, Evidence::FlowDirection));
+        let said = group.direction().one().map(|direction| (direction, Evidence::FlowDirection));
         let judged = said
             .or_else(|| self.by_owner(group.key).map(|direction| (direction, Evidence::Topology)))
             .or_else(|| self.by_own_vpc(group).map(|direction| (direction, Evidence::Topology)))
@@ -57,7 +57,7 @@ impl<'a> Surroundings<'a> {
     /// The VPC that the records of a group agree on.
     pub fn own_vpc(&self, group: &Group<'_>) -> Option<VpcNumber> {
         let known = self.known_interface(group.key.interface).and_then(|known| known.vpc_id.as_deref());
-        self.topology?.number(group.vpc.agreed(known, self.places)?)
+        self.topology?.number(group.vpc().agreed(known, self.places)?)
     }
 
     /// Where an address of a record with this own VPC is.

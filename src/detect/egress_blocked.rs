@@ -40,8 +40,8 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 impl Blocked {
     fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
-        for part in group.parts.iter().filter(|part| is_own_attempt(part)) {
-            self.records.add(context, group, part);
+        for part in group.parts().filter(is_own_attempt) {
+            self.records.add(context, group.key, &part);
             self.destinations.insert(dst);
             self.evidence.extend(evidence);
         }

@@ -21,7 +21,7 @@ use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, Find
 use crate::names::NameId;
 use crate::peering::{ByNote, Noted};
 use crate::record::{Action, TCP, UDP};
-use crate::rejects::{Group, Groups, Part};
+use crate::rejects::{GroupKey, Groups, Part};
 use crate::tally::{Seen, Tally};
 use crate::thresholds::Thresholds;
 
@@ -144,35 +144,33 @@ fn is_own_attempt(part: &Part) -> bool {
 }
 
 /// Rejected TCP or UDP records that may be part of probing.
-struct Probe<'a> {
+struct Probe {
     src: IpAddr,
     dst: IpAddr,
     dstport: u16,
     protocol: u8,
-    group: Group<'a>,
-    part: &'a Part,
+    key: GroupKey,
+    part: Part,
 }
 
-fn probes<'a>(context: &Context<'a>) -> impl Iterator<Item = Probe<'a>> {
-    context.groups.iter().flat_map(|group| {
-        group.parts.iter().filter(|part| is_own_attempt(part)).filter_map(move |part| {
-            Some(Probe {
-                src: group.key.src?,
-                dst: group.key.dst?,
-                dstport: group.key.dstport?,
-                protocol: group.key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?,
-                group,
-                part,
-            })
+fn probes(context: &Context<'_>) -> impl Iterator<Item = Probe> {
+    context.groups.parts().filter(|(_, part)| is_own_attempt(part)).filter_map(|(key, part)| {
+        Some(Probe {
+            src: key.src?,
+            dst: key.dst?,
+            dstport: key.dstport?,
+            protocol: key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?,
+            key,
+            part,
         })
     })
 }
 
 /// Gathers probes by subject, and keeps the subjects with at least so many distinct targets.
-fn gather<'a, S: Ord + Copy + Hash, T: Ord>(
-    context: &Context<'a>,
+fn gather<S: Ord + Copy + Hash, T: Ord>(
+    context: &Context<'_>,
     at_least: u64,
-    subject_and_target: impl Fn(&Probe<'a>) -> (S, T),
+    subject_and_target: impl Fn(&Probe) -> (S, T),
 ) -> Vec<(S, u64, Records)> {
     let many = Many::of(probes(context).map(|probe| subject_and_target(&probe).0), at_least);
     let with_many = probes(context).map(|probe| subject_and_target(&probe)).filter(|(subject, _)| many.may_be(subject));
@@ -192,7 +190,7 @@ fn gather<'a, S: Ord + Copy + Hash, T: Ord>(
         if many.may_be(&subject)
             && let Some((_, records)) = found.get_mut(&subject)
         {
-            records.add(context, &probe.group, probe.part);
+            records.add(context, probe.key, &probe.part);
         }
     }
     found.into_iter().map(|(subject, (distinct, records))| (subject, distinct, records)).collect()
@@ -241,14 +239,13 @@ struct Records {
 }
 
 impl Records {
-    fn add(&mut self, context: &Context<'_>, group: &Group<'_>, part: &Part) {
-        let key = group.key;
+    fn add(&mut self, context: &Context<'_>, key: GroupKey, part: &Part) {
         self.tally.merge(part.tally);
         self.seen.merge(part.seen);
         self.interfaces.insert(key.interface);
         self.unproven |= !part.opening;
-        let key = (context.surroundings.interface_name(key.interface), key.src, key.dst);
-        self.add_example(key, (part.srcport, group.key.dstport, group.key.protocol), Action::Reject);
+        let ends = (context.surroundings.interface_name(key.interface), key.src, key.dst);
+        self.add_example(ends, (part.srcport, key.dstport, key.protocol), Action::Reject);
     }
 
     /// Adds records that are noteworthy by the topology.
@@ -258,8 +255,8 @@ impl Records {
         self.tally.merge(sums.tally);
         self.seen.merge(sums.seen);
         self.interfaces.insert(addresses.interface);
-        let key = (context.surroundings.interface_name(addresses.interface), addresses.src, addresses.dst);
-        self.add_example(key, (srcport, dstport, addresses.protocol), action);
+        let ends = (context.surroundings.interface_name(addresses.interface), addresses.src, addresses.dst);
+        self.add_example(ends, (srcport, dstport, addresses.protocol), action);
     }
 
     /// Keeps the least. Of many records few are: the others need not be made into examples.

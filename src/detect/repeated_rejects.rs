@@ -23,7 +23,7 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
     let key = group.key;
     let (direction, _) = context.surroundings.direction(group);
     let mut records = Records::default();
-    group.parts.iter().for_each(|part| records.add(context, group, part));
+    group.parts().for_each(|part| records.add(context, group.key, &part));
     let verdict = Verdict {
         finding_type: FindingType::RepeatedRejects,
         severity: Severity::Low,

@@ -20,12 +20,9 @@ type Key = (Option<NameId>, IpAddr, IpAddr, u8);
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut replies: BTreeMap<Key, Records> = BTreeMap::new();
-    for group in context.groups.iter() {
-        if let (Some(src), Some(dst), Some(protocol)) = (group.key.src, group.key.dst, group.key.protocol) {
-            for part in group.parts.iter().filter(|part| part.cause == Cause::NetworkAcl) {
-                let key = (group.key.interface, src, dst, protocol);
-                replies.entry(key).or_default().add(context, &group, part);
-            }
+    for (key, part) in context.groups.parts().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
+        if let (Some(src), Some(dst), Some(protocol)) = (key.src, key.dst, key.protocol) {
+            replies.entry((key.interface, src, dst, protocol)).or_default().add(context, key, &part);
         }
     }
     replies.into_iter().map(|(key, records)| finding(context, key, records)).collect()

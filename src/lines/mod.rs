@@ -99,7 +99,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// Where the text can't be read to its end.
-    #[inline]
+    #[inline(always)]
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
         if self.separators.has_line() { Ok(Some(self.take())) } else { self.read_on() }
     }
@@ -115,7 +115,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line, whose end is in the buffer.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Line<'_> {
         let (bounds, count, all_apart) = self.separators.take_line();
         let end = bounds.get(count).map_or(self.start, |end| *end as usize);

@@ -45,7 +45,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     // It takes the most memory, and is needed no more.
     analysis.let_through = LetThrough::default();
     let rejected_by_place = rejects.places().collect();
-    let groups = rejects.decide();
+    let groups = rejects.into_groups();
     let exact = Exactness {
         rejected: causes_are_exact && interfaces_are_complete,
         peering: analysis.peering.is_exact() && interfaces_are_complete,

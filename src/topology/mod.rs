@@ -174,7 +174,7 @@ impl Topology {
 
     /// The VPC that the longest block with this address belongs to. If several have that block, it is `own`, the VPC
     /// of the record, if that is one of them; else the one that is peered with `own`, if it is the only one.
-    #[inline]
+    #[inline(always)]
     pub fn locate(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Location {
         let Some(number) = self.prefixes.longest(address) else { return Location::Outside };
         match self.sole[number as usize] {

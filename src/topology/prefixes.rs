@@ -127,7 +127,7 @@ impl Prefixes {
     }
 
     /// The longest block that holds the address.
-    #[inline]
+    #[inline(always)]
     pub fn longest(&self, address: IpAddr) -> Option<BlockNumber> {
         match address {
             IpAddr::V4(v4) => {

@@ -29,5 +29,5 @@ pub fn summarise<'a>(
             Err(error) => merged.observe_failure(uri.to_owned(), error.to_string()),
         }
     }
-    report::finish(&merged, &Settings::default(), topology.map(Arc::as_ref))
+    report::finish(merged, &Settings::default(), topology.map(Arc::as_ref))
 }

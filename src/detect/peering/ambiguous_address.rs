@@ -3,7 +3,7 @@
 use super::View;
 use crate::detect::{Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::peering::{Note, Noted, OfNote};
+use crate::peering::{Note, OfNote};
 use crate::topology::TieNumber;
 
 pub(in crate::detect) const MEANING: &str = "Several VPCs have the same block, and nothing tells which of them an address \
@@ -12,16 +12,16 @@ pub(in crate::detect) const NEXT_STEP: &str = "Log with `vpc-id`, or add the int
                                                give each VPC blocks of its own.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
-    let ties = view.context.notes.iter().filter_map(|(note, OfNote { noted, .. })| match note {
+    let ties = view.context.notes.iter().filter_map(|(note, noted)| match note {
         Note::Ambiguous(tie) => Some(finding(view, *tie, noted)),
         _ => None,
     });
     ties.collect()
 }
 
-fn finding(view: &View<'_>, tie: TieNumber, noted: &[Noted<'_>]) -> Finding {
+fn finding(view: &View<'_>, tie: TieNumber, noted: &OfNote<'_>) -> Finding {
     let mut records = Records::default();
-    noted.iter().for_each(|noted| records.add_noted(view.context, noted));
+    noted.noted().for_each(|noted| records.add_noted(view.context, &noted));
     let tie = view.topology.block(tie);
     let vpc_ids = view.ids(tie.vpcs.iter().copied());
     let verdict = Verdict {

@@ -4,7 +4,7 @@
 use super::View;
 use crate::detect::{Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::peering::{Beyond, Note, Noted, OfNote, Origin};
+use crate::peering::{Beyond, Note, OfNote, Origin};
 
 pub(in crate::detect) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
                                              peer's internet gateway, NAT device, VPN or endpoint can't be used that \
@@ -13,16 +13,16 @@ pub(in crate::detect) const NEXT_STEP: &str = "Give the source's VPC a gateway o
                                                gateway. If the destination is a VPC of yours, add it to the topology.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
-    let edges = view.context.notes.iter().filter_map(|(note, OfNote { noted, .. })| match note {
+    let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {
         Note::Beyond(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
         _ => None,
     });
     edges.collect()
 }
 
-fn finding(view: &View<'_>, origin: Origin, beyond: Beyond, noted: &[Noted<'_>]) -> Finding {
+fn finding(view: &View<'_>, origin: Origin, beyond: Beyond, noted: &OfNote<'_>) -> Finding {
     let mut records = Records::default();
-    noted.iter().for_each(|noted| records.add_noted(view.context, noted));
+    noted.noted().for_each(|noted| records.add_noted(view.context, &noted));
     let (src_vpc_id, shown) = match origin {
         Origin::Known(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
         Origin::Named(name) => {

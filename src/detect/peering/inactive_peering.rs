@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use super::{View, Way};
 use crate::detect::Verdict;
 use crate::finding::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::Noted;
+use crate::peering::OfNote;
 
 pub(in crate::detect) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
                                              answer.";
 pub(in crate::detect) const NEXT_STEP: &str = "Accept the connection, or make it anew, or remove the routes to it.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &[Noted<'_>]) -> Option<Finding> {
+pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &OfNote<'_>) -> Option<Finding> {
     let mut unanswered = view.unanswered(noted, |_| true)?;
     let doubt = unanswered.doubt_if_arrived();
     let connections = ids.iter().filter_map(|id| view.topology.connection(id));

@@ -32,7 +32,7 @@ struct View<'a> {
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
     let view = View { context, topology };
     let mut findings = Vec::new();
-    for (note, OfNote { noted, .. }) in context.notes {
+    for (note, noted) in context.notes {
         if let Note::Between(src, dst) = *note {
             let way = Way { src, dst };
             findings.extend(match topology.relation(src, dst) {
@@ -73,12 +73,12 @@ impl View<'_> {
     }
 
     /// The records without a reply, and what that is worth.
-    fn unanswered<'n>(&self, noted: &[Noted<'n>], which: impl Fn(&Noted<'n>) -> bool) -> Option<Unanswered> {
+    fn unanswered<'n>(&self, noted: &OfNote<'n>, which: impl Fn(&Noted<'n>) -> bool) -> Option<Unanswered> {
         let mut records = Records::default();
         let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
         let (mut through, mut elsewhere, mut arrived, mut refused) = (false, false, false, false);
-        for noted in noted.iter().filter(|noted| !noted.has_reply && which(noted)) {
-            records.add_noted(self.context, noted);
+        for noted in noted.noted().filter(|noted| !noted.has_reply && which(noted)) {
+            records.add_noted(self.context, &noted);
             through |= noted.sums.through_peering;
             elsewhere |= noted.sums.by_another_path;
             arrived |= noted.sums.arrived;

@@ -4,19 +4,19 @@
 use super::{View, Way};
 use crate::detect::Verdict;
 use crate::finding::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::Noted;
+use crate::peering::{Noted, OfNote};
 
 pub(in crate::detect) const MEANING: &str = "Connections to a peered VPC are let out and get no answer: as a rule the \
                                              peer has no route back, or refuses them.";
 pub(in crate::detect) const NEXT_STEP: &str = "Look at the peer's route tables for the way back, then at its security \
                                                groups and network ACLs.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &[Noted<'_>]) -> Option<Finding> {
+pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
     let unanswered = view.unanswered(noted, Noted::is_accepted_tcp)?;
     if unanswered.records.tally.flows < view.context.thresholds.one_way_min_flows {
         return None;
     }
-    let some_answered = noted.iter().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
+    let some_answered = noted.noted().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
     let verdict = Verdict {
         finding_type: FindingType::OneWayPeering,
         severity: if some_answered { Severity::Medium } else { Severity::High },

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{View, Way};
 use crate::detect::{Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::peering::{Note, OfNote, PEERING_PATHS, SAME_VPC_PATH};
+use crate::peering::{Note, PEERING_PATHS, SAME_VPC_PATH};
 use crate::topology::{Relation, VpcNumber};
 
 pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \
@@ -21,14 +21,14 @@ struct Mismatch {
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
     let mut mismatches: BTreeMap<(VpcNumber, VpcNumber), Mismatch> = BTreeMap::new();
-    for (note, OfNote { noted, .. }) in view.context.notes {
+    for (note, noted) in view.context.notes {
         if let Note::Path(src, dst, path) = *note
             && path != SAME_VPC_PATH
             && !expected(view, src, dst).contains(&path)
         {
             let mismatch = mismatches.entry((src, dst)).or_default();
             mismatch.traffic_paths.insert(path);
-            noted.iter().for_each(|noted| mismatch.records.add_noted(view.context, noted));
+            noted.noted().for_each(|noted| mismatch.records.add_noted(view.context, &noted));
         }
     }
     mismatches.into_iter().filter_map(|((src, dst), mismatch)| finding(view, Way { src, dst }, mismatch)).collect()

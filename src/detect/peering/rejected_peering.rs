@@ -3,7 +3,7 @@
 use super::{View, Way};
 use crate::detect::{Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::peering::Noted;
+use crate::peering::OfNote;
 use crate::record::Action;
 
 pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
@@ -11,10 +11,10 @@ pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs is reje
 pub(in crate::detect) const NEXT_STEP: &str = "If it is meant, allow the peer's blocks, or in one region its security \
                                                groups; if not, find the program at the source.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &[Noted<'_>]) -> Option<Finding> {
+pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
     let mut records = Records::default();
-    for noted in noted.iter().filter(|noted| noted.action == Action::Reject) {
-        records.add_noted(view.context, noted);
+    for noted in noted.noted().filter(|noted| noted.action == Action::Reject) {
+        records.add_noted(view.context, &noted);
     }
     if records.tally.flows == 0 {
         return None;

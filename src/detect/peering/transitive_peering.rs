@@ -4,14 +4,14 @@
 use super::{View, Way};
 use crate::detect::Verdict;
 use crate::finding::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::Noted;
+use crate::peering::OfNote;
 
 pub(in crate::detect) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
                                              transitive: AWS drops it.";
 pub(in crate::detect) const NEXT_STEP: &str = "Peer the two VPCs directly, or connect them by a transit gateway; or \
                                                remove the route that leads there.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, noted: &[Noted<'_>]) -> Option<Finding> {
+pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
     let via = view.topology.between(way.src, way.dst);
     if via.is_empty() {
         return None;

@@ -3,14 +3,14 @@
 use super::{View, Way};
 use crate::detect::Verdict;
 use crate::finding::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::Noted;
+use crate::peering::OfNote;
 
 pub(in crate::detect) const MEANING: &str = "Traffic tries to reach a VPC that no peering connection leads to, not even \
                                              by way of a third.";
 pub(in crate::detect) const NEXT_STEP: &str = "If the two are to talk, peer them or connect them by a transit gateway; \
                                                if not, find the program at the source: its address book is wrong.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, noted: &[Noted<'_>]) -> Option<Finding> {
+pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
     if !view.topology.between(way.src, way.dst).is_empty() {
         return None;
     }
