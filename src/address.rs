@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use wide::u8x16;
+use wide::{i16x8, i32x4, u8x16};
 
 use crate::buffer::Buffer;
+use crate::cpu::Simd;
 
 /// The address that these bytes write, IPv4 or IPv6 without a zone. An IPv4-mapped IPv6 address is its IPv4 one.
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
@@ -15,9 +16,86 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The IPv4 address that stands there in a text, if it is one; else it is to be parsed by itself. Up to four times a record, so all four numbers are read without a branch on their lengths.
+/// The IPv4 address that stands there in a text, if it is one; else it is to be parsed by itself. Up to four times a record,
+/// so all four numbers are read without a branch on their lengths.
 #[inline(always)]
-pub fn parse_v4_in(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+pub fn parse_v4_in<S: Simd>(simd: S, text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+    if S::SHUFFLES { parse_v4_shuffled(simd, text, start, end) } else { parse_v4_in_words(text, start, end) }
+}
+
+/// Where the digits of an address are, by where its numbers end.
+struct V4Layout {
+    /// Of each number the hundreds and the tens, each in two bytes.
+    upper: [u8; 16],
+    /// Of each number the ones, in four bytes.
+    ones: [u8; 16],
+    /// The least number of so many digits.
+    least: [i32; 4],
+}
+
+/// The place of a digit that a number lacks.
+const NO_DIGIT: u8 = 128;
+/// Four numbers of one to three digits each.
+const V4_LAYOUTS: usize = 3 * 3 * 3 * 3;
+
+/// The layouts, and by the bits of the places at which the four numbers end: which one it is, from 1.
+static V4: ([V4Layout; V4_LAYOUTS], [u8; 1 << 16]) = {
+    let mut layouts = [const { V4Layout { upper: [NO_DIGIT; 16], ones: [NO_DIGIT; 16], least: [0; 4] } }; V4_LAYOUTS];
+    let mut by_ends = [0; 1 << 16];
+    let mut number = 0;
+    while number < V4_LAYOUTS {
+        let lengths = [1 + number / 27, 1 + number / 9 % 3, 1 + number / 3 % 3, 1 + number % 3];
+        let (mut ends, mut start, mut octet) = (0, 0, 0);
+        while octet < 4 {
+            let end = start + lengths[octet];
+            layouts[number].ones[4 * octet] = end as u8 - 1;
+            if lengths[octet] > 1 {
+                layouts[number].upper[4 * octet + 2] = end as u8 - 2;
+                layouts[number].least[octet] = 10;
+            }
+            if lengths[octet] > 2 {
+                layouts[number].upper[4 * octet] = end as u8 - 3;
+                layouts[number].least[octet] = 100;
+            }
+            ends |= 1 << end;
+            (start, octet) = (end + 1, octet + 1);
+        }
+        by_ends[ends] = number as u8 + 1;
+        number += 1;
+    }
+    (layouts, by_ends)
+};
+
+/// All digits to their places by two instructions.
+#[inline(always)]
+fn parse_v4_shuffled(simd: impl Simd, text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+    let length = end.wrapping_sub(start);
+    if !(7..=15).contains(&length) {
+        return None;
+    }
+    let window = text.word(start);
+    let ends = dots(window) & ((1 << length) - 1) | 1 << length;
+    let (layouts, by_ends) = &V4;
+    let layout = layouts.get(usize::from(by_ends[(ends & 0xffff) as usize]).checked_sub(1)?)?;
+    let digits = u8x16::new(*window) - u8x16::splat(b'0');
+    let upper = simd.shuffle(digits, u8x16::new(layout.upper));
+    let ones = simd.shuffle(digits, u8x16::new(layout.ones));
+    let no_digit: i32x4 = bytemuck::cast(upper.max(ones).saturating_sub(u8x16::splat(9)));
+    let upper: i16x8 = bytemuck::cast(upper);
+    let octets = upper.dot(i16x8::new([100, 10, 100, 10, 100, 10, 100, 10])) + bytemuck::cast::<_, i32x4>(ones);
+    let too_great = octets & i32x4::splat(!0xff);
+    let zero_in_front = i32x4::new(layout.least).simd_gt(octets);
+    if bytemuck::cast::<_, u128>(no_digit | too_great | zero_in_front) != 0 {
+        return None;
+    }
+    let in_order = u8x16::new([12, 8, 4, 0, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128]);
+    let [bits, ..]: [u32; 4] = bytemuck::cast(simd.shuffle(bytemuck::cast(octets), in_order));
+    Some(Ipv4Addr::from_bits(bits))
+}
+
+/// Two numbers a word.
+#[inline(always)]
+fn parse_v4_in_words(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     const ONES: u64 = 0x0000_00ff_0000_00ff;
     /// The least number of so many digits.
@@ -221,6 +299,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cpu::Plain;
 
     fn public(text: &str) -> bool {
         is_public(parse(text.as_bytes()).expect("an address"))
@@ -299,7 +378,11 @@ mod tests {
         let mut buffer = Buffer::default();
         let line = [before, text, behind].concat();
         buffer.bytes[..line.len()].copy_from_slice(line.as_bytes());
-        parse_v4_in(&buffer, before.len() as u32, (before.len() + text.len()) as u32)
+        let (start, end) = (before.len() as u32, (before.len() + text.len()) as u32);
+        let found = parse_v4_in_words(&buffer, start, end);
+        // Without an instruction for it shuffling is slow, and gives the same.
+        assert_eq!(parse_v4_shuffled(Plain, &buffer, start, end), found, "{text}");
+        found
     }
 
     proptest! {

@@ -5,13 +5,57 @@
 //! take a third fewer instructions (`benches/programs.py --instructions`). Both ways are the same source, compiled twice, and
 //! each is tested against code that works byte by byte.
 
+use wide::u8x16;
+
 /// Work that is worth being compiled for newer processors too.
 pub trait Work {
     /// What comes out.
     type Output;
 
     /// Does it. To be `#[inline(always)]`: what is not inlined is compiled for every processor.
-    fn run(self) -> Self::Output;
+    fn run(self, simd: impl Simd) -> Self::Output;
+}
+
+/// What only some processors can do at once.
+pub trait Simd: Copy {
+    /// Whether bytes are shuffled by one instruction.
+    const SHUFFLES: bool;
+
+    /// The bytes at these places, 0 for the place 128.
+    fn shuffle(self, bytes: u8x16, places: u8x16) -> u8x16;
+}
+
+/// What every processor of its kind can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl Simd for Plain {
+    const SHUFFLES: bool = cfg!(target_arch = "aarch64");
+
+    #[inline(always)]
+    fn shuffle(self, bytes: u8x16, places: u8x16) -> u8x16 {
+        bytes.shuffle_zeroing(places)
+    }
+}
+
+/// What [`Cpu`] has found.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub struct Newer(());
+
+#[cfg(target_arch = "x86_64")]
+impl Simd for Newer {
+    const SHUFFLES: bool = true;
+
+    #[inline(always)]
+    fn shuffle(self, bytes: u8x16, places: u8x16) -> u8x16 {
+        use std::arch::x86_64::{__m128i, _mm_shuffle_epi8};
+        let (bytes, places): (__m128i, __m128i) = (bytemuck::cast(bytes), bytemuck::cast(places));
+        // SAFETY: whoever has a value of this type has looked for AVX2, which has the instruction.
+        #[expect(unsafe_code, reason = "an IPv4 address in half of the instructions; see the module")]
+        let shuffled = unsafe { _mm_shuffle_epi8(bytes, places) };
+        bytemuck::cast(shuffled)
+    }
 }
 
 /// What this processor can do. A value of it can only be had by looking.
@@ -26,12 +70,6 @@ impl Cpu {
         Cpu { newer: is_newer() }
     }
 
-    /// A processor that can do no more than every one: for tests.
-    #[cfg(test)]
-    pub fn plain() -> Cpu {
-        Cpu { newer: false }
-    }
-
     /// Does some work as fast as this processor can.
     #[inline(always)]
     pub fn run<W: Work>(self, work: W) -> W::Output {
@@ -41,7 +79,7 @@ impl Cpu {
             #[expect(unsafe_code, reason = "a third fewer instructions; see the module")]
             return unsafe { newer(work) };
         }
-        work.run()
+        work.run(Plain)
     }
 }
 
@@ -59,5 +97,5 @@ fn is_newer() -> bool {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn newer<W: Work>(work: W) -> W::Output {
-    work.run()
+    work.run(Newer(()))
 }

@@ -4,7 +4,7 @@ use wide::u8x16;
 
 use super::MOST_COLUMNS;
 use crate::buffer::Buffer;
-use crate::cpu::{Cpu, Work};
+use crate::cpu::{Cpu, Simd, Work};
 
 /// Bytes that are looked at in one go.
 pub(super) const BLOCK_BYTES: usize = 64;
@@ -36,7 +36,7 @@ impl Work for Find<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self, _: impl Simd) {
         self.separators.find_all(self.buffer, self.from, self.to);
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{ADDRESSES, NUMBERS, TEXTS, Values, address_place, digits, number_place, text_place};
 use crate::address;
 use crate::buffer::Buffer;
-use crate::cpu::Work;
+use crate::cpu::{Simd, Work};
 use crate::field::{Field, Kind};
 use crate::format::{Column, Format};
 use crate::lines::{Columns, MOST_COLUMNS};
@@ -132,11 +132,11 @@ impl<'a> Work for Parse<'_, 'a> {
     type Output = Option<Record<'a>>;
 
     #[inline(always)]
-    fn run(self) -> Option<Record<'a>> {
+    fn run(self, simd: impl Simd) -> Option<Record<'a>> {
         match self.usual {
-            Usual::Version2 => record(&First::<14>, self.columns),
-            Usual::Version5 => record(&First::<29>, self.columns),
-            Usual::Other(layout) => record(&**layout, self.columns),
+            Usual::Version2 => record(simd, &First::<14>, self.columns),
+            Usual::Version5 => record(simd, &First::<29>, self.columns),
+            Usual::Other(layout) => record(simd, &**layout, self.columns),
         }
     }
 }
@@ -187,15 +187,15 @@ impl Layout {
 
 /// The record that a line is, unless something about it is unusual, right or wrong.
 #[inline(always)]
-fn record<'a>(places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
     if columns.count != places.columns() {
         return None;
     }
     let mut values = Values::default();
-    address(places, columns, Field::Srcaddr, &mut values)?;
-    address(places, columns, Field::Dstaddr, &mut values)?;
-    address(places, columns, Field::PktSrcaddr, &mut values)?;
-    address(places, columns, Field::PktDstaddr, &mut values)?;
+    address(simd, places, columns, Field::Srcaddr, &mut values)?;
+    address(simd, places, columns, Field::Dstaddr, &mut values)?;
+    address(simd, places, columns, Field::PktSrcaddr, &mut values)?;
+    address(simd, places, columns, Field::PktDstaddr, &mut values)?;
     number(places, columns, Field::Srcport, &mut values)?;
     number(places, columns, Field::Dstport, &mut values)?;
     number(places, columns, Field::Protocol, &mut values)?;
@@ -237,11 +237,17 @@ fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mu
 }
 
 #[inline(always)]
-fn address(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {
+fn address(
+    simd: impl Simd,
+    places: &impl Places,
+    columns: &Columns<'_>,
+    field: Field,
+    values: &mut Values<'_>,
+) -> Option<()> {
     let place = places.address(address_place(field));
     if place != LACKS {
         let (start, end) = columns.range(place);
-        match address::parse_v4_in(columns.text, start, end) {
+        match address::parse_v4_in(simd, columns.text, start, end) {
             Some(v4) => values.set_address(field, v4.into()),
             None => {
                 if let Some(other) = other_address(columns, place)? {

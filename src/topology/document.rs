@@ -11,8 +11,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use wire::{Blocks, interface, peering_connection, route_table, subnet, vpc};
@@ -195,11 +196,18 @@ impl Resources {
     /// Where it is not JSON.
     pub fn read(&mut self, document: &str, json: &[u8]) -> Result<(), DocumentError> {
         let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
-        let value: Value =
-            serde_json::from_slice(json).map_err(|source| DocumentError { document: document.to_owned(), source })?;
+        // What is of no concern is passed over, not built: of an interface that is nearly all.
         let mut reader = Reader { document, origins: Vec::new(), problems: Vec::new() };
-        match value {
-            Value::Object(lists) if KEYS.iter().any(|key| lists.contains_key(*key)) => self.take(lists, &mut reader),
+        let lists: Option<BTreeMap<String, &RawValue>> = match serde_json::from_slice(json) {
+            Ok(lists) => Some(lists),
+            Err(_) => {
+                let is_json: Result<IgnoredAny, _> = serde_json::from_slice(json);
+                is_json.map_err(|source| DocumentError { document: document.to_owned(), source })?;
+                None
+            }
+        };
+        match lists {
+            Some(lists) if KEYS.iter().any(|key| lists.contains_key(*key)) => self.take(&lists, &mut reader),
             _ => reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", "))),
         }
         self.origins.extend(reader.origins.into_iter().map(|id| (id, document.to_owned())));
@@ -207,14 +215,24 @@ impl Resources {
         Ok(())
     }
 
-    fn take(&mut self, mut lists: Map<String, Value>, reader: &mut Reader<'_>) {
-        let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.remove(key)));
+    fn take(&mut self, lists: &BTreeMap<String, &RawValue>, reader: &mut Reader<'_>) {
+        let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key).copied()));
         reader.take(vpcs, "VpcId", &mut self.vpcs, vpc);
         reader.take(subnets, "SubnetId", &mut self.subnets, subnet);
         reader.take(connections, "VpcPeeringConnectionId", &mut self.peering_connections, peering_connection);
         reader.take(interfaces, "NetworkInterfaceId", &mut self.interfaces, interface);
         reader.take(tables, "RouteTableId", &mut self.route_tables, route_table);
     }
+}
+
+/// A resource as AWS writes it; else all that is there, and what is wrong with it.
+fn wire<W: DeserializeOwned>(json: &RawValue) -> Result<W, (Value, serde_json::Error)> {
+    if let Ok(wire) = serde_json::from_str(json.get()) {
+        return Ok(wire);
+    }
+    // Of a key that stands twice the last one holds.
+    let value: Value = serde_json::from_str(json.get()).map_err(|error| (Value::Null, error))?;
+    W::deserialize(&value).map_err(|error| (value, error))
 }
 
 /// What reads one document.
@@ -233,22 +251,22 @@ impl Reader<'_> {
     /// Adds the resources of one kind; each is judged by itself.
     fn take<W: DeserializeOwned, T: PartialEq>(
         &mut self,
-        (key, list): (&str, Option<Value>),
+        (key, list): (&str, Option<&RawValue>),
         id_key: &str,
         known: &mut BTreeMap<String, T>,
         convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
     ) {
-        let values = match list {
-            Some(Value::Array(values)) => values,
-            None | Some(Value::Null) => return,
-            Some(_) => return self.problem(key, "it is not a list".to_owned()),
+        let list = match list.map(|list| serde_json::from_str::<Option<Vec<&RawValue>>>(list.get())) {
+            Some(Ok(Some(list))) => list,
+            None | Some(Ok(None)) => return,
+            Some(Err(_)) => return self.problem(key, "it is not a list".to_owned()),
         };
-        for (place, value) in values.into_iter().enumerate() {
-            let name =
-                value.get(id_key).and_then(Value::as_str).map_or_else(|| format!("{key}[{place}]"), str::to_owned);
-            let wire = match W::deserialize(value) {
+        for (place, json) in list.into_iter().enumerate() {
+            let wire = match wire(json) {
                 Ok(wire) => wire,
-                Err(error) => {
+                Err((value, error)) => {
+                    let name = value.get(id_key).and_then(Value::as_str);
+                    let name = name.map_or_else(|| format!("{key}[{place}]"), str::to_owned);
                     self.problem(&name, error.to_string());
                     continue;
                 }
