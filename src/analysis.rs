@@ -100,7 +100,7 @@ impl Analysis {
             Action::Reject => {
                 self.records.rejected += 1;
                 self.traffic.rejected.observe(flow);
-                self.rejects.observe(interface, flow, &mut self.places);
+                self.rejects.observe(interface, &self.interfaces, flow, &mut self.places);
             }
         }
     }
@@ -158,7 +158,7 @@ impl Analysis {
         let places = self.places.merge(&next.places);
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         self.let_through.merge(&next.let_through, &interfaces);
-        self.rejects.merge(&next.rejects, &interfaces, &places);
+        self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);
         self.peering.merge(&next.peering, &interfaces, &places);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use sha2::{Digest, Sha256};
+
 use crate::limits::Limits;
 use crate::names::{NameId, Names, Renumbered, Said, same};
 use crate::record::{Action, Flow, Gap};
@@ -34,6 +36,8 @@ pub struct Interface {
     pub skipped: Tally,
     /// When those were seen.
     pub skipped_seen: Seen,
+    /// The beginning of a hash of its name; 0 of none.
+    fingerprint: u64,
 }
 
 impl Default for Interfaces {
@@ -98,6 +102,11 @@ impl Interfaces {
         self.names.name(id)
     }
 
+    /// A number that the interface has in every report.
+    pub fn fingerprint(&self, id: Option<NameId>) -> u64 {
+        self.all[index(id)].fingerprint
+    }
+
     /// What is known of an interface.
     pub fn get(&self, id: Option<NameId>) -> &Interface {
         &self.all[index(id)]
@@ -128,7 +137,12 @@ impl Interfaces {
 
     fn get_mut(&mut self, id: Option<NameId>) -> &mut Interface {
         if self.all.len() <= index(id) {
-            self.all.resize_with(index(id) + 1, Interface::default);
+            let next = self.all.len();
+            for id in self.names.ids().skip(next - 1).take(index(id) + 1 - next) {
+                let hash = Sha256::digest(self.names.name(id));
+                let fingerprint = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+                self.all.push(Interface { fingerprint, ..Interface::default() });
+            }
         }
         &mut self.all[index(id)]
     }

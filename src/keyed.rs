@@ -101,6 +101,13 @@ impl<K: Packable, V> Keyed<K, V> {
         packed.chain(self.wide.entries.iter_mut().map(|(key, value)| (*key, value)))
     }
 
+    /// Gives entries other keys, each of which fits if the old one did, and merges those that have one key now: where they are.
+    pub fn rekey(&mut self, key: impl Fn(K) -> K, merge: impl Fn(&mut V, &V)) {
+        let packed = |old: Packed| key(K::unpack(old.get())).pack().map_or(old, Packed::from);
+        self.packed.rekey(packed, &merge);
+        self.wide.rekey(&key, &merge);
+    }
+
     /// Removes the entries that are not to be kept.
     pub fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
         self.packed.retain(&mut keep);
@@ -129,6 +136,28 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
         let hash = self.hasher.hash_one(key);
         let number = *self.numbers.find(hash, |number| self.entries[*number as usize].0 == key)?;
         Some(&mut self.entries[number as usize].1)
+    }
+
+    fn rekey(&mut self, key: impl Fn(K) -> K, merge: impl Fn(&mut V, &V)) {
+        self.numbers.clear();
+        let mut kept = 0;
+        for read in 0..self.entries.len() {
+            let key = key(self.entries[read].0);
+            let hash = self.hasher.hash_one(key);
+            let entries = &mut self.entries;
+            if let Some(number) = self.numbers.find(hash, |number| entries[*number as usize].0 == key) {
+                // An entry that is kept stands before those that are still to be looked at.
+                let (before, from) = entries.split_at_mut(read);
+                merge(&mut before[*number as usize].1, &from[0].1);
+                continue;
+            }
+            entries.swap(kept, read);
+            entries[kept].0 = key;
+            let rehash = |other: &u32| self.hasher.hash_one(entries[*other as usize].0);
+            self.numbers.insert_unique(hash, kept as u32, rehash);
+            kept += 1;
+        }
+        self.entries.truncate(kept);
     }
 
     fn retain(&mut self, keep: &mut impl FnMut(&V) -> bool) {
@@ -178,6 +207,19 @@ mod tests {
         assert_eq!([0, 1, 2].map(|place| keyed.at(place)), [(5, &3), (7, &1), (4, &2)]);
         assert_eq!((keyed.len(), keyed.is_empty()), (3, false));
         assert_eq!((keyed.get_mut(4).copied(), keyed.get_mut(6).copied()), (Some(2), None));
+    }
+
+    #[test]
+    fn entries_with_other_keys_are_merged_and_found() {
+        let mut keyed = Keyed::default();
+        (0..1000_u32).for_each(|key| *keyed.entry(key, || 0) += key);
+        // As many odd numbers as even ones are left.
+        keyed.rekey(|key| key % 10, |value, other| *value += other);
+        assert_eq!(keyed.len(), 10);
+        for key in 0..10 {
+            assert_eq!(keyed.get_mut(key).copied(), Some((0..1000).filter(|n| n % 10 == key).sum()));
+        }
+        assert_eq!(keyed.iter().map(|(key, _)| key).collect::<Vec<_>>(), [1, 3, 5, 7, 9, 0, 2, 4, 6, 8]);
     }
 
     #[test]

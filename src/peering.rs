@@ -172,7 +172,6 @@ struct Pair {
     accepted: [Row; 2],
     /// By direction: the number of the first row of the rejected records, [`NO_ROW`] if there is none.
     rejected: [u32; 2],
-    flows: u64,
     /// By how much all weights had been lowered when it came.
     missing: u32,
     /// By direction: whether there is an accepted record that may be a reply.
@@ -272,14 +271,7 @@ impl Noted<'_> {
 
 impl Pair {
     fn new(missing: u32) -> Pair {
-        Pair {
-            accepted: [Row::EMPTY; 2],
-            rejected: [NO_ROW; 2],
-            flows: 0,
-            missing,
-            replied: [false; 2],
-            refused: [false; 2],
-        }
+        Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }
     }
 
     /// Adds records of one direction with one action and one note. Whether there was room for them.
@@ -297,6 +289,13 @@ impl Pair {
         } else {
             add(rows, &mut row.next, note, sums)
         }
+    }
+
+    /// All its records, once for each note.
+    fn flows(&self, rows: &[Row]) -> u64 {
+        let all = ACTIONS.into_iter().flat_map(|action| [0, 1].map(|direction| (direction, action)));
+        let all = all.flat_map(|(direction, action)| self.rows(rows, direction, action));
+        all.fold(0, |flows, (_, row)| flows.saturating_add(row.sums.tally.flows))
     }
 
     /// Its rows of one direction and action, each with its number; [`NO_ROW`] is that of the first accepted ones.
@@ -406,7 +405,6 @@ impl Peering {
         let (key, direction) = addresses.pair();
         let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
         let pair = self.pairs.entry(key, || Pair::new(missing));
-        pair.flows += 1;
         pair.replied[direction] |= replies;
         pair.refused[direction] |= flow.action == Action::Reject && is_between;
         for note in notes.into_iter().flatten() {
@@ -444,7 +442,6 @@ impl Peering {
             let key = Addresses { interface: key.interface.and_then(|id| interfaces.of(id)), ..key };
             let ours = self.pairs.entry(key, || Pair::new(ours_lowered.saturating_add(theirs_lowered)));
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
-            ours.flows = ours.flows.saturating_add(theirs.flows);
             for direction in 0..2 {
                 ours.replied[direction] |= theirs.replied[direction];
                 ours.refused[direction] |= theirs.refused[direction];
@@ -499,7 +496,10 @@ impl Peering {
 
     /// Lowers all weights by the median.
     fn lower(&mut self) {
-        let weight = |pair: &Pair| pair.flows.saturating_add(u64::from(pair.missing)).saturating_sub(self.lowered);
+        let weight = |pair: &Pair| {
+            let missing = u64::from(pair.missing);
+            pair.flows(&self.rows).saturating_add(missing).saturating_sub(self.lowered)
+        };
         let mut weights: Vec<u64> = self.pairs.iter().map(|(_, pair)| weight(pair)).collect();
         let middle = weights.len() / 2;
         let (_, median, _) = weights.select_nth_unstable(middle);

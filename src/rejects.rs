@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
+use datasketches::hll::{HllSketch, HllType, HllUnion};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::cause::{Basis, Cause};
+use crate::interfaces::Interfaces;
 use crate::keyed::{Keyed, Packable};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
@@ -49,6 +51,8 @@ pub struct Rejects {
     lowered: u64,
     /// Of which causes there are records, as bits: a group may have an entry for each.
     causes: u8,
+    /// How many groups there are, about, since some were dropped.
+    distinct: Option<HllSketch>,
     /// Whether records with an interface, VPC or subnet beyond the limit were summed without it.
     places_are_complete: bool,
 }
@@ -150,45 +154,56 @@ impl Rejects {
             causes_are_open: true,
             lowered: 0,
             causes: 0,
+            distinct: None,
             places_are_complete: true,
         }
     }
 
-    /// Takes in a rejected record of this interface. `places` holds the names of VPCs and subnets.
-    pub fn observe(&mut self, interface: Option<NameId>, flow: &Flow<'_>, places: &mut Names) {
+    /// Takes in a rejected record of this one of the interfaces. `places` holds the names of VPCs and subnets.
+    pub fn observe(&mut self, interface: Option<NameId>, interfaces: &Interfaces, flow: &Flow<'_>, places: &mut Names) {
         let group =
             GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
         let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-        let sums = self.entry(PartKey { group, basis: Basis::of(interface, flow) }, missing);
+        let sums = self.entry(PartKey { group, basis: Basis::of(interface, flow) }, missing, interfaces);
         flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
         sums.vpc.observe(flow.vpc_id, places);
         sums.tally.observe(flow);
         sums.seen.observe(flow.start, flow.end);
         sums.least_srcport = least(sums.least_srcport, flow.srcport);
         sums.unproven |= flow.protocol != Some(TCP) || flow.tcp_flags != TcpFlags::WithSyn;
-        self.keep_to_limit();
+        self.keep_to_limit(interfaces);
         let mut id = |name: Option<&[u8]>| name.and_then(|name| places.intern(name));
         let place = Place { interface, vpc: id(flow.vpc_id), subnet: id(flow.subnet_id) };
         self.place(place).observe(flow);
     }
 
-    /// Takes in another report's rejected records, whose interfaces and places have those numbers here.
-    pub fn merge(&mut self, other: &Rejects, interfaces: &Renumbered, places: &Renumbered) {
-        let interface_here = |id: Option<NameId>| id.and_then(|id| interfaces.of(id));
+    /// Takes in another report's rejected records, whose interfaces, which are among these, and places have those numbers
+    /// here.
+    pub fn merge(&mut self, other: &Rejects, (interfaces, numbers): (&Interfaces, &Renumbered), places: &Renumbered) {
+        let interface_here = |id: Option<NameId>| id.and_then(|id| numbers.of(id));
         let (ours_lowered, theirs_lowered) =
             [self.lowered, other.lowered].map(|lowered| u32::try_from(lowered).unwrap_or(u32::MAX)).into();
         if !other.causes_are_open {
             self.close_causes();
+        }
+        if let Some(theirs) = &other.distinct {
+            let ours = self.count_distinct(interfaces);
+            let mut both = HllUnion::new(DISTINCT_LG_K).ok();
+            if let Some(both) = &mut both {
+                both.update(ours);
+                both.update(theirs);
+                *ours = both.to_sketch(HllType::Hll8);
+            }
         }
         // What only one of the two has may have been dropped by the other.
         self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
         self.lowered += other.lowered;
         for (key, theirs) in other.parts.iter() {
             let group = GroupKey { interface: interface_here(key.group.interface), ..key.group };
-            let ours = self.entry(PartKey { group, ..key }, ours_lowered.saturating_add(theirs_lowered));
+            let ours = self.entry(PartKey { group, ..key }, ours_lowered.saturating_add(theirs_lowered), interfaces);
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
             ours.merge(theirs, places);
-            self.keep_to_limit();
+            self.keep_to_limit(interfaces);
         }
         for (place, tally) in &other.places {
             let place_here = |id: Option<NameId>| id.and_then(|id| places.of(id));
@@ -285,10 +300,30 @@ impl Rejects {
         }
     }
 
-    fn entry(&mut self, key: PartKey, missing: u32) -> &mut Sums {
+    fn entry(&mut self, key: PartKey, missing: u32, interfaces: &Interfaces) -> &mut Sums {
         let basis = if self.causes_are_open { key.basis } else { key.basis.closed() };
         self.causes |= basis.bit();
-        self.parts.entry(PartKey { basis, ..key }, || Sums { missing, ..Sums::default() })
+        let distinct = &mut self.distinct;
+        self.parts.entry(PartKey { basis, ..key }, || {
+            distinct.iter_mut().for_each(|distinct| distinct.update(identity(&key.group, interfaces)));
+            Sums { missing, ..Sums::default() }
+        })
+    }
+
+    /// Counts all groups that come, and those that are there.
+    fn count_distinct(&mut self, interfaces: &Interfaces) -> &mut HllSketch {
+        let parts = &self.parts;
+        self.distinct.get_or_insert_with(|| {
+            let mut distinct = HllSketch::new(DISTINCT_LG_K, HllType::Hll8).expect("it is a size that sketches have");
+            parts.iter().for_each(|(key, _)| distinct.update(identity(&key.group, interfaces)));
+            distinct
+        })
+    }
+
+    /// How many groups there are, with a standard error of 0.8 %, if some were dropped.
+    pub fn group_count(&self) -> Option<u64> {
+        // A float's cast to an integer stays in the integer's range.
+        self.distinct.as_ref().map(|distinct| distinct.estimate().round() as u64)
     }
 
     fn place(&mut self, place: Place) -> &mut Tally {
@@ -298,12 +333,13 @@ impl Rejects {
         self.places.entry(place).or_default()
     }
 
-    fn keep_to_limit(&mut self) {
+    fn keep_to_limit(&mut self, interfaces: &Interfaces) {
         let most = self.limits.max_rejected_groups;
         if self.parts.len() as u64 > most {
             self.close_causes();
             // To make room for one alone is not worth it.
             if self.parts.len() as u64 > most / 4 * 3 {
+                self.count_distinct(interfaces);
                 self.lower();
             }
         }
@@ -311,13 +347,9 @@ impl Rejects {
 
     /// Keeps source ports apart no more: what hung on them can't be decided.
     fn close_causes(&mut self) {
-        if !self.causes_are_open {
-            return;
-        }
-        self.causes_are_open = false;
-        let open = std::mem::take(&mut self.parts);
-        for (key, sums) in open.iter() {
-            self.entry(key, sums.missing).add(sums);
+        if self.causes_are_open {
+            self.causes_are_open = false;
+            self.parts.rekey(|key| PartKey { basis: key.basis.closed(), ..key }, Sums::add);
         }
     }
 
@@ -346,6 +378,22 @@ impl PartKey {
             dstport: self.group.dstport?,
         })
     }
+}
+
+/// The sketch has 2^14 registers.
+const DISTINCT_LG_K: u8 = 14;
+
+/// What is the same for a group in all reports.
+fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
+    let halves = |address: Option<IpAddr>| match address {
+        None => [0, 0],
+        Some(IpAddr::V4(v4)) => [1, u64::from(v4.to_bits())],
+        Some(IpAddr::V6(v6)) => [(v6.to_bits() >> 64) as u64, v6.to_bits() as u64],
+    };
+    let ([src, src_rest], [dst, dst_rest]) = (halves(group.src), halves(group.dst));
+    let dstport = group.dstport.map_or(0, |port| 1 << 16 | u64::from(port));
+    let protocol = group.protocol.map_or(0, |protocol| 1 << 8 | u64::from(protocol));
+    [interfaces.fingerprint(group.interface), src, src_rest, dst, dst_rest, dstport << 9 | protocol]
 }
 
 /// Bits that a part of a group takes in a packed key: interface, both addresses, port and protocol, these two with a bit

@@ -155,6 +155,12 @@ struct Reader {
     wrong: Vec<String>,
 }
 
+/// Lambda's own: the memory of the function, in MB.
+const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+/// A function has one vCPU for each 1,769 MB: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>. With
+/// less than two a second thread takes from the first.
+const TWO_PROCESSORS_MB: u64 = 2 * 1769;
+
 impl Reader {
     fn new(variables: impl IntoIterator<Item = (String, String)>) -> Reader {
         Reader { variables: variables.into_iter().filter(|(_, value)| !value.is_empty()).collect(), wrong: Vec::new() }
@@ -201,7 +207,7 @@ impl Reader {
             max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| whole_number(value, 1)),
             max_lines: self.or("MAX_LINES", default.max_lines, |value| whole_number(value, 1)),
             limits: self.limits(),
-            decompress_ahead: false,
+            decompress_ahead: self.or(MEMORY_SIZE, 0, |value| whole_number(value, 1)) >= TWO_PROCESSORS_MB,
         }
     }
 

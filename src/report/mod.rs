@@ -45,6 +45,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     // It takes the most memory, and is needed no more.
     analysis.let_through = LetThrough::default();
     let rejected_by_place = rejects.places().collect();
+    let group_count = rejects.group_count();
     let groups = rejects.into_groups();
     let exact = Exactness {
         rejected: causes_are_exact && interfaces_are_complete,
@@ -73,7 +74,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         records: analysis.records,
         traffic: analysis.traffic,
         rejected: Rejected {
-            group_count: groups.len() as u64,
+            group_count: group_count.unwrap_or(groups.len() as u64),
             exact: exact.rejected,
             error_bound,
             groups: report.top_groups(&groups, settings.top),
