@@ -116,7 +116,8 @@ struct Block {
     length: usize,
 }
 
-const BLOCK_BYTES: usize = 1 << 16;
+/// So large that the memory goes back to the system with it.
+const BLOCK_BYTES: usize = 4 << 20;
 /// A tuple is copied with some bytes behind it, so that all copies are of one length.
 const COPIED: usize = 48;
 const _: () = assert!(LONGEST <= COPIED);
@@ -151,7 +152,7 @@ impl LetThrough {
         LetThrough { blocks: Vec::new(), contexts: Contexts::default(), count: 0, limit, complete: true }
     }
 
-    /// Whether no tuple was left out for lack of memory.
+    /// Whether there was room for all; else there are none.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
@@ -160,7 +161,7 @@ impl LetThrough {
     #[inline]
     pub fn observe(&mut self, tuple: Tuple) {
         if self.count >= self.limit {
-            self.complete = false;
+            self.give_up();
             return;
         }
         self.count += 1;
@@ -174,12 +175,22 @@ impl LetThrough {
         }
     }
 
+    /// Keeps none: what rests on some of them alone would be told of some records, and not of others that are alike.
+    #[cold]
+    fn give_up(&mut self) {
+        self.complete = false;
+        self.blocks = Vec::new();
+    }
+
     /// Takes in another report's tuples, whose interfaces have those numbers here.
     pub fn merge(&mut self, other: &LetThrough, interfaces: &Renumbered) {
         other.each(|tuple| {
             self.observe(Tuple { interface: tuple.interface.and_then(|id| interfaces.of(id)), ..tuple });
         });
-        self.complete &= other.complete;
+        if !other.complete {
+            self.count = self.limit;
+            self.give_up();
+        }
     }
 
     /// Does something with each tuple, in the order in which they came.
@@ -419,11 +430,12 @@ mod tests {
         let mut merged = let_through.clone();
         let_through.observe(tuple(None, "10.0.0.1", 3));
         assert!(!let_through.is_complete());
-        assert_eq!(all(&let_through).iter().map(|tuple| tuple.srcport).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(all(&let_through), []);
         merged.merge(&LetThrough::new(2), &Names::default().merge(&Names::default()));
         assert!(merged.is_complete());
         merged.merge(&let_through, &Names::default().merge(&Names::default()));
-        assert!(!merged.is_complete());
+        merged.observe(tuple(None, "10.0.0.1", 4));
+        assert!(!merged.is_complete() && all(&merged).is_empty());
     }
 
     #[test]

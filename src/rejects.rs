@@ -276,8 +276,6 @@ impl Rejects {
 
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
     pub fn look_up(&mut self, let_through: &LetThrough) {
-        // Where some are not there, nobody knows whether one of them is alike.
-        let complete = let_through.is_complete();
         let seeds = [0_u64, 1].map(|seed| RandomState::default().hash_one(seed) | 1);
         let hash = |tuple: Tuple| tuple.hash_either_way(seeds);
         let open = || self.parts.iter().filter_map(|(key, _)| key.tuple());
@@ -286,7 +284,7 @@ impl Rejects {
         let_through.each(|tuple| {
             if filter.may_hold(hash(tuple)) {
                 self.each_open(tuple, |sums| sums.alike = true);
-                self.each_open(tuple.reversed(), |sums| sums.is_answer = complete);
+                self.each_open(tuple.reversed(), |sums| sums.is_answer = true);
             }
         });
     }
