@@ -339,6 +339,8 @@ fn number(token: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lines::{Lines, MOST_COLUMNS, Slices};
+    use crate::text::Text;
 
     fn reason(line: &str) -> String {
         parse(line.as_bytes(), &Format::version_2()).expect_err("malformed").to_string()
@@ -401,25 +403,58 @@ mod tests {
         assert_eq!(class("10.0.0.1 -", "REJECT", "OK"), Err(Malformed::NoAddress { field: Field::Dstaddr }));
     }
 
-    /// A space more before the first column makes a line unusual, and changes nothing else.
+    /// Whether a line is read the usual way, which then has to say the same as the other one.
+    fn is_usual(line: &str, format: &Format) -> bool {
+        let parser = Parser::new(Arc::new(format.clone()));
+        let text = format!("before\n{line}\nbehind\n");
+        let text = Text::open(text.as_bytes(), u64::MAX).expect("text");
+        let mut lines = Lines::open(Slices::here(text)).expect("lines");
+        assert!(lines.next_line().expect("a line").is_some());
+        let found = lines.next_line().expect("a line").expect("a line");
+        assert_eq!(found.bytes, line.as_bytes());
+        let usual = parser.parse(&found);
+        if let Some(usual) = usual {
+            assert_eq!(Ok(usual), parser.parse_any(&found), "{line}");
+        }
+        usual.is_some()
+    }
+
     #[test]
     fn the_usual_way_and_the_other_say_the_same() {
-        let format = Format::version_2();
-        let beginning = "2 123456789012 eni-1235b8ca123456789";
-        for rest in [
+        let version_2 =
+            |rest: &str| is_usual(&format!("2 123456789012 eni-1235b8ca123456789 {rest}"), &Format::version_2());
+        for usual in [
             "172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
-            "2001:db8::1 10.0.0.1 0 65535 255 18446744073709551615 12345678901234567 0 0 REJECT OK",
+            "1.2.3.4 255.255.255.255 0 65535 255 9999999999999999 123456789 0 253402300800 REJECT NEW",
+            "2001:db8::1 ::ffff:10.0.0.1 0 65535 255 18446744073709551615 12345678901234567 0 0 REJECT OK",
             "- - - - - - - 1431280876 1431280934 - NODATA",
+            "10.0.0.1 10.0.0.1 - - - - - - - - -",
+        ] {
+            assert!(version_2(usual), "{usual}");
+        }
+        for unusual in [
             "10.0.0.256 10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK",
+            "10.0.0.01 10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK",
             "10.0.0.1 10.0.0.1 1 65536 6 1 1 1 1 ACCEPT OK",
             "10.0.0.1 10.0.0.1 1 2 6 1 1 1 1 ACCEPT",
             "10.0.0.1 10.0.0.1 1 2 6 1 18446744073709551616 1 1 ACCEPT OK",
+            "10.0.0.1 10.0.0.1 1 2 6 1 1x 1 1 ACCEPT OK",
             "10.0.0.1  10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK",
             "10.0.0.1 10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK ",
+            "- 10.0.0.1 1 2 6 1 1 1 1 ACCEPT OK",
         ] {
-            let [usual, unusual] = ["", " "].map(|before| format!("{before}{beginning} {rest}"));
-            assert_eq!(parse(usual.as_bytes(), &format), parse(unusual.as_bytes(), &format), "{rest}");
+            assert!(!version_2(unusual), "{unusual}");
         }
+    }
+
+    #[test]
+    fn any_order_of_columns_is_read_the_usual_way() {
+        let format = |names: &str| Format::from_header(names.as_bytes()).expect("a header");
+        let all: Vec<&str> = Field::ALL.iter().take(MOST_COLUMNS).map(|field| field.name()).collect();
+        assert!(is_usual(&["-"; MOST_COLUMNS].join(" "), &format(&all.join(" "))));
+        let columns = "log-status action new end start bytes pkt-dstaddr srcaddr tcp-flags encryption-status dstaddr";
+        assert!(is_usual("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 7 10.0.0.2", &format(columns)));
+        assert!(!is_usual("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 high 10.0.0.2", &format(columns)));
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use flowsentry::event::{self, Invocation};
 use flowsentry::field::{Field, Kind};
 use flowsentry::format::Format;
+use flowsentry::lines::{Lines, Slices};
 use flowsentry::parse;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::{Action, Record};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink::json;
+use flowsentry::text::Text;
 use flowsentry::topology::Topology;
 use flowsentry::topology::check::check;
 use flowsentry::topology::document::Resources;
@@ -26,6 +28,7 @@ pub fn header_and_lines(bytes: &[u8]) {
     let format = Format::from_header(header);
     assert_eq!(format.is_some(), is_header(header), "{header:?}");
     let format = format.unwrap_or_else(Format::version_2);
+    two_ways(bytes, &format);
     let names: Vec<Option<Field>> = format.names().iter().map(|name| Field::from_name(name.as_bytes())).collect();
     for line in lines.take(64) {
         let class = match parse::parse(line, &format) {
@@ -37,6 +40,18 @@ pub fn header_and_lines(bytes: &[u8]) {
             Ok(Record::Other) => "other",
         };
         assert_eq!(class, slow_class(line, &names), "{line:?} by {names:?}");
+    }
+}
+
+/// What is read many bytes at a time is what is read byte by byte.
+fn two_ways(bytes: &[u8], format: &Format) {
+    let parser = parse::Parser::new(Arc::new(format.clone()));
+    let Ok(text) = Text::open(bytes, 1 << 20) else { return };
+    let Ok(mut lines) = Lines::open(Slices::here(text)) else { return };
+    while let Ok(Some(line)) = lines.next_line() {
+        if let Some(record) = parser.parse(&line) {
+            assert_eq!(Ok(record), parse::parse(line.bytes, format), "{:?}", line.bytes);
+        }
     }
 }
 
