@@ -176,12 +176,17 @@ fn own_vpc(
     }
 }
 
+/// AWS has some hundred fields.
+const NAMES_PER_FORMAT: u64 = 1000;
+
 /// Distinct formats in the order in which they were met.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Formats {
     met: HashSet<Arc<Format>, RandomState>,
     pub(crate) in_order: Vec<Arc<Format>>,
     limit: u64,
+    /// How many columns they have.
+    names: u64,
     /// Whether one more was met than are kept.
     pub(crate) overflowed: bool,
 }
@@ -191,7 +196,10 @@ impl Formats {
         if self.met.contains(format) {
             return;
         }
-        self.overflowed |= self.in_order.len() as u64 >= self.limit;
+        // A stranger's header may have 32,000 names.
+        self.names += format.names().len() as u64;
+        let room = self.limit.saturating_mul(NAMES_PER_FORMAT);
+        self.overflowed |= self.in_order.len() as u64 >= self.limit || self.names > room;
         if !self.overflowed {
             self.met.insert(Arc::clone(format));
             self.in_order.push(Arc::clone(format));

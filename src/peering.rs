@@ -206,13 +206,17 @@ struct Notes {
 }
 
 impl Notes {
-    fn number(&mut self, note: Note) -> u32 {
-        let next = self.all.len() as u32;
-        let number = *self.numbers.entry(note).or_insert(next);
-        if number == next {
-            self.all.push((note, [Tally::default(); 2]));
+    /// The number of a note. None if there are so many already, and it is of a kind of which strangers can make as many as they
+    /// like.
+    fn number(&mut self, note: Note, limit: u64) -> Option<u32> {
+        if let Some(number) = self.numbers.get(&note) {
+            return Some(*number);
         }
-        number
+        let is_bounded = matches!(note, Note::Between(..) | Note::Ambiguous(_));
+        let number = u32::try_from(self.all.len()).ok().filter(|number| is_bounded || u64::from(*number) < limit)?;
+        self.numbers.insert(note, number);
+        self.all.push((note, [Tally::default(); 2]));
+        Some(number)
     }
 }
 
@@ -408,7 +412,10 @@ impl Peering {
         pair.replied[direction] |= replies;
         pair.refused[direction] |= flow.action == Action::Reject && is_between;
         for note in notes.into_iter().flatten() {
-            let number = self.notes.number(note);
+            let Some(number) = self.notes.number(note, self.limit) else {
+                self.complete = false;
+                continue;
+            };
             self.notes.all[number as usize].1[flow.action as usize].observe(flow);
             self.complete &= pair.add(&mut self.rows, direction, flow.action, number, &sums);
         }
@@ -417,20 +424,21 @@ impl Peering {
 
     /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
     pub fn merge(&mut self, other: &Peering, interfaces: &Renumbered, places: &Renumbered) {
-        let notes_here: Vec<u32> = other
+        let notes_here: Vec<Option<u32>> = other
             .notes
             .all
             .iter()
             .map(|(note, totals)| {
-                let number = self.notes.number(match *note {
+                let note = match *note {
                     Note::Beyond(Origin::Named(name), beyond) => {
                         Note::Beyond(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
                     }
                     note => note,
-                });
+                };
+                let number = self.notes.number(note, self.limit)?;
                 let ours = &mut self.notes.all[number as usize].1;
                 ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
-                number
+                Some(number)
             })
             .collect();
         let [ours_lowered, theirs_lowered] =
@@ -447,8 +455,8 @@ impl Peering {
                 ours.refused[direction] |= theirs.refused[direction];
                 for action in ACTIONS {
                     for (_, row) in theirs.rows(&other.rows, direction, action) {
-                        let note = notes_here[row.note as usize];
-                        self.complete &= ours.add(&mut self.rows, direction, action, note, &row.sums);
+                        self.complete &= notes_here[row.note as usize]
+                            .is_some_and(|note| ours.add(&mut self.rows, direction, action, note, &row.sums));
                     }
                 }
             }

@@ -319,8 +319,8 @@ impl Rejects {
     }
 
     /// How many groups there are, with a standard error of 0.8 %, if some were dropped.
+    #[expect(clippy::cast_sign_loss, reason = "an estimate is not negative, and a cast stays in range")]
     pub fn group_count(&self) -> Option<u64> {
-        // A float's cast to an integer stays in the integer's range.
         self.distinct.as_ref().map(|distinct| distinct.estimate().round() as u64)
     }
 
