@@ -214,24 +214,29 @@ impl<'a> Values<'a> {
     }
 
     /// A number, if it is present.
+    #[inline(always)]
     fn number(&self, field: Field) -> Option<u64> {
         let place = number_place(field);
         (self.present & 1 << place != 0).then_some(self.numbers[place])
     }
 
+    #[inline(always)]
     fn address(&self, field: Field) -> Option<IpAddr> {
         self.addresses[address_place(field)]
     }
 
     /// A text; an absent one is empty.
+    #[inline(always)]
     fn text(&self, field: Field) -> &'a [u8] {
         self.texts[text_place(field)]
     }
 
+    #[inline(always)]
     fn named(&self, field: Field) -> Option<&'a [u8]> {
         Some(self.text(field)).filter(|text| !text.is_empty())
     }
 
+    #[inline(always)]
     fn time(&self, field: Field) -> Option<Timestamp> {
         self.number(field).and_then(Timestamp::from_seconds)
     }
@@ -263,12 +268,13 @@ impl<'a> Values<'a> {
 
     #[inline(always)]
     fn require_addresses(&self, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
-        for field in [Field::Srcaddr, Field::Dstaddr] {
-            if self.address(field).is_none() && has(field) {
-                return Err(Malformed::NoAddress { field });
-            }
-        }
-        Ok(())
+        self.require_address(Field::Srcaddr, &has)?;
+        self.require_address(Field::Dstaddr, &has)
+    }
+
+    #[inline(always)]
+    fn require_address(&self, field: Field, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
+        if self.address(field).is_none() && has(field) { Err(Malformed::NoAddress { field }) } else { Ok(()) }
     }
 
     #[inline(always)]

@@ -84,6 +84,8 @@ pub struct Topology {
     links: HashMap<(VpcNumber, VpcNumber), Links, RandomState>,
     peers: BTreeMap<VpcNumber, BTreeSet<VpcNumber>>,
     owners: HashMap<IpAddr, Vec<String>, RandomState>,
+    /// The interfaces that prefixes were delegated to.
+    prefixed: Vec<String>,
     /// The VPCs of the interfaces, by the interfaces' ids: asked for many a record.
     vpcs_of_interfaces: HashMap<String, VpcNumber, RandomState>,
 }
@@ -107,6 +109,7 @@ impl Topology {
             links: HashMap::default(),
             peers: BTreeMap::new(),
             owners: owners(&resources),
+            prefixed: prefixed(&resources),
             vpcs_of_interfaces: HashMap::default(),
             vpcs,
             resources: Resources::default(),
@@ -280,7 +283,7 @@ impl Topology {
         let by_address = self.owners.get(&address).into_iter().flatten();
         let by_address = by_address.filter_map(|id| self.resources.interfaces.get_key_value(id)).find(here);
         let by_prefix = || {
-            let prefixed = self.resources.interfaces.iter().filter(|(_, interface)| !interface.prefixes.is_empty());
+            let prefixed = self.prefixed.iter().filter_map(|id| self.resources.interfaces.get_key_value(id));
             prefixed.filter(|(_, interface)| interface.owns(address)).find(here)
         };
         by_address.or_else(by_prefix).map(|(id, interface)| (id.as_str(), interface))
@@ -346,6 +349,11 @@ fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
 
 fn without_blocks(id: &str) -> KnownVpc {
     KnownVpc { id: id.to_owned(), blocks: Vec::new(), name: None, region: None }
+}
+
+fn prefixed(resources: &Resources) -> Vec<String> {
+    let prefixed = resources.interfaces.iter().filter(|(_, interface)| !interface.prefixes.is_empty());
+    prefixed.map(|(id, _)| id.clone()).collect()
 }
 
 fn owners(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
