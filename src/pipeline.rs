@@ -78,11 +78,14 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
 fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(slices)?;
     let mut object = Object::new(uri, options);
-    while let Some(line) = lines.next_line()? {
-        if line.number > options.max_lines {
-            return Err(ObjectError::TooManyLines { max_lines: options.max_lines });
+    loop {
+        while let Some(line) = lines.line_at_hand() {
+            object.observe(&line)?;
         }
-        object.observe(&line);
+        match lines.next_line()? {
+            Some(line) => object.observe(&line)?,
+            None => break,
+        }
     }
     object.finish(lines.compressed_bytes(), lines.bytes())
 }
@@ -90,6 +93,7 @@ fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> R
 /// An object that is being read.
 struct Object<'a> {
     uri: &'a str,
+    max_lines: u64,
     topology: Option<&'a Topology>,
     analysis: Analysis,
     /// By the order of columns that holds now.
@@ -103,6 +107,7 @@ impl<'a> Object<'a> {
     fn new(uri: &'a str, options: &'a Options) -> Object<'a> {
         Object {
             uri,
+            max_lines: options.max_lines,
             analysis: Analysis::new(&options.limits),
             topology: options.topology.as_deref(),
             parser: Parser::new(Arc::new(options.format.clone())),
@@ -111,8 +116,11 @@ impl<'a> Object<'a> {
         }
     }
 
-    #[inline]
-    fn observe(&mut self, line: &Line<'_>) {
+    #[inline(always)]
+    fn observe(&mut self, line: &Line<'_>) -> Result<(), ObjectError> {
+        if line.number > self.max_lines {
+            return Err(ObjectError::TooManyLines { max_lines: self.max_lines });
+        }
         // Nearly every line is a record in which nothing is unusual, and which can't be a header.
         if let Some(record) = &self.parser.parse(line)
             && self.parser.format().settles_headers(record.has_class())
@@ -121,6 +129,7 @@ impl<'a> Object<'a> {
         } else {
             self.observe_unusual(line);
         }
+        Ok(())
     }
 
     #[cold]

@@ -99,9 +99,14 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// Where the text can't be read to its end.
-    #[inline(always)]
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
         if self.separators.has_line() { Ok(Some(self.take())) } else { self.read_on() }
+    }
+
+    /// The next line, if it is in the buffer with its end.
+    #[inline(always)]
+    pub fn line_at_hand(&mut self) -> Option<Line<'_>> {
+        self.separators.has_line().then(|| self.take())
     }
 
     /// Bytes of the input that were used up so far.
