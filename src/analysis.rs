@@ -86,14 +86,14 @@ impl Analysis {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
-            let own = || own_vpc(flow, interface.map(|id| self.interfaces.name(id)), topology, &self.places);
+            let own = || own_vpc(flow, topology, &self.places);
             self.peering.observe(interface, flow, topology, own);
         }
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
                 self.traffic.accepted.observe(flow);
-                if let Some(tuple) = Tuple::of(interface, flow) {
+                if let Some(tuple) = Tuple::of(interface.id, flow).filter(|_| interface.is_kept) {
                     self.let_through.observe(tuple);
                 }
             }
@@ -157,6 +157,11 @@ impl Analysis {
         self.traffic.merge(next.traffic);
         let places = self.places.merge(&next.places);
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
+        if !next.interfaces.is_complete() {
+            // Interfaces that have records here may have more there, which are not known as theirs.
+            self.let_through.give_up();
+            self.peering.forget_missing_replies();
+        }
         self.let_through.merge(&next.let_through, &interfaces);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);
         self.peering.merge(&next.peering, &interfaces, &places);
@@ -164,15 +169,13 @@ impl Analysis {
 }
 
 /// The VPC that a record names, else that of its interface in the topology.
-fn own_vpc(
-    flow: &Flow<'_>,
-    interface: Option<&str>,
-    topology: &Topology,
-    places: &Names,
-) -> (Option<VpcNumber>, Option<NameId>) {
+fn own_vpc(flow: &Flow<'_>, topology: &Topology, places: &Names) -> (Option<VpcNumber>, Option<NameId>) {
     match flow.vpc_id {
         Some(vpc_id) => (topology.number(&String::from_utf8_lossy(vpc_id)), places.get(vpc_id)),
-        None => (interface.and_then(|id| topology.vpc_of_interface(id)), None),
+        None => {
+            let interface = flow.interface_id.map(String::from_utf8_lossy);
+            (interface.and_then(|id| topology.vpc_of_interface(&id)), None)
+        }
     }
 }
 
@@ -199,7 +202,7 @@ impl Formats {
         // A stranger's header may have 32,000 names.
         self.names += format.names().len() as u64;
         let room = self.limit.saturating_mul(NAMES_PER_FORMAT);
-        self.overflowed |= self.in_order.len() as u64 >= self.limit || self.names > room;
+        self.overflowed |= self.in_order.len() as u64 >= self.limit || (self.names > room && !self.in_order.is_empty());
         if !self.overflowed {
             self.met.insert(Arc::clone(format));
             self.in_order.push(Arc::clone(format));

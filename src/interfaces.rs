@@ -19,6 +19,15 @@ pub struct Interfaces {
     last: Option<NameId>,
 }
 
+/// Which interface a record is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The interface, if the record names one that is kept.
+    pub id: Option<NameId>,
+    /// Whether there was room for it. Of an interface beyond the limit nothing can be said that rests on several records.
+    pub is_kept: bool,
+}
+
 /// What the records of one interface say.
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
@@ -59,7 +68,7 @@ impl Interfaces {
 
     /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
     #[inline]
-    pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Option<NameId> {
+    pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Known {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
         interface.vpc.observe(flow.vpc_id, places);
@@ -69,7 +78,7 @@ impl Interfaces {
             Action::Accept => interface.accepted.observe(flow),
             Action::Reject => interface.rejected.observe(flow),
         }
-        id
+        Known { id, is_kept: id.is_some() || flow.interface_id.is_none() }
     }
 
     /// Takes in a hole in the log.

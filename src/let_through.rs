@@ -124,6 +124,9 @@ const _: () = assert!(LONGEST <= COPIED);
 /// The longest tuple that is written: IPv6, or one of which everything is new.
 const LONGEST: usize = 1 + 4 + 1 + 2 * 16 + 2 * 2;
 
+/// One of IPv6 takes the room of so many.
+const LIKE_TUPLES: u64 = 5;
+
 // What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol.
 const PROTOCOLS: [u8; 3] = [6, 17, 1];
 const OTHER_PROTOCOL: u8 = 3;
@@ -164,7 +167,7 @@ impl LetThrough {
             self.give_up();
             return;
         }
-        self.count += 1;
+        self.count += if tuple.src.is_ipv4() && tuple.dst.is_ipv4() { 1 } else { LIKE_TUPLES };
         if self.blocks.last().is_none_or(|block| block.length + COPIED > BLOCK_BYTES) {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
         }
@@ -177,7 +180,8 @@ impl LetThrough {
 
     /// Keeps none: what rests on some of them alone would be told of some records, and not of others that are alike.
     #[cold]
-    fn give_up(&mut self) {
+    pub fn give_up(&mut self) {
+        self.count = self.limit;
         self.complete = false;
         self.blocks = Vec::new();
     }
@@ -185,10 +189,12 @@ impl LetThrough {
     /// Takes in another report's tuples, whose interfaces have those numbers here.
     pub fn merge(&mut self, other: &LetThrough, interfaces: &Renumbered) {
         other.each(|tuple| {
-            self.observe(Tuple { interface: tuple.interface.and_then(|id| interfaces.of(id)), ..tuple });
+            let interface = tuple.interface.and_then(|id| interfaces.of(id));
+            if interface.is_some() || tuple.interface.is_none() {
+                self.observe(Tuple { interface, ..tuple });
+            }
         });
         if !other.complete {
-            self.count = self.limit;
             self.give_up();
         }
     }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
+use crate::interfaces::Known;
 use crate::keyed::{Keyed, Packable};
 use crate::names::{NameId, Renumbered};
 use crate::record::{Action, Flow, TCP, TcpFlags};
@@ -163,6 +164,8 @@ pub struct Peering {
     lowered: u64,
     /// Whether no row was left out of a pair that has too many.
     complete: bool,
+    /// Whether any pair may have a reply that is not known as its.
+    replies_may_be_missing: bool,
 }
 
 /// Both directions between two addresses.
@@ -339,6 +342,7 @@ impl Peering {
             limit,
             lowered: 0,
             complete: true,
+            replies_may_be_missing: false,
         }
     }
 
@@ -351,7 +355,7 @@ impl Peering {
     #[inline]
     pub fn observe(
         &mut self,
-        interface: Option<NameId>,
+        interface: Known,
         flow: &Flow<'_>,
         topology: &Topology,
         own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
@@ -374,7 +378,7 @@ impl Peering {
 
     fn observe_noteworthy(
         &mut self,
-        interface: Option<NameId>,
+        interface: Known,
         flow: &Flow<'_>,
         topology: &Topology,
         (src, dst): (Location, Location),
@@ -405,8 +409,19 @@ impl Peering {
         let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
         let mut sums = Sums { arrived, ..Sums::default() };
         sums.observe(flow);
-        let addresses = Addresses { interface, protocol: flow.protocol, src: flow.src, dst: flow.dst };
+        let Known { id, is_kept } = interface;
+        let addresses = Addresses { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
+        if !is_kept {
+            // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
+            self.complete = false;
+            for note in notes.into_iter().flatten() {
+                if let Some(number) = self.notes.number(note, self.limit) {
+                    self.notes.all[number as usize].1[flow.action as usize].observe(flow);
+                }
+            }
+            return;
+        }
         let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
         let pair = self.pairs.entry(key, || Pair::new(missing));
         pair.replied[direction] |= replies;
@@ -420,6 +435,12 @@ impl Peering {
             self.complete &= pair.add(&mut self.rows, direction, flow.action, number, &sums);
         }
         self.keep_to_limit();
+    }
+
+    /// What has no reply yet may have one that can't be told.
+    pub fn forget_missing_replies(&mut self) {
+        self.complete = false;
+        self.replies_may_be_missing = true;
     }
 
     /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
@@ -441,14 +462,20 @@ impl Peering {
                 Some(number)
             })
             .collect();
-        let [ours_lowered, theirs_lowered] =
-            [self.lowered, other.lowered].map(|lowered| u32::try_from(lowered).unwrap_or(u32::MAX));
+        let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
         // What only one of the two has may have been dropped by the other.
         self.pairs.iter_mut().for_each(|(_, pair)| pair.missing = pair.missing.saturating_add(theirs_lowered));
         self.lowered += other.lowered;
         for (key, theirs) in other.pairs.iter() {
-            let key = Addresses { interface: key.interface.and_then(|id| interfaces.of(id)), ..key };
-            let ours = self.pairs.entry(key, || Pair::new(ours_lowered.saturating_add(theirs_lowered)));
+            let interface = key.interface.and_then(|id| interfaces.of(id));
+            if interface.is_none() && key.interface.is_some() {
+                // As of a record of an interface that is not kept: the totals are told.
+                self.complete = false;
+                continue;
+            }
+            let key = Addresses { interface, ..key };
+            let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+            let ours = self.pairs.entry(key, || Pair::new(lowered));
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
             for direction in 0..2 {
                 ours.replied[direction] |= theirs.replied[direction];
@@ -463,6 +490,7 @@ impl Peering {
             self.keep_to_limit();
         }
         self.complete &= other.complete;
+        self.replies_may_be_missing |= other.replies_may_be_missing;
     }
 
     /// All noteworthy records by what is noteworthy of them.
@@ -491,7 +519,7 @@ impl Peering {
             addresses: key.direction(direction),
             action: place.action,
             sums: &row.sums,
-            has_reply: pair.replied[back] || pair.missing > 0,
+            has_reply: pair.replied[back] || pair.missing > 0 || self.replies_may_be_missing,
             reply_was_rejected: pair.refused[back],
         }
     }
@@ -506,12 +534,13 @@ impl Peering {
     fn lower(&mut self) {
         let weight = |pair: &Pair| {
             let missing = u64::from(pair.missing);
-            pair.flows(&self.rows).saturating_add(missing).saturating_sub(self.lowered)
+            // One without a note may still be a reply.
+            pair.flows(&self.rows).max(1).saturating_add(missing).saturating_sub(self.lowered)
         };
         let mut weights: Vec<u64> = self.pairs.iter().map(|(_, pair)| weight(pair)).collect();
         let middle = weights.len() / 2;
         let (_, median, _) = weights.select_nth_unstable(middle);
-        let median = *median;
+        let median = (*median).max(1);
         self.pairs.retain(|pair| weight(pair) > median);
         self.lowered += median;
         // The rows of what is left, and no others.

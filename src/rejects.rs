@@ -6,7 +6,7 @@
 //! no more than all that was lowered before it came.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::cause::{Basis, Cause};
-use crate::interfaces::Interfaces;
+use crate::interfaces::{Interfaces, Known};
 use crate::keyed::{Keyed, Packable};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
@@ -43,7 +43,7 @@ pub struct GroupKey {
 pub struct Rejects {
     parts: Keyed<PartKey, Sums>,
     /// Rejected traffic by the places that the records themselves name.
-    places: HashMap<Place, Tally, RandomState>,
+    places: Keyed<Place, Tally>,
     limits: Limits,
     /// Whether causes that hang on source ports are still kept apart.
     causes_are_open: bool,
@@ -149,7 +149,7 @@ impl Rejects {
     pub fn new(limits: &Limits) -> Rejects {
         Rejects {
             parts: Keyed::default(),
-            places: HashMap::default(),
+            places: Keyed::default(),
             limits: *limits,
             causes_are_open: true,
             lowered: 0,
@@ -160,11 +160,15 @@ impl Rejects {
     }
 
     /// Takes in a rejected record of this one of the interfaces. `places` holds the names of VPCs and subnets.
-    pub fn observe(&mut self, interface: Option<NameId>, interfaces: &Interfaces, flow: &Flow<'_>, places: &mut Names) {
+    pub fn observe(&mut self, interface: Known, interfaces: &Interfaces, flow: &Flow<'_>, places: &mut Names) {
+        let Known { id: interface, is_kept } = interface;
         let group =
             GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
+        let basis = Basis::of(interface, flow);
+        // What other records say of an interface that is not known by itself is not said of this one.
+        let basis = if is_kept { basis } else { basis.closed() };
         let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-        let sums = self.entry(PartKey { group, basis: Basis::of(interface, flow) }, missing, interfaces);
+        let sums = self.entry(PartKey { group, basis }, missing, interfaces);
         flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
         sums.vpc.observe(flow.vpc_id, places);
         sums.tally.observe(flow);
@@ -181,8 +185,7 @@ impl Rejects {
     /// here.
     pub fn merge(&mut self, other: &Rejects, (interfaces, numbers): (&Interfaces, &Renumbered), places: &Renumbered) {
         let interface_here = |id: Option<NameId>| id.and_then(|id| numbers.of(id));
-        let (ours_lowered, theirs_lowered) =
-            [self.lowered, other.lowered].map(|lowered| u32::try_from(lowered).unwrap_or(u32::MAX)).into();
+        let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
         if !other.causes_are_open {
             self.close_causes();
         }
@@ -199,13 +202,17 @@ impl Rejects {
         self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
         self.lowered += other.lowered;
         for (key, theirs) in other.parts.iter() {
-            let group = GroupKey { interface: interface_here(key.group.interface), ..key.group };
-            let ours = self.entry(PartKey { group, ..key }, ours_lowered.saturating_add(theirs_lowered), interfaces);
+            let interface = interface_here(key.group.interface);
+            let is_kept = interface.is_some() || key.group.interface.is_none();
+            let group = GroupKey { interface, ..key.group };
+            let basis = if is_kept { key.basis } else { key.basis.closed() };
+            let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+            let ours = self.entry(PartKey { group, basis }, lowered, interfaces);
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
             ours.merge(theirs, places);
             self.keep_to_limit(interfaces);
         }
-        for (place, tally) in &other.places {
+        for (place, tally) in other.places.iter() {
             let place_here = |id: Option<NameId>| id.and_then(|id| places.of(id));
             let here = Place {
                 interface: interface_here(place.interface),
@@ -218,9 +225,9 @@ impl Rejects {
         self.places_are_complete &= other.places_are_complete;
     }
 
-    /// Rejected traffic by place, in no order.
+    /// Rejected traffic by place, as first met.
     pub fn places(&self) -> impl Iterator<Item = (Place, Tally)> {
-        self.places.iter().map(|(place, tally)| (*place, *tally))
+        self.places.iter().map(|(place, tally)| (place, *tally))
     }
 
     /// Whether the groups are all there, with all their records and causes.
@@ -325,10 +332,10 @@ impl Rejects {
     }
 
     fn place(&mut self, place: Place) -> &mut Tally {
-        let full = self.places.len() as u64 >= self.limits.max_interfaces && !self.places.contains_key(&place);
+        let full = self.places.len() as u64 >= self.limits.max_interfaces && self.places.get_mut(place).is_none();
         self.places_are_complete &= !full;
         let place = if full { Place { interface: None, vpc: None, subnet: None } } else { place };
-        self.places.entry(place).or_default()
+        self.places.entry(place, Tally::default)
     }
 
     fn keep_to_limit(&mut self, interfaces: &Interfaces) {
@@ -358,7 +365,7 @@ impl Rejects {
         let mut weights: Vec<u64> = self.parts.iter().map(|(_, sums)| weight(sums)).collect();
         let middle = weights.len() / 2;
         let (_, median, _) = weights.select_nth_unstable(middle);
-        let median = *median;
+        let median = (*median).max(1);
         self.parts.retain(|sums| weight(sums) > median);
         self.lowered += median;
     }
@@ -422,6 +429,19 @@ impl Packable for GroupKey {
             dstport: (dstport >> 16 != 0).then_some(dstport as u16),
             protocol: (protocol >> 8 != 0).then_some(protocol as u8),
         }
+    }
+}
+
+impl Packable for Place {
+    fn pack(&self) -> Option<u128> {
+        let number = |id: Option<NameId>| u128::from(id.map_or(0, NameId::get));
+        Some(number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
+    }
+
+    fn unpack(packed: u128) -> Place {
+        // Each cast keeps the bits of one part.
+        let id = |bits: u128| NameId::new(bits as u32);
+        Place { interface: id(packed >> 64), vpc: id(packed >> 32), subnet: id(packed) }
     }
 }
 

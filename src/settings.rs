@@ -207,8 +207,14 @@ impl Reader {
             max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| whole_number(value, 1)),
             max_lines: self.or("MAX_LINES", default.max_lines, |value| whole_number(value, 1)),
             limits: self.limits(),
-            decompress_ahead: self.or(MEMORY_SIZE, 0, |value| whole_number(value, 1)) >= TWO_PROCESSORS_MB,
+            decompress_ahead: self.has_two_processors(),
         }
+    }
+
+    /// As the function's memory tells. It is Lambda's to set: the runtime ends where it is no number.
+    fn has_two_processors(&self) -> bool {
+        let memory = self.variables.get(MEMORY_SIZE).and_then(|value| value.parse().ok());
+        memory.is_some_and(|megabytes: u64| megabytes >= TWO_PROCESSORS_MB)
     }
 
     fn limits(&mut self) -> Limits {
@@ -377,6 +383,16 @@ mod tests {
     }
 
     #[test]
+    fn a_function_with_two_processors_decompresses_ahead() {
+        let ahead = |memory: &str| {
+            let variables = [("OUTPUT_BUCKET", "out"), (MEMORY_SIZE, memory)];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Settings::from_variables(variables).expect("settings").pipeline.decompress_ahead
+        };
+        assert_eq!(["512", "3537", "3538", "10240", ""].map(ahead), [false, false, true, true, false]);
+    }
+
+    #[test]
     fn every_setting_takes_effect() {
         let settings = read(&[
             ("OUTPUT_BUCKET", "out"),
@@ -385,6 +401,8 @@ mod tests {
             ("LOG_FORMAT", "${srcaddr} ${dstaddr}"),
             ("MAX_OBJECT_BYTES", "1024"),
             ("MAX_LINES", "2048"),
+            ("MAX_REJECTED_GROUPS", "5"),
+            ("MAX_FORMATS", "6"),
             ("EVENT_BUS_NAME", "security"),
             ("ALERT_MIN_SEVERITY", "High"),
             ("ON_PERMANENT_FAILURE", "fail"),
@@ -405,6 +423,8 @@ mod tests {
         assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
         assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
         assert_eq!((settings.pipeline.max_object_bytes, settings.pipeline.max_lines), (1024, 2048));
+        let limits = Limits { max_rejected_groups: 5, max_formats: 6, ..Limits::default() };
+        assert_eq!(settings.pipeline.limits, limits);
         let alerting = Alerting { event_bus: "security".to_owned(), min_severity: Severity::High };
         assert_eq!(settings.alerts, Some(alerting));
         assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Fail);

@@ -85,7 +85,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("peering", &["address", "keyed", "names", "record", "scope", "tally", "topology"]),
+    ("peering", &["address", "interfaces", "keyed", "names", "record", "scope", "tally", "topology"]),
     ("topology", &["address", "finding", "quote", "scope", "summary"]),
     ("parse", &["address", "buffer", "cpu", "field", "format", "lines", "record", "time"]),
     ("summary", &["cause", "finding", "record", "scope", "tally", "time"]),

@@ -51,6 +51,8 @@ pub struct Exactness {
     pub rejected: bool,
     /// Of the records that are noteworthy by the topology.
     pub peering: bool,
+    /// Of the names of interfaces, VPCs and subnets.
+    pub names: bool,
 }
 
 impl Context<'_> {
@@ -330,7 +332,7 @@ impl FindingType {
             | FindingType::RejectedPeering
             | FindingType::TransitivePeering
             | FindingType::UnpeeredVpc => exact.peering,
-            FindingType::SkippedData => true,
+            FindingType::SkippedData => exact.names,
         }
     }
 }

@@ -215,7 +215,6 @@ fn summarize(
         Ok(mut analysis) => {
             analysis.identify(identity);
             let summary = report::finish(analysis, &settings.report, options.topology.as_deref());
-            drop(analysis);
             Ok(Product::Summary(Box::new(Rendered::of(summary))))
         }
         Err(error) => {

@@ -37,9 +37,11 @@ impl Default for Settings {
 /// records, the settings, the topology and the order of the inputs.
 pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Topology>) -> Summary {
     let causes_are_exact = analysis.rejects.is_exact() && analysis.let_through.is_complete();
-    let interfaces_are_complete = analysis.interfaces.is_complete();
+    let names =
+        [analysis.interfaces.is_complete(), analysis.places.is_complete(), analysis.rejects.places_are_complete()];
+    let names_are_complete = !names.contains(&false);
     let error_bound = analysis.rejects.error_bound();
-    let limits_reached = limits_reached(&analysis);
+    let limits_reached = limits_reached(&analysis, names_are_complete);
     let mut rejects = std::mem::take(&mut analysis.rejects);
     rejects.look_up(&analysis.let_through);
     // It takes the most memory, and is needed no more.
@@ -48,8 +50,9 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     let group_count = rejects.group_count();
     let groups = rejects.into_groups();
     let exact = Exactness {
-        rejected: causes_are_exact && interfaces_are_complete,
-        peering: analysis.peering.is_exact() && interfaces_are_complete,
+        rejected: causes_are_exact && names_are_complete,
+        peering: analysis.peering.is_exact() && names_are_complete,
+        names: names_are_complete,
     };
     let surroundings = Surroundings { interfaces: &analysis.interfaces, places: &analysis.places, topology };
     let report = Report { analysis: &analysis, surroundings, rejected_by_place };
@@ -93,12 +96,12 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
 }
 
 /// The names of the limits by which something was left out.
-fn limits_reached(analysis: &Analysis) -> Vec<&'static str> {
+fn limits_reached(analysis: &Analysis, names_are_complete: bool) -> Vec<&'static str> {
     let complete = [
         analysis.rejects.is_exact(),
         analysis.let_through.is_complete(),
         analysis.peering.is_exact(),
-        analysis.interfaces.is_complete() && analysis.places.is_complete() && analysis.rejects.places_are_complete(),
+        names_are_complete,
         !analysis.formats.overflowed,
     ];
     Limits::NAMES.iter().zip(complete).filter(|(_, complete)| !complete).map(|(name, _)| *name).collect()

@@ -52,6 +52,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
     let mut report = Report { text: String::new(), width: look.width.max(MIN_WIDTH) };
     report.read(summary);
     report.failures(summary);
+    report.limits(summary);
     report.traffic(summary);
     report.findings(summary);
     report.refused(summary, look.groups.unwrap_or(GROUPS));
@@ -136,6 +137,22 @@ impl Report {
         }
     }
 
+    fn limits(&mut self, summary: &Summary) {
+        if summary.limits_reached.is_empty() {
+            return;
+        }
+        self.line(format!("\n{YELLOW}APPROXIMATE{YELLOW:#}  the log has more variety than is kept in memory"));
+        let bound = summary.rejected.error_bound;
+        let groups = if bound > 0 {
+            format!(" A rejected connection may have {} more than are told of it.", plural(bound, "flow"))
+        } else {
+            String::new()
+        };
+        let limits = summary.limits_reached.join(", ");
+        let text = format!("Totals hold every record.{groups} In the way are {limits}: raise them in a --config file.");
+        self.wrapped("  ", "  ", &text);
+    }
+
     fn traffic(&mut self, summary: &Summary) {
         let Summary { traffic, records, .. } = summary;
         let all = traffic.accepted.flows.saturating_add(traffic.rejected.flows);
@@ -214,7 +231,9 @@ impl Report {
             return;
         }
         let rows: Vec<Vec<String>> = rejected.groups.iter().take(top).map(group_row).collect();
-        let of = format!("{} of {}", count(rows.len() as u64), plural(rejected.group_count, "rejected connection"));
+        let about = if rejected.error_bound > 0 { "about " } else { "" };
+        let all = plural(rejected.group_count, "rejected connection");
+        let of = format!("{} of {about}{all}", count(rows.len() as u64));
         self.heading("REFUSED MOST", &of);
         if !rows.is_empty() {
             self.table(&GROUP_COLUMNS, &rows);
