@@ -108,6 +108,28 @@ fn settings_are_heeded() {
 }
 
 #[test]
+fn a_report_says_that_it_is_approximate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("few.toml"), "max_rejected_groups = 4\n").expect("a file");
+    let record = |host: u32| LOG.replace("10.0.0.1", &format!("10.0.1.{host}"));
+    let log: String = (0..40).map(|number| record(if number % 2 == 0 { 250 } else { number })).collect();
+    fs::write(path("many.log"), log).expect("a file");
+    let report = |more: &[&str]| {
+        let output = flowsentry(&[&["analyze", &path("many.log")], more].concat(), b"");
+        assert_eq!(output.status.code(), Some(0));
+        text(&output.stdout).to_owned()
+    };
+    let approximate = report(&["--config", &path("few.toml")]);
+    assert!(approximate.contains("APPROXIMATE  the log has more variety than is kept in memory"), "{approximate}");
+    assert!(approximate.contains("max_rejected_groups: raise"), "{approximate}");
+    assert!(approximate.contains("of about 21 rejected connections"), "{approximate}");
+    assert!(approximate.contains("10.0.1.250"), "{approximate}");
+    let whole = report(&[]);
+    assert!(!whole.contains("APPROXIMATE") && whole.contains("of 21 rejected connections"), "{whole}");
+}
+
+#[test]
 fn a_report_that_goes_to_a_file_has_no_escape_sequences() {
     let hostile = LOG.replace("eni-1", "eni-\u{1b}[2J\u{202e}x");
     let output = flowsentry(&["analyze", "-"], hostile.as_bytes());
