@@ -73,6 +73,8 @@ pub struct LetThrough {
     count: u64,
     limit: u64,
     complete: bool,
+    /// Whether that is for their number.
+    limit_reached: bool,
 }
 
 /// What a tuple has in common with those before it of the same interface, as a rule: records of one interface come in runs,
@@ -152,7 +154,14 @@ impl Default for LetThrough {
 impl LetThrough {
     /// For at most so many tuples.
     pub fn new(limit: u64) -> LetThrough {
-        LetThrough { blocks: Vec::new(), contexts: Contexts::default(), count: 0, limit, complete: true }
+        LetThrough {
+            blocks: Vec::new(),
+            contexts: Contexts::default(),
+            count: 0,
+            limit,
+            complete: true,
+            limit_reached: false,
+        }
     }
 
     /// Whether there was room for all; else there are none.
@@ -160,10 +169,16 @@ impl LetThrough {
         self.complete
     }
 
+    /// Whether there were more than are kept.
+    pub fn limit_reached(&self) -> bool {
+        self.limit_reached
+    }
+
     /// Takes in the tuple of an accepted record.
     #[inline]
     pub fn observe(&mut self, tuple: Tuple) {
         if self.count >= self.limit {
+            self.limit_reached |= self.complete;
             self.give_up();
             return;
         }
@@ -194,6 +209,7 @@ impl LetThrough {
                 self.observe(Tuple { interface, ..tuple });
             }
         });
+        self.limit_reached |= other.limit_reached;
         if !other.complete {
             self.give_up();
         }

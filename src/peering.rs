@@ -166,6 +166,8 @@ pub struct Peering {
     complete: bool,
     /// Whether any pair may have a reply that is not known as its.
     replies_may_be_missing: bool,
+    /// Whether no record was of an interface that is not kept.
+    all_interfaces_kept: bool,
 }
 
 /// Both directions between two addresses.
@@ -343,12 +345,18 @@ impl Peering {
             lowered: 0,
             complete: true,
             replies_may_be_missing: false,
+            all_interfaces_kept: true,
         }
     }
 
     /// Whether all pairs are there, with all their records.
     pub fn is_exact(&self) -> bool {
-        self.complete && self.lowered == 0
+        !self.limit_reached() && self.all_interfaces_kept
+    }
+
+    /// Whether there were more than are kept.
+    pub fn limit_reached(&self) -> bool {
+        !self.complete || self.lowered > 0
     }
 
     /// Takes in a record of this interface. `own` gives the record's own VPC, in the topology's terms and by its name.
@@ -414,7 +422,7 @@ impl Peering {
         let (key, direction) = addresses.pair();
         if !is_kept {
             // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
-            self.complete = false;
+            self.all_interfaces_kept = false;
             for note in notes.into_iter().flatten() {
                 if let Some(number) = self.notes.number(note, self.limit) {
                     self.notes.all[number as usize].1[flow.action as usize].observe(flow);
@@ -439,7 +447,7 @@ impl Peering {
 
     /// What has no reply yet may have one that can't be told.
     pub fn forget_missing_replies(&mut self) {
-        self.complete = false;
+        self.all_interfaces_kept = false;
         self.replies_may_be_missing = true;
     }
 
@@ -470,7 +478,7 @@ impl Peering {
             let interface = key.interface.and_then(|id| interfaces.of(id));
             if interface.is_none() && key.interface.is_some() {
                 // As of a record of an interface that is not kept: the totals are told.
-                self.complete = false;
+                self.all_interfaces_kept = false;
                 continue;
             }
             let key = Addresses { interface, ..key };
@@ -490,6 +498,7 @@ impl Peering {
             self.keep_to_limit();
         }
         self.complete &= other.complete;
+        self.all_interfaces_kept &= other.all_interfaces_kept;
         self.replies_may_be_missing |= other.replies_may_be_missing;
     }
 

@@ -99,8 +99,8 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
 fn limits_reached(analysis: &Analysis, names_are_complete: bool) -> Vec<&'static str> {
     let complete = [
         analysis.rejects.is_exact(),
-        analysis.let_through.is_complete(),
-        analysis.peering.is_exact(),
+        !analysis.let_through.limit_reached(),
+        !analysis.peering.limit_reached(),
         names_are_complete,
         !analysis.formats.overflowed,
     ];

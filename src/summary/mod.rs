@@ -182,7 +182,8 @@ pub struct Rejected {
     /// False where a memory limit made the groups approximate.
     pub exact: bool,
     /// A listed group has at most so many more flows than are told of it, and a group that is not listed no more than the
-    /// last that is and so many besides; 0 where none was left out for lack of memory.
+    /// last that is and so many besides; 0 where none was dropped for lack of memory. Groups of interfaces that are not kept
+    /// are told without an interface.
     pub error_bound: u64,
     /// The groups with the most flows.
     pub groups: Vec<RejectedGroup>,
