@@ -146,8 +146,8 @@ impl Interfaces {
 
     fn get_mut(&mut self, id: Option<NameId>) -> &mut Interface {
         if self.all.len() <= index(id) {
-            let next = self.all.len();
-            for id in self.names.ids().skip(next - 1).take(index(id) + 1 - next) {
+            let next = self.all.len() as u32;
+            for id in (next..=index(id) as u32).filter_map(NameId::new) {
                 let hash = Sha256::digest(self.names.name(id));
                 let fingerprint = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
                 self.all.push(Interface { fingerprint, ..Interface::default() });

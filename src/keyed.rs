@@ -108,10 +108,16 @@ impl<K: Packable, V> Keyed<K, V> {
         self.wide.rekey(&key, &merge);
     }
 
-    /// Removes the entries that are not to be kept.
-    pub fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
-        self.packed.retain(&mut keep);
-        self.wide.retain(&mut keep);
+    /// Lowers all weights by the median, at least by 1, and removes what falls to nothing: so goes one step of the algorithm of
+    /// Misra and Gries. There has to be an entry. Says by how much the weights were lowered.
+    pub fn lower(&mut self, weight: impl Fn(&V) -> u64) -> u64 {
+        let mut weights: Vec<u64> = self.iter().map(|(_, value)| weight(value)).collect();
+        let middle = weights.len() / 2;
+        let (_, median, _) = weights.select_nth_unstable(middle);
+        let by = (*median).max(1);
+        self.packed.retain(&|value| weight(value) > by);
+        self.wide.retain(&|value| weight(value) > by);
+        by
     }
 }
 
@@ -160,7 +166,7 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
         self.entries.truncate(kept);
     }
 
-    fn retain(&mut self, keep: &mut impl FnMut(&V) -> bool) {
+    fn retain(&mut self, keep: &impl Fn(&V) -> bool) {
         self.entries.retain(|(_, value)| keep(value));
         self.numbers.clear();
         for (number, (key, _)) in (0..).zip(&self.entries) {
@@ -226,10 +232,13 @@ mod tests {
     fn what_is_kept_is_found_and_all_else_is_new() {
         let mut keyed = Keyed::default();
         (0..1000_u32).for_each(|key| *keyed.entry(key, || key) += 0);
-        keyed.retain(|value| value % 3 == 0);
+        // Each third weighs 5, the others 1 or 2.
+        let weight = |value: &u32| if value.is_multiple_of(3) { 5 } else { u64::from(value % 3) };
+        assert_eq!(keyed.lower(weight), 2);
         assert_eq!(keyed.len(), 334);
         assert!((0..1000_u32).all(|key| keyed.get_mut(key).copied() == (key % 3 == 0).then_some(key)));
         keyed.entry(1, || 1);
         assert_eq!(keyed.len(), 335);
+        assert_eq!((keyed.lower(|_| 0), keyed.len()), (1, 0));
     }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::limits::Limits;
 use crate::names::{NameId, Renumbered};
-use crate::record::Flow;
+use crate::record::{Flow, TCP, UDP};
 
 /// Interface, protocol, addresses and ports of a record, all but the interface present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +129,21 @@ const LONGEST: usize = 1 + 4 + 1 + 2 * 16 + 2 * 2;
 /// One of IPv6 takes the room of so many.
 const LIKE_TUPLES: u64 = 5;
 
-// What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol.
-const PROTOCOLS: [u8; 3] = [6, 17, 1];
+// What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol: one of these, or another.
+const PROTOCOLS: [u8; 3] = [TCP, UDP, ICMP];
+const ICMP: u8 = 1;
 const OTHER_PROTOCOL: u8 = 3;
+
+#[inline]
+fn protocol_bits(protocol: u8) -> u8 {
+    match protocol {
+        TCP => 0,
+        UDP => 1,
+        ICMP => 2,
+        _ => OTHER_PROTOCOL,
+    }
+}
+
 /// The interface is another.
 const NEW_INTERFACE: u8 = 1 << 2;
 /// The own address is the destination.
@@ -242,12 +254,10 @@ fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> boo
     let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
     let last = &mut contexts.now;
     let own_is_src = src == last.own;
-    let protocol = match tuple.protocol {
-        6 => 0,
-        17 => 1,
-        1 => 2,
-        _ => return false,
-    };
+    let protocol = protocol_bits(tuple.protocol);
+    if protocol == OTHER_PROTOCOL {
+        return false;
+    }
     if tuple.interface != contexts.interface || !(own_is_src || dst == last.own) {
         return false;
     }
@@ -308,12 +318,7 @@ fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
         bytes[length..length + more.len()].copy_from_slice(more);
         length += more.len();
     };
-    let protocol = match tuple.protocol {
-        6 => 0,
-        17 => 1,
-        1 => 2,
-        _ => OTHER_PROTOCOL,
-    };
+    let protocol = protocol_bits(tuple.protocol);
     let mut bits = protocol;
     if protocol == OTHER_PROTOCOL {
         put(&[tuple.protocol]);

@@ -22,6 +22,7 @@
 //! | --- | --- | --- |
 //! | [`event`] | an invocation's payload | the objects that it tells of |
 //! | [`settings`], [`topology_uri`] | environment variables | what they mean |
+//! | [`config`], [`counts`], [`thresholds`] | a configuration file | the same, for the command |
 //! | [`keys`] | an object's identity | names of its outputs |
 //! | [`delivery`] | what an object came to | the steps in which it is stored and told, and their order |
 //!

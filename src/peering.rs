@@ -249,7 +249,14 @@ struct Place {
 }
 
 impl<'a> OfNote<'a> {
-    /// The records by their addresses, in no order.
+    /// Both together.
+    pub fn tally(&self) -> Tally {
+        let [mut tally, rejected] = self.totals;
+        tally.merge(rejected);
+        tally
+    }
+
+    /// The records by their addresses, as far as these are kept, in no order.
     pub fn noted(&self) -> impl Iterator<Item = Noted<'a>> {
         let peering = self.peering;
         self.places.iter().map(|place| peering.noted(*place))
@@ -539,19 +546,13 @@ impl Peering {
         }
     }
 
-    /// Lowers all weights by the median.
+    /// Drops the lightest pairs.
     fn lower(&mut self) {
-        let weight = |pair: &Pair| {
-            let missing = u64::from(pair.missing);
+        let (rows, lowered) = (&self.rows, self.lowered);
+        self.lowered += self.pairs.lower(|pair| {
             // One without a note may still be a reply.
-            pair.flows(&self.rows).max(1).saturating_add(missing).saturating_sub(self.lowered)
-        };
-        let mut weights: Vec<u64> = self.pairs.iter().map(|(_, pair)| weight(pair)).collect();
-        let middle = weights.len() / 2;
-        let (_, median, _) = weights.select_nth_unstable(middle);
-        let median = (*median).max(1);
-        self.pairs.retain(|pair| weight(pair) > median);
-        self.lowered += median;
+            pair.flows(rows).max(1).saturating_add(u64::from(pair.missing)).saturating_sub(lowered)
+        });
         // The rows of what is left, and no others.
         let all = std::mem::take(&mut self.rows);
         for (_, pair) in self.pairs.iter_mut() {

@@ -343,9 +343,12 @@ impl Rejects {
         if self.parts.len() as u64 > most {
             self.close_causes();
             // To make room for one alone is not worth it.
-            if self.parts.len() as u64 > most / 4 * 3 {
+            if self.parts.len() as u64 > most - most / 4 {
                 self.count_distinct(interfaces);
-                self.lower();
+                let lowered = self.lowered;
+                self.lowered += self
+                    .parts
+                    .lower(|sums| sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(lowered));
             }
         }
     }
@@ -356,18 +359,6 @@ impl Rejects {
             self.causes_are_open = false;
             self.parts.rekey(|key| PartKey { basis: key.basis.closed(), ..key }, Sums::add);
         }
-    }
-
-    /// Lowers all weights by the median.
-    fn lower(&mut self) {
-        let weight =
-            |sums: &Sums| sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(self.lowered);
-        let mut weights: Vec<u64> = self.parts.iter().map(|(_, sums)| weight(sums)).collect();
-        let middle = weights.len() / 2;
-        let (_, median, _) = weights.select_nth_unstable(middle);
-        let median = (*median).max(1);
-        self.parts.retain(|sums| weight(sums) > median);
-        self.lowered += median;
     }
 }
 

@@ -301,6 +301,29 @@ proptest! {
     }
 }
 
+#[test]
+fn findings_that_rest_on_no_reply_hold_every_record_whatever_pairs_are_dropped() {
+    let refused = |host: u8| record("eni-0", &format!("10.0.0.{host} 10.1.0.1 50000 22"), "REJECT", "2");
+    let log: Vec<String> = (1..=9).map(refused).collect();
+    let told = summarise(&[log], &Limits { max_address_pairs: 2, ..Limits::default() }, 9);
+    let found = told.findings.iter().find(|finding| finding.finding_type == FindingType::RejectedPeering);
+    let found = found.map(|found| (found.tally.flows, found.tally.bytes, found.exact));
+    assert_eq!(found, Some((9, 9 * 40, false)));
+}
+
+#[test]
+fn while_it_is_enough_to_keep_source_ports_apart_no_more_no_group_is_dropped() {
+    // Two groups of two source ports each, which may all be late or answers.
+    let at = |ends: &str| record("eni-0", ends, "REJECT", "-");
+    let log = ["8.8.8.8 10.0.0.1 1 80", "8.8.8.8 10.0.0.1 2 80", "8.8.8.8 10.0.0.1 1 81", "8.8.8.8 10.0.0.1 2 81"];
+    let log = [log.map(at).to_vec()];
+    for max_rejected_groups in [2, 3] {
+        let told = summarise(&log, &Limits { max_rejected_groups, ..Limits::default() }, 9);
+        let groups: Vec<u64> = told.rejected.groups.iter().map(|group| group.tally.flows).collect();
+        assert_eq!((groups, told.rejected.error_bound), (vec![2, 2], 0), "{max_rejected_groups}");
+    }
+}
+
 fn record(interface: &str, ends: &str, action: &str, flags: &str) -> String {
     format!("{interface} - - {ends} 6 1 40 1795413600 1795413660 {action} OK {flags} - - -")
 }

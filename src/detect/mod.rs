@@ -19,7 +19,7 @@ pub use self::direction::Surroundings;
 use crate::cause::Cause;
 use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
-use crate::peering::{ByNote, Noted};
+use crate::peering::{ByNote, Noted, OfNote};
 use crate::record::{Action, TCP, UDP};
 use crate::rejects::{GroupKey, Groups, Part};
 use crate::tally::{Seen, Tally};
@@ -259,6 +259,14 @@ impl Records {
         self.interfaces.insert(addresses.interface);
         let ends = (context.surroundings.interface_name(addresses.interface), addresses.src, addresses.dst);
         self.add_example(ends, (srcport, dstport, addresses.protocol), action);
+    }
+
+    /// Adds all records that are noteworthy in one way: their sums hold whatever was left out for lack of memory.
+    fn add_all(&mut self, context: &Context<'_>, of_note: &OfNote<'_>) {
+        let mut tally = self.tally;
+        of_note.noted().for_each(|noted| self.add_noted(context, &noted));
+        tally.merge(of_note.tally());
+        self.tally = tally;
     }
 
     /// Keeps the least. Of many records few are: the others need not be made into examples.

@@ -21,7 +21,7 @@ pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
 
 fn finding(view: &View<'_>, tie: TieNumber, noted: &OfNote<'_>) -> Finding {
     let mut records = Records::default();
-    noted.noted().for_each(|noted| records.add_noted(view.context, &noted));
+    records.add_all(view.context, noted);
     let tie = view.topology.block(tie);
     let vpc_ids = view.ids(tie.vpcs.iter().copied());
     let verdict = Verdict {

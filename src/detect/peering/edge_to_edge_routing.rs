@@ -22,7 +22,7 @@ pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
 
 fn finding(view: &View<'_>, origin: Origin, beyond: Beyond, noted: &OfNote<'_>) -> Finding {
     let mut records = Records::default();
-    noted.noted().for_each(|noted| records.add_noted(view.context, &noted));
+    records.add_all(view.context, noted);
     let (src_vpc_id, shown) = match origin {
         Origin::Known(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
         Origin::Named(name) => {

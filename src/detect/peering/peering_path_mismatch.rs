@@ -28,7 +28,7 @@ pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
         {
             let mismatch = mismatches.entry((src, dst)).or_default();
             mismatch.traffic_paths.insert(path);
-            noted.noted().for_each(|noted| mismatch.records.add_noted(view.context, &noted));
+            mismatch.records.add_all(view.context, noted);
         }
     }
     mismatches.into_iter().filter_map(|((src, dst), mismatch)| finding(view, Way { src, dst }, mismatch)).collect()

@@ -16,6 +16,8 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) ->
     for noted in noted.noted().filter(|noted| noted.action == Action::Reject) {
         records.add_noted(view.context, &noted);
     }
+    let [_, rejected] = noted.totals;
+    records.tally = rejected;
     if records.tally.flows == 0 {
         return None;
     }
