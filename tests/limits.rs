@@ -309,6 +309,11 @@ fn findings_that_rest_on_no_reply_hold_every_record_whatever_pairs_are_dropped()
     let found = told.findings.iter().find(|finding| finding.finding_type == FindingType::RejectedPeering);
     let found = found.map(|found| (found.tally.flows, found.tally.bytes, found.exact));
     assert_eq!(found, Some((9, 9 * 40, false)));
+    // Of an interface that nobody knows: in which of the VPCs with this block?
+    let ambiguous = |host: u8| record("-", &format!("10.0.0.{host} 10.5.0.1 50000 22"), "ACCEPT", "2");
+    let log: Vec<String> = (1..=9).map(ambiguous).collect();
+    let told = summarise(&[log], &Limits { max_address_pairs: 2, ..Limits::default() }, 9);
+    assert_eq!(flows(&told, FindingType::AmbiguousAddress), [9]);
 }
 
 #[test]
