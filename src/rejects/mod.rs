@@ -5,38 +5,25 @@
 //! the median, and what falls to nothing is dropped. What was dropped may come again; so the flows of an entry are too few by
 //! no more than all that was lowered before it came.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+mod groups;
+mod keys;
+
 use std::hash::BuildHasher;
-use std::net::IpAddr;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
-use crate::cause::{Basis, Cause};
+pub use self::groups::{Group, Groups, Part};
+pub use self::keys::{GroupKey, Place};
+use self::keys::{PartKey, identity};
+use crate::cause::Basis;
 use crate::interfaces::{Interfaces, Known};
-use crate::keyed::{Keyed, Packable};
+use crate::keyed::Keyed;
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
 use crate::names::{Agreed, NameId, Names, Renumbered, Said};
 use crate::record::{Direction, Flow, TCP, TcpFlags};
 use crate::tally::{Seen, Tally, least};
-
-/// What makes rejected records one group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct GroupKey {
-    /// Interface, if the records name one.
-    pub interface: Option<NameId>,
-    /// Source address.
-    pub src: Option<IpAddr>,
-    /// Destination address.
-    pub dst: Option<IpAddr>,
-    /// Destination port.
-    pub dstport: Option<u16>,
-    /// IANA protocol number.
-    pub protocol: Option<u8>,
-}
 
 /// The rejected records of a report, while it is being read.
 #[derive(Debug, Clone)]
@@ -53,28 +40,11 @@ pub struct Rejects {
     causes: u8,
     /// How many groups there are, about, since some were dropped.
     distinct: Option<HllSketch>,
-    /// Whether records with an interface, VPC or subnet beyond the limit were summed without it.
+    /// Whether no record was summed without its interface, VPC or subnet for lack of room.
     places_are_complete: bool,
 }
 
-/// Interface, VPC and subnet that a record names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// Interface.
-    pub interface: Option<NameId>,
-    /// VPC.
-    pub vpc: Option<NameId>,
-    /// Subnet.
-    pub subnet: Option<NameId>,
-}
-
-/// The records of a group that stand and fall together when the causes are decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct PartKey {
-    group: GroupKey,
-    basis: Basis,
-}
-
+/// The sums of a part.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     tally: Tally,
@@ -92,55 +62,12 @@ struct Sums {
     is_answer: bool,
 }
 
-/// All groups of rejected records, in the order in which they were first met.
-#[derive(Debug)]
-pub struct Groups {
-    parts: Keyed<PartKey, Sums>,
-    /// The places of the parts, those of one group beside each other.
-    places: Vec<u32>,
-    /// Where among these each group begins. It ends where the next one begins.
-    starts: Vec<u32>,
-}
-
-/// A group of rejected records.
-#[derive(Debug, Clone, Copy)]
-pub struct Group<'a> {
-    /// What its records have in common.
-    pub key: GroupKey,
-    parts: &'a Keyed<PartKey, Sums>,
-    places: &'a [u32],
-}
-
-/// Records of one group with one cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Why they were rejected.
-    pub cause: Cause,
-    /// The least source port among them.
-    pub srcport: Option<u16>,
-    /// Whether `tcp-flags` of each shows that it was to open a connection.
-    pub opening: bool,
-    /// Their sums.
-    pub tally: Tally,
-    /// When they were seen.
-    pub seen: Seen,
-}
+/// The sketch has 2^14 registers.
+const DISTINCT_LG_K: u8 = 14;
 
 impl Default for Rejects {
     fn default() -> Rejects {
         Rejects::new(&Limits::default())
-    }
-}
-
-impl Part {
-    fn of(key: PartKey, sums: &Sums) -> Part {
-        Part {
-            cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer),
-            srcport: sums.least_srcport,
-            opening: !sums.unproven,
-            tally: sums.tally,
-            seen: sums.seen,
-        }
     }
 }
 
@@ -247,38 +174,7 @@ impl Rejects {
 
     /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::look_up).
     pub fn into_groups(self) -> Groups {
-        let hasher = RandomState::default();
-        let group = |place: u32| self.parts.at(place as usize).0.group;
-        // By the first part of each group: which group it is.
-        let mut numbers: HashTable<(u32, u32)> = HashTable::new();
-        let mut starts: Vec<u32> = Vec::new();
-        let mut of_parts = Vec::with_capacity(self.parts.len());
-        for (place, (key, _)) in (0..).zip(self.parts.iter()) {
-            let hash = hasher.hash_one(key.group);
-            let known = numbers.find(hash, |(first, _)| group(*first) == key.group);
-            let number = known.map_or(starts.len() as u32, |(_, number)| *number);
-            if known.is_none() {
-                numbers.insert_unique(hash, (place, number), |(first, _)| hasher.hash_one(group(*first)));
-                starts.push(0);
-            }
-            starts[number as usize] += 1;
-            of_parts.push(number);
-        }
-        // From how many parts each group has to where it begins.
-        let mut next = 0;
-        for start in &mut starts {
-            next += std::mem::replace(start, next);
-        }
-        let mut places = vec![0; of_parts.len()];
-        for (place, number) in (0..).zip(of_parts) {
-            let end = &mut starts[number as usize];
-            places[*end as usize] = place;
-            *end += 1;
-        }
-        // Now each says where it ends, which is where the next one begins.
-        let mut begin = 0;
-        starts.iter_mut().for_each(|start| begin = std::mem::replace(start, begin));
-        Groups { parts: self.parts, places, starts }
+        Groups::of(self.parts)
     }
 
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
@@ -362,92 +258,6 @@ impl Rejects {
     }
 }
 
-impl PartKey {
-    /// The tuple of records whose cause hangs on what was let through.
-    fn tuple(&self) -> Option<Tuple> {
-        Some(Tuple {
-            srcport: self.basis.srcport()?,
-            interface: self.group.interface,
-            protocol: self.group.protocol?,
-            src: self.group.src?,
-            dst: self.group.dst?,
-            dstport: self.group.dstport?,
-        })
-    }
-}
-
-/// The sketch has 2^14 registers.
-const DISTINCT_LG_K: u8 = 14;
-
-/// What is the same for a group in all reports.
-fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
-    let halves = |address: Option<IpAddr>| match address {
-        None => [0, 0],
-        Some(IpAddr::V4(v4)) => [1, u64::from(v4.to_bits())],
-        Some(IpAddr::V6(v6)) => [(v6.to_bits() >> 64) as u64, v6.to_bits() as u64],
-    };
-    let ([src, src_rest], [dst, dst_rest]) = (halves(group.src), halves(group.dst));
-    let dstport = group.dstport.map_or(0, |port| 1 << 16 | u64::from(port));
-    let protocol = group.protocol.map_or(0, |protocol| 1 << 8 | u64::from(protocol));
-    [interfaces.fingerprint(group.interface), src, src_rest, dst, dst_rest, dstport << 9 | protocol]
-}
-
-/// Bits that a part of a group takes in a packed key: interface, both addresses, port and protocol, these two with a bit
-/// that says they are there.
-const PACKED_GROUP_BITS: u32 = 16 + 32 + 32 + 17 + 9;
-
-impl Packable for GroupKey {
-    fn pack(&self) -> Option<u128> {
-        let interface = self.interface.map_or(0, NameId::get);
-        let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
-        if interface >= 1 << 16 {
-            return None;
-        }
-        let dstport = self.dstport.map_or(0, |port| 1 << 16 | u32::from(port));
-        let protocol = self.protocol.map_or(0, |protocol| 1 << 8 | u32::from(protocol));
-        let addresses = u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits());
-        Some((u128::from(interface) << 64 | addresses) << 26 | u128::from(dstport << 9 | protocol))
-    }
-
-    fn unpack(packed: u128) -> GroupKey {
-        // Each cast keeps the bits of one part.
-        let (addresses, rest) = ((packed >> 26) as u64, packed as u32 & ((1 << 26) - 1));
-        let (dstport, protocol) = (rest >> 9, rest & ((1 << 9) - 1));
-        GroupKey {
-            interface: NameId::new((packed >> 90) as u32),
-            src: Some(IpAddr::from(((addresses >> 32) as u32).to_be_bytes())),
-            dst: Some(IpAddr::from((addresses as u32).to_be_bytes())),
-            dstport: (dstport >> 16 != 0).then_some(dstport as u16),
-            protocol: (protocol >> 8 != 0).then_some(protocol as u8),
-        }
-    }
-}
-
-impl Packable for Place {
-    fn pack(&self) -> Option<u128> {
-        let number = |id: Option<NameId>| u128::from(id.map_or(0, NameId::get));
-        Some(number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
-    }
-
-    fn unpack(packed: u128) -> Place {
-        // Each cast keeps the bits of one part.
-        let id = |bits: u128| NameId::new(bits as u32);
-        Place { interface: id(packed >> 64), vpc: id(packed >> 32), subnet: id(packed) }
-    }
-}
-
-impl Packable for PartKey {
-    fn pack(&self) -> Option<u128> {
-        const _: () = assert!(PACKED_GROUP_BITS + Basis::BITS <= u128::BITS);
-        Some(self.group.pack()? << Basis::BITS | u128::from(self.basis.pack()))
-    }
-
-    fn unpack(packed: u128) -> PartKey {
-        let basis = packed as u32 & ((1 << Basis::BITS) - 1);
-        PartKey { group: GroupKey::unpack(packed >> Basis::BITS), basis: Basis::unpack(basis) }
-    }
-}
-
 impl Sums {
     fn merge(&mut self, other: &Sums, places: &Renumbered) {
         let vpc = self.vpc;
@@ -494,98 +304,9 @@ impl Filter {
     }
 }
 
-impl Groups {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = Group<'_>> {
-        (0..self.starts.len()).map(|number| self.get(number))
-    }
-
-    /// One of them, by its number.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    pub fn get(&self, number: usize) -> Group<'_> {
-        let end = self.starts.get(number + 1).map_or(self.places.len(), |end| *end as usize);
-        let places = &self.places[self.starts[number] as usize..end];
-        let key = self.parts.at(places[0] as usize).0.group;
-        Group { key, parts: &self.parts, places }
-    }
-
-    /// The parts of all groups, in no order.
-    pub fn parts(&self) -> impl Iterator<Item = (GroupKey, Part)> {
-        self.parts.iter().map(|(key, sums)| (key.group, Part::of(key, sums)))
-    }
-}
-
-impl<'a> Group<'a> {
-    fn entries(&self) -> impl Iterator<Item = (PartKey, &'a Sums)> + use<'a> {
-        let parts = self.parts;
-        self.places.iter().map(|place| parts.at(*place as usize))
-    }
-
-    /// Its records by cause and, where the cause hung on it, by source port; in no order.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<'a> {
-        self.entries().map(|(key, sums)| Part::of(key, sums))
-    }
-
-    /// `flow-direction`, as its records have it.
-    pub fn direction(&self) -> Agreed<Direction> {
-        let mut direction = Agreed::Unsaid;
-        self.entries().for_each(|(_, sums)| direction.merge(sums.direction));
-        direction
-    }
-
-    /// The VPC that its records name.
-    pub fn vpc(&self) -> Said {
-        let mut vpc = Said::default();
-        self.entries().for_each(|(_, sums)| vpc.add(sums.vpc));
-        vpc
-    }
-
-    /// The sums over all its records.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.entries().for_each(|(_, sums)| tally.merge(sums.tally));
-        tally
-    }
-
-    /// When its records were seen.
-    pub fn seen(&self) -> Seen {
-        let mut seen = Seen::default();
-        self.entries().for_each(|(_, sums)| seen.merge(sums.seen));
-        seen
-    }
-
-    /// Flows by cause.
-    pub fn causes(&self) -> BTreeMap<Cause, u64> {
-        let mut causes = BTreeMap::new();
-        for part in self.parts() {
-            *causes.entry(part.cause).or_default() += part.tally.flows;
-        }
-        causes
-    }
-
-    /// The cause of most flows; at a tie, the first in the order of [`Cause`].
-    pub fn cause(&self) -> Cause {
-        let causes = self.causes().into_iter();
-        let most = causes.max_by_key(|(cause, flows)| (*flows, Reverse(*cause)));
-        most.map_or(Cause::SecurityGroupOrNetworkAcl, |(cause, _)| cause)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cause::Cause;
     use crate::pipeline::{self, Options};
     use crate::report::{self, Settings};
     use crate::summary::Rejected;

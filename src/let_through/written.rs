@@ -1,0 +1,248 @@
+//! How tuples are written down: what each has in common with those before it is left out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Tuple;
+use crate::names::NameId;
+use crate::record::{TCP, UDP};
+
+/// What a tuple has in common with those before it of the same interface, as a rule: records of one interface come in runs,
+/// most have its own address, and a service's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Context {
+    own: Ipv4Addr,
+    other: Ipv4Addr,
+    service: u16,
+}
+
+/// The contexts of all interfaces, as far as tuples have been written or read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Contexts {
+    interface: Option<NameId>,
+    now: Context,
+    /// Those of the interfaces that it is not the turn of, by their numbers.
+    others: Vec<Context>,
+}
+
+impl Default for Context {
+    fn default() -> Context {
+        Context { own: Ipv4Addr::UNSPECIFIED, other: Ipv4Addr::UNSPECIFIED, service: 0 }
+    }
+}
+
+impl Contexts {
+    fn turn_to(&mut self, interface: Option<NameId>) {
+        let number = |interface: Option<NameId>| interface.map_or(0, NameId::get) as usize;
+        let (last, next) = (number(self.interface), number(interface));
+        self.others.resize(self.others.len().max(last.max(next) + 1), Context::default());
+        self.others[last] = self.now;
+        (self.interface, self.now) = (interface, self.others[next]);
+    }
+}
+
+/// Some tuples, as they are written.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub bytes: Box<[u8]>,
+    pub length: usize,
+}
+
+/// So large that the memory goes back to the system with it.
+pub(super) const BLOCK_BYTES: usize = 4 << 20;
+/// A tuple is copied with some bytes behind it, so that all copies are of one length.
+pub(super) const COPIED: usize = 48;
+const _: () = assert!(LONGEST <= COPIED);
+/// The longest tuple that is written: IPv6, or one of which everything is new.
+const LONGEST: usize = 1 + 4 + 1 + 2 * 16 + 2 * 2;
+
+// What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol: one of these, or another.
+const PROTOCOLS: [u8; 3] = [TCP, UDP, ICMP];
+const ICMP: u8 = 1;
+const OTHER_PROTOCOL: u8 = 3;
+
+#[inline]
+fn protocol_bits(protocol: u8) -> u8 {
+    match protocol {
+        TCP => 0,
+        UDP => 1,
+        ICMP => 2,
+        _ => OTHER_PROTOCOL,
+    }
+}
+
+/// The interface is another.
+const NEW_INTERFACE: u8 = 1 << 2;
+/// The own address is the destination.
+const OWN_IS_DST: u8 = 1 << 3;
+/// The service's port is new.
+const NEW_SERVICE: u8 = 1 << 4;
+/// The source port is the service's.
+const SERVICE_IS_SRC: u8 = 1 << 5;
+/// Both addresses are written in full, as IPv6.
+const IN_FULL: u8 = 1 << 6;
+/// The interface's own address is another.
+const NEW_OWN: u8 = 1 << 7;
+
+/// Writes a tuple of which nothing but the service's port is new, as nearly all are, and says whether it is one.
+#[inline]
+pub(super) fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
+    let last = &mut contexts.now;
+    let own_is_src = src == last.own;
+    let protocol = protocol_bits(tuple.protocol);
+    if protocol == OTHER_PROTOCOL {
+        return false;
+    }
+    if tuple.interface != contexts.interface || !(own_is_src || dst == last.own) {
+        return false;
+    }
+    last.other = if own_is_src { dst } else { src };
+    let service_is_src = tuple.srcport < tuple.dstport;
+    let (service, other) = (tuple.srcport.min(tuple.dstport), tuple.srcport.max(tuple.dstport));
+    let is_new = service != last.service;
+    last.service = service;
+    let bits = protocol
+        | if own_is_src { 0 } else { OWN_IS_DST }
+        | if service_is_src { SERVICE_IS_SRC } else { 0 }
+        | if is_new { NEW_SERVICE } else { 0 };
+    let ports = if is_new { u64::from(other) << 16 | u64::from(service) } else { u64::from(other) };
+    let others = u64::from(u32::from_le_bytes(last.other.octets()));
+    let bytes = u128::from(ports) << 40 | u128::from(others << 8 | u64::from(bits));
+    let Some(room) = block.bytes.get_mut(block.length..).and_then(|room| room.first_chunk_mut()) else { return false };
+    *room = bytes.to_le_bytes();
+    block.length += USUAL + if is_new { size_of::<u16>() } else { 0 };
+    true
+}
+
+/// Bytes of a usual tuple whose service's port is that of the last.
+const USUAL: usize = 1 + 4 + 2;
+
+/// Reads a tuple that [`write_usual`] wrote, or could have written, and says how long it is.
+#[inline]
+pub(super) fn read_usual(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
+    let bits = bytes[0];
+    let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
+    if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
+        return None;
+    }
+    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let (other, length) = if bits & NEW_SERVICE == 0 {
+        (word(5), USUAL)
+    } else {
+        last.service = word(5);
+        (word(7), USUAL + size_of::<u16>())
+    };
+    let (mut src, mut dst) = (last.own, Ipv4Addr::new(bytes[1], bytes[2], bytes[3], bytes[4]));
+    if bits & OWN_IS_DST != 0 {
+        (src, dst) = (dst, src);
+    }
+    let (mut srcport, mut dstport) = (last.service, other);
+    if bits & SERVICE_IS_SRC == 0 {
+        (srcport, dstport) = (dstport, srcport);
+    }
+    Some((Tuple { interface, protocol, src: src.into(), dst: dst.into(), srcport, dstport }, length))
+}
+
+/// Writes any tuple.
+#[cold]
+pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
+    let mut bytes = [0_u8; COPIED];
+    let mut length = 1;
+    let mut put = |more: &[u8]| {
+        bytes[length..length + more.len()].copy_from_slice(more);
+        length += more.len();
+    };
+    let protocol = protocol_bits(tuple.protocol);
+    let mut bits = protocol;
+    if protocol == OTHER_PROTOCOL {
+        put(&[tuple.protocol]);
+    }
+    if tuple.interface != contexts.interface {
+        contexts.turn_to(tuple.interface);
+        bits |= NEW_INTERFACE;
+        put(&tuple.interface.map_or(0, NameId::get).to_le_bytes());
+    }
+    let last = &mut contexts.now;
+    match (tuple.src, tuple.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            if src != last.own && dst != last.own {
+                // Whose address it is shows with the next tuple: what they have in common.
+                last.own = if dst == last.other { dst } else { src };
+                bits |= NEW_OWN;
+                put(&last.own.octets());
+            }
+            last.other = if src == last.own { dst } else { src };
+            bits |= if src == last.own { 0 } else { OWN_IS_DST };
+            put(&last.other.octets());
+        }
+        (src, dst) => {
+            bits |= IN_FULL;
+            put(&in_full(src).octets());
+            put(&in_full(dst).octets());
+        }
+    }
+    let is_src = tuple.srcport < tuple.dstport;
+    let (service, other) = if is_src { (tuple.srcport, tuple.dstport) } else { (tuple.dstport, tuple.srcport) };
+    bits |= if is_src { SERVICE_IS_SRC } else { 0 };
+    if service != last.service {
+        last.service = service;
+        bits |= NEW_SERVICE;
+        put(&service.to_le_bytes());
+    }
+    put(&other.to_le_bytes());
+    bytes[0] = bits;
+    if let Some(room) = block.bytes.get_mut(block.length..).and_then(|room| room.first_chunk_mut()) {
+        *room = bytes;
+        block.length += length;
+    }
+}
+
+/// Reads any tuple.
+#[cold]
+pub(super) fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
+    let [bits] = take(rest)?;
+    let protocol = match PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL)) {
+        Some(protocol) => *protocol,
+        None => take::<1>(rest)?[0],
+    };
+    if bits & NEW_INTERFACE != 0 {
+        contexts.turn_to(NameId::new(u32::from_le_bytes(take(rest)?)));
+    }
+    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let (src, dst) = if bits & IN_FULL == 0 {
+        if bits & NEW_OWN != 0 {
+            last.own = take::<4>(rest)?.into();
+        }
+        let (own, other) = (IpAddr::V4(last.own), IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)));
+        if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) }
+    } else {
+        (of_full(take(rest)?), of_full(take(rest)?))
+    };
+    if bits & NEW_SERVICE != 0 {
+        last.service = u16::from_le_bytes(take(rest)?);
+    }
+    let other = u16::from_le_bytes(take(rest)?);
+    let (srcport, dstport) = if bits & SERVICE_IS_SRC != 0 { (last.service, other) } else { (other, last.service) };
+    Some(Tuple { interface, protocol, src, dst, srcport, dstport })
+}
+
+#[inline]
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*bytes)
+}
+
+/// An IPv4 address as its mapped one: no other address is written so, as all of those are read as IPv4.
+fn in_full(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+pub(super) fn of_full(octets: [u8; 16]) -> IpAddr {
+    let v6 = Ipv6Addr::from(octets);
+    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+}
