@@ -9,9 +9,9 @@ counts! {
     Limits:
     /// Rejected groups. Until the limit is reached, a group whose cause hangs on source ports takes one for each of them.
     max_rejected_groups = 196_608;
-    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as five, as it takes the room of five. Beyond it
+    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. Beyond it
     /// none is kept.
-    max_let_through_tuples = 3_276_800;
+    max_let_through_tuples = 3_407_872;
     /// Pairs of addresses with traffic that is noteworthy by the topology, both directions together.
     max_address_pairs = 98_304;
     /// Network interfaces; as many VPCs and subnets that records name, and as many combinations of the three.

@@ -12,6 +12,8 @@ use crate::record::{TCP, UDP};
 struct Context {
     own: Ipv4Addr,
     other: Ipv4Addr,
+    own_in_full: Ipv6Addr,
+    other_in_full: Ipv6Addr,
     service: u16,
 }
 
@@ -26,7 +28,8 @@ pub(super) struct Contexts {
 
 impl Default for Context {
     fn default() -> Context {
-        Context { own: Ipv4Addr::UNSPECIFIED, other: Ipv4Addr::UNSPECIFIED, service: 0 }
+        let (v4, v6) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
+        Context { own: v4, other: v4, own_in_full: v6, other_in_full: v6, service: 0 }
     }
 }
 
@@ -52,7 +55,7 @@ pub(super) const BLOCK_BYTES: usize = 4 << 20;
 /// A tuple is copied with some bytes behind it, so that all copies are of one length.
 pub(super) const COPIED: usize = 48;
 const _: () = assert!(LONGEST <= COPIED);
-/// The longest tuple that is written: IPv6, or one of which everything is new.
+/// The longest tuple that is written: IPv6 of which everything is new.
 const LONGEST: usize = 1 + 4 + 1 + 2 * 16 + 2 * 2;
 
 // What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol: one of these, or another.
@@ -78,7 +81,7 @@ const OWN_IS_DST: u8 = 1 << 3;
 const NEW_SERVICE: u8 = 1 << 4;
 /// The source port is the service's.
 const SERVICE_IS_SRC: u8 = 1 << 5;
-/// Both addresses are written in full, as IPv6.
+/// The addresses are written in full, as IPv6.
 const IN_FULL: u8 = 1 << 6;
 /// The interface's own address is another.
 const NEW_OWN: u8 = 1 << 7;
@@ -178,8 +181,15 @@ pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
         }
         (src, dst) => {
             bits |= IN_FULL;
-            put(&in_full(src).octets());
-            put(&in_full(dst).octets());
+            let (src, dst) = (in_full(src), in_full(dst));
+            if src != last.own_in_full && dst != last.own_in_full {
+                last.own_in_full = if dst == last.other_in_full { dst } else { src };
+                bits |= NEW_OWN;
+                put(&last.own_in_full.octets());
+            }
+            last.other_in_full = if src == last.own_in_full { dst } else { src };
+            bits |= if src == last.own_in_full { 0 } else { OWN_IS_DST };
+            put(&last.other_in_full.octets());
         }
     }
     let is_src = tuple.srcport < tuple.dstport;
@@ -210,15 +220,18 @@ pub(super) fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
         contexts.turn_to(NameId::new(u32::from_le_bytes(take(rest)?)));
     }
     let (interface, last) = (contexts.interface, &mut contexts.now);
-    let (src, dst) = if bits & IN_FULL == 0 {
+    let (own, other) = if bits & IN_FULL == 0 {
         if bits & NEW_OWN != 0 {
             last.own = take::<4>(rest)?.into();
         }
-        let (own, other) = (IpAddr::V4(last.own), IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)));
-        if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) }
+        (IpAddr::V4(last.own), IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)))
     } else {
-        (of_full(take(rest)?), of_full(take(rest)?))
+        if bits & NEW_OWN != 0 {
+            last.own_in_full = take::<16>(rest)?.into();
+        }
+        (of_full(last.own_in_full), of_full(take::<16>(rest)?.into()))
     };
+    let (src, dst) = if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) };
     if bits & NEW_SERVICE != 0 {
         last.service = u16::from_le_bytes(take(rest)?);
     }
@@ -242,7 +255,6 @@ fn in_full(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-pub(super) fn of_full(octets: [u8; 16]) -> IpAddr {
-    let v6 = Ipv6Addr::from(octets);
+pub(super) fn of_full(v6: Ipv6Addr) -> IpAddr {
     v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
 }
