@@ -245,6 +245,15 @@ mod tests {
         assert!(v6 < 200_000, "{v6}");
     }
 
+    /// 75 MB of gzip are some 3,260,000 records of version 2, of which 93 % are accepted; 5 % of IPv6 is more than most have.
+    #[test]
+    fn the_default_holds_the_largest_objects_that_aws_writes() {
+        let mut let_through = LetThrough::default();
+        let (v4, v6) = (tuple(None, "10.0.0.1", 50_000), tuple(None, "2001:db8::1", 50_000));
+        (0..3_040_000).for_each(|n| let_through.observe(if n % 20 == 0 { v6 } else { v4 }));
+        assert!(let_through.is_complete());
+    }
+
     fn address() -> impl Strategy<Value = IpAddr> {
         let v4 = prop::sample::select(vec![[10, 0, 0, 1], [10, 0, 0, 2], [8, 8, 8, 8]]).prop_map(IpAddr::from);
         let v6 = any::<[u8; 16]>().prop_map(|octets| of_full(octets.into()));
