@@ -14,7 +14,7 @@ use crate::parse::Malformed;
 use crate::peering::Peering;
 use crate::record::{Action, Flow, Record};
 use crate::rejects::Rejects;
-use crate::summary::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source, Traffic};
+use crate::summary::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
 use crate::tally::Seen;
 use crate::topology::{Topology, VpcNumber};
 
@@ -32,7 +32,6 @@ pub struct Analysis {
     pub(crate) records: RecordCounts,
     pub(crate) malformed: Vec<MalformedSample>,
     pub(crate) window: Seen,
-    pub(crate) traffic: Traffic,
     /// Names of VPCs and subnets.
     pub(crate) places: Names,
     pub(crate) interfaces: Interfaces,
@@ -57,7 +56,6 @@ impl Analysis {
             records: RecordCounts::default(),
             malformed: Vec::new(),
             window: Seen::default(),
-            traffic: Traffic::default(),
             places: Names::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
             let_through: LetThrough::new(limits.max_let_through_tuples),
@@ -67,7 +65,7 @@ impl Analysis {
     }
 
     /// Takes in one record that parses.
-    #[inline]
+    #[inline(always)]
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
         match record {
@@ -75,32 +73,31 @@ impl Analysis {
             Record::NoData => self.records.no_data += 1,
             Record::SkipData(gap) => {
                 self.records.skip_data += 1;
-                self.interfaces.observe_gap(gap);
+                self.interfaces.observe_gap(*gap);
             }
             Record::Other => self.records.other += 1,
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
-            let own = || own_vpc(flow, topology, &self.places);
+            let (vpc_id, interface_id, places) = (flow.vpc_id, flow.interface_id, &self.places);
+            let own = move || own_vpc(vpc_id, interface_id, topology, places);
             self.peering.observe(interface, flow, topology, own);
         }
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
-                self.traffic.accepted.observe(flow);
                 if let Some(tuple) = Tuple::of(interface.id, flow).filter(|_| interface.is_kept) {
                     self.let_through.observe(tuple);
                 }
             }
             Action::Reject => {
                 self.records.rejected += 1;
-                self.traffic.rejected.observe(flow);
-                self.rejects.observe(interface, &self.interfaces, flow, &mut self.places);
+                self.rejects.observe(interface, &self.interfaces, *flow, &mut self.places);
             }
         }
     }
@@ -154,7 +151,6 @@ impl Analysis {
         self.malformed.extend(next.malformed);
         self.malformed.truncate(MALFORMED_SAMPLES);
         self.window.merge(next.window);
-        self.traffic.merge(next.traffic);
         let places = self.places.merge(&next.places);
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         if !next.interfaces.is_complete() {
@@ -169,11 +165,16 @@ impl Analysis {
 }
 
 /// The VPC that a record names, else that of its interface in the topology.
-fn own_vpc(flow: &Flow<'_>, topology: &Topology, places: &Names) -> (Option<VpcNumber>, Option<NameId>) {
-    match flow.vpc_id {
+fn own_vpc(
+    vpc_id: Option<&[u8]>,
+    interface_id: Option<&[u8]>,
+    topology: &Topology,
+    places: &Names,
+) -> (Option<VpcNumber>, Option<NameId>) {
+    match vpc_id {
         Some(vpc_id) => (topology.number(&String::from_utf8_lossy(vpc_id)), places.get(vpc_id)),
         None => {
-            let interface = flow.interface_id.map(String::from_utf8_lossy);
+            let interface = interface_id.map(String::from_utf8_lossy);
             (interface.and_then(|id| topology.vpc_of_interface(&id)), None)
         }
     }

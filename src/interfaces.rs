@@ -67,7 +67,7 @@ impl Interfaces {
     }
 
     /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
-    #[inline]
+    #[inline(always)]
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Known {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
@@ -82,7 +82,7 @@ impl Interfaces {
     }
 
     /// Takes in a hole in the log.
-    pub fn observe_gap(&mut self, gap: &Gap<'_>) {
+    pub fn observe_gap(&mut self, gap: Gap<'_>) {
         let id = self.id(gap.interface_id);
         let interface = &mut self.all[index(id)];
         interface.skipped.merge(Tally { flows: 1, packets: gap.packets, bytes: gap.bytes });
@@ -126,7 +126,7 @@ impl Interfaces {
         std::iter::once(None).chain(self.names.ids().map(Some)).zip(&self.all)
     }
 
-    #[inline]
+    #[inline(always)]
     fn id(&mut self, name: Option<&[u8]>) -> Option<NameId> {
         let name = name?;
         if let Some(last) = self.last
@@ -168,19 +168,25 @@ pub enum ConstantAddresses {
     /// No record yet.
     #[default]
     NoRecord,
-    /// These; `None` where there are fewer.
+    /// These; `None` where there are fewer, and last.
     Left(Option<IpAddr>, Option<IpAddr>),
 }
 
 impl ConstantAddresses {
     /// Takes in the addresses of one more record.
-    #[inline]
+    #[inline(always)]
     pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
-        if *self == ConstantAddresses::Left(None, None) {
-            return;
+        match *self {
+            ConstantAddresses::Left(None, None) => return,
+            // As of nearly every record.
+            ConstantAddresses::Left(own, None) if src == own || dst == own => return,
+            _ => {}
         }
-        let (src, dst) = if src == dst { (src, None) } else { (src, dst) };
-        self.merge(ConstantAddresses::Left(src, dst));
+        self.merge(ConstantAddresses::of(src, dst.filter(|_| src != dst)));
+    }
+
+    fn of(a: Option<IpAddr>, b: Option<IpAddr>) -> ConstantAddresses {
+        if a.is_none() { ConstantAddresses::Left(b, None) } else { ConstantAddresses::Left(a, b) }
     }
 
     /// Takes in what is left of other records' addresses.
@@ -190,7 +196,7 @@ impl ConstantAddresses {
             (left, NoRecord) | (NoRecord, left) => left,
             (Left(a, b), Left(c, d)) => {
                 let kept = |address: Option<IpAddr>| address.filter(|_| address == c || address == d);
-                Left(kept(a), kept(b))
+                ConstantAddresses::of(kept(a), kept(b))
             }
         };
     }
@@ -198,7 +204,7 @@ impl ConstantAddresses {
     /// The one address that is left, if it is one.
     pub fn one(self) -> Option<IpAddr> {
         match self {
-            ConstantAddresses::Left(Some(one), None) | ConstantAddresses::Left(None, Some(one)) => Some(one),
+            ConstantAddresses::Left(one, None) => one,
             _ => None,
         }
     }
@@ -235,5 +241,6 @@ mod tests {
     fn a_record_without_addresses_leaves_none() {
         assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5"), ("-", "-")]), None);
         assert_eq!(left(&[("10.0.0.5", "-")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(left(&[("-", "10.0.0.5"), ("-", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
     }
 }

@@ -367,7 +367,7 @@ impl Peering {
     }
 
     /// Takes in a record of this interface. `own` gives the record's own VPC, in the topology's terms and by its name.
-    #[inline]
+    #[inline(always)]
     pub fn observe(
         &mut self,
         interface: Known,
@@ -375,9 +375,7 @@ impl Peering {
         topology: &Topology,
         own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
     ) {
-        let locate =
-            |address: Option<IpAddr>| address.map_or(Location::Outside, |address| topology.locate(address, || own().0));
-        let (src, dst) = (locate(flow.src), locate(flow.dst));
+        let (src, dst) = (locate(flow.src, topology, &own), locate(flow.dst, topology, &own));
         // Nearly all records stay in one VPC, or come from the outside or go there.
         let is_plain = match (src, dst) {
             (Location::In(a), Location::In(b)) => a == b,
@@ -388,13 +386,14 @@ impl Peering {
         if is_plain && !topology.has_ties() {
             return;
         }
-        self.observe_noteworthy(interface, flow, topology, (src, dst), own);
+        self.observe_noteworthy(interface, *flow, topology, (src, dst), own);
     }
 
+    #[inline(never)]
     fn observe_noteworthy(
         &mut self,
         interface: Known,
-        flow: &Flow<'_>,
+        flow: Flow<'_>,
         topology: &Topology,
         (src, dst): (Location, Location),
         own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
@@ -423,7 +422,7 @@ impl Peering {
         }
         let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
         let mut sums = Sums { arrived, ..Sums::default() };
-        sums.observe(flow);
+        sums.observe(&flow);
         let Known { id, is_kept } = interface;
         let addresses = Addresses { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
@@ -432,7 +431,7 @@ impl Peering {
             self.all_interfaces_kept = false;
             for note in notes.into_iter().flatten() {
                 if let Some(number) = self.notes.number(note, self.limit) {
-                    self.notes.all[number as usize].1[flow.action as usize].observe(flow);
+                    self.notes.all[number as usize].1[flow.action as usize].observe(&flow);
                 }
             }
             return;
@@ -446,7 +445,7 @@ impl Peering {
                 self.complete = false;
                 continue;
             };
-            self.notes.all[number as usize].1[flow.action as usize].observe(flow);
+            self.notes.all[number as usize].1[flow.action as usize].observe(&flow);
             self.complete &= pair.add(&mut self.rows, direction, flow.action, number, &sums);
         }
         self.keep_to_limit();
@@ -596,5 +595,18 @@ fn origin(src: Location, own: (Option<VpcNumber>, Option<NameId>)) -> Origin {
         (Location::In(vpc), _) | (_, (Some(vpc), _)) => Origin::Known(vpc),
         (_, (None, Some(name))) => Origin::Named(name),
         (_, (None, None)) => Origin::Unknown,
+    }
+}
+
+/// Where an address of a record is, whose own VPC is `own`'s.
+#[inline(always)]
+fn locate(
+    address: Option<IpAddr>,
+    topology: &Topology,
+    own: &impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+) -> Location {
+    match address {
+        Some(address) => topology.locate(address, || own().0),
+        None => Location::Outside,
     }
 }

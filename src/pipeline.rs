@@ -18,10 +18,12 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::analysis::Analysis;
+use crate::cpu::{Cpu, Simd, Work};
 use crate::error::ObjectError;
 use crate::format::{self, Format};
 use crate::limits::Limits;
 use crate::lines::{self, Line, Lines, Slices};
+use crate::parse::usual::{self, First, Places, Usual};
 use crate::parse::{Malformed, Parser};
 use crate::record::Record;
 use crate::summary::Source;
@@ -78,16 +80,56 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
 fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(slices)?;
     let mut object = Object::new(uri, options);
+    let cpu = Cpu::detect();
     loop {
-        while let Some(line) = lines.line_at_hand() {
-            object.observe(&line)?;
-        }
+        cpu.run(AtHand { lines: &mut lines, object: &mut object })?;
         match lines.next_line()? {
-            Some(line) => object.observe(&line)?,
+            Some(line) => object.observe(line)?,
             None => break,
         }
     }
     object.finish(lines.compressed_bytes(), lines.bytes())
+}
+
+/// The lines that are in memory.
+struct AtHand<'w, 'a, R> {
+    lines: &'w mut Lines<R>,
+    object: &'w mut Object<'a>,
+}
+
+impl<R: Read> Work for AtHand<'_, '_, R> {
+    type Output = Result<(), ObjectError>;
+
+    #[inline(always)]
+    fn run(mut self, simd: impl Simd) -> Result<(), ObjectError> {
+        while !match self.object.parser.usual().clone() {
+            Usual::Version2 => self.observe(simd, &First::<14>)?,
+            Usual::Version5 => self.observe(simd, &First::<29>)?,
+            Usual::Other(layout) => self.observe(simd, &*layout)?,
+        } {}
+        Ok(())
+    }
+}
+
+impl<R: Read> AtHand<'_, '_, R> {
+    /// Takes in lines of that format, and says whether that were all: after an unusual line another may hold.
+    #[inline(always)]
+    fn observe(&mut self, simd: impl Simd, places: &impl Places) -> Result<bool, ObjectError> {
+        while let Some(line) = self.lines.line_at_hand() {
+            self.object.allow(&line)?;
+            // Nearly every line is a record in which nothing is unusual, and which can't be a header.
+            if let Some(columns) = &line.columns
+                && let Some(record) = usual::record(simd, places, columns)
+                && self.object.parser.format().settles_headers(record.has_class())
+            {
+                self.object.observe_record(&record);
+            } else {
+                self.object.observe_unusual(line);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// An object that is being read.
@@ -116,26 +158,31 @@ impl<'a> Object<'a> {
         }
     }
 
+    fn observe(&mut self, line: Line<'_>) -> Result<(), ObjectError> {
+        self.allow(&line)?;
+        self.observe_unusual(line);
+        Ok(())
+    }
+
     #[inline(always)]
-    fn observe(&mut self, line: &Line<'_>) -> Result<(), ObjectError> {
+    fn allow(&self, line: &Line<'_>) -> Result<(), ObjectError> {
         if line.number > self.max_lines {
             return Err(ObjectError::TooManyLines { max_lines: self.max_lines });
-        }
-        // Nearly every line is a record in which nothing is unusual, and which can't be a header.
-        if let Some(record) = &self.parser.parse(line)
-            && self.parser.format().settles_headers(record.has_class())
-        {
-            self.observe_record(record);
-        } else {
-            self.observe_unusual(line);
         }
         Ok(())
     }
 
     #[cold]
-    fn observe_unusual(&mut self, line: &Line<'_>) {
+    fn observe_unusual(&mut self, line: Line<'_>) {
+        let line = &line;
         if line.too_long {
             self.observe_malformed(line, Malformed::TooLong);
+            return;
+        }
+        if let Some(record) = self.parser.parse(line)
+            && self.parser.format().settles_headers(record.has_class())
+        {
+            self.observe_record(&record);
             return;
         }
         match self.parser.parse_any(line) {
@@ -147,6 +194,7 @@ impl<'a> Object<'a> {
         }
     }
 
+    #[inline(always)]
     fn observe_record(&mut self, record: &Record<'_>) {
         self.meet_format();
         self.analysis.observe(record, self.topology);

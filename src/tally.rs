@@ -19,11 +19,13 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one more record.
+    #[inline(always)]
     pub fn observe(&mut self, flow: &Flow<'_>) {
         self.merge(Tally { flows: 1, packets: flow.packets, bytes: flow.bytes });
     }
 
     /// Adds what another tally counted.
+    #[inline(always)]
     pub fn merge(&mut self, other: Tally) {
         self.flows = self.flows.saturating_add(other.flows);
         self.packets = self.packets.saturating_add(other.packets);
@@ -43,6 +45,7 @@ pub struct Seen {
 
 impl Seen {
     /// Widens the span to hold one more record.
+    #[inline(always)]
     pub fn observe(&mut self, start: Option<Timestamp>, end: Option<Timestamp>) {
         self.first_seen = least(self.first_seen, start);
         self.last_seen = self.last_seen.max(end);
@@ -55,6 +58,7 @@ impl Seen {
 }
 
 /// The lesser of two where both are there (`None` is least to `Option`'s own order, so `min` won't do).
+#[inline(always)]
 pub fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "analysis",
             "detect",
             "iana",
+            "interfaces",
             "let_through",
             "limits",
             "names",
@@ -67,7 +68,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("pipeline", &["analysis", "error", "format", "limits", "lines", "parse", "record", "summary", "text", "topology"]),
+    (
+        "pipeline",
+        &["analysis", "cpu", "error", "format", "limits", "lines", "parse", "record", "summary", "text", "topology"],
+    ),
     (
         "analysis",
         &[

@@ -113,7 +113,7 @@ impl LetThrough {
     }
 
     /// Takes in the tuple of an accepted record.
-    #[inline]
+    #[inline(always)]
     pub fn observe(&mut self, tuple: Tuple) {
         if self.count >= self.limit {
             self.limit_reached |= self.complete;

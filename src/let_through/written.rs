@@ -63,7 +63,7 @@ const PROTOCOLS: [u8; 3] = [TCP, UDP, ICMP];
 const ICMP: u8 = 1;
 const OTHER_PROTOCOL: u8 = 3;
 
-#[inline]
+#[inline(always)]
 fn protocol_bits(protocol: u8) -> u8 {
     match protocol {
         TCP => 0,
@@ -87,7 +87,7 @@ const IN_FULL: u8 = 1 << 6;
 const NEW_OWN: u8 = 1 << 7;
 
 /// Writes a tuple of which nothing but the service's port is new, as nearly all are, and says whether it is one.
-#[inline]
+#[inline(always)]
 pub(super) fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
     let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
     let last = &mut contexts.now;

@@ -1,4 +1,6 @@
-//! Decimal numbers, eight digits at a time.
+//! Decimal numbers, eight digits at a time, and four such numbers at once.
+
+use wide::{i16x8, i32x4, u8x16, u16x8, u64x2};
 
 use crate::buffer::Buffer;
 
@@ -42,6 +44,76 @@ fn eight(text: &Buffer, end: u32, length: u32) -> Option<u64> {
     Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
+/// Of eight bytes the last so many.
+const LAST: [u64; 16] = {
+    let mut last = [0; 16];
+    let mut length = 1;
+    while length <= 8 {
+        last[length] = u64::MAX << (64 - 8 * length);
+        length += 1;
+    }
+    last
+};
+
+/// The numbers that stand between those places, if each has 1 to 8 digits and nothing else, and none is greater than its
+/// maximum; else each is to be read by itself.
+#[inline(always)]
+pub(super) fn four(text: &Buffer, places: [(u32, u32); 4], most: [i32; 4]) -> Option<[u32; 4]> {
+    let mut lengths = [0; 4];
+    let mut words = [0; 4];
+    let mut own = [0; 4];
+    let mut others = 0;
+    for number in 0..4 {
+        let (start, end) = places[number];
+        lengths[number] = end.wrapping_sub(start);
+        others |= lengths[number].wrapping_sub(1);
+        words[number] = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
+        own[number] = LAST[lengths[number] as usize % LAST.len()];
+    }
+    if others >= 8 {
+        return None;
+    }
+    let first = digits([words[0], words[2]], [own[0], own[2]]);
+    let second = digits([words[1], words[3]], [own[1], own[3]]);
+    let no_digit: i32x4 = bytemuck::cast(first.max(second).saturating_sub(u8x16::splat(9)));
+    let (first, second) = (fours(first), fours(second));
+    let (first, second) = ((first | first >> 16) & u64x2::splat(0xffff_ffff), (second | second >> 16) << 32);
+    let all: i16x8 = bytemuck::cast(first | second);
+    let numbers = all.dot(i16x8::new([10_000, 1, 10_000, 1, 10_000, 1, 10_000, 1]));
+    if bytemuck::cast::<_, u128>(no_digit | numbers.simd_gt(i32x4::new(most))) != 0 {
+        return None;
+    }
+    Some(bytemuck::cast(numbers))
+}
+
+/// The digits of two words, and zeros where they are not their own.
+#[inline(always)]
+fn digits(words: [u64; 2], own: [u64; 2]) -> u8x16 {
+    let words: u8x16 = bytemuck::cast(u64x2::new(words));
+    (words ^ u8x16::splat(b'0')) & bytemuck::cast::<_, u8x16>(u64x2::new(own))
+}
+
+/// Pairs of digits, then fours in the words' halves, the earlier ones in the lower.
+#[inline(always)]
+fn fours(digits: u8x16) -> u64x2 {
+    let digits: u16x8 = bytemuck::cast(digits);
+    let pairs = (digits & u16x8::splat(0xff)) * u16x8::splat(10) + (digits >> 8);
+    bytemuck::cast(bytemuck::cast::<_, i16x8>(pairs).dot(i16x8::new([100, 1, 100, 1, 100, 1, 100, 1])))
+}
+
+/// What two times of ten digits owe to their first two.
+#[inline(always)]
+pub(super) fn hundred_millions(text: &Buffer, first: u32, second: u32) -> Option<[u64; 2]> {
+    let first = u32::from(u16::from_le_bytes(*text.word(first)));
+    let second = u32::from(u16::from_le_bytes(*text.word(second)));
+    let digits = (first | second << 16) ^ ZEROS as u32;
+    if (digits | digits.wrapping_add(0x0606_0606)) & 0xf0f0_f0f0 != 0 {
+        return None;
+    }
+    let tens = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff;
+    Some([u64::from(tens & 0xffff) * 100_000_000, u64::from(tens >> 16) * 100_000_000])
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -65,7 +137,67 @@ mod tests {
         }
     }
 
+    /// Four numbers, each at the end of text that begins with what stands before it.
+    fn four_of(before: &str, numbers: &[String], most: [i32; 4]) -> Option<[u32; 4]> {
+        let mut buffer = Buffer::default();
+        let mut end = 0;
+        let mut places = [(0, 0); 4];
+        for (place, number) in places.iter_mut().zip(numbers) {
+            let start = end + before.len();
+            buffer.bytes[end..start].copy_from_slice(before.as_bytes());
+            end = start + number.len();
+            buffer.bytes[start..end].copy_from_slice(number.as_bytes());
+            *place = (start as u32, end as u32);
+        }
+        four(&buffer, places, most)
+    }
+
+    #[test]
+    fn four_numbers_are_read_if_all_are_short_and_none_is_too_great() {
+        let of =
+            |numbers: [&str; 4]| four_of("from 443 ", &numbers.map(str::to_owned), [i32::MAX, 0xffff, 0xffff, 0xff]);
+        assert_eq!(of(["2", "65535", "0", "255"]), Some([2, 65535, 0, 255]));
+        assert_eq!(of(["99999999", "00443", "7", "6"]), Some([99_999_999, 443, 7, 6]));
+        for wrong in [["2", "65536", "0", "6"], ["2", "1", "1", "256"], ["123456789", "1", "1", "1"]] {
+            assert_eq!(of(wrong), None);
+        }
+        for (place, text) in [(0, ""), (1, "-"), (2, "1:"), (3, "/"), (0, "1 2"), (1, "x"), (2, "\u{0}"), (3, "+1")] {
+            let mut numbers = ["1"; 4];
+            numbers[place] = text;
+            assert_eq!(of(numbers), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_two_digits_of_times() {
+        let of = |first: &str, second: &str| {
+            let mut buffer = Buffer::default();
+            buffer.bytes[20..22].copy_from_slice(first.as_bytes());
+            buffer.bytes[40..42].copy_from_slice(second.as_bytes());
+            hundred_millions(&buffer, 20, 40)
+        };
+        assert_eq!(of("17", "99"), Some([1_700_000_000, 9_900_000_000]));
+        assert_eq!(of("00", "08"), Some([0, 800_000_000]));
+        for wrong in ["1-", " 7", "1:", "/0", "a1"] {
+            assert_eq!([of(wrong, "17"), of("17", wrong)], [None, None]);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn four_numbers_agree_with_the_standard_library(
+            before in "[ -~]{9,20}",
+            numbers in prop::collection::vec("[0-9]{1,8}|[0-9]{1,5}|[0-9]{8,10}|[0-9./:a-]{1,8}", 4),
+            most in prop_oneof![Just(i32::MAX), 0..100_000],
+        ) {
+            let read = |number: &String| {
+                let digits = number.bytes().all(|byte| byte.is_ascii_digit()) && number.len() <= 8;
+                number.parse().ok().filter(|value: &u32| digits && i64::from(*value) <= i64::from(most))
+            };
+            let expected: Option<Vec<u32>> = numbers.iter().map(read).collect();
+            prop_assert_eq!(four_of(&before, &numbers, [most; 4]).map(Vec::from), expected);
+        }
+
         #[test]
         fn agrees_with_the_standard_library(before in ".{16,20}", text in "[0-9]{1,16}|[0-9./:a]{1,16}|\\PC{1,4}") {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 16;

@@ -5,19 +5,19 @@
 //! says what is malformed.
 
 mod digits;
-mod usual;
+pub mod usual;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::usual::{Parse, Usual};
+use self::usual::{First, Usual};
 use crate::address;
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Simd, Work};
 use crate::field::{Field, Kind};
 use crate::format::{self, Format};
-use crate::lines::Line;
+use crate::lines::{Columns, Line};
 use crate::record::{Action, Direction, Flow, Gap, Record, RejectReason, TcpFlags};
 use crate::time::Timestamp;
 
@@ -80,8 +80,12 @@ impl Parser {
         &self.format
     }
 
+    /// Where its columns are.
+    pub fn usual(&self) -> &Usual {
+        &self.usual
+    }
+
     /// The record that a line is, if nothing about it is unusual; else [`Parser::parse_any`] says what it is.
-    #[inline(always)]
     pub fn parse<'a>(&self, line: &Line<'a>) -> Option<Record<'a>> {
         self.cpu.run(Parse { usual: &self.usual, columns: line.columns.as_ref()? })
     }
@@ -92,6 +96,25 @@ impl Parser {
     /// Where the line is malformed, as [`parse`] says.
     pub fn parse_any<'a>(&self, line: &Line<'a>) -> Result<Record<'a>, Malformed> {
         parse(line.bytes, &self.format)
+    }
+}
+
+/// A line to be parsed.
+struct Parse<'p, 'a> {
+    usual: &'p Usual,
+    columns: &'p Columns<'a>,
+}
+
+impl<'a> Work for Parse<'_, 'a> {
+    type Output = Option<Record<'a>>;
+
+    #[inline(always)]
+    fn run(self, simd: impl Simd) -> Option<Record<'a>> {
+        match self.usual {
+            Usual::Version2 => usual::number_by_number(simd, &First::<14>, self.columns),
+            Usual::Version5 => usual::number_by_number(simd, &First::<29>, self.columns),
+            Usual::Other(layout) => usual::number_by_number(simd, &**layout, self.columns),
+        }
     }
 }
 
@@ -184,6 +207,14 @@ const fn text_place(field: Field) -> usize {
 }
 
 impl<'a> Values<'a> {
+    /// With the first numbers, all present.
+    #[inline(always)]
+    fn with_numbers<const COUNT: usize>(numbers: [u64; COUNT]) -> Values<'a> {
+        let mut values = Values { present: (1 << COUNT) - 1, ..Values::default() };
+        values.numbers[..COUNT].copy_from_slice(&numbers);
+        values
+    }
+
     fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), Malformed> {
         match field.kind() {
             Kind::Integer(max) => {

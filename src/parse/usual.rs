@@ -1,11 +1,12 @@
 //! Lines in which nothing is unusual, their values read in words at the places that the format gives.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{ADDRESSES, NUMBERS, TEXTS, Values, address_place, digits, number_place, text_place};
 use crate::address;
 use crate::buffer::Buffer;
-use crate::cpu::{Simd, Work};
+use crate::cpu::Simd;
 use crate::field::{Field, Kind};
 use crate::format::{Column, Format};
 use crate::lines::{Columns, MOST_COLUMNS};
@@ -13,18 +14,18 @@ use crate::record::Record;
 
 /// Where a format's columns are. Of the formats that are met most it is known when the program is compiled.
 #[derive(Debug, Clone)]
-pub(super) enum Usual {
+pub enum Usual {
     /// AWS's default.
     Version2,
     /// All fields of the versions 2 to 5, in AWS's order.
     Version5,
     /// Any other.
-    Other(Box<Layout>),
+    Other(Arc<Layout>),
 }
 
 /// Which columns of a format give what the analysis reads, and which others have to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
+pub struct Layout {
     /// How many there are; more than any line has if it is not told where they are.
     columns: usize,
     numbers: [u8; NUMBERS],
@@ -38,15 +39,25 @@ pub(super) struct Layout {
 const LACKS: u8 = u8::MAX;
 
 /// A layout, or one that is known when the program is compiled.
-trait Places {
+pub trait Places {
+    /// Whether all fields of version 2 are there, at the places of [`First`].
+    const ALL_OF_VERSION_2: bool;
+
+    /// How many there are.
     fn columns(&self) -> usize;
+    /// The column of a number.
     fn number(&self, place: usize) -> u8;
+    /// The column of an address.
     fn address(&self, place: usize) -> u8;
+    /// The column of a text.
     fn text(&self, place: usize) -> u8;
+    /// The columns of numbers that the analysis does not read, and the greatest of each.
     fn checked(&self) -> &[(u8, u64)];
 }
 
 impl Places for Layout {
+    const ALL_OF_VERSION_2: bool = false;
+
     #[inline(always)]
     fn columns(&self) -> usize {
         self.columns
@@ -74,7 +85,7 @@ impl Places for Layout {
 }
 
 /// The first so many fields of the table of all fields, in its order.
-struct First<const COLUMNS: usize>;
+pub struct First<const COLUMNS: usize>;
 
 impl<const COLUMNS: usize> First<COLUMNS> {
     const LAYOUT: ([u8; NUMBERS], [u8; ADDRESSES], [u8; TEXTS]) = {
@@ -95,6 +106,8 @@ impl<const COLUMNS: usize> First<COLUMNS> {
 }
 
 impl<const COLUMNS: usize> Places for First<COLUMNS> {
+    const ALL_OF_VERSION_2: bool = COLUMNS >= 14;
+
     #[inline(always)]
     fn columns(&self) -> usize {
         COLUMNS
@@ -122,25 +135,6 @@ impl<const COLUMNS: usize> Places for First<COLUMNS> {
     }
 }
 
-/// A line to be parsed.
-pub(super) struct Parse<'p, 'a> {
-    pub usual: &'p Usual,
-    pub columns: &'p Columns<'a>,
-}
-
-impl<'a> Work for Parse<'_, 'a> {
-    type Output = Option<Record<'a>>;
-
-    #[inline(always)]
-    fn run(self, simd: impl Simd) -> Option<Record<'a>> {
-        match self.usual {
-            Usual::Version2 => record(simd, &First::<14>, self.columns),
-            Usual::Version5 => record(simd, &First::<29>, self.columns),
-            Usual::Other(layout) => record(simd, &**layout, self.columns),
-        }
-    }
-}
-
 impl Usual {
     pub(super) fn new(format: &Format) -> Usual {
         let layout = Layout::new(format);
@@ -149,7 +143,7 @@ impl Usual {
         } else if layout == Layout::first::<29>() {
             Usual::Version5
         } else {
-            Usual::Other(Box::new(layout))
+            Usual::Other(Arc::new(layout))
         }
     }
 }
@@ -187,15 +181,24 @@ impl Layout {
 
 /// The record that a line is, unless something about it is unusual, right or wrong.
 #[inline(always)]
-fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+pub fn record<'a, P: Places>(simd: impl Simd, places: &P, columns: &Columns<'a>) -> Option<Record<'a>> {
+    if !P::ALL_OF_VERSION_2 {
+        return number_by_number(simd, places, columns);
+    }
+    if columns.count != places.columns() {
+        return None;
+    }
+    let values = Values::with_numbers(numbers_of_version_2(places, columns)?);
+    with_numbers(simd, places, columns, values)
+}
+
+/// The same where numbers may lack or be long.
+#[inline(always)]
+pub fn number_by_number<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
     if columns.count != places.columns() {
         return None;
     }
     let mut values = Values::default();
-    address(simd, places, columns, Field::Srcaddr, &mut values)?;
-    address(simd, places, columns, Field::Dstaddr, &mut values)?;
-    address(simd, places, columns, Field::PktSrcaddr, &mut values)?;
-    address(simd, places, columns, Field::PktDstaddr, &mut values)?;
     number(places, columns, Field::Srcport, &mut values)?;
     number(places, columns, Field::Dstport, &mut values)?;
     number(places, columns, Field::Protocol, &mut values)?;
@@ -203,14 +206,29 @@ fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> O
     number(places, columns, Field::Bytes, &mut values)?;
     number(places, columns, Field::Start, &mut values)?;
     number(places, columns, Field::End, &mut values)?;
-    number(places, columns, Field::TcpFlags, &mut values)?;
-    number(places, columns, Field::TrafficPath, &mut values)?;
     for (place, max) in places.checked() {
         let (start, end) = columns.range(*place);
         if read_number(columns.text, start, end)?.is_some_and(|value| value > *max) {
             return None;
         }
     }
+    with_numbers(simd, places, columns, values)
+}
+
+/// The record with those values, and what else its line has.
+#[inline(always)]
+fn with_numbers<'a>(
+    simd: impl Simd,
+    places: &impl Places,
+    columns: &Columns<'a>,
+    mut values: Values<'a>,
+) -> Option<Record<'a>> {
+    number(places, columns, Field::TcpFlags, &mut values)?;
+    number(places, columns, Field::TrafficPath, &mut values)?;
+    address(simd, places, columns, Field::Srcaddr, &mut values)?;
+    address(simd, places, columns, Field::Dstaddr, &mut values)?;
+    address(simd, places, columns, Field::PktSrcaddr, &mut values)?;
+    address(simd, places, columns, Field::PktDstaddr, &mut values)?;
     text(places, columns, Field::InterfaceId, &mut values);
     text(places, columns, Field::VpcId, &mut values);
     text(places, columns, Field::SubnetId, &mut values);
@@ -220,6 +238,44 @@ fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> O
     text(places, columns, Field::RejectReason, &mut values);
     values.classify(|field| places.address(address_place(field)) != LACKS).ok()
 }
+
+/// The numbers of version 2 at once, as they are in nearly every record, in the order of [`number_place`].
+#[inline(always)]
+fn numbers_of_version_2(places: &impl Places, columns: &Columns<'_>) -> Option<[u64; 7]> {
+    let start = range(places, columns, Field::Start);
+    let end = range(places, columns, Field::End);
+    // Ten digits, as they have until the year 2286: two by themselves, and eight.
+    if (start.1.wrapping_sub(start.0) ^ 10) | (end.1.wrapping_sub(end.0) ^ 10) != 0 {
+        return None;
+    }
+    let upper = digits::hundred_millions(columns.text, start.0, end.0)?;
+    let packets = range(places, columns, Field::Packets);
+    let bytes = range(places, columns, Field::Bytes);
+    let times = [(start.1.wrapping_sub(8), start.1), (end.1.wrapping_sub(8), end.1)];
+    let sums = digits::four(columns.text, [packets, bytes, times[0], times[1]], [i32::MAX; 4])?;
+    let srcport = range(places, columns, Field::Srcport);
+    let dstport = range(places, columns, Field::Dstport);
+    let protocol = range(places, columns, Field::Protocol);
+    let most = [i32::MAX, 0xffff, 0xffff, 0xff];
+    let ports = digits::four(columns.text, [columns.range(VERSION), srcport, dstport, protocol], most)?;
+    Some([
+        ports[1].into(),
+        ports[2].into(),
+        ports[3].into(),
+        sums[0].into(),
+        sums[1].into(),
+        upper[0] + u64::from(sums[2]),
+        upper[1] + u64::from(sums[3]),
+    ])
+}
+
+#[inline(always)]
+fn range(places: &impl Places, columns: &Columns<'_>, field: Field) -> (u32, u32) {
+    columns.range(places.number(number_place(field)))
+}
+
+/// The first column of AWS's formats: `version`, which is checked alone.
+const VERSION: u8 = 0;
 
 #[inline(always)]
 fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {

@@ -87,7 +87,9 @@ impl Rejects {
     }
 
     /// Takes in a rejected record of this one of the interfaces. `places` holds the names of VPCs and subnets.
-    pub fn observe(&mut self, interface: Known, interfaces: &Interfaces, flow: &Flow<'_>, places: &mut Names) {
+    #[inline(never)]
+    pub fn observe(&mut self, interface: Known, interfaces: &Interfaces, flow: Flow<'_>, places: &mut Names) {
+        let flow = &flow;
         let Known { id: interface, is_kept } = interface;
         let group =
             GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };

@@ -6,11 +6,12 @@ mod places;
 
 use crate::analysis::Analysis;
 use crate::detect::{self, Exactness, Surroundings};
+use crate::interfaces::Interfaces;
 use crate::let_through::LetThrough;
 use crate::limits::Limits;
 use crate::names::NameId;
 use crate::rejects::Place;
-use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Window};
+use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::tally::{Seen, Tally};
 use crate::thresholds::Thresholds;
 use crate::topology::Topology;
@@ -75,7 +76,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
             .map(|format| FormatSeen { version: format.version(), fields: format.names().to_vec() })
             .collect(),
         records: analysis.records,
-        traffic: analysis.traffic,
+        traffic: traffic(&analysis.interfaces),
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
             exact: exact.rejected,
@@ -93,6 +94,14 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         failed: analysis.failed.clone(),
         malformed: analysis.malformed.clone(),
     }
+}
+
+/// All analysed records: each is one of an interface, or of none.
+fn traffic(interfaces: &Interfaces) -> Traffic {
+    interfaces.iter().fold(Traffic::default(), |mut traffic, (_, interface)| {
+        traffic.merge(Traffic { accepted: interface.accepted, rejected: interface.rejected });
+        traffic
+    })
 }
 
 /// The names of the limits by which something was left out.
