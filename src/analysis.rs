@@ -6,10 +6,10 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::format::Format;
-use crate::interfaces::Interfaces;
+use crate::interfaces::{Interfaces, Known};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
-use crate::names::{NameId, Names};
+use crate::names::Names;
 use crate::parse::Malformed;
 use crate::peering::Peering;
 use crate::record::{Action, Flow, Record};
@@ -35,6 +35,7 @@ pub struct Analysis {
     /// Names of VPCs and subnets.
     pub(crate) places: Names,
     pub(crate) interfaces: Interfaces,
+    own_vpcs: OwnVpcs,
     pub(crate) let_through: LetThrough,
     pub(crate) rejects: Rejects,
     pub(crate) peering: Peering,
@@ -58,6 +59,7 @@ impl Analysis {
             window: Seen::default(),
             places: Names::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
+            own_vpcs: OwnVpcs::default(),
             let_through: LetThrough::new(limits.max_let_through_tuples),
             rejects: Rejects::new(limits),
             peering: Peering::new(limits.max_address_pairs),
@@ -84,8 +86,12 @@ impl Analysis {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
-            let (vpc_id, interface_id, places) = (flow.vpc_id, flow.interface_id, &self.places);
-            let own = move || own_vpc(vpc_id, interface_id, topology, places);
+            let (vpc_id, places) = (flow.vpc_id, &self.places);
+            let of_interface = self.own_vpcs.of(interface, flow.interface_id, topology);
+            let own = move || match vpc_id {
+                Some(vpc_id) => (topology.number(&String::from_utf8_lossy(vpc_id)), places.get(vpc_id)),
+                None => (of_interface, None),
+            };
             self.peering.observe(interface, flow, topology, own);
         }
         match flow.action {
@@ -164,19 +170,26 @@ impl Analysis {
     }
 }
 
-/// The VPC that a record names, else that of its interface in the topology.
-fn own_vpc(
-    vpc_id: Option<&[u8]>,
-    interface_id: Option<&[u8]>,
-    topology: &Topology,
-    places: &Names,
-) -> (Option<VpcNumber>, Option<NameId>) {
-    match vpc_id {
-        Some(vpc_id) => (topology.number(&String::from_utf8_lossy(vpc_id)), places.get(vpc_id)),
-        None => {
-            let interface = interface_id.map(String::from_utf8_lossy);
-            (interface.and_then(|id| topology.vpc_of_interface(&id)), None)
+/// The VPCs of interfaces in the topology, by the interfaces' numbers: names are looked up but once.
+#[derive(Debug, Clone, Default)]
+struct OwnVpcs(Vec<Option<Option<VpcNumber>>>);
+
+impl OwnVpcs {
+    #[inline(always)]
+    fn of(&mut self, interface: Known, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
+        let number = interface.id?.get() as usize;
+        match self.0.get(number) {
+            Some(Some(known)) => *known,
+            _ => self.look_up(number, id, topology),
         }
+    }
+
+    #[cold]
+    fn look_up(&mut self, number: usize, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
+        let vpc = id.and_then(|id| topology.vpc_of_interface(&String::from_utf8_lossy(id)));
+        self.0.resize(self.0.len().max(number + 1), None);
+        self.0[number] = Some(vpc);
+        vpc
     }
 }
 
