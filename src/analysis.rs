@@ -67,11 +67,9 @@ impl Analysis {
     }
 
     /// Takes in one record that parses.
-    #[inline(always)]
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
-        self.records.total += 1;
         match record {
-            Record::Flow(flow) => self.observe_flow(flow, topology),
+            Record::Flow(flow) => return self.observe_flow(flow, topology),
             Record::NoData => self.records.no_data += 1,
             Record::SkipData(gap) => {
                 self.records.skip_data += 1;
@@ -79,10 +77,13 @@ impl Analysis {
             }
             Record::Other => self.records.other += 1,
         }
+        self.records.total += 1;
     }
 
+    /// Takes in one accepted or rejected record.
     #[inline(always)]
-    fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
+    pub fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
+        self.records.total += 1;
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
@@ -177,18 +178,21 @@ struct OwnVpcs(Vec<Option<Option<VpcNumber>>>);
 impl OwnVpcs {
     #[inline(always)]
     fn of(&mut self, interface: Known, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
-        let number = interface.id?.get() as usize;
+        let number = interface.id.map_or(0, |number| number.get() as usize);
         match self.0.get(number) {
             Some(Some(known)) => *known,
-            _ => self.look_up(number, id, topology),
+            _ => self.look_up(number, id?, topology),
         }
     }
 
     #[cold]
-    fn look_up(&mut self, number: usize, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
-        let vpc = id.and_then(|id| topology.vpc_of_interface(&String::from_utf8_lossy(id)));
-        self.0.resize(self.0.len().max(number + 1), None);
-        self.0[number] = Some(vpc);
+    fn look_up(&mut self, number: usize, id: &[u8], topology: &Topology) -> Option<VpcNumber> {
+        let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
+        // Interfaces beyond the limit have no number of their own.
+        if number > 0 {
+            self.0.resize(self.0.len().max(number + 1), None);
+            self.0[number] = Some(vpc);
+        }
         vpc
     }
 }

@@ -194,6 +194,7 @@ pub struct Said {
 
 impl Said {
     /// Takes in what one more record names. As a rule all name the same: then no name is looked up.
+    #[inline(always)]
     pub fn observe(&mut self, said: Option<&[u8]>, places: &mut Names) {
         let Some(said) = said else {
             self.unnamed = true;

@@ -119,10 +119,11 @@ impl<R: Read> AtHand<'_, '_, R> {
             self.object.allow(&line)?;
             // Nearly every line is a record in which nothing is unusual, and which can't be a header.
             if let Some(columns) = &line.columns
-                && let Some(record) = usual::record(simd, places, columns)
-                && self.object.parser.format().settles_headers(record.has_class())
+                && let Some(flow) = usual::flow(simd, places, columns)
+                && self.object.parser.format().settles_headers(true)
             {
-                self.object.observe_record(&record);
+                self.object.meet_format();
+                self.object.analysis.observe_flow(&flow, self.object.topology);
             } else {
                 self.object.observe_unusual(line);
                 return Ok(false);
@@ -194,7 +195,6 @@ impl<'a> Object<'a> {
         }
     }
 
-    #[inline(always)]
     fn observe_record(&mut self, record: &Record<'_>) {
         self.meet_format();
         self.analysis.observe(record, self.topology);

@@ -41,8 +41,8 @@ impl Work for Find<'_> {
     }
 }
 
-/// So many places are written at once, as a block has about twice as many.
-const AT_ONCE: usize = 4;
+/// So many places are written at once, as a block has about as many.
+const AT_ONCE: usize = 8;
 
 impl Separators {
     /// Of a buffer whose first line starts there.

@@ -111,9 +111,9 @@ impl<'a> Work for Parse<'_, 'a> {
     #[inline(always)]
     fn run(self, simd: impl Simd) -> Option<Record<'a>> {
         match self.usual {
-            Usual::Version2 => usual::number_by_number(simd, &First::<14>, self.columns),
-            Usual::Version5 => usual::number_by_number(simd, &First::<29>, self.columns),
-            Usual::Other(layout) => usual::number_by_number(simd, &**layout, self.columns),
+            Usual::Version2 => usual::record(simd, &First::<14>, self.columns),
+            Usual::Version5 => usual::record(simd, &First::<29>, self.columns),
+            Usual::Other(layout) => usual::record(simd, &**layout, self.columns),
         }
     }
 }
@@ -273,12 +273,31 @@ impl<'a> Values<'a> {
     }
 
     #[inline(always)]
+    fn action(&self) -> Option<Action> {
+        // Compared one by one, as whole words: a `match` would go byte by byte.
+        let action = self.text(Field::Action);
+        if action == b"ACCEPT" {
+            Some(Action::Accept)
+        } else if action == b"REJECT" {
+            Some(Action::Reject)
+        } else {
+            None
+        }
+    }
+
+    /// The accepted or rejected record that they are, unless it is malformed or another.
+    #[inline(always)]
+    fn into_flow(self, has: impl Fn(Field) -> bool) -> Option<Flow<'a>> {
+        let action = self.action()?;
+        self.require_addresses(has).ok()?;
+        let status = self.text(Field::LogStatus);
+        let is_usual = status == b"OK" || !matches!(status, b"NODATA" | b"SKIPDATA" | b"FAILURE");
+        is_usual.then(|| self.flow(action))
+    }
+
+    #[inline(always)]
     fn classify(&self, has: impl Fn(Field) -> bool) -> Result<Record<'a>, Malformed> {
-        let action = match self.text(Field::Action) {
-            b"ACCEPT" => Some(Action::Accept),
-            b"REJECT" => Some(Action::Reject),
-            _ => None,
-        };
+        let action = self.action();
         if action.is_some() {
             self.require_addresses(has)?;
         }

@@ -10,7 +10,7 @@ use crate::cpu::Simd;
 use crate::field::{Field, Kind};
 use crate::format::{Column, Format};
 use crate::lines::{Columns, MOST_COLUMNS};
-use crate::record::Record;
+use crate::record::{Flow, Record};
 
 /// Where a format's columns are. Of the formats that are met most it is known when the program is compiled.
 #[derive(Debug, Clone)]
@@ -179,25 +179,36 @@ impl Layout {
     }
 }
 
-/// The record that a line is, unless something about it is unusual, right or wrong.
+/// The accepted or rejected record that a line is, if nothing about it is unusual.
 #[inline(always)]
-pub fn record<'a, P: Places>(simd: impl Simd, places: &P, columns: &Columns<'a>) -> Option<Record<'a>> {
-    if !P::ALL_OF_VERSION_2 {
-        return number_by_number(simd, places, columns);
-    }
+pub fn flow<'a, P: Places>(simd: impl Simd, places: &P, columns: &Columns<'a>) -> Option<Flow<'a>> {
     if columns.count != places.columns() {
         return None;
     }
-    let values = Values::with_numbers(numbers_of_version_2(places, columns)?);
-    with_numbers(simd, places, columns, values)
+    let values = if P::ALL_OF_VERSION_2 {
+        with_numbers(simd, places, columns, Values::with_numbers(numbers_of_version_2(places, columns)?))?
+    } else {
+        values(simd, places, columns)?
+    };
+    values.into_flow(|field| has(places, field))
 }
 
-/// The same where numbers may lack or be long.
+/// The record that a line is, unless something about it is unusual, right or wrong: numbers may lack or be long.
 #[inline(always)]
-pub fn number_by_number<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+pub fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
     if columns.count != places.columns() {
         return None;
     }
+    values(simd, places, columns)?.classify(|field| has(places, field)).ok()
+}
+
+#[inline(always)]
+fn has(places: &impl Places, field: Field) -> bool {
+    places.address(address_place(field)) != LACKS
+}
+
+#[inline(always)]
+fn values<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Values<'a>> {
     let mut values = Values::default();
     number(places, columns, Field::Srcport, &mut values)?;
     number(places, columns, Field::Dstport, &mut values)?;
@@ -215,14 +226,14 @@ pub fn number_by_number<'a>(simd: impl Simd, places: &impl Places, columns: &Col
     with_numbers(simd, places, columns, values)
 }
 
-/// The record with those values, and what else its line has.
+/// Those values, and what else the line has.
 #[inline(always)]
 fn with_numbers<'a>(
     simd: impl Simd,
     places: &impl Places,
     columns: &Columns<'a>,
     mut values: Values<'a>,
-) -> Option<Record<'a>> {
+) -> Option<Values<'a>> {
     number(places, columns, Field::TcpFlags, &mut values)?;
     number(places, columns, Field::TrafficPath, &mut values)?;
     address(simd, places, columns, Field::Srcaddr, &mut values)?;
@@ -236,7 +247,7 @@ fn with_numbers<'a>(
     text(places, columns, Field::LogStatus, &mut values);
     text(places, columns, Field::FlowDirection, &mut values);
     text(places, columns, Field::RejectReason, &mut values);
-    values.classify(|field| places.address(address_place(field)) != LACKS).ok()
+    Some(values)
 }
 
 /// The numbers of version 2 at once, as they are in nearly every record, in the order of [`number_place`].
@@ -258,10 +269,11 @@ fn numbers_of_version_2(places: &impl Places, columns: &Columns<'_>) -> Option<[
     let protocol = range(places, columns, Field::Protocol);
     let most = [i32::MAX, 0xffff, 0xffff, 0xff];
     let ports = digits::four(columns.text, [columns.range(VERSION), srcport, dstport, protocol], most)?;
+    // They are no greater: the compiler sees it so.
     Some([
-        ports[1].into(),
-        ports[2].into(),
-        ports[3].into(),
+        u64::from(ports[1] & 0xffff),
+        u64::from(ports[2] & 0xffff),
+        u64::from(ports[3] & 0xff),
         sums[0].into(),
         sums[1].into(),
         upper[0] + u64::from(sums[2]),
