@@ -185,22 +185,33 @@ fn parse_v6(text: &[u8]) -> Option<IpAddr> {
     let mut groups = [0_u16; 8];
     let mut count = 0;
     let mut gap = None;
-    let mut rest = text;
-    if let Some(behind) = rest.strip_prefix(b"::") {
-        (gap, rest) = (Some(0), behind);
-    }
-    while !(rest.is_empty() && gap == Some(count)) {
-        let (group, behind) = hexadecimal(rest)?;
-        *groups.get_mut(count)? = group;
-        count += 1;
-        match behind {
-            [] => break,
+    let (mut value, mut digits) = (0_u32, 0);
+    for (at, &byte) in text.iter().enumerate() {
+        let digit = HEXADECIMAL[usize::from(byte)];
+        if digit <= 0xf {
+            value = value << 4 | u32::from(digit);
+            digits += 1;
+            continue;
+        }
+        match byte {
+            b':' if digits > 0 => {
+                *groups.get_mut(count)? = group(value, digits)?;
+                count += 1;
+                (value, digits) = (0, 0);
+            }
+            // The first colon of all has to be one of two.
+            b':' if at == 0 && text.get(1) == Some(&b':') => {}
+            b':' if at > 0 && gap.is_none() => gap = Some(count),
             // The last two groups may be written as an IPv4 address; AWS does not.
-            [b'.', ..] => return standard_v6(text),
-            [b':', b':', behind @ ..] if gap.is_none() => (gap, rest) = (Some(count), behind),
-            [b':', behind @ ..] => rest = behind,
+            b'.' => return standard_v6(text),
             _ => return None,
         }
+    }
+    if digits > 0 {
+        *groups.get_mut(count)? = group(value, digits)?;
+        count += 1;
+    } else if gap != Some(count) {
+        return None;
     }
     match gap {
         None if count < 8 => return None,
@@ -212,20 +223,10 @@ fn parse_v6(text: &[u8]) -> Option<IpAddr> {
     Some(unmapped(Ipv6Addr::from(groups)))
 }
 
-/// A group of one to four hexadecimal digits, and what stands behind it.
-fn hexadecimal(text: &[u8]) -> Option<(u16, &[u8])> {
-    let (mut value, mut digits) = (0, 0);
-    for &byte in text {
-        let digit = HEXADECIMAL[usize::from(byte)];
-        if digit > 0xf {
-            break;
-        }
-        if digits == 4 {
-            return None;
-        }
-        (value, digits) = (value << 4 | u16::from(digit), digits + 1);
-    }
-    (digits > 0).then(|| (value, &text[digits..]))
+/// A group of one to four digits.
+#[inline(always)]
+fn group(value: u32, digits: u32) -> Option<u16> {
+    if digits > 4 { None } else { u16::try_from(value).ok() }
 }
 
 /// What each byte stands for as a hexadecimal digit.

@@ -77,18 +77,27 @@ impl Row {
     fn parse(line: &'static str) -> Self {
         let (key, name) = line.trim_end().split_once(' ').expect("a row has a key and a name");
         let (numbers, transports) = key.split_once('/').unwrap_or((key, ""));
-        let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-        Self {
-            first: first.parse().expect("a row begins with a number"),
-            last: last.parse().expect("a range ends with a number"),
-            transports,
-            name,
-        }
+        let first = numbers.split('-').next().unwrap_or(numbers);
+        let first = first.parse().expect("a row begins with a number");
+        Self { first, last: last(line), transports, name }
     }
 
     fn is_for(&self, transport: &str) -> bool {
         self.transports.split('/').any(|listed| listed == transport)
     }
+}
+
+/// The last number of a row: a search asks many rows, and for nothing else.
+fn last(line: &str) -> u16 {
+    let mut numbers = 0;
+    for byte in line.bytes() {
+        match byte {
+            b'0'..=b'9' => numbers = numbers * 10 + u32::from(byte - b'0'),
+            b'-' => numbers = 0,
+            _ => break,
+        }
+    }
+    u16::try_from(numbers).expect("a row begins with numbers of ports or protocols")
 }
 
 /// The rows of `table` that hold `number`: several where transports have different names.
@@ -99,15 +108,16 @@ fn rows(table: &'static str, number: u16) -> impl Iterator<Item = Row> {
     let (mut low, mut high) = (0, table.len());
     while low < high {
         let middle = usize::midpoint(low, high);
-        let start = table[..middle].rfind('\n').map_or(0, |newline| newline + 1);
-        let line = lines(&table[start..]).next().expect("a line starts before the end");
-        if Row::parse(line).last < number {
+        let start = memchr::memrchr(b'\n', &table.as_bytes()[..middle]).map_or(0, |newline| newline + 1);
+        let rest = &table[start..];
+        let line = &rest[..memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |newline| newline + 1)];
+        if last(line) < number {
             low = start + line.len();
         } else {
             high = start;
         }
     }
-    lines(&table[low..]).map(Row::parse).take_while(move |row| row.first <= number)
+    lines(&table[low..]).map(Row::parse).take_while(move |row| row.first <= number && number <= row.last)
 }
 
 /// The lines of `text` with what ends them, so that their lengths add up to positions.
