@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::usual::{First, Usual};
+use self::usual::{First, Places, Usual};
 use crate::address;
 use crate::cpu::{Cpu, Simd, Work};
 use crate::field::{Field, Kind};
@@ -111,11 +111,17 @@ impl<'a> Work for Parse<'_, 'a> {
     #[inline(always)]
     fn run(self, simd: impl Simd) -> Option<Record<'a>> {
         match self.usual {
-            Usual::Version2 => usual::record(simd, &First::<14>, self.columns),
-            Usual::Version5 => usual::record(simd, &First::<29>, self.columns),
-            Usual::Other(layout) => usual::record(simd, &**layout, self.columns),
+            Usual::Version2 => parse_by(simd, &First::<14>, self.columns),
+            Usual::Version5 => parse_by(simd, &First::<29>, self.columns),
+            Usual::Other(layout) => parse_by(simd, &**layout, self.columns),
         }
     }
+}
+
+#[inline(always)]
+fn parse_by<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+    let flow = usual::flow(simd, places, columns).map(Record::Flow);
+    flow.or_else(|| usual::record(simd, places, columns))
 }
 
 /// Parses any line by its format, one byte after another: what is malformed is decided here.
