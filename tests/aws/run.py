@@ -7,6 +7,7 @@ Makes a virtual environment in target/python, builds the function unless FLOWSEN
 ends with pytest's exit status.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -17,7 +18,6 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent.parent
 TARGET = PROJECT / "target"
-REQUIREMENTS = TESTS / "requirements.txt"
 
 
 def main():
@@ -28,16 +28,20 @@ def main():
     return subprocess.run([*pytest, TESTS, *sys.argv[1:]], env=variables).returncode
 
 
-def environment(folder):
-    """The interpreter of a virtual environment with just what requirements.txt names."""
+def environment(folder, requirements=TESTS / "requirements.txt"):
+    """The interpreter of a virtual environment with just what a file of requirements names."""
     python, installed = folder / "bin" / "python", folder / "requirements.txt"
-    wanted = REQUIREMENTS.read_bytes()
-    if not installed.exists() or installed.read_bytes() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS], check=True)
-        # Last, so that an environment that was made by half is made anew.
-        installed.write_bytes(wanted)
+    wanted = requirements.read_bytes()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Two that run at once make it once.
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists() or installed.read_bytes() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.create(folder, with_pip=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
+            # Last, so that an environment that was made by half is made anew.
+            installed.write_bytes(wanted)
     return python
 
 

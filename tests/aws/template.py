@@ -1,0 +1,283 @@
+"""The template as CloudFormation understands it: transformed by SAM's own translator, then resolved for parameters."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+from function import REGION
+
+ACCOUNT = "123456789012"
+PATH = Path(__file__).resolve().parents[2] / "template.yaml"
+
+# Stands for what `sam package` would have uploaded.
+CODE = "s3://flowsentry-code/package.zip"
+
+
+def load():
+    """The template as it is, each intrinsic function in its long form."""
+    return yaml_parse(PATH.read_text())
+
+
+def transformed(parameters=None, template=None):
+    """The CloudFormation template that SAM makes of it, as `sam deploy` would have it made."""
+    template = template or load()
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = CODE
+    values = {**defaults(template), **(parameters or {})}
+    # The translator asks for the region that it would run in, and for managed policies, of which there are none.
+    with patch.dict(os.environ, AWS_DEFAULT_REGION=REGION):
+        return transform(template, values, _NoManagedPolicies())
+
+
+def defaults(template):
+    """The parameters that need not be given."""
+    parameters = template.get("Parameters", {}).items()
+    return {name: parameter["Default"] for name, parameter in parameters if "Default" in parameter}
+
+
+class _NoManagedPolicies:
+    @staticmethod
+    def load():
+        return {}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A resource by the name that it was given, and by what else names it."""
+
+    name: str
+    ref: str
+    attributes: dict
+
+
+def _made(kind, id, account, region, properties):
+    """What Ref and GetAtt give of a resource whose Ref, or whose name, this is."""
+    regional = lambda service, rest: f"arn:aws:{service}:{region}:{account}:{rest}"
+    name = id
+    match kind:
+        case "AWS::S3::Bucket":
+            return Made(name, name, {"Arn": f"arn:aws:s3:::{name}"})
+        case "AWS::SQS::Queue":
+            name = id.rsplit("/", 1)[-1]
+            url = f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+            return Made(name, url, {"Arn": regional("sqs", name), "QueueName": name, "QueueUrl": url})
+        case "AWS::SNS::Topic":
+            name = id.rsplit(":", 1)[-1]
+            return Made(name, regional("sns", name), {"TopicArn": regional("sns", name), "TopicName": name})
+        case "AWS::Events::EventBus":
+            return Made(name, name, {"Arn": regional("events", f"event-bus/{name}"), "Name": name})
+        case "AWS::Events::Rule":
+            bus = properties.get("EventBusName", "default")
+            path = name if bus == "default" else f"{bus}/{name}"
+            return Made(name, name, {"Arn": regional("events", f"rule/{path}")})
+        case "AWS::Lambda::Function":
+            return Made(name, name, {"Arn": regional("lambda", f"function:{name}")})
+        case "AWS::IAM::Role":
+            path = properties.get("Path", "/")
+            return Made(name, name, {"Arn": f"arn:aws:iam::{account}:role{path}{name}"})
+        case "AWS::IAM::ManagedPolicy":
+            name = id.rsplit("/", 1)[-1]
+            arn = f"arn:aws:iam::{account}:policy{properties.get('Path', '/')}{name}"
+            return Made(name, arn, {"PolicyArn": arn})
+        case "AWS::KMS::Key":
+            return Made(name, name, {"Arn": regional("kms", f"key/{name}"), "KeyId": name})
+        case "AWS::Logs::LogGroup":
+            return Made(name, name, {"Arn": regional("logs", f"log-group:{name}:*")})
+        case "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm":
+            return Made(name, name, {"Arn": regional("cloudwatch", f"alarm:{name}")})
+        case _:
+            return Made(name, name, {})
+
+
+# By which property a resource is named, if it is.
+NAMED_BY = {
+    "AWS::Athena::WorkGroup": "Name",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::CompositeAlarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::Events::EventBus": "Name",
+    "AWS::Events::Rule": "Name",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::KMS::Alias": "AliasName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+}
+
+_NO_VALUE = object()
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+
+
+class Resolved:
+    """A CloudFormation template with its parameters, conditions and intrinsic functions made values.
+
+    `physical` has what the resources of a stack are called, by logical id; the others get names that could be theirs.
+    What CloudFormation would refuse is an error: a reference to what is not made, a parameter without a value.
+    """
+
+    def __init__(self, template, parameters=None, physical=None, stack="flowsentry", account=ACCOUNT, region=REGION):
+        self._template, self._physical = template, physical or {}
+        self._account, self._region = account, region
+        self._pseudo = {
+            "AWS::AccountId": account,
+            "AWS::NoValue": _NO_VALUE,
+            "AWS::Partition": "aws",
+            "AWS::Region": region,
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/0",
+            "AWS::StackName": stack,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        self._stack = stack
+        self.parameters = self._parameters(parameters or {})
+        self.conditions = {name: self._condition(node) for name, node in template.get("Conditions", {}).items()}
+
+    def resources(self, kind=None):
+        """The resources that are made, by logical id: whole ones, or of one type the properties."""
+        made = {id: node for id, node in self._template["Resources"].items() if self._is_made(id)}
+        if kind is None:
+            return {id: self.value(node) for id, node in made.items()}
+        return {id: self.value(node.get("Properties", {})) for id, node in made.items() if node["Type"] == kind}
+
+    def one(self, kind):
+        """The properties of the only resource of a type."""
+        [properties] = self.resources(kind).values()
+        return properties
+
+    def properties(self, id):
+        return self.value(self._template["Resources"][id].get("Properties", {}))
+
+    def ref(self, id):
+        return self.value({"Ref": id})
+
+    def arn(self, id):
+        """The ARN of a resource that is made."""
+        made = self._made(id)
+        return made.attributes.get("Arn") or made.ref
+
+    def outputs(self):
+        outputs = self._template.get("Outputs", {}).items()
+        made = {name: node for name, node in outputs if self.conditions.get(node.get("Condition"), True)}
+        return {name: self.value(node["Value"]) for name, node in made.items()}
+
+    def broken_rules(self):
+        """What CloudFormation would say of parameters that don't go together, before it makes anything."""
+        said = []
+        for rule in self._template.get("Rules", {}).values():
+            if "RuleCondition" in rule and not self._condition(rule["RuleCondition"]):
+                continue
+            said += [one["AssertDescription"] for one in rule["Assertions"] if not self._condition(one["Assert"])]
+        return said
+
+    def value(self, node):
+        """What a part of the template comes to."""
+        if isinstance(node, list):
+            return [value for value in map(self.value, node) if value is not _NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            [(name, argument)] = node.items()
+            if name == "Ref" or name.startswith("Fn::"):
+                return self._intrinsic(name, argument)
+        values = {name: self.value(part) for name, part in node.items()}
+        return {name: value for name, value in values.items() if value is not _NO_VALUE}
+
+    def _intrinsic(self, name, argument):
+        match name, argument:
+            case "Ref", _:
+                return self._ref(argument)
+            case "Fn::GetAtt", _:
+                id, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
+                return self._made(id).attributes[attribute]
+            case "Fn::If", [condition, yes, no]:
+                return self.value(yes if self.conditions[condition] else no)
+            case "Fn::Sub", [text, values]:
+                return self._sub(text, {key: self.value(value) for key, value in values.items()})
+            case "Fn::Sub", _:
+                return self._sub(argument, {})
+            case "Fn::Join", [separator, parts]:
+                return separator.join(map(str, self.value(parts)))
+            case "Fn::Split", [separator, text]:
+                return self.value(text).split(separator)
+            case "Fn::Select", [index, values]:
+                return self.value(values)[int(self.value(index))]
+            case "Fn::FindInMap", [table, first, second]:
+                return self._template["Mappings"][table][str(self.value(first))][str(self.value(second))]
+            case _:
+                raise NotImplementedError(f"{name}: {argument}")
+
+    def _ref(self, name):
+        if name in self._pseudo:
+            return self._pseudo[name]
+        if name in self.parameters:
+            return self.parameters[name]
+        return self._made(name).ref
+
+    def _sub(self, text, values):
+        def replacement(match):
+            literal, name = match.groups()
+            if literal:
+                return f"${{{name}}}"
+            if name in values:
+                return str(values[name])
+            return str(self._intrinsic("Fn::GetAtt", name) if "." in name else self._ref(name))
+
+        return _PLACEHOLDER.sub(replacement, text)
+
+    def _is_made(self, id):
+        return self.conditions.get(self._template["Resources"][id].get("Condition"), True)
+
+    def _made(self, id):
+        node = self._template["Resources"][id]
+        if not self._is_made(id):
+            raise ValueError(f"{id} is referred to, and not made as {node['Condition']} is false")
+        # Only what is needed to name it: others may refer to what in turn refers to them.
+        wanted = {"Path", "EventBusName", NAMED_BY.get(node["Type"])}
+        named = {name: part for name, part in node.get("Properties", {}).items() if name in wanted}
+        properties = self.value(named)
+        name = self._physical.get(id) or properties.get(NAMED_BY.get(node["Type"])) or f"{self._stack}-{id}"
+        return _made(node["Type"], name, self._account, self._region, properties)
+
+    def _parameters(self, given):
+        declared = self._template.get("Parameters", {})
+        if strangers := set(given) - set(declared):
+            raise ValueError(f"no parameters of the template: {sorted(strangers)}")
+        values = {**defaults(self._template), **given}
+        if missing := set(declared) - set(values):
+            raise ValueError(f"parameters without a value: {sorted(missing)}")
+        return {name: self._parameter(declared[name]["Type"], value) for name, value in values.items()}
+
+    @staticmethod
+    def _parameter(kind, value):
+        if kind == "Number":
+            return int(value) if str(value).lstrip("-").isdigit() else float(value)
+        return str(value).split(",") if kind == "CommaDelimitedList" or kind.startswith("List<") else value
+
+    def _condition(self, node):
+        [(name, argument)] = node.items()
+        match name:
+            case "Condition":
+                # It may stand behind the one that refers to it.
+                return self._condition(self._template["Conditions"][argument])
+            case "Fn::Equals":
+                first, second = map(self.value, argument)
+                return str(first) == str(second)
+            case "Fn::Not":
+                return not self._condition(argument[0])
+            case "Fn::And":
+                return all(map(self._condition, argument))
+            case "Fn::Or":
+                return any(map(self._condition, argument))
+            case "Fn::Contains":
+                values, wanted = map(self.value, argument)
+                return wanted in values
+            case _:
+                raise NotImplementedError(f"{name}: {argument}")
