@@ -14,6 +14,10 @@ const GRACE: Duration = Duration::from_millis(250);
 /// And so much of the time of others.
 const GRACE_OF_A_SHARE: Duration = Duration::from_secs(1);
 
+/// What Lambda tells is a time, in milliseconds since 1970, and no function ends in 1970's first day: whoever tells so little
+/// means a span. cargo-lambda does, which stands in for Lambda on a laptop.
+const LONGEST_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// When the work of an invocation, or of one of its objects, has to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
@@ -23,8 +27,7 @@ pub(super) struct Deadline {
 
 impl Deadline {
     pub(super) fn of(context: &Context) -> Deadline {
-        let (ends, now) = (SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline), clock());
-        let at = Instant::now() + work_time(ends.duration_since(now).unwrap_or_default());
+        let at = Instant::now() + work_time(time_left(Duration::from_millis(context.deadline), clock()));
         Deadline { at, last: at + GRACE }
     }
 
@@ -64,6 +67,11 @@ impl Deadline {
     }
 }
 
+/// What is left until the end that is told.
+fn time_left(end: Duration, now: SystemTime) -> Duration {
+    if end <= LONGEST_SPAN { end } else { (SystemTime::UNIX_EPOCH + end).duration_since(now).unwrap_or_default() }
+}
+
 /// What is left for work of the time that the function still has.
 fn work_time(left: Duration) -> Duration {
     left.saturating_sub(RESERVE)
@@ -89,6 +97,17 @@ mod tests {
     fn three_seconds_and_some_are_left_for_the_answer() {
         assert_eq!(work_time(Duration::from_secs(60)), Duration::from_millis(56_250));
         assert_eq!(work_time(Duration::from_secs(3)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_end_is_a_time_unless_it_is_told_as_a_span() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_562_758);
+        let left = |end_ms: u64| time_left(Duration::from_millis(end_ms), now).as_millis();
+        assert_eq!(left(1_795_562_818_500), 60_500);
+        assert_eq!(left(1_795_562_757_000), 0);
+        // cargo-lambda's ten minutes.
+        assert_eq!(left(600_000), 600_000);
+        assert_eq!((left(86_400_000), left(86_400_001)), (86_400_000, 0));
     }
 
     #[tokio::test]
