@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Runs the function on this machine, by hand: cargo-lambda stands in for Lambda, moto for S3, both on the loopback.
+
+    python3 tools/local.py                       # the sample, by an event of events/
+    python3 tools/local.py --event events/sqs-eventbridge.json --object my.log.gz
+
+The object is stored under each name that the event has, the event is sent, and what the function answers, logs and
+stores is shown; its outputs are left in target/local. Needs Python 3.11, cargo-lambda and a Rust toolchain, or in
+FLOWSENTRY_LAMBDA a program that is ready. Settings of the function may stand in the environment, as in
+`PORT_SCAN_PORTS=3 make local`.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+PROJECT = Path(__file__).resolve().parent.parent
+TARGET = PROJECT / "target"
+SAMPLE = PROJECT / "examples" / "sample"
+OUTPUTS = TARGET / "local"
+REGION, OUTPUT_BUCKET, TOPOLOGY_BUCKET = "us-east-1", "flowsentry-local-out", "flowsentry-local-topology"
+# The events have the entity tag and the version of AWS's own examples.
+EXAMPLE_ETAG, EXAMPLE_VERSION = "d41d8cd98f00b204e9800998ecf8427e", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+SECONDS_TO_START, SECONDS_TO_ANSWER = 60, 120
+# What Lambda or the shell sets is not the function's to have from here.
+SETTINGS = ("AWS_", "CARGO_", "RUST", "PYTHON")
+
+
+def main():
+    arguments = parse()
+    sys.path.insert(0, str(PROJECT / "tests" / "aws"))
+    import run
+
+    python = run.environment(TARGET / "python")
+    if Path(sys.prefix).resolve() != Path(python).parent.parent.resolve():
+        # Here the packages are missing that a local S3 needs.
+        return subprocess.run([python, __file__, *sys.argv[1:]], check=False).returncode
+    if not (shutil.which("cargo-lambda") or shutil.which("cargo-lambda", path=Path.home() / ".cargo" / "bin")):
+        print("there is no cargo-lambda here: `pip install cargo-lambda`, or run `make local`", file=sys.stderr)
+        return 1
+    return Local(arguments, run.program()).run()
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--event", type=Path, default=PROJECT / "events" / "sqs-s3.json")
+    parser.add_argument("--object", type=Path, default=next(iter(sorted(SAMPLE.glob("*.gz")))))
+    parser.add_argument("--topology", type=Path, default=SAMPLE / "topology", help="a folder of JSON documents")
+    parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C, to send further events")
+    return parser.parse_args()
+
+
+class Local:
+    def __init__(self, arguments, program):
+        self.arguments, self.program = arguments, program
+        self.processes, self.s3_port, self.lambda_port = [], free_port(), free_port()
+        self.endpoint = f"http://127.0.0.1:{self.s3_port}"
+        OUTPUTS.mkdir(parents=True, exist_ok=True)
+
+    def run(self):
+        try:
+            self.start_s3()
+            event = self.store()
+            self.start_function()
+            answer = self.invoke(event)
+            print(f"\n== answer\n{answer}\n")
+            self.show()
+            if self.arguments.keep:
+                self.wait()
+            return 1 if '"errorType"' in answer or "itemIdentifier" in answer else 0
+        finally:
+            for process in reversed(self.processes):
+                process.kill()
+                process.wait()
+
+    def start(self, command, environment=None, **options):
+        self.processes.append(subprocess.Popen(command, env=environment, **options))
+
+    def wait_for(self, port, log):
+        """Until the process that was started last listens."""
+        end = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < end and self.processes[-1].poll() is None:
+            try:
+                return socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        raise SystemExit(f"it did not start: look into {log}")
+
+    def start_s3(self):
+        server = PROJECT / "tests" / "aws" / "server.py"
+        log = (OUTPUTS / "s3.log").open("wb")
+        command = [sys.executable, server, "-H", "127.0.0.1", "-p", str(self.s3_port)]
+        # It ends when this program does, however that ends.
+        self.start(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        self.wait_for(self.s3_port, log.name)
+
+    def store(self):
+        """Stores object and topology, and gives the event, with the tag and the version that the object got."""
+        import boto3
+        from botocore.config import Config
+
+        names = {"aws_access_key_id": "local", "aws_secret_access_key": "not a secret", "region_name": REGION}
+        config = Config(s3={"addressing_style": "path"})
+        self.s3 = boto3.Session(**names).client("s3", endpoint_url=self.endpoint, config=config)
+        for bucket in (OUTPUT_BUCKET, TOPOLOGY_BUCKET):
+            self.s3.create_bucket(Bucket=bucket)
+        for document in sorted(self.arguments.topology.glob("*.json")):
+            self.s3.put_object(Bucket=TOPOLOGY_BUCKET, Key=document.name, Body=document.read_bytes())
+        event = self.arguments.event.read_text()
+        body = self.arguments.object.read_bytes()
+        for bucket, key in sorted(set(objects(json.loads(event)))):
+            self.s3.create_bucket(Bucket=bucket)
+            versioning = {"Status": "Enabled" if EXAMPLE_VERSION in event else "Suspended"}
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versioning)
+            stored = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
+            event = event.replace(EXAMPLE_ETAG, stored["ETag"].strip('"'))
+            event = event.replace(EXAMPLE_VERSION, stored.get("VersionId", ""))
+            print(f"stored {self.arguments.object.name} as s3://{bucket}/{key}")
+        return event
+
+    def start_function(self):
+        apis = ["cargo", "lambda", "watch", "--only-lambda-apis", "--ignore-changes"]
+        log = (OUTPUTS / "cargo-lambda.log").open("wb")
+        # The toolchain is what the machine has: nothing may fetch another.
+        environment = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")
+        self.start([*apis, "-A", "127.0.0.1", "-P", str(self.lambda_port)], environment, cwd=PROJECT, stdout=log, stderr=log)
+        self.wait_for(self.lambda_port, log.name)
+        settings = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+        environment = {
+            "OUTPUT_BUCKET": OUTPUT_BUCKET,
+            "TOPOLOGY_URI": f"s3://{TOPOLOGY_BUCKET}/",
+            **settings,
+            "AWS_LAMBDA_RUNTIME_API": f"http://127.0.0.1:{self.lambda_port}/.rt",
+            "AWS_LAMBDA_FUNCTION_NAME": "flowsentry",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "not a secret",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        print("\n== what the function logs, and its metrics", flush=True)
+        self.start([self.program], environment)
+
+    def invoke(self, event):
+        path = OUTPUTS / "event.json"
+        path.write_text(event)
+        command = ["cargo", "lambda", "invoke", "-A", "127.0.0.1", "-P", str(self.lambda_port), "--data-file", path]
+        # An event that nobody takes waits for ever.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False)
+        return (done.stdout or done.stderr).strip()
+
+    def show(self):
+        """The outputs, and of the summary what it comes to."""
+        listed = self.s3.list_objects_v2(Bucket=OUTPUT_BUCKET).get("Contents", [])
+        print("== outputs, in target/local/outputs")
+        shutil.rmtree(OUTPUTS / "outputs", ignore_errors=True)
+        for item in listed:
+            body = self.s3.get_object(Bucket=OUTPUT_BUCKET, Key=item["Key"])["Body"].read()
+            path = OUTPUTS / "outputs" / item["Key"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+            print(f"  {item['Key']}  {len(body):,} bytes")
+        for path in sorted((OUTPUTS / "outputs").rglob("summaries/**/*.json")):
+            summary = json.loads(path.read_text())
+            print(f"\n== the summary of {summary['sources'][0]['uri']}")
+            print(json.dumps({name: summary[name] for name in ("window", "records", "traffic")}, indent=2))
+            print(f"rejected connections: {summary['rejected']['group_count']}")
+            for finding in summary["findings"]:
+                print(f"{finding['severity']:6} {finding['type']}: {finding['title']}")
+
+    def wait(self):
+        print(f"\nS3 is at {self.endpoint}, the function takes events at")
+        print(f"http://127.0.0.1:{self.lambda_port}/2015-03-31/functions/_/invocations; Ctrl-C ends both")
+        try:
+            self.processes[-1].wait()
+        except KeyboardInterrupt:
+            print()
+
+
+def objects(event):
+    """Bucket and key of each object that an event tells of, however its envelopes lie in one another."""
+    if isinstance(event, str) and event.startswith("{"):
+        yield from objects(json.loads(event))
+    elif isinstance(event, list):
+        for value in event:
+            yield from objects(value)
+    elif isinstance(event, dict):
+        if isinstance(event.get("bucket"), dict) and isinstance(event.get("object"), dict):
+            key = event["object"]["key"]
+            # EventBridge's keys are as they are, those of S3's own messages are encoded.
+            yield event["bucket"]["name"], unquote_plus(key) if "s3SchemaVersion" in event else key
+        else:
+            yield from objects(list(event.values()))
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
