@@ -27,8 +27,10 @@ def _record(message, queue_arn):
 class EventSource:
     """Gives a function the messages of a queue, and removes those that it does not report as failed."""
 
-    def __init__(self, sqs, queue_url, function):
+    def __init__(self, sqs, queue_url, function, batch_size=BATCH, amend=None):
+        """Bodies are handed over as they are, or as `amend` gives them."""
         self._sqs, self._queue_url, self._function = sqs, queue_url, function
+        self._batch_size, self._amend = batch_size, amend or (lambda body: body)
         attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
         self._queue_arn = attributes["Attributes"]["QueueArn"]
         self.invocations = self.messages = 0
@@ -36,12 +38,13 @@ class EventSource:
     def poll(self, seconds=60.0):
         """One batch: how many messages were received, and which failed. Those can be received again at once."""
         answer = self._sqs.receive_message(
-            QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH, AttributeNames=["ApproximateReceiveCount"]
+            QueueUrl=self._queue_url, MaxNumberOfMessages=self._batch_size, AttributeNames=["ApproximateReceiveCount"]
         )
         messages = answer.get("Messages", [])
         if not messages:
             return 0, []
         self.invocations, self.messages = self.invocations + 1, self.messages + len(messages)
+        messages = [{**message, "Body": self._amend(message["Body"])} for message in messages]
         failed = self._failed(messages, self._function.invoke(batch(messages, self._queue_arn), seconds))
         for message in messages:
             handle = {"QueueUrl": self._queue_url, "ReceiptHandle": message["ReceiptHandle"]}
@@ -51,10 +54,10 @@ class EventSource:
                 self._sqs.delete_message(**handle)
         return len(messages), failed
 
-    def drain(self, batches=50):
+    def drain(self, batches=50, seconds=60.0):
         """Goes on until the queue gives nothing more; then each message was done, or moved to the dead-letter queue."""
         for _ in range(batches):
-            if self.poll() == (0, []):
+            if self.poll(seconds) == (0, []):
                 return
         raise AssertionError(f"after {batches} batches the queue is not empty")
 

@@ -45,8 +45,8 @@ class Clients:
         )
         names = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": REGION}
         session = boto3.Session(**names)
-        make = lambda service: session.client(service, endpoint_url=endpoint, config=config)
-        self.s3, self.sqs, self.sns, self.events = make("s3"), make("sqs"), make("sns"), make("events")
+        self.of = lambda service: session.client(service, endpoint_url=endpoint, config=config)
+        self.s3, self.sqs, self.sns, self.events = map(self.of, ["s3", "sqs", "sns", "events"])
 
 
 class World:

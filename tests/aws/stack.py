@@ -1,0 +1,314 @@
+"""A stack of the template on a local AWS, and what that leaves for a test to do.
+
+The template is transformed by SAM's own translator and created by CloudFormation, as it is but for what the local services can't do:
+
+- parameters that are numbers are texts, which they are for CloudFormation too: the local one does not find a number in a
+  mapping. A reference to an event bus is its name, which the local one does not give, and what hangs on a condition is
+  decided, as the local one leaves gaps in lists;
+- the event source mapping is disabled, as the local Lambda would start containers: `feed` does its work;
+- EventBridge can't reach SNS here, so that rules send to a queue in a topic's stead: `relay` publishes what comes there.
+
+Not made by the local CloudFormation, and therefore done here from the template's own resources after SAM's translation:
+
+- a bucket's notifications and versioning. Its encryption is made;
+- the policies of buckets, queues, topics and keys: they are evaluated by iam.py for each call that was seen, as the local
+  services know too little of conditions;
+- S3's events on EventBridge spell the entity tag as its notifications do, and name versions where there are none: they are
+  put right on their way to the function;
+- the move of dead letters back to their queue, which the local SQS does not know: `redrive`.
+
+Alarms, saved queries, lifecycles, blocks of public access, Glue and Athena have no part in an object's way. Rules of
+parameters are looked at before, as CloudFormation does.
+"""
+
+import json
+
+from botocore.exceptions import ClientError
+
+import calls
+import iam
+from event_source import EventSource
+from function import REGION, Function
+from template import ACCOUNT, CODE, Resolved, transformed
+from world import World
+
+FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
+NO_VALUE = {"Ref": "AWS::NoValue"}
+BUCKET, RULE, TOPIC = "AWS::S3::Bucket", "AWS::Events::Rule", "AWS::SNS::Topic"
+
+
+class Stack(World):
+    """Buckets that are there before, and a stack once it is deployed; then `source` and `output` are those it uses."""
+
+    def __init__(self, clients):
+        super().__init__(clients)
+        self._clients, self._bridges = clients, {}
+        # What the function was handed, and what the bus gave to rules that publish.
+        self.handed_over, self.alerts_sent = [], []
+        self.resolved = self.environment = self.role = None
+
+    def key(self):
+        """The ARN of a new key of the customer's, whose policy leaves it to the account."""
+        return self._clients.of("kms").create_key()["KeyMetadata"]["Arn"]
+
+    def encrypt(self, bucket, key):
+        """From now on, a bucket encrypts with a key."""
+        by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        rule = {"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": True}
+        self.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+    def deploy(self, **parameters):
+        template = transformed(parameters)
+        self.resolved = Resolved(template, parameters, stack=self.name)
+        assert self.resolved.broken_rules() == []
+        self._store_code()
+        cloudformation = self._clients.of("cloudformation")
+        given = [{"ParameterKey": name, "ParameterValue": str(value)} for name, value in parameters.items()]
+        cloudformation.create_stack(
+            StackName=self.name,
+            TemplateBody=json.dumps(self._for_here(template)),
+            Parameters=given,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        [stack] = cloudformation.describe_stacks(StackName=self.name)["Stacks"]
+        assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        made = [resource for page in pages for resource in page["StackResourceSummaries"]]
+        names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in made}
+        self.resolved = Resolved(template, parameters, names, stack=self.name)
+        self._configure_buckets()
+        function = self.resolved.one(FUNCTION)
+        self.role, self.environment = function["Role"], self._deployed_environment(function)
+        self.source, self.output = self.resolved.outputs()["SourceBucketName"], self.environment["OUTPUT_BUCKET"]
+
+    def _store_code(self):
+        """The local Lambda wants to see a package; what runs is FLOWSENTRY_LAMBDA."""
+        bucket, key = CODE.removeprefix("s3://").split("/", 1)
+        self.s3.create_bucket(Bucket=bucket)
+        self.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+
+    def _for_here(self, template):
+        """The template that is created: see above."""
+        buses = self.resolved.resources("AWS::Events::EventBus")
+        template = _chosen(template, self.resolved.conditions, {id: self.resolved.ref(id) for id in buses})
+        for parameter in template["Parameters"].values():
+            if parameter["Type"] == "Number":
+                parameter.update(Type="String", Default=str(parameter["Default"]))
+        for id, resource in template["Resources"].items():
+            if resource["Type"] == MAPPING:
+                resource["Properties"]["Enabled"] = False
+            if resource["Type"] == RULE:
+                for target, known in zip(resource["Properties"]["Targets"], self.resolved.properties(id)["Targets"], strict=True):
+                    if known["Arn"].split(":")[2] == "sns":
+                        url = self.queue(f"bridge-{id}-{known['Id']}")
+                        self._bridges[id, known["Id"]] = url
+                        target.clear()
+                        target.update(Id=known["Id"], Arn=self.queue_arn(url))
+        return template
+
+    def _configure_buckets(self):
+        for id, bucket in self.resolved.resources(BUCKET).items():
+            if bucket.get("VersioningConfiguration", {}).get("Status") == "Enabled":
+                self.version(self.resolved.ref(id))
+            if bucket.get("NotificationConfiguration", {}).get("EventBridgeConfiguration", {}).get("EventBridgeEnabled"):
+                self.notify(self.resolved.ref(id))
+
+    def version(self, bucket):
+        """From now on, a bucket keeps versions."""
+        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def notify(self, bucket):
+        """From now on, EventBridge is told of a bucket's objects; of one that was there before, the operator does that."""
+        configuration = {"EventBridgeConfiguration": {}}
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+
+    def _deployed_environment(self, function):
+        """As Lambda has it, which is as the template has it."""
+        name = self.resolved.ref(self._only(FUNCTION))
+        deployed = self._clients.of("lambda").get_function_configuration(FunctionName=name)
+        environment = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
+        assert {name: str(value) for name, value in deployed["Environment"]["Variables"].items()} == environment
+        return environment
+
+    def _only(self, kind):
+        [id] = self.resolved.resources(kind)
+        return id
+
+    def function(self, **more):
+        """Starts a function as Lambda would start that of the template, and with its role."""
+        function = self.resolved.one(FUNCTION)
+        session = self._clients.of("sts").assume_role(RoleArn=self.role, RoleSessionName="flowsentry")["Credentials"]
+        logging = function["LoggingConfig"]
+        assert logging["LogFormat"] == "JSON"
+        settings = {
+            **self.environment,
+            "AWS_LAMBDA_FUNCTION_NAME": self.resolved.ref(self._only(FUNCTION)),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
+            "AWS_LAMBDA_LOG_FORMAT": logging["LogFormat"],
+            "AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"],
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+            **more,
+        }
+        self._functions.append(Function(self.proxy.url, settings))
+        return self._functions[-1]
+
+    def event_source(self, function):
+        """What feeds a function, by the template's event source mapping."""
+        mapping = self.resolved.one(MAPPING)
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] and mapping.get("Enabled", True)
+        url = self.queue_url(mapping["EventSourceArn"])
+        return EventSource(self.sqs, url, function, mapping.get("BatchSize", 10), self._hand_over)
+
+    def _hand_over(self, body):
+        """A message as AWS would have it; it is kept."""
+        event = json.loads(body)
+        if event.get("source") == "aws.s3":
+            entity = event["detail"]["object"]
+            entity["etag"] = entity.pop("eTag", None) or entity["etag"]
+            if entity.get("version-id") in (None, "null"):
+                entity.pop("version-id", None)
+        self.handed_over.append(event)
+        return json.dumps(event)
+
+    def feed(self, function):
+        """Hands over what waits in the queue, until it is done or among the dead letters. Lambda lets what failed wait for
+        the visibility timeout; here it comes again at once."""
+        self.event_source(function).drain(seconds=self.resolved.one(FUNCTION)["Timeout"])
+
+    def keys(self, kind=""):
+        """The keys of the outputs, or of one kind of them."""
+        prefix = self.environment["OUTPUT_PREFIX"] + kind
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.output, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def queue_url(self, arn):
+        return self.sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
+
+    def url(self, id):
+        """That of one of the template's queues."""
+        return self.queue_url(self.resolved.arn(id))
+
+    def waiting(self, id):
+        """So many messages lie in one of the template's queues."""
+        named = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.url(id), AttributeNames=named)["Attributes"]
+        return sum(int(attributes[name]) for name in named)
+
+    def redrive(self, id):
+        """What StartMessageMoveTask does: dead letters go back to the queue that they come from, if it may have them."""
+        arn, queues = self.resolved.arn(id), self.resolved.resources(QUEUE)
+        [(source, _)] = [
+            item for item in queues.items() if item[1].get("RedrivePolicy", {}).get("deadLetterTargetArn") == arn
+        ]
+        allowed = queues[id].get("RedriveAllowPolicy", {"redrivePermission": "allowAll"})
+        sources = allowed.get("sourceQueueArns", [])
+        assert allowed["redrivePermission"] == "allowAll" or self.resolved.arn(source) in sources
+        for body in self.received(self.url(id)):
+            self.sqs.send_message(QueueUrl=self.url(source), MessageBody=json.dumps(body))
+
+    def subscribe(self):
+        """A queue that hears of what is published on the template's topic, as a subscriber does."""
+        url = self.queue("subscriber")
+        topic = self.resolved.ref(self._only(TOPIC))
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self.queue_arn(url))
+        return url
+
+    def relay(self):
+        """Publishes what EventBridge would have published."""
+        for (id, target_id), url in self._bridges.items():
+            [target] = [one for one in self.resolved.properties(id)["Targets"] if one["Id"] == target_id]
+            for event in self.received(url):
+                self.alerts_sent.append(event)
+                self.sns.publish(TopicArn=target["Arn"], Message=_input(target, event))
+
+    def calls(self):
+        """What the function asked for so far, and what Lambda asks for in its role."""
+        seen = calls.of_function(self.proxy.requests, self.role, self._key_of)
+        return seen + list(calls.of_lambda(self.resolved, self.role))
+
+    def _key_of(self, bucket, key=None, version=None):
+        """The KMS key of an object, or of what is stored in a bucket from now on; and whether there is a bucket key."""
+        if key is not None:
+            named = {"VersionId": version} if version else {}
+            head = self.s3.head_object(Bucket=bucket, Key=key, **named)
+            return head.get("SSEKMSKeyId"), head.get("BucketKeyEnabled", False)
+        try:
+            answer = self.s3.get_bucket_encryption(Bucket=bucket)
+        except ClientError:
+            return None, False
+        [rule] = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        return rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID"), rule.get("BucketKeyEnabled", False)
+
+    def role_statements(self):
+        """The statements of the function's role."""
+        [id] = [id for id in self.resolved.resources("AWS::IAM::Role") if self.resolved.arn(id) == self.role]
+        role = self.resolved.properties(id)
+        assert "ManagedPolicyArns" not in role
+        name = self.resolved.ref(id)
+        inline = [policy["PolicyDocument"] for policy in role["Policies"]]
+        for policy in self.resolved.resources("AWS::IAM::Policy").values():
+            assert name not in policy.get("Roles", [])
+        return iam.statements(*inline)
+
+    def resource_policies(self):
+        """The statements of the policies of buckets, queues, topics and keys, by their ARNs."""
+        resolved, found = self.resolved, {}
+        for policy in resolved.resources("AWS::S3::BucketPolicy").values():
+            found[f"arn:aws:s3:::{policy['Bucket']}"] = iam.statements(policy["PolicyDocument"])
+        urls = {resolved.ref(id): resolved.arn(id) for id in resolved.resources(QUEUE)}
+        for policy in resolved.resources("AWS::SQS::QueuePolicy").values():
+            for url in policy["Queues"]:
+                found[urls[url]] = iam.statements(policy["PolicyDocument"])
+        for policy in resolved.resources("AWS::SNS::TopicPolicy").values():
+            for arn in policy["Topics"]:
+                found[arn] = iam.statements(policy["PolicyDocument"])
+        for id, key in resolved.resources("AWS::KMS::Key").items():
+            found[resolved.arn(id)] = iam.statements(key["KeyPolicy"])
+        for key in set(map(str, resolved.parameters.values())):
+            # Keys that were there before leave it to the account, as the console makes them.
+            if key.startswith("arn:aws:kms:"):
+                root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+                found[key] = [{**root, "Action": "kms:*", "Resource": "*"}]
+        return found
+
+
+def _chosen(node, conditions, names):
+    """A copy in which conditions are decided, and references to these names are the names."""
+    if isinstance(node, list):
+        parts = [_chosen(part, conditions, names) for part in node]
+        return [part for part in parts if part != NO_VALUE]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"Fn::If"}:
+        condition, yes, no = node["Fn::If"]
+        return _chosen(yes if conditions[condition] else no, conditions, names)
+    if node.keys() == {"Ref"} and node["Ref"] in names:
+        return names[node["Ref"]]
+    return {name: _chosen(part, conditions, names) for name, part in node.items()}
+
+
+def _input(target, event):
+    """What EventBridge sends a target: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html"""
+    if "InputTransformer" not in target:
+        return json.dumps(event)
+    transformer = target["InputTransformer"]
+    values = {name: _at(path, event) for name, path in transformer["InputPathsMap"].items()}
+    text = transformer["InputTemplate"]
+    for name, value in values.items():
+        text = text.replace(f"<{name}>", value if isinstance(value, str) else json.dumps(value))
+    # Lines in quotation marks come without them.
+    lines = [line.strip() for line in text.strip().splitlines()]
+    quoted = all(line.startswith('"') and line.endswith('"') for line in lines)
+    return "\n".join(line[1:-1] for line in lines) if quoted else text
+
+
+def _at(path, event):
+    """What stands at a path such as $.detail.finding_info.types[0]; if nothing does, it does not appear."""
+    assert path.startswith("$."), path
+    for part in path.removeprefix("$.").replace("]", "").replace("[", ".").split("."):
+        if part not in event if isinstance(event, dict) else int(part) >= len(event):
+            return ""
+        event = event[int(part)] if isinstance(event, list) else event[part]
+    return event
