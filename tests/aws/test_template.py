@@ -1,0 +1,336 @@
+"""The template, as it is and as it is deployed: what it asks for and refuses, and how an object's event gets to the function."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from function import Function
+from template import PATH, Resolved, defaults, load, transformed
+from variants import KEY, VARIANTS, deployed
+from world import DONE, sqs_event
+
+PROJECT = Path(__file__).resolve().parents[2]
+TEMPLATE = load()
+PARAMETERS = TEMPLATE["Parameters"]
+INTERFACE = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
+
+# Variables that the function reads and the template does not set, and why.
+NOT_SET = {
+    "AWS_LAMBDA_LOG_LEVEL": "Lambda sets it from ApplicationLogLevel",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "Lambda sets it from MemorySize",
+}
+
+
+def takes(name, value):
+    """Whether CloudFormation takes a value for a parameter."""
+    parameter = PARAMETERS[name]
+    allowed = [str(one) for one in parameter.get("AllowedValues", [value])]
+    if parameter["Type"] == "Number" and not re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return False
+    if parameter["Type"] == "Number" and not parameter.get("MinValue", 0) <= float(value) <= parameter.get("MaxValue", 1e18):
+        return False
+    fits = re.fullmatch(parameter.get("AllowedPattern", "(?s).*"), value, re.ASCII)
+    return value in allowed and bool(fits) and len(value) <= parameter.get("MaxLength", 4096)
+
+
+def references(node):
+    """The names that a part of the template refers to."""
+    if isinstance(node, list):
+        return set().union(*map(references, node))
+    if isinstance(node, str):
+        return set(re.findall(r"\$\{([\w:]+)[}.]", node))
+    if not isinstance(node, dict):
+        return set()
+    names = {node["Ref"]} if list(node) == ["Ref"] else set()
+    return names.union(*map(references, node.values()))
+
+
+def test_every_parameter_is_explained_bounded_and_used():
+    used = references([TEMPLATE[part] for part in ("Conditions", "Resources", "Outputs")])
+    for name, parameter in PARAMETERS.items():
+        description = parameter["Description"]
+        assert 30 <= len(description) <= 300 and description.endswith("."), name
+        assert parameter["ConstraintDescription"].startswith("must ") and parameter["ConstraintDescription"][-1] == ".", name
+        bounds = {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter)
+        assert bounds and ("MinValue" in parameter) == ("MaxValue" in parameter), name
+        assert parameter["Type"] != "Number" or {"MinValue", "AllowedValues"} & bounds, name
+        assert takes(name, str(parameter["Default"])), f"{name} refuses its own default"
+        assert name in used, f"{name} has no effect"
+
+
+def test_every_parameter_is_in_one_group_and_has_a_label():
+    grouped = [name for group in INTERFACE["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(PARAMETERS)
+    assert list(INTERFACE["ParameterLabels"]) == grouped, "labels stand in the order of the groups"
+    assert all(group["Label"]["default"] for group in INTERFACE["ParameterGroups"])
+    assert all(label["default"] for label in INTERFACE["ParameterLabels"].values())
+
+
+BUCKETS = ["SourceBucketName", "OutputBucketName", "TopologyBucketName"]
+KEYS = ["SourceKmsKeyArn", "OutputKmsKeyArn", "TopologyKmsKeyArn", "PipelineKmsKeyArn"]
+TAKEN = [
+    *product(BUCKETS, ["", "our-logs", "a.b-c9"]),
+    *product(KEYS, ["", KEY, "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef"]),
+    *product(["SourcePrefix", "TopologyPrefix"], ["", "network/", "o-abc123/eu=1/"]),
+    *product(["OutputPrefix"], ["flowsentry/", "a/b.c=d/_e-f/", "AWSLog/"]),
+    *product(["SourceAccountIds"], ["", "123456789012", "123456789012,000000000001"]),
+    *product(["AlertEmail"], ["", "a@b.cd", "night.shift+vpc@ops.example.co.uk"]),
+    *product(["PeeringConnectionIds"], ["", "pcx-0bd681fd", ",".join(["pcx-0bd681fd4c20588b9"] * 5)]),
+    *product(["MetricsNamespace"], ["FlowSentry", "Net/Flow-Logs", "a:b#c_d.e"]),
+    *product(["PermissionsBoundaryArn"], ["", "arn:aws:iam::123456789012:policy/a/b+c=d,e.f@g_h-i"]),
+    *product(["LogFormat"], ["", "version srcaddr dstaddr", "${version} ${account-id}"]),
+    *product(["LogLevel"], ["INFO", "DEBUG", "TRACE"]),
+]
+REFUSED = [
+    *product(BUCKETS, ["arn:aws:s3:::our-logs", "s3://our-logs", "Our_Logs", "ab", "-logs", "our-logs/AWSLogs"]),
+    *product(KEYS, ["alias/logs", "11111111-2222-3333-4444-555555555555", "arn:aws:kms:us-east-1:123456789012:alias/logs", "*"]),
+    *product(["SourcePrefix"], ["network", "/network/", "AWSLogs/", "a/AWSLogs/b/", "a*/", "a,b/", "a b/", "a//"]),
+    # A result that is written there would be read as a flow log.
+    *product(["OutputPrefix"], ["AWSLogs/", "AWSLogs/flowsentry/", "network/AWSLogs/x/", "xAWSLogs/", "aAWSLogsb/c/"]),
+    *product(["OutputPrefix"], ["", "/", "flowsentry", "/flowsentry/", "a//b/", "./", "a/../b/", "a b/", "é/"]),
+    *product(["TopologyPrefix"], ["vpc", "/vpc/", "a*/"]),
+    *product(["SourceAccountIds"], ["12345678901", "123456789012, 123456789012", "123456789012,"]),
+    *product(["AlertEmail"], ["nobody", "a@b", "a@b.cd,e@f.gh", "a b@c.de", "<a@b.cd>"]),
+    *product(["PeeringConnectionIds"], ["pcx-1", "vpc-0bd681fd", "pcx-0bd681fd,", ",".join(["pcx-0bd681fd"] * 6)]),
+    *product(["MetricsNamespace"], ["", "AWS/Lambda", ":a", 'a"b', "a'b", "a b"]),
+    *product(["PermissionsBoundaryArn"], ["boundary", "arn:aws:iam::123456789012:role/boundary"]),
+    # Lambda would drop the lines that metrics are made of.
+    *product(["LogLevel"], ["WARN", "ERROR", "FATAL", "info"]),
+    *product(["LogFormat"], ['"', "a\nb", "a;b"]),
+    *product(["TimeoutSeconds"], ["30", "120.5", "901"]),
+    *product(["MemorySize"], ["128", "10241"]),
+    *product(["MaximumConcurrency"], ["1", "1001", "many"]),
+    *product(["LogRetentionDays"], ["0", "31"]),
+    *product(["NoDataAlarmHours"], ["0", "25"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_what_can_work_is_taken(name, value):
+    assert takes(name, value)
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_what_can_not_work_is_refused(name, value):
+    assert not takes(name, value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"PipelineKey": "existing"}, "PipelineKmsKeyArn must be the ARN of that key"),
+        ({"PipelineKmsKeyArn": KEY}, "PipelineKmsKeyArn would not be used"),
+        ({"PipelineKey": "aws-managed", "PipelineKmsKeyArn": KEY}, "PipelineKmsKeyArn would not be used"),
+        ({"Topology": "own-bucket", "TopologyPrefix": "vpc/"}, "TopologyBucketName must name the bucket"),
+        ({"Topology": "own-bucket", "TopologyBucketName": "inventory"}, "TopologyPrefix must say where in the bucket"),
+        (
+            {"Topology": "own-bucket", "TopologyBucketName": "a-b", "TopologyPrefix": "c/", "OutputBucketName": "a-b"},
+            "TopologyBucketName is the bucket of the results",
+        ),
+        ({"TopologyBucketName": "inventory"}, "TopologyBucketName would not be used"),
+        ({"Topology": "output-bucket", "TopologyPrefix": "vpc/"}, "TopologyPrefix would not be used"),
+        ({"Topology": "output-bucket", "TopologyKmsKeyArn": KEY}, "TopologyKmsKeyArn would not be used"),
+        ({"PeeringConnectionIds": "pcx-0bd681fd4c20588b9"}, "can't be watched without a topology"),
+        ({"SourceBucketName": "logs", "SourceAccountIds": "123456789012"}, "SourceAccountIds would not be used"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(parameters, words):
+    [said] = Resolved(TEMPLATE, parameters).broken_rules()
+    assert words in said
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_way_to_deploy_breaks_no_rule_and_resolves_whole(variant):
+    """Nothing refers to what is not made, and each value is one that CloudFormation takes."""
+    assert all(takes(name, value) for name, value in VARIANTS[variant].items())
+    stack = deployed(variant)
+    assert stack.broken_rules() == []
+    assert stack.resources() and all(stack.outputs().values())
+
+
+def test_between_the_ways_to_deploy_each_condition_is_true_and_false():
+    for condition in TEMPLATE["Conditions"]:
+        assert {deployed(variant).conditions[condition] for variant in VARIANTS} == {True, False}, condition
+
+
+def event_pattern(stack):
+    return stack.properties("FlowLogRule")["EventPattern"]
+
+
+def fits(pattern, key):
+    """EventBridge's wildcard: each asterisk stands for any characters, slashes too, or none."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), key) is not None
+
+
+FILE = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456"
+HIVE = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/month=06/day=20"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_rule_takes_flow_logs_and_nothing_else_of_the_bucket(variant):
+    stack = deployed(variant)
+    pattern = event_pattern(stack)
+    [name], [key] = pattern["detail"]["bucket"]["name"], pattern["detail"]["object"]["key"]
+    assert name == stack.outputs()["SourceBucketName"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
+    prefix = stack.parameters["SourcePrefix"]
+    day = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20"
+    for folder in (day, f"{day}/16", HIVE, f"{HIVE}/hour=16", HIVE.replace("aws-service", "service")):
+        for extension in (".log.gz", ".log", ".log.parquet"):
+            assert fits(key["wildcard"], f"{prefix}{folder}/{FILE}{extension}")
+    for other in (
+        f"{prefix}AWSLogs/123456789012/elasticloadbalancing/us-east-1/2018/06/20/a.log.gz",
+        f"{prefix}AWSLogs/123456789012/CloudTrail/us-east-1/2018/06/20/a.json.gz",
+        f"elsewhere/{day}/{FILE}.log.gz",
+        f"{prefix}{day}/{FILE}.txt",
+    ):
+        assert not fits(key["wildcard"], other)
+
+
+@pytest.mark.parametrize("source", ["", "network/", "flowsentry/", "flowsentry/summaries/", "a/flowsentry/"])
+@pytest.mark.parametrize("output", ["flowsentry/", "network/", "network/vpcflowlogs/", "a/vpcflowlogs/x.log/", "AWSLog/s/"])
+def test_no_result_can_be_read_as_a_flow_log_even_in_the_same_bucket(source, output):
+    assert takes("SourcePrefix", source) and takes("OutputPrefix", output)
+    parameters = {"SourceBucketName": "one", "OutputBucketName": "one", "SourcePrefix": source, "OutputPrefix": output}
+    [key] = event_pattern(Resolved(TEMPLATE, parameters))["detail"]["object"]["key"]
+    partition = f"account_id=123456789012/region=us-east-1/date=2018-06-20/{FILE}.log.gz-0123456789abcdef"
+    for kind, extension in product(["summaries", "findings", "receipts", "quarantine", "topology"], ["json", "log.gz"]):
+        assert not fits(key["wildcard"], f"{output}{kind}/{partition}.{extension}")
+
+
+@pytest.mark.parametrize("timeout", PARAMETERS["TimeoutSeconds"]["AllowedValues"])
+def test_the_queue_hides_a_message_for_six_timeouts(timeout):
+    parameters = {"TimeoutSeconds": str(timeout)}
+    stack = Resolved(transformed(parameters), parameters)
+    function = stack.one("AWS::Lambda::Function")
+    assert function["Timeout"] == timeout
+    assert int(stack.properties("Queue")["VisibilityTimeout"]) == 6 * timeout
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_from_the_rule_to_the_function(variant):
+    stack = deployed(variant)
+    queue, dead, undelivered = map(stack.arn, ("Queue", "DeadLetters", "UndeliveredEvents"))
+    [target] = stack.properties("FlowLogRule")["Targets"]
+    assert (target["Arn"], target["DeadLetterConfig"]) == (queue, {"Arn": undelivered})
+    assert stack.properties("Queue")["RedrivePolicy"] == {"deadLetterTargetArn": dead, "maxReceiveCount": 5}
+    allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [queue]}
+    assert stack.properties("DeadLetters")["RedriveAllowPolicy"] == allowed
+    fourteen_days = 14 * 24 * 60 * 60
+    assert {one["MessageRetentionPeriod"] for one in stack.resources("AWS::SQS::Queue").values()} == {fourteen_days}
+    mapping = stack.one("AWS::Lambda::EventSourceMapping")
+    assert mapping == {
+        "BatchSize": 10,
+        "EventSourceArn": queue,
+        "FunctionName": stack.ref("Function"),
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": stack.parameters["MaximumConcurrency"]},
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_function(variant):
+    stack = deployed(variant)
+    function = stack.one("AWS::Lambda::Function")
+    assert (function["Runtime"], function["Handler"]) == ("provided.al2023", "bootstrap")
+    assert function["Architectures"] == [stack.parameters["Architecture"]]
+    assert function["Role"] == stack.arn("FunctionRole")
+    assert function["RecursiveLoop"] == "Terminate"
+    assert function["LoggingConfig"] == {
+        "LogGroup": stack.ref("LogGroup"),
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": "INFO",
+        "SystemLogLevel": "INFO",
+    }
+    reserved = {"as it comes": None, "new buckets, keys of ours, a topology elsewhere": 50}
+    assert function.get("ReservedConcurrentExecutions") == reserved.get(variant)
+    topologies = {
+        "as it comes": None,
+        "existing buckets, no keys, nobody told": "s3://our-results/flowsentry/topology/",
+        "new buckets, keys of ours, a topology elsewhere": "s3://our-inventory/vpc/",
+        "one bucket for all": "s3://our-bucket/network/flowsentry/topology/",
+    }
+    variables, outputs = function["Environment"]["Variables"], stack.outputs()
+    assert variables.get("TOPOLOGY_URI") == topologies[variant] == outputs.get("TopologyUri")
+    assert variables["OUTPUT_BUCKET"] == outputs["OutputBucketName"]
+    [key] = event_pattern(stack)["detail"]["object"]["key"]
+    bucket, prefix = variables["ALLOWED_SOURCES"].split("/", 1)
+    assert bucket == outputs["SourceBucketName"] and key["wildcard"].startswith(prefix)
+
+
+def variables_that_the_function_reads():
+    settings = (PROJECT / "src" / "settings.rs").read_text().split("#[cfg(test)]")[0]
+    named = re.findall(r'\.(?:or|required)\(\s*"([A-Z_]+)"', settings) + re.findall(r'&str = "(AWS_\w+)";', settings)
+    return set(named) | set(counts())
+
+
+def counts():
+    """Thresholds and limits by the names of their variables, with their defaults."""
+    code = "".join((PROJECT / "src" / name).read_text() for name in ("thresholds.rs", "limits.rs"))
+    return {name.upper(): value.replace("_", "") for name, value in re.findall(r"^    (\w+) = ([\d_]+);", code, re.MULTILINE)}
+
+
+def test_the_template_sets_what_the_function_reads():
+    read = variables_that_the_function_reads()
+    assert {"OUTPUT_BUCKET", "EVENT_BUS_NAME", "TOP", "MAX_LINES", "PORT_SCAN_PORTS", "MAX_FORMATS"} <= read
+    variables = TEMPLATE["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    assert set(variables) == read - set(NOT_SET)
+    assert set(NOT_SET) <= read
+
+
+def test_defaults_are_those_of_the_function():
+    variables = deployed("as it comes").one("AWS::Lambda::Function")["Environment"]["Variables"]
+    source = lambda name, pattern: re.search(pattern, (PROJECT / "src" / name).read_text()).group(1)
+    assert str(variables["MAX_OBJECT_BYTES"]) == str(16 << 30)
+    assert source("text.rs", r"DEFAULT_MAX_OBJECT_BYTES: u64 = (.*);") == "16 << 30"
+    expected = {
+        **counts(),
+        "OUTPUT_PREFIX": source("settings.rs", r'DEFAULT_OUTPUT_PREFIX: &str = "(.*)";'),
+        "METRICS_NAMESPACE": source("settings.rs", r'DEFAULT_METRICS_NAMESPACE: &str = "(.*)";'),
+        "TOPOLOGY_TTL_SECONDS": source("settings.rs", r"DEFAULT_TOPOLOGY_TTL_SECONDS: u64 = (\d+);"),
+        "TOP": source("report/mod.rs", r"DEFAULT_TOP: usize = (\d+);"),
+        "MAX_LINES": source("lines/mod.rs", r"DEFAULT_MAX_LINES: u64 = (.*);").replace("_", ""),
+        "ALERT_MIN_SEVERITY": source("settings.rs", r"Severity::(\w+), severity\)").lower(),
+        "ON_PERMANENT_FAILURE": source("settings.rs", r"#\[default\]\s+(Quarantine),").lower(),
+        "LOG_FORMAT": "",
+    }
+    assert len(counts()) == 10
+    assert {name: str(variables[name]) for name in expected} == expected
+    assert PARAMETERS["LogLevel"]["Default"].capitalize() == source("settings.rs", r"#\[default\]\s+(Info),")
+
+
+def extremes():
+    """Of each parameter the least and the most, or all that there are."""
+    for name, parameter in PARAMETERS.items():
+        yield name, [str(value) for value in parameter.get("AllowedValues", [])] or [
+            str(parameter[bound]) for bound in ("MinValue", "MaxValue") if bound in parameter
+        ]
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_the_function_takes_whatever_the_template_lets_pass(at):
+    """It would refuse a wrong setting at its start, and never answer."""
+    parameters = {name: values[at] for name, values in extremes() if values and name not in ("PipelineKey", "Topology")}
+    examples = dict(TAKEN) if at == -1 else {}
+    examples = {name: examples[name] for name in ("SourcePrefix", "OutputPrefix", "MetricsNamespace", "LogFormat") if examples}
+    parameters |= examples
+    stack = Resolved(transformed(parameters), parameters)
+    variables = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]
+    function = Function("http://127.0.0.1:1", {name: str(value) for name, value in variables.items()})
+    try:
+        answer = function.invoke(sqs_event(**{"1": {"Event": "s3:TestEvent", "Service": "Amazon S3", "Bucket": "b"}}))
+        assert answer.response == DONE
+    finally:
+        written = function.stop()
+    assert not any("settings" in line.get("error", "") for line in written.log)
+
+
+def test_the_text_is_one_that_cloudformation_reads():
+    """CloudFormation refuses aliases of YAML, which its own readers would take."""
+    text = PATH.read_text()
+    assert not re.search(r"^[^#]*[:\-] [&*][a-z][\w-]*$", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 128
+    assert len(text.encode()) <= 1_000_000
+    assert len(PARAMETERS) <= 200 and len(TEMPLATE["Outputs"]) <= 200 and len(defaults(TEMPLATE)) == len(PARAMETERS)

@@ -1,0 +1,273 @@
+"""Who may do what, in each way to deploy the template: least privilege, TLS, encryption, and results that stay."""
+
+import json
+import re
+
+import pytest
+
+from template import PATH, Resolved, load, transformed
+from variants import KEY, VARIANTS, deployed
+
+KINDS = ["summaries", "findings", "receipts", "quarantine"]
+every_way = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def statements(document):
+    """A policy's statements, with actions and resources as lists."""
+    listed = lambda value: value if isinstance(value, list) else [value]
+    as_lists = lambda one: {name: listed(one[name]) for name in ("Action", "Resource") if name in one}
+    return [{**one, **as_lists(one)} for one in document["Statement"]]
+
+
+def of_role(stack):
+    [policy] = stack.properties("FunctionRole")["Policies"]
+    return {one["Sid"]: one for one in statements(policy["PolicyDocument"])}
+
+
+def resource_policies(stack):
+    """The policies of resources, by what they are the policies of."""
+    for kind, names in (("S3::Bucket", "Bucket"), ("SQS::Queue", "Queues"), ("SNS::Topic", "Topics")):
+        for properties in stack.resources(f"AWS::{kind}Policy").values():
+            of = properties[names] if isinstance(properties[names], list) else [properties[names]]
+            yield from ((one, statements(properties["PolicyDocument"])) for one in of)
+
+
+@every_way
+def test_the_role_may_do_nothing_to_everything(variant):
+    """No statement has an action or a resource with more in it than a part of a key, and nothing is deleted or listed."""
+    stack = deployed(variant)
+    role = of_role(stack)
+    assert all(one["Effect"] == "Allow" for one in role.values())
+    actions = {action for one in role.values() for action in one["Action"]}
+    assert not any("*" in action for action in actions)
+    assert not {action for action in actions if re.search("Delete|Acl|Tag|Policy", action)} - {"sqs:DeleteMessage"}
+    for resource in (resource for one in role.values() for resource in one["Resource"]):
+        service, name = re.fullmatch(r"arn:aws:(\w+):[\w-]*:\d*:(.+)", resource).groups()
+        if service == "s3":
+            bucket, _, key = name.partition("/")
+            assert "*" not in bucket and (key == "" or re.fullmatch(r"([\w.=-]+/)+\*(\.json)?", key)), resource
+        else:
+            assert "*" not in name or (service == "logs" and re.fullmatch(r"log-group:/flowsentry/\w+:\*", name)), resource
+    trust = stack.properties("FunctionRole")["AssumeRolePolicyDocument"]
+    assert [one["Principal"] for one in trust["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
+    assert "ManagedPolicyArns" not in stack.properties("FunctionRole")
+
+
+def test_the_role_as_it_comes():
+    stack = deployed("as it comes")
+    source, output = map(stack.arn, ("SourceBucket", "OutputBucket"))
+    results = [f"{output}/flowsentry/{kind}/*" for kind in KINDS]
+    expected = {
+        "ReadFlowLogs": (["s3:GetObject", "s3:GetObjectVersion"], [f"{source}/AWSLogs/*"]),
+        "TellGoneFromDenied": (["s3:ListBucket"], [source, output]),
+        "StoreResultsOnce": (["s3:PutObject"], results),
+        "ReadOwnResults": (["s3:GetObject"], results),
+        "SendAlerts": (["events:PutEvents"], [stack.arn("AlertBus")]),
+        "TakeFromQueue": (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [stack.arn("Queue")]),
+        "WriteLog": (["logs:CreateLogStream", "logs:PutLogEvents"], [stack.arn("LogGroup")]),
+        "DecryptQueue": (["kms:Decrypt"], [stack.arn("PipelineKmsKey")]),
+    }
+    role = of_role(stack)
+    assert {sid: (one["Action"], one["Resource"]) for sid, one in role.items()} == expected
+    assert {sid: one["Condition"] for sid, one in role.items() if "Condition" in one} == {
+        "StoreResultsOnce": {"Null": {"s3:if-none-match": "false"}},
+        "SendAlerts": {"StringEquals": {"events:source": "flowsentry", "events:detail-type": "VPC Flow Finding"}},
+        "DecryptQueue": {"StringEquals": {"kms:ViaService": "sqs.us-east-1.amazonaws.com"}},
+    }
+    assert "PermissionsBoundary" not in stack.properties("FunctionRole")
+
+
+def test_the_role_with_keys_of_ours_and_a_topology_elsewhere():
+    stack = deployed("new buckets, keys of ours, a topology elsewhere")
+    role, (source, output) = of_role(stack), map(stack.arn, ("SourceBucket", "OutputBucket"))
+    keys = {"DecryptFlowLogs": 1, "EncryptResults": 2, "DecryptQueue": 3, "DecryptTopology": 4}
+    assert {sid: role[sid]["Resource"] for sid in keys} == {sid: [f"{KEY}{number}"] for sid, number in keys.items()}
+    inventory = "arn:aws:s3:::our-inventory"
+    encrypted = {
+        "DecryptFlowLogs": [source, f"{source}/network/AWSLogs/*"],
+        "EncryptResults": [output, f"{output}/results/vpc/*"],
+        "DecryptTopology": [inventory, f"{inventory}/vpc/*"],
+    }
+    for sid, what in encrypted.items():
+        assert role[sid]["Condition"] == {
+            "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": what},
+        }
+    assert role["EncryptResults"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+    assert (role["ReadTopology"]["Action"], role["ReadTopology"]["Resource"]) == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
+    assert (role["FindTopology"]["Action"], role["FindTopology"]["Resource"]) == (["s3:ListBucket"], [inventory])
+    assert role["FindTopology"]["Condition"] == {"StringEquals": {"s3:prefix": "vpc/"}}
+    assert stack.properties("FunctionRole")["PermissionsBoundary"] == "arn:aws:iam::123456789012:policy/boundary"
+
+
+@every_way
+def test_the_topology_s_folder_is_the_one_that_the_role_may_read(variant):
+    stack = deployed(variant)
+    uri = stack.outputs().get("TopologyUri")
+    readable = of_role(stack).get("ReadTopology", {}).get("Resource")
+    assert readable == (uri and [f"arn:aws:s3:::{uri.removeprefix('s3://')}*.json"])
+
+
+@every_way
+def test_everything_asks_for_tls(variant):
+    stack = deployed(variant)
+    policies = dict(resource_policies(stack))
+    kinds = ["AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic"]
+    made = {stack.ref(id) for kind in kinds for id in stack.resources(kind)}
+    assert set(policies) == made and len(made) >= 5
+    for of, document in policies.items():
+        [tls] = [one for one in document if one.get("Condition", {}).get("Bool") == {"aws:SecureTransport": "false"}]
+        assert (tls["Effect"], tls["Principal"]) == ("Deny", "*")
+        assert tls["Action"] in (["s3:*"], ["sqs:*"], ["sns:Publish"]), of
+        bucket = f"arn:aws:s3:::{of}"
+        assert tls["Action"] != ["s3:*"] or tls["Resource"] == [bucket, f"{bucket}/*"]
+
+
+@every_way
+def test_services_may_send_for_this_stack_alone(variant):
+    """Whoever is allowed something by a queue or the topic is EventBridge by one rule, or an alarm of the stack."""
+    stack = deployed(variant)
+    allowed = {
+        of: [(one["Action"], one["Principal"], one["Condition"]) for one in document if one["Effect"] == "Allow"]
+        for of, document in resource_policies(stack)
+    }
+    events = {"Service": "events.amazonaws.com"}
+    by = lambda rule: {"ArnEquals": {"aws:SourceArn": stack.arn(rule)}}
+    alarms = {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
+    }
+    assert {id: allowed[stack.ref(id)] for id in ("Queue", "DeadLetters", "UndeliveredEvents", "UndeliveredAlerts", "Topic")} == {
+        "Queue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
+        "DeadLetters": [],
+        "UndeliveredEvents": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
+        "UndeliveredAlerts": [(["sqs:SendMessage"], events, by("AlertRule"))],
+        "Topic": [
+            (["sns:Publish"], events, by("AlertRule")),
+            (["sns:Publish"], {"Service": "cloudwatch.amazonaws.com"}, alarms),
+        ],
+    }
+    redrive = {id: stack.properties(id).get("RedriveAllowPolicy") for id in ("UndeliveredEvents", "UndeliveredAlerts")}
+    assert set(map(str, redrive.values())) == {str({"redrivePermission": "denyAll"})}
+
+
+def test_aws_may_deliver_flow_logs_of_the_given_accounts_to_a_new_bucket():
+    for variant, accounts, prefix in (
+        ("as it comes", "123456789012", ""),
+        ("new buckets, keys of ours, a topology elsewhere", ["111122223333", "123456789012"], "network/"),
+    ):
+        stack = deployed(variant)
+        [document] = [document for of, document in resource_policies(stack) if of == stack.ref("SourceBucket")]
+        write, check = [one for one in document if one["Effect"] == "Allow"]
+        assert write["Principal"] == check["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+        bucket = stack.arn("SourceBucket")
+        assert (write["Action"], write["Resource"]) == (["s3:PutObject"], [f"{bucket}/{prefix}AWSLogs/*"])
+        assert (check["Action"], check["Resource"]) == (["s3:GetBucketAcl", "s3:ListBucket"], [bucket])
+        equals = {"s3:x-amz-acl": "bucket-owner-full-control", "aws:SourceAccount": accounts}
+        assert write["Condition"]["StringEquals"] == equals
+        assert check["Condition"]["StringEquals"] == {"aws:SourceAccount": accounts}
+        assert write["Condition"]["ArnLike"] == check["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:logs:*:*:*"}
+
+
+@every_way
+def test_buckets_are_private_encrypted_versioned_and_stay(variant):
+    stack, template = deployed(variant), load()
+    buckets = {id: one for id, one in stack.resources("AWS::S3::Bucket").items() if id in ("SourceBucket", "OutputBucket")}
+    assert set(buckets) == ({"SourceBucket", "OutputBucket"} if "new" in variant or "comes" in variant else set())
+    for id, bucket in buckets.items():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+        assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        key = stack.parameters["SourceKmsKeyArn" if id == "SourceBucket" else "OutputKmsKeyArn"]
+        [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        assert encryption["ServerSideEncryptionByDefault"] == (by_key if key else {"SSEAlgorithm": "AES256"})
+        assert encryption["BucketKeyEnabled"] is bool(key)
+        resource = template["Resources"][id]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_results_are_stored_once_and_removed_by_age_alone():
+    stack = deployed("new buckets, keys of ours, a topology elsewhere")
+    [document] = [document for of, document in resource_policies(stack) if of == stack.ref("OutputBucket")]
+    results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in KINDS]
+    denied = {one["Sid"]: one for one in document}
+    assert all(one["Effect"] == "Deny" and one["Principal"] == "*" for one in denied.values())
+    once, stay = denied["AppendOnly"], denied["VersionsStay"]
+    assert (once["Action"], once["Resource"]) == (["s3:PutObject"], results)
+    assert once["Condition"] == {"Null": {"s3:if-none-match": "true"}}
+    assert (stay["Action"], stay["Resource"]) == (["s3:DeleteObjectVersion"], results)
+    assert "Condition" not in stay
+    rules = {one.get("Prefix"): one for one in stack.properties("OutputBucket")["LifecycleConfiguration"]["Rules"]}
+    for kind in KINDS:
+        rule = rules[f"results/vpc/{kind}/"]
+        assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]) == (400, {"NoncurrentDays": 30})
+    # The topology is put there by people, and read for as long as it holds.
+    assert "ExpirationInDays" not in rules["results/vpc/topology/"]
+    assert not {"ExpirationInDays", "ExpirationDate", "NoncurrentVersionExpiration"} & set(rules[None])
+    flow_logs = stack.properties("SourceBucket")["LifecycleConfiguration"]["Rules"]
+    assert [rule.get("ExpirationInDays") for rule in flow_logs] == [90, None]
+
+
+@pytest.mark.parametrize("key", ["new", "existing", "aws-managed"])
+def test_queues_topic_and_log_are_encrypted_with_the_chosen_key(key):
+    parameters = {"PipelineKey": key, **({"PipelineKmsKeyArn": KEY} if key == "existing" else {})}
+    stack = Resolved(transformed(parameters), parameters)
+    expected = {"new": lambda: stack.arn("PipelineKmsKey"), "existing": lambda: KEY, "aws-managed": lambda: None}[key]()
+    queues = stack.resources("AWS::SQS::Queue").values()
+    assert {one.get("KmsMasterKeyId") for one in queues} == {expected}
+    assert {one.get("SqsManagedSseEnabled") for one in queues} == {None if expected else True}
+    assert stack.properties("Topic").get("KmsMasterKeyId") == stack.properties("LogGroup").get("KmsKeyId") == expected
+    assert bool(stack.resources("AWS::KMS::Key")) == (key == "new")
+
+
+def test_services_can_use_the_key_of_the_stack():
+    """EventBridge without a condition, as its requests to KMS say neither rule nor account."""
+    key = deployed("as it comes").one("AWS::KMS::Key")
+    assert key["EnableKeyRotation"] is True
+    policy = {one["Sid"]: one for one in statements(key["KeyPolicy"])}
+    use = ["kms:Decrypt", "kms:GenerateDataKey"]
+    events, alarms = policy["EventBridgeSendsToQueuesAndTopic"], policy["AlarmsPublishToTopic"]
+    assert (events["Principal"], events["Action"]) == ({"Service": "events.amazonaws.com"}, use)
+    assert "Condition" not in events
+    assert (alarms["Principal"], alarms["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, use)
+    assert alarms["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
+    }
+    log = policy["LogGroupIsEncrypted"]
+    assert log["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
+    group = deployed("as it comes").ref("LogGroup")
+    arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}"
+    assert log["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": arn}}
+    # No one else: the account administers it through IAM.
+    assert policy["AdministrationByIam"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert len(policy) == 4
+
+
+def test_findings_go_to_the_topic_and_the_mail():
+    stack = deployed("new buckets, keys of ours, a topology elsewhere")
+    rule = stack.properties("AlertRule")
+    assert rule["EventBusName"] == stack.ref("AlertBus")
+    assert rule["EventPattern"] == {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
+    [target] = rule["Targets"]
+    assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("UndeliveredAlerts")})
+    template, paths = target["InputTransformer"]["InputTemplate"], target["InputTransformer"]["InputPathsMap"]
+    # Each line is a JSON string of its own, which is how EventBridge makes lines of text.
+    assert all(isinstance(json.loads(line), str) for line in template.splitlines()) and len(template.splitlines()) >= 4
+    assert set(re.findall("<([^>]+)>", template)) == set(paths)
+    assert len(template) <= 8192 and all(path.startswith("$.detail.") for path in paths.values())
+    mail = stack.one("AWS::SNS::Subscription")
+    assert mail == {"TopicArn": stack.ref("Topic"), "Protocol": "email", "Endpoint": "night@example.com"}
+    assert deployed("as it comes").resources("AWS::SNS::Subscription") == {}
+
+
+def test_what_a_linter_is_told_to_pass_over_has_a_reason():
+    skips = {
+        (id, skip["id"]): skip["comment"]
+        for id, resource in load()["Resources"].items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    }
+    assert skips and all(len(comment) >= 40 and comment.endswith(".") for comment in skips.values()), skips
+    assert "cfn-lint" not in PATH.read_text()
