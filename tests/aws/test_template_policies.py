@@ -34,7 +34,7 @@ def resource_policies(stack):
 
 @every_way
 def test_the_role_may_do_nothing_to_everything(variant):
-    """No statement has an action or a resource with more in it than a part of a key, and nothing is deleted or listed."""
+    """No action has an asterisk, a resource only at the end of a folder, and no object can be deleted."""
     stack = deployed(variant)
     role = of_role(stack)
     assert all(one["Effect"] == "Allow" for one in role.values())
@@ -47,7 +47,8 @@ def test_the_role_may_do_nothing_to_everything(variant):
             bucket, _, key = name.partition("/")
             assert "*" not in bucket and (key == "" or re.fullmatch(r"([\w.=-]+/)+\*(\.json)?", key)), resource
         else:
-            assert "*" not in name or (service == "logs" and re.fullmatch(r"log-group:/flowsentry/\w+:\*", name)), resource
+            streams = service == "logs" and re.fullmatch(r"log-group:/flowsentry/\w+:\*", name)
+            assert "*" not in name or streams, resource
     trust = stack.properties("FunctionRole")["AssumeRolePolicyDocument"]
     assert [one["Principal"] for one in trust["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
     assert "ManagedPolicyArns" not in stack.properties("FunctionRole")
@@ -94,8 +95,9 @@ def test_the_role_with_keys_of_ours_and_a_topology_elsewhere():
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": what},
         }
     assert role["EncryptResults"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
-    assert (role["ReadTopology"]["Action"], role["ReadTopology"]["Resource"]) == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
-    assert (role["FindTopology"]["Action"], role["FindTopology"]["Resource"]) == (["s3:ListBucket"], [inventory])
+    what = lambda sid: (role[sid]["Action"], role[sid]["Resource"])
+    assert what("ReadTopology") == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
+    assert what("FindTopology") == (["s3:ListBucket"], [inventory])
     assert role["FindTopology"]["Condition"] == {"StringEquals": {"s3:prefix": "vpc/"}}
     assert stack.properties("FunctionRole")["PermissionsBoundary"] == "arn:aws:iam::123456789012:policy/boundary"
 
@@ -137,7 +139,8 @@ def test_services_may_send_for_this_stack_alone(variant):
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
     }
-    assert {id: allowed[stack.ref(id)] for id in ("Queue", "DeadLetters", "UndeliveredEvents", "UndeliveredAlerts", "Topic")} == {
+    receivers = ("Queue", "DeadLetters", "UndeliveredEvents", "UndeliveredAlerts", "Topic")
+    assert {id: allowed[stack.ref(id)] for id in receivers} == {
         "Queue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
         "DeadLetters": [],
         "UndeliveredEvents": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
@@ -147,8 +150,8 @@ def test_services_may_send_for_this_stack_alone(variant):
             (["sns:Publish"], {"Service": "cloudwatch.amazonaws.com"}, alarms),
         ],
     }
-    redrive = {id: stack.properties(id).get("RedriveAllowPolicy") for id in ("UndeliveredEvents", "UndeliveredAlerts")}
-    assert set(map(str, redrive.values())) == {str({"redrivePermission": "denyAll"})}
+    for id in ("UndeliveredEvents", "UndeliveredAlerts"):
+        assert stack.properties(id)["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
 
 
 def test_aws_may_deliver_flow_logs_of_the_given_accounts_to_a_new_bucket():
@@ -172,8 +175,9 @@ def test_aws_may_deliver_flow_logs_of_the_given_accounts_to_a_new_bucket():
 @every_way
 def test_buckets_are_private_encrypted_versioned_and_stay(variant):
     stack, template = deployed(variant), load()
-    buckets = {id: one for id, one in stack.resources("AWS::S3::Bucket").items() if id in ("SourceBucket", "OutputBucket")}
-    assert set(buckets) == ({"SourceBucket", "OutputBucket"} if "new" in variant or "comes" in variant else set())
+    made = stack.resources("AWS::S3::Bucket")
+    buckets = {id: made[id] for id in ("SourceBucket", "OutputBucket") if id in made}
+    assert len(buckets) == (2 if "new" in variant or "comes" in variant else 0)
     for id, bucket in buckets.items():
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert len(bucket["PublicAccessBlockConfiguration"]) == 4

@@ -1,0 +1,271 @@
+"""The dashboard, the alarms and the saved queries: each rests on what is emitted and logged, and says what to do."""
+
+import json
+import re
+from collections import defaultdict
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from template import load
+from variants import VARIANTS, deployed
+
+PROJECT = Path(__file__).resolve().parents[2]
+FULL = "new buckets, keys of ours, a topology elsewhere"
+every_way = pytest.mark.parametrize("variant", VARIANTS)
+
+# AWS's own metrics: those that its documentation has with just this dimension.
+OF_AWS = {
+    ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+    ("AWS/SQS", "QueueName"): {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesVisible",
+        "NumberOfMessagesSent",
+    },
+    ("AWS/Logs", "LogGroupName"): {"EMFParsingErrors", "EMFValidationErrors"},
+}
+
+
+def pascal(name):
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def emitted():
+    """The function's metrics by their only dimension, or none, as its code makes them."""
+    code = (PROJECT / "src" / "sink" / "emf.rs").read_text().split("#[cfg(test)]")[0]
+    catalogue = re.search(r"struct Catalogue \{(.*?)\n\}", code, re.DOTALL).group(1)
+    metrics = {pascal(name) for name in re.findall(r"^    (\w+): Option<", catalogue, re.MULTILINE)}
+    functions = dict(re.findall(r"^(?:pub )?fn (\w+)\(.*?\{\n(.*?)^\}", code, re.DOTALL | re.MULTILINE))
+    values = lambda function: re.findall(r"\b(\w+): (?:count|Some)\(", functions[function])
+    made_by = lambda function: set(map(pascal, values(function))) & metrics
+    return {
+        None: metrics - made_by("of_connection"),
+        "FindingType": made_by("of_type"),
+        "PeeringConnectionId": made_by("of_connection"),
+        "Reason": made_by("ignored") | made_by("quarantined"),
+    }
+
+
+def test_what_is_emitted_is_read_from_the_code():
+    assert emitted()["FindingType"] == {"Findings"}
+    assert emitted()["PeeringConnectionId"] == {"PeeringBytes", "PeeringRejectedFlows"}
+    assert emitted()["Reason"] == {"ObjectsIgnored", "ObjectsQuarantined"}
+    assert {"RecordsProcessed", "Findings", "DeliveryLag", "ObjectsFailed"} <= emitted()[None]
+    assert len(emitted()[None]) == 15
+
+
+def check_is_emitted(stack, namespace, name, dimensions):
+    """By this stack, under these dimensions and values."""
+    if namespace == stack.parameters["MetricsNamespace"]:
+        assert name in emitted()[next(iter(dimensions), None)], (name, dimensions)
+        assert len(dimensions) <= 1
+        return
+    [(dimension, value)] = dimensions.items()
+    assert name in OF_AWS[namespace, dimension]
+    queues = {one["QueueName"] for one in stack.resources("AWS::SQS::Queue").values() if "QueueName" in one}
+    queues |= {stack.ref(id).rsplit("/", 1)[-1] for id in stack.resources("AWS::SQS::Queue")}
+    own = {"FunctionName": {stack.ref("Function")}, "LogGroupName": {stack.ref("LogGroup")}, "QueueName": queues}
+    assert value in own[dimension]
+
+
+def widgets(stack):
+    return json.loads(stack.one("AWS::CloudWatch::Dashboard")["DashboardBody"])["widgets"]
+
+
+def rows(widget):
+    """Each row of a chart's metrics: namespace, name, dimensions, what it is shown as; searches as they are."""
+    for row in widget["properties"]["metrics"]:
+        options = row[-1] if isinstance(row[-1], dict) else {}
+        names = [part for part in row if isinstance(part, str)]
+        yield names[:2], dict(zip(names[2::2], names[3::2])), options
+
+
+SEARCH = re.compile(r"""SEARCH\('\{"([^"]+)",(\w+)\} MetricName="(\w+)"', '(Sum)', 300\)""")
+
+
+@every_way
+def test_the_dashboard_shows_what_there_is(variant):
+    stack, shown = deployed(variant), defaultdict(set)
+    for widget in (one for one in widgets(stack) if one["type"] == "metric"):
+        ids = {options["id"] for _, _, options in rows(widget) if "id" in options}
+        for names, dimensions, options in rows(widget):
+            if names:
+                check_is_emitted(stack, *names, dimensions)
+                if names[0] == stack.parameters["MetricsNamespace"]:
+                    shown[None].add(names[1])
+            elif options["expression"].startswith("SEARCH"):
+                namespace, dimension, name, _ = SEARCH.fullmatch(options["expression"]).groups()
+                assert namespace == stack.parameters["MetricsNamespace"]
+                assert options["label"] == f"${{PROP('Dim.{dimension}')}}"
+                assert name in emitted()[dimension]
+                shown[dimension].add(name)
+            else:
+                band = re.fullmatch(r"ANOMALY_DETECTION_BAND\((\w+), (\d+)\)", options["expression"])
+                assert band and band.group(1) in ids and int(band.group(2)) == stack.parameters["AnomalyBandWidth"]
+        general = widget["properties"].get("stat")
+        statistics = {options.get("stat", general) for names, _, options in rows(widget) if names}
+        assert statistics <= {"Sum", "Maximum", "p50", "p95"}, widget
+        assert (widget["properties"]["region"], widget["properties"]["period"]) == ("us-east-1", 300)
+    assert shown == emitted(), "each metric is on a chart"
+
+
+@every_way
+def test_above_each_chart_a_sentence_says_what_it_means(variant):
+    stack = deployed(variant)
+    charts = [one for one in widgets(stack) if one["type"] == "metric"]
+    texts = {(one["x"], one["y"] + one["height"], one["width"]): one for one in widgets(stack) if one["type"] == "text"}
+    assert len(charts) >= 15 and len({one["properties"]["title"] for one in charts}) == len(charts)
+    for chart in charts:
+        words = texts[chart["x"], chart["y"], chart["width"]]["properties"]["markdown"]
+        assert 60 <= len(words) <= 300 and words.count(". ") + words.count(": ") >= 1 and words.endswith("."), words
+    # Nothing lies on anything else, and nothing beside the page.
+    span = lambda one, start, length: range(one[start], one[start] + one[length])
+    taken = [at for one in widgets(stack) for at in product(span(one, "x", "width"), span(one, "y", "height"))]
+    assert len(taken) == len(set(taken)) and max(x for x, _ in taken) < 24
+    assert "${" not in "".join(one["properties"].get("markdown", "") for one in widgets(stack))
+
+
+def alarms(stack):
+    return stack.resources("AWS::CloudWatch::Alarm")
+
+
+def metrics_of(alarm):
+    if "Metrics" not in alarm:
+        return [(alarm["Namespace"], alarm["MetricName"], alarm.get("Dimensions", []))]
+    stats = [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+    return [(one["Namespace"], one["MetricName"], one.get("Dimensions", [])) for one in stats]
+
+
+@every_way
+def test_every_alarm_says_what_to_do_first_and_tells_somebody(variant):
+    stack = deployed(variant)
+    for id, alarm in alarms(stack).items():
+        assert id.endswith("Alarm"), id
+        description = alarm["AlarmDescription"]
+        assert 120 <= len(description) <= 1024 and re.search(r"\bFirst\b", description), id
+        assert alarm["AlarmActions"] == [stack.ref("Topic")], id
+        assert alarm.get("OKActions", [stack.ref("Topic")]) == [stack.ref("Topic")]
+        for namespace, name, dimensions in metrics_of(alarm):
+            check_is_emitted(stack, namespace, name, {one["Name"]: one["Value"] for one in dimensions})
+
+
+@every_way
+def test_every_alarm_needs_m_of_n_periods_that_cloudwatch_takes(variant):
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+    for id, alarm in alarms(deployed(variant)).items():
+        stats = [one["MetricStat"] for one in alarm.get("Metrics", [alarm]) if "MetricStat" in one] or [alarm]
+        [period] = {one["Period"] for one in stats}
+        m, n = int(alarm["DatapointsToAlarm"]), int(alarm["EvaluationPeriods"])
+        assert 1 <= m <= n, id
+        assert period % 60 == 0 and period * n <= (7 if period >= 3600 else 1) * 24 * 60 * 60, id
+        assert alarm["TreatMissingData"] in ("notBreaching", "breaching"), id
+
+
+def test_which_alarms_there_are():
+    always = {
+        "FunctionErrorsAlarm": ("Errors", 1, (2, 3), "notBreaching"),
+        "ThrottlesAlarm": ("Throttles", 1, (3, 3), "notBreaching"),
+        "DeadLettersAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "UndeliveredEventsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "UndeliveredAlertsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "OldestMessageAlarm": ("ApproximateAgeOfOldestMessage", 1800, (3, 3), "notBreaching"),
+        "QuarantinedObjectsAlarm": ("ObjectsQuarantined", 1, (1, 3), "notBreaching"),
+        "FailedObjectsAlarm": ("ObjectsFailed", 1, (3, 6), "notBreaching"),
+        "SkippedDataAlarm": ("SkippedDataRecords", 1, (3, 6), "notBreaching"),
+        "NoDataAlarm": ("NumberOfMessagesSent", 1, (6, 6), "breaching"),
+        "MetricLinesAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
+        "RejectedFlowsAlarm": ("RejectedFlows", None, (3, 4), "notBreaching"),
+    }
+    topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
+    peering = {f"PeeringBytes{number}Alarm": ("PeeringBytes", None, (3, 4), "breaching") for number in range(1, 6)}
+
+    def told(variant):
+        periods = lambda one: (one["DatapointsToAlarm"], one["EvaluationPeriods"])
+        facts = lambda one: (metrics_of(one)[0][1], one.get("Threshold"), periods(one), one["TreatMissingData"])
+        return {id: facts(one) for id, one in alarms(deployed(variant)).items()}
+
+    assert told("as it comes") == always
+    assert told("existing buckets, no keys, nobody told") == {**always, **topology}
+    assert told(FULL) == {**always, **topology, **peering}
+    two = {id: peering[id] for id in ("PeeringBytes1Alarm", "PeeringBytes2Alarm")}
+    assert told("one bucket for all") == {**always, **topology, **two}
+
+
+def test_alarms_watch_what_they_are_called():
+    stack = deployed(FULL)
+    queues = {
+        "DeadLettersAlarm": "DeadLetters",
+        "UndeliveredEventsAlarm": "UndeliveredEvents",
+        "UndeliveredAlertsAlarm": "UndeliveredAlerts",
+        "OldestMessageAlarm": "Queue",
+        "NoDataAlarm": "Queue",
+    }
+    for alarm, queue in queues.items():
+        [(_, _, [dimension])] = metrics_of(alarms(stack)[alarm])
+        assert dimension == {"Name": "QueueName", "Value": stack.ref(queue).rsplit("/", 1)[-1]}
+    ids = stack.parameters["PeeringConnectionIds"].split(",")
+    for number, id in enumerate(ids, 1):
+        [(_, _, [dimension])] = metrics_of(alarms(stack)[f"PeeringBytes{number}Alarm"])
+        assert dimension == {"Name": "PeeringConnectionId", "Value": id}
+
+
+def test_bands_tell_more_refused_and_any_other_peering_traffic():
+    """An alarm on a band compares one metric with the band that is made of it; a search would be refused."""
+    directions = {"RejectedFlowsAlarm": "GreaterThanUpperThreshold"}
+    for id, alarm in alarms(deployed(FULL)).items():
+        assert "SEARCH" not in json.dumps(alarm), id
+        if "ThresholdMetricId" in alarm:
+            [traffic, usual] = alarm["Metrics"]
+            band = f"ANOMALY_DETECTION_BAND({traffic['Id']}, 3)"
+            assert usual == {"Id": alarm["ThresholdMetricId"], "Expression": band}
+            assert alarm["ComparisonOperator"] == directions.get(id, "LessThanLowerOrGreaterThanUpperThreshold")
+            assert not {"Threshold", "MetricName", "Period"} & set(alarm)
+        else:
+            below = "LessThanThreshold" if id == "NoDataAlarm" else "GreaterThan"
+            assert alarm["ComparisonOperator"].startswith(below) and alarm["Threshold"] >= 1
+
+
+def logged():
+    """The names of what the function's log lines have, and the outcomes that there are."""
+    sources = ["handler/mod.rs", "aws/topology.rs", "log.rs", "bin/flowsentry-lambda.rs"]
+    code = "\n".join((PROJECT / "src" / name).read_text() for name in sources)
+    names = {"level", "message"}
+    for arguments in re.findall(r"\b(?:info|warn|error)!\((.*?)\);", code, re.DOTALL):
+        without_text = re.sub(r'"[^"]*"', "", arguments)
+        names |= set(re.findall(r"(?:^|, )[%?]?(\w+)(?= = |, |$)", without_text))
+    return names, set(re.findall(r'"(\w+)"', " ".join(re.findall(r"\boutcome = [^;,]*", code))))
+
+
+# What Lambda writes of each invocation: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+OF_LAMBDA = {"type", "record.metrics.maxMemoryUsedMB", "record.metrics.durationMs"}
+WORDS = {"fields", "filter", "sort", "limit", "stats", "desc", "as", "by", "like", "in", "and", "or"}
+WORDS |= {"count", "latest", "max", "pct", "ispresent"}
+
+
+def test_saved_queries_ask_for_what_is_logged():
+    names, outcomes = logged()
+    assert {"outcome", "uri", "code", "duration_ms", "last_good_in_use", "message_id"} <= names
+    assert outcomes == {"summarized", "already_summarized", "quarantined", "already_quarantined", "ignored", "failed"}
+    stack = deployed("as it comes")
+    queries = stack.resources("AWS::Logs::QueryDefinition")
+    assert len(queries) >= 8
+    for id, query in queries.items():
+        assert query["Name"].startswith("flowsentry/") and query["LogGroupNames"] == [stack.ref("LogGroup")]
+        text = query["QueryString"]
+        made = set(re.findall(r"\bas (\w+)", text))
+        asked = set(re.findall(r"(?<![\w.@])[a-z_][\w.]*", re.sub(r'"[^"]*"|/[^/]*/|bin\(\w+\)', "", text)))
+        assert asked - made - WORDS <= names | OF_LAMBDA, id
+        assert set(re.findall(r'outcome (?:=|like) "(\w+)"', text)) <= outcomes
+        assert text.startswith(("fields ", "filter ", "stats ")) and "\n| " in text
+
+
+def test_alarms_and_outputs_name_queries_and_outputs_that_there_are():
+    stack, template = deployed(FULL), load()
+    titles = {one["Name"].split("/")[1] for one in stack.resources("AWS::Logs::QueryDefinition").values()}
+    text = " ".join(one["AlarmDescription"] for one in alarms(stack).values())
+    named = re.findall(r"saved query:? ([a-z ]+?)(?:,|:|\.|$)", text)
+    assert len(named) >= 4 and set(named) <= titles
+    outputs = re.findall(r"output ([A-Z]\w+)", text)
+    assert set(outputs) == {"SendDeadLettersAgain", "TurnOnEvents"} and set(outputs) <= set(template["Outputs"])
