@@ -1,6 +1,7 @@
 """The translation of Athena's dialect for the engine that stands in for it: each construct gives what Athena would give.
 
-What is expected here is from the documentation of Athena's functions, which are Trino's: https://trino.io/docs/current/functions.html
+What is expected is from the documentation of Athena's functions, which are Trino's:
+https://trino.io/docs/current/functions.html
 """
 
 import datetime
@@ -116,10 +117,13 @@ KNOWN = {
     ],
     "transform": [("transform(ARRAY[1, 2], one -> ARRAY[one])", [[1], [2]])],
     "unnest": [
-        ("(SELECT sum(w[1]) FROM (VALUES ARRAY[1, 2], ARRAY[], NULL) AS t (a) "
-         "CROSS JOIN UNNEST(transform(a, one -> ARRAY[one])) AS u (w))", 3),
+        (
+            "(SELECT sum(w[1]) FROM (VALUES ARRAY[1, 2], ARRAY[], NULL) AS t (a) "
+            "CROSS JOIN UNNEST(transform(a, one -> ARRAY[one])) AS u (w))",
+            3,
+        ),
     ],
-}  # fmt: skip
+}
 
 CASES = [(name, sql, expected) for name, cases in KNOWN.items() for sql, expected in cases]
 
