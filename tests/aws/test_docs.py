@@ -1,0 +1,230 @@
+"""What the docs repeat of the template, and of the files beside it, is what stands there.
+
+    FLOWSENTRY_BLESS=1 python3 tests/aws/run.py -k test_docs
+
+writes the tables that are made from the template anew; read the difference before you commit it.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import template
+
+PROJECT = Path(__file__).resolve().parents[2]
+REFERENCE = PROJECT / "docs" / "reference.md"
+EMPTY = "empty"
+
+COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": "≥",
+    "GreaterThanThreshold": ">",
+    "LessThanThreshold": "<",
+    "LessThanOrEqualToThreshold": "≤",
+    "GreaterThanUpperThreshold": "above its band",
+    "LessThanLowerOrGreaterThanUpperThreshold": "outside of its band",
+    "LessThanLowerThreshold": "below its band",
+}
+
+
+@pytest.fixture(scope="module")
+def stack():
+    return template.load()
+
+
+def made(page, name, table):
+    """Holds the table between two marks against what it is made from, or writes it."""
+    text = page.read_text()
+    begin = re.compile(rf"(<!-- {name}: made from [^>]+ -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    assert len(begin.findall(text)) == 1, f"{page.name} has one place for {name}"
+    expected = begin.sub(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", text)
+    if os.environ.get("FLOWSENTRY_BLESS"):
+        page.write_text(expected)
+    else:
+        assert text == expected
+
+
+def row(*cells):
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def rows(head, page=REFERENCE):
+    """The cells of each row of the table with this head."""
+    lines = iter(page.read_text().splitlines())
+    assert head in lines, f"there is no table {head}"
+    next(lines)
+    cells = []
+    for line in lines:
+        if not line.startswith("|"):
+            return cells
+        cells.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return cells
+
+
+def default(parameter):
+    if "Default" not in parameter:
+        return "required"
+    return f"`{parameter['Default']}`" if parameter["Default"] != "" else EMPTY
+
+
+def test_every_parameter_is_in_the_reference_by_the_groups_of_the_template(stack):
+    groups = stack["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(stack["Parameters"])
+    table = ""
+    for group in groups:
+        table += f"\n**{group['Label']['default']}**\n\n" if table else f"**{group['Label']['default']}**\n\n"
+        table += "| parameter | default | allowed | meaning |\n| --- | --- | --- | --- |\n"
+        for name in group["Parameters"]:
+            parameter = stack["Parameters"][name]
+            allowed = parameter["ConstraintDescription"].removeprefix("must be ").removesuffix(".")
+            table += row(f"`{name}`", default(parameter), allowed, parameter["Description"].strip())
+    made(REFERENCE, "parameters", table)
+
+
+def test_every_alarm_is_in_the_reference(stack):
+    alarms = {name: it for name, it in stack["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"}
+    assert len(alarms) > 8
+    table = "| alarm | goes off | means, and what to do |\n| --- | --- | --- |\n"
+    for name, alarm in sorted(alarms.items()):
+        properties = alarm["Properties"]
+        # The end of what was unusual is no news.
+        assert properties["AlarmActions"], f"{name} tells nobody"
+        assert ("Threshold" in properties) == ("OKActions" in properties), name
+        table += row(f"`{name}`", goes_off(properties), " ".join(properties["AlarmDescription"].split()))
+    made(REFERENCE, "alarms", table)
+
+
+def goes_off(alarm):
+    metrics = [alarm] if "MetricName" in alarm else [one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one]
+    names = " + ".join(metric_name(metric) for metric in metrics)
+    period = min(metric["Period"] for metric in metrics) // 60
+    limit = f" {value(alarm['Threshold'])}" if "Threshold" in alarm else ""
+    times = f"{value(alarm['DatapointsToAlarm'])} of {value(alarm['EvaluationPeriods'])} × {period} min"
+    return f"{names} {COMPARISONS[alarm['ComparisonOperator']]}{limit}, {times}"
+
+
+def metric_name(metric):
+    return f"`{metric.get('MetricName') or metric['Metric']['MetricName']}`"
+
+
+def value(of):
+    """A number, or the parameter that it is."""
+    return f"`{of['Ref']}`" if isinstance(of, dict) else str(of)
+
+
+def refs(of):
+    """All parameters and resources that a value is made of."""
+    if isinstance(of, dict):
+        if isinstance(of.get("Ref"), str):
+            yield of["Ref"]
+        if text := of.get("Fn::Sub"):
+            yield from re.findall(r"\$\{(\w+)\}", text if isinstance(text, str) else text[0])
+        for inner in of.values():
+            yield from refs(inner)
+    elif isinstance(of, list):
+        for inner in of:
+            yield from refs(inner)
+
+
+def test_each_variable_names_the_parameters_that_set_it(stack):
+    function = stack["Resources"]["Function"]["Properties"]
+    variables = {name: set(refs(of)) for name, of in function["Environment"]["Variables"].items()}
+    # This one is Lambda's own, by the function's logging configuration.
+    variables["AWS_LAMBDA_LOG_LEVEL"] = set(refs(function["LoggingConfig"]["ApplicationLogLevel"]))
+    parameters = set(stack["Parameters"])
+    documented = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows(VARIABLES)}
+    assert set(documented) == set(variables)
+    for name, named in documented.items():
+        assert named <= parameters, name
+        # Conditions choose among parameters, and are no Ref of the value itself.
+        assert variables[name] & parameters <= named, name
+
+
+VARIABLES = "| variable | parameter | default | meaning |"
+
+
+def test_defaults_of_variables_are_those_of_their_parameters(stack):
+    """The template gives every setting, so its defaults are the ones that hold in AWS."""
+    compared = 0
+    for variable, parameter, default, _ in rows(VARIABLES):
+        names = re.findall(r"`(\w+)`", parameter)
+        if len(names) != 1 or default in ("required", "none", "all", "version 2"):
+            continue
+        assert str(stack["Parameters"][names[0]]["Default"]) == default.strip("`"), variable
+        compared += 1
+    assert compared >= 19
+
+
+def test_each_statement_of_the_role_is_told_with_its_actions(stack):
+    [policy] = stack["Resources"]["FunctionRole"]["Properties"]["Policies"]
+    allowed = {}
+    for statement in policy["PolicyDocument"]["Statement"]:
+        for one in statement.get("Fn::If", [None, statement])[1:]:
+            if "Sid" in one:
+                actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+                assert allowed.setdefault(one["Sid"], set(actions)) == set(actions)
+                assert one["Effect"] == "Allow"
+    security = PROJECT / "docs" / "security.md"
+    told = rows("| statement | actions | on | why |", security)
+    assert {sid.strip("`"): set(re.findall(r"`([^`]+)`", actions)) for sid, actions, *_ in told} == allowed
+    assert len(told) == len(allowed) > 10
+
+
+def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
+    example = tomllib.loads((PROJECT / "samconfig.example.toml").read_text())
+    environments = {name for name, it in example.items() if name != "version"}
+    assert environments == {"default", "existing"}
+    for name in environments:
+        settings = example[name]["deploy"]["parameters"]
+        given = dict(one.split("=", 1) for one in settings["parameter_overrides"])
+        assert set(given) <= set(stack["Parameters"]), name
+        for parameter, text in given.items():
+            pattern, allowed = (stack["Parameters"][parameter].get(key) for key in ("AllowedPattern", "AllowedValues"))
+            assert not pattern or re.search(pattern, text), (parameter, text)
+            assert not allowed or text in allowed, (parameter, text)
+    # The roles have no names, so that the weaker capability is enough.
+    assert not [id for id, it in stack["Resources"].items() if "RoleName" in it.get("Properties", {})]
+    assert settings["capabilities"] == "CAPABILITY_IAM"
+
+
+def test_every_event_has_a_line(stack):
+    readme = (PROJECT / "events" / "README.md").read_text()
+    listed = re.findall(r"^\| `([\w-]+\.json)` \|", readme, re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (PROJECT / "events").glob("*.json"))
+
+
+def test_names_of_the_template_in_the_docs_are_there(stack):
+    """Whatever the docs write in backticks as a parameter or an output of the stack is one."""
+    known = set(stack["Parameters"]) | set(stack["Outputs"]) | set(stack["Resources"])
+    for page in [PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted((PROJECT / "docs").glob("*.md"))]:
+        for line in page.read_text().splitlines():
+            for name in re.findall(r"the outputs? `(\w+)`", line):
+                assert name in stack["Outputs"], f"{page.name}: {name}"
+            for name, assigned in re.findall(r"`([A-Z][a-z]+[A-Za-z]*)(=[^`]*)?`", line):
+                if assigned:
+                    assert name in known, f"{page.name}: {name}{assigned}"
+
+
+def test_links_lead_somewhere():
+    """Between the pages, to a page and to a heading of it."""
+    pages = [PROJECT / "README.md", PROJECT / "SECURITY.md", PROJECT / "CHANGELOG.md", PROJECT / "events" / "README.md"]
+    links = 0
+    for page in [*pages, *sorted((PROJECT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if "://" in target:
+                continue
+            path, _, heading = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), f"{page.name}: {target}"
+            assert not heading or heading in headings(file), f"{page.name}: {target}"
+            links += 1
+    assert links > 40
+
+
+def headings(page):
+    """The anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -1,0 +1,336 @@
+//! The tables of the docs that repeat facts of the code have just those facts: no row is missing, none is superfluous, and
+//! each default is the one that holds. What is private to the program is read from its sources.
+//!
+//! `FLOWSENTRY_BLESS=1 cargo test --test docs` writes the table of findings, which is made from the code.
+
+#![expect(clippy::disallowed_methods, reason = "docs and sources are files")]
+
+mod flow_log;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use flowsentry::detect;
+use flowsentry::finding::FindingType;
+use flowsentry::limits::Limits;
+use flowsentry::settings::Settings;
+use flowsentry::sink::emf::{self, Reason};
+use flowsentry::thresholds::Thresholds;
+use flowsentry::topology::Topology;
+use flowsentry::topology::document::Resources;
+use serde_json::Value;
+use walkdir::WalkDir;
+
+type Names = BTreeSet<String>;
+
+/// The rows of each table with this head, as cells.
+fn rows(page: &str, head: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(page).expect("a page");
+    let mut rows = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line == head {
+            inside = true;
+        } else if inside && line.starts_with('|') {
+            rows.push(line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect());
+        } else {
+            inside = false;
+        }
+    }
+    rows.retain(|cells: &Vec<String>| !cells[0].starts_with("---"));
+    assert!(!rows.is_empty(), "{page} has no table {head}");
+    rows
+}
+
+/// What stands in backticks in the cell.
+fn code(cell: &str) -> &str {
+    cell.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or(cell)
+}
+
+/// The first cells of the rows, each of which occurs once.
+fn first_cells(page: &str, head: &str) -> Names {
+    let rows = rows(page, head);
+    let names: Names = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    assert_eq!(names.len(), rows.len(), "{page}: {head} has a row twice");
+    names
+}
+
+/// A source without its tests.
+fn source(path: impl AsRef<Path>) -> String {
+    let text = fs::read_to_string(path).expect("a source");
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
+}
+
+/// The text from one mark to the next one.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("there is no {from} any more"));
+    rest.split_once(to).unwrap_or_else(|| panic!("there is no {to} after {from}")).0
+}
+
+/// Texts in quotes that are made of these characters only.
+fn quoted(text: &str, is_part: impl Fn(char) -> bool) -> Names {
+    let texts = text.split('"').skip(1).step_by(2);
+    texts.filter(|text| !text.is_empty() && text.chars().all(&is_part)).map(str::to_owned).collect()
+}
+
+fn is_code(character: char) -> bool {
+    character.is_ascii_lowercase() || character == '_' || character == '-'
+}
+
+fn names<const N: usize>(names: [&str; N]) -> Names {
+    names.map(str::to_owned).into()
+}
+
+const REFERENCE: &str = "docs/reference.md";
+const VARIABLES: &str = "| variable | parameter | default | meaning |";
+
+fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
+    // With a bus, so that the severity of alerts shows.
+    let required = [("OUTPUT_BUCKET", "bucket"), ("EVENT_BUS_NAME", "bus")].into_iter().filter(|(of, _)| *of != name);
+    let variables = required.chain([(name, value)]).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Settings::from_variables(variables).map_err(|error| error.wrong)
+}
+
+#[test]
+fn every_variable_has_a_row_and_each_row_is_a_variable() {
+    let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
+    let mut variables = quoted(&source("src/settings.rs"), is_variable);
+    // Lambda's, and not a setting.
+    assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
+    variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
+    assert_eq!(first_cells(REFERENCE, VARIABLES), variables);
+    for name in variables {
+        let wrong = settings_with(&name, "\u{1}").expect_err("no setting is a control character");
+        assert!(wrong.iter().any(|told| told.starts_with(&format!("{name} is "))), "{name}: {wrong:?}");
+    }
+}
+
+#[test]
+fn defaults_are_those_that_hold() {
+    for cells in rows(REFERENCE, VARIABLES) {
+        let (name, default) = (code(&cells[0]), code(&cells[2]));
+        match default {
+            "required" => {
+                let wrong = settings_with(name, "").expect_err("required");
+                assert_eq!(wrong.len(), 1, "{name}");
+            }
+            "none" | "all" | "version 2" => {
+                settings_with(name, "").unwrap_or_else(|wrong| panic!("{name} is not required: {wrong:?}"));
+            }
+            default => {
+                let unset = settings_with(name, "").expect("it has a default");
+                let set = settings_with(name, default).expect("the default is allowed");
+                assert_eq!(format!("{set:?}"), format!("{unset:?}"), "{name}");
+                let other = if default.parse::<u64>().is_ok() { "7" } else { "HIGH/fail/debug" };
+                let differs = other.split('/').filter_map(|other| settings_with(name, other).ok());
+                assert!(
+                    differs.map(|it| format!("{it:?}")).any(|it| it != format!("{unset:?}")),
+                    "{name} has no effect"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_limit_has_a_row() {
+    let limits: Names = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
+    assert_eq!(first_cells(REFERENCE, "| limit | past it |"), limits);
+}
+
+/// Each metric with its unit and its dimension, as a document has them.
+fn emitted(lines: &[u8]) -> BTreeSet<[String; 3]> {
+    let text = std::str::from_utf8(lines).expect("UTF-8");
+    let documents = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut metrics = BTreeSet::new();
+    for document in documents {
+        let directive = &document["_aws"]["CloudWatchMetrics"][0];
+        let dimension = directive["Dimensions"][0][0].as_str().unwrap_or_default();
+        for metric in directive["Metrics"].as_array().expect("metrics") {
+            let text = |name: &str| metric[name].as_str().expect("text").to_owned();
+            metrics.insert([text("Name"), text("Unit"), dimension.to_owned()]);
+        }
+    }
+    metrics
+}
+
+#[test]
+fn every_metric_has_a_row_with_its_unit_and_dimension() {
+    let mut resources = Resources::default();
+    for file in WalkDir::new("examples/sample/topology").into_iter().map(|file| file.expect("a file").into_path()) {
+        if file.is_file() {
+            resources.read("x.json", &fs::read(file).expect("a document")).expect("JSON");
+        }
+    }
+    let topology = Arc::new(Topology::new(resources));
+    let log = fs::read(
+        WalkDir::new("examples/sample")
+            .into_iter()
+            .map(|file| file.expect("a file").into_path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "gz"))
+            .expect("the sample"),
+    )
+    .expect("a log");
+    let summary = flow_log::summarise([("x.log.gz", &log[..])], Some(&topology));
+    let now = SystemTime::UNIX_EPOCH
+        + Duration::from_secs(summary.window.and_then(|window| window.end).expect("a window").seconds());
+
+    let mut metrics = emitted(&emf::processed("x", &summary, Duration::from_secs(1), now));
+    metrics.extend(emitted(&emf::ignored("x", Reason::Superseded, now)));
+    metrics.extend(emitted(&emf::quarantined("x", "gone", now)));
+    metrics.extend(emitted(&emf::failed("x", 1, now)));
+    metrics.extend(emitted(&emf::topology_refresh_failed("x", now)));
+
+    // And none that nothing of these told.
+    let catalogue = source("src/sink/emf.rs");
+    let fields =
+        between(&catalogue, "struct Catalogue {", "\n}").lines().filter_map(|line| line.trim().split_once(": Option<"));
+    let pascal = |name: &str| {
+        let words = name.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
+        words.collect::<String>()
+    };
+    let declared: Names = fields.map(|(name, _)| pascal(name)).collect();
+    assert_eq!(metrics.iter().map(|[name, ..]| name.clone()).collect::<Names>(), declared);
+
+    let rows = rows(REFERENCE, "| metric | unit | dimension | counts | what to do |");
+    let documented: BTreeSet<[String; 3]> =
+        rows.iter().map(|cells| [&cells[0], &cells[1], &cells[2]].map(|cell| code(cell).to_owned())).collect();
+    assert_eq!(documented, metrics);
+    assert_eq!(documented.len(), rows.len(), "a row is there twice");
+}
+
+#[test]
+fn the_table_of_findings_is_made_from_the_code() {
+    let (from, to) = ("<!-- findings: made from src/detect -->\n", "<!-- end of findings -->");
+    let mut table = "| finding | means | what to do |\n| --- | --- | --- |\n".to_owned();
+    for finding_type in FindingType::ALL {
+        let (meaning, next_step) = (detect::meaning(*finding_type), detect::next_step(*finding_type));
+        table += &format!("| `{}` | {meaning} | {next_step} |\n", finding_type.name());
+    }
+    let page = fs::read_to_string(REFERENCE).expect("the page");
+    let (before, rest) = page.split_once(from).expect("where the table begins");
+    let (_, after) = rest.split_once(to).expect("where it ends");
+    let made = format!("{before}{from}\n{table}\n{to}{after}");
+    if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+        fs::write(REFERENCE, &made).expect("the page");
+    } else {
+        assert_eq!(page, made);
+    }
+}
+
+#[test]
+fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
+    let rows = rows("README.md", "| finding | it means | severity |");
+    let documented: Names = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    assert_eq!(
+        documented,
+        FindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect::<Names>()
+    );
+    assert_eq!(documented.len(), rows.len(), "a row is there twice");
+    let row = |name: &str| rows.iter().find(|cells| code(&cells[0]) == name).expect("a row");
+
+    let mut severities = BTreeSet::new();
+    for file in WalkDir::new("tests/golden").into_iter().map(|file| file.expect("a file").into_path()) {
+        if file.ends_with("summary.json") {
+            let summary: Value = serde_json::from_slice(&fs::read(file).expect("a summary")).expect("JSON");
+            let text = |finding: &Value, name: &str| finding[name].as_str().expect("text").to_owned();
+            let findings = summary["findings"].as_array().expect("findings");
+            severities.extend(findings.iter().map(|finding| (text(finding, "type"), text(finding, "severity"))));
+        }
+    }
+    assert!(severities.len() >= documented.len());
+    for (name, severity) in severities {
+        assert!(row(&name)[2].contains(&severity), "{name} is {severity} in a golden summary");
+    }
+
+    let Thresholds {
+        port_scan_ports,
+        host_sweep_hosts,
+        repeated_reject_flows,
+        egress_blocked_flows,
+        one_way_min_flows,
+    } = Thresholds::default();
+    for (name, threshold) in [
+        ("port-scan", port_scan_ports),
+        ("host-sweep", host_sweep_hosts),
+        ("repeated-rejects", repeated_reject_flows),
+        ("egress-blocked", egress_blocked_flows),
+        ("one-way-peering", one_way_min_flows),
+    ] {
+        let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Names>();
+        assert!(words.contains(&threshold.to_string()), "{name}: {threshold}");
+    }
+}
+
+#[test]
+fn every_code_has_a_row() {
+    let object = source("src/error.rs");
+    let object = quoted(between(&object, "pub fn code(&self)", "\n    }"), is_code);
+    let (handler, failure) = (source("src/handler/object.rs"), source("src/handler/failure.rs"));
+    let of_handler =
+        handler.split("code: \"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned());
+    let mut quarantined: Names = of_handler.chain(object.iter().cloned()).collect();
+    // A download that breaks off says nothing of the object.
+    assert!(quarantined.remove("read_failed"));
+    assert!(quarantined.len() > 8, "{quarantined:?}");
+    assert_eq!(first_cells(REFERENCE, "| quarantined | means | what to do |"), quarantined);
+
+    let mut failed = quoted(between(&failure, "fn code(&self)", "\n    }"), is_code);
+    assert!(failed.len() > 5, "{failed:?}");
+    failed.insert("read_failed".to_owned());
+    // What is not in snake_case is AWS's, or S3's errors' own: the reference has those that an operator meets.
+    let mut documented = first_cells(REFERENCE, "| failed | means | what to do |");
+    for aws in ["AccessDenied", "NoSuchBucket", "RequestFailed"] {
+        assert!(documented.remove(aws), "{aws}");
+        assert!(source("src/aws/s3.rs").contains(&format!("\"{aws}\"")), "{aws}");
+    }
+    assert_eq!(documented, failed);
+
+    let documents = source("src/aws/documents.rs");
+    let topology = quoted(between(&documents, "pub fn code(&self)", "\n    }"), is_code);
+    assert!(topology.len() > 5, "{topology:?}");
+    assert_eq!(first_cells(REFERENCE, "| topology | means | what to do |"), topology);
+
+    let answer = source("src/handler/answer.rs");
+    let invocation = quoted(between(&answer, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
+    assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable"]));
+    assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
+
+    let reasons = source("src/sink/emf.rs");
+    let ignored = quoted(between(&reasons, "pub fn name(self)", "\n    }"), is_code);
+    assert!(ignored.contains(Reason::Superseded.name()), "{ignored:?}");
+    assert_eq!(first_cells(REFERENCE, "| ignored | means | what to do |"), ignored);
+}
+
+/// The level and the message of each line that a source logs.
+fn logged(source: &str) -> Vec<[String; 2]> {
+    let mut lines = Vec::new();
+    for level in ["info", "warn", "error"] {
+        for call in source.split(&format!("{level}!(")).skip(1) {
+            let call = call.split(");").next().unwrap_or_default();
+            let message = call.rsplit('"').nth(1).expect("a message");
+            lines.push([level.to_ascii_uppercase(), message.to_owned()]);
+        }
+    }
+    lines
+}
+
+#[test]
+fn every_log_line_has_a_row() {
+    let mut lines = BTreeSet::new();
+    for file in WalkDir::new("src").into_iter().map(|file| file.expect("a file").into_path()) {
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            let text = source(&file);
+            if text.contains("use tracing::") {
+                lines.extend(logged(&text));
+            }
+        }
+    }
+    let rows = rows(REFERENCE, "| level | message | has | when |");
+    let documented: BTreeSet<[String; 2]> = rows.iter().map(|cells| [cells[0].clone(), cells[1].clone()]).collect();
+    assert_eq!(documented, lines);
+    assert_eq!(documented.len(), rows.len(), "a row is there twice");
+}
