@@ -13,7 +13,6 @@ TOOLS := target/sam/bin
 export PATH := $(CURDIR)/$(TOOLS):$(HOME)/.cargo/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 CARGO_DENY := 0.20.2
-CARGO_CYCLONEDX := 0.5.9
 
 .DEFAULT_GOAL := help
 .PHONY: help build test lint validate audit sbom package deploy delete local topology replay replay-day clean
@@ -38,7 +37,7 @@ validate: ## the template by sam validate, cfn-lint and checkov
 audit: target/cargo-tools/bin/cargo-deny ## licences, sources and banned crates; advisories with ARGS=advisories
 	target/cargo-tools/bin/cargo-deny check bans licenses sources $(ARGS)
 
-sbom: target/cargo-tools/bin/cargo-cyclonedx ## target/sbom: what is in the function, as CycloneDX JSON
+sbom: ## target/sbom: what the function is made of, as CycloneDX JSON
 	python3 tools/sbom.py
 
 package: ## builds the package, starts it as Lambda does, and shows its size
@@ -77,6 +76,3 @@ $(TOOLS)/sam:
 
 target/cargo-tools/bin/cargo-deny:
 	cargo install cargo-deny --version $(CARGO_DENY) --locked --root target/cargo-tools
-
-target/cargo-tools/bin/cargo-cyclonedx:
-	cargo install cargo-cyclonedx --version $(CARGO_CYCLONEDX) --locked --root target/cargo-tools

@@ -54,7 +54,7 @@ def parse():
     parser.add_argument("--dead-letter-queue-url", help="its dead-letter queue")
     parser.add_argument("--undelivered-queue-url", help="the dead-letter queue of the rule that feeds it")
     parser.add_argument("--dry-run", action="store_true", help="only say how many events there are")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if (arguments.command == "day") != bool(arguments.objects):
         parser.error("day takes s3://bucket/prefix, and dead-letters takes nothing")
     if not (arguments.stack or arguments.queue_url):

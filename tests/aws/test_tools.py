@@ -1,0 +1,230 @@
+"""The programs in tools/, as an operator calls them: events again, the function by hand, and what it is made of."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tools
+from event_source import EventSource
+from flow_logs import flow_log, key
+from function import ACCESS_KEY, REGION, SECRET_KEY
+from run import PROJECT, TARGET, TESTS, environment
+from world import s3_event
+
+FOLDER = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2026/11/24/"
+ODD_NAMES = ["a b+c%41.log.gz", "été =&?#.log.gz", "100%", "--prefix=x", "quote\"'$(id).log.gz"]
+
+
+def load(name):
+    """A program of tools/, as a module."""
+    spec = importlib.util.spec_from_file_location(name, PROJECT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def replay(world, monkeypatch, tmp_path):
+    """Runs tools/replay.py with the AWS CLI, which asks the test's proxy."""
+    cli = environment(TARGET / "aws-cli", TESTS / "requirements-aws-cli.txt").parent / "aws"
+    # The first version of the AWS CLI, which is the one that PyPI has, has SQS's address from nowhere else.
+    wrapper = tmp_path / "aws"
+    wrapper.write_text(f'#!/bin/sh\nexec "{cli}" --endpoint-url {world.proxy.url} "$@"\n')
+    wrapper.chmod(0o755)
+    for name, value in {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    module = load("replay")
+    monkeypatch.setattr(module, "PAGE", 7)
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["replay.py", *arguments])
+        return module.main()
+
+    return run
+
+
+def waiting(world, url):
+    attributes = world.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def test_a_day_s_objects_come_again_and_what_has_a_summary_is_not_analysed_anew(world, replay, capsys):
+    """More objects than one page and one batch take, among them names that act in a shell or a URL."""
+    names = [*ODD_NAMES, *(f"{number:02}.log.gz" for number in range(18))]
+    for name in names:
+        world.put(FOLDER + name, flow_log(accepted=1))
+    # What S3's console makes of a folder, and the day after.
+    world.put(FOLDER, b"")
+    world.put(FOLDER.replace("/24/", "/25/") + "x.log.gz", flow_log(accepted=1))
+    url = world.queue("events")
+    day = f"s3://{world.source}/{FOLDER}"
+
+    assert replay("day", "--queue-url", url, "--dry-run", day) == 0
+    assert waiting(world, url) == 0
+    assert capsys.readouterr().out == f"would send 23 event(s) of objects below {day}\n"
+    assert replay("day", "--queue-url", url, day) == 0
+    assert waiting(world, url) == 23
+    # Four pages of at most seven, twice: the folder is in one of them.
+    assert len(world.proxy.sent("GET", path=f"^/{world.source}")) == 8
+
+    function = world.function()
+    EventSource(world.sqs, url, function).drain()
+    sources = sorted(summary["sources"][0]["key"] for summary in world.documents("summaries"))
+    assert sources == sorted(FOLDER + name for name in names)
+
+    assert replay("day", "--queue-url", url, day) == 0
+    EventSource(world.sqs, url, function).drain()
+    assert len(world.keys("summaries")) == 23
+    outcomes = function.stop().outcomes()
+    assert outcomes.count(("summarized", None)) == outcomes.count(("already_summarized", None)) == 23
+
+
+def test_a_whole_bucket_or_nothing_is_not_replayed(world, replay, capsys):
+    url = world.queue("events")
+    for objects in [f"s3://{world.source}", f"s3://{world.source}/", world.source, "s3:///x"]:
+        assert replay("day", "--queue-url", url, objects) == 1
+        assert "s3://bucket/prefix" in capsys.readouterr().err
+    assert replay("day", "--queue-url", url, f"s3://{world.source}/{FOLDER}") == 1
+    assert "sent 0 event(s)" in capsys.readouterr().out
+    assert replay("day", "--queue-url", url, f"s3://{world.source}-none/x/") == 1
+    assert "NoSuchBucket" in capsys.readouterr().err
+    assert waiting(world, url) == 0
+
+
+def refuse_first_entry(exchange):
+    """A success that names an entry which SQS did not take."""
+    request = json.loads(exchange.request.body)
+    first, *others = request["Entries"]
+    answer = exchange.forward(json.dumps({**request, "Entries": others}).encode())
+    reply = json.loads(answer.read())
+    reply["Failed"] = [{"Id": first["Id"], "SenderFault": False, "Code": "InternalError", "Message": "a test"}]
+    exchange.answer(200, "application/x-amz-json-1.0", json.dumps(reply).encode())
+
+
+def test_messages_that_the_queue_did_not_take_are_sent_again_and_only_those(world, replay, capsys):
+    for number in range(3):
+        world.put(f"{FOLDER}{number}.log.gz", flow_log(accepted=1))
+    url = world.queue("events")
+    world.proxy.add(refuse_first_entry, target="SendMessageBatch", times=1)
+    assert replay("day", "--queue-url", url, f"s3://{world.source}/{FOLDER}") == 0
+    keys = [body["Records"][0]["s3"]["object"]["key"] for body in world.received(url)]
+    assert sorted(keys) == [f"{FOLDER}{number}.log.gz" for number in range(3)]
+    assert capsys.readouterr().out.startswith("sent 3 event(s)")
+
+
+class MoveTasks:
+    """What SQS does at StartMessageMoveTask, which the local server does not know."""
+
+    def __init__(self, world):
+        self.world, self.asked = world, []
+
+    def start(self, exchange):
+        request = json.loads(exchange.request.body)
+        self.asked.append(request)
+        url_of = lambda arn: self.world.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+        for body in self.world.received(url_of(request["SourceArn"])):
+            self.world.sqs.send_message(QueueUrl=url_of(request["DestinationArn"]), MessageBody=json.dumps(body))
+        exchange.answer(200, "application/x-amz-json-1.0", b'{"TaskHandle": "handle"}')
+
+    def list(self, exchange):
+        # First it runs, and then it is done; the one before failed.
+        status = "RUNNING" if len(self.world.proxy.sent(target="ListMessageMoveTasks")) == 1 else "COMPLETED"
+        task = {"Status": status, "ApproximateNumberOfMessagesMoved": 1, "ApproximateNumberOfMessagesToMove": 1}
+        results = {"Results": [task, {"Status": "FAILED", "ApproximateNumberOfMessagesMoved": 0}]}
+        exchange.answer(200, "application/x-amz-json-1.0", json.dumps(results).encode())
+
+
+def undelivered(world, stored):
+    """An event as EventBridge leaves it in its rule's dead-letter queue, with the reason."""
+    event = json.loads((PROJECT / "events" / "eventbridge.json").read_text())
+    event["detail"]["bucket"]["name"] = stored.bucket
+    event["detail"]["object"] = {"key": stored.key, "size": 1, "etag": stored.etag}
+    attributes = {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_PERMISSIONS"}}
+    return {"MessageBody": json.dumps(event), "MessageAttributes": attributes}
+
+
+def test_dead_letters_of_both_kinds_come_again(world, replay, capsys):
+    first, *others = [world.put(key(name), flow_log(accepted=1)) for name in "abcdefghijklm"]
+    dead, lost, url = world.queue("dead"), world.queue("lost"), world.queue("events")
+    world.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(first)))
+    for stored in others:
+        world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
+    tasks = MoveTasks(world)
+    world.proxy.add(tasks.start, target="StartMessageMoveTask")
+    world.proxy.add(tasks.list, target="ListMessageMoveTasks")
+    queues = ["--queue-url", url, "--dead-letter-queue-url", dead, "--undelivered-queue-url", lost]
+
+    assert replay("dead-letters", *queues, "--dry-run") == 0
+    assert (waiting(world, dead), waiting(world, lost), waiting(world, url)) == (1, 12, 0)
+    capsys.readouterr()
+    assert replay("dead-letters", *queues) == 0
+    name = world.name
+    assert capsys.readouterr().out.splitlines() == [
+        f"{name}-dead: 1 message(s)",
+        "  moved 1 of 1: COMPLETED",
+        f"{name}-lost: 12 message(s)",
+        "  sent 12; 12 × NO_PERMISSIONS",
+    ]
+    assert tasks.asked == [{"SourceArn": world.queue_arn(dead), "DestinationArn": world.queue_arn(url)}]
+    assert (waiting(world, dead), waiting(world, lost), waiting(world, url)) == (0, 0, 13)
+
+    EventSource(world.sqs, url, world.function()).drain()
+    sources = sorted(summary["sources"][0]["key"] for summary in world.documents("summaries"))
+    assert sources == sorted(stored.key for stored in [first, *others])
+    # With nothing left, nothing is asked for.
+    assert replay("dead-letters", *queues) == 0
+    assert len(tasks.asked) == 1
+
+
+def test_what_can_not_be_sent_on_stays_where_it_is(world, replay, capsys):
+    stored = world.put(key("a"), flow_log(accepted=1))
+    lost, url = world.queue("lost"), world.queue("events")
+    world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
+    world.proxy.add(lambda exchange: exchange.refuse(403, "AccessDenied", "a test"), target="SendMessageBatch")
+    assert replay("dead-letters", "--queue-url", url, "--undelivered-queue-url", lost) == 1
+    assert "AccessDenied" in capsys.readouterr().err
+    assert not world.proxy.sent(target="DeleteMessageBatch")
+    attributes = world.sqs.get_queue_attributes(QueueUrl=lost, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
+    assert attributes["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+@pytest.mark.parametrize("event", ["s3-put.json", "sqs-eventbridge.json", "sqs-sns-s3.json"])
+def test_the_function_runs_by_hand(event, monkeypatch):
+    """By cargo-lambda, whose emulator tells the end of an invocation in its own way."""
+    path = f"{tools.sam()}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, PROJECT / "tools" / "local.py", "--event", PROJECT / "events" / event]
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "HIGH".lower() + "   transitive-peering" in done.stdout
+    assert re.search(r"^  flowsentry/summaries/.* bytes$", done.stdout, re.MULTILINE)
+
+
+def test_what_the_function_is_made_of(tmp_path, monkeypatch):
+    sbom = load("sbom")
+    monkeypatch.setattr(sbom, "FOLDER", PROJECT / "target" / "sbom-test")
+    assert sbom.main() is None
+    bills = [json.loads(path.read_text()) for path in sorted(sbom.FOLDER.glob("*.json"))]
+    assert len(bills) == 2
+    for bill in bills:
+        names = {one["name"] for one in bill["components"]}
+        assert {"aws-sdk-s3", "zlib-rs", "rustls"} <= names
+        # Tests alone have these.
+        assert not {"s3s", "proptest", "ring", "openssl"} & names
+        refs = {one["bom-ref"] for one in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
+        assert {one["ref"] for one in bill["dependencies"]} == refs
+        assert {used for one in bill["dependencies"] for used in one["dependsOn"]} < refs
+        assert all(re.fullmatch("[0-9a-f]{64}", one["hashes"][0]["content"]) for one in bill["components"])
