@@ -84,7 +84,8 @@ def _is_by(statement, principal):
     if "Principal" not in statement:
         return True
     account = principal.split(":")[4] if principal.startswith("arn:") else None
-    return any(who in ("*", principal) or (account and who == f"arn:aws:iam::{account}:root") for who in _principals(statement))
+    meant = {"*", principal, f"arn:aws:iam::{account}:root"}
+    return any(who in meant for who in _principals(statement))
 
 
 def _matches(pattern, text):

@@ -1,6 +1,7 @@
 """A stack of the template on a local AWS, and what that leaves for a test to do.
 
-The template is transformed by SAM's own translator and created by CloudFormation, as it is but for what the local services can't do:
+The template is transformed by SAM's own translator and created by CloudFormation, as it is but for what the local services
+can't do:
 
 - parameters that are numbers are texts, which they are for CloudFormation too: the local one does not find a number in a
   mapping. A reference to an event bus is its name, which the local one does not give, and what hangs on a condition is
@@ -22,13 +23,15 @@ parameters are looked at before, as CloudFormation does.
 """
 
 import json
+from contextlib import contextmanager
+from urllib.request import Request, urlopen
 
 from botocore.exceptions import ClientError
 
 import calls
 import iam
 from event_source import EventSource
-from function import REGION, Function
+from function import Function
 from template import ACCOUNT, CODE, Resolved, transformed
 from world import World
 
@@ -98,7 +101,8 @@ class Stack(World):
             if resource["Type"] == MAPPING:
                 resource["Properties"]["Enabled"] = False
             if resource["Type"] == RULE:
-                for target, known in zip(resource["Properties"]["Targets"], self.resolved.properties(id)["Targets"], strict=True):
+                known = self.resolved.properties(id)["Targets"]
+                for target, known in zip(resource["Properties"]["Targets"], known, strict=True):
                     if known["Arn"].split(":")[2] == "sns":
                         url = self.queue(f"bridge-{id}-{known['Id']}")
                         self._bridges[id, known["Id"]] = url
@@ -252,6 +256,26 @@ class Stack(World):
             assert name not in policy.get("Roles", [])
         return iam.statements(*inline)
 
+    def allow(self, statements):
+        """From now on, the function's role has these statements."""
+        role, policy = self.role.rsplit("/", 1)[-1], self.resolved.one("AWS::IAM::Role")["Policies"][0]["PolicyName"]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self._clients.of("iam").put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
+
+    @contextmanager
+    def enforcing(self):
+        """Meanwhile the local services ask IAM of each request."""
+        try:
+            self._let_pass(b"0")
+            yield
+        finally:
+            self._let_pass(b"inf")
+
+    def _let_pass(self, requests):
+        """So many requests are let through unasked from now on: https://docs.getmoto.org/en/latest/docs/iam.html"""
+        url, kind = f"{self.endpoint}/moto-api/reset-auth", {"Content-Type": "application/octet-stream"}
+        urlopen(Request(url, requests, kind)).close()
+
     def resource_policies(self):
         """The statements of the policies of buckets, queues, topics and keys, by their ARNs."""
         resolved, found = self.resolved, {}
@@ -266,11 +290,13 @@ class Stack(World):
                 found[arn] = iam.statements(policy["PolicyDocument"])
         for id, key in resolved.resources("AWS::KMS::Key").items():
             found[resolved.arn(id)] = iam.statements(key["KeyPolicy"])
-        for key in set(map(str, resolved.parameters.values())):
-            # Keys that were there before leave it to the account, as the console makes them.
-            if key.startswith("arn:aws:kms:"):
+        for name, value in resolved.parameters.items():
+            # Keys that were there before leave it to the account, as the console makes them, and that of the queues lets
+            # services use it too, as the one does that the template would make.
+            if str(value).startswith("arn:aws:kms:"):
                 root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
-                found[key] = [{**root, "Action": "kms:*", "Resource": "*"}]
+                theirs = iam.statements(resolved.properties("PipelineKmsKey")["KeyPolicy"])
+                found[value] = theirs if name == "PipelineKmsKeyArn" else [{**root, "Action": "kms:*", "Resource": "*"}]
         return found
 
 
@@ -290,7 +316,10 @@ def _chosen(node, conditions, names):
 
 
 def _input(target, event):
-    """What EventBridge sends a target: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html"""
+    """What EventBridge sends a target.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+    """
     if "InputTransformer" not in target:
         return json.dumps(event)
     transformer = target["InputTransformer"]
