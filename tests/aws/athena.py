@@ -1,8 +1,8 @@
 """Athena on this machine: the template's tables over what the function stored, and the template's queries.
 
 The engine is DuckDB. Tables are made of nothing but the Glue tables' definitions: their columns and types, and the partition
-projection, which decides what of a bucket they reach. Queries are parsed as Athena's dialect, with errors for whatever is not
-of it, and translated; test_athena.py holds the translation, function by function.
+projection, which decides what of a bucket they reach. Queries are parsed by Trino's own grammar, which is Athena's, and then
+translated; test_athena.py holds the translation, construct by construct.
 """
 
 import datetime
@@ -12,19 +12,7 @@ from functools import cached_property
 import duckdb
 import sqlglot
 from sqlglot import exp
-
-# Names that SELECT has for itself: https://docs.aws.amazon.com/athena/latest/ug/reserved-words.html
-RESERVED = set(
-    """
-    ALTER AND AS BETWEEN BY CASE CAST CONSTRAINT CREATE CROSS CUBE CURRENT_CATALOG CURRENT_DATE CURRENT_PATH CURRENT_SCHEMA
-    CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DEALLOCATE DELETE DESCRIBE DISTINCT DROP ELSE END ESCAPE EXCEPT EXECUTE
-    EXISTS EXTRACT FALSE FIRST FOR FROM FULL GROUP GROUPING HAVING IN INNER INSERT INTERSECT INTO IS JOIN JSON_ARRAY
-    JSON_EXISTS JSON_OBJECT JSON_QUERY JSON_TABLE JSON_VALUE LAST LEFT LIKE LISTAGG LOCALTIME LOCALTIMESTAMP NATURAL
-    NORMALIZE NOT NULL ON OR ORDER OUTER PREPARE RECURSIVE RIGHT ROLLUP SELECT SKIP TABLE THEN TRIM TRUE UESCAPE UNION UNNEST
-    USING VALUES WHEN WHERE WITH
-    """.split()
-)
-
+from trino_query_parser import parse_statement
 
 # ---- Types ------------------------------------------------------------------------------------------------------------------
 
@@ -137,7 +125,8 @@ def _bound(text, today):
 
 
 def parse(sql):
-    """Athena's dialect, strictly."""
+    """A query of Athena's: what is not of the grammar of Trino, which Athena's engine version 3 is made from, is an error."""
+    parse_statement(sql)
     return sqlglot.parse_one(sql, read="athena", error_level=sqlglot.ErrorLevel.RAISE)
 
 

@@ -8,8 +8,8 @@ import datetime
 from decimal import Decimal
 
 import pytest
-import sqlglot
 from sqlglot import exp
+from trino_query_parser import TrinoSyntaxError
 
 from athena import Athena, Table, duckdb_type, hive_type, parse, translate
 
@@ -172,9 +172,25 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("sql", ["SELECT a FROM t WHERE", "SELECT (a FROM t", "SELECT a FROM t GROUP a"])
-def test_what_is_no_sql_is_refused(sql):
-    with pytest.raises(sqlglot.errors.ParseError):
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT FROM t",
+        "SELECT a FROM t WHERE",
+        "SELECT (a FROM t",
+        "SELECT a FROM t GROUP a",
+        # Names that SQL has for itself.
+        "SELECT a.end FROM t",
+        "SELECT skip FROM t",
+        # What other dialects have.
+        "SELECT a::integer FROM t",
+        "SELECT a FROM t QUALIFY row_number() OVER (ORDER BY a) = 1",
+        "SELECT {'a': 1}",
+        "SELECT list_transform(a, lambda x: x) FROM t",
+    ],
+)
+def test_what_is_not_of_the_dialect_is_refused(sql):
+    with pytest.raises(TrinoSyntaxError):
         parse(sql)
 
 
