@@ -132,9 +132,7 @@ def alarms(stack):
 
 
 def metrics_of(alarm):
-    if "Metrics" not in alarm:
-        return [(alarm["Namespace"], alarm["MetricName"], alarm.get("Dimensions", []))]
-    stats = [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+    stats = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
     return [(one["Namespace"], one["MetricName"], one.get("Dimensions", [])) for one in stats]
 
 
@@ -165,7 +163,7 @@ def test_every_alarm_needs_m_of_n_periods_that_cloudwatch_takes(variant):
 
 def test_which_alarms_there_are():
     always = {
-        "FunctionErrorsAlarm": ("Errors", 1, (2, 3), "notBreaching"),
+        "FunctionErrorsAlarm": ("Errors", 1, (2, 6), "notBreaching"),
         "ThrottlesAlarm": ("Throttles", 1, (3, 3), "notBreaching"),
         "DeadLettersAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
         "UndeliveredEventsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
@@ -175,7 +173,8 @@ def test_which_alarms_there_are():
         "FailedObjectsAlarm": ("ObjectsFailed", 1, (3, 6), "notBreaching"),
         "SkippedDataAlarm": ("SkippedDataRecords", 1, (3, 6), "notBreaching"),
         "NoDataAlarm": ("NumberOfMessagesSent", 1, (6, 6), "breaching"),
-        "MetricLinesAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
+        "MetricLinesUnreadAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
+        "MetricLinesInvalidAlarm": ("EMFValidationErrors", 1, (1, 3), "notBreaching"),
         "RejectedFlowsAlarm": ("RejectedFlows", None, (3, 4), "notBreaching"),
     }
     topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
