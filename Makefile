@@ -23,7 +23,7 @@ help: ## this list
 build: $(TOOLS)/sam ## the function's package, as sam deploy takes it
 	sam build $(ARGS)
 
-test: ## every test: what .ci/run runs, in some 40 minutes
+test: ## the whole gate: .ci/run
 	bash .ci/run
 
 lint: ## format and clippy, with and without AWS

@@ -190,7 +190,12 @@ def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
     assert settings["capabilities"] == "CAPABILITY_IAM"
 
 
-def test_every_event_has_a_line(stack):
+def test_outputs_that_the_tools_ask_for_are_there(stack):
+    asked = re.findall(r'outputs\.get\("(\w+)"\)', (PROJECT / "tools" / "replay.py").read_text())
+    assert len(asked) == 3 and set(asked) <= set(stack["Outputs"])
+
+
+def test_every_event_has_a_line():
     readme = (PROJECT / "events" / "README.md").read_text()
     listed = re.findall(r"^\| `([\w-]+\.json)` \|", readme, re.MULTILINE)
     assert sorted(listed) == sorted(path.name for path in (PROJECT / "events").glob("*.json"))
