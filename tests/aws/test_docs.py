@@ -173,6 +173,15 @@ def test_each_statement_of_the_role_is_told_with_its_actions(stack):
     assert len(told) == len(allowed) > 10
 
 
+def test_every_saved_query_and_every_table_is_told_of(stack):
+    page = PROJECT / "docs" / "query.md"
+    of_type = lambda kind: [one["Properties"] for one in stack["Resources"].values() if one["Type"] == kind]
+    queries = [query["Name"] for query in of_type("AWS::Athena::NamedQuery")]
+    assert sorted(name for name, _ in rows("| query | it tells |", page)) == sorted(queries)
+    tables = [table["TableInput"]["Name"] for table in of_type("AWS::Glue::Table")]
+    assert sorted(row[0].strip("`") for row in rows("| table | a row is | begin with |", page)) == sorted(tables)
+
+
 def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
     example = tomllib.loads((PROJECT / "samconfig.example.toml").read_text())
     environments = {name for name, it in example.items() if name != "version"}
