@@ -1,0 +1,101 @@
+"""What the stack's outputs tell people to run does just that, and nothing else where a part of it fails."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from variants import deployed
+
+EXISTING = "existing buckets, no keys, nobody told"
+ELSEWHERE = "new buckets, keys of ours, a topology elsewhere"
+
+# Notes what it is asked for, and answers what it finds in a file of the command's name; without one it fails.
+AWS = f"""#!{sys.executable}
+import json, os, pathlib, shutil, sys
+import jmespath
+
+notes, command = pathlib.Path(os.environ["NOTES"]), sys.argv[1:]
+with open(notes / "asked", "a") as asked:
+    print(*command, file=asked)
+if command[-1].startswith("file://"):
+    shutil.copy(command[-1].removeprefix("file://"), notes / "given")
+answer = (notes / command[1]).read_text()
+if "--query" in command:
+    answer = json.dumps(jmespath.search(command[command.index("--query") + 1], json.loads(answer or "{{}}")))
+print(answer)
+"""
+
+
+class Shell:
+    """A shell whose `aws` is this test's."""
+
+    def __init__(self, folder):
+        self.folder, self.notes = folder / "here", folder / "notes"
+        for path in (self.folder, self.notes, folder / "bin"):
+            path.mkdir()
+        program = folder / "bin" / "aws"
+        program.write_text(AWS)
+        program.chmod(0o755)
+        self.environment = {"NOTES": str(self.notes), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+    def answers(self, command, text):
+        (self.notes / command).write_text(text)
+
+    def run(self, line):
+        """The exit status."""
+        return subprocess.run(["sh", "-c", line], cwd=self.folder, env=self.environment, timeout=60).returncode
+
+    def asked(self):
+        return (self.notes / "asked").read_text().splitlines()
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
+
+
+OTHERS = {"QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:1:q", "Events": ["s3:ObjectCreated:*"]}]}
+
+
+@pytest.mark.parametrize("before", [{}, OTHERS])
+def test_events_are_turned_on_beside_what_is_there(shell, before):
+    """Of a bucket that notifies nobody AWS says nothing at all."""
+    shell.answers("get-bucket-notification-configuration", json.dumps(before) if before else "")
+    shell.answers("put-bucket-notification-configuration", "")
+    assert shell.run(deployed(EXISTING).outputs()["TurnOnEvents"]) == 0
+    assert [line.split()[:4] for line in shell.asked()] == [
+        ["s3api", f"{verb}-bucket-notification-configuration", "--bucket", "our-logs"] for verb in ("get", "put")
+    ]
+    assert json.loads((shell.notes / "given").read_text()) == {**before, "EventBridgeConfiguration": {}}
+
+
+def test_events_are_not_turned_on_where_it_is_not_known_what_is_there(shell):
+    assert shell.run(deployed(EXISTING).outputs()["TurnOnEvents"]) != 0
+    assert len(shell.asked()) == 1
+
+
+KINDS = ["vpcs", "subnets", "vpc-peering-connections", "network-interfaces", "route-tables"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "uri"),
+    [(EXISTING, "s3://our-results/flowsentry/topology/"), (ELSEWHERE, "s3://our-inventory/vpc/")],
+)
+def test_the_topology_is_put_where_the_function_looks(shell, variant, uri):
+    for kind in KINDS:
+        shell.answers(f"describe-{kind}", json.dumps({kind: []}))
+    shell.answers("cp", "")
+    assert shell.run(deployed(variant).outputs()["PutTheTopology"]) == 0
+    expected = [f"ec2 describe-{kind} --output json" for kind in KINDS]
+    assert shell.asked() == [*expected, f"s3 cp --recursive topology {uri}"]
+    documents = {path.name: json.loads(path.read_text()) for path in (shell.folder / "topology").iterdir()}
+    assert documents == {f"123456789012-us-east-1-{kind}.json": {kind: []} for kind in KINDS}
+
+
+def test_half_a_topology_is_not_put(shell):
+    shell.answers("describe-vpcs", "{}")
+    assert shell.run(deployed(EXISTING).outputs()["PutTheTopology"]) != 0
+    assert shell.asked() == ["ec2 describe-vpcs --output json", "ec2 describe-subnets --output json"]
