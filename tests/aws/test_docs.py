@@ -194,8 +194,9 @@ def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
             pattern, allowed = (stack["Parameters"][parameter].get(key) for key in ("AllowedPattern", "AllowedValues"))
             assert not pattern or re.search(pattern, text), (parameter, text)
             assert not allowed or text in allowed, (parameter, text)
-    # The roles have no names, so that the weaker capability is enough.
-    assert not [id for id, it in stack["Resources"].items() if "RoleName" in it.get("Properties", {})]
+    # Roles and policies have no names of ours, so that the weaker capability is enough.
+    named = {"RoleName", "ManagedPolicyName", "UserName", "GroupName", "InstanceProfileName"}
+    assert not [id for id, it in stack["Resources"].items() if named & set(it.get("Properties", {}))]
     assert settings["capabilities"] == "CAPABILITY_IAM"
 
 
