@@ -54,6 +54,41 @@ def test_the_role_may_do_nothing_to_everything(variant):
     assert "ManagedPolicyArns" not in stack.properties("FunctionRole")
 
 
+# Statements that allow actions or resources by an asterisk alone or in a name, and why.
+ALLOWED_EVERYTHING = {
+    ("PipelineKmsKey", "AdministrationByIam"): "without it nobody could administer the key; IAM says who may",
+    ("PipelineKmsKey", "LogGroupIsEncrypted"): "kms:ReEncrypt* and kms:GenerateDataKey*, as AWS documents it",
+    ("QueryPolicy", "FindTheWorkGroup"): "Athena's lists know no resources; they are for people, not for the function",
+}
+
+
+def policy_documents(node):
+    """All policies in a resource, however deep."""
+    if isinstance(node, dict):
+        if "Statement" in node:
+            yield node
+        for part in node.values():
+            yield from policy_documents(part)
+    for part in node if isinstance(node, list) else []:
+        yield from policy_documents(part)
+
+
+def test_nobody_is_allowed_everything():
+    """In a key's policy the resource `*` is that key."""
+    found = set()
+    for variant in VARIANTS:
+        for id, resource in deployed(variant).resources().items():
+            key = resource["Type"] == "AWS::KMS::Key"
+            for one in (one for document in policy_documents(resource) for one in statements(document)):
+                assert one.get("Principal") != "*" or one["Effect"] == "Deny", id
+                if one["Effect"] == "Allow":
+                    assert "NotAction" not in one and "NotResource" not in one
+                    everything = not key and "*" in one.get("Resource", [])
+                    if everything or any("*" in action for action in one["Action"]):
+                        found.add((id, one["Sid"]))
+    assert found == set(ALLOWED_EVERYTHING)
+
+
 def test_the_role_as_it_comes():
     stack = deployed("as it comes")
     source, output = map(stack.arn, ("SourceBucket", "OutputBucket"))
