@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Builds the package that `sam deploy` would upload, and starts it as Lambda does: it has to answer under a Runtime API.
+
+    python3 tests/aws/package.py
+
+The package is for this machine's processor, whatever the template's default is. It takes some minutes, most of it to compile.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import tools
+from event_source import batch
+from function import Function
+from run import TARGET
+
+BUILT = TARGET / "sam-build"
+ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+# Of the runtime provided.al2023: https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
+GLIBC = (2, 34)
+# What may be uploaded: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MOST_ZIPPED = 50 << 20
+# What is there at once does not wait for this long; Lambda gives it ten seconds.
+PATIENCE = 10
+
+
+def main():
+    build()
+    program = BUILT / "Function" / "bootstrap"
+    assert [path.name for path in program.parent.iterdir()] == ["bootstrap"]
+    zipped, (major, minor) = size_zipped(program), newest_glibc(program)
+    print(f"package: {program.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
+    assert zipped <= MOST_ZIPPED and (major, minor) <= GLIBC
+    start(program)
+
+
+def build():
+    """As the documentation says, but that nothing may be fetched for the toolchain."""
+    sam = tools.sam()
+    architecture = ARCHITECTURES[platform.machine()]
+    command = ["sam", "build", "--template", "template.yaml", "--build-dir", BUILT, "--region", "us-east-1"]
+    with tempfile.TemporaryDirectory() as stubs:
+        stub_rustup(Path(stubs))
+        path = os.pathsep.join([stubs, str(sam), os.environ["PATH"]])
+        # The toolchain is what the machine has: nothing may fetch another.
+        variables = {"PATH": path, "RUSTUP_DIST_SERVER": "http://127.0.0.1:1", "CARGO_TARGET_DIR": str(TARGET)}
+        status = tools.run(sam, *command, "--parameter-overrides", f"Architecture={architecture}", **variables)
+    assert status == 0, f"sam build ends with {status}"
+
+
+def stub_rustup(folder):
+    """cargo-lambda asks rustup whether the processor's target is installed, and would have it installed."""
+    [host] = re.findall(r"^host: (.+)$", subprocess.check_output(["rustc", "-vV"], text=True), re.MULTILINE)
+    stub = folder / "rustup"
+    stub.write_text(f'#!/bin/sh\n[ "$*" = "target list --installed" ] && echo {host}\n')
+    stub.chmod(0o755)
+
+
+def size_zipped(program):
+    with tempfile.NamedTemporaryFile() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+            package.write(program, "bootstrap")
+        return os.stat(file.name).st_size
+
+
+def newest_glibc(program):
+    """The newest version of the C library that the program names."""
+    return max((int(major), int(minor)) for major, minor in re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes()))
+
+
+def start(program):
+    """S3's test event asks nothing of AWS, and is done."""
+    os.environ["FLOWSENTRY_LAMBDA"] = str(program)
+    began = time.monotonic()
+    function = Function("http://127.0.0.1:1", {"OUTPUT_BUCKET": "results"})
+    try:
+        body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "flow-logs"}
+        answer = function.invoke(batch([{"MessageId": "1", "Body": json.dumps(body)}]), patience=PATIENCE)
+        took = time.monotonic() - began
+        assert answer.response == {"batchItemFailures": []}, answer
+        print(f"start: answers after {took * 1000:.0f} ms, with {function.peak_memory() / (1 << 20):.1f} MiB")
+    finally:
+        print(b"\n".join(function.stop().stderr).decode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
