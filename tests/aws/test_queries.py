@@ -149,6 +149,11 @@ def run(clients, tmp_path_factory):
             stored.append(put(name, gzip(log.read_bytes())))
         documents = sorted(folder.glob("topology-*.json"))
         analyse(*stored, **({"TOPOLOGY_URI": topology(folder.name, documents)} if documents else {}))
+    # A peering connection that was active, and is deleted now.
+    for name, when in [("peering-before-v5", 5), ("peering-without-a-b-v5", 0)]:
+        log = gzip((GOLDEN / name / "input-1-a-to-b.log").read_bytes())
+        documents = topology(f"{name}-again", (GOLDEN / name).glob("topology-*.json"))
+        analyse(put(key(f"{name}-again", day(when)), log), TOPOLOGY_URI=documents)
     # Causes of all kinds, on enough days to be among the hundred that a query shows.
     causes = gzip((GOLDEN / "made-causes" / "input.log").read_bytes())
     analyse(*(put(key(f"causes-{when}", day(when), OTHER), causes) for when in range(10)))
@@ -167,6 +172,7 @@ def run(clients, tmp_path_factory):
         log = HEADER + "".join(scan(day(when), src) for src in scanners) + skipped(day(when), "eni-0661")
         log += line(day(when), "10.66.9.9", interface="eni-0662") * (7 if name == "now" else 3)
         analyse(put(key(name, day(when)), log))
+    analyse(put(key("again", day(1)), HEADER + scan(day(1), "10.66.0.3")))
     sweep = "".join(line(day(1), "10.66.0.3", f"10.0.7.{host}", 22) for host in range(1, 31))
     analyse(put(key("sweep", day(1)), HEADER + sweep))
     # As many bytes as there can be, twice.
@@ -653,6 +659,8 @@ def test_traffic_by_peering_connection(run):
     for row in rows:
         days = dates[row["peering_connection_id"], row["requester_vpc_id"], row["accepter_vpc_id"]]
         assert row["status"] in days[max(days)]
+    [between] = [row for row in rows if row["peering_connection_id"] == "pcx-ab"]
+    assert between["status"] == "deleted"
     assert any(row["rejected_flows"] for row in rows) and {row["cross_account"] for row in rows} >= {False, True}
 
 
@@ -683,7 +691,7 @@ def test_busiest_scanners(run):
     most = [max(row["port_scan_flows"], row["host_sweep_flows"]) for row in rows]
     assert most == sorted(most, reverse=True)
     both = expected["10.66.0.3"]
-    assert (both["hosts_scanned"], both["port_scan_flows"], both["ports_swept"], both["host_sweep_flows"]) == (1, 15, 1, 30)
+    assert (both["hosts_scanned"], both["port_scan_flows"], both["ports_swept"], both["host_sweep_flows"]) == (1, 30, 1, 30)
     assert (expected["8.8.4.4"]["private_source"], both["private_source"]) == (False, True)
 
 
@@ -783,6 +791,16 @@ def test_traffic_by_aws_service(run):
     rows = run.query("Services")
     top(expected, rows, ["service"], "bytes")
     assert len(rows) > 1
+
+
+def test_the_queries_of_the_page_run(run):
+    """Those that docs/query.md shows, in SQL and in the shell."""
+    page = (PROJECT / "docs" / "query.md").read_text()
+    queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    queries += [text.replace('\\"', '"') for text in re.findall(r'--query-string "(.*?[^\\])"', page, re.DOTALL)]
+    assert len(queries) >= 2
+    for query in queries:
+        assert run.athena.query(query), query
 
 
 # ---- Work group and policies ------------------------------------------------------------------------------------------------
