@@ -123,6 +123,20 @@ def of_services(resolved):
                 yield call(action, group["KmsKeyId"], f"logs.{REGION}.amazonaws.com", f"{id} is written", **context)
 
 
+def of_log_delivery(bucket, prefix):
+    """What AWS does to deliver flow logs: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html"""
+    source = {"aws__SourceAccount": ACCOUNT, "aws__SourceArn": f"arn:aws:logs:{REGION}:{ACCOUNT}:*"}
+    make = lambda action, resource, **more: call(
+        action, resource, "delivery.logs.amazonaws.com", "flow logs come", **source, aws__SecureTransport="true", **more
+    )
+    arn = f"arn:aws:s3:::{bucket}"
+    key = f"{arn}/{prefix}AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/11/24/x.log.gz"
+    yield make("s3:PutObject", key, s3__x_amz_acl="bucket-owner-full-control")
+    # It looks whether the bucket is there and can be written to.
+    for action in ["s3:GetBucketAcl", "s3:ListBucket"]:
+        yield make(action, arn)
+
+
 def _alarms(resolved):
     kinds = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"]
     return [item for kind in kinds for item in resolved.resources(kind).items()]

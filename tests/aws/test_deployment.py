@@ -346,7 +346,7 @@ def test_a_statement_that_is_missing_or_not_needed_is_found(life):
 def test_services_may_do_their_part_and_others_may_not(life):
     """EventBridge sends, alarms publish, the log is encrypted: each for this stack alone."""
     stack, policies = life.stack, life.stack.resource_policies()
-    theirs = list(calls.of_services(stack.resolved))
+    theirs = of_services(life)
     allowed = lambda one: iam.refused([one], [], policies) == []
     assert [str(one) for one in theirs if not allowed(one)] == []
     assert {one.action for one in theirs} >= {"sqs:SendMessage", "sns:Publish"}
@@ -357,6 +357,27 @@ def test_services_may_do_their_part_and_others_may_not(life):
             assert not allowed(changed(one, **elsewhere)), one
         if "aws:SecureTransport" in dict(one.context):
             assert not allowed(changed(one, **{"aws:SecureTransport": "false"})), one
+
+
+def of_services(life):
+    """Of a bucket that was there before, its owner says who may deliver."""
+    new = "SourceBucketName" not in life.parameters
+    deliveries = calls.of_log_delivery(life.stack.source, life.prefix) if new else []
+    return [*calls.of_services(life.stack.resolved), *deliveries]
+
+
+def test_nothing_is_allowed_to_services_that_is_not_needed(life):
+    """Each statement of the policies of buckets, queues, topic and key is there for a call."""
+    own, policies = life.stack.role_statements(), life.stack.resource_policies()
+
+    def is_all_allowed(policies):
+        return not iam.refused(life.calls, own, policies) and not iam.refused(of_services(life), [], policies)
+
+    assert is_all_allowed(policies)
+    for arn, held in policies.items():
+        for statement in held:
+            less = {**policies, arn: [one for one in held if one is not statement]}
+            assert statement["Effect"] == "Deny" or not is_all_allowed(less), (arn, statement)
 
 
 def changed(one, **context):
