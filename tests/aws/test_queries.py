@@ -164,6 +164,9 @@ def run(clients, tmp_path_factory):
         analyse(put(key(f"bounds-{when}", day(when), BOUNDS), connections(day(when), flows)), TOP="2")
     many = put(key("approximate", day(2), OTHER), logs[0].read_bytes())
     analyse(many, TOP="20", MAX_REJECTED_GROUPS="50")
+    folder = GOLDEN / "peering-with-a-c-v5"
+    pairs = put(key("pairs", day(3)), "".join(log.read_text() for log in sorted(folder.glob("*.log"))))
+    analyse(pairs, MAX_ADDRESS_PAIRS="1", TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
     # The same bytes under the same key, twice.
     versioned = world.bucket("versioned", versioned=True)
     twice = connections(day(4), {"10.88.0.1": 120, "10.88.0.2": 3}) + scan(day(4), "10.88.0.3") + skipped(day(4), "eni-0888")
@@ -172,7 +175,8 @@ def run(clients, tmp_path_factory):
     weeks = [("before", 10, ["10.66.0.1", "10.66.0.2"]), ("now", 2, ["10.66.0.2", "10.66.0.3", "8.8.4.4"])]
     for name, when, scanners in weeks:
         log = HEADER + "".join(scan(day(when), src) for src in scanners) + skipped(day(when), "eni-0661")
-        log += line(day(when), "10.66.9.9", interface="eni-0662") * (7 if name == "now" else 3)
+        log += line(day(when), "10.66.9.9", interface="eni-0662") * (4 if name == "now" else 3)
+        log += line(day(when), "10.66.9.9", interface="eni-0662").replace(" 443 6 ", " 443 17 ") * (3 if name == "now" else 0)
         analyse(put(key(name, day(when)), log))
     analyse(put(key("again", day(1)), HEADER + scan(day(1), "10.66.0.3")))
     sweep = "".join(line(day(1), "10.66.0.3", f"10.0.7.{host}", 22) for host in range(1, 31))
@@ -494,6 +498,7 @@ def test_who_is_refused_most(run):
     rows = run.query("RefusedMost")
     top(expected, rows, CONNECTION, "flows")
     assert {row["exact"] for row in rows} == {True, False} and any(row["network_acl"] for row in rows)
+    assert {row["protocol"] for row in rows if row["srcaddr"] == "10.66.9.9"} == {"TCP", "UDP"}
     assert any(row["files"] > 1 for row in rows) and any(row["dst_name"] for row in rows)
 
 
@@ -566,7 +571,7 @@ def test_which_peering_is_one_way(run):
     top(expected, rows, ["src_vpc_id", "dst_vpc_id"], "unanswered_percent")
     assert {row["unanswered_percent"] == 100 for row in rows} == {True, False}
     assert {bool(row["finding_id"]) for row in rows} == {True, False}
-    assert {bool(row["flows_back"]) for row in rows} == {True, False}
+    assert {bool(row["flows_back"]) for row in rows} == {row["exact"] for row in rows} == {True, False}
 
 
 def test_traffic_that_tries_to_pass_through_a_peering(run):
