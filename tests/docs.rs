@@ -67,8 +67,8 @@ fn source(path: impl AsRef<Path>) -> String {
 
 /// The text from one mark to the next one.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
-    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("there is no {from} any more"));
-    rest.split_once(to).unwrap_or_else(|| panic!("there is no {to} after {from}")).0
+    let (_, rest) = text.split_once(from).expect(from);
+    rest.split_once(to).expect(to).0
 }
 
 /// Texts in quotes that are made of these characters only.
