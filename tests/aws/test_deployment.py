@@ -93,6 +93,7 @@ VARIANTS = [new_buckets, existing_buckets, new_buckets_with_keys, existing_bucke
 class Life:
     """What was done to a stack, and what came of it."""
 
+    variant: str
     stack: Stack
     parameters: dict
     # What was stored, by name.
@@ -132,14 +133,14 @@ def life(clients, request):
     try:
         parameters = request.param(stack)
         stack.deploy(**parameters)
-        yield live(stack, parameters)
+        yield live(request.param.__name__, stack, parameters)
     finally:
         stack.close()
 
 
-def live(stack, parameters):
+def live(variant, stack, parameters):
     """All that can happen to objects."""
-    life = Life(stack, parameters)
+    life = Life(variant, stack, parameters)
     if "SourceBucketName" in parameters:
         # The operator does this, as the stack's outputs say.
         stack.notify(stack.source)
@@ -163,9 +164,6 @@ def live(stack, parameters):
     if uri := stack.environment.get("TOPOLOGY_URI"):
         bucket, folder = uri.removeprefix("s3://").split("/", 1)
         stack.s3.put_object(Bucket=bucket, Key=f"{folder}all.json", Body=json.dumps(TOPOLOGY))
-        # It would look again when the old one is too old.
-        function.stop()
-        function = stack.function()
     stack.redrive("DeadLetters")
     feed("denied")
     life.dead_letters.append(stack.waiting("DeadLetters"))
@@ -252,7 +250,7 @@ def test_an_object_becomes_a_summary_findings_and_messages(life, report):
         first, *_ = message.splitlines()
         assert first == f"{finding['severity'].capitalize()}: {finding['title']}"
         assert all(part in message for part in [finding["type"], str(finding["flows"]), finding["id"], uri])
-    if not life.parameters.get("SourceBucketName") and life.parameters["Topology"] == "output-bucket":
+    if life.variant == "new_buckets":
         for line in ["", "From an object to messages:", *trace(life, "good")]:
             report(line)
 
