@@ -108,8 +108,8 @@ class Life:
     calls: list = field(default_factory=list)
     written: Written = None
 
-    def put(self, name, content):
-        stored = self.stack.put(self.prefix + key(name), content, self.stack.source)
+    def put(self, name, content, **metadata):
+        stored = self.stack.put(self.prefix + key(name), content, self.stack.source, **metadata)
         self.stored[name] = stored
         return stored
 
@@ -188,6 +188,10 @@ def live(variant, stack, parameters):
     gone = life.put("gone", flow_log())
     stack.s3.delete_object(Bucket=gone.bucket, Key=gone.key, **({"VersionId": gone.version_id} if gone.version_id else {}))
     feed("gone")
+
+    # One that claims to be flowsentry's own.
+    life.put("marked", flow_log(), **{"flowsentry-output": "summary"})
+    feed("marked")
 
     # Messages that come again, one as a replay without the version has it, and one of what is not to be read.
     elsewhere = stack.put("elsewhere/" + key("x"), flow_log(), stack.source)
@@ -305,6 +309,16 @@ def test_a_replay_changes_nothing_and_strangers_are_ignored(life):
     outcomes = [("already_summarized", None), ("already_quarantined", "gzip_truncated"), ("ignored", "not-allowed")]
     assert life.written.outcomes()[-3:] == outcomes
     assert life.messages["again"] == []
+
+
+def test_what_claims_to_be_a_result_is_ignored_and_watched(life):
+    outcomes = life.written.outcomes()
+    assert outcomes[-4] == ("ignored", "flowsentry-output")
+    assert life.documents("marked", "summaries/") == life.messages["marked"] == []
+    alarm = life.stack.resolved.properties("MarkedObjectsAlarm")
+    dimensions = frozenset((one["Name"], one["Value"]) for one in alarm["Dimensions"])
+    watched = metrics.Metric("FlowSentry", alarm["MetricName"], dimensions)
+    assert watched.is_one_of(metrics.emitted(life.written.metrics))
 
 
 def test_the_rule_takes_flow_logs_alone(life):

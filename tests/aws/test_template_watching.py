@@ -170,6 +170,7 @@ def test_which_alarms_there_are():
         "UndeliveredAlertsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
         "OldestMessageAlarm": ("ApproximateAgeOfOldestMessage", 1800, (3, 3), "notBreaching"),
         "QuarantinedObjectsAlarm": ("ObjectsQuarantined", 1, (1, 3), "notBreaching"),
+        "MarkedObjectsAlarm": ("ObjectsIgnored", 1, (1, 3), "notBreaching"),
         "FailedObjectsAlarm": ("ObjectsFailed", 1, (3, 6), "notBreaching"),
         "SkippedDataAlarm": ("SkippedDataRecords", 1, (3, 6), "notBreaching"),
         "NoDataAlarm": ("NumberOfMessagesSent", 1, (6, 6), "breaching"),
@@ -204,6 +205,9 @@ def test_alarms_watch_what_they_are_called():
     for alarm, queue in queues.items():
         [(_, _, [dimension])] = metrics_of(alarms(stack)[alarm])
         assert dimension == {"Name": "QueueName", "Value": stack.ref(queue).rsplit("/", 1)[-1]}
+    reasons = re.findall(r'Reason::\w+ => "([\w-]+)"', (PROJECT / "src" / "sink" / "emf.rs").read_text())
+    [(_, _, [dimension])] = metrics_of(alarms(stack)["MarkedObjectsAlarm"])
+    assert dimension == {"Name": "Reason", "Value": "flowsentry-output"} and dimension["Value"] in reasons
     ids = stack.parameters["PeeringConnectionIds"].split(",")
     for number, id in enumerate(ids, 1):
         [(_, _, [dimension])] = metrics_of(alarms(stack)[f"PeeringBytes{number}Alarm"])

@@ -84,11 +84,11 @@ class World:
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return bucket
 
-    def put(self, key, content, bucket=None):
+    def put(self, key, content, bucket=None, **metadata):
         """Stores an object, compressed if it is text."""
         body = gzip(content) if isinstance(content, str) else content
         bucket = bucket or self.source
-        answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
+        answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
         return Stored(bucket, key, answer["ETag"].strip('"'), answer.get("VersionId"))
 
     def delete(self, stored):
