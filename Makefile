@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 CARGO_DENY := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint validate audit sbom package deploy delete local topology replay replay-day clean
+.PHONY: help build test lint validate audit sbom package deploy outputs delete local topology replay replay-day clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,10 @@ package: ## builds the package, starts it as Lambda does, and shows its size
 
 deploy: build ## build and deploy; the first time asks for everything and makes samconfig.toml
 	@if [ -e samconfig.toml ]; then sam deploy $(ARGS); else sam deploy --guided --stack-name $(STACK) $(ARGS); fi
+
+outputs: ## what to do after a deployment: the stack's outputs, each command whole, as sam deploy breaks its lines
+	@aws cloudformation describe-stacks --stack-name $(STACK) --output text --query \
+	    'join(`"\n\n"`, Stacks[0].Outputs[].join(`"\n"`, [join(`""`, [`"# "`, OutputKey, `": "`, Description]), OutputValue]))'
 
 delete: $(TOOLS)/sam ## removes the stack; buckets that it made stay (docs/deploy.md)
 	sam delete --stack-name $(STACK)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from template import PATH, load
 from variants import deployed
 
 EXISTING = "existing buckets, no keys, nobody told"
@@ -101,3 +102,24 @@ def test_half_a_topology_is_not_put(shell):
     shell.answers("describe-vpcs", "{}")
     assert shell.run(deployed(EXISTING).outputs()["PutTheTopology"]) != 0
     assert shell.asked() == [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS[:2]]
+
+
+def test_each_command_can_be_had_whole(shell):
+    """SAM CLI breaks the lines of what it shows after a deployment."""
+    outputs, template = deployed(EXISTING).outputs(), load()
+    told = [
+        {"OutputKey": name, "Description": template["Outputs"][name]["Description"], "OutputValue": value}
+        for name, value in outputs.items()
+    ]
+    shell.answers("describe-stacks", json.dumps({"Stacks": [{"Outputs": told}]}))
+    done = subprocess.run(
+        ["make", "--silent", "-C", str(PATH.parent), "outputs", "STACK=ours"],
+        env=shell.environment,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    lines = json.loads(done.stdout).split("\n")
+    assert lines[::3] == [f"# {one['OutputKey']}: {one['Description']}" for one in told]
+    assert lines[1::3] == list(outputs.values())
+    assert shell.asked()[0].startswith("cloudformation describe-stacks --stack-name ours ")
