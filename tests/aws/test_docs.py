@@ -188,7 +188,9 @@ def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
     assert environments == {"default", "existing"}
     for name in environments:
         settings = example[name]["deploy"]["parameters"]
-        given = dict(one.split("=", 1) for one in settings["parameter_overrides"])
+        # Of the build too, which else makes a program for the default Architecture, whatever is deployed.
+        assert not [command for command, it in example[name].items() if "parameter_overrides" in it["parameters"]][1:]
+        given = dict(one.split("=", 1) for one in example[name]["global"]["parameters"]["parameter_overrides"])
         assert set(given) <= set(stack["Parameters"]), name
         for parameter, text in given.items():
             pattern, allowed = (stack["Parameters"][parameter].get(key) for key in ("AllowedPattern", "AllowedValues"))
