@@ -334,10 +334,10 @@ def _input(target, event):
 
 
 def _at(path, event):
-    """What stands at a path such as $.detail.finding_info.types[0]; if nothing does, it does not appear."""
-    assert path.startswith("$."), path
-    for part in path.removeprefix("$.").replace("]", "").replace("[", ".").split("."):
-        if part not in event if isinstance(event, dict) else int(part) >= len(event):
+    """What stands at a path such as $.detail.count; if nothing does, it does not appear."""
+    assert path.startswith("$.") and "[" not in path, path
+    for part in path.removeprefix("$.").split("."):
+        if part not in event:
             return ""
-        event = event[int(part)] if isinstance(event, list) else event[part]
+        event = event[part]
     return event
