@@ -192,6 +192,8 @@ def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
         assert not [command for command, it in example[name].items() if "parameter_overrides" in it["parameters"]][1:]
         given = dict(one.split("=", 1) for one in example[name]["global"]["parameters"]["parameter_overrides"])
         assert set(given) <= set(stack["Parameters"]), name
+        # SAM would take the first word alone.
+        assert not [one for one in given.values() if " " in one and not re.fullmatch('"[^"]*"', one)]
         for parameter, text in given.items():
             pattern, allowed = (stack["Parameters"][parameter].get(key) for key in ("AllowedPattern", "AllowedValues"))
             assert not pattern or re.search(pattern, text), (parameter, text)
