@@ -33,11 +33,6 @@ struct Entries<K, V> {
     hasher: RandomState,
 }
 
-/// With more entries than that, keys are far from the processor, and to hash all anew when the index grows takes long: it
-/// grows so many fold then. It is small beside the entries.
-const MANY: usize = 1 << 12;
-const GROWTH: usize = 4;
-
 impl<K, V> Default for Keyed<K, V> {
     fn default() -> Keyed<K, V> {
         Keyed { packed: Entries::default(), wide: Entries::default() }
@@ -135,11 +130,7 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
             Some(number) => *number,
             None => {
                 let number = u32::try_from(entries.len()).expect("every entry takes memory: there are never 2^32");
-                let hash_of = |other: &u32| self.hasher.hash_one(entries[*other as usize].0);
-                if entries.len() == self.numbers.capacity() && entries.len() > MANY {
-                    self.numbers.reserve(GROWTH * entries.len(), hash_of);
-                }
-                self.numbers.insert_unique(hash, number, hash_of);
+                self.numbers.insert_unique(hash, number, |other| self.hasher.hash_one(entries[*other as usize].0));
                 entries.push((key, new()));
                 number
             }
