@@ -64,13 +64,14 @@ topology: ## the describe output of REGIONS="eu-west-1 us-east-1" to TO=s3://buc
 	        aws ec2 describe-$$what --region $$region --output json >target/topology/$$account-$$region-$$what.json || exit 1; \
 	    done; \
 	done
-	aws s3 cp --recursive --exclude '*' --include '*.json' target/topology/ $(TO)
+	aws s3 cp --recursive --exclude '*' --include '*.json' target/topology/ "$(TO)"
 
 replay: ## sends what lies in the dead-letter queues of STACK again
 	python3 tools/replay.py dead-letters --stack $(STACK) $(ARGS)
 
 replay-day: ## sends the events of OBJECTS=s3://bucket/AWSLogs/…/2026/11/23/ again
-	python3 tools/replay.py day --stack $(STACK) $(ARGS) $(OBJECTS)
+	@test -n "$(OBJECTS)" || { echo 'make replay-day OBJECTS=s3://bucket/AWSLogs/…/2026/11/23/ STACK=$(STACK)'; exit 2; }
+	python3 tools/replay.py day --stack $(STACK) $(ARGS) "$(OBJECTS)"
 
 clean: ## removes all that was built, with the tools
 	rm -rf target .aws-sam

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -40,12 +41,18 @@ def main():
 
     python = run.environment(TARGET / "python")
     if Path(sys.prefix).resolve() != Path(python).parent.parent.resolve():
-        # Here the packages are missing that a local S3 needs.
-        return subprocess.run([python, __file__, *sys.argv[1:]], check=False).returncode
+        # Here the packages are missing that a local S3 needs. Signals are for the one that comes instead.
+        os.execv(python, [python, __file__, *sys.argv[1:]])
     if not (shutil.which("cargo-lambda") or shutil.which("cargo-lambda", path=Path.home() / ".cargo" / "bin")):
         print("there is no cargo-lambda here: `pip install cargo-lambda`, or run `make local`", file=sys.stderr)
         return 1
-    return Local(arguments, run.program()).run()
+    # Whatever ends this ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return Local(arguments, run.program()).run()
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
 
 
 def parse():
@@ -54,7 +61,17 @@ def parse():
     parser.add_argument("--object", type=Path, default=next(iter(sorted(SAMPLE.glob("*.gz")))))
     parser.add_argument("--topology", type=Path, default=SAMPLE / "topology", help="a folder of JSON documents")
     parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C, to send further events")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for path in (arguments.event, arguments.object):
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
+    if not any(arguments.topology.glob("*.json")):
+        parser.error(f"there is no *.json in {arguments.topology}")
+    try:
+        json.loads(arguments.event.read_text())
+    except ValueError as error:
+        parser.error(f"{arguments.event} is no JSON: {error}")
+    return arguments
 
 
 class Local:
@@ -69,12 +86,12 @@ class Local:
             self.start_s3()
             event = self.store()
             self.start_function()
-            answer = self.invoke(event)
+            answer, failed = self.invoke(event)
             print(f"\n== answer\n{answer}\n")
             self.show()
             if self.arguments.keep:
                 self.wait()
-            return 1 if '"errorType"' in answer or "itemIdentifier" in answer else 0
+            return 1 if failed else 0
         finally:
             for process in reversed(self.processes):
                 process.kill()
@@ -151,12 +168,25 @@ class Local:
         self.start([self.program], environment)
 
     def invoke(self, event):
-        path = OUTPUTS / "event.json"
+        """What it answers, and whether it failed, as a whole or with a message."""
+        path, function = OUTPUTS / "event.json", self.processes[-1]
         path.write_text(event)
         command = ["cargo", "lambda", "invoke", "-A", "127.0.0.1", "-P", str(self.lambda_port), "--data-file", path]
-        # An event that nobody takes waits for ever.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False)
-        return (done.stdout or done.stderr).strip()
+        self.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        asking, end = self.processes.pop(), time.monotonic() + SECONDS_TO_ANSWER
+        try:
+            # An event that nobody takes waits for ever.
+            while asking.poll() is None:
+                if function.poll() is not None:
+                    raise SystemExit("the function ended before it answered: its last line says why")
+                if time.monotonic() > end:
+                    raise SystemExit(f"no answer within {SECONDS_TO_ANSWER} seconds")
+                time.sleep(0.02)
+            answer, error = asking.communicate()
+        finally:
+            asking.kill()
+            asking.wait()
+        return (answer or error).strip(), asking.returncode != 0 or "itemIdentifier" in answer
 
     def show(self):
         """The outputs, and of the summary what it comes to."""

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from urllib.parse import quote_plus
 
 # The most that SQS takes and gives at once:
@@ -43,6 +44,9 @@ def main():
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: call it again, what was sent already does no harm", file=sys.stderr)
+        return 130
 
 
 def parse():
@@ -59,6 +63,10 @@ def parse():
         parser.error("day takes s3://bucket/prefix, and dead-letters takes nothing")
     if not (arguments.stack or arguments.queue_url):
         parser.error("name the --stack, or the queues")
+    if arguments.command == "dead-letters" and not (
+        arguments.stack or arguments.dead_letter_queue_url or arguments.undelivered_queue_url
+    ):
+        parser.error("name the --stack, or the queues to empty: --dead-letter-queue-url, --undelivered-queue-url")
     return arguments
 
 
@@ -97,7 +105,7 @@ def aws(*arguments):
         raise Refused(f"aws {' '.join(arguments[:2])} did not answer in {CALL_SECONDS} seconds") from None
     if done.returncode != 0:
         raise Refused(f"aws {' '.join(arguments[:2])}: {done.stderr.strip()}")
-    return json.loads(done.stdout or "{}")
+    return json.loads(done.stdout.strip() or "{}")
 
 
 def replay_day(queues, objects, dry_run):
@@ -105,27 +113,25 @@ def replay_day(queues, objects, dry_run):
     if not objects.startswith("s3://") or not bucket or not prefix:
         # A whole bucket is years of logs, as a rule.
         raise Refused("the objects are named as s3://bucket/prefix, and neither is empty")
-    sent, batch = 0, []
+    events = (notification(bucket, item) for item in listed(bucket, prefix))
+    sent = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        sending = []
-        for item in listed(bucket, prefix):
-            batch.append(notification(bucket, item))
-            if len(batch) == BATCH:
-                sending.append(batch)
-                batch = []
-            if len(sending) == AT_ONCE:
-                sent += send_all(pool, queues.events, sending, dry_run)
-                sending = []
-        sent += send_all(pool, queues.events, [*sending, *([batch] if batch else [])], dry_run)
+        for batches in batched(batched(events, BATCH), AT_ONCE):
+            if not dry_run:
+                # The first that fails ends it all.
+                list(pool.map(lambda batch: send(queues.events, batch), batches))
+            sent += sum(map(len, batches))
+            if sys.stderr.isatty():
+                print(f"\r{sent} …", end="\r", file=sys.stderr, flush=True)
     print(f"{'would send' if dry_run else 'sent'} {sent} event(s) of objects below s3://{bucket}/{prefix}")
     return 0 if sent else 1
 
 
-def send_all(pool, url, batches, dry_run):
-    if not dry_run:
-        # The first that fails ends it all.
-        list(pool.map(lambda batch: send(url, batch), batches))
-    return sum(len(batch) for batch in batches)
+def batched(items, size):
+    """Lists of so many items, the last one of what is left."""
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch
 
 
 def listed(bucket, prefix):
@@ -169,17 +175,19 @@ def send(url, bodies):
 
 
 def replay_dead_letters(queues, dry_run):
-    """Both queues are told of, whatever becomes of the first."""
+    """Each queue has its turn, whatever becomes of the other."""
     turns = [(queues.dead_letters, move), (queues.undelivered, forward)]
-    status = 0
-    for url, replay in turns:
-        if not url:
-            continue
+    return max(turn(url, replay, queues.events, dry_run) for url, replay in turns if url)
+
+
+def turn(url, replay, events_url, dry_run):
+    try:
         waiting = waiting_in(url)
-        print(f"{name(url)}: {waiting} message(s)")
-        if waiting and not dry_run:
-            status = max(status, replay(url, queues.events))
-    return status
+        print(f"{name(url)}: {waiting} message(s)", flush=True)
+        return replay(url, events_url) if waiting and not dry_run else 0
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
 
 
 def waiting_in(url):
@@ -201,14 +209,20 @@ def move(url, events_url):
     """Has SQS move the messages of a queue's dead-letter queue back."""
     source = arn_of(url)
     aws("sqs", "start-message-move-task", f"--source-arn={source}", f"--destination-arn={arn_of(events_url)}")
-    while True:
-        [task, *_] = aws("sqs", "list-message-move-tasks", f"--source-arn={source}")["Results"]
-        if task["Status"] not in ("RUNNING", "CANCELLING"):
-            break
+    while (task := latest_move(source))["Status"] in ("RUNNING", "CANCELLING"):
         time.sleep(2)
     moved, of = task.get("ApproximateNumberOfMessagesMoved", 0), task.get("ApproximateNumberOfMessagesToMove", "?")
     print(f"  moved {moved} of {of}: {task['Status']} {task.get('FailureReason', '')}".rstrip())
     return 0 if task["Status"] == "COMPLETED" else 1
+
+
+def latest_move(source):
+    """What SQS says of the newest task; it may need a moment until it knows of one."""
+    for attempt in range(ATTEMPTS):
+        if tasks := aws("sqs", "list-message-move-tasks", f"--source-arn={source}").get("Results"):
+            return tasks[0]
+        time.sleep(2**attempt)
+    raise Refused("the messages are on their way back, but SQS does not say how many")
 
 
 def forward(url, events_url):

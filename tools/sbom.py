@@ -8,6 +8,7 @@ crates too that are there for tests alone. The same source gives the same bytes:
 Needs Python 3.11 and cargo; run `cargo fetch --locked` before, where there is no network.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -95,4 +96,5 @@ def purl(key):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     sys.exit(main())

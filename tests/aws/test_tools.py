@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import boto3
 import pytest
@@ -146,6 +147,31 @@ def test_messages_that_the_queue_did_not_take_are_sent_again_and_only_those(worl
     assert capsys.readouterr().out.startswith("sent 3 event(s)")
 
 
+def test_a_queue_that_takes_nothing_is_told(world, replay, capsys):
+    """After so many attempts, with its own reason."""
+    world.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
+    url = world.queue("events")
+    world.proxy.add(refuse_first_entry, target="SendMessageBatch")
+    assert replay("day", "--queue-url", url, f"s3://{world.source}/{FOLDER}") == 1
+    assert capsys.readouterr().err == f"{url} refuses 1 message(s): InternalError: a test\n"
+    assert len(world.proxy.sent(target="SendMessageBatch")) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["day", "--stack", "x"], "day takes s3://bucket/prefix"),
+        (["dead-letters", "--stack", "x", "s3://b/c"], "dead-letters takes nothing"),
+        (["day", "s3://b/c"], "name the --stack, or the queues"),
+        (["dead-letters", "--queue-url", "x"], "name the --stack, or the queues to empty"),
+    ],
+)
+def test_a_command_that_would_do_nothing_is_refused(replay, capsys, arguments, words):
+    with pytest.raises(SystemExit, match="2"):
+        replay(*arguments)
+    assert words in capsys.readouterr().err
+
+
 class MoveTasks:
     """What SQS does at StartMessageMoveTask, which the local server does not know."""
 
@@ -161,10 +187,11 @@ class MoveTasks:
         exchange.answer(200, "application/x-amz-json-1.0", b'{"TaskHandle": "handle"}')
 
     def list(self, exchange):
-        # First it runs, and then it is done; the one before failed.
-        status = "RUNNING" if len(self.world.proxy.sent(target="ListMessageMoveTasks")) == 1 else "COMPLETED"
+        # First there is nothing of it, then it runs, and then it is done; the one before failed.
+        status = [None, "RUNNING", "COMPLETED"][len(self.world.proxy.sent(target="ListMessageMoveTasks")) - 1]
         task = {"Status": status, "ApproximateNumberOfMessagesMoved": 1, "ApproximateNumberOfMessagesToMove": 1}
-        results = {"Results": [task, {"Status": "FAILED", "ApproximateNumberOfMessagesMoved": 0}]}
+        before = {"Status": "FAILED", "ApproximateNumberOfMessagesMoved": 0}
+        results = {"Results": [task, before] if status else []}
         exchange.answer(200, "application/x-amz-json-1.0", json.dumps(results).encode())
 
 
@@ -222,15 +249,71 @@ def test_what_can_not_be_sent_on_stays_where_it_is(world, replay, capsys):
     assert attributes["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
+def test_each_queue_has_its_turn_whatever_becomes_of_the_other(world, replay, capsys):
+    """As when the messages of the first are on their way already."""
+    dead, lost, url = world.queue("dead"), world.queue("lost"), world.queue("events")
+    stored = world.put(key("a"), flow_log(accepted=1))
+    world.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(stored)))
+    world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
+    world.proxy.add(lambda exchange: exchange.refuse(400, "UnsupportedOperation", "a test"), target="StartMessageMoveTask")
+    queues = ["--queue-url", url, "--dead-letter-queue-url", dead, "--undelivered-queue-url", lost]
+    assert replay("dead-letters", *queues) == 1
+    assert "UnsupportedOperation" in capsys.readouterr().err
+    assert (waiting(world, dead), waiting(world, lost), waiting(world, url)) == (1, 0, 1)
+
+
 @pytest.mark.parametrize("event", ["s3-put.json", "sqs-eventbridge.json", "sqs-sns-s3.json"])
 def test_the_function_runs_by_hand(event):
     """By cargo-lambda, whose emulator tells the end of an invocation in its own way."""
-    path = f"{tools.sam()}{os.pathsep}{os.environ['PATH']}"
-    command = [sys.executable, PROJECT / "tools" / "local.py", "--event", PROJECT / "events" / event]
-    done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=180)
+    done = by_hand("--event", PROJECT / "events" / event)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "high   transitive-peering" in done.stdout
     assert re.search(r"^  flowsentry/summaries/.* bytes$", done.stdout, re.MULTILINE)
+
+
+def by_hand(*arguments, **variables):
+    path = f"{tools.sam()}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, PROJECT / "tools" / "local.py", *arguments]
+    environment = {**os.environ, "PATH": path, **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+
+
+def test_by_hand_keys_are_read_as_their_source_writes_them(tmp_path):
+    """Of EventBridge they are as they are, and so is what looks like an escape."""
+    text = (PROJECT / "events" / "sqs-eventbridge.json").read_text()
+    event = tmp_path / "event.json"
+    event.write_text(text.replace("fe123456", "a+b%41"))
+    done = by_hand("--event", event, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a+b%41.log.gz\n" in done.stdout
+
+
+def test_by_hand_what_fails_is_a_failure(tmp_path):
+    """A message, an event that is none, and settings that can't be used, which nobody waits for."""
+    failed = by_hand(ON_PERMANENT_FAILURE="fail", MAX_LINES="1")
+    assert failed.returncode == 1 and "itemIdentifier" in failed.stdout
+    event = tmp_path / "event.json"
+    event.write_text('{"Vpcs": []}')
+    unknown = by_hand("--event", event)
+    assert unknown.returncode == 1 and "UnknownEvent" in unknown.stdout
+    began = time.monotonic()
+    wrong = by_hand(PORT_SCAN_PORTS="many")
+    assert wrong.returncode == 1 and "PORT_SCAN_PORTS" in wrong.stderr and "the function ended" in wrong.stderr
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--event", "none.json"], "there is no file none.json"),
+        (["--event", PROJECT / "README.md"], "README.md is no JSON"),
+        (["--object", "none.gz"], "there is no file none.gz"),
+        (["--topology", "none"], "there is no *.json in none"),
+    ],
+)
+def test_by_hand_a_wrong_argument_is_told_at_once(arguments, words):
+    done = by_hand(*arguments)
+    assert done.returncode == 2 and words in done.stderr
 
 
 def test_what_the_function_is_made_of(monkeypatch):
