@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from analysed import analysed
+from athena import Table
+from template import Resolved, transformed
 from world import Clients, World
 
 REPORT = pytest.StashKey[list]()
@@ -49,6 +52,21 @@ def world(clients):
     world = World(clients)
     yield world
     world.close()
+
+
+@pytest.fixture(scope="session")
+def run(clients, tmp_path_factory):
+    """Many logs that were analysed, and the tables over what was written; nobody changes it."""
+    world = World(clients)
+    yield analysed(world, tmp_path_factory.mktemp("tables"))
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def tables():
+    """The Glue tables by their names, as they come."""
+    resources = Resolved(transformed()).resources("AWS::Glue::Table").values()
+    return {table.name: table for table in map(Table, resources)}
 
 
 @pytest.fixture

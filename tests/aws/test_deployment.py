@@ -253,7 +253,8 @@ def test_an_object_becomes_a_summary_findings_and_messages(life, report):
     for finding, message in zip(summary["findings"], messages, strict=True):
         first, *_ = message.splitlines()
         assert first == f"{finding['severity'].capitalize()}: {finding['title']}"
-        assert all(part in message for part in [finding["type"], str(finding["flows"]), finding["id"], uri])
+        parts = [f"Type: {finding['type']} ", f"Count: {finding['flows']} ", finding["id"], uri]
+        assert all(part in message for part in parts)
     if life.variant == "new_buckets":
         for line in ["", "From an object to messages:", *trace(life, "good")]:
             report(line)

@@ -111,7 +111,8 @@ def test_a_key_that_leaves_it_to_the_account_needs_both_policies():
 
 def test_what_could_be_left_out_is_named():
     calls = [get()]
-    double = {**ALLOW, "Sid": "Two", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::c"]}
+    actions, resources = ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::b/*", "arn:aws:s3:::c"]
+    double = {**ALLOW, "Sid": "Two", "Action": actions, "Resource": resources}
     assert iam.not_needed(calls, [double]) == ["Two: s3:PutObject", "Two: arn:aws:s3:::c"]
     assert iam.not_needed(calls, [{**ALLOW, "Sid": "One"}]) == []
     assert iam.not_needed(calls, [{**ALLOW, "Sid": "One"}, {**ALLOW, "Sid": "Again"}]) == ["One", "Again"]

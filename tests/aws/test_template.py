@@ -8,7 +8,7 @@ import pytest
 
 from function import Function
 from template import PATH, Resolved, defaults, load, transformed
-from variants import KEY, VARIANTS, deployed
+from variants import A_DAY, KEY, VARIANTS, deployed
 from world import DONE, sqs_event
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -213,7 +213,7 @@ def test_from_the_rule_to_the_function(variant):
     stack = deployed(variant)
     queue, dead, undelivered = map(stack.arn, ("Queue", "DeadLetters", "UndeliveredEvents"))
     [target] = stack.properties("FlowLogRule")["Targets"]
-    assert (target["Arn"], target["DeadLetterConfig"]) == (queue, {"Arn": undelivered})
+    assert (target["Arn"], target["DeadLetterConfig"], target["RetryPolicy"]) == (queue, {"Arn": undelivered}, A_DAY)
     assert stack.properties("Queue")["RedrivePolicy"] == {"deadLetterTargetArn": dead, "maxReceiveCount": 5}
     allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [queue]}
     assert stack.properties("DeadLetters")["RedriveAllowPolicy"] == allowed

@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from run import PROJECT
 from template import PATH, load
-from variants import deployed
+from variants import VARIANTS, deployed
 
 EXISTING = "existing buckets, no keys, nobody told"
 ELSEWHERE = "new buckets, keys of ours, a topology elsewhere"
@@ -123,3 +125,49 @@ def test_each_command_can_be_had_whole(shell):
     assert lines[::3] == [f"# {one['OutputKey']}: {one['Description']}" for one in told]
     assert lines[1::3] == list(outputs.values())
     assert shell.asked()[0].startswith("cloudformation describe-stacks --stack-name ours ")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_outputs_are_what_they_are_called(variant):
+    stack = deployed(variant)
+    outputs = stack.outputs()
+    names = {
+        "QueueUrl": "Queue",
+        "DeadLetterQueueUrl": "DeadLetters",
+        # These are sent into the queue of events, and alerts must not be.
+        "UndeliveredEventsQueueUrl": "UndeliveredEvents",
+        "UndeliveredAlertsQueueUrl": "UndeliveredAlerts",
+        "FunctionName": "Function",
+        "LogGroupName": "LogGroup",
+        "TopicArn": "Topic",
+    }
+    assert {name: outputs[name] for name in names} == {name: stack.ref(id) for name, id in names.items()}
+    move = f"aws sqs start-message-move-task --region us-east-1 --source-arn {stack.arn('DeadLetters')}"
+    assert outputs["SendDeadLettersAgain"] == move
+    results = f"s3://{outputs['OutputBucketName']}/{outputs['OutputPrefix']}"
+    assert outputs["SeeResults"] == f"aws s3 ls --recursive {results}"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_put_to_try_is_watched(shell, variant):
+    """The sample's file, under a key that the function may read."""
+    stack = deployed(variant)
+    shell.answers("cp", "")
+    assert shell.run(stack.outputs()["SendATestObject"]) == 0
+    [[*command, source, target]] = [line.split() for line in shell.asked()]
+    assert command == ["s3", "cp"] and (PROJECT / source).is_file()
+    allowed = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]["ALLOWED_SOURCES"]
+    assert target.startswith(f"s3://{allowed}123456789012/vpcflowlogs/") and target.endswith("/")
+
+
+@pytest.mark.parametrize(("variant", "prefix"), [("as it comes", ""), (ELSEWHERE, "/network/")])
+def test_a_flow_log_is_delivered_where_it_is_watched_with_columns_that_are_known(shell, variant, prefix):
+    stack = deployed(variant)
+    shell.answers("create-flow-logs", "")
+    assert shell.run(stack.outputs()["CreateAFlowLog"]) == 0
+    [asked] = shell.asked()
+    assert f"--log-destination-type s3 --log-destination {stack.arn('SourceBucket')}{prefix} --log-format" in asked
+    known = re.findall(r'"([a-z-]+)" \d+ \w+;', (PROJECT / "src" / "field.rs").read_text())
+    columns = re.findall(r"\$\{([\w-]+)\}", asked)
+    # All of version 5 and before, as none is a substitution of the shell's.
+    assert len(columns) == len(set(columns)) == 29 and set(columns) < set(known)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from template import PATH, Resolved, load, transformed
-from variants import KEY, VARIANTS, deployed
+from variants import A_DAY, KEY, VARIANTS, deployed
 
 KINDS = ["summaries", "findings", "receipts", "quarantine"]
 every_way = pytest.mark.parametrize("variant", VARIANTS)
@@ -130,6 +130,7 @@ def test_the_role_with_keys_of_ours_and_a_topology_elsewhere():
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": what},
         }
     assert role["EncryptResults"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+    assert role["DecryptQueue"]["Condition"] == {"StringEquals": {"kms:ViaService": "sqs.us-east-1.amazonaws.com"}}
     what = lambda sid: (role[sid]["Action"], role[sid]["Resource"])
     assert what("ReadTopology") == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
     assert what("FindTopology") == (["s3:ListBucket"], [inventory])
@@ -210,14 +211,15 @@ def test_aws_may_deliver_flow_logs_of_the_given_accounts_to_a_new_bucket():
 @every_way
 def test_buckets_are_private_encrypted_versioned_and_stay(variant):
     stack, template = deployed(variant), load()
-    made = stack.resources("AWS::S3::Bucket")
-    buckets = {id: made[id] for id in ("SourceBucket", "OutputBucket") if id in made}
-    assert len(buckets) == (2 if "new" in variant or "comes" in variant else 0)
+    buckets = stack.resources("AWS::S3::Bucket")
+    kept = {"SourceBucket", "OutputBucket"} if "new" in variant or "comes" in variant else set()
+    assert set(buckets) - {"QueryResultsBucket"} == kept
     for id, bucket in buckets.items():
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert len(bucket["PublicAccessBlockConfiguration"]) == 4
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        # A result of a query is made again by the query.
+        assert bucket.get("VersioningConfiguration") == ({"Status": "Enabled"} if id in kept else None)
         key = stack.parameters["SourceKmsKeyArn" if id == "SourceBucket" else "OutputKmsKeyArn"]
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
@@ -250,6 +252,10 @@ def test_results_are_stored_once_and_removed_by_age_alone():
     assert not {"ExpirationInDays", "ExpirationDate", "NoncurrentVersionExpiration"} & set(rules[None])
     flow_logs = stack.properties("SourceBucket")["LifecycleConfiguration"]["Rules"]
     assert [rule.get("ExpirationInDays") for rule in flow_logs] == [90, None]
+    [expiry] = stack.properties("QueryResultsBucket")["LifecycleConfiguration"]["Rules"]
+    assert expiry["ExpirationInDays"] == 30 and "Prefix" not in expiry
+    every = [rule for one in stack.resources("AWS::S3::Bucket").values() for rule in one["LifecycleConfiguration"]["Rules"]]
+    assert {rule["Status"] for rule in every} == {"Enabled"}
 
 
 @pytest.mark.parametrize("key", ["new", "existing", "aws-managed"])
@@ -267,7 +273,7 @@ def test_queues_topic_and_log_are_encrypted_with_the_chosen_key(key):
 def test_services_can_use_the_key_of_the_stack():
     """EventBridge without a condition, as its requests to KMS say neither rule nor account."""
     key = deployed("as it comes").one("AWS::KMS::Key")
-    assert key["EnableKeyRotation"] is True
+    assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
     policy = {one["Sid"]: one for one in statements(key["KeyPolicy"])}
     use = ["kms:Decrypt", "kms:GenerateDataKey"]
     events, alarms = policy["EventBridgeSendsToQueuesAndTopic"], policy["AlarmsPublishToTopic"]
@@ -295,6 +301,7 @@ def test_findings_go_to_the_topic_and_the_mail():
     assert rule["EventPattern"] == {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
     [target] = rule["Targets"]
     assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("UndeliveredAlerts")})
+    assert target["RetryPolicy"] == A_DAY
     template, paths = target["InputTransformer"]["InputTemplate"], target["InputTransformer"]["InputPathsMap"]
     # Each line is a JSON string of its own, which is how EventBridge makes lines of text.
     assert all(isinstance(json.loads(line), str) for line in template.splitlines()) and len(template.splitlines()) >= 4

@@ -8,24 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from metrics import Metric, of_aws
 from template import load
 from variants import VARIANTS, deployed
 
 PROJECT = Path(__file__).resolve().parents[2]
 FULL = "new buckets, keys of ours, a topology elsewhere"
 every_way = pytest.mark.parametrize("variant", VARIANTS)
-
-# AWS's own metrics: those that its documentation has with just this dimension.
-OF_AWS = {
-    ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
-    ("AWS/SQS", "QueueName"): {
-        "ApproximateAgeOfOldestMessage",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesVisible",
-        "NumberOfMessagesSent",
-    },
-    ("AWS/Logs", "LogGroupName"): {"EMFParsingErrors", "EMFValidationErrors"},
-}
 
 
 def pascal(name):
@@ -62,12 +51,7 @@ def check_is_emitted(stack, namespace, name, dimensions):
         assert name in emitted()[next(iter(dimensions), None)], (name, dimensions)
         assert len(dimensions) <= 1
         return
-    [(dimension, value)] = dimensions.items()
-    assert name in OF_AWS[namespace, dimension]
-    queues = {one["QueueName"] for one in stack.resources("AWS::SQS::Queue").values() if "QueueName" in one}
-    queues |= {stack.ref(id).rsplit("/", 1)[-1] for id in stack.resources("AWS::SQS::Queue")}
-    own = {"FunctionName": {stack.ref("Function")}, "LogGroupName": {stack.ref("LogGroup")}, "QueueName": queues}
-    assert value in own[dimension]
+    assert Metric(namespace, name, frozenset(dimensions.items())) in of_aws(stack)
 
 
 def widgets(stack):
@@ -214,11 +198,42 @@ def test_alarms_watch_what_they_are_called():
         assert dimension == {"Name": "PeeringConnectionId", "Value": id}
 
 
+# What there is of a queue at a time; all else is counted, and an average of it would be a share.
+AT_A_TIME = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
+
+
+def test_alarms_take_the_most_of_what_is_at_a_time_and_the_sum_of_what_is_counted():
+    for id, alarm in alarms(deployed(FULL)).items():
+        [statistic] = [one["MetricStat"]["Stat"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [
+            alarm["Statistic"]
+        ]
+        [(_, name, _)] = metrics_of(alarm)
+        assert statistic == ("Maximum" if name in AT_A_TIME else "Sum"), id
+
+
+def test_charts_of_queues_show_the_queue_that_they_are_called_after():
+    stack, shown = deployed(FULL), defaultdict(set)
+    queues = {stack.ref(id).rsplit("/", 1)[-1]: id for id in stack.resources("AWS::SQS::Queue")}
+    for widget in (one for one in widgets(stack) if one["type"] == "metric"):
+        for names, dimensions, _ in rows(widget):
+            if "QueueName" in dimensions:
+                assert widget["properties"]["stat"] == "Maximum"
+                shown[widget["properties"]["title"]].add((names[1], queues[dimensions["QueueName"]]))
+    visible = "ApproximateNumberOfMessagesVisible"
+    assert shown == {
+        "Age of the oldest message": {("ApproximateAgeOfOldestMessage", "Queue")},
+        "Messages": {(visible, "Queue"), ("ApproximateNumberOfMessagesNotVisible", "Queue")},
+        "Dead letters": {(visible, id) for id in ("DeadLetters", "UndeliveredEvents", "UndeliveredAlerts")},
+    }
+
+
 def test_bands_tell_more_refused_and_any_other_peering_traffic():
     """An alarm on a band compares one metric with the band that is made of it; a search would be refused."""
     directions = {"RejectedFlowsAlarm": "GreaterThanUpperThreshold"}
     for id, alarm in alarms(deployed(FULL)).items():
         assert "SEARCH" not in json.dumps(alarm), id
+        # Of one dead letter there is as much as of many; an age is at most so much.
+        limit = "GreaterThanThreshold" if id == "OldestMessageAlarm" else "GreaterThanOrEqualToThreshold"
         if "ThresholdMetricId" in alarm:
             [traffic, usual] = alarm["Metrics"]
             band = f"ANOMALY_DETECTION_BAND({traffic['Id']}, 3)"
@@ -226,8 +241,8 @@ def test_bands_tell_more_refused_and_any_other_peering_traffic():
             assert alarm["ComparisonOperator"] == directions.get(id, "LessThanLowerOrGreaterThanUpperThreshold")
             assert not {"Threshold", "MetricName", "Period"} & set(alarm)
         else:
-            below = "LessThanThreshold" if id == "NoDataAlarm" else "GreaterThan"
-            assert alarm["ComparisonOperator"].startswith(below) and alarm["Threshold"] >= 1
+            assert alarm["ComparisonOperator"] == ("LessThanThreshold" if id == "NoDataAlarm" else limit), id
+            assert alarm["Threshold"] >= 1
 
 
 def logged():
@@ -262,6 +277,26 @@ def test_saved_queries_ask_for_what_is_logged():
         assert asked - made - WORDS <= names | OF_LAMBDA, id
         assert set(re.findall(r'outcome (?:=|like) "(\w+)"', text)) <= outcomes
         assert text.startswith(("fields ", "filter ", "stats ")) and "\n| " in text
+
+
+def test_saved_queries_ask_for_what_they_are_called():
+    asked = {
+        "failed objects": ['filter outcome = "failed"', "sort @timestamp desc"],
+        "failures by code": ["filter ispresent(code)", "sort times desc"],
+        # Those that were quarantined before too, whose events came again.
+        "quarantined objects": ['filter outcome like "quarantined"', "sort @timestamp desc"],
+        "ignored objects": ['filter outcome = "ignored"', "sort objects desc"],
+        "objects with most findings": ['filter outcome = "summarized" and findings > 0', "sort findings desc"],
+        "slowest objects": ['filter outcome = "summarized"', "sort duration_ms desc"],
+        "what became of one object": ["filter uri like /REPLACE_WITH_PART_OF_ITS_KEY/", "sort @timestamp desc"],
+        "errors and warnings": ['filter level in ["ERROR", "WARN"]', "sort @timestamp desc"],
+        "memory and time of invocations": ['filter type = "platform.report"'],
+    }
+    queries = deployed("as it comes").resources("AWS::Logs::QueryDefinition").values()
+    steps = {one["Name"].removeprefix("flowsentry/"): re.split(r"\n\| ", one["QueryString"].strip()) for one in queries}
+    chosen = lambda name: [step for step in steps[name] if step.startswith(("filter ", "sort "))]
+    assert {name: chosen(name) for name in asked} == asked
+    assert set(steps) == {*asked, "topology"}
 
 
 def test_alarms_and_outputs_name_queries_and_outputs_that_there_are():

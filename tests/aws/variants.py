@@ -7,6 +7,10 @@ from template import Resolved, transformed
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 PCX = "pcx-0bd681fd4c20588b"
 
+# So long and so often EventBridge tries to hand over an event, the most that it does:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+A_DAY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+
 VARIANTS = {
     "as it comes": {},
     "existing buckets, no keys, nobody told": {
