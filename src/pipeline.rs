@@ -102,12 +102,16 @@ impl<R: Read> Work for AtHand<'_, '_, R> {
 
     #[inline(always)]
     fn run(mut self, simd: impl Simd) -> Result<(), ObjectError> {
-        while !match self.object.parser.usual().clone() {
-            Usual::Version2 => self.observe(simd, &First::<14>)?,
-            Usual::Version5 => self.observe(simd, &First::<29>)?,
-            Usual::Other(layout) => self.observe(simd, &*layout)?,
-        } {}
-        Ok(())
+        loop {
+            let were_all = match self.object.parser.usual().clone() {
+                Usual::Version2 => self.observe(simd, &First::<14>)?,
+                Usual::Version5 => self.observe(simd, &First::<29>)?,
+                Usual::Other(layout) => self.observe(simd, &*layout)?,
+            };
+            if were_all {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -173,6 +177,7 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
+    /// Takes the line by value, and so do others what the loop hands on seldom: what is referred to can't stay in registers.
     #[cold]
     fn observe_unusual(&mut self, line: Line<'_>) {
         let line = &line;
