@@ -80,7 +80,7 @@ impl Analysis {
         self.records.total += 1;
     }
 
-    /// Takes in one accepted or rejected record.
+    /// Takes in one accepted or rejected record. The topology has to be the same for all.
     #[inline(always)]
     pub fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.records.total += 1;

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{ADDRESSES, NUMBERS, TEXTS, Values, address_place, digits, number_place, text_place};
+use super::digits;
+use super::values::{self, ADDRESSES, NUMBERS, TEXTS, Values, address_place, number_place, text_place};
 use crate::address;
 use crate::buffer::Buffer;
 use crate::cpu::Simd;
@@ -358,7 +359,7 @@ fn read_number(text: &Buffer, start: u32, end: u32) -> Option<Option<u64>> {
 
 #[cold]
 fn other_number(text: &[u8]) -> Option<Option<u64>> {
-    if text == b"-" { Some(None) } else { super::number(text).map(Some) }
+    if text == b"-" { Some(None) } else { values::number(text).map(Some) }
 }
 
 #[cfg(test)]

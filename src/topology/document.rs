@@ -11,8 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -199,7 +198,7 @@ impl Resources {
         let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
         // What is of no concern is passed over, not built: of an interface that is nearly all.
         let mut reader = Reader { document, origins: Vec::new(), problems: Vec::new() };
-        let lists: Option<BTreeMap<String, List<'_>>> = match serde_json::from_slice(json) {
+        let lists: Option<BTreeMap<String, &RawValue>> = match serde_json::from_slice(json) {
             Ok(lists) => Some(lists),
             Err(_) => {
                 let is_json: Result<IgnoredAny, _> = serde_json::from_slice(json);
@@ -216,75 +215,13 @@ impl Resources {
         Ok(())
     }
 
-    fn take(&mut self, lists: &BTreeMap<String, List<'_>>, reader: &mut Reader<'_>) {
-        let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key)));
+    fn take(&mut self, lists: &BTreeMap<String, &RawValue>, reader: &mut Reader<'_>) {
+        let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key).copied()));
         reader.take(vpcs, "VpcId", &mut self.vpcs, vpc);
         reader.take(subnets, "SubnetId", &mut self.subnets, subnet);
         reader.take(connections, "VpcPeeringConnectionId", &mut self.peering_connections, peering_connection);
         reader.take(interfaces, "NetworkInterfaceId", &mut self.interfaces, interface);
         reader.take(tables, "RouteTableId", &mut self.route_tables, route_table);
-    }
-}
-
-/// What stands at a key.
-enum List<'a> {
-    /// A list, its elements as they are written.
-    Of(Vec<&'a RawValue>),
-    Null,
-    /// Anything but a list.
-    None,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<List<'a>, D::Error> {
-        deserializer.deserialize_any(ListVisitor)
-    }
-}
-
-struct ListVisitor;
-
-impl<'de> Visitor<'de> for ListVisitor {
-    type Value = List<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List<'de>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            list.push(element);
-        }
-        Ok(List::Of(list))
-    }
-
-    fn visit_unit<E>(self) -> Result<List<'de>, E> {
-        Ok(List::Null)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<List<'de>, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(List::None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<List<'de>, E> {
-        Ok(List::None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<List<'de>, E> {
-        Ok(List::None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<List<'de>, E> {
-        Ok(List::None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<List<'de>, E> {
-        Ok(List::None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<List<'de>, E> {
-        Ok(List::None)
     }
 }
 
@@ -314,17 +251,17 @@ impl Reader<'_> {
     /// Adds the resources of one kind; each is judged by itself.
     fn take<W: DeserializeOwned, T: PartialEq>(
         &mut self,
-        (key, list): (&str, Option<&List<'_>>),
+        (key, list): (&str, Option<&RawValue>),
         id_key: &str,
         known: &mut BTreeMap<String, T>,
         convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
     ) {
-        let list = match list {
-            Some(List::Of(list)) => list,
-            None | Some(List::Null) => return,
-            Some(List::None) => return self.problem(key, "it is not a list".to_owned()),
+        let list = match list.map(|list| serde_json::from_str::<Option<Vec<&RawValue>>>(list.get())) {
+            Some(Ok(Some(list))) => list,
+            None | Some(Ok(None)) => return,
+            Some(Err(_)) => return self.problem(key, "it is not a list".to_owned()),
         };
-        for (place, json) in list.iter().enumerate() {
+        for (place, json) in list.into_iter().enumerate() {
             let wire = match wire(json) {
                 Ok(wire) => wire,
                 Err((value, error)) => {

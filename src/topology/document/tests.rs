@@ -275,6 +275,13 @@ fn null_is_absent_and_unknown_keys_are_ignored() {
 }
 
 #[test]
+fn what_stands_at_an_unknown_key_is_not_even_read() {
+    // Neither a number nor a text that Rust has.
+    let document = r#"{"NextToken": "\ud800", "Tags": {"a": 1e999}, "Count": -1e999, "Vpcs": [{"VpcId": "vpc-a"}]}"#;
+    assert_eq!(read_whole(document).vpcs.len(), 1);
+}
+
+#[test]
 fn a_document_that_is_of_no_use_says_so() {
     let error = Resources::default().read("vpcs.json", b"{\"Vpcs\": [").expect_err("it is cut off");
     assert_eq!(error.to_string(), "vpcs.json: it is not JSON: EOF while parsing a list at line 1 column 10");
