@@ -260,4 +260,16 @@ mod tests {
         );
         assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
     }
+
+    #[test]
+    fn a_header_holds_from_the_next_line_on_whatever_was_before() {
+        let log = "2 1 eni-1 10.0.0.1 10.0.0.2 50000 22 6 1 40 1418530010 1418530070 REJECT OK\n\
+            version account-id interface-id dstaddr srcaddr dstport srcport protocol packets bytes start end action log-status\n\
+            2 1 eni-1 10.0.0.3 10.0.0.4 443 50000 6 1 40 1418530010 1418530070 REJECT OK\n";
+        let analysis = analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
+        let summary = crate::report::finish(analysis, &crate::report::Settings::default(), None);
+        let groups = summary.rejected.groups.iter();
+        let found: Vec<_> = groups.map(|group| (group.srcaddr.map(|src| src.to_string()), group.dstport)).collect();
+        assert_eq!(found, [(Some("10.0.0.1".to_owned()), Some(22)), (Some("10.0.0.4".to_owned()), Some(443))]);
+    }
 }

@@ -252,6 +252,64 @@ mod tests {
     }
 
     #[test]
+    fn one_odd_value_among_usual_ones_is_read_the_same_both_ways() {
+        let line = "2 123456789012 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1795413600 1795413660 ACCEPT OK";
+        let columns: Vec<&str> = line.split(' ').collect();
+        // By the column that it is in.
+        let right = [
+            (0, "-"),
+            (0, "99999999"),
+            (5, "-"),
+            (5, "65535"),
+            (6, "00443"),
+            (7, "255"),
+            (8, "123456789"),
+            (9, "-"),
+            (9, "18446744073709551615"),
+            (10, "2147483647"),
+            (11, "9999999999"),
+            (10, "7"),
+            (11, "0000000000"),
+            (12, "-"),
+            (12, "REJECT"),
+            (12, "ACCEPTED"),
+            (13, "-"),
+            (13, "NODATA"),
+            (13, "SKIPDATA"),
+            (13, "FAILURE"),
+            (13, "SUCCESS"),
+        ];
+        let wrong = [
+            (0, "x"),
+            (3, "-"),
+            (4, "-"),
+            (3, "1.2.3"),
+            (5, "65536"),
+            (6, "99999999"),
+            (7, "256"),
+            (7, "262"),
+            (8, "1x"),
+            (9, "-1"),
+            (10, "17954136OO"),
+            (11, "1?95413660"),
+            (10, "soon"),
+        ];
+        let with = |(column, value): (usize, &'static str)| {
+            let mut columns = columns.clone();
+            columns[column] = value;
+            columns.join(" ")
+        };
+        assert!(is_usual(line, &Format::version_2()));
+        for line in right.map(with) {
+            assert!(is_usual(&line, &Format::version_2()), "{line}");
+        }
+        for line in wrong.map(with) {
+            assert!(!is_usual(&line, &Format::version_2()), "{line}");
+            assert!(parse(line.as_bytes(), &Format::version_2()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
     fn any_order_of_columns_is_read_the_usual_way() {
         let format = |names: &str| Format::from_header(names.as_bytes()).expect("a header");
         let all: Vec<&str> = Field::ALL.iter().take(MOST_COLUMNS).map(|field| field.name()).collect();
