@@ -178,8 +178,8 @@ impl ConstantAddresses {
     pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
         match *self {
             ConstantAddresses::Left(None, None) => return,
-            // As of nearly every record.
-            ConstantAddresses::Left(own, None) if src == own || dst == own => return,
+            // As of nearly every record. Which of them it is nobody can foresee, so both are looked at.
+            ConstantAddresses::Left(own, None) if (src == own) | (dst == own) => return,
             _ => {}
         }
         self.merge(ConstantAddresses::of(src, dst.filter(|_| src != dst)));

@@ -63,15 +63,15 @@ const PROTOCOLS: [u8; 3] = [TCP, UDP, ICMP];
 const ICMP: u8 = 1;
 const OTHER_PROTOCOL: u8 = 3;
 
-#[inline(always)]
-fn protocol_bits(protocol: u8) -> u8 {
-    match protocol {
-        TCP => 0,
-        UDP => 1,
-        ICMP => 2,
-        _ => OTHER_PROTOCOL,
+static PROTOCOL_BITS: [u8; 1 << 8] = {
+    let mut bits = [OTHER_PROTOCOL; 1 << 8];
+    let mut number = 0;
+    while number < PROTOCOLS.len() {
+        bits[PROTOCOLS[number] as usize] = number as u8;
+        number += 1;
     }
-}
+    bits
+};
 
 /// The interface is another.
 const NEW_INTERFACE: u8 = 1 << 2;
@@ -91,29 +91,30 @@ const NEW_OWN: u8 = 1 << 7;
 pub(super) fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
     let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
     let last = &mut contexts.now;
-    let own_is_src = src == last.own;
-    let protocol = protocol_bits(tuple.protocol);
-    if protocol == OTHER_PROTOCOL {
+    let protocol = PROTOCOL_BITS[usize::from(tuple.protocol)];
+    // Of each address, how it differs from the own one. Which is which nobody can foresee: there is no branch here, nor where
+    // it is read.
+    let (src, dst) = (src.to_bits() ^ last.own.to_bits(), dst.to_bits() ^ last.own.to_bits());
+    if protocol == OTHER_PROTOCOL || tuple.interface != contexts.interface || src.min(dst) != 0 {
         return false;
     }
-    if tuple.interface != contexts.interface || !(own_is_src || dst == last.own) {
-        return false;
-    }
-    last.other = if own_is_src { dst } else { src };
-    let service_is_src = tuple.srcport < tuple.dstport;
-    let (service, other) = (tuple.srcport.min(tuple.dstport), tuple.srcport.max(tuple.dstport));
-    let is_new = service != last.service;
+    let other = src ^ dst ^ last.own.to_bits();
+    last.other = Ipv4Addr::from_bits(other);
+    let service = tuple.srcport.min(tuple.dstport);
+    let other_port = tuple.srcport ^ tuple.dstport ^ service;
+    let is_new = u8::from(service != last.service);
     last.service = service;
     let bits = protocol
-        | if own_is_src { 0 } else { OWN_IS_DST }
-        | if service_is_src { SERVICE_IS_SRC } else { 0 }
-        | if is_new { NEW_SERVICE } else { 0 };
-    let ports = if is_new { u64::from(other) << 16 | u64::from(service) } else { u64::from(other) };
-    let others = u64::from(u32::from_le_bytes(last.other.octets()));
-    let bytes = u128::from(ports) << 40 | u128::from(others << 8 | u64::from(bits));
+        | u8::from(src != 0) << OWN_IS_DST.trailing_zeros()
+        | u8::from(tuple.srcport < tuple.dstport) << SERVICE_IS_SRC.trailing_zeros()
+        | is_new << NEW_SERVICE.trailing_zeros();
+    let new_bytes = size_of::<u16>() * usize::from(is_new);
+    // The service's port goes before the other, or is written over by it.
+    let ports = u64::from(other_port) << (8 * new_bytes) | u64::from(service & u16::from(is_new).wrapping_neg());
+    let bytes = u128::from(ports) << 40 | u128::from(u64::from(other.swap_bytes()) << 8 | u64::from(bits));
     let Some(room) = block.bytes.get_mut(block.length..).and_then(|room| room.first_chunk_mut()) else { return false };
     *room = bytes.to_le_bytes();
-    block.length += USUAL + if is_new { size_of::<u16>() } else { 0 };
+    block.length += USUAL + new_bytes;
     true
 }
 
@@ -128,23 +129,28 @@ pub(super) fn read_usual(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Optio
     if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
         return None;
     }
-    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let last = &mut contexts.now;
     let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-    let (other, length) = if bits & NEW_SERVICE == 0 {
-        (word(5), USUAL)
-    } else {
-        last.service = word(5);
-        (word(7), USUAL + size_of::<u16>())
+    let is_new = bits >> NEW_SERVICE.trailing_zeros() & 1;
+    let new_bytes = size_of::<u16>() * usize::from(is_new);
+    // A port that is new, else that of the last tuple.
+    let service = last.service ^ (last.service ^ word(5)) & u16::from(is_new).wrapping_neg();
+    last.service = service;
+    let other_port = word(5 + new_bytes);
+    let own = last.own.to_bits();
+    let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+    // By masks that are all ones where they are the other way round.
+    let turn = (own ^ other) & u32::from(bits >> OWN_IS_DST.trailing_zeros() & 1).wrapping_neg();
+    let turn_ports = (service ^ other_port) & u16::from(!bits >> SERVICE_IS_SRC.trailing_zeros() & 1).wrapping_neg();
+    let tuple = Tuple {
+        interface: contexts.interface,
+        protocol,
+        src: Ipv4Addr::from_bits(own ^ turn).into(),
+        dst: Ipv4Addr::from_bits(other ^ turn).into(),
+        srcport: service ^ turn_ports,
+        dstport: other_port ^ turn_ports,
     };
-    let (mut src, mut dst) = (last.own, Ipv4Addr::new(bytes[1], bytes[2], bytes[3], bytes[4]));
-    if bits & OWN_IS_DST != 0 {
-        (src, dst) = (dst, src);
-    }
-    let (mut srcport, mut dstport) = (last.service, other);
-    if bits & SERVICE_IS_SRC == 0 {
-        (srcport, dstport) = (dstport, srcport);
-    }
-    Some((Tuple { interface, protocol, src: src.into(), dst: dst.into(), srcport, dstport }, length))
+    Some((tuple, USUAL + new_bytes))
 }
 
 /// Writes any tuple.
@@ -156,7 +162,7 @@ pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
         bytes[length..length + more.len()].copy_from_slice(more);
         length += more.len();
     };
-    let protocol = protocol_bits(tuple.protocol);
+    let protocol = PROTOCOL_BITS[usize::from(tuple.protocol)];
     let mut bits = protocol;
     if protocol == OTHER_PROTOCOL {
         put(&[tuple.protocol]);

@@ -15,8 +15,10 @@ pub(super) struct Separators {
     /// First the place before the first line; then those of the separators, and some that were written in vain.
     places: Vec<u32>,
     count: usize,
-    /// Which of the places are line ends.
+    /// Which of the places are line ends, and some that were written in vain.
     line_ends: Vec<u32>,
+    /// How many line ends there are.
+    end_count: usize,
     /// The next of these.
     next: usize,
     /// Which of the places stands before the line that it ends.
@@ -42,7 +44,7 @@ impl Work for Find<'_> {
 }
 
 /// So many places are written at once, as a block has about as many.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 10;
 
 impl Separators {
     /// Of a buffer whose first line starts there.
@@ -52,6 +54,7 @@ impl Separators {
             places: Vec::new(),
             count: 0,
             line_ends: Vec::new(),
+            end_count: 0,
             next: 0,
             before: 0,
             all_apart: true,
@@ -65,8 +68,7 @@ impl Separators {
         self.places.resize(self.places.len().max(AT_ONCE), 0);
         self.places[0] = before(start);
         self.count = 1;
-        self.line_ends.clear();
-        (self.next, self.before, self.all_apart) = (0, 0, true);
+        (self.end_count, self.next, self.before, self.all_apart) = (0, 0, 0, true);
     }
 
     /// The lines that were handed out are gone, and the next one starts there now.
@@ -78,8 +80,7 @@ impl Separators {
         let begun = &mut self.places[..self.count];
         begun.iter_mut().for_each(|place| *place = place.wrapping_add(by));
         self.all_apart = begun.windows(2).all(|two| two[0] + 1 < two[1]);
-        self.line_ends.clear();
-        (self.next, self.before) = (0, 0);
+        (self.end_count, self.next, self.before) = (0, 0, 0);
     }
 
     /// Looks at the bytes from `from` up to `to`, which follow those that were looked at before. Behind `to` has to be room
@@ -94,6 +95,10 @@ impl Separators {
         if self.places.len() < room {
             self.places.resize(room, 0);
         }
+        let room = self.end_count + (to - from) + 1;
+        if self.line_ends.len() < room {
+            self.line_ends.resize(room, 0);
+        }
         let mut neighbours = 0;
         let mut behind = u64::from(self.places[self.count - 1] as usize + 1 == from);
         let mut at = from;
@@ -105,15 +110,33 @@ impl Separators {
             }
             neighbours |= all & (all << 1 | behind);
             behind = all >> 63;
-            while ends != 0 {
-                let end = ends & ends.wrapping_neg();
-                self.line_ends.push(self.count as u32 + (all & (end - 1)).count_ones());
-                ends ^= end;
-            }
+            self.note_ends(all, ends);
             self.note(at as u32, all);
             at += BLOCK_BYTES;
         }
         self.all_apart &= neighbours == 0;
+    }
+
+    /// Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
+    #[inline(always)]
+    fn note_ends(&mut self, all: u64, ends: u64) {
+        let first = ends & ends.wrapping_neg();
+        let Some(line_end) = self.line_ends.get_mut(self.end_count) else { return };
+        *line_end = self.count as u32 + (all & first.wrapping_sub(1)).count_ones();
+        self.end_count += usize::from(ends != 0);
+        if ends != first {
+            self.note_more_ends(all, ends ^ first);
+        }
+    }
+
+    #[cold]
+    fn note_more_ends(&mut self, all: u64, mut ends: u64) {
+        while ends != 0 {
+            let first = ends & ends.wrapping_neg();
+            self.line_ends[self.end_count] = self.count as u32 + (all & (first - 1)).count_ones();
+            self.end_count += 1;
+            ends ^= first;
+        }
     }
 
     #[inline(always)]
@@ -138,7 +161,7 @@ impl Separators {
     /// Whether there is a line whose end is known.
     #[inline]
     pub(super) fn has_line(&self) -> bool {
-        self.next < self.line_ends.len()
+        self.next < self.end_count
     }
 
     /// The place before that line, those of its spaces, that of its end, and others behind it; how many columns it has; and

@@ -47,6 +47,47 @@ pub enum Location {
     Ambiguous(TieNumber),
 }
 
+/// A [`Location`] in one number, so that several questions are asked of it at once: where an address of a flow log is nobody
+/// can foresee, and each question by itself would be a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Located(u64);
+
+impl Located {
+    /// In none that is known.
+    pub const OUTSIDE: Located = Located(0);
+    const IN: u64 = 1 << 32;
+    const AMBIGUOUS: u64 = 2 << 32;
+
+    /// Whether it is in one VPC.
+    #[inline(always)]
+    pub fn is_in_one(self) -> bool {
+        self.0 & Located::IN != 0
+    }
+
+    /// The same in words.
+    pub fn location(self) -> Location {
+        // The lower half is a number, which fits.
+        let number = self.0 as u32;
+        if self.is_in_one() {
+            Location::In(VpcNumber(number))
+        } else if self.0 & Located::AMBIGUOUS != 0 {
+            Location::Ambiguous(number)
+        } else {
+            Location::Outside
+        }
+    }
+}
+
+impl From<Location> for Located {
+    fn from(location: Location) -> Located {
+        match location {
+            Location::Outside => Located::OUTSIDE,
+            Location::In(vpc) => Located(Located::IN | u64::from(vpc.0)),
+            Location::Ambiguous(tie) => Located(Located::AMBIGUOUS | u64::from(tie)),
+        }
+    }
+}
+
 /// A block, and the VPCs that have it: if they are several, they tie on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tie {
@@ -76,8 +117,8 @@ pub struct Topology {
     resources: Resources,
     vpcs: Vec<KnownVpc>,
     ties: Vec<Tie>,
-    /// By the number of the block: its only VPC.
-    sole: Vec<Option<VpcNumber>>,
+    /// By the number of the block, from 1: where its addresses are, as far as the block alone tells it. At 0 those of none.
+    locations: Vec<Located>,
     /// Whether any block is that of several VPCs: as a rule none is.
     has_ties: bool,
     prefixes: Prefixes,
@@ -103,7 +144,7 @@ impl Topology {
         let vpcs = known_vpcs(&resources);
         let mut topology = Topology {
             ties: Vec::new(),
-            sole: Vec::new(),
+            locations: Vec::new(),
             has_ties: false,
             prefixes: Prefixes::new(&[]),
             links: HashMap::default(),
@@ -177,13 +218,15 @@ impl Topology {
 
     /// The VPC that the longest block with this address belongs to. If several have that block, it is `own`, the VPC
     /// of the record, if that is one of them; else the one that is peered with `own`, if it is the only one.
-    #[inline(always)]
     pub fn locate(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Location {
-        let Some(number) = self.prefixes.longest(address) else { return Location::Outside };
-        match self.sole[number as usize] {
-            Some(one) => Location::In(one),
-            None => self.untie(number, own()),
-        }
+        self.located(address, own).location()
+    }
+
+    /// The same, in one number.
+    #[inline(always)]
+    pub fn located(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Located {
+        let located = self.locations[self.prefixes.longest_from_one(address) as usize];
+        if located.0 & Located::AMBIGUOUS == 0 { located } else { self.untie(located.0 as TieNumber, own()).into() }
     }
 
     #[cold]
@@ -312,8 +355,12 @@ impl Topology {
             }
         }
         self.ties = blocks.into_iter().map(|(block, vpcs)| Tie { block, vpcs }).collect();
-        let sole = |tie: &Tie| tie.vpcs.first().copied().filter(|_| tie.vpcs.len() == 1);
-        self.sole = self.ties.iter().map(sole).collect();
+        let location = |(number, tie): (TieNumber, &Tie)| match tie.vpcs[..] {
+            [sole] => Location::In(sole),
+            _ => Location::Ambiguous(number),
+        };
+        let locations = std::iter::once(Location::Outside).chain((0..).zip(&self.ties).map(location));
+        self.locations = locations.map(Located::from).collect();
         self.prefixes = Prefixes::new(&self.ties.iter().map(|tie| tie.block).collect::<Vec<_>>());
     }
 }

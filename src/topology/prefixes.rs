@@ -51,10 +51,6 @@ impl Entry {
     fn number(self) -> usize {
         (self.0 & !Entry::TABLE) as usize
     }
-
-    fn block(self) -> Option<BlockNumber> {
-        self.0.checked_sub(1)
-    }
 }
 
 /// Spans from each start to the next, with the block that holds them.
@@ -129,6 +125,13 @@ impl Prefixes {
     /// The longest block that holds the address.
     #[inline(always)]
     pub fn longest(&self, address: IpAddr) -> Option<BlockNumber> {
+        self.longest_from_one(address).checked_sub(1)
+    }
+
+    /// The same, blocks counted from 1: 0 is none. So whoever has a table of blocks need not ask whether there is one, which
+    /// of the addresses of a flow log nobody can foresee.
+    #[inline(always)]
+    pub fn longest_from_one(&self, address: IpAddr) -> u32 {
         match address {
             IpAddr::V4(v4) => {
                 let bits = v4.to_bits();
@@ -138,13 +141,13 @@ impl Prefixes {
                     if entry.is_table() {
                         entry = self.lower[entry.number()][(bits >> 4 & 0xf) as usize];
                         if entry == Entry::SEARCH {
-                            return self.v4.block(bits);
+                            entry = Entry::of(self.v4.block(bits));
                         }
                     }
                 }
-                entry.block()
+                entry.0
             }
-            IpAddr::V6(v6) => self.v6.block(v6.to_bits()),
+            IpAddr::V6(v6) => Entry::of(self.v6.block(v6.to_bits())).0,
         }
     }
 }
