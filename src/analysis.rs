@@ -125,6 +125,12 @@ impl Analysis {
         }
     }
 
+    /// Adds what waits for more of its kind. To be done when an input ends.
+    pub fn settle(&mut self) {
+        self.peering.settle();
+        self.rejects.settle(&self.interfaces);
+    }
+
     /// Notes that records of this format were met.
     pub fn observe_format(&mut self, format: &Arc<Format>) {
         self.formats.observe(format);

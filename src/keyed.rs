@@ -33,6 +33,26 @@ struct Entries<K, V> {
     hasher: RandomState,
 }
 
+/// A key that is to be looked for, perhaps with others at once: one by one, each waits for memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<K> {
+    key: K,
+    packed: Option<Packed>,
+    hash: u64,
+    /// Where it was last.
+    place: u32,
+}
+
+/// So many are looked for at once: as much memory as a processor waits for at a time.
+pub const AT_ONCE: usize = 32;
+
+impl<K: Copy> Sought<K> {
+    /// The key.
+    pub fn key(&self) -> K {
+        self.key
+    }
+}
+
 impl<K, V> Default for Keyed<K, V> {
     fn default() -> Keyed<K, V> {
         Keyed { packed: Entries::default(), wide: Entries::default() }
@@ -59,9 +79,32 @@ impl<K: Packable, V> Keyed<K, V> {
     /// The value of a key; `new` gives that of a new one.
     #[inline]
     pub fn entry(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
-        match key.pack() {
-            Some(packed) => self.packed.entry(Packed::from(packed), new),
-            None => self.wide.entry(key, new),
+        self.entry_of(&self.seek(key), new)
+    }
+
+    /// To look for a key later.
+    #[inline]
+    pub fn seek(&self, key: K) -> Sought<K> {
+        let packed = key.pack().map(Packed::from);
+        let hash = packed.map_or_else(|| self.wide.hash(key), |packed| self.packed.hash(packed));
+        Sought { key, packed, hash, place: u32::MAX }
+    }
+
+    /// Looks for it, so that it is at hand when its value is asked for: that value, if it is there now.
+    #[inline]
+    pub fn look_ahead(&self, sought: &mut Sought<K>) -> Option<&V> {
+        match sought.packed {
+            Some(packed) => self.packed.look_ahead(packed, sought.hash, &mut sought.place),
+            None => self.wide.look_ahead(sought.key, sought.hash, &mut sought.place),
+        }
+    }
+
+    /// Its value, wherever it is by now; `new` gives that of a new one.
+    #[inline]
+    pub fn entry_of(&mut self, sought: &Sought<K>, new: impl FnOnce() -> V) -> &mut V {
+        match sought.packed {
+            Some(packed) => self.packed.entry(packed, sought.hash, sought.place, new),
+            None => self.wide.entry(sought.key, sought.hash, sought.place, new),
         }
     }
 
@@ -123,24 +166,57 @@ impl<K: Packable, V> Keyed<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Entries<K, V> {
     #[inline]
-    fn entry(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
-        let hash = self.hasher.hash_one(key);
-        let entries = &mut self.entries;
-        let number = match self.numbers.find(hash, |number| entries[*number as usize].0 == key) {
-            Some(number) => *number,
-            None => {
-                let number = u32::try_from(entries.len()).expect("every entry takes memory: there are never 2^32");
-                self.numbers.insert_unique(hash, number, |other| self.hasher.hash_one(entries[*other as usize].0));
-                entries.push((key, new()));
-                number
-            }
-        };
+    fn hash(&self, key: K) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    #[inline]
+    fn find(&self, key: K, hash: u64) -> Option<u32> {
+        self.numbers.find(hash, |number| self.entries[*number as usize].0 == key).copied()
+    }
+
+    /// Makes the number of an entry known.
+    fn insert(&mut self, hash: u64, number: u32) {
+        if self.numbers.len() == self.numbers.capacity() {
+            self.grow(number);
+        }
+        self.numbers.insert_unique(hash, number, |other| self.hasher.hash_one(self.entries[*other as usize].0));
+    }
+
+    /// Makes room for twice as many numbers as there are, which are those up to `end`. The table by itself would look at the
+    /// keys in the order of their hashes, and wait for each.
+    fn grow(&mut self, end: u32) {
+        self.numbers = HashTable::new();
+        let rehash = |number: &u32| self.hasher.hash_one(self.entries[*number as usize].0);
+        self.numbers.reserve(2 * end as usize, rehash);
+        for number in 0..end {
+            self.numbers.insert_unique(rehash(&number), number, rehash);
+        }
+    }
+
+    #[inline]
+    fn look_ahead(&self, key: K, hash: u64, place: &mut u32) -> Option<&V> {
+        let number = self.find(key, hash)?;
+        *place = number;
+        Some(&self.entries[number as usize].1)
+    }
+
+    #[inline]
+    fn entry(&mut self, key: K, hash: u64, place: u32, new: impl FnOnce() -> V) -> &mut V {
+        let is_there = self.entries.get(place as usize).is_some_and(|(there, _)| *there == key);
+        let number = if is_there { Some(place) } else { self.find(key, hash) };
+        let number = number.unwrap_or_else(|| {
+            let number = u32::try_from(self.entries.len()).expect("every entry takes memory: there are never 2^32");
+            self.insert(hash, number);
+            self.entries.push((key, new()));
+            number
+        });
         &mut self.entries[number as usize].1
     }
 
+    #[inline]
     fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        let hash = self.hasher.hash_one(key);
-        let number = *self.numbers.find(hash, |number| self.entries[*number as usize].0 == key)?;
+        let number = self.find(key, self.hash(key))?;
         Some(&mut self.entries[number as usize].1)
     }
 
@@ -149,18 +225,16 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
         let mut kept = 0;
         for read in 0..self.entries.len() {
             let key = key(self.entries[read].0);
-            let hash = self.hasher.hash_one(key);
-            let entries = &mut self.entries;
-            if let Some(number) = self.numbers.find(hash, |number| entries[*number as usize].0 == key) {
+            let hash = self.hash(key);
+            if let Some(number) = self.find(key, hash) {
                 // An entry that is kept stands before those that are still to be looked at.
-                let (before, from) = entries.split_at_mut(read);
-                merge(&mut before[*number as usize].1, &from[0].1);
+                let (before, from) = self.entries.split_at_mut(read);
+                merge(&mut before[number as usize].1, &from[0].1);
                 continue;
             }
-            entries.swap(kept, read);
-            entries[kept].0 = key;
-            let rehash = |other: &u32| self.hasher.hash_one(entries[*other as usize].0);
-            self.numbers.insert_unique(hash, kept as u32, rehash);
+            self.entries.swap(kept, read);
+            self.entries[kept].0 = key;
+            self.insert(hash, kept as u32);
             kept += 1;
         }
         self.entries.truncate(kept);
@@ -169,9 +243,9 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
     fn retain(&mut self, keep: &impl Fn(&V) -> bool) {
         self.entries.retain(|(_, value)| keep(value));
         self.numbers.clear();
-        for (number, (key, _)) in (0..).zip(&self.entries) {
-            let rehash = |other: &u32| self.hasher.hash_one(self.entries[*other as usize].0);
-            self.numbers.insert_unique(self.hasher.hash_one(key), number, rehash);
+        for place in 0..self.entries.len() {
+            let hash = self.hash(self.entries[place].0);
+            self.insert(hash, place as u32);
         }
     }
 }

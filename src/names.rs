@@ -193,6 +193,16 @@ pub struct Said {
 }
 
 impl Said {
+    /// What one record names, `id` being the number of that.
+    pub fn of(said: Option<&[u8]>, id: Option<NameId>) -> Said {
+        match (said, id) {
+            (None, _) => Said { named: Agreed::Unsaid, unnamed: true },
+            (Some(_), Some(id)) => Said { named: Agreed::One(id), unnamed: false },
+            // Another than all that are known.
+            (Some(_), None) => Said { named: Agreed::Many, unnamed: false },
+        }
+    }
+
     /// Takes in what one more record names. As a rule all name the same: then no name is looked up.
     #[inline(always)]
     pub fn observe(&mut self, said: Option<&[u8]>, places: &mut Names) {

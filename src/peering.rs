@@ -10,12 +10,12 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use crate::interfaces::Known;
-use crate::keyed::{Keyed, Packable};
+use crate::keyed::{self, Keyed, Packable, Sought};
 use crate::names::{NameId, Renumbered};
 use crate::record::{Action, Flow, TCP, TcpFlags};
 use crate::scope::Scope;
 use crate::tally::{Seen, Tally, least};
-use crate::topology::{Location, TieNumber, Topology, VpcNumber};
+use crate::topology::{Located, Location, TieNumber, Topology, VpcNumber};
 
 /// Values of `traffic-path` that are a peering connection: in one region, and between two.
 pub const PEERING_PATHS: [u64; 2] = [4, 5];
@@ -158,6 +158,8 @@ impl Sums {
 pub struct Peering {
     pairs: Keyed<Addresses, Pair>,
     rows: Vec<Row>,
+    /// Records that are still to be added to these: fewer than are looked for at once.
+    waiting: Vec<Waiting>,
     notes: Notes,
     limit: u64,
     /// By how much all weights were lowered.
@@ -183,6 +185,21 @@ struct Pair {
     replied: [bool; 2],
     /// By direction: whether there is a rejected record between two VPCs.
     refused: [bool; 2],
+}
+
+/// A noteworthy record.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    pair: Sought<Addresses>,
+    direction: usize,
+    action: Action,
+    /// The numbers of what is noteworthy of it.
+    notes: [Option<u32>; 2],
+    /// Whether it may be a reply.
+    replies: bool,
+    /// Whether it was refused between two VPCs.
+    refused: bool,
+    sums: Sums,
 }
 
 /// The records of one direction with one action and one note.
@@ -347,6 +364,7 @@ impl Peering {
         Peering {
             pairs: Keyed::default(),
             rows: Vec::new(),
+            waiting: Vec::new(),
             notes: Notes::default(),
             limit,
             lowered: 0,
@@ -377,16 +395,14 @@ impl Peering {
     ) {
         let (src, dst) = (locate(flow.src, topology, &own), locate(flow.dst, topology, &own));
         // Nearly all records stay in one VPC, or come from the outside or go there.
-        let is_plain = match (src, dst) {
-            (Location::In(a), Location::In(b)) => a == b,
-            (_, Location::Outside) => flow.traffic_path.is_none(),
-            (Location::Outside, Location::In(_)) => true,
-            _ => false,
-        };
+        let stays = (src == dst) & src.is_in_one();
+        let goes_out = (dst == Located::OUTSIDE) & flow.traffic_path.is_none();
+        let comes_in = (src == Located::OUTSIDE) & dst.is_in_one();
+        let is_plain = stays | goes_out | comes_in;
         if is_plain && !topology.has_ties() {
             return;
         }
-        self.observe_noteworthy(interface, *flow, topology, (src, dst), own);
+        self.observe_noteworthy(interface, *flow, topology, (src.location(), dst.location()), own);
     }
 
     #[inline(never)]
@@ -436,19 +452,47 @@ impl Peering {
             }
             return;
         }
-        let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-        let pair = self.pairs.entry(key, || Pair::new(missing));
-        pair.replied[direction] |= replies;
-        pair.refused[direction] |= flow.action == Action::Reject && is_between;
-        for note in notes.into_iter().flatten() {
-            let Some(number) = self.notes.number(note, self.limit) else {
-                self.complete = false;
-                continue;
-            };
-            self.notes.all[number as usize].1[flow.action as usize].observe(&flow);
-            self.complete &= pair.add(&mut self.rows, direction, flow.action, number, &sums);
+        let mut numbers = [None; 2];
+        for (number, note) in numbers.iter_mut().zip(notes) {
+            *number = note.and_then(|note| self.notes.number(note, self.limit));
+            self.complete &= number.is_some() || note.is_none();
+            if let Some(number) = *number {
+                self.notes.all[number as usize].1[flow.action as usize].observe(&flow);
+            }
         }
-        self.keep_to_limit();
+        self.waiting.push(Waiting {
+            pair: self.pairs.seek(key),
+            direction,
+            action: flow.action,
+            notes: numbers,
+            replies,
+            refused: flow.action == Action::Reject && is_between,
+            sums,
+        });
+        if self.waiting.len() >= keyed::AT_ONCE {
+            self.settle();
+        }
+    }
+
+    /// Adds the records that wait.
+    pub fn settle(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for record in &mut waiting {
+            if let Some(pair) = self.pairs.look_ahead(&mut record.pair) {
+                std::hint::black_box(pair.accepted[record.direction].note);
+            }
+        }
+        for record in waiting.drain(..) {
+            let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+            let pair = self.pairs.entry_of(&record.pair, || Pair::new(missing));
+            pair.replied[record.direction] |= record.replies;
+            pair.refused[record.direction] |= record.refused;
+            for note in record.notes.into_iter().flatten() {
+                self.complete &= pair.add(&mut self.rows, record.direction, record.action, note, &record.sums);
+            }
+            self.keep_to_limit();
+        }
+        self.waiting = waiting;
     }
 
     /// What has no reply yet may have one that can't be told.
@@ -604,9 +648,9 @@ fn locate(
     address: Option<IpAddr>,
     topology: &Topology,
     own: &impl Fn() -> (Option<VpcNumber>, Option<NameId>),
-) -> Location {
+) -> Located {
     match address {
-        Some(address) => topology.locate(address, || own().0),
-        None => Location::Outside,
+        Some(address) => topology.located(address, || own().0),
+        None => Located::OUTSIDE,
     }
 }

@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use super::Sums;
 use super::keys::{GroupKey, PartKey};
 use crate::cause::Cause;
-use crate::keyed::Keyed;
+use crate::keyed::{Keyed, Packable};
 use crate::names::{Agreed, Said};
 use crate::record::Direction;
 use crate::tally::{Seen, Tally};
@@ -65,17 +65,19 @@ impl Groups {
     /// Of all parts, those of each group put beside each other.
     pub(super) fn of(parts: Keyed<PartKey, Sums>) -> Groups {
         let hasher = RandomState::default();
+        let hash =
+            |group: GroupKey| group.pack().map_or_else(|| hasher.hash_one(group), |packed| hasher.hash_one(packed));
         let group = |place: u32| parts.at(place as usize).0.group;
         // By the first part of each group: which group it is.
-        let mut numbers: HashTable<(u32, u32)> = HashTable::new();
+        let mut numbers: HashTable<(u32, u32)> = HashTable::with_capacity(parts.len());
         let mut starts: Vec<u32> = Vec::new();
         let mut of_parts = Vec::with_capacity(parts.len());
         for (place, (key, _)) in (0..).zip(parts.iter()) {
-            let hash = hasher.hash_one(key.group);
-            let known = numbers.find(hash, |(first, _)| group(*first) == key.group);
+            let hash_of_group = hash(key.group);
+            let known = numbers.find(hash_of_group, |(first, _)| group(*first) == key.group);
             let number = known.map_or(starts.len() as u32, |(_, number)| *number);
             if known.is_none() {
-                numbers.insert_unique(hash, (place, number), |(first, _)| hasher.hash_one(group(*first)));
+                numbers.insert_unique(hash_of_group, (place, number), |(first, _)| hash(group(*first)));
                 starts.push(0);
             }
             starts[number as usize] += 1;

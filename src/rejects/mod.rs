@@ -18,7 +18,7 @@ pub use self::keys::{GroupKey, Place};
 use self::keys::{PartKey, identity};
 use crate::cause::Basis;
 use crate::interfaces::{Interfaces, Known};
-use crate::keyed::Keyed;
+use crate::keyed::{self, Keyed, Sought};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
 use crate::names::{Agreed, NameId, Names, Renumbered, Said};
@@ -29,6 +29,8 @@ use crate::tally::{Seen, Tally, least};
 #[derive(Debug, Clone)]
 pub struct Rejects {
     parts: Keyed<PartKey, Sums>,
+    /// Records that are still to be added to these: fewer than are looked for at once.
+    waiting: Vec<(Sought<PartKey>, Sums)>,
     /// Rejected traffic by the places that the records themselves name.
     places: Keyed<Place, Tally>,
     limits: Limits,
@@ -76,6 +78,7 @@ impl Rejects {
     pub fn new(limits: &Limits) -> Rejects {
         Rejects {
             parts: Keyed::default(),
+            waiting: Vec::new(),
             places: Keyed::default(),
             limits: *limits,
             causes_are_open: true,
@@ -96,18 +99,38 @@ impl Rejects {
         let basis = Basis::of(interface, flow);
         // What other records say of an interface that is not known by itself is not said of this one.
         let basis = if is_kept { basis } else { basis.closed() };
-        let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-        let sums = self.entry(PartKey { group, basis }, missing, interfaces);
-        flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
-        sums.vpc.observe(flow.vpc_id, places);
-        sums.tally.observe(flow);
-        sums.seen.observe(flow.start, flow.end);
-        sums.least_srcport = least(sums.least_srcport, flow.srcport);
-        sums.unproven |= flow.protocol != Some(TCP) || flow.tcp_flags != TcpFlags::WithSyn;
-        self.keep_to_limit(interfaces);
         let mut id = |name: Option<&[u8]>| name.and_then(|name| places.intern(name));
         let place = Place { interface, vpc: id(flow.vpc_id), subnet: id(flow.subnet_id) };
+        let mut sums = Sums {
+            vpc: Said::of(flow.vpc_id, place.vpc),
+            least_srcport: flow.srcport,
+            unproven: flow.protocol != Some(TCP) || flow.tcp_flags != TcpFlags::WithSyn,
+            ..Sums::default()
+        };
+        flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
+        sums.tally.observe(flow);
+        sums.seen.observe(flow.start, flow.end);
+        self.waiting.push((self.parts.seek(PartKey { group, basis }), sums));
         self.place(place).observe(flow);
+        if self.waiting.len() >= keyed::AT_ONCE {
+            self.settle(interfaces);
+        }
+    }
+
+    /// Adds the records that wait.
+    pub fn settle(&mut self, interfaces: &Interfaces) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for (part, _) in &mut waiting {
+            if let Some(sums) = self.parts.look_ahead(part) {
+                std::hint::black_box(sums.missing);
+            }
+        }
+        for (part, sums) in waiting.drain(..) {
+            let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+            self.entry(&part, missing, interfaces).add(&sums);
+            self.keep_to_limit(interfaces);
+        }
+        self.waiting = waiting;
     }
 
     /// Takes in another report's rejected records, whose interfaces, which are among these, and places have those numbers
@@ -136,7 +159,8 @@ impl Rejects {
             let group = GroupKey { interface, ..key.group };
             let basis = if is_kept { key.basis } else { key.basis.closed() };
             let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let ours = self.entry(PartKey { group, basis }, lowered, interfaces);
+            let part = self.parts.seek(PartKey { group, basis });
+            let ours = self.entry(&part, lowered, interfaces);
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
             ours.merge(theirs, places);
             self.keep_to_limit(interfaces);
@@ -203,14 +227,20 @@ impl Rejects {
         }
     }
 
-    fn entry(&mut self, key: PartKey, missing: u32, interfaces: &Interfaces) -> &mut Sums {
+    fn entry(&mut self, part: &Sought<PartKey>, missing: u32, interfaces: &Interfaces) -> &mut Sums {
+        let key = part.key();
         let basis = if self.causes_are_open { key.basis } else { key.basis.closed() };
         self.causes |= basis.bit();
         let distinct = &mut self.distinct;
-        self.parts.entry(PartKey { basis, ..key }, || {
+        let new = || {
             distinct.iter_mut().for_each(|distinct| distinct.update(identity(&key.group, interfaces)));
             Sums { missing, ..Sums::default() }
-        })
+        };
+        if basis == key.basis {
+            self.parts.entry_of(part, new)
+        } else {
+            self.parts.entry(PartKey { basis, ..key }, new)
+        }
     }
 
     /// Counts all groups that come, and those that are there.
@@ -279,30 +309,31 @@ impl Sums {
     }
 }
 
-/// A bit for each hash that a set has: who has none is not in the set.
+/// Two bits for each hash that a set has (a Bloom filter in blocks of one word): who lacks one is not in the set.
 struct Filter {
-    bits: Vec<u64>,
+    words: Vec<u64>,
 }
 
 impl Filter {
-    /// Sixteen bits an entry let one in sixteen pass that is not in the set.
+    /// Sixteen bits an entry let one in sixty pass that is not in the set.
     fn of(hashes: impl Iterator<Item = u64>, count: usize) -> Filter {
-        let mut filter = Filter { bits: vec![0; (count / 4).next_power_of_two()] };
+        let mut filter = Filter { words: vec![0; (count / 4).next_power_of_two()] };
         for hash in hashes {
-            let (word, bit) = filter.place(hash);
-            filter.bits[word] |= bit;
+            let (word, bits) = filter.place(hash);
+            filter.words[word] |= bits;
         }
         filter
     }
 
     #[inline]
     fn may_hold(&self, hash: u64) -> bool {
-        let (word, bit) = self.place(hash);
-        self.bits[word] & bit != 0
+        let (word, bits) = self.place(hash);
+        self.words[word] & bits == bits
     }
 
+    #[inline]
     fn place(&self, hash: u64) -> (usize, u64) {
-        ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
+        ((hash >> 12) as usize & (self.words.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 }
 

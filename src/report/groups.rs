@@ -20,6 +20,10 @@ impl Report<'_> {
             b_tally.cmp(a_tally).then_with(|| key(*a).cmp(&key(*b)))
         };
         if top < rows.len() {
+            // Keys decide among groups that tie alone, and to look at those of all takes longer than all else here.
+            let (_, (greatest_left, _), _) = rows.select_nth_unstable_by(top, |(a, _), (b, _)| b.cmp(a));
+            let greatest_left = *greatest_left;
+            rows.retain(|(tally, _)| *tally >= greatest_left);
             rows.select_nth_unstable_by(top, order);
             rows.truncate(top);
         }
