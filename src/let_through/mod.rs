@@ -9,7 +9,7 @@ mod written;
 
 use std::net::IpAddr;
 
-use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, read, read_usual, write, write_usual};
+use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, read, read_turn, read_usual, write, write_turn, write_usual};
 use crate::limits::Limits;
 use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
@@ -124,9 +124,11 @@ impl LetThrough {
         if self.blocks.last().is_none_or(|block| block.length + COPIED > BLOCK_BYTES) {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
         }
-        if let Some(block) = self.blocks.last_mut()
-            && !write_usual(block, &mut self.contexts, &tuple)
-        {
+        let Some(block) = self.blocks.last_mut() else { return };
+        if !self.contexts.are_of(tuple.interface) {
+            write_turn(block, &mut self.contexts, tuple.interface);
+        }
+        if !write_usual(block, &mut self.contexts, &tuple) {
             write(block, &mut self.contexts, tuple);
         }
     }
@@ -162,6 +164,10 @@ impl LetThrough {
                 let (tuple, length) = match read_usual(bytes, &mut contexts) {
                     Some(read) => read,
                     None => {
+                        if let Some(length) = read_turn(bytes, &mut contexts) {
+                            at += length;
+                            continue;
+                        }
                         let mut rest = &bytes[..];
                         let Some(tuple) = read(&mut rest, &mut contexts) else { break };
                         (tuple, COPIED - rest.len())

@@ -34,6 +34,13 @@ impl Default for Context {
 }
 
 impl Contexts {
+    /// Whether it is this interface's turn.
+    #[inline(always)]
+    pub fn are_of(&self, interface: Option<NameId>) -> bool {
+        self.interface == interface
+    }
+
+    #[cold]
     fn turn_to(&mut self, interface: Option<NameId>) {
         let number = |interface: Option<NameId>| interface.map_or(0, NameId::get) as usize;
         let (last, next) = (number(self.interface), number(interface));
@@ -50,13 +57,20 @@ pub(super) struct Block {
     pub length: usize,
 }
 
+impl Block {
+    #[inline(always)]
+    fn room<const BYTES: usize>(&mut self) -> Option<&mut [u8; BYTES]> {
+        self.bytes.get_mut(self.length..)?.first_chunk_mut()
+    }
+}
+
 /// So large that the memory goes back to the system with it.
 pub(super) const BLOCK_BYTES: usize = 4 << 20;
 /// A tuple is copied with some bytes behind it, so that all copies are of one length.
 pub(super) const COPIED: usize = 48;
-const _: () = assert!(LONGEST <= COPIED);
+const _: () = assert!(TURN + LONGEST <= COPIED);
 /// The longest tuple that is written: IPv6 of which everything is new.
-const LONGEST: usize = 1 + 4 + 1 + 2 * 16 + 2 * 2;
+const LONGEST: usize = 1 + 1 + 2 * 16 + 2 * 2;
 
 // What is written of a tuple, by the bits of its first byte. The lowest two tell the protocol: one of these, or another.
 const PROTOCOLS: [u8; 3] = [TCP, UDP, ICMP];
@@ -73,7 +87,7 @@ static PROTOCOL_BITS: [u8; 1 << 8] = {
     bits
 };
 
-/// The interface is another.
+/// What follows is no tuple, but whose turn it is.
 const NEW_INTERFACE: u8 = 1 << 2;
 /// The own address is the destination.
 const OWN_IS_DST: u8 = 1 << 3;
@@ -86,74 +100,130 @@ const IN_FULL: u8 = 1 << 6;
 /// The interface's own address is another.
 const NEW_OWN: u8 = 1 << 7;
 
-/// Writes a tuple of which nothing but the service's port is new, as nearly all are, and says whether it is one.
+/// Writes whose turn it is: before the first tuple of another interface.
+pub(super) fn write_turn(block: &mut Block, contexts: &mut Contexts, interface: Option<NameId>) {
+    contexts.turn_to(interface);
+    let Some(room) = block.room::<TURN>() else { return };
+    room[0] = NEW_INTERFACE;
+    room[1..].copy_from_slice(&interface.map_or(0, NameId::get).to_le_bytes());
+    block.length += TURN;
+}
+
+/// Bytes of what [`write_turn`] writes.
+const TURN: usize = 1 + 4;
+
+/// Reads what [`write_turn`] wrote, if it is that, and says how long it is.
+#[inline]
+pub(super) fn read_turn(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<usize> {
+    let [NEW_INTERFACE, number @ ..] = *bytes.first_chunk::<TURN>()? else { return None };
+    contexts.turn_to(NameId::new(u32::from_le_bytes(number)));
+    Some(TURN)
+}
+
+/// Writes a tuple of which nothing but the service's port is new, as nearly all are, and says whether it is one. Whose turn
+/// it is has to be written.
 #[inline(always)]
 pub(super) fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
-    let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
-    let last = &mut contexts.now;
     let protocol = PROTOCOL_BITS[usize::from(tuple.protocol)];
-    // Of each address, how it differs from the own one. Which is which nobody can foresee: there is no branch here, nor where
-    // it is read.
-    let (src, dst) = (src.to_bits() ^ last.own.to_bits(), dst.to_bits() ^ last.own.to_bits());
-    if protocol == OTHER_PROTOCOL || tuple.interface != contexts.interface || src.min(dst) != 0 {
+    if protocol == OTHER_PROTOCOL {
         return false;
     }
-    let other = src ^ dst ^ last.own.to_bits();
-    last.other = Ipv4Addr::from_bits(other);
-    let service = tuple.srcport.min(tuple.dstport);
-    let other_port = tuple.srcport ^ tuple.dstport ^ service;
-    let is_new = u8::from(service != last.service);
-    last.service = service;
-    let bits = protocol
-        | u8::from(src != 0) << OWN_IS_DST.trailing_zeros()
-        | u8::from(tuple.srcport < tuple.dstport) << SERVICE_IS_SRC.trailing_zeros()
-        | is_new << NEW_SERVICE.trailing_zeros();
-    let new_bytes = size_of::<u16>() * usize::from(is_new);
-    // The service's port goes before the other, or is written over by it.
-    let ports = u64::from(other_port) << (8 * new_bytes) | u64::from(service & u16::from(is_new).wrapping_neg());
-    let bytes = u128::from(ports) << 40 | u128::from(u64::from(other.swap_bytes()) << 8 | u64::from(bits));
-    let Some(room) = block.bytes.get_mut(block.length..).and_then(|room| room.first_chunk_mut()) else { return false };
-    *room = bytes.to_le_bytes();
-    block.length += USUAL + new_bytes;
+    let last = &mut contexts.now;
+    // Of each address, how it differs from the own one. Which is which nobody can foresee: there is no branch here, nor where
+    // it is read.
+    match (tuple.src, tuple.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let own = last.own.to_bits();
+            let (src, dst) = (src.to_bits() ^ own, dst.to_bits() ^ own);
+            if src.min(dst) != 0 {
+                return false;
+            }
+            let other = src ^ dst ^ own;
+            last.other = Ipv4Addr::from_bits(other);
+            let Some(room) = block.room() else { return false };
+            let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
+            let bits = bits | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
+            let bytes = u128::from(ports) << 40 | u128::from(u64::from(other.swap_bytes()) << 8 | u64::from(bits));
+            *room = bytes.to_le_bytes();
+            block.length += 1 + size_of::<Ipv4Addr>() + length;
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let own = last.own_in_full.to_bits();
+            let (src, dst) = (src.to_bits() ^ own, dst.to_bits() ^ own);
+            if src.min(dst) != 0 {
+                return false;
+            }
+            let other = src ^ dst ^ own;
+            last.other_in_full = Ipv6Addr::from_bits(other);
+            let Some(room) = block.room::<{ 1 + size_of::<Ipv6Addr>() + size_of::<u32>() }>() else { return false };
+            let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
+            room[0] = bits | IN_FULL | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
+            room[1..17].copy_from_slice(&other.to_be_bytes());
+            room[17..].copy_from_slice(&ports.to_le_bytes());
+            block.length += 1 + size_of::<Ipv6Addr>() + length;
+        }
+        _ => return false,
+    }
     true
 }
 
-/// Bytes of a usual tuple whose service's port is that of the last.
-const USUAL: usize = 1 + 4 + 2;
+impl Context {
+    /// The bits of two ports, their bytes from the lowest on, and how many these are.
+    #[inline(always)]
+    fn write_ports(&mut self, srcport: u16, dstport: u16) -> (u8, u32, usize) {
+        let service = srcport.min(dstport);
+        let other = srcport ^ dstport ^ service;
+        let is_new = u8::from(service != self.service);
+        self.service = service;
+        let bits = u8::from(srcport < dstport) << SERVICE_IS_SRC.trailing_zeros() | is_new << NEW_SERVICE.trailing_zeros();
+        let new_bytes = size_of::<u16>() * usize::from(is_new);
+        // The service's port goes before the other, where it is new.
+        let ports = u32::from(other) << (8 * new_bytes) | u32::from(service & u16::from(is_new).wrapping_neg());
+        (bits, ports, size_of::<u16>() + new_bytes)
+    }
+
+    /// Source and destination port, and how many bytes they took.
+    #[inline(always)]
+    fn read_ports(&mut self, bits: u8, ports: u32) -> (u16, u16, usize) {
+        let is_new = bits >> NEW_SERVICE.trailing_zeros() & 1;
+        let new_bytes = size_of::<u16>() * usize::from(is_new);
+        // A cast keeps the bits of the port that is meant.
+        let service = self.service ^ (self.service ^ ports as u16) & u16::from(is_new).wrapping_neg();
+        let other = (ports >> (8 * new_bytes)) as u16;
+        self.service = service;
+        let turn = (service ^ other) & u16::from(!bits >> SERVICE_IS_SRC.trailing_zeros() & 1).wrapping_neg();
+        (service ^ turn, other ^ turn, size_of::<u16>() + new_bytes)
+    }
+}
 
 /// Reads a tuple that [`write_usual`] wrote, or could have written, and says how long it is.
-#[inline]
+#[inline(always)]
 pub(super) fn read_usual(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
     let bits = bytes[0];
     let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
-    if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
+    if bits & (NEW_INTERFACE | NEW_OWN) != 0 {
         return None;
     }
-    let last = &mut contexts.now;
-    let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-    let is_new = bits >> NEW_SERVICE.trailing_zeros() & 1;
-    let new_bytes = size_of::<u16>() * usize::from(is_new);
-    // A port that is new, else that of the last tuple.
-    let service = last.service ^ (last.service ^ word(5)) & u16::from(is_new).wrapping_neg();
-    last.service = service;
-    let other_port = word(5 + new_bytes);
-    let own = last.own.to_bits();
-    let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-    // By masks that are all ones where they are the other way round.
-    let turn = (own ^ other) & u32::from(bits >> OWN_IS_DST.trailing_zeros() & 1).wrapping_neg();
-    let turn_ports = (service ^ other_port) & u16::from(!bits >> SERVICE_IS_SRC.trailing_zeros() & 1).wrapping_neg();
-    let tuple = Tuple {
-        interface: contexts.interface,
-        protocol,
-        src: Ipv4Addr::from_bits(own ^ turn).into(),
-        dst: Ipv4Addr::from_bits(other ^ turn).into(),
-        srcport: service ^ turn_ports,
-        dstport: other_port ^ turn_ports,
-    };
-    Some((tuple, USUAL + new_bytes))
+    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let ports = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    // All ones where the own address is the destination.
+    let turned = u64::from(bits >> OWN_IS_DST.trailing_zeros() & 1).wrapping_neg();
+    if bits & IN_FULL == 0 {
+        let own = last.own.to_bits();
+        let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+        let turn = (own ^ other) & turned as u32;
+        let (srcport, dstport, length) = last.read_ports(bits, ports(5));
+        let [src, dst] = [own ^ turn, other ^ turn].map(|bits| Ipv4Addr::from_bits(bits).into());
+        return Some((Tuple { interface, protocol, src, dst, srcport, dstport }, 5 + length));
+    }
+    let other = Ipv6Addr::from_octets(*bytes[1..].first_chunk()?);
+    let (srcport, dstport, length) = last.read_ports(bits, ports(17));
+    let (own, other) = (of_full(last.own_in_full), of_full(other));
+    let (src, dst) = if turned == 0 { (own, other) } else { (other, own) };
+    Some((Tuple { interface, protocol, src, dst, srcport, dstport }, 17 + length))
 }
 
-/// Writes any tuple.
+/// Writes any tuple. Whose turn it is has to be written.
 #[cold]
 pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     let mut bytes = [0_u8; COPIED];
@@ -166,11 +236,6 @@ pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     let mut bits = protocol;
     if protocol == OTHER_PROTOCOL {
         put(&[tuple.protocol]);
-    }
-    if tuple.interface != contexts.interface {
-        contexts.turn_to(tuple.interface);
-        bits |= NEW_INTERFACE;
-        put(&tuple.interface.map_or(0, NameId::get).to_le_bytes());
     }
     let last = &mut contexts.now;
     match (tuple.src, tuple.dst) {
@@ -208,13 +273,13 @@ pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     }
     put(&other.to_le_bytes());
     bytes[0] = bits;
-    if let Some(room) = block.bytes.get_mut(block.length..).and_then(|room| room.first_chunk_mut()) {
+    if let Some(room) = block.room() {
         *room = bytes;
         block.length += length;
     }
 }
 
-/// Reads any tuple.
+/// Reads any tuple that [`write`] wrote.
 #[cold]
 pub(super) fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
     let [bits] = take(rest)?;
@@ -222,9 +287,6 @@ pub(super) fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
         Some(protocol) => *protocol,
         None => take::<1>(rest)?[0],
     };
-    if bits & NEW_INTERFACE != 0 {
-        contexts.turn_to(NameId::new(u32::from_le_bytes(take(rest)?)));
-    }
     let (interface, last) = (contexts.interface, &mut contexts.now);
     let (own, other) = if bits & IN_FULL == 0 {
         if bits & NEW_OWN != 0 {
