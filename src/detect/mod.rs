@@ -9,7 +9,7 @@ mod repeated_rejects;
 mod reply_blocked;
 mod skipped_data;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
@@ -151,51 +151,43 @@ struct Probe {
     dst: IpAddr,
     dstport: u16,
     protocol: u8,
-    key: GroupKey,
-    part: Part,
 }
 
-fn probes(context: &Context<'_>) -> impl Iterator<Item = Probe> {
-    context.groups.parts().filter(|(_, part)| is_own_attempt(part)).filter_map(|(key, part)| {
-        Some(Probe {
-            src: key.src?,
-            dst: key.dst?,
-            dstport: key.dstport?,
-            protocol: key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?,
-            key,
-            part,
-        })
+/// All probes, each with the number of its part.
+fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
+    let own = (0..).zip(context.groups.parts()).filter(|(_, (_, part))| is_own_attempt(part));
+    own.filter_map(|(number, (key, _))| {
+        let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
+        Some((number, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))
     })
 }
 
 /// Gathers probes by subject, and keeps the subjects with at least so many distinct targets.
-fn gather<S: Ord + Copy + Hash, T: Ord>(
+fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
     context: &Context<'_>,
     at_least: u64,
     subject_and_target: impl Fn(&Probe) -> (S, T),
 ) -> Vec<(S, u64, Records)> {
-    let many = Many::of(probes(context).map(|probe| subject_and_target(&probe).0), at_least);
-    let with_many = probes(context).map(|probe| subject_and_target(&probe)).filter(|(subject, _)| many.may_be(subject));
-    let mut targets: Vec<(S, T)> = with_many.collect();
-    targets.sort_unstable();
-    targets.dedup();
-    let mut found: BTreeMap<S, (u64, Records)> = targets
-        .chunk_by(|(a, _), (b, _)| a == b)
-        .filter(|of_subject| of_subject.len() as u64 >= at_least)
-        .map(|of_subject| (of_subject[0].0, (of_subject.len() as u64, Records::default())))
-        .collect();
-    if found.is_empty() {
-        return Vec::new();
-    }
-    for probe in probes(context) {
-        let (subject, _) = subject_and_target(&probe);
-        if many.may_be(&subject)
-            && let Some((_, records)) = found.get_mut(&subject)
-        {
-            records.add(context, probe.key, &probe.part);
+    let many = Many::of(probes(context).map(|(_, probe)| subject_and_target(&probe).0), at_least);
+    let of_many = |(number, probe)| {
+        let (subject, target) = subject_and_target(&probe);
+        many.may_be(&subject).then_some((subject, target, number))
+    };
+    let mut found: Vec<(S, T, u32)> = probes(context).filter_map(of_many).collect();
+    found.sort_unstable();
+    let of_subject = |of_subject: &[(S, T, u32)]| {
+        let distinct = of_subject.chunk_by(|(_, a, _), (_, b, _)| a == b).count() as u64;
+        if distinct < at_least {
+            return None;
         }
-    }
-    found.into_iter().map(|(subject, (distinct, records))| (subject, distinct, records)).collect()
+        let mut records = Records::default();
+        for (_, _, number) in of_subject {
+            let (key, part) = context.groups.part(*number as usize);
+            records.add(context, key, &part);
+        }
+        Some((of_subject[0].0, distinct, records))
+    };
+    found.chunk_by(|(a, ..), (b, ..)| a == b).filter_map(of_subject).collect()
 }
 
 /// Which subjects may occur many times: nearly all occur a few times only, and are not to be sorted.

@@ -11,12 +11,9 @@ pub(super) const NEXT_STEP: &str = "If the traffic is meant, add the rule that t
                                     program at the source and stop it.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    context
-        .groups
-        .iter()
-        .filter(|group| group.tally().flows >= context.thresholds.repeated_reject_flows)
-        .map(|group| finding(context, &group))
-        .collect()
+    let tallies = (0..).zip(context.groups.tallies());
+    let repeated = tallies.filter(|(_, tally)| tally.flows >= context.thresholds.repeated_reject_flows);
+    repeated.map(|(number, _)| finding(context, &context.groups.get(number))).collect()
 }
 
 fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {

@@ -23,6 +23,8 @@ pub struct Groups {
     places: Vec<u32>,
     /// Where among these each group begins. It ends where the next one begins.
     starts: Vec<u32>,
+    /// The sums of each group.
+    tallies: Vec<Tally>,
 }
 
 /// A group of rejected records.
@@ -71,16 +73,19 @@ impl Groups {
         // By the first part of each group: which group it is.
         let mut numbers: HashTable<(u32, u32)> = HashTable::with_capacity(parts.len());
         let mut starts: Vec<u32> = Vec::new();
+        let mut tallies: Vec<Tally> = Vec::new();
         let mut of_parts = Vec::with_capacity(parts.len());
-        for (place, (key, _)) in (0..).zip(parts.iter()) {
+        for (place, (key, sums)) in (0..).zip(parts.iter()) {
             let hash_of_group = hash(key.group);
             let known = numbers.find(hash_of_group, |(first, _)| group(*first) == key.group);
             let number = known.map_or(starts.len() as u32, |(_, number)| *number);
             if known.is_none() {
                 numbers.insert_unique(hash_of_group, (place, number), |(first, _)| hash(group(*first)));
                 starts.push(0);
+                tallies.push(Tally::default());
             }
             starts[number as usize] += 1;
+            tallies[number as usize].merge(sums.tally);
             of_parts.push(number);
         }
         // From how many parts each group has to where it begins.
@@ -97,7 +102,7 @@ impl Groups {
         // Now each says where it ends, which is where the next one begins.
         let mut begin = 0;
         starts.iter_mut().for_each(|start| begin = std::mem::replace(start, begin));
-        Groups { parts, places, starts }
+        Groups { parts, places, starts, tallies }
     }
 
     /// How many there are.
@@ -129,6 +134,20 @@ impl Groups {
     /// The parts of all groups, in no order.
     pub fn parts(&self) -> impl Iterator<Item = (GroupKey, Part)> {
         self.parts.iter().map(|(key, sums)| (key.group, Part::of(key, sums)))
+    }
+
+    /// One of [`Groups::parts`], by its place there.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn part(&self, place: usize) -> (GroupKey, Part) {
+        let (key, sums) = self.parts.at(place);
+        (key.group, Part::of(key, sums))
+    }
+
+    /// The sums of each group, in the order of [`Groups::iter`].
+    pub fn tallies(&self) -> &[Tally] {
+        &self.tallies
     }
 }
 

@@ -13,8 +13,7 @@ use crate::topology::VpcNumber;
 impl Report<'_> {
     /// The groups with the most flows, as rows.
     pub(super) fn top_groups(&self, groups: &Groups, top: usize) -> Vec<RejectedGroup> {
-        let mut rows: Vec<(Tally, u32)> =
-            (0..).zip(groups.iter()).map(|(number, group)| (group.tally(), number)).collect();
+        let mut rows: Vec<(Tally, u32)> = groups.tallies().iter().copied().zip(0..).collect();
         let key = |number: u32| self.shown_key(groups.get(number as usize).key);
         let order = |(a_tally, a): &(Tally, u32), (b_tally, b): &(Tally, u32)| {
             b_tally.cmp(a_tally).then_with(|| key(*a).cmp(&key(*b)))
