@@ -5,11 +5,13 @@
 //! so accepted tuples are only written down, one after another, in eight bytes each, and read in one go when the report
 //! ends.
 
+mod asked;
 mod written;
 
 use std::net::IpAddr;
 
-use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, read, read_turn, read_usual, write, write_turn, write_usual};
+pub use self::asked::Asked;
+use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, read, read_usual, write, write_turn, write_usual};
 use crate::limits::Limits;
 use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
@@ -47,23 +49,6 @@ impl Tuple {
     /// The tuple of an answer.
     pub fn reversed(self) -> Tuple {
         Tuple { src: self.dst, dst: self.src, srcport: self.dstport, dstport: self.srcport, ..self }
-    }
-
-    /// A hash that is the same for a tuple and for that of its answer, by random odd numbers.
-    #[inline]
-    pub fn hash_either_way(self, seeds: [u64; 2]) -> u64 {
-        let bits = |address: IpAddr| match address {
-            IpAddr::V4(v4) => u64::from(v4.to_bits()),
-            IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64 ^ (v6.to_bits() as u64).rotate_left(23),
-        };
-        let mix = |word: u64| {
-            let product = word.wrapping_mul(seeds[0]);
-            product ^ product >> 32
-        };
-        let end = |address: IpAddr, port: u16| mix(bits(address) << 16 ^ u64::from(port));
-        let interface = u64::from(self.interface.map_or(0, NameId::get)) << 8 | u64::from(self.protocol);
-        let sum = end(self.src, self.srcport).wrapping_add(end(self.dst, self.dstport));
-        sum.wrapping_add(interface).wrapping_mul(seeds[1]) >> 16
     }
 }
 
@@ -156,24 +141,31 @@ impl LetThrough {
     }
 
     /// Does something with each tuple, in the order in which they came.
-    pub fn each(&self, mut with: impl FnMut(Tuple)) {
+    pub fn each(&self, with: impl FnMut(Tuple)) {
+        self.each_if(|_| true, with);
+    }
+
+    /// The same with those that may be asked for alone.
+    pub fn each_asked(&self, asked: &Asked, with: impl FnMut(Tuple)) {
+        self.each_if(|tuple| asked.may_hold(tuple), with);
+    }
+
+    #[inline(always)]
+    fn each_if(&self, which: impl Fn(Tuple) -> bool, mut with: impl FnMut(Tuple)) {
         let mut contexts = Contexts::default();
         for block in &self.blocks {
             let mut at = 0;
             while let Some(bytes) = block.bytes[at..].first_chunk().filter(|_| at < block.length) {
-                let (tuple, length) = match read_usual(bytes, &mut contexts) {
-                    Some(read) => read,
-                    None => {
-                        if let Some(length) = read_turn(bytes, &mut contexts) {
-                            at += length;
-                            continue;
-                        }
-                        let mut rest = &bytes[..];
-                        let Some(tuple) = read(&mut rest, &mut contexts) else { break };
-                        (tuple, COPIED - rest.len())
+                // Each kind by itself, so that what is asked of the usual ones is compiled for them.
+                if let Some((tuple, length)) = read_usual(bytes, &mut contexts) {
+                    if which(tuple) {
+                        with(tuple);
                     }
-                };
-                with(tuple);
+                    at += length;
+                    continue;
+                }
+                let Some((tuple, length)) = read(bytes, &mut contexts) else { break };
+                tuple.filter(|tuple| which(*tuple)).into_iter().for_each(&mut with);
                 at += length;
             }
         }

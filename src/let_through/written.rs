@@ -113,57 +113,58 @@ pub(super) fn write_turn(block: &mut Block, contexts: &mut Contexts, interface: 
 const TURN: usize = 1 + 4;
 
 /// Reads what [`write_turn`] wrote, if it is that, and says how long it is.
-#[inline]
-pub(super) fn read_turn(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<usize> {
+fn read_turn(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<usize> {
     let [NEW_INTERFACE, number @ ..] = *bytes.first_chunk::<TURN>()? else { return None };
     contexts.turn_to(NameId::new(u32::from_le_bytes(number)));
     Some(TURN)
 }
 
-/// Writes a tuple of which nothing but the service's port is new, as nearly all are, and says whether it is one. Whose turn
-/// it is has to be written.
+/// Writes a tuple of IPv4 of which nothing but the service's port is new, as nearly all are, and says whether it is one. Whose
+/// turn it is has to be written.
 #[inline(always)]
 pub(super) fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
-    let protocol = PROTOCOL_BITS[usize::from(tuple.protocol)];
-    if protocol == OTHER_PROTOCOL {
-        return false;
-    }
-    let last = &mut contexts.now;
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return false };
+    let (last, protocol) = (&mut contexts.now, PROTOCOL_BITS[usize::from(tuple.protocol)]);
+    let own = last.own.to_bits();
     // Of each address, how it differs from the own one. Which is which nobody can foresee: there is no branch here, nor where
     // it is read.
-    match (tuple.src, tuple.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let own = last.own.to_bits();
-            let (src, dst) = (src.to_bits() ^ own, dst.to_bits() ^ own);
-            if src.min(dst) != 0 {
-                return false;
-            }
-            let other = src ^ dst ^ own;
-            last.other = Ipv4Addr::from_bits(other);
-            let Some(room) = block.room() else { return false };
-            let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
-            let bits = bits | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
-            let bytes = u128::from(ports) << 40 | u128::from(u64::from(other.swap_bytes()) << 8 | u64::from(bits));
-            *room = bytes.to_le_bytes();
-            block.length += 1 + size_of::<Ipv4Addr>() + length;
-        }
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            let own = last.own_in_full.to_bits();
-            let (src, dst) = (src.to_bits() ^ own, dst.to_bits() ^ own);
-            if src.min(dst) != 0 {
-                return false;
-            }
-            let other = src ^ dst ^ own;
-            last.other_in_full = Ipv6Addr::from_bits(other);
-            let Some(room) = block.room::<{ 1 + size_of::<Ipv6Addr>() + size_of::<u32>() }>() else { return false };
-            let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
-            room[0] = bits | IN_FULL | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
-            room[1..17].copy_from_slice(&other.to_be_bytes());
-            room[17..].copy_from_slice(&ports.to_le_bytes());
-            block.length += 1 + size_of::<Ipv6Addr>() + length;
-        }
-        _ => return false,
+    let (src, dst) = (src.to_bits() ^ own, dst.to_bits() ^ own);
+    if src.min(dst) != 0 || protocol == OTHER_PROTOCOL {
+        return false;
     }
+    let other = src ^ dst ^ own;
+    last.other = Ipv4Addr::from_bits(other);
+    let Some(room) = block.room() else { return false };
+    let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
+    let bits = bits | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
+    let bytes = u128::from(ports) << 40 | u128::from(u64::from(other.swap_bytes()) << 8 | u64::from(bits));
+    *room = bytes.to_le_bytes();
+    block.length += BEFORE_PORTS + length;
+    true
+}
+
+/// Bytes of a usual tuple before its ports: the bits, and the address that is not the own one.
+const BEFORE_PORTS: usize = 1 + size_of::<Ipv4Addr>();
+/// The same of one in full.
+const BEFORE_PORTS_IN_FULL: usize = 1 + size_of::<Ipv6Addr>();
+
+/// The same for IPv6.
+fn write_usual_in_full(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple) -> bool {
+    let (IpAddr::V6(src), IpAddr::V6(dst)) = (tuple.src, tuple.dst) else { return false };
+    let (last, protocol) = (&mut contexts.now, PROTOCOL_BITS[usize::from(tuple.protocol)]);
+    let own = last.own_in_full.to_bits();
+    let (src, dst) = (src.to_bits() ^ own, dst.to_bits() ^ own);
+    if src.min(dst) != 0 || protocol == OTHER_PROTOCOL {
+        return false;
+    }
+    let other = src ^ dst ^ own;
+    last.other_in_full = Ipv6Addr::from_bits(other);
+    let Some(room) = block.room::<{ BEFORE_PORTS_IN_FULL + size_of::<u32>() }>() else { return false };
+    let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
+    room[0] = bits | IN_FULL | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
+    room[1..BEFORE_PORTS_IN_FULL].copy_from_slice(&other.to_be_bytes());
+    room[BEFORE_PORTS_IN_FULL..].copy_from_slice(&ports.to_le_bytes());
+    block.length += BEFORE_PORTS_IN_FULL + length;
     true
 }
 
@@ -184,7 +185,8 @@ impl Context {
 
     /// Source and destination port, and how many bytes they took.
     #[inline(always)]
-    fn read_ports(&mut self, bits: u8, ports: u32) -> (u16, u16, usize) {
+    fn read_ports(&mut self, bits: u8, bytes: &[u8]) -> (u16, u16, usize) {
+        let ports = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         let is_new = bits >> NEW_SERVICE.trailing_zeros() & 1;
         let new_bytes = size_of::<u16>() * usize::from(is_new);
         // A cast keeps the bits of the port that is meant.
@@ -201,31 +203,38 @@ impl Context {
 pub(super) fn read_usual(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
     let bits = bytes[0];
     let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
-    if bits & (NEW_INTERFACE | NEW_OWN) != 0 {
+    if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
         return None;
     }
     let (interface, last) = (contexts.interface, &mut contexts.now);
-    let ports = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    // All ones where the own address is the destination.
-    let turned = u64::from(bits >> OWN_IS_DST.trailing_zeros() & 1).wrapping_neg();
-    if bits & IN_FULL == 0 {
-        let own = last.own.to_bits();
-        let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-        let turn = (own ^ other) & turned as u32;
-        let (srcport, dstport, length) = last.read_ports(bits, ports(5));
-        let [src, dst] = [own ^ turn, other ^ turn].map(|bits| Ipv4Addr::from_bits(bits).into());
-        return Some((Tuple { interface, protocol, src, dst, srcport, dstport }, 5 + length));
+    let (srcport, dstport, length) = last.read_ports(bits, &bytes[BEFORE_PORTS..]);
+    let own = last.own.to_bits();
+    let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+    let turn = (own ^ other) & u32::from(bits >> OWN_IS_DST.trailing_zeros() & 1).wrapping_neg();
+    let [src, dst] = [own ^ turn, other ^ turn].map(|bits| Ipv4Addr::from_bits(bits).into());
+    Some((Tuple { interface, protocol, src, dst, srcport, dstport }, BEFORE_PORTS + length))
+}
+
+/// The same for IPv6.
+fn read_usual_in_full(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
+    let bits = bytes[0];
+    let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
+    if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != IN_FULL {
+        return None;
     }
-    let other = Ipv6Addr::from_octets(*bytes[1..].first_chunk()?);
-    let (srcport, dstport, length) = last.read_ports(bits, ports(17));
-    let (own, other) = (of_full(last.own_in_full), of_full(other));
-    let (src, dst) = if turned == 0 { (own, other) } else { (other, own) };
-    Some((Tuple { interface, protocol, src, dst, srcport, dstport }, 17 + length))
+    let (interface, last) = (contexts.interface, &mut contexts.now);
+    let (srcport, dstport, length) = last.read_ports(bits, &bytes[BEFORE_PORTS_IN_FULL..]);
+    let (own, other) = (of_full(last.own_in_full), of_full(Ipv6Addr::from_octets(*bytes[1..].first_chunk()?)));
+    let (src, dst) = if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) };
+    Some((Tuple { interface, protocol, src, dst, srcport, dstport }, BEFORE_PORTS_IN_FULL + length))
 }
 
 /// Writes any tuple. Whose turn it is has to be written.
 #[cold]
 pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
+    if write_usual_in_full(block, contexts, &tuple) {
+        return;
+    }
     let mut bytes = [0_u8; COPIED];
     let mut length = 1;
     let mut put = |more: &[u8]| {
@@ -279,9 +288,21 @@ pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     }
 }
 
-/// Reads any tuple that [`write`] wrote.
+/// Reads any tuple, or whose turn it is, and says how long that is.
 #[cold]
-pub(super) fn read(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
+pub(super) fn read(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Option<Tuple>, usize)> {
+    if let Some(length) = read_turn(bytes, contexts) {
+        return Some((None, length));
+    }
+    if let Some((tuple, length)) = read_usual_in_full(bytes, contexts) {
+        return Some((Some(tuple), length));
+    }
+    let mut rest = &bytes[..];
+    let tuple = read_unusual(&mut rest, contexts)?;
+    Some((Some(tuple), COPIED - rest.len()))
+}
+
+fn read_unusual(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
     let [bits] = take(rest)?;
     let protocol = match PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL)) {
         Some(protocol) => *protocol,

@@ -8,10 +8,7 @@
 mod groups;
 mod keys;
 
-use std::hash::BuildHasher;
-
 use datasketches::hll::{HllSketch, HllType, HllUnion};
-use foldhash::fast::RandomState;
 
 pub use self::groups::{Group, Groups, Part};
 pub use self::keys::{GroupKey, Place};
@@ -19,7 +16,7 @@ use self::keys::{PartKey, identity};
 use crate::cause::Basis;
 use crate::interfaces::{Interfaces, Known};
 use crate::keyed::{self, Keyed, Sought};
-use crate::let_through::{LetThrough, Tuple};
+use crate::let_through::{Asked, LetThrough, Tuple};
 use crate::limits::Limits;
 use crate::names::{Agreed, NameId, Names, Renumbered, Said};
 use crate::record::{Direction, Flow, TCP, TcpFlags};
@@ -205,16 +202,10 @@ impl Rejects {
 
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
     pub fn look_up(&mut self, let_through: &LetThrough) {
-        let seeds = [0_u64, 1].map(|seed| RandomState::default().hash_one(seed) | 1);
-        let hash = |tuple: Tuple| tuple.hash_either_way(seeds);
-        let open = || self.parts.iter().filter_map(|(key, _)| key.tuple());
-        // Few of all tuples are asked for, and those do not fit into a cache: most are told apart before.
-        let filter = Filter::of(open().map(hash), self.parts.len());
-        let_through.each(|tuple| {
-            if filter.may_hold(hash(tuple)) {
-                self.each_open(tuple, |sums| sums.alike = true);
-                self.each_open(tuple.reversed(), |sums| sums.is_answer = true);
-            }
+        let asked = Asked::of(self.parts.iter().filter_map(|(key, _)| key.tuple()), self.parts.len());
+        let_through.each_asked(&asked, |tuple| {
+            self.each_open(tuple, |sums| sums.alike = true);
+            self.each_open(tuple.reversed(), |sums| sums.is_answer = true);
         });
     }
 
@@ -306,34 +297,6 @@ impl Sums {
         self.direction.merge(other.direction);
         self.least_srcport = least(self.least_srcport, other.least_srcport);
         self.unproven |= other.unproven;
-    }
-}
-
-/// Two bits for each hash that a set has (a Bloom filter in blocks of one word): who lacks one is not in the set.
-struct Filter {
-    words: Vec<u64>,
-}
-
-impl Filter {
-    /// Sixteen bits an entry let one in sixty pass that is not in the set.
-    fn of(hashes: impl Iterator<Item = u64>, count: usize) -> Filter {
-        let mut filter = Filter { words: vec![0; (count / 4).next_power_of_two()] };
-        for hash in hashes {
-            let (word, bits) = filter.place(hash);
-            filter.words[word] |= bits;
-        }
-        filter
-    }
-
-    #[inline]
-    fn may_hold(&self, hash: u64) -> bool {
-        let (word, bits) = self.place(hash);
-        self.words[word] & bits == bits
-    }
-
-    #[inline]
-    fn place(&self, hash: u64) -> (usize, u64) {
-        ((hash >> 12) as usize & (self.words.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 }
 
