@@ -1,7 +1,5 @@
 //! Where spaces and line ends stand, 64 bytes at a time.
 
-use wide::u8x16;
-
 use super::MOST_COLUMNS;
 use crate::buffer::Buffer;
 use crate::cpu::{Cpu, Simd, Work};
@@ -38,13 +36,15 @@ impl Work for Find<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self, _: impl Simd) {
-        self.separators.find_all(self.buffer, self.from, self.to);
+    fn run(self, simd: impl Simd) {
+        self.separators.find_all(simd, self.buffer, self.from, self.to);
     }
 }
 
 /// So many places are written at once, as a block has about as many.
 const AT_ONCE: usize = 10;
+/// What a block may need, and whoever reads the columns of a line behind its end.
+const ROOM: usize = BLOCK_BYTES + AT_ONCE + MOST_COLUMNS + 1;
 
 impl Separators {
     /// Of a buffer whose first line starts there.
@@ -65,7 +65,7 @@ impl Separators {
 
     /// Forgets all: the next line starts there.
     pub(super) fn begin(&mut self, start: usize) {
-        self.places.resize(self.places.len().max(AT_ONCE), 0);
+        self.places.resize(self.places.len().max(ROOM), 0);
         self.places[0] = before(start);
         self.count = 1;
         (self.end_count, self.next, self.before, self.all_apart) = (0, 0, 0, true);
@@ -90,72 +90,43 @@ impl Separators {
     }
 
     #[inline(always)]
-    fn find_all(&mut self, buffer: &Buffer, from: usize, to: usize) {
-        let room = self.count + (to - from) + AT_ONCE + MOST_COLUMNS + 1;
-        if self.places.len() < room {
-            self.places.resize(room, 0);
-        }
-        let room = self.end_count + (to - from) + 1;
-        if self.line_ends.len() < room {
-            self.line_ends.resize(room, 0);
-        }
+    fn find_all(&mut self, simd: impl Simd, buffer: &Buffer, from: usize, to: usize) {
+        // What is at hand by itself stays in registers.
+        let (mut places, mut line_ends) = (std::mem::take(&mut self.places), std::mem::take(&mut self.line_ends));
+        let (mut count, mut end_count) = (self.count, self.end_count);
         let mut neighbours = 0;
-        let mut behind = u64::from(self.places[self.count - 1] as usize + 1 == from);
+        let mut behind = u64::from(places[count - 1] as usize + 1 == from);
         let mut at = from;
         while at < to {
-            let (mut all, mut ends) = separators(buffer.word(at as u32));
+            if places.len() < count + ROOM {
+                make_room(&mut places);
+            }
+            if line_ends.len() < end_count + BLOCK_BYTES {
+                make_room(&mut line_ends);
+            }
+            let block = buffer.word(at as u32);
+            let mut ends = simd.equal(block, b'\n');
+            let mut all = ends | simd.equal(block, b' ');
             if to - at < BLOCK_BYTES {
                 let own = (1 << (to - at)) - 1;
                 (all, ends) = (all & own, ends & own);
             }
             neighbours |= all & (all << 1 | behind);
             behind = all >> 63;
-            self.note_ends(all, ends);
-            self.note(at as u32, all);
+            // Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
+            let first = ends & ends.wrapping_neg();
+            line_ends[end_count] = count as u32 + (all & first.wrapping_sub(1)).count_ones();
+            end_count += usize::from(ends != 0);
+            if ends != first {
+                end_count += note_more_ends(&mut line_ends[end_count..], count as u32, all, ends ^ first);
+            }
+            note(&mut places[count..], at as u32, all);
+            count += all.count_ones() as usize;
             at += BLOCK_BYTES;
         }
         self.all_apart &= neighbours == 0;
-    }
-
-    /// Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
-    #[inline(always)]
-    fn note_ends(&mut self, all: u64, ends: u64) {
-        let first = ends & ends.wrapping_neg();
-        let Some(line_end) = self.line_ends.get_mut(self.end_count) else { return };
-        *line_end = self.count as u32 + (all & first.wrapping_sub(1)).count_ones();
-        self.end_count += usize::from(ends != 0);
-        if ends != first {
-            self.note_more_ends(all, ends ^ first);
-        }
-    }
-
-    #[cold]
-    fn note_more_ends(&mut self, all: u64, mut ends: u64) {
-        while ends != 0 {
-            let first = ends & ends.wrapping_neg();
-            self.line_ends[self.end_count] = self.count as u32 + (all & (first - 1)).count_ones();
-            self.end_count += 1;
-            ends ^= first;
-        }
-    }
-
-    #[inline(always)]
-    fn note(&mut self, at: u32, all: u64) {
-        let found = all.count_ones() as usize;
-        let mut left = all;
-        let mut first = self.count;
-        self.count += found;
-        loop {
-            let Some(places) = self.places[first..].first_chunk_mut::<AT_ONCE>() else { return };
-            for place in places {
-                *place = at + left.trailing_zeros();
-                left &= left.wrapping_sub(1);
-            }
-            first += AT_ONCE;
-            if first >= self.count {
-                return;
-            }
-        }
+        (self.places, self.line_ends) = (places, line_ends);
+        (self.count, self.end_count) = (count, end_count);
     }
 
     /// Whether there is a line whose end is known.
@@ -180,19 +151,44 @@ fn before(start: usize) -> u32 {
     (start - 1) as u32
 }
 
-/// A bit for each byte that is a space or a line end, the first byte's lowest; and for those that are line ends.
-#[inline(always)]
-fn separators(block: &[u8; BLOCK_BYTES]) -> (u64, u64) {
-    let (sixteens, _) = block.as_chunks::<16>();
-    let (mut all, mut ends) = (0, 0);
-    for sixteen in sixteens.iter().rev() {
-        let bytes = u8x16::new(*sixteen);
-        let line_end = bytes.simd_eq(u8x16::splat(b'\n'));
-        let any = bytes.simd_eq(u8x16::splat(b' ')) | line_end;
-        all = all << 16 | u64::from(any.to_bitmask());
-        ends = ends << 16 | u64::from(line_end.to_bitmask());
+/// As a rule it is made but once or twice: what is there lasts for the largest slice so far.
+#[cold]
+fn make_room(places: &mut Vec<u32>) {
+    places.resize((2 * places.len()).max(1 << 12), 0);
+}
+
+/// Writes the places of all line ends but the first, and says how many they are.
+#[cold]
+fn note_more_ends(line_ends: &mut [u32], count: u32, all: u64, mut ends: u64) -> usize {
+    let more = ends.count_ones() as usize;
+    for line_end in &mut line_ends[..more] {
+        let first = ends & ends.wrapping_neg();
+        *line_end = count + (all & (first - 1)).count_ones();
+        ends ^= first;
     }
-    (all, ends)
+    more
+}
+
+/// Writes the places of the bits, and some in vain.
+#[inline(always)]
+fn note(mut places: &mut [u32], at: u32, mut bits: u64) {
+    // Two in a word: the compiler gathers more into wider registers, which takes longer than to write them.
+    let both = u64::from(at) << 32 | u64::from(at);
+    while let Some((some, rest)) = places.split_first_chunk_mut::<AT_ONCE>() {
+        let (pairs, _) = some.as_chunks_mut::<2>();
+        for pair in pairs {
+            let first = u64::from(bits.trailing_zeros());
+            bits &= bits.wrapping_sub(1);
+            let second = u64::from(bits.trailing_zeros());
+            bits &= bits.wrapping_sub(1);
+            let places = both + (first | second << 32);
+            *pair = [places as u32, (places >> 32) as u32];
+        }
+        if bits == 0 {
+            return;
+        }
+        places = rest;
+    }
 }
 
 #[cfg(test)]
