@@ -43,8 +43,10 @@ impl Work for Find<'_> {
 
 /// So many places are written at once, as a block has about as many.
 const AT_ONCE: usize = 10;
-/// What a block may need, and whoever reads the columns of a line behind its end.
-const ROOM: usize = BLOCK_BYTES + AT_ONCE + MOST_COLUMNS + 1;
+/// So many bytes are looked at before it is asked again whether there is room.
+const PIECE_BYTES: usize = 16 * BLOCK_BYTES;
+/// What may be written in vain behind the places, or read by whoever reads the columns of a line.
+const BEHIND: usize = AT_ONCE + MOST_COLUMNS + 1;
 
 impl Separators {
     /// Of a buffer whose first line starts there.
@@ -65,7 +67,7 @@ impl Separators {
 
     /// Forgets all: the next line starts there.
     pub(super) fn begin(&mut self, start: usize) {
-        self.places.resize(self.places.len().max(ROOM), 0);
+        make_room(&mut self.places, 1 + BEHIND);
         self.places[0] = before(start);
         self.count = 1;
         (self.end_count, self.next, self.before, self.all_apart) = (0, 0, 0, true);
@@ -91,42 +93,30 @@ impl Separators {
 
     #[inline(always)]
     fn find_all(&mut self, simd: impl Simd, buffer: &Buffer, from: usize, to: usize) {
-        // What is at hand by itself stays in registers.
-        let (mut places, mut line_ends) = (std::mem::take(&mut self.places), std::mem::take(&mut self.line_ends));
-        let (mut count, mut end_count) = (self.count, self.end_count);
-        let mut neighbours = 0;
-        let mut behind = u64::from(places[count - 1] as usize + 1 == from);
+        let last = self.places[self.count - 1] as usize;
+        let mut found = Found {
+            count: self.count,
+            end_count: self.end_count,
+            neighbours: 0,
+            behind: u64::from(last + 1 == from),
+        };
         let mut at = from;
         while at < to {
-            if places.len() < count + ROOM {
-                make_room(&mut places);
+            make_room(&mut self.places, found.count + PIECE_BYTES + BEHIND);
+            make_room(&mut self.line_ends, found.end_count + PIECE_BYTES);
+            let (places, line_ends) = (&mut self.places[..], &mut self.line_ends[..]);
+            let piece_end = to.min(at + PIECE_BYTES);
+            while piece_end - at >= BLOCK_BYTES {
+                found.note(simd, (places, line_ends), buffer, at, u64::MAX);
+                at += BLOCK_BYTES;
             }
-            if line_ends.len() < end_count + BLOCK_BYTES {
-                make_room(&mut line_ends);
+            if at < piece_end {
+                found.note(simd, (places, line_ends), buffer, at, (1 << (piece_end - at)) - 1);
+                at = piece_end;
             }
-            let block = buffer.word(at as u32);
-            let mut ends = simd.equal(block, b'\n');
-            let mut all = ends | simd.equal(block, b' ');
-            if to - at < BLOCK_BYTES {
-                let own = (1 << (to - at)) - 1;
-                (all, ends) = (all & own, ends & own);
-            }
-            neighbours |= all & (all << 1 | behind);
-            behind = all >> 63;
-            // Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
-            let first = ends & ends.wrapping_neg();
-            line_ends[end_count] = count as u32 + (all & first.wrapping_sub(1)).count_ones();
-            end_count += usize::from(ends != 0);
-            if ends != first {
-                end_count += note_more_ends(&mut line_ends[end_count..], count as u32, all, ends ^ first);
-            }
-            note(&mut places[count..], at as u32, all);
-            count += all.count_ones() as usize;
-            at += BLOCK_BYTES;
         }
-        self.all_apart &= neighbours == 0;
-        (self.places, self.line_ends) = (places, line_ends);
-        (self.count, self.end_count) = (count, end_count);
+        self.all_apart &= found.neighbours == 0;
+        (self.count, self.end_count) = (found.count, found.end_count);
     }
 
     /// Whether there is a line whose end is known.
@@ -151,10 +141,51 @@ fn before(start: usize) -> u32 {
     (start - 1) as u32
 }
 
+/// What is found, as it stays in registers.
+struct Found {
+    /// How many separators there are, and line ends among them.
+    count: usize,
+    end_count: usize,
+    /// Bits of neighbours, if there are any.
+    neighbours: u64,
+    /// Whether the last byte was a separator.
+    behind: u64,
+}
+
+impl Found {
+    /// Takes in the bytes of a block of which `own` has bits.
+    #[inline(always)]
+    fn note(
+        &mut self,
+        simd: impl Simd,
+        (places, line_ends): (&mut [u32], &mut [u32]),
+        buffer: &Buffer,
+        at: usize,
+        own: u64,
+    ) {
+        let block = buffer.word(at as u32);
+        let ends = simd.equal(block, b'\n') & own;
+        let all = simd.equal(block, b' ') & own | ends;
+        self.neighbours |= all & (all << 1 | self.behind);
+        self.behind = all >> 63;
+        // Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
+        let first = ends & ends.wrapping_neg();
+        line_ends[self.end_count] = self.count as u32 + (all & first.wrapping_sub(1)).count_ones();
+        self.end_count += usize::from(ends != 0);
+        if ends != first {
+            self.end_count += note_more_ends(&mut line_ends[self.end_count..], self.count as u32, all, ends ^ first);
+        }
+        note(&mut places[self.count..], at as u32, all);
+        self.count += all.count_ones() as usize;
+    }
+}
+
 /// As a rule it is made but once or twice: what is there lasts for the largest slice so far.
-#[cold]
-fn make_room(places: &mut Vec<u32>) {
-    places.resize((2 * places.len()).max(1 << 12), 0);
+#[inline]
+fn make_room(places: &mut Vec<u32>, least: usize) {
+    if places.len() < least {
+        places.resize(least.next_power_of_two(), 0);
+    }
 }
 
 /// Writes the places of all line ends but the first, and says how many they are.
