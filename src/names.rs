@@ -1,5 +1,6 @@
 //! Names from the log, each kept once and known by a small number, so that records need no strings.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl Names {
     /// The number of a name, new or not; none if there is no room for it. Bytes that are not UTF-8 are replaced, as they will
     /// be shown.
     pub fn intern(&mut self, name: &[u8]) -> Option<NameId> {
-        let name = String::from_utf8_lossy(name);
+        let name = shown(name);
         if let Some(&id) = self.ids.get(name.as_ref()) {
             return Some(id);
         }
@@ -87,7 +88,7 @@ impl Names {
 
     /// The number of a name, if it was met. As for [`Names::intern`].
     pub fn get(&self, name: &[u8]) -> Option<NameId> {
-        self.ids.get(String::from_utf8_lossy(name).as_ref()).copied()
+        self.ids.get(shown(name).as_ref()).copied()
     }
 
     /// The name with this number.
@@ -105,6 +106,12 @@ impl Names {
         self.complete &= other.complete;
         Renumbered(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
     }
+}
+
+/// A name as it will be shown. Nearly all are right, which is found out sooner than what is wrong with one.
+#[inline]
+fn shown(name: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name), Cow::Borrowed)
 }
 
 /// The numbers that the names of one collection have in another.

@@ -176,7 +176,8 @@ impl Context {
         let other = srcport ^ dstport ^ service;
         let is_new = u8::from(service != self.service);
         self.service = service;
-        let bits = u8::from(srcport < dstport) << SERVICE_IS_SRC.trailing_zeros() | is_new << NEW_SERVICE.trailing_zeros();
+        let bits =
+            u8::from(srcport < dstport) << SERVICE_IS_SRC.trailing_zeros() | is_new << NEW_SERVICE.trailing_zeros();
         let new_bytes = size_of::<u16>() * usize::from(is_new);
         // The service's port goes before the other, where it is new.
         let ports = u32::from(other) << (8 * new_bytes) | u32::from(service & u16::from(is_new).wrapping_neg());

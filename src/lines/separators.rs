@@ -94,12 +94,8 @@ impl Separators {
     #[inline(always)]
     fn find_all(&mut self, simd: impl Simd, buffer: &Buffer, from: usize, to: usize) {
         let last = self.places[self.count - 1] as usize;
-        let mut found = Found {
-            count: self.count,
-            end_count: self.end_count,
-            neighbours: 0,
-            behind: u64::from(last + 1 == from),
-        };
+        let mut found =
+            Found { count: self.count, end_count: self.end_count, neighbours: 0, behind: u64::from(last + 1 == from) };
         let mut at = from;
         while at < to {
             make_room(&mut self.places, found.count + PIECE_BYTES + BEHIND);

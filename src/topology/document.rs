@@ -196,32 +196,51 @@ impl Resources {
     /// Where it is not JSON.
     pub fn read(&mut self, document: &str, json: &[u8]) -> Result<(), DocumentError> {
         let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
-        // What is of no concern is passed over, not built: of an interface that is nearly all.
+        self.take(document, json, wire::Lists::of(json))
+    }
+
+    fn take(&mut self, document: &str, json: &[u8], lists: Option<wire::Lists>) -> Result<(), DocumentError> {
         let mut reader = Reader { document, origins: Vec::new(), problems: Vec::new() };
-        let lists: Option<BTreeMap<String, &RawValue>> = match serde_json::from_slice(json) {
-            Ok(lists) => Some(lists),
-            Err(_) => {
-                let is_json: Result<IgnoredAny, _> = serde_json::from_slice(json);
-                is_json.map_err(|source| DocumentError { document: document.to_owned(), source })?;
-                None
-            }
-        };
         match lists {
-            Some(lists) if KEYS.iter().any(|key| lists.contains_key(*key)) => self.take(&lists, &mut reader),
-            _ => reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", "))),
+            Some(lists) => self.take_all(lists, &mut reader),
+            None => self.take_one_by_one(json, &mut reader)?,
         }
         self.origins.extend(reader.origins.into_iter().map(|id| (id, document.to_owned())));
         self.problems.append(&mut reader.problems);
         Ok(())
     }
 
-    fn take(&mut self, lists: &BTreeMap<String, &RawValue>, reader: &mut Reader<'_>) {
+    /// Takes in a document in which nothing is wrong, as nearly all are.
+    fn take_all(&mut self, lists: wire::Lists, reader: &mut Reader<'_>) {
+        let wire::Lists { vpcs, subnets, vpc_peering_connections, network_interfaces, route_tables } = lists;
+        reader.take_all(vpcs, &mut self.vpcs, vpc);
+        reader.take_all(subnets, &mut self.subnets, subnet);
+        reader.take_all(vpc_peering_connections, &mut self.peering_connections, peering_connection);
+        reader.take_all(network_interfaces, &mut self.interfaces, interface);
+        reader.take_all(route_tables, &mut self.route_tables, route_table);
+    }
+
+    /// Takes in any document: what is wrong with one resource takes no other along.
+    fn take_one_by_one(&mut self, json: &[u8], reader: &mut Reader<'_>) -> Result<(), DocumentError> {
+        let lists: Option<BTreeMap<String, &RawValue>> = match serde_json::from_slice(json) {
+            Ok(lists) => Some(lists),
+            Err(_) => {
+                let is_json: Result<IgnoredAny, _> = serde_json::from_slice(json);
+                is_json.map_err(|source| DocumentError { document: reader.document.to_owned(), source })?;
+                None
+            }
+        };
+        let Some(lists) = lists.filter(|lists| KEYS.iter().any(|key| lists.contains_key(*key))) else {
+            reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", ")));
+            return Ok(());
+        };
         let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key).copied()));
         reader.take(vpcs, "VpcId", &mut self.vpcs, vpc);
         reader.take(subnets, "SubnetId", &mut self.subnets, subnet);
         reader.take(connections, "VpcPeeringConnectionId", &mut self.peering_connections, peering_connection);
         reader.take(interfaces, "NetworkInterfaceId", &mut self.interfaces, interface);
         reader.take(tables, "RouteTableId", &mut self.route_tables, route_table);
+        Ok(())
     }
 }
 
@@ -271,13 +290,32 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            let mut wrong = Vec::new();
-            let (id, resource) = convert(&mut Blocks { wrong: &mut wrong }, wire);
-            wrong.into_iter().for_each(|message| self.problem(&id, message));
-            match resource {
-                Ok(resource) => self.add(id, resource, known),
-                Err(message) => self.problem(&id, message),
-            }
+            self.convert(wire, known, &convert);
+        }
+    }
+
+    /// The same of a list in which each is as AWS writes it.
+    fn take_all<W, T: PartialEq>(
+        &mut self,
+        list: Option<Vec<W>>,
+        known: &mut BTreeMap<String, T>,
+        convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
+    ) {
+        list.into_iter().flatten().for_each(|wire| self.convert(wire, known, &convert));
+    }
+
+    fn convert<W, T: PartialEq>(
+        &mut self,
+        wire: W,
+        known: &mut BTreeMap<String, T>,
+        convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
+    ) {
+        let mut wrong = Vec::new();
+        let (id, resource) = convert(&mut Blocks { wrong: &mut wrong }, wire);
+        wrong.into_iter().for_each(|message| self.problem(&id, message));
+        match resource {
+            Ok(resource) => self.add(id, resource, known),
+            Err(message) => self.problem(&id, message),
         }
     }
 

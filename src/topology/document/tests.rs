@@ -7,9 +7,13 @@ use crate::topology::Topology;
 /// What is read of documents that are called 1, 2 and so on.
 fn read(documents: &[&str]) -> Resources {
     let mut resources = Resources::default();
+    let mut one_by_one = Resources::default();
     for (number, document) in (1..).zip(documents) {
         resources.read(&format!("{number}"), document.as_bytes()).expect("JSON");
+        let document = document.trim_start_matches('\u{feff}');
+        one_by_one.take(&format!("{number}"), document.as_bytes(), None).expect("JSON");
     }
+    assert_eq!(format!("{resources:?}"), format!("{one_by_one:?}"), "all at once is the same as one by one");
     resources
 }
 
@@ -26,6 +30,28 @@ fn problems(resources: &Resources) -> Vec<String> {
 
 fn texts(blocks: &[IpNet]) -> Vec<String> {
     blocks.iter().map(IpNet::to_string).collect()
+}
+
+#[test]
+fn documents_in_which_anything_is_odd_are_read_one_by_one() {
+    let vpc = r#"{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}"#;
+    let at_once = |json: &[u8]| wire::Lists::of(json).is_some();
+    assert!(at_once(format!(r#" {{"Vpcs": [{vpc}], "NextToken": 1e999}} "#).as_bytes()));
+    assert!(at_once(format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "Odd": "\ud800"}}]}}"#).as_bytes()));
+    for odd in [
+        format!(r#"[[{vpc}], null, null, null, null]"#),
+        format!(r#"{{"Vpcs": [{vpc}], "Vpcs": []}}"#),
+        format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": 1}}]}}"#),
+        format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "VpcId": "vpc-c"}}]}}"#),
+        format!(r#"{{"Vpcs": [{vpc}], "Subnets": {{}}}}"#),
+        format!(r#"{{"Vpcs": [{vpc}]}} {{}}"#),
+        r#"{"Vpcs": null}"#.to_owned(),
+        "{}".to_owned(),
+    ] {
+        assert!(!at_once(odd.as_bytes()), "{odd}");
+    }
+    let not_utf8 = [format!(r#"{{"Vpcs": [{vpc}], "Odd": ""#).as_bytes(), b"\xff\"}"].concat();
+    assert!(!at_once(&not_utf8));
 }
 
 #[test]

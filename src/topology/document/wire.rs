@@ -40,6 +40,33 @@ impl Blocks<'_> {
     }
 }
 
+/// All lists of a document that are read. What is of no concern is passed over, not built: of an interface that is nearly all.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Lists {
+    pub(super) vpcs: Option<Vec<WireVpc>>,
+    pub(super) subnets: Option<Vec<WireSubnet>>,
+    pub(super) vpc_peering_connections: Option<Vec<WireConnection>>,
+    pub(super) network_interfaces: Option<Vec<WireInterface>>,
+    pub(super) route_tables: Option<Vec<WireRouteTable>>,
+}
+
+impl Lists {
+    /// Those of a document in which nothing is wrong with any, and which has one at least; any other is to be read with more
+    /// care.
+    pub(super) fn of(json: &[u8]) -> Option<Lists> {
+        // What is passed over may be no UTF-8, and a list may stand for a map.
+        let json = std::str::from_utf8(json).ok().filter(|json| json.trim_start().starts_with('{'))?;
+        let lists: Lists = serde_json::from_str(json).ok()?;
+        let has_any = lists.vpcs.is_some()
+            || lists.subnets.is_some()
+            || lists.vpc_peering_connections.is_some()
+            || lists.network_interfaces.is_some()
+            || lists.route_tables.is_some();
+        has_any.then_some(lists)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct WireVpc {
