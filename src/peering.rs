@@ -396,7 +396,7 @@ impl Peering {
         let (src, dst) = (locate(flow.src, topology, &own), locate(flow.dst, topology, &own));
         // Nearly all records stay in one VPC, or come from the outside or go there.
         let stays = (src == dst) & src.is_in_one();
-        let goes_out = (dst == Located::OUTSIDE) & flow.traffic_path.is_none();
+        let goes_out = (dst == Located::OUTSIDE) & !goes_through_peering(flow.traffic_path);
         let comes_in = (src == Located::OUTSIDE) & dst.is_in_one();
         let is_plain = stays | goes_out | comes_in;
         if is_plain && !topology.has_ties() {
@@ -424,7 +424,7 @@ impl Peering {
                 [Some(Note::Between(a, b)), flow.traffic_path.map(|path| Note::Path(a, b, path))]
             }
             (src, Location::Outside) => {
-                let path = flow.traffic_path.filter(|path| PEERING_PATHS.contains(path));
+                let path = flow.traffic_path.filter(|path| goes_through_peering(Some(*path)));
                 let beyond = |dst| if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
                 let note = |dst| Note::Beyond(origin(src, own()), beyond(dst));
                 [flow.dst.filter(|_| path.is_some()).map(note), None]
@@ -640,6 +640,12 @@ fn origin(src: Location, own: (Option<VpcNumber>, Option<NameId>)) -> Origin {
         (_, (None, Some(name))) => Origin::Named(name),
         (_, (None, None)) => Origin::Unknown,
     }
+}
+
+/// Whether a record says that it went through a peering connection.
+#[inline(always)]
+fn goes_through_peering(traffic_path: Option<u64>) -> bool {
+    traffic_path.is_some_and(|path| (path == PEERING_PATHS[0]) | (path == PEERING_PATHS[1]))
 }
 
 /// Where an address of a record is, whose own VPC is `own`'s.

@@ -19,6 +19,19 @@ pub(super) fn number(text: &Buffer, start: u32, end: u32) -> Option<u64> {
     }
 }
 
+/// The same of at most 8 digits, or of `-`, which is no number and reads as 0: whether it is one nobody can foresee, so that is
+/// no branch.
+#[inline(always)]
+pub(super) fn short_or_none(text: &Buffer, start: u32, end: u32) -> Option<(u64, bool)> {
+    let length = end.wrapping_sub(start);
+    if !(1..=8).contains(&length) {
+        return None;
+    }
+    let digits = own_digits(text, end, length);
+    let is_none = (length == 1) & (digits == u64::from(b'-' ^ b'0') << 56);
+    Some((sum(digits & u64::from(is_none).wrapping_sub(1))?, !is_none))
+}
+
 #[inline(always)]
 fn two(text: &Buffer, start: u32) -> Option<u64> {
     let digits = u16::from_le_bytes(*text.word(start)) ^ ZEROS as u16;
@@ -31,10 +44,21 @@ fn two(text: &Buffer, start: u32) -> Option<u64> {
 /// The last `length` of the eight bytes up to `end`.
 #[inline(always)]
 fn eight(text: &Buffer, end: u32, length: u32) -> Option<u64> {
+    sum(own_digits(text, end, length))
+}
+
+/// The digits of those bytes, the first one lowest, and zeros before them.
+#[inline(always)]
+fn own_digits(text: &Buffer, end: u32, length: u32) -> u64 {
     let word = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
     // What stands before the number makes way for zeros. The shift is of 0 to 56 bits.
     let own = u64::MAX.wrapping_shl(8 * (8 - length));
-    let digits = (word ^ ZEROS) & own;
+    (word ^ ZEROS) & own
+}
+
+/// What eight digits come to, if they are digits.
+#[inline(always)]
+fn sum(digits: u64) -> Option<u64> {
     if (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
         return None;
     }
@@ -134,6 +158,23 @@ mod tests {
         }
         for text in ["", "12345678901234567", "1 2", "-1", "+1", "1a", "/", ":", "٣", "99999999x9999999", "\u{0}"] {
             assert_eq!(of("version 2 x ", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_number_or_none() {
+        let of = |text: &str| {
+            let mut buffer = Buffer::default();
+            let line = format!("eni-1 443 {text} -");
+            buffer.bytes[..line.len()].copy_from_slice(line.as_bytes());
+            short_or_none(&buffer, 10, 10 + text.len() as u32)
+        };
+        for text in ["0", "7", "00000008", "99999999"] {
+            assert_eq!(of(text), Some((text.parse().expect("a number"), true)));
+        }
+        assert_eq!(of("-"), Some((0, false)));
+        for text in ["", "0-", "-0", "--", "00-", "123456789", "+", "/", ":", "1 2"] {
+            assert_eq!(of(text), None, "{text}");
         }
     }
 

@@ -235,12 +235,12 @@ fn with_numbers<'a>(
     columns: &Columns<'a>,
     mut values: Values<'a>,
 ) -> Option<Values<'a>> {
-    number(places, columns, Field::TcpFlags, &mut values)?;
-    number(places, columns, Field::TrafficPath, &mut values)?;
+    short_number(places, columns, Field::TcpFlags, &mut values)?;
+    short_number(places, columns, Field::TrafficPath, &mut values)?;
     address(simd, places, columns, Field::Srcaddr, &mut values)?;
     address(simd, places, columns, Field::Dstaddr, &mut values)?;
-    address(simd, places, columns, Field::PktSrcaddr, &mut values)?;
-    address(simd, places, columns, Field::PktDstaddr, &mut values)?;
+    packet_address(simd, places, columns, (Field::PktSrcaddr, Field::Srcaddr), &mut values)?;
+    packet_address(simd, places, columns, (Field::PktDstaddr, Field::Dstaddr), &mut values)?;
     text(places, columns, Field::InterfaceId, &mut values);
     text(places, columns, Field::VpcId, &mut values);
     text(places, columns, Field::SubnetId, &mut values);
@@ -303,6 +303,57 @@ fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mu
         }
     }
     Some(())
+}
+
+/// A number that is short or lacks.
+#[inline(always)]
+fn short_number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {
+    let place = places.number(number_place(field));
+    if place != LACKS {
+        let (start, end) = columns.range(place);
+        let Some((value, is_present)) = digits::short_or_none(columns.text, start, end) else {
+            return number(places, columns, field, values);
+        };
+        values.set_number_if(field, value, is_present);
+    }
+    Some(())
+}
+
+/// The address of a packet, which as a rule is written as that of the flow.
+#[inline(always)]
+fn packet_address(
+    simd: impl Simd,
+    places: &impl Places,
+    columns: &Columns<'_>,
+    (field, of_flow): (Field, Field),
+    values: &mut Values<'_>,
+) -> Option<()> {
+    let (place, place_of_flow) = (places.address(address_place(field)), places.address(address_place(of_flow)));
+    if place != LACKS
+        && place_of_flow != LACKS
+        && let Some(same) = values.address(of_flow)
+        && are_same(columns, columns.range(place), columns.range(place_of_flow))
+    {
+        values.set_address(field, same);
+        return Some(());
+    }
+    address(simd, places, columns, field, values)
+}
+
+/// Whether the same is written at two places: of an IPv4 address in one word.
+#[inline(always)]
+fn are_same(columns: &Columns<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
+    let length = a.1.wrapping_sub(a.0);
+    if length != b.1.wrapping_sub(b.0) {
+        return false;
+    }
+    if length > 16 {
+        let text = |(start, end): (u32, u32)| &columns.text.bytes[start as usize..end as usize];
+        return text(a) == text(b);
+    }
+    let word = |start: u32| u128::from_le_bytes(*columns.text.word(start));
+    let others = u128::MAX.checked_shl(8 * length).unwrap_or(0);
+    (word(a.0) ^ word(b.0)) & !others == 0
 }
 
 #[inline(always)]

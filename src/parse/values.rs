@@ -99,6 +99,14 @@ impl<'a> Values<'a> {
         self.present |= 1 << place;
     }
 
+    /// Sets a number, present or not without a branch.
+    #[inline(always)]
+    pub(super) fn set_number_if(&mut self, field: Field, value: u64, is_present: bool) {
+        let place = number_place(field);
+        self.numbers[place] = value;
+        self.present |= u32::from(is_present) << place;
+    }
+
     #[inline(always)]
     pub(super) fn set_address(&mut self, field: Field, address: IpAddr) {
         self.addresses[address_place(field)] = Some(address);
@@ -117,7 +125,7 @@ impl<'a> Values<'a> {
     }
 
     #[inline(always)]
-    fn address(&self, field: Field) -> Option<IpAddr> {
+    pub(super) fn address(&self, field: Field) -> Option<IpAddr> {
         self.addresses[address_place(field)]
     }
 
@@ -148,6 +156,18 @@ impl<'a> Values<'a> {
         } else {
             None
         }
+    }
+
+    /// Which of the two it is nobody can foresee: there is no branch.
+    #[inline(always)]
+    fn direction(&self) -> Option<Direction> {
+        const DIRECTIONS: [Option<Direction>; 4] = [None, Some(Direction::Ingress), Some(Direction::Egress), None];
+        let text = self.text(Field::FlowDirection);
+        let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) else { return None };
+        let ends = u64::from(u32::from_le_bytes(*last)) << 32 | u64::from(u32::from_le_bytes(*first));
+        let is_ingress = (ends == u64::from_le_bytes(*b"ingrress")) & (text.len() == b"ingress".len());
+        let is_egress = (ends == u64::from_le_bytes(*b"egreress")) & (text.len() == b"egress".len());
+        DIRECTIONS[usize::from(is_ingress) | usize::from(is_egress) << 1]
     }
 
     /// The accepted or rejected record that they are, unless it is malformed or another.
@@ -209,11 +229,7 @@ impl<'a> Values<'a> {
             bytes: self.number(Field::Bytes).unwrap_or_default(),
             start: self.time(Field::Start),
             end: self.time(Field::End),
-            direction: match self.text(Field::FlowDirection) {
-                b"ingress" => Some(Direction::Ingress),
-                b"egress" => Some(Direction::Egress),
-                _ => None,
-            },
+            direction: self.direction(),
             tcp_flags: match self.number(Field::TcpFlags) {
                 None => TcpFlags::Absent,
                 Some(flags) if flags & SYN != 0 => TcpFlags::WithSyn,
