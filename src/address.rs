@@ -180,66 +180,64 @@ fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(octets))
 }
 
-/// As `Ipv6Addr::from_str` takes them, which looks for an IPv4 address in every group: six times as long.
+/// As `Ipv6Addr::from_str` takes them, which looks for an IPv4 address in every group: six times as long. What is not written
+/// as AWS writes it is left to that.
 fn parse_v6(text: &[u8]) -> Option<IpAddr> {
-    let mut groups = [0_u16; 8];
-    let mut count = 0;
-    let mut gap = None;
-    let (mut value, mut digits) = (0_u32, 0);
-    for (at, &byte) in text.iter().enumerate() {
-        let digit = HEXADECIMAL[usize::from(byte)];
-        if digit <= 0xf {
-            value = value << 4 | u32::from(digit);
-            digits += 1;
-            continue;
-        }
-        match byte {
-            b':' if digits > 0 => {
-                *groups.get_mut(count)? = group(value, digits)?;
-                count += 1;
-                (value, digits) = (0, 0);
-            }
-            // The first colon of all has to be one of two.
-            b':' if at == 0 && text.get(1) == Some(&b':') => {}
-            b':' if at > 0 && gap.is_none() => gap = Some(count),
-            // The last two groups may be written as an IPv4 address; AWS does not.
-            b'.' => return standard_v6(text),
-            _ => return None,
-        }
-    }
-    if digits > 0 {
-        *groups.get_mut(count)? = group(value, digits)?;
-        count += 1;
-    } else if gap != Some(count) {
+    parse_usual_v6(text).or_else(|| standard_v6(text))
+}
+
+/// Bytes before the text, so that the four up to the end of its first group can be read.
+const BEFORE_V6: usize = 4;
+/// Eight groups of four digits, and seven colons.
+const LONGEST_V6: usize = 8 * 4 + 7;
+
+/// Groups of one to four digits, eight or with a gap between two: all digits at once, then each group in one word.
+fn parse_usual_v6(text: &[u8]) -> Option<IpAddr> {
+    if text.len() > LONGEST_V6 {
         return None;
     }
+    let mut padded = [0; 3 * 16];
+    padded[BEFORE_V6..BEFORE_V6 + text.len()].copy_from_slice(text);
+    let (mut colons, mut digits) = (0_u64, 0_u64);
+    let (sixteens, _) = padded.as_chunks_mut::<16>();
+    for sixteen in sixteens.iter_mut().rev() {
+        let bytes = u8x16::new(*sixteen);
+        let (decimal, letter) = (bytes - u8x16::splat(b'0'), (bytes | u8x16::splat(0x20)) - u8x16::splat(b'a'));
+        let is_decimal = decimal.min(u8x16::splat(9)).simd_eq(decimal);
+        let is_letter = letter.min(u8x16::splat(5)).simd_eq(letter);
+        colons = colons << 16 | u64::from(bytes.simd_eq(u8x16::splat(b':')).to_bitmask());
+        digits = digits << 16 | u64::from((is_decimal | is_letter).to_bitmask());
+        *sixteen = (is_decimal & decimal | is_letter & (letter + u8x16::splat(10))).to_array();
+    }
+    let (mut start, end) = (BEFORE_V6, BEFORE_V6 + text.len());
+    let own = (1 << end) - (1 << start);
+    if (colons | digits) & own != own {
+        return None;
+    }
+    let mut ends = colons & own | 1 << end;
+    let (mut groups, mut count, mut gap) = ([0_u16; 8], 0, None);
+    while ends != 0 {
+        let end = ends.trailing_zeros() as usize;
+        match end - start {
+            length @ 1..=4 => {
+                let word = u32::from_le_bytes(*padded[end - 4..].first_chunk()?) & u32::MAX << (32 - 8 * length);
+                let pairs = (word << 4 | word >> 8) & 0x00ff_00ff;
+                *groups.get_mut(count)? = ((pairs & 0xff) << 8 | pairs >> 16) as u16;
+                count += 1;
+            }
+            0 if gap.is_none() && count > 0 && end < BEFORE_V6 + text.len() => gap = Some(count),
+            _ => return None,
+        }
+        ends &= ends - 1;
+        start = end + 1;
+    }
     match gap {
-        None if count < 8 => return None,
-        // A gap is of one group at least.
-        Some(_) if count == 8 => return None,
-        None => {}
-        Some(gap) => groups[gap..].rotate_right(8 - count),
+        None if count == 8 => {}
+        Some(gap) if count < 8 => groups[gap..].rotate_right(8 - count),
+        _ => return None,
     }
     Some(unmapped(Ipv6Addr::from(groups)))
 }
-
-/// A group of one to four digits.
-#[inline(always)]
-fn group(value: u32, digits: u32) -> Option<u16> {
-    if digits > 4 { None } else { u16::try_from(value).ok() }
-}
-
-/// What each byte stands for as a hexadecimal digit.
-const HEXADECIMAL: [u8; 256] = {
-    let mut values = [u8::MAX; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[b"0123456789abcdef"[value] as usize] = value as u8;
-        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
 
 fn standard_v6(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok().map(unmapped)

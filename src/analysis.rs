@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::interfaces::{Interfaces, Known};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
-use crate::names::Names;
+use crate::names::{NameId, Names, same};
 use crate::parse::Malformed;
 use crate::peering::Peering;
 use crate::record::{Action, Flow, Record};
@@ -87,13 +87,11 @@ impl Analysis {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
-            let (vpc_id, places) = (flow.vpc_id, &self.places);
-            let of_interface = self.own_vpcs.of(interface, flow.interface_id, topology);
-            let own = move || match vpc_id {
-                Some(vpc_id) => (topology.number(&String::from_utf8_lossy(vpc_id)), places.get(vpc_id)),
-                None => (of_interface, None),
+            let own = match flow.vpc_id {
+                Some(vpc_id) => self.own_vpcs.named(vpc_id, &self.places, topology),
+                None => (self.own_vpcs.of(interface, flow.interface_id, topology), None),
             };
-            self.peering.observe(interface, flow, topology, own);
+            self.peering.observe(interface, flow, topology, || own);
         }
         match flow.action {
             Action::Accept => {
@@ -177,15 +175,37 @@ impl Analysis {
     }
 }
 
-/// The VPCs of interfaces in the topology, by the interfaces' numbers: names are looked up but once.
+/// The VPCs in the topology: names are looked up but once.
 #[derive(Debug, Clone, Default)]
-struct OwnVpcs(Vec<Option<Option<VpcNumber>>>);
+struct OwnVpcs {
+    /// Those of interfaces, by the interfaces' numbers.
+    of_interfaces: Vec<Option<Option<VpcNumber>>>,
+    /// The last one that a record named, as records of one interface come in runs.
+    last_named: Option<(NameId, Option<VpcNumber>)>,
+}
 
 impl OwnVpcs {
+    /// The VPC with this id, as the topology and as the records know it.
+    #[inline(always)]
+    fn named(&mut self, id: &[u8], places: &Names, topology: &Topology) -> (Option<VpcNumber>, Option<NameId>) {
+        match self.last_named {
+            Some((name, vpc)) if same(places.name(name).as_bytes(), id) => (vpc, Some(name)),
+            _ => self.look_up_named(id, places, topology),
+        }
+    }
+
+    #[cold]
+    fn look_up_named(&mut self, id: &[u8], places: &Names, topology: &Topology) -> (Option<VpcNumber>, Option<NameId>) {
+        let (vpc, name) = (topology.number(&String::from_utf8_lossy(id)), places.get(id));
+        self.last_named = name.map(|name| (name, vpc));
+        (vpc, name)
+    }
+
+    /// The VPC of an interface.
     #[inline(always)]
     fn of(&mut self, interface: Known, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
         let number = interface.id.map_or(0, |number| number.get() as usize);
-        match self.0.get(number) {
+        match self.of_interfaces.get(number) {
             Some(Some(known)) => *known,
             _ => self.look_up(number, id?, topology),
         }
@@ -196,8 +216,8 @@ impl OwnVpcs {
         let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
         // Interfaces beyond the limit have no number of their own.
         if number > 0 {
-            self.0.resize(self.0.len().max(number + 1), None);
-            self.0[number] = Some(vpc);
+            self.of_interfaces.resize(self.of_interfaces.len().max(number + 1), None);
+            self.of_interfaces[number] = Some(vpc);
         }
         vpc
     }
