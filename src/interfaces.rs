@@ -1,6 +1,7 @@
 //! What a report's records say of each network interface.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -45,8 +46,8 @@ pub struct Interface {
     pub skipped: Tally,
     /// When those were seen.
     pub skipped_seen: Seen,
-    /// The beginning of a hash of its name; 0 of none.
-    fingerprint: u64,
+    /// The beginning of a hash of its name; 0 of none. Hardly ever asked for.
+    fingerprint: OnceLock<u64>,
 }
 
 impl Default for Interfaces {
@@ -113,7 +114,11 @@ impl Interfaces {
 
     /// A number that the interface has in every report.
     pub fn fingerprint(&self, id: Option<NameId>) -> u64 {
-        self.all[index(id)].fingerprint
+        let of_name = |id: NameId| {
+            let hash = Sha256::digest(self.names.name(id));
+            hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+        };
+        *self.all[index(id)].fingerprint.get_or_init(|| id.map_or(0, of_name))
     }
 
     /// What is known of an interface.
@@ -146,12 +151,7 @@ impl Interfaces {
 
     fn get_mut(&mut self, id: Option<NameId>) -> &mut Interface {
         if self.all.len() <= index(id) {
-            let next = self.all.len() as u32;
-            for id in (next..=index(id) as u32).filter_map(NameId::new) {
-                let hash = Sha256::digest(self.names.name(id));
-                let fingerprint = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
-                self.all.push(Interface { fingerprint, ..Interface::default() });
-            }
+            self.all.resize_with(index(id) + 1, Interface::default);
         }
         &mut self.all[index(id)]
     }

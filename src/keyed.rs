@@ -36,20 +36,28 @@ struct Entries<K, V> {
 /// A key that is to be looked for, perhaps with others at once: one by one, each waits for memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Sought<K> {
-    key: K,
-    packed: Option<Packed>,
+    key: SoughtKey<K>,
     hash: u64,
     /// Where it was last.
     place: u32,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum SoughtKey<K> {
+    Packed(Packed),
+    Wide(K),
+}
+
 /// So many are looked for at once: as much memory as a processor waits for at a time.
 pub const AT_ONCE: usize = 32;
 
-impl<K: Copy> Sought<K> {
+impl<K: Packable> Sought<K> {
     /// The key.
     pub fn key(&self) -> K {
-        self.key
+        match self.key {
+            SoughtKey::Packed(packed) => K::unpack(packed.get()),
+            SoughtKey::Wide(key) => key,
+        }
     }
 }
 
@@ -85,26 +93,28 @@ impl<K: Packable, V> Keyed<K, V> {
     /// To look for a key later.
     #[inline]
     pub fn seek(&self, key: K) -> Sought<K> {
-        let packed = key.pack().map(Packed::from);
-        let hash = packed.map_or_else(|| self.wide.hash(key), |packed| self.packed.hash(packed));
-        Sought { key, packed, hash, place: u32::MAX }
+        let (key, hash) = match key.pack().map(Packed::from) {
+            Some(packed) => (SoughtKey::Packed(packed), self.packed.hash(packed)),
+            None => (SoughtKey::Wide(key), self.wide.hash(key)),
+        };
+        Sought { key, hash, place: u32::MAX }
     }
 
     /// Looks for it, so that it is at hand when its value is asked for: that value, if it is there now.
     #[inline]
     pub fn look_ahead(&self, sought: &mut Sought<K>) -> Option<&V> {
-        match sought.packed {
-            Some(packed) => self.packed.look_ahead(packed, sought.hash, &mut sought.place),
-            None => self.wide.look_ahead(sought.key, sought.hash, &mut sought.place),
+        match sought.key {
+            SoughtKey::Packed(packed) => self.packed.look_ahead(packed, sought.hash, &mut sought.place),
+            SoughtKey::Wide(key) => self.wide.look_ahead(key, sought.hash, &mut sought.place),
         }
     }
 
     /// Its value, wherever it is by now; `new` gives that of a new one.
     #[inline]
     pub fn entry_of(&mut self, sought: &Sought<K>, new: impl FnOnce() -> V) -> &mut V {
-        match sought.packed {
-            Some(packed) => self.packed.entry(packed, sought.hash, sought.place, new),
-            None => self.wide.entry(sought.key, sought.hash, sought.place, new),
+        match sought.key {
+            SoughtKey::Packed(packed) => self.packed.entry(packed, sought.hash, sought.place, new),
+            SoughtKey::Wide(key) => self.wide.entry(key, sought.hash, sought.place, new),
         }
     }
 

@@ -37,8 +37,13 @@ pub struct Addresses {
 
 impl Addresses {
     /// The same for both directions, and which of them it is.
+    #[inline]
     fn pair(self) -> (Addresses, usize) {
-        if self.dst < self.src { (Addresses { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
+        let is_turned = match (self.src, self.dst) {
+            (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => dst.to_bits() < src.to_bits(),
+            (src, dst) => dst < src,
+        };
+        if is_turned { (Addresses { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
     }
 
     /// Those of a direction of a pair.
@@ -224,6 +229,8 @@ const ROWS_PER_PAIR: u64 = 2;
 #[derive(Debug, Clone, Default)]
 struct Notes {
     numbers: HashMap<Note, u32, RandomState>,
+    /// The last one, as records of one interface come in runs.
+    last: Option<(Note, u32)>,
     all: Vec<(Note, [Tally; 2])>,
 }
 
@@ -231,7 +238,13 @@ impl Notes {
     /// The number of a note. None if there are so many already, and it is of a kind of which strangers can make as many as they
     /// like.
     fn number(&mut self, note: Note, limit: u64) -> Option<u32> {
+        if let Some((last, number)) = self.last
+            && last == note
+        {
+            return Some(number);
+        }
         if let Some(number) = self.numbers.get(&note) {
+            self.last = Some((note, *number));
             return Some(*number);
         }
         let is_bounded = matches!(note, Note::Between(..) | Note::Ambiguous(_));
@@ -482,7 +495,7 @@ impl Peering {
                 std::hint::black_box(pair.accepted[record.direction].note);
             }
         }
-        for record in waiting.drain(..) {
+        for record in &waiting {
             let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
             let pair = self.pairs.entry_of(&record.pair, || Pair::new(missing));
             pair.replied[record.direction] |= record.replies;
@@ -492,6 +505,7 @@ impl Peering {
             }
             self.keep_to_limit();
         }
+        waiting.clear();
         self.waiting = waiting;
     }
 

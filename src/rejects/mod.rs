@@ -122,11 +122,12 @@ impl Rejects {
                 std::hint::black_box(sums.missing);
             }
         }
-        for (part, sums) in waiting.drain(..) {
+        for (part, sums) in &waiting {
             let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            self.entry(&part, missing, interfaces).add(&sums);
+            self.entry(part, missing, interfaces).add(sums);
             self.keep_to_limit(interfaces);
         }
+        waiting.clear();
         self.waiting = waiting;
     }
 
