@@ -11,7 +11,7 @@ mod written;
 use std::net::IpAddr;
 
 pub use self::asked::Asked;
-use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, read, read_usual, write, write_turn, write_usual};
+use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, Usual, read, write, write_turn, write_usual};
 use crate::limits::Limits;
 use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
@@ -110,7 +110,7 @@ impl LetThrough {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
         }
         let Some(block) = self.blocks.last_mut() else { return };
-        if !self.contexts.are_of(tuple.interface) {
+        if self.contexts.interface() != tuple.interface {
             write_turn(block, &mut self.contexts, tuple.interface);
         }
         if !write_usual(block, &mut self.contexts, &tuple) {
@@ -142,30 +142,39 @@ impl LetThrough {
 
     /// Does something with each tuple, in the order in which they came.
     pub fn each(&self, with: impl FnMut(Tuple)) {
-        self.each_if(|_| true, with);
+        self.each_if(|_, _| true, |_| true, with);
     }
 
     /// The same with those that may be asked for alone.
     pub fn each_asked(&self, asked: &Asked, with: impl FnMut(Tuple)) {
-        self.each_if(|tuple| asked.may_hold(tuple), with);
+        let is_usual_asked = |interface, usual: &Usual| {
+            let (addresses, ports) = usual.differences();
+            asked.may_hold_of(interface, usual.protocol, addresses, ports)
+        };
+        self.each_if(is_usual_asked, |tuple| asked.may_hold(tuple), with);
     }
 
+    /// Usual ones are asked by what they are read of: hardly any has to be put together.
     #[inline(always)]
-    fn each_if(&self, which: impl Fn(Tuple) -> bool, mut with: impl FnMut(Tuple)) {
+    fn each_if(
+        &self,
+        which_usual: impl Fn(Option<NameId>, &Usual) -> bool,
+        which: impl Fn(&Tuple) -> bool,
+        mut with: impl FnMut(Tuple),
+    ) {
         let mut contexts = Contexts::default();
         for block in &self.blocks {
             let mut at = 0;
             while let Some(bytes) = block.bytes[at..].first_chunk().filter(|_| at < block.length) {
-                // Each kind by itself, so that what is asked of the usual ones is compiled for them.
-                if let Some((tuple, length)) = read_usual(bytes, &mut contexts) {
-                    if which(tuple) {
-                        with(tuple);
+                if let Some(usual) = Usual::read(bytes, &mut contexts) {
+                    if which_usual(contexts.interface(), &usual) {
+                        with(usual.tuple(contexts.interface()));
                     }
-                    at += length;
+                    at += usual.length;
                     continue;
                 }
                 let Some((tuple, length)) = read(bytes, &mut contexts) else { break };
-                tuple.filter(|tuple| which(*tuple)).into_iter().for_each(&mut with);
+                tuple.filter(&which).into_iter().for_each(&mut with);
                 at += length;
             }
         }

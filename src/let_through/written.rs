@@ -34,10 +34,10 @@ impl Default for Context {
 }
 
 impl Contexts {
-    /// Whether it is this interface's turn.
+    /// Whose turn it is.
     #[inline(always)]
-    pub fn are_of(&self, interface: Option<NameId>) -> bool {
-        self.interface == interface
+    pub fn interface(&self) -> Option<NameId> {
+        self.interface
     }
 
     #[cold]
@@ -184,7 +184,7 @@ impl Context {
         (bits, ports, size_of::<u16>() + new_bytes)
     }
 
-    /// Source and destination port, and how many bytes they took.
+    /// The service's port and the other, and how many bytes they took.
     #[inline(always)]
     fn read_ports(&mut self, bits: u8, bytes: &[u8]) -> (u16, u16, usize) {
         let ports = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
@@ -194,26 +194,55 @@ impl Context {
         let service = self.service ^ (self.service ^ ports as u16) & u16::from(is_new).wrapping_neg();
         let other = (ports >> (8 * new_bytes)) as u16;
         self.service = service;
-        let turn = (service ^ other) & u16::from(!bits >> SERVICE_IS_SRC.trailing_zeros() & 1).wrapping_neg();
-        (service ^ turn, other ^ turn, size_of::<u16>() + new_bytes)
+        (service, other, size_of::<u16>() + new_bytes)
     }
 }
 
-/// Reads a tuple that [`write_usual`] wrote, or could have written, and says how long it is.
-#[inline(always)]
-pub(super) fn read_usual(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
-    let bits = bytes[0];
-    let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
-    if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
-        return None;
+/// A tuple that [`write_usual`] wrote, or could have written.
+pub(super) struct Usual {
+    bits: u8,
+    pub protocol: u8,
+    own: u32,
+    other: u32,
+    service: u16,
+    other_port: u16,
+    /// How many bytes it took.
+    pub length: usize,
+}
+
+impl Usual {
+    #[inline(always)]
+    pub fn read(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<Usual> {
+        let bits = bytes[0];
+        let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
+        if bits & (NEW_INTERFACE | NEW_OWN | IN_FULL) != 0 {
+            return None;
+        }
+        let last = &mut contexts.now;
+        let (service, other_port, length) = last.read_ports(bits, &bytes[BEFORE_PORTS..]);
+        let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+        let (own, length) = (last.own.to_bits(), BEFORE_PORTS + length);
+        Some(Usual { bits, protocol, own, other, service, other_port, length })
     }
-    let (interface, last) = (contexts.interface, &mut contexts.now);
-    let (srcport, dstport, length) = last.read_ports(bits, &bytes[BEFORE_PORTS..]);
-    let own = last.own.to_bits();
-    let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-    let turn = (own ^ other) & u32::from(bits >> OWN_IS_DST.trailing_zeros() & 1).wrapping_neg();
-    let [src, dst] = [own ^ turn, other ^ turn].map(|bits| Ipv4Addr::from_bits(bits).into());
-    Some((Tuple { interface, protocol, src, dst, srcport, dstport }, BEFORE_PORTS + length))
+
+    /// What its two addresses, and its two ports, differ in: of its answer it is the same.
+    #[inline(always)]
+    pub fn differences(&self) -> (u64, u16) {
+        (u64::from(self.own ^ self.other), self.service ^ self.other_port)
+    }
+
+    /// The tuple, of that interface.
+    pub fn tuple(&self, interface: Option<NameId>) -> Tuple {
+        let [own, other] = [self.own, self.other].map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+        let (src, dst) = if self.bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) };
+        let (srcport, dstport) = in_order(self.bits, self.service, self.other_port);
+        Tuple { interface, protocol: self.protocol, src, dst, srcport, dstport }
+    }
+}
+
+/// Source and destination port.
+fn in_order(bits: u8, service: u16, other: u16) -> (u16, u16) {
+    if bits & SERVICE_IS_SRC == 0 { (other, service) } else { (service, other) }
 }
 
 /// The same for IPv6.
@@ -224,7 +253,8 @@ fn read_usual_in_full(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(
         return None;
     }
     let (interface, last) = (contexts.interface, &mut contexts.now);
-    let (srcport, dstport, length) = last.read_ports(bits, &bytes[BEFORE_PORTS_IN_FULL..]);
+    let (service, other_port, length) = last.read_ports(bits, &bytes[BEFORE_PORTS_IN_FULL..]);
+    let (srcport, dstport) = in_order(bits, service, other_port);
     let (own, other) = (of_full(last.own_in_full), of_full(Ipv6Addr::from_octets(*bytes[1..].first_chunk()?)));
     let (src, dst) = if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) };
     Some((Tuple { interface, protocol, src, dst, srcport, dstport }, BEFORE_PORTS_IN_FULL + length))
@@ -326,7 +356,7 @@ fn read_unusual(rest: &mut &[u8], contexts: &mut Contexts) -> Option<Tuple> {
         last.service = u16::from_le_bytes(take(rest)?);
     }
     let other = u16::from_le_bytes(take(rest)?);
-    let (srcport, dstport) = if bits & SERVICE_IS_SRC != 0 { (last.service, other) } else { (other, last.service) };
+    let (srcport, dstport) = in_order(bits, last.service, other);
     Some(Tuple { interface, protocol, src, dst, srcport, dstport })
 }
 
