@@ -72,7 +72,11 @@ mod tests {
             interface: NameId::new(n % 7),
             protocol: 6,
             src: IpAddr::from(n.to_be_bytes()),
-            dst: if n % 2 == 0 { IpAddr::from([10, 0, 0, 1]) } else { "2001:db8::1".parse().expect("an address") },
+            dst: if n.is_multiple_of(2) {
+                IpAddr::from([10, 0, 0, 1])
+            } else {
+                "2001:db8::1".parse().expect("an address")
+            },
             srcport: n as u16,
             dstport: 443,
         };

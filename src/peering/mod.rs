@@ -4,18 +4,22 @@
 //! The pairs of addresses have a limit. Where it is reached the lightest go, as among the rejected groups
 //! ([`crate::rejects`]); of a pair that came after that, nobody knows whether it had a reply before.
 
-use std::collections::{BTreeMap, HashMap};
+mod notes;
+mod pairs;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use foldhash::fast::RandomState;
-
+use self::notes::Notes;
+pub use self::notes::{Beyond, Note, Origin};
+pub use self::pairs::Sums;
+use self::pairs::{ACTIONS, NO_ROW, Pair, Row};
 use crate::interfaces::Known;
 use crate::keyed::{self, Keyed, Packable, Sought};
 use crate::names::{NameId, Renumbered};
-use crate::record::{Action, Flow, TCP, TcpFlags};
-use crate::scope::Scope;
-use crate::tally::{Seen, Tally, least};
-use crate::topology::{Located, Location, TieNumber, Topology, VpcNumber};
+use crate::record::{Action, Flow, TCP};
+use crate::tally::Tally;
+use crate::topology::{Located, Location, Topology, VpcNumber};
 
 /// Values of `traffic-path` that are a peering connection: in one region, and between two.
 pub const PEERING_PATHS: [u64; 2] = [4, 5];
@@ -72,92 +76,6 @@ impl Packable for Addresses {
     }
 }
 
-/// What is noteworthy of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Note {
-    /// It goes from one known VPC to another.
-    Between(VpcNumber, VpcNumber),
-    /// So it does, and says to have taken this path.
-    Path(VpcNumber, VpcNumber, u64),
-    /// It left through a peering connection, for an address in no known VPC.
-    Beyond(Origin, Beyond),
-    /// One of its addresses is in a block that VPCs tie on.
-    Ambiguous(TieNumber),
-}
-
-/// Where a record comes from: the VPC of its source, else its own VPC, else it is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
-    /// A VPC of the topology.
-    Known(VpcNumber),
-    /// A VPC that only the record names.
-    Named(NameId),
-    /// Not known.
-    Unknown,
-}
-
-/// What is outside all known VPCs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Beyond {
-    /// The public internet.
-    Public,
-    /// Anything else.
-    Private,
-}
-
-impl Beyond {
-    /// The same in the words of the summary.
-    pub fn scope(self) -> Scope {
-        match self {
-            Beyond::Public => Scope::Public,
-            Beyond::Private => Scope::Private,
-        }
-    }
-}
-
-/// Noteworthy records with the same addresses.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sums {
-    /// Flows, packets and bytes.
-    pub tally: Tally,
-    /// When they were seen.
-    pub seen: Seen,
-    /// The least ports among them, as an example.
-    pub least_ports: Option<(Option<u16>, Option<u16>)>,
-    /// Whether one says to have left through a peering connection.
-    pub through_peering: bool,
-    /// Whether one says to have taken another path.
-    pub by_another_path: bool,
-    /// Whether one was seen in the VPC of its destination: it arrived.
-    pub arrived: bool,
-    /// Whether one has `tcp-flags`.
-    pub has_flags: bool,
-}
-
-impl Sums {
-    fn observe(&mut self, flow: &Flow<'_>) {
-        self.tally.observe(flow);
-        self.seen.observe(flow.start, flow.end);
-        self.least_ports = least(self.least_ports, Some((flow.srcport, flow.dstport)));
-        let path = flow.traffic_path.filter(|path| *path != SAME_VPC_PATH);
-        let through_peering = path.map(|path| PEERING_PATHS.contains(&path));
-        self.through_peering |= through_peering == Some(true);
-        self.by_another_path |= through_peering == Some(false);
-        self.has_flags |= flow.tcp_flags != TcpFlags::Absent;
-    }
-
-    /// Adds what others are.
-    pub fn merge(&mut self, other: &Sums) {
-        self.tally.merge(other.tally);
-        self.seen.merge(other.seen);
-        self.least_ports = least(self.least_ports, other.least_ports);
-        self.through_peering |= other.through_peering;
-        self.by_another_path |= other.by_another_path;
-        self.arrived |= other.arrived;
-        self.has_flags |= other.has_flags;
-    }
-}
-
 /// The noteworthy records of a report.
 #[derive(Debug, Clone)]
 pub struct Peering {
@@ -177,21 +95,6 @@ pub struct Peering {
     all_interfaces_kept: bool,
 }
 
-/// Both directions between two addresses.
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    /// By direction: the first row of the accepted records, as hardly any pair is without one.
-    accepted: [Row; 2],
-    /// By direction: the number of the first row of the rejected records, [`NO_ROW`] if there is none.
-    rejected: [u32; 2],
-    /// By how much all weights had been lowered when it came.
-    missing: u32,
-    /// By direction: whether there is an accepted record that may be a reply.
-    replied: [bool; 2],
-    /// By direction: whether there is a rejected record between two VPCs.
-    refused: [bool; 2],
-}
-
 /// A noteworthy record.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
@@ -207,53 +110,9 @@ struct Waiting {
     sums: Sums,
 }
 
-/// The records of one direction with one action and one note.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    note: u32,
-    next: u32,
-    sums: Sums,
-}
-
-const NO_ROW: u32 = u32::MAX;
-/// Of a row that is not in use.
-const NO_NOTE: u32 = u32::MAX;
-const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
-/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`.
-const MOST_NOTES: usize = 16;
 /// So many rows there may be beside the first for each pair that there may be: as a rule there is none, or one or two with
 /// `traffic-path`.
 const ROWS_PER_PAIR: u64 = 2;
-
-/// All that is noteworthy, each known by a number, with the sums over all its records by action.
-#[derive(Debug, Clone, Default)]
-struct Notes {
-    numbers: HashMap<Note, u32, RandomState>,
-    /// The last one, as records of one interface come in runs.
-    last: Option<(Note, u32)>,
-    all: Vec<(Note, [Tally; 2])>,
-}
-
-impl Notes {
-    /// The number of a note. None if there are so many already, and it is of a kind of which strangers can make as many as they
-    /// like.
-    fn number(&mut self, note: Note, limit: u64) -> Option<u32> {
-        if let Some((last, number)) = self.last
-            && last == note
-        {
-            return Some(number);
-        }
-        if let Some(number) = self.numbers.get(&note) {
-            self.last = Some((note, *number));
-            return Some(*number);
-        }
-        let is_bounded = matches!(note, Note::Between(..) | Note::Ambiguous(_));
-        let number = u32::try_from(self.all.len()).ok().filter(|number| is_bounded || u64::from(*number) < limit)?;
-        self.numbers.insert(note, number);
-        self.all.push((note, [Tally::default(); 2]));
-        Some(number)
-    }
-}
 
 /// All noteworthy records by what is noteworthy of them.
 pub type ByNote<'a> = BTreeMap<Note, OfNote<'a>>;
@@ -313,62 +172,6 @@ impl Noted<'_> {
     pub fn is_accepted_tcp(&self) -> bool {
         self.action == Action::Accept && self.addresses.protocol == Some(TCP)
     }
-}
-
-impl Pair {
-    fn new(missing: u32) -> Pair {
-        Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }
-    }
-
-    /// Adds records of one direction with one action and one note. Whether there was room for them.
-    fn add(&mut self, rows: &mut Vec<Row>, direction: usize, action: Action, note: u32, sums: &Sums) -> bool {
-        if action == Action::Reject {
-            return add(rows, &mut self.rejected[direction], note, sums);
-        }
-        let row = &mut self.accepted[direction];
-        if row.note == NO_NOTE {
-            *row = Row { note, next: NO_ROW, sums: *sums };
-            true
-        } else if row.note == note {
-            row.sums.merge(sums);
-            true
-        } else {
-            add(rows, &mut row.next, note, sums)
-        }
-    }
-
-    /// All its records, once for each note.
-    fn flows(&self, rows: &[Row]) -> u64 {
-        let all = ACTIONS.into_iter().flat_map(|action| [0, 1].map(|direction| (direction, action)));
-        let all = all.flat_map(|(direction, action)| self.rows(rows, direction, action));
-        all.fold(0, |flows, (_, row)| flows.saturating_add(row.sums.tally.flows))
-    }
-
-    /// Its rows of one direction and action, each with its number; [`NO_ROW`] is that of the first accepted ones.
-    fn rows<'a>(&'a self, rows: &'a [Row], direction: usize, action: Action) -> impl Iterator<Item = (u32, &'a Row)> {
-        let row = |number: u32| rows.get(number as usize).map(|row| (number, row));
-        let first = match action {
-            Action::Accept => Some((NO_ROW, &self.accepted[direction])).filter(|(_, row)| row.note != NO_NOTE),
-            Action::Reject => row(self.rejected[direction]),
-        };
-        std::iter::successors(first, move |(_, last)| row(last.next))
-    }
-}
-
-impl Row {
-    const EMPTY: Row = Row {
-        note: NO_NOTE,
-        next: NO_ROW,
-        sums: Sums {
-            tally: Tally { flows: 0, packets: 0, bytes: 0 },
-            seen: Seen { first_seen: None, last_seen: None },
-            least_ports: None,
-            through_peering: false,
-            by_another_path: false,
-            arrived: false,
-            has_flags: false,
-        },
-    };
 }
 
 impl Peering {
@@ -623,29 +426,6 @@ impl Peering {
             }
         }
     }
-}
-
-/// Adds to the row with this note in the chain that begins there. Whether there was room for it.
-fn add(rows: &mut Vec<Row>, first: &mut u32, note: u32, sums: &Sums) -> bool {
-    let end = rows.len() as u32;
-    let mut place = *first;
-    let mut last = None;
-    for _ in 0..MOST_NOTES {
-        let Some(row) = rows.get_mut(place as usize) else {
-            match last.and_then(|last: u32| rows.get_mut(last as usize)) {
-                Some(last) => last.next = end,
-                None => *first = end,
-            }
-            rows.push(Row { note, next: NO_ROW, sums: *sums });
-            return true;
-        };
-        if row.note == note {
-            row.sums.merge(sums);
-            return true;
-        }
-        (last, place) = (Some(place), row.next);
-    }
-    false
 }
 
 fn origin(src: Location, own: (Option<VpcNumber>, Option<NameId>)) -> Origin {
