@@ -1,5 +1,6 @@
 //! Everything that is kept of the records of one input, or of several inputs merged.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -87,11 +88,14 @@ impl Analysis {
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
-            let own = match flow.vpc_id {
-                Some(vpc_id) => self.own_vpcs.named(vpc_id, &self.places, topology),
-                None => (self.own_vpcs.of(interface, flow.interface_id, topology), None),
-            };
-            self.peering.observe(interface, flow, topology, || own);
+            let (vpc_id, interface_id) = (flow.vpc_id, flow.interface_id);
+            let (own_vpcs, places) = (&mut self.own_vpcs, &self.places);
+            // Of nearly all records nobody asks.
+            let own = LazyCell::new(move || match vpc_id {
+                Some(vpc_id) => own_vpcs.named(vpc_id, places, topology),
+                None => (own_vpcs.of(interface, interface_id, topology), None),
+            });
+            self.peering.observe(interface, flow, topology, || *own);
         }
         match flow.action {
             Action::Accept => {
@@ -123,8 +127,8 @@ impl Analysis {
         }
     }
 
-    /// Adds what waits for more of its kind. To be done when an input ends.
-    pub fn settle(&mut self) {
+    /// Adds what waits for more of its kind: before anything is read of it.
+    pub(crate) fn settle(&mut self) {
         self.peering.settle();
         self.rejects.settle(&self.interfaces);
     }
@@ -148,6 +152,8 @@ impl Analysis {
 
     /// Takes in the analysis of the next input.
     pub fn merge(&mut self, mut next: Analysis) {
+        self.settle();
+        next.settle();
         if self.sources.is_empty() {
             // No input has been read whole before: as a rule there is but one, and much to move.
             next.failed.splice(..0, std::mem::take(&mut self.failed));

@@ -227,7 +227,6 @@ impl<'a> Object<'a> {
     }
 
     fn finish(mut self, compressed_bytes: u64, bytes: u64) -> Result<Analysis, ObjectError> {
-        self.analysis.settle();
         let records = self.analysis.records;
         if records.total > 0 && !self.header_met && records.malformed == records.total {
             return Err(ObjectError::NotAFlowLog {

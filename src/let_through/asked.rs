@@ -18,7 +18,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Of about so many tuples. Each has sixteen bits: so one in sixty seems to be there that is not.
+    /// Of about so many tuples. Each has sixteen bits or more, if they are not a handful: so of those that are not there, one in
+    /// fifty at most seems to be. Who makes up tuples can make more, and so have them looked up, which takes time and no more.
     pub fn of(tuples: impl Iterator<Item = Tuple>, count: usize) -> Asked {
         let seeds = [0_u64, 1].map(|seed| RandomState::default().hash_one(seed) | 1);
         let mut asked = Asked { seeds, words: vec![0; (count / 4).next_power_of_two()] };

@@ -11,7 +11,7 @@ mod written;
 use std::net::IpAddr;
 
 pub use self::asked::Asked;
-use self::written::{BLOCK_BYTES, Block, COPIED, Contexts, Usual, read, write, write_turn, write_usual};
+use self::written::{BLOCK_BYTES, Block, Contexts, MOST_AT_ONCE, Usual, read, write, write_turn, write_usual};
 use crate::limits::Limits;
 use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
@@ -106,7 +106,7 @@ impl LetThrough {
             return;
         }
         self.count += if tuple.src.is_ipv4() && tuple.dst.is_ipv4() { 1 } else { LIKE_TUPLES };
-        if self.blocks.last().is_none_or(|block| block.length + COPIED > BLOCK_BYTES) {
+        if self.blocks.last().is_none_or(|block| block.length + MOST_AT_ONCE > BLOCK_BYTES) {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
         }
         let Some(block) = self.blocks.last_mut() else { return };
@@ -165,7 +165,8 @@ impl LetThrough {
         let mut contexts = Contexts::default();
         for block in &self.blocks {
             let mut at = 0;
-            while let Some(bytes) = block.bytes[at..].first_chunk().filter(|_| at < block.length) {
+            while at < block.length {
+                let bytes = block.bytes[at..].first_chunk().expect("behind what is written is room for a copy");
                 if let Some(usual) = Usual::read(bytes, &mut contexts) {
                     if which_usual(contexts.interface(), &usual) {
                         with(usual.tuple(contexts.interface()));
@@ -173,7 +174,7 @@ impl LetThrough {
                     at += usual.length;
                     continue;
                 }
-                let Some((tuple, length)) = read(bytes, &mut contexts) else { break };
+                let (tuple, length) = read(bytes, &mut contexts).expect("what was written can be read");
                 tuple.filter(&which).into_iter().for_each(&mut with);
                 at += length;
             }

@@ -58,17 +58,20 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Whoever writes has to have asked for [`MOST_AT_ONCE`]: nothing may be left out.
     #[inline(always)]
-    fn room<const BYTES: usize>(&mut self) -> Option<&mut [u8; BYTES]> {
-        self.bytes.get_mut(self.length..)?.first_chunk_mut()
+    fn room<const BYTES: usize>(&mut self) -> &mut [u8; BYTES] {
+        self.bytes[self.length..].first_chunk_mut().expect("there is room")
     }
 }
 
-/// So large that the memory goes back to the system with it.
-pub(super) const BLOCK_BYTES: usize = 4 << 20;
+/// So large that the memory goes back to the system with it; for tests so small that many are filled.
+pub(super) const BLOCK_BYTES: usize = if cfg!(test) { 1 << 8 } else { 4 << 20 };
 /// A tuple is copied with some bytes behind it, so that all copies are of one length.
 pub(super) const COPIED: usize = 48;
-const _: () = assert!(TURN + LONGEST <= COPIED);
+/// A block has to have room for whose turn it is and for the copy of a tuple behind that.
+pub(super) const MOST_AT_ONCE: usize = TURN + COPIED;
+const _: () = assert!(LONGEST <= COPIED);
 /// The longest tuple that is written: IPv6 of which everything is new.
 const LONGEST: usize = 1 + 1 + 2 * 16 + 2 * 2;
 
@@ -103,7 +106,7 @@ const NEW_OWN: u8 = 1 << 7;
 /// Writes whose turn it is: before the first tuple of another interface.
 pub(super) fn write_turn(block: &mut Block, contexts: &mut Contexts, interface: Option<NameId>) {
     contexts.turn_to(interface);
-    let Some(room) = block.room::<TURN>() else { return };
+    let room = block.room::<TURN>();
     room[0] = NEW_INTERFACE;
     room[1..].copy_from_slice(&interface.map_or(0, NameId::get).to_le_bytes());
     block.length += TURN;
@@ -134,7 +137,7 @@ pub(super) fn write_usual(block: &mut Block, contexts: &mut Contexts, tuple: &Tu
     }
     let other = src ^ dst ^ own;
     last.other = Ipv4Addr::from_bits(other);
-    let Some(room) = block.room() else { return false };
+    let room = block.room();
     let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
     let bits = bits | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
     let bytes = u128::from(ports) << 40 | u128::from(u64::from(other.swap_bytes()) << 8 | u64::from(bits));
@@ -159,7 +162,7 @@ fn write_usual_in_full(block: &mut Block, contexts: &mut Contexts, tuple: &Tuple
     }
     let other = src ^ dst ^ own;
     last.other_in_full = Ipv6Addr::from_bits(other);
-    let Some(room) = block.room::<{ BEFORE_PORTS_IN_FULL + size_of::<u32>() }>() else { return false };
+    let room = block.room::<{ BEFORE_PORTS_IN_FULL + size_of::<u32>() }>();
     let (bits, ports, length) = last.write_ports(tuple.srcport, tuple.dstport);
     room[0] = bits | IN_FULL | protocol | u8::from(src != 0) << OWN_IS_DST.trailing_zeros();
     room[1..BEFORE_PORTS_IN_FULL].copy_from_slice(&other.to_be_bytes());
@@ -313,10 +316,8 @@ pub(super) fn write(block: &mut Block, contexts: &mut Contexts, tuple: Tuple) {
     }
     put(&other.to_le_bytes());
     bytes[0] = bits;
-    if let Some(room) = block.room() {
-        *room = bytes;
-        block.length += length;
-    }
+    *block.room() = bytes;
+    block.length += length;
 }
 
 /// Reads any tuple, or whose turn it is, and says how long that is.
