@@ -181,7 +181,7 @@ impl Analysis {
     }
 }
 
-/// The VPCs in the topology: names are looked up but once.
+/// The VPCs in the topology that records are of, so that names are not looked up for each.
 #[derive(Debug, Clone, Default)]
 struct OwnVpcs {
     /// Those of interfaces, by the interfaces' numbers.

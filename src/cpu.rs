@@ -92,6 +92,12 @@ impl Cpu {
         Cpu { newer: is_newer() }
     }
 
+    /// A processor that can nothing more than every one of its kind, for tests.
+    #[cfg(test)]
+    pub fn plain() -> Cpu {
+        Cpu { newer: false }
+    }
+
     /// Does some work as fast as this processor can.
     #[inline(always)]
     pub fn run<W: Work>(self, work: W) -> W::Output {

@@ -325,4 +325,21 @@ mod tests {
         assert_eq!(keyed.len(), 335);
         assert_eq!((keyed.lower(|_| 0), keyed.len()), (1, 0));
     }
+
+    #[test]
+    fn what_was_looked_for_ahead_is_found_wherever_it_went() {
+        let mut keyed = Keyed::default();
+        (0..1000_u32).for_each(|key| *keyed.entry(key, || key) += 0);
+        let mut sought = [2, 3, 998, 999, 5000, 5001].map(|key| keyed.seek(key));
+        assert_eq!(
+            sought.each_mut().map(|sought| keyed.look_ahead(sought).copied()).map(Option::unwrap_or_default),
+            [2, 3, 998, 999, 0, 0]
+        );
+        // Those below 998 go, so the others stand elsewhere, and one that was not there comes.
+        keyed.lower(|value| if *value < 998 { 1 } else { 5 });
+        *keyed.entry(5001, || 7) += 0;
+        let found = sought.map(|sought| (sought.key(), *keyed.entry_of(&sought, || 1)));
+        assert_eq!(found, [(2, 1), (3, 1), (998, 998), (999, 999), (5000, 1), (5001, 7)]);
+        assert_eq!(keyed.len(), 6);
+    }
 }

@@ -109,7 +109,8 @@ impl LetThrough {
         if self.blocks.last().is_none_or(|block| block.length + MOST_AT_ONCE > BLOCK_BYTES) {
             self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
         }
-        let Some(block) = self.blocks.last_mut() else { return };
+        let last = self.blocks.len() - 1;
+        let block = &mut self.blocks[last];
         if self.contexts.interface() != tuple.interface {
             write_turn(block, &mut self.contexts, tuple.interface);
         }

@@ -189,8 +189,8 @@ impl Context {
 
     /// The service's port and the other, and how many bytes they took.
     #[inline(always)]
-    fn read_ports(&mut self, bits: u8, bytes: &[u8]) -> (u16, u16, usize) {
-        let ports = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    fn read_ports(&mut self, bits: u8, bytes: &[u8; COPIED], at: usize) -> (u16, u16, usize) {
+        let ports = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let is_new = bits >> NEW_SERVICE.trailing_zeros() & 1;
         let new_bytes = size_of::<u16>() * usize::from(is_new);
         // A cast keeps the bits of the port that is meant.
@@ -214,6 +214,7 @@ pub(super) struct Usual {
 }
 
 impl Usual {
+    /// Reads it, if it is one.
     #[inline(always)]
     pub fn read(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<Usual> {
         let bits = bytes[0];
@@ -222,7 +223,7 @@ impl Usual {
             return None;
         }
         let last = &mut contexts.now;
-        let (service, other_port, length) = last.read_ports(bits, &bytes[BEFORE_PORTS..]);
+        let (service, other_port, length) = last.read_ports(bits, bytes, BEFORE_PORTS);
         let other = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
         let (own, length) = (last.own.to_bits(), BEFORE_PORTS + length);
         Some(Usual { bits, protocol, own, other, service, other_port, length })
@@ -248,7 +249,7 @@ fn in_order(bits: u8, service: u16, other: u16) -> (u16, u16) {
     if bits & SERVICE_IS_SRC == 0 { (other, service) } else { (service, other) }
 }
 
-/// The same for IPv6.
+/// Reads a tuple that [`write_usual_in_full`] wrote, or could have written, and says how long it is.
 fn read_usual_in_full(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(Tuple, usize)> {
     let bits = bytes[0];
     let protocol = *PROTOCOLS.get(usize::from(bits & OTHER_PROTOCOL))?;
@@ -256,7 +257,7 @@ fn read_usual_in_full(bytes: &[u8; COPIED], contexts: &mut Contexts) -> Option<(
         return None;
     }
     let (interface, last) = (contexts.interface, &mut contexts.now);
-    let (service, other_port, length) = last.read_ports(bits, &bytes[BEFORE_PORTS_IN_FULL..]);
+    let (service, other_port, length) = last.read_ports(bits, bytes, BEFORE_PORTS_IN_FULL);
     let (srcport, dstport) = in_order(bits, service, other_port);
     let (own, other) = (of_full(last.own_in_full), of_full(Ipv6Addr::from_octets(*bytes[1..].first_chunk()?)));
     let (src, dst) = if bits & OWN_IS_DST == 0 { (own, other) } else { (other, own) };

@@ -43,6 +43,7 @@ impl Work for Find<'_> {
 
 /// So many places are written at once, as a block has about as many.
 const AT_ONCE: usize = 10;
+const _: () = assert!(AT_ONCE.is_multiple_of(2), "two are written in a word");
 /// So many bytes are looked at before it is asked again whether there is room.
 const PIECE_BYTES: usize = 16 * BLOCK_BYTES;
 /// What may be written in vain behind the places, or read by whoever reads the columns of a line.
@@ -238,27 +239,29 @@ mod tests {
             buffer.bytes[START..].fill(b' ');
             buffer.bytes[START..START + text.len()].copy_from_slice(&text);
             let (cut, end) = (START + cut.min(text.len()), START + text.len());
-            let mut separators = Separators::before(START);
-            separators.find(&buffer, START, cut);
-            separators.find(&buffer, cut, end);
-            let found = &separators.places[1..separators.count];
-            let is = |at: &usize| matches!(buffer.bytes[*at], b' ' | b'\n');
-            let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
-            prop_assert_eq!(found, &expected[..]);
-            let apart = separators.places[..separators.count].windows(2).all(|two| two[1] - two[0] > 1);
-            prop_assert_eq!(separators.all_apart, apart);
-            let mut start = START;
-            while separators.has_line() {
-                let (bounds, count, _) = separators.take_line();
-                prop_assert_eq!(bounds[0] as usize, start - 1);
-                start = bounds[count] as usize + 1;
-                prop_assert_eq!(buffer.bytes[start - 1], b'\n');
+            for cpu in [Cpu::detect(), Cpu::plain()] {
+                let mut separators = Separators { cpu, ..Separators::before(START) };
+                separators.find(&buffer, START, cut);
+                separators.find(&buffer, cut, end);
+                let found = &separators.places[1..separators.count];
+                let is = |at: &usize| matches!(buffer.bytes[*at], b' ' | b'\n');
+                let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
+                prop_assert_eq!(found, &expected[..]);
+                let apart = separators.places[..separators.count].windows(2).all(|two| two[1] - two[0] > 1);
+                prop_assert_eq!(separators.all_apart, apart);
+                let mut start = START;
+                while separators.has_line() {
+                    let (bounds, count, _) = separators.take_line();
+                    prop_assert_eq!(bounds[0] as usize, start - 1);
+                    start = bounds[count] as usize + 1;
+                    prop_assert_eq!(buffer.bytes[start - 1], b'\n');
+                }
+                prop_assert!(!buffer.bytes[start..end].contains(&b'\n'));
+                separators.move_to(64);
+                prop_assert_eq!(separators.places[0], 63);
+                let begun: Vec<u32> = (start..end).filter(is).map(|at| (at - start + 64) as u32).collect();
+                prop_assert_eq!(&separators.places[1..separators.count], &begun[..]);
             }
-            prop_assert!(!buffer.bytes[start..end].contains(&b'\n'));
-            separators.move_to(64);
-            prop_assert_eq!(separators.places[0], 63);
-            let begun: Vec<u32> = (start..end).filter(is).map(|at| (at - start + 64) as u32).collect();
-            prop_assert_eq!(&separators.places[1..separators.count], &begun[..]);
         }
     }
 }

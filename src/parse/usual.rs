@@ -299,7 +299,7 @@ fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mu
             if matches!(field.kind(), Kind::Integer(max) if value > max) {
                 return None;
             }
-            values.set_number(field, value);
+            values.set_number(field, value, true);
         }
     }
     Some(())
@@ -314,7 +314,7 @@ fn short_number(places: &impl Places, columns: &Columns<'_>, field: Field, value
         let Some((value, is_present)) = digits::short_or_none(columns.text, start, end) else {
             return number(places, columns, field, values);
         };
-        values.set_number_if(field, value, is_present);
+        values.set_number(field, value, is_present);
     }
     Some(())
 }

@@ -84,7 +84,7 @@ impl<'a> Values<'a> {
         match field.kind() {
             Kind::Integer(max) => {
                 let value = number(token).filter(|value| *value <= max);
-                self.set_number(field, value.ok_or(Malformed::Number { field, max })?);
+                self.set_number(field, value.ok_or(Malformed::Number { field, max })?, true);
             }
             Kind::Address => self.set_address(field, address::parse(token).ok_or(Malformed::Address { field })?),
             Kind::Text => self.set_text(field, token),
@@ -92,16 +92,9 @@ impl<'a> Values<'a> {
         Ok(())
     }
 
-    #[inline(always)]
-    pub(super) fn set_number(&mut self, field: Field, value: u64) {
-        let place = number_place(field);
-        self.numbers[place] = value;
-        self.present |= 1 << place;
-    }
-
     /// Sets a number, present or not without a branch.
     #[inline(always)]
-    pub(super) fn set_number_if(&mut self, field: Field, value: u64, is_present: bool) {
+    pub(super) fn set_number(&mut self, field: Field, value: u64, is_present: bool) {
         let place = number_place(field);
         self.numbers[place] = value;
         self.present |= u32::from(is_present) << place;

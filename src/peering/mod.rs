@@ -231,51 +231,25 @@ impl Peering {
         own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
     ) {
         let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
-        let notes = match (src, dst) {
-            (Location::Ambiguous(a), Location::Ambiguous(b)) => {
-                [Some(Note::Ambiguous(a)), (a != b).then_some(Note::Ambiguous(b))]
-            }
-            (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => [Some(Note::Ambiguous(tie)), None],
-            (Location::In(a), Location::In(b)) if a != b => {
-                [Some(Note::Between(a, b)), flow.traffic_path.map(|path| Note::Path(a, b, path))]
-            }
-            (src, Location::Outside) => {
-                let path = flow.traffic_path.filter(|path| goes_through_peering(Some(*path)));
-                let beyond = |dst| if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
-                let note = |dst| Note::Beyond(origin(src, own()), beyond(dst));
-                [flow.dst.filter(|_| path.is_some()).map(note), None]
-            }
-            _ => [None, None],
-        };
+        let notes = noteworthy(&flow, (src, dst), &own);
         let is_between = matches!(notes[0], Some(Note::Between(..)));
         let replies = flow.action == Action::Accept && (is_between || tied());
         if notes[0].is_none() && !replies {
             return;
         }
-        let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
-        let mut sums = Sums { arrived, ..Sums::default() };
-        sums.observe(&flow);
+        let numbers = notes.map(|note| self.notes.count(note?, &flow, self.limit));
         let Known { id, is_kept } = interface;
-        let addresses = Addresses { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
-        let (key, direction) = addresses.pair();
         if !is_kept {
             // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
             self.all_interfaces_kept = false;
-            for note in notes.into_iter().flatten() {
-                if let Some(number) = self.notes.number(note, self.limit) {
-                    self.notes.all[number as usize].1[flow.action as usize].observe(&flow);
-                }
-            }
             return;
         }
-        let mut numbers = [None; 2];
-        for (number, note) in numbers.iter_mut().zip(notes) {
-            *number = note.and_then(|note| self.notes.number(note, self.limit));
-            self.complete &= number.is_some() || note.is_none();
-            if let Some(number) = *number {
-                self.notes.all[number as usize].1[flow.action as usize].observe(&flow);
-            }
-        }
+        self.complete &= notes.iter().zip(numbers).all(|(note, number)| note.is_none() || number.is_some());
+        let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
+        let mut sums = Sums { arrived, ..Sums::default() };
+        sums.observe(&flow);
+        let addresses = Addresses { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
+        let (key, direction) = addresses.pair();
         self.waiting.push(Waiting {
             pair: self.pairs.seek(key),
             direction,
@@ -295,6 +269,7 @@ impl Peering {
         let mut waiting = std::mem::take(&mut self.waiting);
         for record in &mut waiting {
             if let Some(pair) = self.pairs.look_ahead(&mut record.pair) {
+                // Read, so that it is fetched with those of the others.
                 std::hint::black_box(pair.accepted[record.direction].note);
             }
         }
@@ -425,6 +400,28 @@ impl Peering {
                 }
             }
         }
+    }
+}
+
+/// What is noteworthy of a record between these.
+fn noteworthy(
+    flow: &Flow<'_>,
+    (src, dst): (Location, Location),
+    own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+) -> [Option<Note>; 2] {
+    match (src, dst) {
+        (Location::Ambiguous(a), Location::Ambiguous(b)) => {
+            [Some(Note::Ambiguous(a)), (a != b).then_some(Note::Ambiguous(b))]
+        }
+        (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => [Some(Note::Ambiguous(tie)), None],
+        (Location::In(a), Location::In(b)) if a != b => {
+            [Some(Note::Between(a, b)), flow.traffic_path.map(|path| Note::Path(a, b, path))]
+        }
+        (src, Location::Outside) if goes_through_peering(flow.traffic_path) => {
+            let beyond = |dst| if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
+            [flow.dst.map(|dst| Note::Beyond(origin(src, own()), beyond(dst))), None]
+        }
+        _ => [None, None],
     }
 }
 

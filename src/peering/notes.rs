@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::names::NameId;
+use crate::record::Flow;
 use crate::scope::Scope;
 use crate::tally::Tally;
 use crate::topology::{TieNumber, VpcNumber};
@@ -62,6 +63,13 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Adds a record to the sums over all that are noteworthy so. Says the number of that, as [`Notes::number`] does.
+    pub(super) fn count(&mut self, note: Note, flow: &Flow<'_>, limit: u64) -> Option<u32> {
+        let number = self.number(note, limit)?;
+        self.all[number as usize].1[flow.action as usize].observe(flow);
+        Some(number)
+    }
+
     /// The number of a note. None if there are so many already, and it is of a kind of which strangers can make as many as they
     /// like.
     pub(super) fn number(&mut self, note: Note, limit: u64) -> Option<u32> {

@@ -76,6 +76,7 @@ const NO_NOTE: u32 = u32::MAX;
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
 /// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`.
 const MOST_NOTES: usize = 16;
+
 impl Pair {
     pub(super) fn new(missing: u32) -> Pair {
         Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }

@@ -176,13 +176,6 @@ impl<'a> Group<'a> {
         vpc
     }
 
-    /// The sums over all its records.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.entries().for_each(|(_, sums)| tally.merge(sums.tally));
-        tally
-    }
-
     /// When its records were seen.
     pub fn seen(&self) -> Seen {
         let mut seen = Seen::default();

@@ -119,6 +119,7 @@ impl Rejects {
         let mut waiting = std::mem::take(&mut self.waiting);
         for (part, _) in &mut waiting {
             if let Some(sums) = self.parts.look_ahead(part) {
+                // Read, so that it is fetched with those of the others.
                 std::hint::black_box(sums.missing);
             }
         }

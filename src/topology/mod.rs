@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod document;
+mod location;
 pub mod prefixes;
 pub mod service;
 
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
+pub use self::location::{Located, Location};
 use crate::address;
 use crate::scope::Scope;
 use crate::summary::Endpoint;
@@ -34,58 +36,6 @@ pub struct KnownVpc {
     pub name: Option<String>,
     /// Its region, as peering connections tell it.
     pub region: Option<String>,
-}
-
-/// In which VPC an address is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Location {
-    /// In none that is known.
-    Outside,
-    /// In this one.
-    In(VpcNumber),
-    /// Several VPCs have the longest block that holds it, and nothing tells which is meant.
-    Ambiguous(TieNumber),
-}
-
-/// A [`Location`] in one number, so that several questions are asked of it at once: where an address of a flow log is nobody
-/// can foresee, and each question by itself would be a branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Located(u64);
-
-impl Located {
-    /// In none that is known.
-    pub const OUTSIDE: Located = Located(0);
-    const IN: u64 = 1 << 32;
-    const AMBIGUOUS: u64 = 2 << 32;
-
-    /// Whether it is in one VPC.
-    #[inline(always)]
-    pub fn is_in_one(self) -> bool {
-        self.0 & Located::IN != 0
-    }
-
-    /// The same in words.
-    pub fn location(self) -> Location {
-        // The lower half is a number, which fits.
-        let number = self.0 as u32;
-        if self.is_in_one() {
-            Location::In(VpcNumber(number))
-        } else if self.0 & Located::AMBIGUOUS != 0 {
-            Location::Ambiguous(number)
-        } else {
-            Location::Outside
-        }
-    }
-}
-
-impl From<Location> for Located {
-    fn from(location: Location) -> Located {
-        match location {
-            Location::Outside => Located::OUTSIDE,
-            Location::In(vpc) => Located(Located::IN | u64::from(vpc.0)),
-            Location::Ambiguous(tie) => Located(Located::AMBIGUOUS | u64::from(tie)),
-        }
-    }
 }
 
 /// A block, and the VPCs that have it: if they are several, they tie on it.
@@ -226,7 +176,7 @@ impl Topology {
     #[inline(always)]
     pub fn located(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Located {
         let located = self.locations[self.prefixes.longest_from_one(address) as usize];
-        if located.0 & Located::AMBIGUOUS == 0 { located } else { self.untie(located.0 as TieNumber, own()).into() }
+        located.tie().map_or(located, |tie| self.untie(tie, own()).into())
     }
 
     #[cold]
