@@ -65,6 +65,15 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_one_however_often_it_is_tried() {
+        let again = |srcport: u16| {
+            let ends = move |host: u16| format!("8.8.8.8 10.0.0.{host} {srcport} 22");
+            (1..=24).map(move |host| record("eni-1", &ends(host), 6, "REJECT", "-", "ingress"))
+        };
+        assert!(detect_in(FindingType::HostSweep, again(50_000).chain(again(50_001))).is_empty());
+    }
+
+    #[test]
     fn twenty_four_hosts_by_tcp_and_one_by_udp_are_none() {
         let more = probes("8.8.8.8", 25, 17, "-").skip(24);
         assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 24, 6, "2").chain(more)).is_empty());

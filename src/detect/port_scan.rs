@@ -65,6 +65,15 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_one_however_often_it_is_tried() {
+        let again = |srcport: u16| {
+            let ends = move |port: u16| format!("8.8.8.8 10.0.0.1 {srcport} {port}");
+            (1..=14).map(move |port| record("eni-1", &ends(port), 6, "REJECT", "-", "ingress"))
+        };
+        assert!(detect_in(FindingType::PortScan, again(50_000).chain(again(50_001))).is_empty());
+    }
+
+    #[test]
     fn a_port_of_tcp_is_another_than_that_of_udp_and_icmp_has_none() {
         let more = |protocol| record("eni-1", "8.8.8.8 10.0.0.1 50000 1", protocol, "REJECT", "-", "ingress");
         assert_eq!(detect_in(FindingType::PortScan, probes("8.8.8.8", 14, "2").chain([more(17)])).len(), 1);

@@ -5,6 +5,7 @@
 //! says what is malformed.
 
 mod digits;
+pub mod layout;
 pub mod usual;
 mod values;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::usual::{First, Places, Usual};
+use self::layout::{First, Places, Usual};
 use self::values::Values;
 use crate::cpu::{Cpu, Simd, Work};
 use crate::field::Field;
