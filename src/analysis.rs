@@ -1,6 +1,5 @@
 //! Everything that is kept of the records of one input, or of several inputs merged.
 
-use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::format::Format;
 use crate::interfaces::{Interfaces, Known};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
-use crate::names::{NameId, Names, same};
+use crate::names::{NameId, Names};
 use crate::parse::Malformed;
 use crate::peering::Peering;
 use crate::record::{Action, Flow, Record};
@@ -89,13 +88,13 @@ impl Analysis {
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
             let (vpc_id, interface_id) = (flow.vpc_id, flow.interface_id);
-            let (own_vpcs, places) = (&mut self.own_vpcs, &self.places);
+            let own_vpcs = &mut self.own_vpcs;
             // Of nearly all records nobody asks.
-            let own = LazyCell::new(move || match vpc_id {
-                Some(vpc_id) => own_vpcs.named(vpc_id, places, topology),
+            let own = || match vpc_id {
+                Some(vpc_id) => (own_vpcs.named(vpc_id, interface.vpc, topology), interface.vpc),
                 None => (own_vpcs.of(interface, interface_id, topology), None),
-            });
-            self.peering.observe(interface, flow, topology, || *own);
+            };
+            self.peering.observe(interface, flow, topology, own);
         }
         match flow.action {
             Action::Accept => {
@@ -186,47 +185,47 @@ impl Analysis {
 struct OwnVpcs {
     /// Those of interfaces, by the interfaces' numbers.
     of_interfaces: Vec<Option<Option<VpcNumber>>>,
-    /// The last one that a record named, as records of one interface come in runs.
-    last_named: Option<(NameId, Option<VpcNumber>)>,
+    /// Those of names, by the names' numbers.
+    of_names: Vec<Option<Option<VpcNumber>>>,
 }
 
 impl OwnVpcs {
-    /// The VPC with this id, as the topology and as the records know it.
+    /// The VPC with this id, which as a name has that number.
     #[inline(always)]
-    fn named(&mut self, id: &[u8], places: &Names, topology: &Topology) -> (Option<VpcNumber>, Option<NameId>) {
-        match self.last_named {
-            Some((name, vpc)) if same(places.name(name).as_bytes(), id) => (vpc, Some(name)),
-            _ => self.look_up_named(id, places, topology),
+    fn named(&mut self, id: &[u8], name: Option<NameId>, topology: &Topology) -> Option<VpcNumber> {
+        match self.of_names.get(number(name)) {
+            Some(Some(known)) => *known,
+            _ => keep(&mut self.of_names, number(name), topology.number(&String::from_utf8_lossy(id))),
         }
-    }
-
-    #[cold]
-    fn look_up_named(&mut self, id: &[u8], places: &Names, topology: &Topology) -> (Option<VpcNumber>, Option<NameId>) {
-        let (vpc, name) = (topology.number(&String::from_utf8_lossy(id)), places.get(id));
-        self.last_named = name.map(|name| (name, vpc));
-        (vpc, name)
     }
 
     /// The VPC of an interface.
     #[inline(always)]
     fn of(&mut self, interface: Known, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
-        let number = interface.id.map_or(0, |number| number.get() as usize);
-        match self.of_interfaces.get(number) {
+        let id = id?;
+        match self.of_interfaces.get(number(interface.id)) {
             Some(Some(known)) => *known,
-            _ => self.look_up(number, id?, topology),
+            _ => {
+                let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
+                keep(&mut self.of_interfaces, number(interface.id), vpc)
+            }
         }
     }
+}
 
-    #[cold]
-    fn look_up(&mut self, number: usize, id: &[u8], topology: &Topology) -> Option<VpcNumber> {
-        let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
-        // Interfaces beyond the limit have no number of their own.
-        if number > 0 {
-            self.of_interfaces.resize(self.of_interfaces.len().max(number + 1), None);
-            self.of_interfaces[number] = Some(vpc);
-        }
-        vpc
+/// What there was no room for has the number 0.
+fn number(name: Option<NameId>) -> usize {
+    name.map_or(0, NameId::get) as usize
+}
+
+/// Keeps what has a number of its own.
+#[cold]
+fn keep(known: &mut Vec<Option<Option<VpcNumber>>>, number: usize, vpc: Option<VpcNumber>) -> Option<VpcNumber> {
+    if number > 0 {
+        known.resize(known.len().max(number + 1), None);
+        known[number] = Some(vpc);
     }
+    vpc
 }
 
 /// AWS has some hundred fields.

@@ -25,6 +25,8 @@ pub struct Interfaces {
 pub struct Known {
     /// The interface, if the record names one that is kept.
     pub id: Option<NameId>,
+    /// The VPC that the record itself names, if there was room for that.
+    pub vpc: Option<NameId>,
     /// Whether there was room for it. Of an interface beyond the limit nothing can be said that rests on several records.
     pub is_kept: bool,
 }
@@ -72,14 +74,14 @@ impl Interfaces {
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Known {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
-        interface.vpc.observe(flow.vpc_id, places);
+        let vpc = interface.vpc.observe(flow.vpc_id, places);
         interface.subnet.observe(flow.subnet_id, places);
         interface.constant.observe(flow.src, flow.dst);
         match flow.action {
             Action::Accept => interface.accepted.observe(flow),
             Action::Reject => interface.rejected.observe(flow),
         }
-        Known { id, is_kept: id.is_some() || flow.interface_id.is_none() }
+        Known { id, vpc, is_kept: id.is_some() || flow.interface_id.is_none() }
     }
 
     /// Takes in a hole in the log.

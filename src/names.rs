@@ -210,23 +210,29 @@ impl Said {
         }
     }
 
-    /// Takes in what one more record names. As a rule all name the same: then no name is looked up.
+    /// Takes in what one more record names, and says its number, if there is one. As a rule all name the same: then no name is
+    /// looked up.
     #[inline(always)]
-    pub fn observe(&mut self, said: Option<&[u8]>, places: &mut Names) {
+    pub fn observe(&mut self, said: Option<&[u8]>, places: &mut Names) -> Option<NameId> {
         let Some(said) = said else {
             self.unnamed = true;
-            return;
+            return None;
         };
-        if let Agreed::One(one) = self.named
-            && same(places.name(one).as_bytes(), said)
-        {
-            return;
+        match self.named {
+            Agreed::One(one) if same(places.name(one).as_bytes(), said) => Some(one),
+            _ => self.observe_another(said, places),
         }
-        match places.intern(said) {
+    }
+
+    #[cold]
+    fn observe_another(&mut self, said: &[u8], places: &mut Names) -> Option<NameId> {
+        let id = places.intern(said);
+        match id {
             Some(said) => self.named.observe(said),
             // Another than all that are known.
             None => self.named = Agreed::Many,
         }
+        id
     }
 
     /// Takes in what other records name, whose places have those numbers here.

@@ -22,7 +22,7 @@ use crate::cpu::{Cpu, Simd, Work};
 use crate::error::ObjectError;
 use crate::format::{self, Format};
 use crate::limits::Limits;
-use crate::lines::{self, Line, Lines, Slices};
+use crate::lines::{self, Columns, Line, Lines, Slices};
 use crate::parse::layout::{First, Places, Usual};
 use crate::parse::{Malformed, Parser, usual};
 use crate::record::Record;
@@ -123,11 +123,11 @@ impl<R: Read> AtHand<'_, '_, R> {
             self.object.allow(&line)?;
             // Nearly every line is a record in which nothing is unusual, and which can't be a header.
             if let Some(columns) = &line.columns
-                && let Some(flow) = usual::flow(simd, places, columns)
                 && self.object.parser.format().settles_headers(true)
+                && (self.object.observe_usual::<true>(simd, places, columns)
+                    || self.object.observe_usual::<false>(simd, places, columns))
             {
                 self.object.meet_format();
-                self.object.analysis.observe_flow(&flow, self.object.topology);
             } else {
                 self.object.observe_unusual(line);
                 return Ok(false);
@@ -175,6 +175,15 @@ impl<'a> Object<'a> {
             return Err(ObjectError::TooManyLines { max_lines: self.max_lines });
         }
         Ok(())
+    }
+
+    /// Takes in a line's record, if nothing about it is unusual, and says whether that was so: with `V4`, if its addresses are of
+    /// IPv4 alone.
+    #[inline(always)]
+    fn observe_usual<const V4: bool>(&mut self, simd: impl Simd, places: &impl Places, columns: &Columns<'_>) -> bool {
+        let Some(flow) = usual::flow::<V4, _>(simd, places, columns) else { return false };
+        self.analysis.observe_flow(&flow, self.topology);
+        true
     }
 
     /// Takes the line by value, and so do others what the loop hands on seldom: what is referred to can't stay in registers.

@@ -147,6 +147,7 @@ impl LetThrough {
     }
 
     /// The same with those that may be asked for alone.
+    #[inline(always)]
     pub fn each_asked(&self, asked: &Asked, with: impl FnMut(Tuple)) {
         let is_usual_asked = |interface, usual: &Usual| {
             let (addresses, ports) = usual.differences();

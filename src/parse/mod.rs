@@ -116,7 +116,7 @@ impl<'a> Work for Parse<'_, 'a> {
 
 #[inline(always)]
 fn parse_by<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
-    let flow = usual::flow(simd, places, columns).map(Record::Flow);
+    let flow = usual::flow::<false, _>(simd, places, columns).map(Record::Flow);
     flow.or_else(|| usual::record(simd, places, columns))
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use wide::u8x16;
+
 use super::digits;
 use super::layout::{LACKS, Places};
 use super::values::{self, Values, address_place, number_place, text_place};
@@ -12,17 +14,21 @@ use crate::field::{Field, Kind};
 use crate::lines::Columns;
 use crate::record::{Flow, Record};
 
-/// The accepted or rejected record that a line is, if nothing about it is unusual.
+/// The accepted or rejected record that a line is, if nothing about it is unusual; with `V4`, if all its addresses are of IPv4
+/// as well, as of nearly every line: whatever is done with them then is compiled for these alone.
 #[inline(always)]
-pub fn flow<'a, P: Places>(simd: impl Simd, places: &P, columns: &Columns<'a>) -> Option<Flow<'a>> {
+pub fn flow<'a, const V4: bool, P: Places>(simd: impl Simd, places: &P, columns: &Columns<'a>) -> Option<Flow<'a>> {
     if columns.count != places.columns() {
         return None;
     }
-    let values = if P::ALL_OF_VERSION_2 {
-        with_numbers(simd, places, columns, Values::with_numbers(numbers_of_version_2(places, columns)?))?
+    let mut values = Values::default();
+    addresses::<V4>(simd, places, columns, &mut values)?;
+    if P::ALL_OF_VERSION_2 {
+        values.set_first_numbers(numbers_of_version_2(places, columns)?);
     } else {
-        values(simd, places, columns)?
-    };
+        numbers(places, columns, &mut values)?;
+    }
+    others(places, columns, &mut values)?;
     values.into_flow(|field| has(places, field))
 }
 
@@ -32,7 +38,11 @@ pub fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) 
     if columns.count != places.columns() {
         return None;
     }
-    values(simd, places, columns)?.classify(|field| has(places, field)).ok()
+    let mut values = Values::default();
+    addresses::<false>(simd, places, columns, &mut values)?;
+    numbers(places, columns, &mut values)?;
+    others(places, columns, &mut values)?;
+    values.classify(|field| has(places, field)).ok()
 }
 
 #[inline(always)]
@@ -40,47 +50,51 @@ fn has(places: &impl Places, field: Field) -> bool {
     places.address(address_place(field)) != LACKS
 }
 
+/// The numbers of version 2, each by itself, and those that are checked alone.
 #[inline(always)]
-fn values<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Values<'a>> {
-    let mut values = Values::default();
-    number(places, columns, Field::Srcport, &mut values)?;
-    number(places, columns, Field::Dstport, &mut values)?;
-    number(places, columns, Field::Protocol, &mut values)?;
-    number(places, columns, Field::Packets, &mut values)?;
-    number(places, columns, Field::Bytes, &mut values)?;
-    number(places, columns, Field::Start, &mut values)?;
-    number(places, columns, Field::End, &mut values)?;
+fn numbers(places: &impl Places, columns: &Columns<'_>, values: &mut Values<'_>) -> Option<()> {
+    number(places, columns, Field::Srcport, values)?;
+    number(places, columns, Field::Dstport, values)?;
+    number(places, columns, Field::Protocol, values)?;
+    number(places, columns, Field::Packets, values)?;
+    number(places, columns, Field::Bytes, values)?;
+    number(places, columns, Field::Start, values)?;
+    number(places, columns, Field::End, values)?;
     for (place, max) in places.checked() {
         let (start, end) = columns.range(*place);
         if read_number(columns.text, start, end)?.is_some_and(|value| value > *max) {
             return None;
         }
     }
-    with_numbers(simd, places, columns, values)
+    Some(())
 }
 
-/// Those values, and what else the line has.
 #[inline(always)]
-fn with_numbers<'a>(
+fn addresses<const V4: bool>(
     simd: impl Simd,
     places: &impl Places,
-    columns: &Columns<'a>,
-    mut values: Values<'a>,
-) -> Option<Values<'a>> {
-    short_number(places, columns, Field::TcpFlags, &mut values)?;
-    short_number(places, columns, Field::TrafficPath, &mut values)?;
-    address(simd, places, columns, Field::Srcaddr, &mut values)?;
-    address(simd, places, columns, Field::Dstaddr, &mut values)?;
-    packet_address(simd, places, columns, (Field::PktSrcaddr, Field::Srcaddr), &mut values)?;
-    packet_address(simd, places, columns, (Field::PktDstaddr, Field::Dstaddr), &mut values)?;
-    text(places, columns, Field::InterfaceId, &mut values);
-    text(places, columns, Field::VpcId, &mut values);
-    text(places, columns, Field::SubnetId, &mut values);
-    text(places, columns, Field::Action, &mut values);
-    text(places, columns, Field::LogStatus, &mut values);
-    text(places, columns, Field::FlowDirection, &mut values);
-    text(places, columns, Field::RejectReason, &mut values);
-    Some(values)
+    columns: &Columns<'_>,
+    values: &mut Values<'_>,
+) -> Option<()> {
+    address::<V4>(simd, places, columns, Field::Srcaddr, values)?;
+    address::<V4>(simd, places, columns, Field::Dstaddr, values)?;
+    packet_address::<V4>(simd, places, columns, (Field::PktSrcaddr, Field::Srcaddr), values)?;
+    packet_address::<V4>(simd, places, columns, (Field::PktDstaddr, Field::Dstaddr), values)
+}
+
+/// What the line has beside addresses and the numbers of version 2.
+#[inline(always)]
+fn others<'a>(places: &impl Places, columns: &Columns<'a>, values: &mut Values<'a>) -> Option<()> {
+    short_number(places, columns, Field::TcpFlags, values)?;
+    short_number(places, columns, Field::TrafficPath, values)?;
+    text(places, columns, Field::InterfaceId, values);
+    text(places, columns, Field::VpcId, values);
+    text(places, columns, Field::SubnetId, values);
+    text(places, columns, Field::Action, values);
+    text(places, columns, Field::LogStatus, values);
+    text(places, columns, Field::FlowDirection, values);
+    text(places, columns, Field::RejectReason, values);
+    Some(())
 }
 
 /// The numbers of version 2 at once, as they are in nearly every record, in the order of [`number_place`].
@@ -153,7 +167,7 @@ fn short_number(places: &impl Places, columns: &Columns<'_>, field: Field, value
 
 /// The address of a packet, which as a rule is written as that of the flow.
 #[inline(always)]
-fn packet_address(
+fn packet_address<const V4: bool>(
     simd: impl Simd,
     places: &impl Places,
     columns: &Columns<'_>,
@@ -169,7 +183,7 @@ fn packet_address(
         values.set_address(field, same);
         return Some(());
     }
-    address(simd, places, columns, field, values)
+    address::<V4>(simd, places, columns, field, values)
 }
 
 /// Whether the same is written at two places: of an IPv4 address in one word.
@@ -183,13 +197,13 @@ fn are_same(columns: &Columns<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
         let text = |(start, end): (u32, u32)| &columns.text.bytes[start as usize..end as usize];
         return text(a) == text(b);
     }
-    let word = |start: u32| u128::from_le_bytes(*columns.text.word(start));
-    let others = u128::MAX.checked_shl(8 * length).unwrap_or(0);
-    (word(a.0) ^ word(b.0)) & !others == 0
+    let word = |start: u32| u8x16::new(*columns.text.word(start));
+    let own = (1 << length) - 1;
+    word(a.0).simd_eq(word(b.0)).to_bitmask() & own == own
 }
 
 #[inline(always)]
-fn address(
+fn address<const V4: bool>(
     simd: impl Simd,
     places: &impl Places,
     columns: &Columns<'_>,
@@ -201,6 +215,7 @@ fn address(
         let (start, end) = columns.range(place);
         match address::parse_v4_in(simd, columns.text, start, end) {
             Some(v4) => values.set_address(field, v4.into()),
+            None if V4 => return None,
             None => {
                 if let Some(other) = other_address(columns, place)? {
                     values.set_address(field, other);
@@ -216,10 +231,7 @@ fn text<'a>(places: &impl Places, columns: &Columns<'a>, field: Field, values: &
     let place = places.text(text_place(field));
     if place != LACKS {
         let (start, end) = columns.range(place);
-        let text = &columns.text.bytes[start as usize..end as usize];
-        if text != b"-" {
-            values.set_text(field, text);
-        }
+        values.set_text(field, &columns.text.bytes[start as usize..end as usize]);
     }
 }
 

@@ -72,12 +72,11 @@ pub(super) const fn text_place(field: Field) -> usize {
 }
 
 impl<'a> Values<'a> {
-    /// With the first numbers, all present.
+    /// Sets the first numbers, all present.
     #[inline(always)]
-    pub(super) fn with_numbers<const COUNT: usize>(numbers: [u64; COUNT]) -> Values<'a> {
-        let mut values = Values { present: (1 << COUNT) - 1, ..Values::default() };
-        values.numbers[..COUNT].copy_from_slice(&numbers);
-        values
+    pub(super) fn set_first_numbers<const COUNT: usize>(&mut self, numbers: [u64; COUNT]) {
+        self.present |= (1 << COUNT) - 1;
+        self.numbers[..COUNT].copy_from_slice(&numbers);
     }
 
     pub(super) fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), Malformed> {
@@ -122,7 +121,7 @@ impl<'a> Values<'a> {
         self.addresses[address_place(field)]
     }
 
-    /// A text; an absent one is empty.
+    /// A text; an absent one is empty, or `-`.
     #[inline(always)]
     fn text(&self, field: Field) -> &'a [u8] {
         self.texts[text_place(field)]
@@ -130,7 +129,7 @@ impl<'a> Values<'a> {
 
     #[inline(always)]
     fn named(&self, field: Field) -> Option<&'a [u8]> {
-        Some(self.text(field)).filter(|text| !text.is_empty())
+        Some(self.text(field)).filter(|text| text.len() > 1 || !matches!(text, [] | [b'-']))
     }
 
     #[inline(always)]

@@ -207,9 +207,9 @@ impl Peering {
         interface: Known,
         flow: &Flow<'_>,
         topology: &Topology,
-        own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+        mut own: impl FnMut() -> (Option<VpcNumber>, Option<NameId>),
     ) {
-        let (src, dst) = (locate(flow.src, topology, &own), locate(flow.dst, topology, &own));
+        let (src, dst) = (locate(flow.src, topology, &mut own), locate(flow.dst, topology, &mut own));
         // Nearly all records stay in one VPC, or come from the outside or go there.
         let stays = (src == dst) & src.is_in_one();
         let goes_out = (dst == Located::OUTSIDE) & !goes_through_peering(flow.traffic_path);
@@ -228,17 +228,17 @@ impl Peering {
         flow: Flow<'_>,
         topology: &Topology,
         (src, dst): (Location, Location),
-        own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+        mut own: impl FnMut() -> (Option<VpcNumber>, Option<NameId>),
     ) {
         let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
-        let notes = noteworthy(&flow, (src, dst), &own);
+        let notes = noteworthy(&flow, (src, dst), &mut own);
         let is_between = matches!(notes[0], Some(Note::Between(..)));
         let replies = flow.action == Action::Accept && (is_between || tied());
         if notes[0].is_none() && !replies {
             return;
         }
         let numbers = notes.map(|note| self.notes.count(note?, &flow, self.limit));
-        let Known { id, is_kept } = interface;
+        let Known { id, is_kept, .. } = interface;
         if !is_kept {
             // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
             self.all_interfaces_kept = false;
@@ -407,7 +407,7 @@ impl Peering {
 fn noteworthy(
     flow: &Flow<'_>,
     (src, dst): (Location, Location),
-    own: impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+    own: impl FnOnce() -> (Option<VpcNumber>, Option<NameId>),
 ) -> [Option<Note>; 2] {
     match (src, dst) {
         (Location::Ambiguous(a), Location::Ambiguous(b)) => {
@@ -444,7 +444,7 @@ fn goes_through_peering(traffic_path: Option<u64>) -> bool {
 fn locate(
     address: Option<IpAddr>,
     topology: &Topology,
-    own: &impl Fn() -> (Option<VpcNumber>, Option<NameId>),
+    own: impl FnOnce() -> (Option<VpcNumber>, Option<NameId>),
 ) -> Located {
     match address {
         Some(address) => topology.located(address, || own().0),

@@ -72,8 +72,9 @@ impl Groups {
         let group = |place: u32| parts.at(place as usize).0.group;
         // By the first part of each group: which group it is.
         let mut numbers: HashTable<(u32, u32)> = HashTable::with_capacity(parts.len());
-        let mut starts: Vec<u32> = Vec::new();
-        let mut tallies: Vec<Tally> = Vec::new();
+        // Nearly all groups have one part.
+        let mut starts: Vec<u32> = Vec::with_capacity(parts.len());
+        let mut tallies: Vec<Tally> = Vec::with_capacity(parts.len());
         let mut of_parts = Vec::with_capacity(parts.len());
         for (place, (key, sums)) in (0..).zip(parts.iter()) {
             let hash_of_group = hash(key.group);

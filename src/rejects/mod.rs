@@ -14,6 +14,7 @@ pub use self::groups::{Group, Groups, Part};
 pub use self::keys::{GroupKey, Place};
 use self::keys::{PartKey, identity};
 use crate::cause::Basis;
+use crate::cpu::{Cpu, Simd, Work};
 use crate::interfaces::{Interfaces, Known};
 use crate::keyed::{self, Keyed, Sought};
 use crate::let_through::{Asked, LetThrough, Tuple};
@@ -90,14 +91,14 @@ impl Rejects {
     #[inline(never)]
     pub fn observe(&mut self, interface: Known, interfaces: &Interfaces, flow: Flow<'_>, places: &mut Names) {
         let flow = &flow;
-        let Known { id: interface, is_kept } = interface;
+        let Known { id: interface, is_kept, vpc } = interface;
         let group =
             GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
         let basis = Basis::of(interface, flow);
         // What other records say of an interface that is not known by itself is not said of this one.
         let basis = if is_kept { basis } else { basis.closed() };
-        let mut id = |name: Option<&[u8]>| name.and_then(|name| places.intern(name));
-        let place = Place { interface, vpc: id(flow.vpc_id), subnet: id(flow.subnet_id) };
+        let subnet = flow.subnet_id.and_then(|name| places.intern(name));
+        let place = Place { interface, vpc, subnet };
         let mut sums = Sums {
             vpc: Said::of(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
@@ -205,12 +206,10 @@ impl Rejects {
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
     pub fn look_up(&mut self, let_through: &LetThrough) {
         let asked = Asked::of(self.parts.iter().filter_map(|(key, _)| key.tuple()), self.parts.len());
-        let_through.each_asked(&asked, |tuple| {
-            self.each_open(tuple, |sums| sums.alike = true);
-            self.each_open(tuple.reversed(), |sums| sums.is_answer = true);
-        });
+        Cpu::detect().run(LookUp { rejects: self, let_through, asked: &asked });
     }
 
+    #[inline(never)]
     fn each_open(&mut self, tuple: Tuple, mut change: impl FnMut(&mut Sums)) {
         let Tuple { interface, protocol, src, dst, srcport, dstport } = tuple;
         let group =
@@ -280,6 +279,25 @@ impl Rejects {
             self.causes_are_open = false;
             self.parts.rekey(|key| PartKey { basis: key.basis.closed(), ..key }, Sums::add);
         }
+    }
+}
+
+/// [`Rejects::look_up`], of which most is to read all that was let through.
+struct LookUp<'w> {
+    rejects: &'w mut Rejects,
+    let_through: &'w LetThrough,
+    asked: &'w Asked,
+}
+
+impl Work for LookUp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, _: impl Simd) {
+        self.let_through.each_asked(self.asked, |tuple| {
+            self.rejects.each_open(tuple, |sums| sums.alike = true);
+            self.rejects.each_open(tuple.reversed(), |sums| sums.is_answer = true);
+        });
     }
 }
 

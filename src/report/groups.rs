@@ -1,5 +1,6 @@
 //! Rejected groups, as the rows that are shown.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use super::Report;
@@ -13,19 +14,23 @@ use crate::topology::VpcNumber;
 impl Report<'_> {
     /// The groups with the most flows, as rows.
     pub(super) fn top_groups(&self, groups: &Groups, top: usize) -> Vec<RejectedGroup> {
-        let mut rows: Vec<(Tally, u32)> = groups.tallies().iter().copied().zip(0..).collect();
         let key = |number: u32| self.shown_key(groups.get(number as usize).key);
+        // Keys decide among groups that tie alone: to look at those of all takes longer than all else here.
         let order = |(a_tally, a): &(Tally, u32), (b_tally, b): &(Tally, u32)| {
             b_tally.cmp(a_tally).then_with(|| key(*a).cmp(&key(*b)))
         };
-        if top < rows.len() {
-            // Keys decide among groups that tie alone, and to look at those of all takes longer than all else here.
-            let (_, (greatest_left, _), _) = rows.select_nth_unstable_by(top, |(a, _), (b, _)| b.cmp(a));
-            let greatest_left = *greatest_left;
-            rows.retain(|(tally, _)| *tally >= greatest_left);
-            rows.select_nth_unstable_by(top, order);
-            rows.truncate(top);
+        let mut rows: Vec<(Tally, u32)> = Vec::new();
+        let mut least = Tally::default();
+        for (tally, number) in groups.tallies().iter().zip(0..) {
+            if *tally >= least {
+                rows.push((*tally, number));
+            }
+            // Few are kept while the others are looked at: so many that to sort them out is seldom.
+            if rows.len() >= top.saturating_mul(2).saturating_add(AT_ONCE) {
+                least = keep_first(&mut rows, top, order);
+            }
         }
+        keep_first(&mut rows, top, order);
         rows.sort_unstable_by(order);
         rows.into_iter().map(|(tally, number)| self.row(tally, &groups.get(number as usize))).collect()
     }
@@ -66,6 +71,22 @@ impl Report<'_> {
             }
         }
     }
+}
+
+/// Sorted out at once, beside as many again as are shown.
+const AT_ONCE: usize = 256;
+
+/// Keeps so many rows, the first ones by this order of falling tallies, and says what another has to have at least.
+fn keep_first(
+    rows: &mut Vec<(Tally, u32)>,
+    count: usize,
+    order: impl Fn(&(Tally, u32), &(Tally, u32)) -> Ordering,
+) -> Tally {
+    if count < rows.len() {
+        rows.select_nth_unstable_by(count, order);
+        rows.truncate(count);
+    }
+    rows.iter().map(|(tally, _)| *tally).min().unwrap_or_default()
 }
 
 type ShownKey<'a> = (Option<&'a str>, Option<IpAddr>, Option<IpAddr>, Option<u16>, Option<u8>);
@@ -112,6 +133,28 @@ mod tests {
         let rejected = rejected(records);
         assert_eq!(rejected.groups.len(), 1);
         rejected.groups[0].direction.name()
+    }
+
+    #[test]
+    fn the_first_groups_are_the_same_however_many_are_shown() {
+        // Many more than are sorted out at once, most of which tie; the heaviest ones stand anywhere.
+        let record =
+            |n: u32| format!("eni-1 10.0.{}.{} 10.1.0.7 REJECT\n", n * 7919 % 4001 / 256, n * 7919 % 4001 % 256);
+        let records: String =
+            (0..4001_u32).flat_map(|n| std::iter::repeat_n(record(n), 1 + usize::from(n % 50 == 3))).collect();
+        let log = format!("interface-id srcaddr dstaddr action\n{records}");
+        let rows = |top| {
+            let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+            let settings = Settings { top, ..Settings::default() };
+            report::finish(analysis, &settings, None).rejected.groups
+        };
+        let all = rows(usize::MAX);
+        assert_eq!(all.len(), 4001);
+        assert!(all.is_sorted_by_key(|row| std::cmp::Reverse(row.tally.flows)));
+        assert_eq!(all.iter().filter(|row| row.tally.flows == 2).count(), 80);
+        for top in [0, 1, 79, 80, 81, 2000, 4000, 4001, 4002] {
+            assert!(rows(top) == all[..top.min(4001)], "{top}");
+        }
     }
 
     #[test]

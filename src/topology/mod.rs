@@ -176,7 +176,10 @@ impl Topology {
     #[inline(always)]
     pub fn located(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Located {
         let located = self.locations[self.prefixes.longest_from_one(address) as usize];
-        located.tie().map_or(located, |tie| self.untie(tie, own()).into())
+        match located.tie() {
+            None => located,
+            Some(tie) => self.untie(tie, own()).into(),
+        }
     }
 
     #[cold]
