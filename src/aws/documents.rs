@@ -235,7 +235,7 @@ mod tests {
     fn what_can_be_used_is_used() {
         let vpc = r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#;
         let documents = read(&[("vpc/a.json", vpc), ("vpc/b.json", "{}")]).expect("a VPC");
-        assert_eq!(documents.resources.origins["vpc-a"], "s3://inventory/vpc/a.json");
+        assert_eq!(&*documents.resources.origins["vpc-a"], "s3://inventory/vpc/a.json");
         assert_eq!(documents.resources.problems.len(), 1);
         assert!(read(&[("vpc/a.json", r#"{"Vpcs": []}"#)]).is_ok(), "an account may have no VPC");
     }

@@ -20,6 +20,13 @@ pub struct Surroundings<'a> {
     pub places: &'a Names,
     /// What is known of VPCs and their peering.
     pub topology: Option<&'a Topology>,
+    /// Of each interface, in their order, what the topology knows.
+    pub known: &'a [Option<&'a Interface>],
+}
+
+/// What the topology knows of each interface: looked up once, not by every group.
+pub fn known<'a>(interfaces: &Interfaces, topology: Option<&'a Topology>) -> Vec<Option<&'a Interface>> {
+    interfaces.iter().map(|(id, _)| topology?.interface(interfaces.name(id?))).collect()
 }
 
 impl<'a> Surroundings<'a> {
@@ -73,7 +80,7 @@ impl<'a> Surroundings<'a> {
 
     /// The interface, if the topology knows it.
     pub fn known_interface(&self, id: Option<NameId>) -> Option<&'a Interface> {
-        self.topology?.interface(self.interface_name(id)?)
+        *self.known.get(id.map_or(0, NameId::get) as usize)?
     }
 
     /// Whether an address is on the public internet.

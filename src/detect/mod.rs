@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
-pub use self::direction::Surroundings;
+pub use self::direction::{Surroundings, known};
 use crate::cause::Cause;
 use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
@@ -168,7 +168,8 @@ fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
     at_least: u64,
     subject_and_target: impl Fn(&Probe) -> (S, T),
 ) -> Vec<(S, u64, Records)> {
-    let many = Many::of(probes(context).map(|(_, probe)| subject_and_target(&probe).0), at_least);
+    let subjects = probes(context).map(|(_, probe)| subject_and_target(&probe).0);
+    let many = Many::of(subjects, at_least);
     let of_many = |(number, probe)| {
         let (subject, target) = subject_and_target(&probe);
         many.may_be(&subject).then_some((subject, target, number))
@@ -198,11 +199,13 @@ struct Many {
 }
 
 impl Many {
-    /// The counts of so many subjects together; the more, the fewer share one.
-    const COUNTS: usize = 1 << 16;
+    /// The more counts there are, the fewer subjects share one; these stay near the processor.
+    const MOST_COUNTS: usize = 1 << 16;
 
     fn of<S: Hash>(subjects: impl Iterator<Item = S>, at_least: u64) -> Many {
-        let mut many = Many { counts: vec![0; Many::COUNTS], at_least, hasher: RandomState::default() };
+        let (_, at_most) = subjects.size_hint();
+        let counts = at_most.unwrap_or(usize::MAX).saturating_mul(2).clamp(1, Many::MOST_COUNTS).next_power_of_two();
+        let mut many = Many { counts: vec![0; counts], at_least, hasher: RandomState::default() };
         for subject in subjects {
             let place = many.place(&subject);
             many.counts[place] = many.counts[place].saturating_add(1);
@@ -217,7 +220,7 @@ impl Many {
     }
 
     fn place(&self, subject: &impl Hash) -> usize {
-        self.hasher.hash_one(subject) as usize % Many::COUNTS
+        self.hasher.hash_one(subject) as usize & (self.counts.len() - 1)
     }
 }
 

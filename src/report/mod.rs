@@ -56,7 +56,9 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         peering: analysis.peering.is_exact() && names_are_complete,
         names: names_are_complete,
     };
-    let surroundings = Surroundings { interfaces: &analysis.interfaces, places: &analysis.places, topology };
+    let known = detect::known(&analysis.interfaces, topology);
+    let surroundings =
+        Surroundings { interfaces: &analysis.interfaces, places: &analysis.places, topology, known: &known };
     let report = Report { analysis: &analysis, surroundings, rejected_by_place };
     let notes = analysis.peering.by_note();
     let findings = detect::detect(&detect::Context {

@@ -6,10 +6,13 @@
 
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
@@ -44,7 +47,7 @@ impl fmt::Display for Problem {
 }
 
 /// All resources of all documents. Of one that is read twice the last holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
     /// By id.
     pub vpcs: BTreeMap<String, Vpc>,
@@ -57,7 +60,7 @@ pub struct Resources {
     /// By id.
     pub route_tables: BTreeMap<String, RouteTable>,
     /// The document that each resource was read from, by id.
-    pub origins: BTreeMap<String, String>,
+    pub origins: HashMap<String, Arc<str>, RandomState>,
     /// What could not be used, in the order met.
     pub problems: Vec<Problem>,
 }
@@ -205,7 +208,8 @@ impl Resources {
             Some(lists) => self.take_all(lists, &mut reader),
             None => self.take_one_by_one(json, &mut reader)?,
         }
-        self.origins.extend(reader.origins.into_iter().map(|id| (id, document.to_owned())));
+        let origin: Arc<str> = document.into();
+        self.origins.extend(reader.origins.into_iter().map(|id| (id, Arc::clone(&origin))));
         self.problems.append(&mut reader.problems);
         Ok(())
     }
@@ -320,11 +324,19 @@ impl Reader<'_> {
     }
 
     fn add<T: PartialEq>(&mut self, id: String, resource: T, known: &mut BTreeMap<String, T>) {
-        if known.get(&id).is_some_and(|other| *other != resource) {
-            self.problem(&id, "it was read before with another content; this one is used".to_owned());
-        }
         self.origins.push(id.clone());
-        known.insert(id, resource);
+        match known.entry(id) {
+            Entry::Vacant(place) => {
+                place.insert(resource);
+            }
+            Entry::Occupied(mut place) => {
+                if *place.get() != resource {
+                    let message = "it was read before with another content; this one is used".to_owned();
+                    self.problem(place.key(), message);
+                }
+                place.insert(resource);
+            }
+        }
     }
 }
 

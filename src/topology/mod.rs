@@ -8,7 +8,7 @@ mod location;
 pub mod prefixes;
 pub mod service;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
@@ -92,31 +92,28 @@ impl Topology {
     /// Of all resources that were read. What does not fit together is added to their problems.
     pub fn new(mut resources: Resources) -> Topology {
         let vpcs = known_vpcs(&resources);
+        let ties = ties(&vpcs);
         let mut topology = Topology {
-            ties: Vec::new(),
-            locations: Vec::new(),
-            has_ties: false,
-            prefixes: Prefixes::new(&[]),
+            locations: locations(&ties),
+            has_ties: ties.iter().any(|tie| tie.vpcs.len() > 1),
+            prefixes: Prefixes::new(&ties.iter().map(|tie| tie.block).collect::<Vec<_>>()),
+            ties,
             links: HashMap::default(),
             peers: BTreeMap::new(),
             owners: owners(&resources),
             prefixed: prefixed(&resources),
-            vpcs_of_interfaces: HashMap::default(),
+            vpcs_of_interfaces: vpcs_of_interfaces(&resources, &vpcs),
             vpcs,
             resources: Resources::default(),
         };
         topology.connect(&resources);
-        topology.tie();
-        let of_interface =
-            |(id, interface): (&String, &Interface)| Some((id.clone(), topology.number(interface.vpc_id.as_deref()?)?));
-        topology.vpcs_of_interfaces = resources.interfaces.iter().filter_map(of_interface).collect();
-        topology.has_ties = topology.ties.iter().any(|tie| tie.vpcs.len() > 1);
         for (id, connection) in &resources.peering_connections {
             for side in [&connection.requester, &connection.accepter] {
                 let known = topology.number(&side.vpc_id).map(|number| topology.vpc(number));
                 if connection.is_active() && known.is_none_or(|vpc| vpc.blocks.is_empty()) {
                     let message = format!("it leads to {}, of which no block is known", side.vpc_id);
-                    let document = resources.origins.get(id).cloned().unwrap_or_default();
+                    let document =
+                        resources.origins.get(id).map(|document| (**document).to_owned()).unwrap_or_default();
                     resources.problems.push(Problem { document, resource: id.clone(), message });
                 }
             }
@@ -299,23 +296,6 @@ impl Topology {
             }
         }
     }
-
-    fn tie(&mut self) {
-        let mut blocks: BTreeMap<IpNet, Vec<VpcNumber>> = BTreeMap::new();
-        for (number, vpc) in (0..).map(VpcNumber).zip(&self.vpcs) {
-            for block in &vpc.blocks {
-                blocks.entry(*block).or_default().push(number);
-            }
-        }
-        self.ties = blocks.into_iter().map(|(block, vpcs)| Tie { block, vpcs }).collect();
-        let location = |(number, tie): (TieNumber, &Tie)| match tie.vpcs[..] {
-            [sole] => Location::In(sole),
-            _ => Location::Ambiguous(number),
-        };
-        let locations = std::iter::once(Location::Outside).chain((0..).zip(&self.ties).map(location));
-        self.locations = locations.map(Located::from).collect();
-        self.prefixes = Prefixes::new(&self.ties.iter().map(|tie| tie.block).collect::<Vec<_>>());
-    }
 }
 
 fn ordered(a: VpcNumber, b: VpcNumber) -> (VpcNumber, VpcNumber) {
@@ -341,10 +321,33 @@ fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
             }
         }
     }
-    for vpc_id in resources.interfaces.values().filter_map(|interface| interface.vpc_id.as_ref()) {
+    // Many interfaces are in one VPC.
+    let of_interfaces = resources.interfaces.values().filter_map(|interface| interface.vpc_id.as_deref());
+    for vpc_id in of_interfaces.collect::<HashSet<&str, RandomState>>() {
         vpcs.entry(vpc_id).or_insert_with(|| without_blocks(vpc_id));
     }
     vpcs.into_values().collect()
+}
+
+/// All blocks of VPCs, in order.
+fn ties(vpcs: &[KnownVpc]) -> Vec<Tie> {
+    let mut blocks: BTreeMap<IpNet, Vec<VpcNumber>> = BTreeMap::new();
+    for (number, vpc) in (0..).map(VpcNumber).zip(vpcs) {
+        for block in &vpc.blocks {
+            blocks.entry(*block).or_default().push(number);
+        }
+    }
+    blocks.into_iter().map(|(block, vpcs)| Tie { block, vpcs }).collect()
+}
+
+/// Where the addresses of none of these are, and then those of each.
+fn locations(ties: &[Tie]) -> Vec<Located> {
+    let location = |(number, tie): (TieNumber, &Tie)| match tie.vpcs[..] {
+        [sole] => Location::In(sole),
+        _ => Location::Ambiguous(number),
+    };
+    let locations = std::iter::once(Location::Outside).chain((0..).zip(ties).map(location));
+    locations.map(Located::from).collect()
 }
 
 fn without_blocks(id: &str) -> KnownVpc {
@@ -357,13 +360,27 @@ fn prefixed(resources: &Resources) -> Vec<String> {
 }
 
 fn owners(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
-    let mut owners: HashMap<IpAddr, Vec<String>, RandomState> = HashMap::default();
+    let mut owners: HashMap<IpAddr, Vec<String>, RandomState> = with_room_for(resources.interfaces.len());
     for (id, interface) in &resources.interfaces {
         for address in &interface.addresses {
-            owners.entry(*address).or_default().push(id.clone());
+            owners.entry(*address).or_insert_with(|| Vec::with_capacity(1)).push(id.clone());
         }
     }
     owners
+}
+
+fn vpcs_of_interfaces(resources: &Resources, vpcs: &[KnownVpc]) -> HashMap<String, VpcNumber, RandomState> {
+    let mut numbers: HashMap<&str, VpcNumber, RandomState> = with_room_for(vpcs.len());
+    numbers.extend(vpcs.iter().map(|vpc| vpc.id.as_str()).zip((0..).map(VpcNumber)));
+    let number = |interface: &Interface| numbers.get(interface.vpc_id.as_deref()?).copied();
+    let mut of_interfaces = with_room_for(resources.interfaces.len());
+    of_interfaces
+        .extend(resources.interfaces.iter().filter_map(|(id, interface)| Some((id.clone(), number(interface)?))));
+    of_interfaces
+}
+
+fn with_room_for<K, V>(count: usize) -> HashMap<K, V, RandomState> {
+    HashMap::with_capacity_and_hasher(count, RandomState::default())
 }
 
 #[cfg(test)]
