@@ -7,9 +7,8 @@ use std::io::Read;
 
 use crate::buffer::Buffer;
 use crate::error::ObjectError;
-use separators::Separators;
-use slices::HEADROOM;
 pub use slices::Slices;
+use slices::{HEADROOM, Slice};
 
 /// A longer line, its end not counted, is malformed unread: 64 KiB.
 pub const MAX_LINE_BYTES: usize = 64 << 10;
@@ -60,11 +59,10 @@ impl Columns<'_> {
 /// Splits an object's text into lines.
 pub struct Lines<R> {
     slices: Slices<R>,
-    buffer: Buffer,
-    /// Where the next line starts.
+    slice: Slice,
+    /// Where the next line starts: before the slice, if that continues it.
     start: usize,
     end: usize,
-    separators: Separators,
     number: u64,
     ended: bool,
 }
@@ -75,23 +73,20 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// Where the text can't be read.
     pub fn open(slices: Slices<R>) -> Result<Lines<R>, ObjectError> {
-        let mut lines = Lines {
-            slices,
-            buffer: Buffer::default(),
-            start: HEADROOM,
-            end: HEADROOM,
-            separators: Separators::before(HEADROOM),
-            number: 0,
-            ended: false,
-        };
+        let slice = Slice::default();
+        let mut lines = Lines { slices, slice, start: HEADROOM, end: HEADROOM, number: 0, ended: false };
         while lines.end - lines.start < BYTE_ORDER_MARK.len() && !lines.ended {
             lines.fill()?;
         }
-        if lines.buffer.bytes[lines.start..lines.end].starts_with(BYTE_ORDER_MARK) {
+        let Slice { buffer, separators } = &mut lines.slice;
+        if lines.start < HEADROOM {
+            // Those of the last slice alone are known.
+            separators.find(buffer, lines.start, lines.end);
+        }
+        if buffer.bytes[lines.start..lines.end].starts_with(BYTE_ORDER_MARK) {
             lines.start += BYTE_ORDER_MARK.len();
         }
-        lines.separators.begin(lines.start);
-        lines.separators.find(&lines.buffer, lines.start, lines.end);
+        separators.start_at(lines.start);
         Ok(lines)
     }
 
@@ -100,13 +95,13 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// Where the text can't be read to its end.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
-        if self.separators.has_line() { Ok(Some(self.take())) } else { self.read_on() }
+        if self.slice.separators.has_line() { Ok(Some(self.take())) } else { self.read_on() }
     }
 
     /// The next line, if it is in the buffer with its end.
     #[inline(always)]
     pub fn line_at_hand(&mut self) -> Option<Line<'_>> {
-        self.separators.has_line().then(|| self.take())
+        self.slice.separators.has_line().then(|| self.take())
     }
 
     /// Bytes of the input that were used up so far.
@@ -122,14 +117,15 @@ impl<R: Read> Lines<R> {
     /// The next line, whose end is in the buffer.
     #[inline(always)]
     fn take(&mut self) -> Line<'_> {
-        let (bounds, count, all_apart) = self.separators.take_line();
+        let Slice { buffer, separators } = &mut self.slice;
+        let (bounds, count, all_apart) = separators.take_line();
         let end = bounds.get(count).map_or(self.start, |end| *end as usize);
         let start = std::mem::replace(&mut self.start, end + 1);
         self.number += 1;
-        let line = &self.buffer.bytes[start..end];
+        let line = &buffer.bytes[start..end];
         if all_apart && line.len() <= MAX_LINE_BYTES && line.last() != Some(&b'\r') {
             let columns = bounds.first_chunk().filter(|_| count <= MOST_COLUMNS);
-            let columns = columns.map(|bounds| Columns { text: &self.buffer, bounds, count });
+            let columns = columns.map(|bounds| Columns { text: buffer, bounds, count });
             return Line { number: self.number, bytes: line, too_long: false, columns };
         }
         unusual(self.number, line)
@@ -138,20 +134,34 @@ impl<R: Read> Lines<R> {
     #[cold]
     fn read_on(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
         loop {
+            let begun = self.end - self.start;
             if self.ended {
-                let start = std::mem::replace(&mut self.start, self.end);
-                self.number += u64::from(start < self.end);
-                return Ok((start < self.end).then(|| unusual(self.number, &self.buffer.bytes[start..self.end])));
+                return Ok((begun > 0).then(|| self.take_up_to(self.end)));
             }
             // A carriage return may belong to the line's end.
-            if self.end - self.start > MAX_LINE_BYTES + 1 {
+            if begun > MAX_LINE_BYTES + 1 {
                 return self.take_too_long().map(Some);
             }
             self.fill()?;
-            if self.separators.has_line() {
+            let separators = &mut self.slice.separators;
+            if begun > 0 {
+                if let Some(end) = separators.skip_line() {
+                    return Ok(Some(self.take_up_to(end)));
+                }
+                continue;
+            }
+            separators.start_at(self.start);
+            if separators.has_line() {
                 return Ok(Some(self.take()));
             }
         }
+    }
+
+    /// A line that a slice continues, or that has no end: where its columns are is not known.
+    fn take_up_to(&mut self, end: usize) -> Line<'_> {
+        let start = std::mem::replace(&mut self.start, self.end.min(end + 1));
+        self.number += 1;
+        unusual(self.number, &self.slice.buffer.bytes[start..end])
     }
 
     /// Keeps a line's beginning and skips the rest of it.
@@ -159,20 +169,14 @@ impl<R: Read> Lines<R> {
         let mut kept = self.start..self.start + MAX_LINE_BYTES;
         self.number += 1;
         loop {
-            let count = self.slices.next(&mut self.buffer, kept)?;
+            let count = self.slices.next(&mut self.slice, kept)?;
             kept = HEADROOM - MAX_LINE_BYTES..HEADROOM;
             (self.end, self.ended) = (HEADROOM + count, count == 0);
-            let line_end = memchr::memchr(b'\n', &self.buffer.bytes[HEADROOM..self.end]);
-            if let Some(next) = line_end.map(|at| HEADROOM + at + 1).or(self.ended.then_some(self.end)) {
+            let line_end = self.slice.separators.skip_line();
+            if let Some(next) = line_end.map(|at| at + 1).or(self.ended.then_some(self.end)) {
                 self.start = next;
-                self.separators.begin(next);
-                self.separators.find(&self.buffer, next, self.end);
-                return Ok(Line {
-                    number: self.number,
-                    bytes: &self.buffer.bytes[kept],
-                    too_long: true,
-                    columns: None,
-                });
+                let bytes = &self.slice.buffer.bytes[kept];
+                return Ok(Line { number: self.number, bytes, too_long: true, columns: None });
             }
         }
     }
@@ -180,17 +184,15 @@ impl<R: Read> Lines<R> {
     /// Reads on behind the line that has begun.
     fn fill(&mut self) -> Result<(), ObjectError> {
         let begun = self.start..self.end;
-        let start = HEADROOM - begun.len();
-        let count = self.slices.next(&mut self.buffer, begun)?;
-        (self.start, self.end, self.ended) = (start, HEADROOM + count, count == 0);
-        self.separators.move_to(start);
-        self.separators.find(&self.buffer, HEADROOM, self.end);
+        self.start = HEADROOM - begun.len();
+        let count = self.slices.next(&mut self.slice, begun)?;
+        (self.end, self.ended) = (HEADROOM + count, count == 0);
         Ok(())
     }
 }
 
-/// A line that stands at the end of the text, ends with CRLF, may be too long, or is among lines with other than single
-/// spaces.
+/// A line that stands in two slices or at the end of the text, ends with CRLF, may be too long, or is among lines with other
+/// than single spaces.
 #[cold]
 fn unusual(number: u64, line: &[u8]) -> Line<'_> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);

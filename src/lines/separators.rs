@@ -7,7 +7,7 @@ use crate::cpu::{Cpu, Simd, Work};
 /// Bytes that are looked at in one go.
 pub(super) const BLOCK_BYTES: usize = 64;
 
-/// The places of all spaces and line ends of the lines in a buffer, and how far they are handed out.
+/// The places of all spaces and line ends of some text in a buffer, and how far its lines are handed out.
 pub(super) struct Separators {
     cpu: Cpu,
     /// First the place before the first line; then those of the separators, and some that were written in vain.
@@ -49,10 +49,10 @@ const PIECE_BYTES: usize = 16 * BLOCK_BYTES;
 /// What may be written in vain behind the places, or read by whoever reads the columns of a line.
 const BEHIND: usize = AT_ONCE + MOST_COLUMNS + 1;
 
-impl Separators {
-    /// Of a buffer whose first line starts there.
-    pub(super) fn before(start: usize) -> Separators {
-        let mut separators = Separators {
+/// Of no text.
+impl Default for Separators {
+    fn default() -> Separators {
+        Separators {
             cpu: Cpu::detect(),
             places: Vec::new(),
             count: 0,
@@ -61,42 +61,38 @@ impl Separators {
             next: 0,
             before: 0,
             all_apart: true,
-        };
-        separators.begin(start);
-        separators
+        }
     }
+}
 
-    /// Forgets all: the next line starts there.
-    pub(super) fn begin(&mut self, start: usize) {
-        make_room(&mut self.places, 1 + BEHIND);
-        self.places[0] = before(start);
-        self.count = 1;
-        (self.end_count, self.next, self.before, self.all_apart) = (0, 0, 0, true);
-    }
-
-    /// The lines that were handed out are gone, and the next one starts there now.
-    pub(super) fn move_to(&mut self, start: usize) {
-        let begun = self.before..self.count;
-        let by = before(start).wrapping_sub(self.places[self.before]);
-        self.places.copy_within(begun.clone(), 0);
-        self.count = begun.len();
-        let begun = &mut self.places[..self.count];
-        begun.iter_mut().for_each(|place| *place = place.wrapping_add(by));
-        self.all_apart = begun.windows(2).all(|two| two[0] + 1 < two[1]);
-        (self.end_count, self.next, self.before) = (0, 0, 0);
-    }
-
-    /// Looks at the bytes from `from` up to `to`, which follow those that were looked at before. Behind `to` has to be room
-    /// for a block.
+impl Separators {
+    /// Looks at the bytes from `from` up to `to`, and forgets what it found before. Behind `to` has to be room for a block.
     pub(super) fn find(&mut self, buffer: &Buffer, from: usize, to: usize) {
         self.cpu.run(Find { separators: self, buffer, from, to });
     }
 
+    /// The first line starts there, not before the first separator.
+    pub(super) fn start_at(&mut self, start: usize) {
+        let (before, first) = (before(start), self.places[..self.count].get(1));
+        self.all_apart &= first.is_none_or(|first| *first != before + 1);
+        self.places[0] = before;
+    }
+
+    /// Goes behind the first line, and says where that ends, if it does.
+    pub(super) fn skip_line(&mut self) -> Option<usize> {
+        if !self.has_line() {
+            return None;
+        }
+        let (bounds, count, _) = self.take_line();
+        Some(bounds[count] as usize)
+    }
+
     #[inline(always)]
     fn find_all(&mut self, simd: impl Simd, buffer: &Buffer, from: usize, to: usize) {
-        let last = self.places[self.count - 1] as usize;
-        let mut found =
-            Found { count: self.count, end_count: self.end_count, neighbours: 0, behind: u64::from(last + 1 == from) };
+        make_room(&mut self.places, 1);
+        self.places[0] = before(from);
+        (self.next, self.before) = (0, 0);
+        let mut found = Found { count: 1, end_count: 0, neighbours: 0, behind: 0 };
         let mut at = from;
         while at < to {
             make_room(&mut self.places, found.count + PIECE_BYTES + BEHIND);
@@ -112,7 +108,7 @@ impl Separators {
                 at = piece_end;
             }
         }
-        self.all_apart &= found.neighbours == 0;
+        self.all_apart = found.neighbours == 0;
         (self.count, self.end_count) = (found.count, found.end_count);
     }
 
@@ -177,11 +173,11 @@ impl Found {
     }
 }
 
-/// As a rule it is made but once or twice: what is there lasts for the largest slice so far.
+/// It is made some times at first: what is there lasts for the largest slice so far.
 #[inline]
 fn make_room(places: &mut Vec<u32>, least: usize) {
     if places.len() < least {
-        places.resize(least.next_power_of_two(), 0);
+        places.resize(least.next_multiple_of(1 << 12), 0);
     }
 }
 
@@ -227,29 +223,42 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_separator_is_found_once_whatever_the_pieces(
+        fn every_separator_is_found_once(
             text in prop::collection::vec(
                 prop_oneof![3 => Just(b' '), 1 => Just(b'\n'), 6 => any::<u8>(), 1 => Just(b' ' | 0x80), 1 => Just(b'!')],
                 0..500),
-            cut in 0usize..500,
+            earlier in prop::collection::vec(any::<bool>(), 0..200),
+            starts_there: bool,
         ) {
             const START: usize = 100;
             let mut buffer = Buffer::default();
             buffer.bytes[..START].fill(b'\n');
-            buffer.bytes[START..].fill(b' ');
-            buffer.bytes[START..START + text.len()].copy_from_slice(&text);
-            let (cut, end) = (START + cut.min(text.len()), START + text.len());
             for cpu in [Cpu::detect(), Cpu::plain()] {
-                let mut separators = Separators { cpu, ..Separators::before(START) };
-                separators.find(&buffer, START, cut);
-                separators.find(&buffer, cut, end);
+                let mut separators = Separators { cpu, ..Separators::default() };
+                // What was found before is forgotten.
+                for (byte, is_end) in buffer.bytes[START..].iter_mut().zip(&earlier) {
+                    *byte = if *is_end { b'\n' } else { b' ' };
+                }
+                separators.find(&buffer, START, START + earlier.len());
+                buffer.bytes[START..].fill(b' ');
+                buffer.bytes[START..START + text.len()].copy_from_slice(&text);
+                let end = START + text.len();
+                separators.find(&buffer, START, end);
                 let found = &separators.places[1..separators.count];
                 let is = |at: &usize| matches!(buffer.bytes[*at], b' ' | b'\n');
                 let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
                 prop_assert_eq!(found, &expected[..]);
-                let apart = separators.places[..separators.count].windows(2).all(|two| two[1] - two[0] > 1);
+                let apart = found.windows(2).all(|two| two[1] - two[0] > 1);
                 prop_assert_eq!(separators.all_apart, apart);
                 let mut start = START;
+                if starts_there {
+                    separators.start_at(START);
+                    prop_assert_eq!(separators.all_apart, apart && !is(&START) | text.is_empty());
+                } else {
+                    let first_end = (START..end).find(|at| buffer.bytes[*at] == b'\n');
+                    prop_assert_eq!(separators.skip_line(), first_end);
+                    start = first_end.map_or(start, |end| end + 1);
+                }
                 while separators.has_line() {
                     let (bounds, count, _) = separators.take_line();
                     prop_assert_eq!(bounds[0] as usize, start - 1);
@@ -257,10 +266,7 @@ mod tests {
                     prop_assert_eq!(buffer.bytes[start - 1], b'\n');
                 }
                 prop_assert!(!buffer.bytes[start..end].contains(&b'\n'));
-                separators.move_to(64);
-                prop_assert_eq!(separators.places[0], 63);
-                let begun: Vec<u32> = (start..end).filter(is).map(|at| (at - start + 64) as u32).collect();
-                prop_assert_eq!(&separators.places[1..separators.count], &begun[..]);
+                prop_assert_eq!(separators.skip_line(), None);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Text, slice by slice: decompressed here, or ahead on another thread.
+//! Text, slice by slice: decompressed, and its separators found, here or ahead on another thread.
 
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::MAX_LINE_BYTES;
-use super::separators::BLOCK_BYTES;
+use super::separators::{BLOCK_BYTES, Separators};
 use crate::buffer::{Buffer, PLACES};
 use crate::error::ObjectError;
 use crate::text::Text;
@@ -30,8 +30,8 @@ pub enum Slices<R> {
 
 /// Slices that another thread decompresses.
 pub struct Ahead {
-    full: Receiver<Result<Slice, ObjectError>>,
-    empty: SyncSender<Buffer>,
+    full: Receiver<Result<Full, ObjectError>>,
+    empty: SyncSender<Slice>,
     compressed_bytes: u64,
     bytes: u64,
 }
@@ -39,15 +39,31 @@ pub struct Ahead {
 /// What the other thread does.
 pub struct Decompression<R> {
     text: Text<R>,
-    full: SyncSender<Result<Slice, ObjectError>>,
-    empty: Receiver<Buffer>,
+    full: SyncSender<Result<Full, ObjectError>>,
+    empty: Receiver<Slice>,
 }
 
-struct Slice {
-    buffer: Buffer,
+struct Full {
+    slice: Slice,
     count: usize,
     /// Bytes of the input that were used up to its end.
     compressed_bytes: u64,
+}
+
+/// Some text, from [`HEADROOM`] on, and where its separators are.
+#[derive(Default)]
+pub(super) struct Slice {
+    pub(super) buffer: Buffer,
+    pub(super) separators: Separators,
+}
+
+impl Slice {
+    /// Says how many bytes there are; 0 is the verified end.
+    fn read(&mut self, text: &mut Text<impl Read>) -> Result<usize, ObjectError> {
+        let count = text.read(&mut self.buffer.bytes[HEADROOM..HEADROOM + SLICE_BYTES])?;
+        self.separators.find(&self.buffer, HEADROOM, HEADROOM + count);
+        Ok(count)
+    }
 }
 
 impl<R: Read> Slices<R> {
@@ -63,29 +79,29 @@ impl<R: Read> Slices<R> {
         let decompression = Decompression { text, full: full_in, empty: empty_out };
         for _ in 1..BUFFERS {
             // There is room for all of them.
-            empty.try_send(Buffer::default()).ok();
+            empty.try_send(Slice::default()).ok();
         }
         (Slices::Ahead(Ahead { full, empty, compressed_bytes: 0, bytes: 0 }), decompression)
     }
 
-    /// Puts the next slice into the buffer, at [`HEADROOM`], and right before it what stood at `kept`. Says how long the
-    /// slice is; 0 is the verified end.
+    /// Gives the next slice in place of one, and right before its text what stood there at `kept`. Says how long the text is; 0 is
+    /// the verified end.
     ///
     /// # Errors
     /// Where the text can't be read to its end.
-    pub(super) fn next(&mut self, buffer: &mut Buffer, kept: Range<usize>) -> Result<usize, ObjectError> {
+    pub(super) fn next(&mut self, slice: &mut Slice, kept: Range<usize>) -> Result<usize, ObjectError> {
         let room = HEADROOM - kept.len()..HEADROOM;
         match self {
             Slices::Here(text) => {
-                buffer.bytes.copy_within(kept, room.start);
-                text.read(&mut buffer.bytes[HEADROOM..HEADROOM + SLICE_BYTES])
+                slice.buffer.bytes.copy_within(kept, room.start);
+                slice.read(text)
             }
             Slices::Ahead(ahead) => {
-                let slice = ahead.full.recv().unwrap_or_else(|_| Err(ended_early()));
-                let Slice { buffer: mut next, count, compressed_bytes } = slice?;
-                next.bytes[room].copy_from_slice(&buffer.bytes[kept]);
+                let full = ahead.full.recv().unwrap_or_else(|_| Err(ended_early()));
+                let Full { slice: mut next, count, compressed_bytes } = full?;
+                next.buffer.bytes[room].copy_from_slice(&slice.buffer.bytes[kept]);
                 (ahead.compressed_bytes, ahead.bytes) = (compressed_bytes, ahead.bytes + count as u64);
-                let spent = std::mem::replace(buffer, next);
+                let spent = std::mem::replace(slice, next);
                 // Nobody takes it after the end.
                 ahead.empty.try_send(spent).ok();
                 Ok(count)
@@ -118,12 +134,12 @@ fn ended_early() -> ObjectError {
 impl<R: Read> Decompression<R> {
     /// Decompresses to the end or to an error, or until nobody wants more.
     pub fn run(mut self) {
-        while let Ok(mut buffer) = self.empty.recv() {
-            let read = self.text.read(&mut buffer.bytes[HEADROOM..HEADROOM + SLICE_BYTES]);
+        while let Ok(mut slice) = self.empty.recv() {
+            let read = slice.read(&mut self.text);
             let ended = !matches!(read, Ok(1..));
             let compressed_bytes = self.text.compressed_bytes();
-            let slice = read.map(|count| Slice { buffer, count, compressed_bytes });
-            if self.full.send(slice).is_err() || ended {
+            let full = read.map(|count| Full { slice, count, compressed_bytes });
+            if self.full.send(full).is_err() || ended {
                 return;
             }
         }
