@@ -54,6 +54,11 @@ impl Addresses {
     fn direction(self, direction: usize) -> Addresses {
         if direction == 0 { self } else { Addresses { src: self.dst, dst: self.src, ..self } }
     }
+
+    /// The direction of replies to one of a pair: a record from an address to itself is its own.
+    fn back(self, direction: usize) -> usize {
+        if self.src == self.dst { direction } else { 1 - direction }
+    }
 }
 
 impl Packable for Addresses {
@@ -135,6 +140,7 @@ struct Place {
     row: u32,
     direction: u8,
     action: Action,
+    has_reply: bool,
 }
 
 impl<'a> OfNote<'a> {
@@ -147,8 +153,23 @@ impl<'a> OfNote<'a> {
 
     /// The records by their addresses, as far as these are kept, in no order.
     pub fn noted(&self) -> impl Iterator<Item = Noted<'a>> {
+        self.noted_if(|_| true)
+    }
+
+    /// Those that were refused.
+    pub fn rejected(&self) -> impl Iterator<Item = Noted<'a>> {
+        self.noted_if(|place| place.action == Action::Reject)
+    }
+
+    /// Those without a reply.
+    pub fn unanswered(&self) -> impl Iterator<Item = Noted<'a>> {
+        self.noted_if(|place| !place.has_reply)
+    }
+
+    /// Of the others nothing is read.
+    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = Noted<'a>> {
         let peering = self.peering;
-        self.places.iter().map(|place| peering.noted(*place))
+        self.places.iter().filter(move |place| which(place)).map(|place| peering.noted(*place))
     }
 }
 
@@ -348,11 +369,13 @@ impl Peering {
     pub fn by_note(&self) -> ByNote<'_> {
         let of_note = |(_, totals): &(Note, [Tally; 2])| OfNote { totals: *totals, peering: self, places: Vec::new() };
         let mut of_notes: Vec<OfNote<'_>> = self.notes.all.iter().map(of_note).collect();
-        for (pair, (_, entry)) in (0..).zip(self.pairs.iter()) {
+        for (pair, (key, entry)) in (0..).zip(self.pairs.iter()) {
             for direction in [0, 1] {
+                let back = key.back(usize::from(direction));
+                let has_reply = entry.replied[back] || entry.missing > 0 || self.replies_may_be_missing;
                 for action in ACTIONS {
-                    for (number, row) in entry.rows(&self.rows, usize::from(direction), action) {
-                        of_notes[row.note as usize].places.push(Place { pair, row: number, direction, action });
+                    for (row, Row { note, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
+                        of_notes[*note as usize].places.push(Place { pair, row, direction, action, has_reply });
                     }
                 }
             }
@@ -364,14 +387,12 @@ impl Peering {
         let (key, pair) = self.pairs.at(place.pair as usize);
         let direction = usize::from(place.direction);
         let row = self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]);
-        // A record from an address to itself is its own reply.
-        let back = if key.src == key.dst { direction } else { 1 - direction };
         Noted {
             addresses: key.direction(direction),
             action: place.action,
             sums: &row.sums,
-            has_reply: pair.replied[back] || pair.missing > 0 || self.replies_may_be_missing,
-            reply_was_rejected: pair.refused[back],
+            has_reply: place.has_reply,
+            reply_was_rejected: pair.refused[key.back(direction)],
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn peering(topology: &Topology, notes: &ByNote<'_>, exact: bool) -> P
 fn sums(of_note: &OfNote<'_>) -> (Traffic, Tally) {
     let [accepted, rejected] = of_note.totals;
     let mut unanswered = Tally::default();
-    for noted in of_note.noted().filter(|noted| noted.action == Action::Accept && !noted.has_reply) {
+    for noted in of_note.unanswered().filter(|noted| noted.action == Action::Accept) {
         unanswered.merge(noted.sums.tally);
     }
     (Traffic { accepted, rejected }, unanswered)

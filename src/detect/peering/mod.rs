@@ -77,7 +77,7 @@ impl View<'_> {
         let mut records = Records::default();
         let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
         let (mut through, mut elsewhere, mut arrived, mut refused) = (false, false, false, false);
-        for noted in noted.noted().filter(|noted| !noted.has_reply && which(noted)) {
+        for noted in noted.unanswered().filter(&which) {
             records.add_noted(self.context, &noted);
             through |= noted.sums.through_peering;
             elsewhere |= noted.sums.by_another_path;

@@ -4,7 +4,6 @@ use super::{View, Way};
 use crate::detect::{Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::peering::OfNote;
-use crate::record::Action;
 
 pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
                                              ACL, or because it came after its connection was closed.";
@@ -13,7 +12,7 @@ pub(in crate::detect) const NEXT_STEP: &str = "If it is meant, allow the peer's 
 
 pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
     let mut records = Records::default();
-    for noted in noted.noted().filter(|noted| noted.action == Action::Reject) {
+    for noted in noted.rejected() {
         records.add_noted(view.context, &noted);
     }
     let [_, rejected] = noted.totals;
