@@ -288,8 +288,9 @@ impl Peering {
     /// Adds the records that wait.
     pub fn settle(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        for record in &mut waiting {
-            if let Some(pair) = self.pairs.look_ahead(&mut record.pair) {
+        waiting.iter_mut().for_each(|record| self.pairs.make_out(&mut record.pair));
+        for record in &waiting {
+            if let Some(pair) = self.pairs.look_ahead(&record.pair) {
                 // Read, so that it is fetched with those of the others.
                 std::hint::black_box(pair.accepted[record.direction].note);
             }

@@ -118,7 +118,8 @@ impl Rejects {
     /// Adds the records that wait.
     pub fn settle(&mut self, interfaces: &Interfaces) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        for (part, _) in &mut waiting {
+        waiting.iter_mut().for_each(|(part, _)| self.parts.make_out(part));
+        for (part, _) in &waiting {
             if let Some(sums) = self.parts.look_ahead(part) {
                 // Read, so that it is fetched with those of the others.
                 std::hint::black_box(sums.missing);
