@@ -48,8 +48,8 @@ enum SoughtKey<K> {
     Wide(K),
 }
 
-/// So many are looked for at once: as much memory as a processor waits for at a time.
-pub const AT_ONCE: usize = 32;
+/// So many are looked for at once: more than the processor waits for at a time gain nothing, and what waits stays near it.
+pub const AT_ONCE: usize = 64;
 
 impl<K: Packable> Sought<K> {
     /// The key.

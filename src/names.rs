@@ -1,11 +1,11 @@
 //! Names from the log, each kept once and known by a small number, so that records need no strings.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::limits::Limits;
 
@@ -39,7 +39,8 @@ impl NameId {
 /// Distinct names in the order in which they were met. Hashing is seeded at random: names come from strangers.
 #[derive(Debug, Clone)]
 pub struct Names {
-    ids: HashMap<Arc<str>, NameId, RandomState>,
+    ids: HashTable<NameId>,
+    hasher: RandomState,
     names: Vec<Arc<str>>,
     limit: usize,
     /// Room that is left for names, in bytes.
@@ -61,34 +62,40 @@ impl Names {
     pub fn new(limit: u64) -> Names {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let room = limit.saturating_mul(ROOM_PER_NAME);
-        Names { ids: HashMap::default(), names: Vec::new(), limit, room, complete: true }
+        Names { ids: HashTable::new(), hasher: RandomState::default(), names: Vec::new(), limit, room, complete: true }
     }
 
     /// The number of a name, new or not; none if there is no room for it. Bytes that are not UTF-8 are replaced, as they will
     /// be shown.
     pub fn intern(&mut self, name: &[u8]) -> Option<NameId> {
-        let name = shown(name);
-        if let Some(&id) = self.ids.get(name.as_ref()) {
+        self.find(name).or_else(|| self.intern_as_shown(&String::from_utf8_lossy(name)))
+    }
+
+    #[cold]
+    fn intern_as_shown(&mut self, name: &str) -> Option<NameId> {
+        if let Some(id) = self.find(name.as_bytes()) {
             return Some(id);
         }
         let room = self.room.checked_sub(name.len()).filter(|_| self.names.len() < self.limit);
         self.complete &= room.is_some();
         self.room = room?;
         let id = NameId::at(self.names.len());
-        let name: Arc<str> = name.into();
-        self.ids.insert(Arc::clone(&name), id);
-        self.names.push(name);
+        self.names.push(name.into());
+        let hash = |id: &NameId| self.hasher.hash_one(self.names[id.place()].as_bytes());
+        self.ids.insert_unique(hash(&id), id, hash);
         Some(id)
+    }
+
+    /// A name that is right as it is: one that is not is like none of those that are kept.
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<NameId> {
+        let is_it = |id: &NameId| same(self.names[id.place()].as_bytes(), name);
+        self.ids.find(self.hasher.hash_one(name), is_it).copied()
     }
 
     /// Whether there was room for all.
     pub fn is_complete(&self) -> bool {
         self.complete
-    }
-
-    /// The number of a name, if it was met. As for [`Names::intern`].
-    pub fn get(&self, name: &[u8]) -> Option<NameId> {
-        self.ids.get(shown(name).as_ref()).copied()
     }
 
     /// The name with this number.
@@ -106,12 +113,6 @@ impl Names {
         self.complete &= other.complete;
         Renumbered(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
     }
-}
-
-/// A name as it will be shown. Nearly all are right, which is found out sooner than what is wrong with one.
-#[inline]
-fn shown(name: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name), Cow::Borrowed)
 }
 
 /// The numbers that the names of one collection have in another.
