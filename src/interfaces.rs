@@ -1,6 +1,6 @@
 //! What a report's records say of each network interface.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
@@ -180,8 +180,7 @@ impl ConstantAddresses {
     pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
         match *self {
             ConstantAddresses::Left(None, None) => return,
-            // As of nearly every record. Which of them it is nobody can foresee, so both are looked at.
-            ConstantAddresses::Left(own, None) if (src == own) | (dst == own) => return,
+            ConstantAddresses::Left(Some(own), None) if is_one_of(own, src, dst) => return,
             _ => {}
         }
         self.merge(ConstantAddresses::of(src, dst.filter(|_| src != dst)));
@@ -212,6 +211,18 @@ impl ConstantAddresses {
     }
 }
 
+/// Whether one of the two is it, as of nearly every record. Which of them nobody can foresee: of IPv4 there is no branch.
+#[inline(always)]
+fn is_one_of(own: IpAddr, src: Option<IpAddr>, dst: Option<IpAddr>) -> bool {
+    match (own, src, dst) {
+        (IpAddr::V4(own), Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => {
+            let differ = |other: Ipv4Addr| other.to_bits() ^ own.to_bits();
+            differ(src).min(differ(dst)) == 0
+        }
+        _ => src == Some(own) || dst == Some(own),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +240,10 @@ mod tests {
     fn the_one_address_in_every_record_is_the_interfaces() {
         assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
         assert_eq!(left(&[("10.0.0.5", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(left(&[("10.0.0.5", "::1"), ("10.0.0.5", "::2"), ("::3", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(left(&[("::5", "1.1.1.1"), ("2.2.2.2", "::5"), ("::5", "::2")]).as_deref(), Some("::5"));
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "::2"), ("::5", "::2")]), None);
+        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("10.0.0.4", "10.0.0.6")]), None);
     }
 
     #[test]

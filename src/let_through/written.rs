@@ -1,5 +1,6 @@
 //! How tuples are written down: what each has in common with those before it is left out.
 
+use std::hint::select_unpredictable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Tuple;
@@ -191,13 +192,13 @@ impl Context {
     #[inline(always)]
     fn read_ports(&mut self, bits: u8, bytes: &[u8; COPIED], at: usize) -> (u16, u16, usize) {
         let ports = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let is_new = bits >> NEW_SERVICE.trailing_zeros() & 1;
-        let new_bytes = size_of::<u16>() * usize::from(is_new);
+        let is_new = bits & NEW_SERVICE != 0;
         // A cast keeps the bits of the port that is meant.
-        let service = self.service ^ (self.service ^ ports as u16) & u16::from(is_new).wrapping_neg();
-        let other = (ports >> (8 * new_bytes)) as u16;
+        let (first, second) = (ports as u16, (ports >> 16) as u16);
+        let service = select_unpredictable(is_new, first, self.service);
+        let other = select_unpredictable(is_new, second, first);
         self.service = service;
-        (service, other, size_of::<u16>() + new_bytes)
+        (service, other, size_of::<u16>() << u8::from(is_new))
     }
 }
 

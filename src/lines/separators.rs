@@ -45,7 +45,7 @@ impl Work for Find<'_> {
 const AT_ONCE: usize = 10;
 const _: () = assert!(AT_ONCE.is_multiple_of(2), "two are written in a word");
 /// So many bytes are looked at before it is asked again whether there is room.
-const PIECE_BYTES: usize = 16 * BLOCK_BYTES;
+const PIECE_BYTES: usize = 64 * BLOCK_BYTES;
 /// What may be written in vain behind the places, or read by whoever reads the columns of a line.
 const BEHIND: usize = AT_ONCE + MOST_COLUMNS + 1;
 
