@@ -23,14 +23,6 @@ pub trait Simd: Copy {
 
     /// The bytes at these places, 0 for the place 128.
     fn shuffle(self, bytes: u8x16, places: u8x16) -> u8x16;
-
-    /// A bit for each byte of a block that is this one, the first byte's lowest.
-    #[inline(always)]
-    fn equal(self, block: &[u8; 64], byte: u8) -> u64 {
-        let (sixteens, _) = block.as_chunks::<16>();
-        let is = |sixteen: &[u8; 16]| u8x16::new(*sixteen).simd_eq(u8x16::splat(byte)).to_bitmask();
-        sixteens.iter().rev().fold(0, |bits, sixteen| bits << 16 | u64::from(is(sixteen)))
-    }
 }
 
 /// What every processor of its kind can do.
@@ -63,20 +55,6 @@ impl Simd for Newer {
         #[expect(unsafe_code, reason = "an IPv4 address in half of the instructions; see the module")]
         let shuffled = unsafe { _mm_shuffle_epi8(bytes, places) };
         bytemuck::cast(shuffled)
-    }
-
-    #[inline(always)]
-    fn equal(self, block: &[u8; 64], byte: u8) -> u64 {
-        use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set1_epi8};
-        let half = |half: &[u8; 32]| {
-            let bytes: __m256i = bytemuck::cast(*half);
-            // SAFETY: whoever has a value of this type has looked for AVX2, which these are of.
-            #[expect(unsafe_code, reason = "separators in a fifth fewer instructions; see the module")]
-            let bits = unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte.cast_signed()))) };
-            u64::from(bits.cast_unsigned())
-        };
-        let (halves, _) = block.as_chunks::<32>();
-        halves.iter().rev().fold(0, |bits, of_half| bits << 32 | half(of_half))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where spaces and line ends stand, 64 bytes at a time.
 
+use wide::u8x16;
+
 use super::MOST_COLUMNS;
 use crate::buffer::Buffer;
 use crate::cpu::{Cpu, Simd, Work};
@@ -36,8 +38,8 @@ impl Work for Find<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self, simd: impl Simd) {
-        self.separators.find_all(simd, self.buffer, self.from, self.to);
+    fn run(self, _: impl Simd) {
+        self.separators.find_all(self.buffer, self.from, self.to);
     }
 }
 
@@ -88,7 +90,7 @@ impl Separators {
     }
 
     #[inline(always)]
-    fn find_all(&mut self, simd: impl Simd, buffer: &Buffer, from: usize, to: usize) {
+    fn find_all(&mut self, buffer: &Buffer, from: usize, to: usize) {
         make_room(&mut self.places, 1);
         self.places[0] = before(from);
         (self.next, self.before) = (0, 0);
@@ -100,11 +102,11 @@ impl Separators {
             let (places, line_ends) = (&mut self.places[..], &mut self.line_ends[..]);
             let piece_end = to.min(at + PIECE_BYTES);
             while piece_end - at >= BLOCK_BYTES {
-                found.note(simd, (places, line_ends), buffer, at, u64::MAX);
+                found.note((places, line_ends), buffer, at, u64::MAX);
                 at += BLOCK_BYTES;
             }
             if at < piece_end {
-                found.note(simd, (places, line_ends), buffer, at, (1 << (piece_end - at)) - 1);
+                found.note((places, line_ends), buffer, at, (1 << (piece_end - at)) - 1);
                 at = piece_end;
             }
         }
@@ -148,17 +150,10 @@ struct Found {
 impl Found {
     /// Takes in the bytes of a block of which `own` has bits.
     #[inline(always)]
-    fn note(
-        &mut self,
-        simd: impl Simd,
-        (places, line_ends): (&mut [u32], &mut [u32]),
-        buffer: &Buffer,
-        at: usize,
-        own: u64,
-    ) {
+    fn note(&mut self, (places, line_ends): (&mut [u32], &mut [u32]), buffer: &Buffer, at: usize, own: u64) {
         let block = buffer.word(at as u32);
-        let ends = simd.equal(block, b'\n') & own;
-        let all = simd.equal(block, b' ') & own | ends;
+        let ends = equal(block, b'\n') & own;
+        let all = equal(block, b' ') & own | ends;
         self.neighbours |= all & (all << 1 | self.behind);
         self.behind = all >> 63;
         // Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
@@ -171,6 +166,14 @@ impl Found {
         note(&mut places[self.count..], at as u32, all);
         self.count += all.count_ones() as usize;
     }
+}
+
+/// A bit for each byte that is this one, the first byte's lowest.
+#[inline(always)]
+fn equal(block: &[u8; BLOCK_BYTES], byte: u8) -> u64 {
+    let (sixteens, _) = block.as_chunks::<16>();
+    let is = |sixteen: &[u8; 16]| u8x16::new(*sixteen).simd_eq(u8x16::splat(byte)).to_bitmask();
+    sixteens.iter().rev().fold(0, |bits, sixteen| bits << 16 | u64::from(is(sixteen)))
 }
 
 /// It is made some times at first: what is there lasts for the largest slice so far.
