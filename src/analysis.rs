@@ -270,3 +270,17 @@ impl RecordCounts {
         self.malformed += other.malformed;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_number_of_its_own_is_not_kept() {
+        let mut known = Vec::new();
+        assert_eq!(keep(&mut known, 0, None), None);
+        assert_eq!(known, []);
+        assert_eq!(keep(&mut known, 2, None), None);
+        assert_eq!(known, [None, None, Some(None)]);
+    }
+}

@@ -223,7 +223,7 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
     #[inline]
     fn look_ahead(&self, place: u32) -> Option<&V> {
         let (key, value) = self.entries.get(place as usize)?;
-        std::hint::black_box(key);
+        std::hint::black_box(*key);
         Some(value)
     }
 

@@ -1,4 +1,4 @@
-//! Text → numbered lines and where their columns end, in one buffer that does not grow.
+//! Text → numbered lines and where their columns end, slice by slice, in memory that does not grow with the text.
 
 mod separators;
 mod slices;
@@ -28,7 +28,8 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
     /// Whether the line is longer than [`MAX_LINE_BYTES`].
     pub too_long: bool,
-    /// Where its columns are, if one space parts each two of them, as in nearly every line.
+    /// Where its columns are, if one space parts each two of them, and of the lines around, and if it stands in one slice, as
+    /// nearly every line does.
     pub columns: Option<Columns<'a>>,
 }
 
@@ -202,6 +203,9 @@ fn unusual(number: u64, line: &[u8]) -> Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
 
     use super::slices::SLICE_BYTES;
@@ -231,6 +235,49 @@ mod tests {
         assert_eq!(texts(b"one\rtwo\r\r\n"), [b"one\rtwo\r"]);
         assert_eq!(texts(b"\n"), [b""]);
         assert!(split(b"").is_empty());
+    }
+
+    #[test]
+    fn a_slice_may_be_full_of_line_ends() {
+        assert_eq!(texts(&[b'\n'; 300_000]), vec![b""; 300_000]);
+        assert_eq!(texts(&[&[b' '; 200_000][..], b"\n"].concat()).len(), 1);
+    }
+
+    /// A line, and its columns, if it is told where they are.
+    type Told = (Vec<u8>, Option<Vec<Vec<u8>>>);
+
+    /// All lines of text that comes in these slices.
+    fn columns(pieces: &[&[u8]]) -> Vec<Told> {
+        let member = |piece: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(piece).and_then(|()| encoder.finish()).expect("memory takes everything")
+        };
+        let members: Vec<u8> = pieces.iter().flat_map(|piece| member(piece)).collect();
+        let mut lines = Lines::open(Slices::here(Text::open(&members[..], u64::MAX).expect("gzip"))).expect("lines");
+        let mut all = Vec::new();
+        loop {
+            let at_hand = lines.slice.separators.has_line();
+            let line = if at_hand { lines.line_at_hand() } else { lines.next_line().expect("a line") };
+            let Some(line) = line else { return all };
+            let column = |columns: &Columns<'_>, number: usize| {
+                let (start, end) = columns.range(number as u8);
+                columns.text.bytes[start as usize..end as usize].to_vec()
+            };
+            let told = line.columns.map(|columns| (0..columns.count).map(|number| column(&columns, number)).collect());
+            all.push((line.bytes.to_vec(), told));
+        }
+    }
+
+    #[test]
+    fn columns_are_told_of_all_lines_but_those_that_a_slice_continues() {
+        let told = |pieces: &[&[u8]]| -> Vec<bool> { columns(pieces).iter().map(|(_, told)| told.is_some()).collect() };
+        assert_eq!(told(&[b"a b\nc d\ne f\n"]), [true; 3]);
+        assert_eq!(told(&[b"a b\nc d\n", b"e f\ng h\n"]), [true; 4]);
+        assert_eq!(told(&[b"a b\nc", b" d\ne f\ng h\n"]), [true, false, true, true]);
+        assert_eq!(told(&[b"\xef\xbb\xbfa b\nc d\n"]), [true; 2]);
+        // A line that can't be told takes those of its slice along, and no others.
+        assert_eq!(told(&[b"a b\nc d\n", b" e f\ng h\n", b"i j\n"]), [true, true, false, false, true]);
+        assert_eq!(told(&[b"\xef\xbb\xbf a b\nc d\n"]), [false; 2]);
     }
 
     #[test]
@@ -272,6 +319,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn columns_are_those_of_the_line_wherever_the_text_is_cut(
+            text in prop::collection::vec(prop::sample::select(&b"aaaaaabbbb    \n\n\r"[..]), 0..120),
+            marked: bool,
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        ) {
+            let whole = if marked { [BYTE_ORDER_MARK, &text].concat() } else { text.clone() };
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(whole.len() + 1)).collect();
+            cuts.sort_unstable();
+            let ends = cuts.iter().copied().chain([whole.len()]);
+            let pieces: Vec<&[u8]> = std::iter::once(0).chain(cuts.iter().copied()).zip(ends).map(|(a, b)| &whole[a..b]).collect();
+            let all = columns(&pieces);
+            prop_assert_eq!(all.iter().map(|(line, _)| line.clone()).collect::<Vec<_>>(), texts(&text));
+            for (line, told) in all {
+                let Some(told) = told else { continue };
+                prop_assert!(told.iter().all(|column| !column.is_empty()));
+                prop_assert_eq!(told.join(&b' '), line);
+            }
+        }
+
         #[test]
         fn agrees_with_a_split_of_the_whole(text in prop::collection::vec(
             prop_oneof![4 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => any::<u8>()], 0..400)) {

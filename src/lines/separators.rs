@@ -73,7 +73,7 @@ impl Separators {
         self.cpu.run(Find { separators: self, buffer, from, to });
     }
 
-    /// The first line starts there, not before the first separator.
+    /// The first line starts there, and no separator stands before.
     pub(super) fn start_at(&mut self, start: usize) {
         let (before, first) = (before(start), self.places[..self.count].get(1));
         self.all_apart &= first.is_none_or(|first| *first != before + 1);

@@ -54,11 +54,6 @@ impl Addresses {
     fn direction(self, direction: usize) -> Addresses {
         if direction == 0 { self } else { Addresses { src: self.dst, dst: self.src, ..self } }
     }
-
-    /// The direction of replies to one of a pair: a record from an address to itself is its own.
-    fn back(self, direction: usize) -> usize {
-        if self.src == self.dst { direction } else { 1 - direction }
-    }
 }
 
 impl Packable for Addresses {
@@ -370,10 +365,10 @@ impl Peering {
     pub fn by_note(&self) -> ByNote<'_> {
         let of_note = |(_, totals): &(Note, [Tally; 2])| OfNote { totals: *totals, peering: self, places: Vec::new() };
         let mut of_notes: Vec<OfNote<'_>> = self.notes.all.iter().map(of_note).collect();
-        for (pair, (key, entry)) in (0..).zip(self.pairs.iter()) {
+        for (pair, (_, entry)) in (0..).zip(self.pairs.iter()) {
             for direction in [0, 1] {
-                let back = key.back(usize::from(direction));
-                let has_reply = entry.replied[back] || entry.missing > 0 || self.replies_may_be_missing;
+                let has_reply =
+                    entry.replied[usize::from(1 - direction)] || entry.missing > 0 || self.replies_may_be_missing;
                 for action in ACTIONS {
                     for (row, Row { note, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
                         of_notes[*note as usize].places.push(Place { pair, row, direction, action, has_reply });
@@ -393,7 +388,7 @@ impl Peering {
             action: place.action,
             sums: &row.sums,
             has_reply: place.has_reply,
-            reply_was_rejected: pair.refused[key.back(direction)],
+            reply_was_rejected: pair.refused[1 - direction],
         }
     }
 

@@ -281,6 +281,17 @@ mod tests {
         assert_eq!(Prefixes::new(&[]).longest(IpAddr::from([10, 0, 0, 1])), None);
     }
 
+    #[test]
+    fn first_octets_without_a_block_share_a_table() {
+        let tables = |blocks: &[&str]| {
+            let blocks: Vec<IpNet> = blocks.iter().map(|block| block.parse().expect("a block")).collect();
+            Prefixes::new(&blocks).upper.len() >> 8
+        };
+        assert_eq!(tables(&[]), 1);
+        assert_eq!(tables(&["10.0.0.0/16", "10.9.0.0/20", "2001:db8::/32", "10.0.0.0/8"]), 2);
+        assert_eq!(tables(&["10.0.0.0/16", "255.255.255.255/32", "100.64.0.0/10"]), 4);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_linear_scan(blocks in prop::collection::btree_set(block(), 0..30), v4: [u8; 4], near: prop::sample::Index) {
