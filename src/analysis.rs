@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::interfaces::{Interfaces, Known};
 use crate::let_through::{LetThrough, Tuple};
 use crate::limits::Limits;
-use crate::names::{NameId, Names};
+use crate::names::{NameId, Names, index};
 use crate::parse::Malformed;
 use crate::peering::Peering;
 use crate::record::{Action, Flow, Record};
@@ -193,9 +193,9 @@ impl OwnVpcs {
     /// The VPC with this id, which as a name has that number.
     #[inline(always)]
     fn named(&mut self, id: &[u8], name: Option<NameId>, topology: &Topology) -> Option<VpcNumber> {
-        match self.of_names.get(number(name)) {
+        match self.of_names.get(index(name)) {
             Some(Some(known)) => *known,
-            _ => keep(&mut self.of_names, number(name), topology.number(&String::from_utf8_lossy(id))),
+            _ => keep(&mut self.of_names, name, topology.number(&String::from_utf8_lossy(id))),
         }
     }
 
@@ -203,27 +203,22 @@ impl OwnVpcs {
     #[inline(always)]
     fn of(&mut self, interface: Known, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
         let id = id?;
-        match self.of_interfaces.get(number(interface.id)) {
+        match self.of_interfaces.get(index(interface.id)) {
             Some(Some(known)) => *known,
             _ => {
                 let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
-                keep(&mut self.of_interfaces, number(interface.id), vpc)
+                keep(&mut self.of_interfaces, interface.id, vpc)
             }
         }
     }
 }
 
-/// What there was no room for has the number 0.
-fn number(name: Option<NameId>) -> usize {
-    name.map_or(0, NameId::get) as usize
-}
-
-/// Keeps what has a number of its own.
+/// Keeps it, if the name has a number of its own: what there was no room for has none.
 #[cold]
-fn keep(known: &mut Vec<Option<Option<VpcNumber>>>, number: usize, vpc: Option<VpcNumber>) -> Option<VpcNumber> {
-    if number > 0 {
-        known.resize(known.len().max(number + 1), None);
-        known[number] = Some(vpc);
+fn keep(known: &mut Vec<Option<Option<VpcNumber>>>, name: Option<NameId>, vpc: Option<VpcNumber>) -> Option<VpcNumber> {
+    if name.is_some() {
+        known.resize(known.len().max(index(name) + 1), None);
+        known[index(name)] = Some(vpc);
     }
     vpc
 }
@@ -278,9 +273,9 @@ mod tests {
     #[test]
     fn what_has_no_number_of_its_own_is_not_kept() {
         let mut known = Vec::new();
-        assert_eq!(keep(&mut known, 0, None), None);
+        assert_eq!(keep(&mut known, None, None), None);
         assert_eq!(known, []);
-        assert_eq!(keep(&mut known, 2, None), None);
+        assert_eq!(keep(&mut known, NameId::new(2), None), None);
         assert_eq!(known, [None, None, Some(None)]);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use crate::limits::Limits;
-use crate::names::{NameId, Names, Renumbered, Said, same};
+use crate::names::{NameId, Names, Renumbered, Said, index, same};
 use crate::record::{Action, Flow, Gap};
 use crate::tally::{Seen, Tally};
 
@@ -157,10 +157,6 @@ impl Interfaces {
         }
         &mut self.all[index(id)]
     }
-}
-
-fn index(id: Option<NameId>) -> usize {
-    id.map_or(0, NameId::get) as usize
 }
 
 /// The addresses that occur, as src or dst, in every record of some records: at most two, as the first record has no

@@ -48,7 +48,7 @@ enum SoughtKey<K> {
     Wide(K),
 }
 
-/// So many are looked for at once: more than the processor waits for at a time gain nothing, and what waits stays near it.
+/// So many are looked for at once: enough for the processor to wait for several at a time, and few enough to stay near it.
 pub const AT_ONCE: usize = 64;
 
 impl<K: Packable> Sought<K> {

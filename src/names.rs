@@ -2,7 +2,6 @@
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -36,12 +35,17 @@ impl NameId {
     }
 }
 
+/// Where what is kept by the numbers of names has that of a name: at 0 what stands for none.
+pub fn index(name: Option<NameId>) -> usize {
+    name.map_or(0, NameId::get) as usize
+}
+
 /// Distinct names in the order in which they were met. Hashing is seeded at random: names come from strangers.
 #[derive(Debug, Clone)]
 pub struct Names {
     ids: HashTable<NameId>,
     hasher: RandomState,
-    names: Vec<Arc<str>>,
+    names: Vec<Box<str>>,
     limit: usize,
     /// Room that is left for names, in bytes.
     room: usize,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::address;
 use crate::finding::Evidence;
 use crate::interfaces::Interfaces;
-use crate::names::{NameId, Names};
+use crate::names::{NameId, Names, index};
 use crate::record::Direction;
 use crate::rejects::{Group, GroupKey};
 use crate::topology::document::Interface;
@@ -20,12 +20,12 @@ pub struct Surroundings<'a> {
     pub places: &'a Names,
     /// What is known of VPCs and their peering.
     pub topology: Option<&'a Topology>,
-    /// Of each interface, in their order, what the topology knows.
-    pub known: &'a [Option<&'a Interface>],
+    /// What the topology knows of each of the interfaces, in their order.
+    pub known_interfaces: &'a [Option<&'a Interface>],
 }
 
 /// What the topology knows of each interface: looked up once, not by every group.
-pub fn known<'a>(interfaces: &Interfaces, topology: Option<&'a Topology>) -> Vec<Option<&'a Interface>> {
+pub fn known_interfaces<'a>(interfaces: &Interfaces, topology: Option<&'a Topology>) -> Vec<Option<&'a Interface>> {
     interfaces.iter().map(|(id, _)| topology?.interface(interfaces.name(id?))).collect()
 }
 
@@ -80,7 +80,7 @@ impl<'a> Surroundings<'a> {
 
     /// The interface, if the topology knows it.
     pub fn known_interface(&self, id: Option<NameId>) -> Option<&'a Interface> {
-        *self.known.get(id.map_or(0, NameId::get) as usize)?
+        *self.known_interfaces.get(index(id))?
     }
 
     /// Whether an address is on the public internet.

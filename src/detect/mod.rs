@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
-pub use self::direction::{Surroundings, known};
+pub use self::direction::{Surroundings, known_interfaces};
 use crate::cause::Cause;
 use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;

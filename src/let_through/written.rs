@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Tuple;
-use crate::names::NameId;
+use crate::names::{NameId, index};
 use crate::record::{TCP, UDP};
 
 /// What a tuple has in common with those before it of the same interface, as a rule: records of one interface come in runs,
@@ -43,8 +43,7 @@ impl Contexts {
 
     #[cold]
     fn turn_to(&mut self, interface: Option<NameId>) {
-        let number = |interface: Option<NameId>| interface.map_or(0, NameId::get) as usize;
-        let (last, next) = (number(self.interface), number(interface));
+        let (last, next) = (index(self.interface), index(interface));
         self.others.resize(self.others.len().max(last.max(next) + 1), Context::default());
         self.others[last] = self.now;
         (self.interface, self.now) = (interface, self.others[next]);

@@ -7,6 +7,7 @@
 
 mod groups;
 mod keys;
+mod look_up;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
@@ -14,10 +15,8 @@ pub use self::groups::{Group, Groups, Part};
 pub use self::keys::{GroupKey, Place};
 use self::keys::{PartKey, identity};
 use crate::cause::Basis;
-use crate::cpu::{Cpu, Simd, Work};
 use crate::interfaces::{Interfaces, Known};
 use crate::keyed::{self, Keyed, Sought};
-use crate::let_through::{Asked, LetThrough, Tuple};
 use crate::limits::Limits;
 use crate::names::{Agreed, NameId, Names, Renumbered, Said};
 use crate::record::{Direction, Flow, TCP, TcpFlags};
@@ -204,22 +203,6 @@ impl Rejects {
         Groups::of(self.parts)
     }
 
-    /// Looks for the tuples of the records whose cause hangs on them among those that were let through.
-    pub fn look_up(&mut self, let_through: &LetThrough) {
-        let asked = Asked::of(self.parts.iter().filter_map(|(key, _)| key.tuple()), self.parts.len());
-        Cpu::detect().run(LookUp { rejects: self, let_through, asked: &asked });
-    }
-
-    #[inline(never)]
-    fn each_open(&mut self, tuple: Tuple, mut change: impl FnMut(&mut Sums)) {
-        let Tuple { interface, protocol, src, dst, srcport, dstport } = tuple;
-        let group =
-            GroupKey { interface, src: Some(src), dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol) };
-        for basis in [Basis::MayBeAnswer(srcport), Basis::MayBeLateOrAnswer(srcport)] {
-            self.parts.get_mut(PartKey { group, basis }).into_iter().for_each(&mut change);
-        }
-    }
-
     fn entry(&mut self, part: &Sought<PartKey>, missing: u32, interfaces: &Interfaces) -> &mut Sums {
         let key = part.key();
         let basis = if self.causes_are_open { key.basis } else { key.basis.closed() };
@@ -280,25 +263,6 @@ impl Rejects {
             self.causes_are_open = false;
             self.parts.rekey(|key| PartKey { basis: key.basis.closed(), ..key }, Sums::add);
         }
-    }
-}
-
-/// [`Rejects::look_up`], of which most is to read all that was let through.
-struct LookUp<'w> {
-    rejects: &'w mut Rejects,
-    let_through: &'w LetThrough,
-    asked: &'w Asked,
-}
-
-impl Work for LookUp<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, _: impl Simd) {
-        self.let_through.each_asked(self.asked, |tuple| {
-            self.rejects.each_open(tuple, |sums| sums.alike = true);
-            self.rejects.each_open(tuple.reversed(), |sums| sums.is_answer = true);
-        });
     }
 }
 

@@ -56,9 +56,12 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         peering: analysis.peering.is_exact() && names_are_complete,
         names: names_are_complete,
     };
-    let known = detect::known(&analysis.interfaces, topology);
-    let surroundings =
-        Surroundings { interfaces: &analysis.interfaces, places: &analysis.places, topology, known: &known };
+    let surroundings = Surroundings {
+        interfaces: &analysis.interfaces,
+        places: &analysis.places,
+        topology,
+        known_interfaces: &detect::known_interfaces(&analysis.interfaces, topology),
+    };
     let report = Report { analysis: &analysis, surroundings, rejected_by_place };
     let notes = analysis.peering.by_note();
     let findings = detect::detect(&detect::Context {
@@ -72,12 +75,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     Summary {
         schema: SCHEMA,
         window: window(analysis.window),
-        formats: analysis
-            .formats
-            .in_order
-            .iter()
-            .map(|format| FormatSeen { version: format.version(), fields: format.names().to_vec() })
-            .collect(),
+        formats: formats(&analysis),
         records: analysis.records,
         traffic: traffic(&analysis.interfaces),
         rejected: Rejected {
@@ -97,6 +95,11 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         failed: analysis.failed.clone(),
         malformed: analysis.malformed.clone(),
     }
+}
+
+fn formats(analysis: &Analysis) -> Vec<FormatSeen> {
+    let formats = analysis.formats.in_order.iter();
+    formats.map(|format| FormatSeen { version: format.version(), fields: format.names().to_vec() }).collect()
 }
 
 /// All analysed records: each is one of an interface, or of none.
