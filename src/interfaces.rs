@@ -251,6 +251,23 @@ mod tests {
     }
 
     #[test]
+    fn an_interface_has_its_own_fingerprint_in_every_report() {
+        let fingerprints = |names: [&'static str; 3]| {
+            let mut interfaces = Interfaces::default();
+            let ids = names.map(|name| interfaces.id(Some(name.as_bytes())));
+            let mut all: Vec<_> = names.into_iter().zip(ids.map(|id| interfaces.fingerprint(id))).collect();
+            assert_eq!(interfaces.fingerprint(None), 0);
+            all.sort_unstable();
+            all
+        };
+        let told = fingerprints(["eni-1", "eni-2", "eni-3"]);
+        assert_eq!(told, fingerprints(["eni-3", "eni-1", "eni-2"]));
+        // As `printf eni-1 | sha256sum` begins.
+        assert_eq!(told[0], ("eni-1", 0xd3c6_2384_8a30_4995));
+        assert!(told[0].1 != told[1].1 && told[1].1 != told[2].1 && told[2].1 != told[0].1);
+    }
+
+    #[test]
     fn a_record_without_addresses_leaves_none() {
         assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5"), ("-", "-")]), None);
         assert_eq!(left(&[("10.0.0.5", "-")]).as_deref(), Some("10.0.0.5"));

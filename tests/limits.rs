@@ -415,6 +415,21 @@ fn of_more_pairs_than_are_kept_the_heaviest_stay_and_others_rest_on_no_missing_r
 }
 
 #[test]
+fn what_is_noteworthy_of_a_pair_in_more_ways_than_are_kept_is_told_to_be_left_out() {
+    let at = |path| {
+        record("eni-0", "10.0.0.1 10.3.0.1 50000 22", "ACCEPT", "2").replace("2 - - -", &format!("2 - {path} -"))
+    };
+    // One pair of addresses: between two VPCs, by this path and by that.
+    let log = [4, 1].map(at).to_vec();
+    let told = |max_address_pairs| {
+        let told = summarise(std::slice::from_ref(&log), &Limits { max_address_pairs, ..Limits::default() }, 9);
+        (told.limits_reached, told.peering.is_some_and(|peering| peering.exact))
+    };
+    assert_eq!(told(3), (vec![], true));
+    assert_eq!(told(2), (vec!["max_address_pairs"], false));
+}
+
+#[test]
 fn of_interfaces_beyond_those_that_are_kept_the_records_count_as_of_none() {
     let refused = |interface, flows| vec![record(interface, "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2"); flows];
     let log = [refused("eni-0", 2), refused("eni-1", 1), refused("eni-2", 3), refused("eni-4", 4)].concat();

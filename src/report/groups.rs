@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(all.len(), 4001);
         assert!(all.is_sorted_by_key(|row| std::cmp::Reverse(row.tally.flows)));
         assert_eq!(all.iter().filter(|row| row.tally.flows == 2).count(), 80);
-        for top in [0, 1, 79, 80, 81, 2000, 4000, 4001, 4002] {
+        for top in [0, 1, 79, 80, 81, 90, 500, 1000, 2000, 4000, 4001, 4002] {
             assert!(rows(top) == all[..top.min(4001)], "{top}");
         }
     }

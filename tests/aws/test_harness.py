@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import boto3
@@ -34,6 +35,24 @@ def test_the_proxy_passes_everything_on_and_notes_it(world, client):
     asked = [(request.method, request.path, request.status) for request in world.proxy.requests]
     path = f"/{world.output}/a b/é=+"
     assert asked == [("PUT", path, 200), ("HEAD", path, 200), ("GET", path, 200), ("GET", path, 206)]
+
+
+def test_of_those_that_store_an_object_at_once_if_there_is_none_one_succeeds(clients, world):
+    """As of S3, which asks and stores in a single step."""
+    start = threading.Barrier(8)
+
+    def store(number):
+        start.wait(60)
+        try:
+            clients.s3.put_object(Bucket=world.output, Key=str(number), Body=b"", IfNoneMatch="*")
+        except ClientError as refused:
+            return refused.response["Error"]["Code"]
+        return "stored"
+
+    with ThreadPoolExecutor(start.parties) as pool:
+        for number in range(50):
+            outcomes = sorted(pool.map(store, [number] * start.parties))
+            assert outcomes == ["PreconditionFailed"] * (start.parties - 1) + ["stored"], number
 
 
 def test_the_proxy_takes_bodies_in_pieces(world):

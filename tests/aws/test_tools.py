@@ -15,7 +15,7 @@ import tools
 from event_source import EventSource
 from flow_logs import flow_log, key
 from function import ACCESS_KEY, REGION, SECRET_KEY
-from run import PROJECT, TARGET, TESTS, environment
+from run import PROJECT
 from world import s3_event
 
 FOLDER = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2026/11/24/"
@@ -33,7 +33,7 @@ def load(name):
 @pytest.fixture
 def replay(world, monkeypatch, tmp_path):
     """Runs tools/replay.py with the AWS CLI, which asks the test's proxy."""
-    cli = environment(TARGET / "aws-cli", TESTS / "requirements-aws-cli.txt").parent / "aws"
+    cli = tools.aws_cli() / "aws"
     # The first version of the AWS CLI, which is the one that PyPI has, has SQS's address from nowhere else.
     wrapper = tmp_path / "aws"
     wrapper.write_text(f'#!/bin/sh\nexec "{cli}" --endpoint-url {world.proxy.url} "$@"\n')

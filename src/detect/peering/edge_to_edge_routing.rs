@@ -49,7 +49,7 @@ fn finding(view: &View<'_>, origin: Origin, beyond: Beyond, noted: &OfNote<'_>) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, detect_with, json, record, records};
+    use super::super::tests::{detect_in, detect_with, json, record, records, summarise_by};
     use super::*;
 
     const TYPE: FindingType = FindingType::EdgeToEdgeRouting;
@@ -85,6 +85,14 @@ mod tests {
         assert_eq!(finding.evidence, [Evidence::Topology, Evidence::TrafficPath].into());
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (3, 30, 1200));
         assert_eq!(finding.examples.len(), 2);
+    }
+
+    #[test]
+    fn it_is_found_where_no_two_vpcs_have_the_same_block_too() {
+        let log = records(1, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
+        let told = summarise_by(&[r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#], &[log]);
+        let found: Vec<_> = told.findings.iter().map(|finding| json(&finding.subject)).collect();
+        assert_eq!(found, subject(r#""vpc-a""#, "public"));
     }
 
     #[test]

@@ -203,8 +203,14 @@ mod tests {
 
     /// The summary over these inputs, by the topology above and these documents.
     pub(super) fn summarise(documents: &[String], inputs: &[Vec<String>]) -> Summary {
+        let all: Vec<&str> = std::iter::once(TOPOLOGY).chain(documents.iter().map(String::as_str)).collect();
+        summarise_by(&all, inputs)
+    }
+
+    /// The summary over these inputs, by these documents alone.
+    pub(super) fn summarise_by(documents: &[&str], inputs: &[Vec<String>]) -> Summary {
         let mut resources = Resources::default();
-        for document in std::iter::once(TOPOLOGY).chain(documents.iter().map(String::as_str)) {
+        for document in documents {
             resources.read("topology.json", document.as_bytes()).expect("JSON");
         }
         let topology = Arc::new(Topology::new(resources));

@@ -40,6 +40,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) ->
 mod tests {
     use super::super::tests::{detect_in, gap, json, record, records};
     use super::*;
+    use crate::record::Action;
 
     const TYPE: FindingType = FindingType::RejectedPeering;
 
@@ -69,7 +70,12 @@ mod tests {
             record("eni-b", "10.1.0.5 10.2.0.7 60001 443", "6 ACCEPT 2 - vpc-b"),
             record("eni-b", "10.2.0.7 10.1.0.5 443 60001", "6 ACCEPT 18 4 vpc-b"),
         ];
-        assert_eq!(detect_in(TYPE, log).iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [1]);
+        let findings = detect_in(TYPE, log);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.tally.flows, 1);
+        let examples: Vec<_> = finding.examples.iter().map(|example| (example.srcport, example.action)).collect();
+        assert_eq!(examples, [(Some(60_000), Action::Reject)]);
+        assert_eq!(json(&finding.seen), r#"{"first_seen":"2026-11-23T06:00:00Z","last_seen":"2026-11-23T06:01:00Z"}"#);
     }
 
     #[test]
