@@ -61,7 +61,9 @@ def python():
 def built(name, package, *features):
     """The path of a program, which is built as flowsentry is: for release, and by flowsentry's profile."""
     profile = manifest(PROJECT).get("profile", {}).get("release", {})
-    settings = [f"--config=profile.release.{key}={json.dumps(value)}" for key, value in profile.items()]
+    # What is said of single crates is of AWS's, which the yardstick has none of.
+    whole = {key: value for key, value in profile.items() if key != "package"}
+    settings = [f"--config=profile.release.{key}={json.dumps(value)}" for key, value in whole.items()]
     command = ["cargo", "build", "--release", "--locked", "--target-dir", TARGET, "--bin", name, *features, *settings]
     subprocess.run(command, cwd=package, env=ENVIRONMENT, check=True)
     return TARGET / "release" / name
