@@ -35,7 +35,9 @@ pub enum ObjectError {
         offset: u64,
     },
     /// The text is larger than allowed.
-    #[error("the text is larger than the limit of {max_bytes} bytes (MAX_OBJECT_BYTES): raise it, or split the text")]
+    #[error(
+        "the text is larger than the limit of {max_bytes} bytes (the function's MAX_OBJECT_BYTES): raise it, or split the text"
+    )]
     TooLarge {
         /// The limit.
         max_bytes: u64,
@@ -52,7 +54,7 @@ pub enum ObjectError {
         compressed_bytes: u64,
     },
     /// There are more lines than allowed.
-    #[error("the text has more than {max_lines} lines (MAX_LINES): raise that, or split the text")]
+    #[error("the text has more than {max_lines} lines (the function's MAX_LINES): raise that, or split the text")]
     TooManyLines {
         /// The limit.
         max_lines: u64,

@@ -128,6 +128,11 @@ impl Renumbered {
     pub fn of(&self, id: NameId) -> Option<NameId> {
         self.0[id.place()]
     }
+
+    /// Whether there was room for all.
+    pub fn is_complete(&self) -> bool {
+        !self.0.contains(&None)
+    }
 }
 
 /// Whether two names are the same. AWS's names have 16 to 32 bytes: those are compared in two words each.

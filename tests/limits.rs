@@ -415,6 +415,67 @@ fn of_more_pairs_than_are_kept_the_heaviest_stay_and_others_rest_on_no_missing_r
 }
 
 #[test]
+fn a_group_is_dropped_only_if_there_are_too_many_without_their_source_ports() {
+    // 80 groups, of which 30 may each be late from two source ports.
+    let at =
+        |srcport: u16, dstport: u16| record("eni-0", &format!("8.8.8.8 10.0.0.1 {srcport} {dstport}"), "REJECT", "-");
+    let log = [(0..80).map(|port| at(1, port)).collect::<Vec<_>>(), (0..30).map(|port| at(2, port)).collect()].concat();
+    let told = summarise(&[log], &Limits { max_rejected_groups: 100, ..Limits::default() }, 99).rejected;
+    assert_eq!((told.groups.len(), told.group_count, told.error_bound, told.exact), (80, 80, 0, false));
+}
+
+#[test]
+fn the_error_bound_holds_where_dropped_groups_are_joined_by_a_merge() {
+    let accepted_of = |n| record(&format!("eni-a{n}"), "8.8.8.8 10.0.0.1 50000 22", "ACCEPT", "2");
+    let refused_of = |n| vec![record(&format!("eni-b{n}"), "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2"); 9];
+    let heavier = (100..112)
+        .flat_map(|port| vec![record("eni-b0", &format!("8.8.8.8 10.0.0.1 50000 {port}"), "REJECT", "2"); 20]);
+    // There is no room for the second input's interfaces: their groups are one of no interface.
+    let inputs = [(0..6).map(accepted_of).collect(), (0..6).flat_map(refused_of).chain(heavier).collect()];
+    let limits = Limits { max_rejected_groups: 8, max_interfaces: 6, ..Limits::default() };
+    let told = summarise(&inputs, &limits, 99).rejected;
+    let group = told.groups.iter().find(|group| group.dstport == Some(22));
+    let flows = group.map_or(0, |group| group.tally.flows);
+    assert!(flows + told.error_bound >= 54, "{flows} and {}", told.error_bound);
+    // Nor is it more than all that is told of no group.
+    let listed = told.groups.iter().fold(0, |flows, group| flows + group.tally.flows);
+    assert!(listed + told.error_bound <= 54 + 240, "{listed} and {}", told.error_bound);
+}
+
+#[test]
+fn records_of_interfaces_that_are_not_kept_make_no_finding_as_of_one() {
+    let egress = |interface: &str| {
+        record(interface, "10.0.0.1 8.8.8.8 50000 443", "REJECT", "2").replace("2 - - -", "2 egress - -")
+    };
+    let found = |log: &[String], max_interfaces| {
+        let told = summarise(&[log.to_vec()], &Limits { max_interfaces, ..Limits::default() }, 9);
+        [flows(&told, FindingType::EgressBlocked), flows(&told, FindingType::RepeatedRejects)].concat()
+    };
+    let of_seven: Vec<String> = (0..7).map(|n| egress(&format!("eni-{n}"))).collect();
+    assert_eq!(found(&of_seven, 1), [0; 0]);
+    assert_eq!(found(&of_seven, 7), [0; 0]);
+    let of_none = vec![egress("-"); 7];
+    assert_eq!(found(&of_none, 1), [7, 7]);
+    assert_eq!(found(&[of_none, of_seven].concat(), 6), [0; 0]);
+}
+
+#[test]
+fn the_rejects_of_an_interface_that_is_kept_are_its_whatever_vpcs_and_subnets_others_name() {
+    let refused = |place: &str| record("-", "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2").replacen("- - -", place, 1);
+    let told = |places: &[&str], max_interfaces| {
+        let log = places.iter().map(|place| refused(place)).collect();
+        let told = summarise(&[log], &Limits { max_interfaces, ..Limits::default() }, 9);
+        let rows = told.rejected.by_interface.iter();
+        (told.limits_reached, rows.map(|row| (row.interface_id.clone(), row.tally.flows)).collect::<Vec<_>>())
+    };
+    let eni = Some("eni-9".to_owned());
+    assert_eq!(told(&["eni-9 - -", "- - -"], 1), (vec![], vec![(None, 1), (eni.clone(), 1)]));
+    let of_none = ["- vpc-1 -", "- vpc-1 subnet-1", "- vpc-2 -", "- vpc-2 subnet-2", "- vpc-1 subnet-2"];
+    let places = [&of_none[..], &["eni-9 vpc-2 -"; 2]].concat();
+    assert_eq!(told(&places, 4), (vec!["max_interfaces"], vec![(None, 5), (eni, 2)]));
+}
+
+#[test]
 fn what_is_noteworthy_of_a_pair_in_more_ways_than_are_kept_is_told_to_be_left_out() {
     let at = |path| {
         record("eni-0", "10.0.0.1 10.3.0.1 50000 22", "ACCEPT", "2").replace("2 - - -", &format!("2 - {path} -"))

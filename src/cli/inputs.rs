@@ -129,8 +129,8 @@ impl Input {
 pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> Analysis {
     let progress = Progress::over(inputs.iter().map(Input::size).sum());
     let workers = threads.min(inputs.len());
-    // What is left of the threads is put to use within an input.
-    let options = &Options { decompress_ahead: threads > inputs.len(), ..options.clone() };
+    // Where there are two for each input, both are put to use within it.
+    let options = &Options { decompress_ahead: threads / 2 >= inputs.len(), ..options.clone() };
     let queue = Queue::new(inputs, 2 * workers);
     let (send, receive) = mpsc::channel();
     let analysis = thread::scope(|scope| {

@@ -25,7 +25,7 @@ struct Blocked {
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut interfaces: BTreeMap<Option<NameId>, Blocked> = BTreeMap::new();
-    for group in context.groups.iter() {
+    for group in context.groups.iter().filter(|group| context.is_one(group.key.interface)) {
         let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
         if let (Direction::Egress, evidence) = context.surroundings.direction(&group) {
             interfaces.entry(group.key.interface).or_default().add(context, &group, (dst, evidence));

@@ -60,6 +60,12 @@ impl Context<'_> {
         self.surroundings.interface_name(id).map(str::to_owned)
     }
 
+    /// Whether records that are kept as this interface's are of one, or of none: records of interfaces that were not kept are
+    /// with those that name none.
+    fn is_one(&self, id: Option<NameId>) -> bool {
+        id.is_some() || self.surroundings.interfaces.is_complete()
+    }
+
     fn is_public(&self, address: IpAddr) -> bool {
         self.surroundings.is_public(address)
     }

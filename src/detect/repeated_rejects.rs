@@ -13,7 +13,8 @@ pub(super) const NEXT_STEP: &str = "If the traffic is meant, add the rule that t
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let tallies = (0..).zip(context.groups.tallies());
     let repeated = tallies.filter(|(_, tally)| tally.flows >= context.thresholds.repeated_reject_flows);
-    repeated.map(|(number, _)| finding(context, &context.groups.get(number))).collect()
+    let groups = repeated.map(|(number, _)| context.groups.get(number));
+    groups.filter(|group| context.is_one(group.key.interface)).map(|group| finding(context, &group)).collect()
 }
 
 fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {

@@ -57,15 +57,17 @@ impl PartKey {
 
 /// What is the same for a group in all reports.
 pub(super) fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
-    let halves = |address: Option<IpAddr>| match address {
-        None => [0, 0],
-        Some(IpAddr::V4(v4)) => [1, u64::from(v4.to_bits())],
-        Some(IpAddr::V6(v6)) => [(v6.to_bits() >> 64) as u64, v6.to_bits() as u64],
+    // The kind of an address, and its halves.
+    let parts = |address: Option<IpAddr>| match address {
+        None => [0, 0, 0],
+        Some(IpAddr::V4(v4)) => [1, 0, u64::from(v4.to_bits())],
+        Some(IpAddr::V6(v6)) => [2, (v6.to_bits() >> 64) as u64, v6.to_bits() as u64],
     };
-    let ([src, src_rest], [dst, dst_rest]) = (halves(group.src), halves(group.dst));
+    let ([src_kind, src, src_rest], [dst_kind, dst, dst_rest]) = (parts(group.src), parts(group.dst));
+    let kinds = src_kind << 2 | dst_kind;
     let dstport = group.dstport.map_or(0, |port| 1 << 16 | u64::from(port));
     let protocol = group.protocol.map_or(0, |protocol| 1 << 8 | u64::from(protocol));
-    [interfaces.fingerprint(group.interface), src, src_rest, dst, dst_rest, dstport << 9 | protocol]
+    [interfaces.fingerprint(group.interface), src, src_rest, dst, dst_rest, (kinds << 17 | dstport) << 9 | protocol]
 }
 
 /// Bits that a part of a group takes in a packed key: interface, both addresses, port and protocol, these two with a bit

@@ -35,6 +35,8 @@ pub struct Rejects {
     causes_are_open: bool,
     /// By how much all weights were lowered.
     lowered: u64,
+    /// Whether groups that had been lowered became one: of interfaces for which there was no room in a merged report.
+    lowered_were_joined: bool,
     /// Of which causes there are records, as bits: a group may have an entry for each.
     causes: u8,
     /// How many groups there are, about, since some were dropped.
@@ -80,6 +82,7 @@ impl Rejects {
             limits: *limits,
             causes_are_open: true,
             lowered: 0,
+            lowered_were_joined: false,
             causes: 0,
             distinct: None,
             places_are_complete: true,
@@ -153,6 +156,7 @@ impl Rejects {
         // What only one of the two has may have been dropped by the other.
         self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
         self.lowered += other.lowered;
+        self.lowered_were_joined |= other.lowered_were_joined || other.lowered > 0 && !numbers.is_complete();
         for (key, theirs) in other.parts.iter() {
             let interface = interface_here(key.group.interface);
             let is_kept = interface.is_some() || key.group.interface.is_none();
@@ -193,9 +197,16 @@ impl Rejects {
         self.places_are_complete
     }
 
-    /// No group has more flows than are told of it, or than none if it is not there, but for so many.
-    pub fn error_bound(&self) -> u64 {
-        self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)))
+    /// No group has more flows than are told of it, or than none if it is not there, but for so many. `rejected` are the flows of
+    /// all.
+    pub fn error_bound(&self, rejected: u64) -> u64 {
+        if self.lowered == 0 {
+            return 0;
+        }
+        let told = self.parts.iter().fold(0, |flows: u64, (_, sums)| flows.saturating_add(sums.tally.flows));
+        let left = rejected.saturating_sub(told);
+        let of_each = self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)));
+        if self.lowered_were_joined { left } else { of_each.min(left) }
     }
 
     /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::look_up).
@@ -236,9 +247,11 @@ impl Rejects {
     }
 
     fn place(&mut self, place: Place) -> &mut Tally {
-        let full = self.places.len() as u64 >= self.limits.max_interfaces && self.places.get_mut(place).is_none();
+        // The records that name none of the three need no room that others need.
+        let full = self.places.len() as u64 > self.limits.max_interfaces && self.places.get_mut(place).is_none();
         self.places_are_complete &= !full;
-        let place = if full { Place { interface: None, vpc: None, subnet: None } } else { place };
+        // Of the interfaces that are kept there are no more than that again.
+        let place = if full { Place { vpc: None, subnet: None, ..place } } else { place };
         self.places.entry(place, Tally::default)
     }
 
@@ -246,8 +259,7 @@ impl Rejects {
         let most = self.limits.max_rejected_groups;
         if self.parts.len() as u64 > most {
             self.close_causes();
-            // To make room for one alone is not worth it.
-            if self.parts.len() as u64 > most - most / 4 {
+            if self.parts.len() as u64 > most {
                 self.count_distinct(interfaces);
                 let lowered = self.lowered;
                 self.lowered += self

@@ -42,7 +42,6 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     let names =
         [analysis.interfaces.is_complete(), analysis.places.is_complete(), analysis.rejects.places_are_complete()];
     let names_are_complete = !names.contains(&false);
-    let error_bound = analysis.rejects.error_bound();
     let limits_reached = limits_reached(&analysis, names_are_complete);
     let mut rejects = std::mem::take(&mut analysis.rejects);
     rejects.look_up(&analysis.let_through);
@@ -50,6 +49,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     analysis.let_through = LetThrough::default();
     let rejected_by_place = rejects.places().collect();
     let group_count = rejects.group_count();
+    let error_bound = rejects.error_bound(analysis.records.rejected);
     let groups = rejects.into_groups();
     let exact = Exactness {
         rejected: causes_are_exact && names_are_complete,

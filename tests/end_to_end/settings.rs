@@ -52,7 +52,7 @@ async fn max_object_bytes_is_the_size_of_the_text_that_is_still_read() {
     assert_eq!(local.invoke(&s3_event(&["larger.log"])).await, Answer::Response(Value::Null));
     let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
     let size = format!(
-        "the text is larger than the limit of {} bytes (MAX_OBJECT_BYTES): raise it, or split the text",
+        "the text is larger than the limit of {} bytes (the function's MAX_OBJECT_BYTES): raise it, or split the text",
         log.len()
     );
     assert_eq!(some(&receipt, &["error", "message"]), json!({"error": "too_large", "message": size}));
