@@ -5,7 +5,7 @@ use crate::counts::counts;
 counts! {
     /// So many of each are kept at most. The totals, and the sums by interface, by place and by pair of VPCs, hold every
     /// record whatever the limits are. The defaults are such that the largest objects that AWS writes, of 75 MB of gzip,
-    /// are summarised exactly.
+    /// are summarised exactly if no more of their records are rejected than of most.
     Limits:
     /// Rejected groups. Until the limit is reached, a group whose cause hangs on source ports takes one for each of them.
     max_rejected_groups = 196_608;

@@ -476,6 +476,29 @@ fn the_rejects_of_an_interface_that_is_kept_are_its_whatever_vpcs_and_subnets_ot
 }
 
 #[test]
+fn a_topology_says_nothing_of_vpcs_and_subnets_for_which_there_was_no_room() {
+    let refused = |place: &&str| record("-", "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2").replacen("- - -", place, 1);
+    let told = |inputs: &[&[&str]], max_interfaces| {
+        let inputs: Vec<Vec<String>> = inputs.iter().map(|places| places.iter().map(refused).collect()).collect();
+        let told = summarise(&inputs, &Limits { max_interfaces, ..Limits::default() }, 9).rejected;
+        let vpcs: Vec<_> = told.by_vpc.iter().map(|row| (row.vpc_id.clone(), row.tally.flows)).collect();
+        let subnets: Vec<_> = told.by_subnet.iter().map(|row| (row.subnet_id.clone(), row.tally.flows)).collect();
+        (vpcs, subnets)
+    };
+    let name = |name: &str| Some(name.to_owned());
+    // By the topology eni-0 is in vpc-a and subnet-0: so are its records that name neither.
+    let places = ["eni-0 vpc-x subnet-x", "eni-0 vpc-y -", "eni-0 - -"];
+    let vpcs = vec![(None, 1), (name("vpc-a"), 1), (name("vpc-x"), 1)];
+    let expected = (vpcs, vec![(None, 2), (name("subnet-0"), 1)]);
+    for inputs in [&[&places[..]][..], &[&places[..1], &places[1..]]] {
+        assert_eq!(told(inputs, 1), expected);
+    }
+    // Nor of a combination for which there was none.
+    let (vpcs, _) = told(&[&["- vpc-x -", "- vpc-y -", "eni-0 vpc-x -"]], 2);
+    assert_eq!(vpcs, [(None, 1), (name("vpc-x"), 1), (name("vpc-y"), 1)]);
+}
+
+#[test]
 fn what_is_noteworthy_of_a_pair_in_more_ways_than_are_kept_is_told_to_be_left_out() {
     let at = |path| {
         record("eni-0", "10.0.0.1 10.3.0.1 50000 22", "ACCEPT", "2").replace("2 - - -", &format!("2 - {path} -"))

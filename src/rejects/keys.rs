@@ -32,6 +32,9 @@ pub struct Place {
     pub vpc: Option<NameId>,
     /// Subnet.
     pub subnet: Option<NameId>,
+    /// Whether that is all that it names; else it names a VPC or subnet for which there was no room, and what a topology knows of
+    /// the interface says nothing of those.
+    pub is_whole: bool,
 }
 
 /// The records of a group that stand and fall together when the causes are decided.
@@ -104,13 +107,14 @@ impl Packable for GroupKey {
 impl Packable for Place {
     fn pack(&self) -> Option<u128> {
         let number = |id: Option<NameId>| u128::from(id.map_or(0, NameId::get));
-        Some(number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
+        let is_whole = u128::from(self.is_whole);
+        Some(is_whole << 96 | number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
     }
 
     fn unpack(packed: u128) -> Place {
         // Each cast keeps the bits of one part.
         let id = |bits: u128| NameId::new(bits as u32);
-        Place { interface: id(packed >> 64), vpc: id(packed >> 32), subnet: id(packed) }
+        Place { interface: id(packed >> 64), vpc: id(packed >> 32), subnet: id(packed), is_whole: packed >> 96 != 0 }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod groups;
 mod keys;
+mod limit;
 mod look_up;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
@@ -100,7 +101,8 @@ impl Rejects {
         // What other records say of an interface that is not known by itself is not said of this one.
         let basis = if is_kept { basis } else { basis.closed() };
         let subnet = flow.subnet_id.and_then(|name| places.intern(name));
-        let place = Place { interface, vpc, subnet };
+        let is_whole = vpc.is_some() == flow.vpc_id.is_some() && subnet.is_some() == flow.subnet_id.is_some();
+        let place = Place { interface, vpc, subnet, is_whole };
         let mut sums = Sums {
             vpc: Said::of(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
@@ -171,11 +173,10 @@ impl Rejects {
         }
         for (place, tally) in other.places.iter() {
             let place_here = |id: Option<NameId>| id.and_then(|id| places.of(id));
-            let here = Place {
-                interface: interface_here(place.interface),
-                vpc: place_here(place.vpc),
-                subnet: place_here(place.subnet),
-            };
+            let (vpc, subnet) = (place_here(place.vpc), place_here(place.subnet));
+            let are_kept = vpc.is_some() == place.vpc.is_some() && subnet.is_some() == place.subnet.is_some();
+            let is_whole = place.is_whole && are_kept;
+            let here = Place { interface: interface_here(place.interface), vpc, subnet, is_whole };
             self.place(here).merge(*tally);
         }
         self.causes |= other.causes;
@@ -187,26 +188,9 @@ impl Rejects {
         self.places.iter().map(|(place, tally)| (place, *tally))
     }
 
-    /// Whether the groups are all there, with all their records and causes.
-    pub fn is_exact(&self) -> bool {
-        self.causes_are_open && self.lowered == 0
-    }
-
     /// Whether the sums by place are by the places that all records name.
     pub fn places_are_complete(&self) -> bool {
         self.places_are_complete
-    }
-
-    /// No group has more flows than are told of it, or than none if it is not there, but for so many. `rejected` are the flows of
-    /// all.
-    pub fn error_bound(&self, rejected: u64) -> u64 {
-        if self.lowered == 0 {
-            return 0;
-        }
-        let told = self.parts.iter().fold(0, |flows: u64, (_, sums)| flows.saturating_add(sums.tally.flows));
-        let left = rejected.saturating_sub(told);
-        let of_each = self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)));
-        if self.lowered_were_joined { left } else { of_each.min(left) }
     }
 
     /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::look_up).
@@ -230,51 +214,14 @@ impl Rejects {
         }
     }
 
-    /// Counts all groups that come, and those that are there.
-    fn count_distinct(&mut self, interfaces: &Interfaces) -> &mut HllSketch {
-        let parts = &self.parts;
-        self.distinct.get_or_insert_with(|| {
-            let mut distinct = HllSketch::new(DISTINCT_LG_K, HllType::Hll8).expect("it is a size that sketches have");
-            parts.iter().for_each(|(key, _)| distinct.update(identity(&key.group, interfaces)));
-            distinct
-        })
-    }
-
-    /// How many groups there are, with a standard error of 0.8 %, if some were dropped.
-    #[expect(clippy::cast_sign_loss, reason = "an estimate is not negative, and a cast stays in range")]
-    pub fn group_count(&self) -> Option<u64> {
-        self.distinct.as_ref().map(|distinct| distinct.estimate().round() as u64)
-    }
-
     fn place(&mut self, place: Place) -> &mut Tally {
-        // The records that name none of the three need no room that others need.
-        let full = self.places.len() as u64 > self.limits.max_interfaces && self.places.get_mut(place).is_none();
-        self.places_are_complete &= !full;
-        // Of the interfaces that are kept there are no more than that again.
-        let place = if full { Place { vpc: None, subnet: None, ..place } } else { place };
+        // Those of no VPC and subnet are no more than there are interfaces, which have a limit of their own.
+        let is_beyond = self.places.len() as u64 >= self.limits.max_interfaces
+            && (place.vpc.is_some() || place.subnet.is_some())
+            && self.places.get_mut(place).is_none();
+        self.places_are_complete &= !is_beyond;
+        let place = if is_beyond { Place { vpc: None, subnet: None, is_whole: false, ..place } } else { place };
         self.places.entry(place, Tally::default)
-    }
-
-    fn keep_to_limit(&mut self, interfaces: &Interfaces) {
-        let most = self.limits.max_rejected_groups;
-        if self.parts.len() as u64 > most {
-            self.close_causes();
-            if self.parts.len() as u64 > most {
-                self.count_distinct(interfaces);
-                let lowered = self.lowered;
-                self.lowered += self
-                    .parts
-                    .lower(|sums| sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(lowered));
-            }
-        }
-    }
-
-    /// Keeps source ports apart no more: what hung on them can't be decided.
-    fn close_causes(&mut self) {
-        if self.causes_are_open {
-            self.causes_are_open = false;
-            self.parts.rekey(|key| PartKey { basis: key.basis.closed(), ..key }, Sums::add);
-        }
     }
 }
 

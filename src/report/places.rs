@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Report;
 use crate::names::{Agreed, NameId};
+use crate::rejects::Place;
 use crate::summary::{InterfaceRejects, ServiceTraffic, SubnetRejects, Traffic, VpcRejects};
 use crate::tally::Tally;
 
@@ -34,11 +35,11 @@ impl Report<'_> {
     pub(super) fn by_subnet(&self) -> Vec<SubnetRejects> {
         let mut sums: HashMap<Option<&str>, (Agreed<&str>, Tally)> = HashMap::new();
         for (place, tally) in self.rejected_by_place.iter().copied() {
-            let subnet = self.place(place.subnet).or_else(|| self.known_subnet(place.interface));
+            let known = || self.known_subnet(place.interface).filter(|_| place.is_whole);
+            let subnet = self.place(place.subnet).or_else(known);
             let (vpc, sum) = sums.entry(subnet).or_default();
             sum.merge(tally);
-            let own = self.place(place.vpc).or_else(|| self.known_vpc(place.interface));
-            own.into_iter().for_each(|own| vpc.observe(own));
+            self.own_vpc(place).into_iter().for_each(|own| vpc.observe(own));
         }
         let row = |(subnet, (vpc, tally)): (Option<&str>, (Agreed<&str>, Tally))| SubnetRejects {
             subnet_id: subnet.map(str::to_owned),
@@ -53,8 +54,7 @@ impl Report<'_> {
     pub(super) fn by_vpc(&self) -> Vec<VpcRejects> {
         let mut sums: HashMap<Option<&str>, Tally> = HashMap::new();
         for (place, tally) in self.rejected_by_place.iter().copied() {
-            let own = self.place(place.vpc).or_else(|| self.known_vpc(place.interface));
-            sums.entry(own).or_default().merge(tally);
+            sums.entry(self.own_vpc(place)).or_default().merge(tally);
         }
         let row = |(vpc, tally): (Option<&str>, Tally)| VpcRejects { vpc_id: vpc.map(str::to_owned), tally };
         let mut rows: Vec<VpcRejects> = sums.into_iter().map(row).collect();
@@ -86,6 +86,10 @@ impl Report<'_> {
         let mut rows: Vec<ServiceTraffic> = sums.into_iter().map(row).collect();
         rows.sort_by_key(|row| Reverse(row.traffic.flows()));
         rows
+    }
+
+    fn own_vpc(&self, place: Place) -> Option<&str> {
+        self.place(place.vpc).or_else(|| self.known_vpc(place.interface).filter(|_| place.is_whole))
     }
 
     fn place(&self, id: Option<NameId>) -> Option<&str> {
