@@ -8,15 +8,18 @@ use super::MAX_LINE_BYTES;
 use super::separators::{BLOCK_BYTES, Separators};
 use crate::buffer::{Buffer, PLACES};
 use crate::error::ObjectError;
-use crate::text::Text;
+use crate::text::{self, Text};
 
 /// Fewer bytes a call cost the decoder 15 to 30 % more time; more gain nothing.
 pub(super) const SLICE_BYTES: usize = 128 << 10;
 /// Where in a buffer a slice begins: before it is room for the line that it continues, which is not longer than a line may
 /// be and its end, and for what is read with a value.
 pub(super) const HEADROOM: usize = MAX_LINE_BYTES + 2 * BLOCK_BYTES;
-const _: () =
-    assert!(HEADROOM + SLICE_BYTES + BLOCK_BYTES <= PLACES, "a block that begins in a slice ends in the buffer");
+const _: () = assert!(
+    HEADROOM + SLICE_BYTES + text::BEHIND_BYTES + BLOCK_BYTES <= PLACES,
+    "a block that begins in a slice ends in the buffer"
+);
+const _: () = assert!(text::BEFORE_BYTES <= HEADROOM, "the text before a slice has room there");
 /// So many slices are decompressed ahead: each side works on one, and one waits for each.
 const BUFFERS: usize = 4;
 
@@ -58,11 +61,11 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Says how many bytes there are; 0 is the verified end.
+    /// Says how many bytes there are; 0 is the verified end. Before them has to stand the text before.
     fn read(&mut self, text: &mut Text<impl Read>) -> Result<usize, ObjectError> {
-        let count = text.read(&mut self.buffer.bytes[HEADROOM..HEADROOM + SLICE_BYTES])?;
-        self.separators.find(&self.buffer, HEADROOM, HEADROOM + count);
-        Ok(count)
+        let end = text.read(&mut self.buffer.bytes, HEADROOM, HEADROOM + SLICE_BYTES)?;
+        self.separators.find(&self.buffer, HEADROOM, end);
+        Ok(end - HEADROOM)
     }
 }
 
@@ -84,8 +87,8 @@ impl<R: Read> Slices<R> {
         (Slices::Ahead(Ahead { full, empty, compressed_bytes: 0, bytes: 0 }), decompression)
     }
 
-    /// Gives the next slice in place of one, and right before its text what stood there at `kept`. Says how long the text is; 0 is
-    /// the verified end.
+    /// Gives the next slice in place of one, and right before its text what stood there at `kept`, the end of its text. Says how
+    /// long the text is; 0 is the verified end.
     ///
     /// # Errors
     /// Where the text can't be read to its end.
@@ -93,7 +96,9 @@ impl<R: Read> Slices<R> {
         let room = HEADROOM - kept.len()..HEADROOM;
         match self {
             Slices::Here(text) => {
-                slice.buffer.bytes.copy_within(kept, room.start);
+                let before = kept.start.min(kept.end - text::BEFORE_BYTES)..kept.end;
+                let start = HEADROOM - before.len();
+                slice.buffer.bytes.copy_within(before, start);
                 slice.read(text)
             }
             Slices::Ahead(ahead) => {
@@ -126,6 +131,23 @@ impl<R: Read> Slices<R> {
     }
 }
 
+#[cfg(test)]
+impl Slices<&[u8]> {
+    /// Those of text that comes in these pieces.
+    pub(super) fn of(pieces: &[&[u8]]) -> Slices<&'static [u8]> {
+        let (full_in, full) = sync_channel(pieces.len() + 1);
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()).chain([&&b""[..]]) {
+            let mut slice = Slice::default();
+            let end = HEADROOM + piece.len();
+            slice.buffer.bytes[HEADROOM..end].copy_from_slice(piece);
+            slice.separators.find(&slice.buffer, HEADROOM, end);
+            full_in.send(Ok(Full { slice, count: piece.len(), compressed_bytes: 0 })).expect("there is room");
+        }
+        let (empty, _) = sync_channel(1);
+        Slices::Ahead(Ahead { full, empty, compressed_bytes: 0, bytes: 0 })
+    }
+}
+
 /// A slice is asked for after the last one, or the other thread is no more.
 fn ended_early() -> ObjectError {
     ObjectError::Read(io::Error::other("decompression ended before the text"))
@@ -134,8 +156,15 @@ fn ended_early() -> ObjectError {
 impl<R: Read> Decompression<R> {
     /// Decompresses to the end or to an error, or until nobody wants more.
     pub fn run(mut self) {
+        const BEFORE: Range<usize> = HEADROOM - text::BEFORE_BYTES..HEADROOM;
+        // A slice that was handed on can't be looked at any more.
+        let mut before = vec![0; text::BEFORE_BYTES];
         while let Ok(mut slice) = self.empty.recv() {
+            slice.buffer.bytes[BEFORE].copy_from_slice(&before);
             let read = slice.read(&mut self.text);
+            if let Ok(count) = read {
+                before.copy_from_slice(&slice.buffer.bytes[count..][BEFORE]);
+            }
             let ended = !matches!(read, Ok(1..));
             let compressed_bytes = self.text.compressed_bytes();
             let full = read.map(|count| Full { slice, count, compressed_bytes });

@@ -1,5 +1,7 @@
 //! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzzed.rs` on stable.
 
+mod decompression;
+
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -19,6 +21,8 @@ use flowsentry::topology::Topology;
 use flowsentry::topology::check::check;
 use flowsentry::topology::document::Resources;
 use serde_json::{Value, json};
+
+pub use decompression::decompression;
 
 /// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple
 /// reading gives it.

@@ -3,11 +3,15 @@
 //! What comes out is not to be trusted before [`Text::read`] has returned 0: a gzip member's check sum stands after
 //! its data, so a corrupt object is noticed only when its text was handed on already.
 
-use std::io::{self, Read};
+mod gzip;
+mod raw;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use std::io::Read;
 
 use crate::error::ObjectError;
+use crate::inflate;
+use gzip::Gzip;
+use raw::Raw;
 
 /// Text may not expand beyond so many bytes, unless set otherwise: 16 GiB.
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 16 << 30;
@@ -17,14 +21,16 @@ pub const MAX_RATIO: u64 = 200;
 /// Before so many bytes of text the ratio is not looked at: small objects may well repeat themselves.
 pub const RATIO_FREE_BYTES: u64 = 64 << 20;
 
-const INPUT_BYTES: usize = 64 << 10;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// So much of the text before has to stand before text that is read.
+pub const BEFORE_BYTES: usize = inflate::WINDOW_BYTES;
+/// So many bytes may be written behind the place up to which text is wanted, some of them in vain.
+pub const BEHIND_BYTES: usize = inflate::OVERRUN_BYTES;
+
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
-const LARGEST_WINDOW_BITS: u8 = 15;
 
 /// Reads the text of an object.
 pub struct Text<R> {
-    input: Input<R>,
+    raw: Raw<R>,
     encoding: Encoding,
     max_bytes: u64,
     bytes: u64,
@@ -32,14 +38,7 @@ pub struct Text<R> {
 
 enum Encoding {
     Plain,
-    Gzip { inflate: Box<Decompress>, state: Gzip },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gzip {
-    InMember,
-    AfterMember,
-    InPadding,
+    Gzip(Box<Gzip>),
 }
 
 impl<R: Read> Text<R> {
@@ -48,42 +47,43 @@ impl<R: Read> Text<R> {
     /// # Errors
     /// Where they can't be read, or are those of a Parquet file.
     pub fn open(reader: R, max_bytes: u64) -> Result<Text<R>, ObjectError> {
-        let mut input = Input::new(reader);
-        let head = input.peek(PARQUET_MAGIC.len())?;
+        let mut raw = Raw::new(reader);
+        let head = raw.peek(PARQUET_MAGIC.len())?;
         if head == PARQUET_MAGIC {
             return Err(ObjectError::Parquet);
         }
-        let encoding = if head.starts_with(&GZIP_MAGIC) {
-            Encoding::Gzip { inflate: Box::new(Decompress::new_gzip(LARGEST_WINDOW_BITS)), state: Gzip::InMember }
-        } else {
-            Encoding::Plain
-        };
-        Ok(Text { input, encoding, max_bytes, bytes: 0 })
+        let encoding = if head.starts_with(&gzip::MAGIC) { Encoding::Gzip(Box::default()) } else { Encoding::Plain };
+        Ok(Text { raw, encoding, max_bytes, bytes: 0 })
     }
 
-    /// Fills some of `out`, which must not be empty. 0 is the verified end.
+    /// Reads on, from `at` up to about `limit`, and says where the text ends: at `at`, if this is the verified end of the object.
+    /// Before `at` has to stand the text that was read before, all of it or [`BEFORE_BYTES`], and behind `limit` have to be
+    /// [`BEHIND_BYTES`], of which some are written.
     ///
     /// # Errors
     /// Where the input can't be read, is corrupt or cut off, or expands beyond the limit.
-    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
-        let count = match &mut self.encoding {
-            Encoding::Plain => self.input.read(out)?,
-            Encoding::Gzip { inflate, state } => read_gzip(&mut self.input, inflate, state, out)?,
+    ///
+    /// # Panics
+    /// If there is no such room.
+    pub fn read<const N: usize>(&mut self, bytes: &mut [u8; N], at: usize, limit: usize) -> Result<usize, ObjectError> {
+        let end = match &mut self.encoding {
+            Encoding::Plain => at + self.raw.read(&mut bytes[at..limit])?,
+            Encoding::Gzip(gzip) => gzip.read(&mut self.raw, bytes, at, limit)?,
         };
-        self.bytes += count as u64;
+        self.bytes += (end - at) as u64;
         if self.bytes > self.max_bytes {
             return Err(ObjectError::TooLarge { max_bytes: self.max_bytes });
         }
-        let compressed_bytes = self.input.offset;
+        let compressed_bytes = self.raw.offset();
         if self.bytes > RATIO_FREE_BYTES && self.bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
             return Err(ObjectError::CompressionRatio { bytes: self.bytes, compressed_bytes });
         }
-        Ok(count)
+        Ok(end)
     }
 
     /// Bytes of the input that were used up so far.
     pub fn compressed_bytes(&self) -> u64 {
-        self.input.offset
+        self.raw.offset()
     }
 
     /// Bytes of text so far.
@@ -92,131 +92,9 @@ impl<R: Read> Text<R> {
     }
 }
 
-fn read_gzip<R: Read>(
-    input: &mut Input<R>,
-    inflate: &mut Decompress,
-    state: &mut Gzip,
-    out: &mut [u8],
-) -> Result<usize, ObjectError> {
-    loop {
-        let waiting = input.fill()?;
-        match (*state, waiting.first()) {
-            (Gzip::AfterMember | Gzip::InPadding, None) => return Ok(0),
-            (Gzip::AfterMember, Some(&byte)) if byte == GZIP_MAGIC[0] => {
-                inflate.reset(true);
-                *state = Gzip::InMember;
-            }
-            (Gzip::AfterMember | Gzip::InPadding, Some(0)) => {
-                *state = Gzip::InPadding;
-                input.consume(1);
-            }
-            (Gzip::AfterMember | Gzip::InPadding, Some(_)) => {
-                return Err(ObjectError::GzipTrailingData { offset: input.offset });
-            }
-            (Gzip::InMember, first) => {
-                let ended = first.is_none();
-                let (count, status) = inflate_some(input, inflate, out)?;
-                if status == Status::StreamEnd {
-                    *state = Gzip::AfterMember;
-                } else if ended && count == 0 {
-                    return Err(ObjectError::GzipTruncated { offset: input.offset });
-                }
-                if count > 0 {
-                    return Ok(count);
-                }
-            }
-        }
-    }
-}
-
-fn inflate_some<R>(
-    input: &mut Input<R>,
-    inflate: &mut Decompress,
-    out: &mut [u8],
-) -> Result<(usize, Status), ObjectError> {
-    let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
-    let status = inflate.decompress(input.waiting(), out, FlushDecompress::None).map_err(|error| {
-        let offset = input.offset + (inflate.total_in() - before_in);
-        ObjectError::GzipCorrupt { offset, reason: error.message().unwrap_or("bad data").to_owned() }
-    })?;
-    // Both differences are bounded by the slices given.
-    input.consume((inflate.total_in() - before_in) as usize);
-    Ok(((inflate.total_out() - before_out) as usize, status))
-}
-
-/// A buffer over the object as it is stored.
-struct Input<R> {
-    reader: R,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
-    offset: u64,
-}
-
-impl<R> Input<R> {
-    fn new(reader: R) -> Input<R> {
-        Input { reader, buffer: vec![0; INPUT_BYTES].into_boxed_slice(), start: 0, end: 0, offset: 0 }
-    }
-
-    fn waiting(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.start += count;
-        self.offset += count as u64;
-    }
-}
-
-impl<R: Read> Input<R> {
-    /// The first bytes, `count` of them or all that there are.
-    fn peek(&mut self, count: usize) -> Result<&[u8], ObjectError> {
-        self.fill_up()?;
-        Ok(&self.buffer[..self.end.min(count)])
-    }
-
-    /// Waiting bytes; none is the end. The buffer is filled whatever the pieces in which the input comes, so that what is
-    /// said of a fault does not depend on them.
-    fn fill(&mut self) -> Result<&[u8], ObjectError> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            self.fill_up()?;
-        }
-        Ok(self.waiting())
-    }
-
-    fn fill_up(&mut self) -> Result<(), ObjectError> {
-        while self.end < self.buffer.len() {
-            match read_some(&mut self.reader, &mut self.buffer[self.end..])? {
-                0 => break,
-                more => self.end += more,
-            }
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
-        let waiting = self.fill()?;
-        let count = waiting.len().min(out.len());
-        out[..count].copy_from_slice(&waiting[..count]);
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize, ObjectError> {
-    loop {
-        match reader.read(buffer) {
-            Ok(count) => return Ok(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ObjectError::Read(error)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Write};
 
     use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
@@ -229,13 +107,20 @@ mod tests {
     }
 
     fn read_all(reader: impl Read) -> Result<Vec<u8>, ObjectError> {
-        let mut text = Text::open(reader, 1 << 30)?;
-        let (mut all, mut slice) = (Vec::new(), [0; 300]);
+        read_by(300, Text::open(reader, 1 << 30)?)
+    }
+
+    fn read_by(slice_bytes: usize, mut text: Text<impl Read>) -> Result<Vec<u8>, ObjectError> {
+        const MOST: usize = 1 << 17;
+        let (mut all, mut bytes) = (Vec::new(), Box::new([0; BEFORE_BYTES + MOST + BEHIND_BYTES]));
         loop {
-            match text.read(&mut slice)? {
-                0 => return Ok(all),
-                count => all.extend_from_slice(&slice[..count]),
+            let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + slice_bytes)?;
+            if end == BEFORE_BYTES {
+                assert_eq!(text.bytes(), all.len() as u64);
+                return Ok(all);
             }
+            all.extend_from_slice(&bytes[BEFORE_BYTES..end]);
+            bytes.copy_within(end - BEFORE_BYTES..end, 0);
         }
     }
 
@@ -302,15 +187,8 @@ mod tests {
     fn text_ends_at_the_limit_with_an_error_not_with_an_end() {
         let bomb = gzip(&vec![b'0'; 100_000]);
         for (max_bytes, fits) in [(99_999, false), (100_000, true)] {
-            let mut text = Text::open(&bomb[..], max_bytes).expect("gzip");
-            let mut slice = vec![0; 1 << 17];
-            let outcome = loop {
-                match text.read(&mut slice) {
-                    Ok(0) => break Ok(text.bytes()),
-                    Ok(_) => {}
-                    Err(error) => break Err(error.code()),
-                }
-            };
+            let text = Text::open(&bomb[..], max_bytes).expect("gzip");
+            let outcome = read_by(1 << 17, text).map(|all| all.len()).map_err(|error| error.code());
             assert_eq!(outcome, if fits { Ok(100_000) } else { Err("too_large") });
         }
     }
@@ -337,7 +215,7 @@ mod tests {
         let at = damaged.len() - 2000;
         damaged[at..at + 50].fill(0xff);
         let whole = read_all(&damaged[..]).expect_err("a fault");
-        assert!(damaged.len() > 2 * INPUT_BYTES && whole.code() == "gzip_corrupt", "{whole}");
+        assert!(damaged.len() > 200_000 && whole.code() == "gzip_corrupt", "{whole}");
         assert_eq!(read_all(Drip(&damaged)).expect_err("a fault").to_string(), whole.to_string());
     }
 
@@ -354,11 +232,70 @@ mod tests {
     }
 
     #[test]
-    fn the_vectorised_decoder_is_in_the_build() {
-        // Without flate2's `runtime_detection` decompression takes half as long again, and nothing else tells.
-        let manifest = include_str!("../Cargo.toml");
+    fn the_vectorised_check_sum_is_in_the_build() {
+        // Without flate2's `runtime_detection` check sums take some times as long, and nothing else tells.
+        let manifest = include_str!("../../Cargo.toml");
         let flate2 = manifest.lines().find(|line| line.starts_with("flate2")).expect("flate2 is a dependency");
         assert!(flate2.contains("\"zlib-rs\"") && flate2.contains("\"runtime_detection\""), "{flate2}");
+    }
+
+    /// A member with all that a header can have.
+    fn with_header(text: &[u8]) -> Vec<u8> {
+        let plain = gzip(text);
+        let flags = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 4);
+        let mut header =
+            [&[0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255][..], &[3, 0, b'x', 0, b'z'], b"name\0", b"a comment\0"]
+                .concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&header);
+        header.extend_from_slice(&crc.sum().to_le_bytes()[..2]);
+        [header, plain[10..].to_vec()].concat()
+    }
+
+    #[test]
+    fn a_header_may_have_more_than_is_wanted() {
+        let member = with_header(b"text");
+        assert_eq!(read_all(&[member.clone(), member.clone()].concat()[..]).expect("whole"), b"texttext");
+        for cut in 2..member.len() {
+            assert_eq!(code(&member[..cut]), "gzip_truncated", "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_is_told_as_such() {
+        let reason = |member: &[u8]| match read_all(member).expect_err("a fault") {
+            ObjectError::GzipCorrupt { offset, reason } => (offset, reason),
+            other => panic!("{other}"),
+        };
+        let changed = |member: &[u8], at: usize, byte: u8| {
+            let mut member = member.to_vec();
+            member[at] = byte;
+            reason(&member)
+        };
+        let member = gzip(b"text");
+        let end = member.len() as u64;
+        let told = |offset, reason: &str| (offset, reason.to_owned());
+        assert_eq!(changed(&member, 2, 7), told(4, "unknown compression method"));
+        for flag in [0x20, 0x40, 0x80] {
+            assert_eq!(changed(&member, 3, flag), told(4, "unknown header flags set"));
+        }
+        assert_eq!(changed(&with_header(b""), 6, 9), told(32, "header crc mismatch"));
+        assert_eq!(changed(&member, member.len() - 5, 0), told(end - 4, "incorrect data check"));
+        assert_eq!(changed(&member, member.len() - 1, 1), told(end, "incorrect length check"));
+        assert_eq!(reason(&[&member[..], b"\x1f\x8c"].concat()), told(end + 2, "incorrect header check"));
+        // A match from before a member's first byte, which the member before would have.
+        let far = [&member[..10], &[0b11, 0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+        assert_eq!(reason(&[&member[..], &far].concat()).1, "invalid distance too far back");
+    }
+
+    #[test]
+    fn a_member_fills_the_slice_that_another_began() {
+        let members = gzip(b"0123456789").repeat(50);
+        let mut text = Text::open(&members[..], u64::MAX).expect("gzip");
+        let mut bytes = [0; BEFORE_BYTES + 500 + BEHIND_BYTES];
+        let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + 500).expect("text");
+        assert_eq!(bytes[BEFORE_BYTES..end], b"0123456789".repeat(50));
+        assert_eq!(text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + 500).expect("the end"), BEFORE_BYTES);
     }
 
     proptest! {
@@ -383,6 +320,15 @@ mod tests {
         fn any_bytes_are_text_or_a_fault(bytes: Vec<u8>, magic: bool) {
             let bytes = if magic { [&[0x1f, 0x8b, 8], &bytes[..]].concat() } else { bytes };
             drop(read_all(&bytes[..]));
+        }
+
+        #[test]
+        fn text_is_the_same_whatever_the_slices(text in prop::collection::vec(0..4_u8, 0..70_000), level in 0..10_u32, slice_bytes in 1..100_000_usize) {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+            encoder.write_all(&text)?;
+            let members = [encoder.finish()?, gzip(b"more")].concat();
+            let read = read_by(slice_bytes, Text::open(Drip(&members), u64::MAX).expect("gzip")).expect("whole");
+            prop_assert_eq!(read, [&text[..], b"more"].concat());
         }
 
         #[test]
