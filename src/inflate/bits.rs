@@ -7,7 +7,7 @@ const AHEAD_BYTES: usize = 8;
 
 /// Bytes to read: those from `at` up to `end`.
 pub struct Input<'a, const BYTES: usize> {
-    /// With [`PADDING_BYTES`] behind `end`, which are read and mean nothing.
+    /// A power of two of them, and [`PADDING_BYTES`], of which all that are behind `end` may be read and mean nothing.
     pub bytes: &'a [u8; BYTES],
     /// The next one.
     pub at: usize,
@@ -18,6 +18,12 @@ pub struct Input<'a, const BYTES: usize> {
 }
 
 impl<const BYTES: usize> Input<'_, BYTES> {
+    /// How many bytes there may be: a power of two.
+    const PLACES: usize = {
+        assert!(BYTES > PADDING_BYTES && (BYTES - PADDING_BYTES).is_power_of_two());
+        BYTES - PADDING_BYTES
+    };
+
     /// Whether there are so many bytes, or all that will ever come.
     pub(super) fn has(&self, bytes: usize) -> bool {
         self.is_last || self.end.saturating_sub(self.at) >= bytes
@@ -50,11 +56,10 @@ impl Bits {
     /// Reads on.
     #[inline(always)]
     pub(super) fn refill<const BYTES: usize>(&mut self, bytes: &[u8; BYTES], at: &mut usize) {
+        // A place that is within bounds whatever it is, and the right one where there is input.
+        let place = *at % const { Input::<BYTES>::PLACES };
         let mut eight = [0; 8];
-        // Behind what may be read zeros are as good as anything.
-        if *at <= BYTES - 8 {
-            eight.copy_from_slice(&bytes[*at..*at + 8]);
-        }
+        eight.copy_from_slice(&bytes[place..place + 8]);
         let next = u64::from_le_bytes(eight);
         self.word |= next << (self.count & 63);
         *at += (!self.count >> 3 & 7) as usize;

@@ -11,15 +11,16 @@ const LONGEST: usize = 15;
 /// Symbols that stand for a literal byte; the next one ends a block.
 const LITERALS: u16 = 256;
 
-/// What the next bits mean. All kinds have in bits
+/// What the next bits mean: in bits 0 to 5 how many of them to skip, with those that are read as a number. Bit 6 is set for
+/// a match's length, bit 7 for that which has a literal before it, and else for what is neither literals nor a distance.
 ///
-/// * 0 to 5 how many bits to skip, with those that are read as a number
-/// * 6 whether this is a match's length, and 7, if it is not, whether it is neither literals nor a distance
+/// | bits | a length | a distance | literals | all else |
+/// | --- | --- | --- | --- | --- |
+/// | 8 to 15 | the literal before it | bits before the number | how many: 1 or 2 | its kind |
+/// | 16 to 22 | bits before the number | | from 16 on | from 12 on where its table begins |
+/// | 23 to 31 | what is added to the number | the same, from 17 on | the two bytes | from 28 on by how many bits it is looked up |
 ///
-/// and a length, maybe with a literal before it, in 7 whether there is one, in 8 to 11 how many bits stand before the number,
-/// in 12 to 20 what is added to it, in 24 to 31 the literal; one or two literals in 8 and 9 how many, in 16 to 31 which;
-/// a distance in 8 to 11 how many bits stand before the number, in 16 to 31 what is added to it; all else in 8 and 9 its
-/// kind, and a table in 12 to 27 where it begins, in 28 to 31 by how many bits it is looked up.
+/// A number's bits before it are less than 16, with two bits above that are 0: so nothing has to be masked for a shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry(u32);
 
@@ -61,7 +62,7 @@ impl Entry {
             ..LITERALS => Entry::literal(bits, symbol),
             LITERALS => Entry::end_of_block(bits),
             LEAST.. => match LENGTHS.get(usize::from(symbol - LEAST)) {
-                Some((base, extra)) => Entry(bits + extra | Self::LENGTH | bits << 8 | base << 12),
+                Some((base, extra)) => Entry((bits + extra) | Self::LENGTH | bits << 16 | base << 23),
                 None => Entry::NONE,
             },
         }
@@ -75,7 +76,7 @@ impl Entry {
             4..30 => (((2 + symbol % 2) << (symbol / 2 - 1)) + 1, symbol / 2 - 1),
             30.. => return Entry::NONE,
         };
-        Entry(bits + extra | bits << 8 | base << 16)
+        Entry((bits + extra) | bits << 8 | base << 17)
     }
 
     /// What a symbol of code lengths means: itself.
@@ -90,8 +91,8 @@ impl Entry {
         if !is_literal(self) {
             None
         } else if other.0 & (Self::LENGTH | Self::LITERAL_BEFORE) == Self::LENGTH {
-            let literal = Self::LITERAL_BEFORE | (self.0 >> 16 & 0xff) << 24;
-            ((other.0 >> 8 & 15) + bits <= SYMBOL_BITS).then_some(Entry((other.0 | literal) + bits + (bits << 8)))
+            let literal = Self::LITERAL_BEFORE | (self.0 >> 16 & 0xff) << 8;
+            ((other.0 >> 16 & 15) + bits <= SYMBOL_BITS).then_some(Entry((other.0 | literal) + bits + (bits << 16)))
         } else if is_literal(other) {
             let bits = bits + (other.0 & 63);
             let literals = self.0 & 0xff << 16 | (other.0 & 0xff << 16) << 8;
@@ -135,19 +136,19 @@ impl Entry {
     /// A byte, and whether it is a literal before the length: 0 or 1.
     #[inline(always)]
     pub(super) fn literal_before(self) -> (u8, usize) {
-        ((self.0 >> 24) as u8, (self.0 >> 7 & 1) as usize)
+        ((self.0 >> 8) as u8, (self.0 >> 7 & 1) as usize)
     }
 
     /// A length, of all the bits that it skips.
     #[inline(always)]
     pub(super) fn length(self, bits: u64) -> usize {
-        (self.0 >> 12 & 0x1ff) as usize + (bits >> (self.0 >> 8 & 15)) as usize
+        (self.0 >> 23) as usize + (bits >> (self.0 >> 16 & 63)) as usize
     }
 
     /// A distance, of all the bits that it skips.
     #[inline(always)]
     pub(super) fn distance(self, bits: u64) -> usize {
-        (self.0 >> 16) as usize + (bits >> (self.0 >> 8 & 15)) as usize
+        (self.0 >> 17) as usize + (bits >> (self.0 >> 8 & 63)) as usize
     }
 }
 

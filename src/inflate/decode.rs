@@ -35,6 +35,7 @@ pub(super) fn decode<const I: usize, const O: usize>(
     let (bytes, out) = (input.bytes, &mut *output.bytes);
     // So it is known where what is written is within bounds.
     let limit = output.limit.min(O - OVERRUN_BYTES);
+    let first = output.first;
     // What the loop changes stays in registers.
     let (mut bits, mut at, mut to) = (*saved, input.at, output.at);
     bits.refill(bytes, &mut at);
@@ -99,9 +100,10 @@ pub(super) fn decode<const I: usize, const O: usize>(
         let distance = far.distance(bits.take(far.bits()));
         entry = codes.symbols.entry(bits.place::<SYMBOL_BITS>());
         bits.refill(bytes, &mut at);
-        let Some(from) = to.checked_sub(distance).filter(|from| *from >= output.first) else {
+        if distance > to - first {
             break Err("invalid distance too far back");
-        };
+        }
+        let from = to - distance;
         copy(out, from, to, length);
         to += length;
     };

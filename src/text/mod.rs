@@ -323,7 +323,7 @@ mod tests {
         }
 
         #[test]
-        fn text_is_the_same_whatever_the_slices(text in prop::collection::vec(0..4_u8, 0..70_000), level in 0..10_u32, slice_bytes in 1..100_000_usize) {
+        fn text_is_the_same_whatever_the_slices(text in prop::collection::vec(0..4_u8, 0..40_000), level in 0..10_u32, slice_bytes in 700..50_000_usize) {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
             encoder.write_all(&text)?;
             let members = [encoder.finish()?, gzip(b"more")].concat();
