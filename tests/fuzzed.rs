@@ -265,4 +265,8 @@ fn the_bodies_hold_of_what_the_repository_has() {
     bodies::chunked_reading(&[&[7; 8], &flow_log::gzip(log)[..]].concat());
     bodies::decompression(&[&[7; 2], &flow_log::gzip(log)[..]].concat());
     bodies::decompression(&[&[7; 2], &flow_log::gzip(log)[10..]].concat());
+    // No code at all.
+    for zeros in [12, 60] {
+        bodies::decompression(&[&[7, 7, 5][..], &vec![0; zeros]].concat());
+    }
 }

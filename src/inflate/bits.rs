@@ -29,8 +29,8 @@ impl<const BYTES: usize> Input<'_, BYTES> {
         self.is_last || self.end.saturating_sub(self.at) >= bytes
     }
 
-    /// Where to stop so that `bytes` more may be read: before the end, or where it is certain that the input was cut off.
-    pub(super) fn stop(&self, bytes: usize) -> usize {
+    /// From where on there are no `bytes` more to read; of the last input, from where on it is certain that it was cut off.
+    pub(super) fn starved_at(&self, bytes: usize) -> usize {
         if self.is_last { self.end + AHEAD_BYTES } else { self.end.saturating_sub(bytes) }
     }
 

@@ -2,14 +2,14 @@
 
 use super::bits::{Bits, Input};
 use super::codes::{DISTANCE_BITS, SYMBOL_BITS, Special};
-use super::{Codes, LONGEST_MATCH, Output};
+use super::{LONGEST_MATCH, Output, Tables};
 
 /// Bytes that are copied at once.
 const CHUNK_BYTES: usize = 32;
-/// What is written behind the place up to which was to be: the end of a match, and of its last chunk, behind literals.
+/// What is written behind the place up to which was to be: a match and the rest of its last chunk, behind a literal.
 pub(super) const OVERRUN_BYTES: usize = 2 + LONGEST_MATCH + CHUNK_BYTES;
-/// So many bytes are read by one turn of the loop at most, with those that are read ahead.
-const INPUT_BYTES: usize = 24;
+/// So many bytes are read by a turn of the loop at most: it reads on twice where a symbol is long.
+const INPUT_BYTES: usize = 16;
 
 /// Where the loop stopped.
 pub(super) enum Stop {
@@ -20,49 +20,51 @@ pub(super) enum Stop {
     EndOfBlock,
 }
 
-/// Reads on in a block, and says what is wrong with it, if something is.
+/// Reads on in a block, up to a limit that is not beyond that of the output, and says what is wrong, if something is.
 #[inline(always)]
 pub(super) fn decode<const I: usize, const O: usize>(
-    codes: &Codes,
+    tables: &Tables,
     saved: &mut Bits,
     input: &mut Input<'_, I>,
     output: &mut Output<'_, O>,
+    limit: usize,
 ) -> Result<Stop, &'static str> {
-    let stop_at = input.stop(INPUT_BYTES);
-    if input.at >= stop_at {
+    let starved_at = input.starved_at(INPUT_BYTES);
+    if input.at >= starved_at {
         return Ok(Stop::Starved);
     }
     let (bytes, out) = (input.bytes, &mut *output.bytes);
     // So it is known where what is written is within bounds.
-    let limit = output.limit.min(O - OVERRUN_BYTES);
+    let limit = limit.min(O - OVERRUN_BYTES);
     let first = output.first;
     // What the loop changes stays in registers.
     let (mut bits, mut at, mut to) = (*saved, input.at, output.at);
     bits.refill(bytes, &mut at);
-    let mut entry = codes.symbols.entry(bits.place::<SYMBOL_BITS>());
+    let mut entry = tables.symbols.entry(bits.place::<SYMBOL_BITS>());
     let stop = loop {
         if to >= limit {
             break Ok(Stop::Full);
         }
-        if at >= stop_at {
+        if at >= starved_at {
             break Ok(Stop::Starved);
         }
-        // Here are 56 bits at least, and the entry for the first of them. A turn takes 44 of them at most where there is no
-        // longer code: so there are enough for the next entry before more are read, and nothing waits for these.
+        // Here are 56 bits at least, and the entry for the first of them. A turn takes 44 of them at most (11 + 5 of a length,
+        // 15 + 13 of a distance), and reads on first where a symbol is longer: so there are enough for the next entry before
+        // more are read, and nothing waits for these.
         if !entry.is_length() {
             if !entry.is_special() {
                 let (literals, count) = entry.literals();
                 out[to..to + 2].copy_from_slice(&literals);
                 to += count;
                 bits.skip(entry.bits());
-                entry = codes.symbols.entry(bits.place::<SYMBOL_BITS>());
+                entry = tables.symbols.entry(bits.place::<SYMBOL_BITS>());
                 bits.refill(bytes, &mut at);
                 continue;
             }
             entry = match entry.special() {
                 Special::Table { start, bits: count } => {
                     bits.skip(u64::from(SYMBOL_BITS));
-                    codes.symbols.further(start + bits.peek(count) as usize)
+                    tables.symbols.further(start + bits.peek(count) as usize)
                 }
                 _ => entry,
             };
@@ -78,7 +80,7 @@ pub(super) fn decode<const I: usize, const O: usize>(
                 out[to] = literal;
                 to += count;
                 bits.refill(bytes, &mut at);
-                entry = codes.symbols.entry(bits.place::<SYMBOL_BITS>());
+                entry = tables.symbols.entry(bits.place::<SYMBOL_BITS>());
                 continue;
             }
             bits.refill(bytes, &mut at);
@@ -87,18 +89,18 @@ pub(super) fn decode<const I: usize, const O: usize>(
         out[to] = literal;
         to += count;
         let length = entry.length(bits.take(entry.bits()));
-        let mut far = codes.distances.entry(bits.place::<DISTANCE_BITS>());
+        let mut far = tables.distances.entry(bits.place::<DISTANCE_BITS>());
         if far.is_special() {
             if let Special::Table { start, bits: count } = far.special() {
                 bits.skip(u64::from(DISTANCE_BITS));
-                far = codes.distances.further(start + bits.peek(count) as usize);
+                far = tables.distances.further(start + bits.peek(count) as usize);
             }
             if far.is_special() {
                 break Err("invalid distance code");
             }
         }
         let distance = far.distance(bits.take(far.bits()));
-        entry = codes.symbols.entry(bits.place::<SYMBOL_BITS>());
+        entry = tables.symbols.entry(bits.place::<SYMBOL_BITS>());
         bits.refill(bytes, &mut at);
         if distance > to - first {
             break Err("invalid distance too far back");
@@ -112,7 +114,8 @@ pub(super) fn decode<const I: usize, const O: usize>(
     stop
 }
 
-/// Copies a match, and what is behind it up to a whole chunk.
+/// Copies a match, and what is behind it up to two chunks or to whole ones. Hardly a match is longer than two, and of shorter ones
+/// nobody can foresee whether they are longer than one.
 #[inline(always)]
 fn copy<const O: usize>(out: &mut [u8; O], from: usize, to: usize, length: usize) {
     if to - from < CHUNK_BYTES {
@@ -139,6 +142,10 @@ fn copy_chunk<const O: usize>(out: &mut [u8; O], from: usize, to: usize) {
 /// Copies a match that overlaps itself, or may.
 #[cold]
 fn repeat(out: &mut [u8], from: usize, to: usize, length: usize) {
+    if from + 1 == to {
+        let byte = out[from];
+        return out[to..to + length].fill(byte);
+    }
     for at in 0..length {
         out[to + at] = out[from + at];
     }

@@ -1,14 +1,15 @@
 //! DEFLATE data (RFC 1951) → the bytes that were compressed.
 //!
-//! Decompression is a third of an analysis, so it is done here, in two thirds of the time of zlib-rs (`benches/parts.rs`):
+//! Decompression by zlib-rs was a third of an analysis. What is here takes seven tenths of its time on flow logs
+//! (`benches/parts.rs`):
 //!
 //! - a literal and the match behind it are looked up at once, as most of what flow logs are compressed to is matches behind
 //!   one literal or none, and a branch for that is one that no processor foresees;
 //! - the text is written where it is to be read, right behind the text before it, so that a match is a copy within it;
 //! - an input that may end anywhere is not asked for each bit whether it is there: see [`Input`].
 //!
-//! What is accepted is what zlib accepts, and what comes out is the same: `tests/bodies` holds it against flate2 for any
-//! bytes.
+//! What zlib accepts is accepted, and nothing else, and what comes out is the same: `tests/bodies/decompression.rs` holds it
+//! against zlib-rs for any bytes. All places are checked: bad data is an error, never a panic.
 
 mod bits;
 mod codes;
@@ -31,6 +32,8 @@ const MOST_SYMBOLS: usize = 286;
 const MOST_DISTANCES: usize = 30;
 /// A block's codes take fewer bytes.
 const CODES_BYTES: usize = 1 << 10;
+/// A block with less text is done before its tables could be made better.
+const SHORT_BLOCK_BYTES: usize = 2 << 10;
 /// The order in which the lengths of the codes of code lengths stand.
 const LENGTH_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
@@ -40,9 +43,12 @@ pub struct Inflate {
     bits: Bits,
     block: Block,
     is_last_block: bool,
-    codes: Codes,
-    /// Whether these are the fixed ones.
-    are_fixed: bool,
+    /// Of blocks that tell their codes.
+    told: Tables,
+    /// Of blocks that do not, once there was one.
+    fixed: Option<Box<Tables>>,
+    /// By which codes' lengths are told.
+    lengths: Table<{ 1 << LENGTH_BITS }>,
 }
 
 enum Block {
@@ -50,15 +56,17 @@ enum Block {
     Header,
     /// So many bytes of it are left, as they stand.
     Stored(usize),
-    Coded,
+    /// In codes that are fixed.
+    Fixed,
+    /// In codes that it told, with tables that are made better after so many bytes of text, if they are not yet.
+    Told(Option<usize>),
     End,
 }
 
-/// A block's codes.
-struct Codes {
+/// Of a block's codes.
+struct Tables {
     symbols: Table<{ 1 << SYMBOL_BITS }>,
     distances: Table<{ 1 << DISTANCE_BITS }>,
-    lengths: Table<{ 1 << LENGTH_BITS }>,
 }
 
 /// Where to write.
@@ -101,8 +109,9 @@ impl Inflate {
             bits: Bits::default(),
             block: Block::Header,
             is_last_block: false,
-            codes: Codes { symbols: Table::new(), distances: Table::new(), lengths: Table::new() },
-            are_fixed: false,
+            told: Tables::new(),
+            fixed: None,
+            lengths: Table::new(),
         }
     }
 
@@ -114,16 +123,18 @@ impl Inflate {
     /// Decompresses as much as there is room or input for.
     ///
     /// # Errors
-    /// What is wrong with the data; what was written is not to be used then.
+    /// What is wrong with the data; what was written is not to be used then, and no more to be read.
     ///
     /// # Panics
-    /// If there is less room behind the limit, or behind the input, than there has to be.
+    /// If there is less room than there has to be behind the limit or the input, or a place stands before another that is to come
+    /// first.
     pub fn inflate<const I: usize, const O: usize>(
         &mut self,
         input: &mut Input<'_, I>,
         output: &mut Output<'_, O>,
     ) -> Result<Status, Fault> {
-        assert!(input.end + PADDING_BYTES <= input.bytes.len() && output.limit + OVERRUN_BYTES <= output.bytes.len());
+        assert!(input.at <= input.end && input.end + PADDING_BYTES <= I, "the input lies before its padding");
+        assert!(output.first <= output.at && output.limit + OVERRUN_BYTES <= O, "behind the limit is room");
         let outcome = self.cpu.run(Run { inflate: self, input, output });
         input.at -= self.bits.give_back();
         let behind = if outcome.is_err() { TRAILER_BYTES } else { 0 };
@@ -157,8 +168,9 @@ impl Inflate {
                         _ => {}
                     }
                 }
-                Block::Coded => match decode(&self.codes, &mut self.bits, input, output)? {
-                    Stop::Full => return Ok(Status::Full),
+                Block::Fixed | Block::Told(_) => match self.decode(input, output)? {
+                    Stop::Full if output.at >= output.limit => return Ok(Status::Full),
+                    Stop::Full => {}
                     Stop::Starved if input.is_last => return Err("no end"),
                     Stop::Starved => return Ok(Status::Starved),
                     Stop::EndOfBlock => self.end_block(input),
@@ -166,6 +178,32 @@ impl Inflate {
                 Block::End => return Ok(Status::End),
             }
         }
+    }
+
+    /// Reads on in a block of codes. Most of the work for its tables is putting two symbols into one entry: blocks of a few bytes, of
+    /// which a hostile object may have millions, are not worth that.
+    #[inline(always)]
+    fn decode<const I: usize, const O: usize>(
+        &mut self,
+        input: &mut Input<'_, I>,
+        output: &mut Output<'_, O>,
+    ) -> Result<Stop, &'static str> {
+        let (tables, short) = match (&self.block, &self.fixed) {
+            (Block::Fixed, Some(fixed)) => (&**fixed, None),
+            (Block::Told(short), _) => (&self.told, *short),
+            _ => return Err("invalid block type"),
+        };
+        let begun = output.at;
+        let limit = short.map_or(output.limit, |short| output.limit.min(begun + short));
+        let stop = decode(tables, &mut self.bits, input, output, limit)?;
+        if let Block::Told(Some(short)) = &mut self.block {
+            *short = short.saturating_sub(output.at - begun);
+            if *short == 0 {
+                self.told.symbols.combine();
+                self.block = Block::Told(None);
+            }
+        }
+        Ok(stop)
     }
 
     fn end_block<const I: usize>(&mut self, input: &mut Input<'_, I>) {
@@ -191,16 +229,12 @@ impl Inflate {
                 self.block = Block::Stored(length as usize);
             }
             1 => {
-                if !self.are_fixed {
-                    self.codes.fill_fixed();
-                    self.are_fixed = true;
-                }
-                self.block = Block::Coded;
+                self.fixed.get_or_insert_with(|| Box::new(Tables::fixed()));
+                self.block = Block::Fixed;
             }
             2 => {
-                self.are_fixed = false;
-                self.codes.read(&mut self.bits, input)?;
-                self.block = Block::Coded;
+                self.told.read(&mut self.lengths, &mut self.bits, input)?;
+                self.block = Block::Told(Some(SHORT_BLOCK_BYTES));
             }
             _ => return Err("invalid block type"),
         }
@@ -238,19 +272,30 @@ fn store<const I: usize, const O: usize>(left: usize, input: &mut Input<'_, I>, 
     count
 }
 
-impl Codes {
+impl Tables {
+    fn new() -> Tables {
+        Tables { symbols: Table::new(), distances: Table::new() }
+    }
+
     /// Those of blocks that tell none.
-    fn fill_fixed(&mut self) {
+    fn fixed() -> Tables {
         let mut lengths = [8; 288];
         lengths[144..256].fill(9);
         lengths[256..280].fill(7);
-        self.symbols.fill(&lengths, false, Entry::of_symbol);
-        self.symbols.combine();
-        self.distances.fill(&[5; 32], false, Entry::of_distance);
+        let mut fixed = Tables::new();
+        fixed.symbols.fill(&lengths, false, Entry::of_symbol);
+        fixed.symbols.combine();
+        fixed.distances.fill(&[5; 32], false, Entry::of_distance);
+        fixed
     }
 
     /// Those that stand here.
-    fn read<const I: usize>(&mut self, bits: &mut Bits, input: &mut Input<'_, I>) -> Result<(), &'static str> {
+    fn read<const I: usize>(
+        &mut self,
+        by: &mut Table<{ 1 << LENGTH_BITS }>,
+        bits: &mut Bits,
+        input: &mut Input<'_, I>,
+    ) -> Result<(), &'static str> {
         let mut refill = |bits: &mut Bits| bits.refill(input.bytes, &mut input.at);
         refill(bits);
         let symbols = bits.take(5) as usize + 257;
@@ -264,7 +309,7 @@ impl Codes {
             refill(bits);
             lengths[*place] = bits.take(3) as u8;
         }
-        if !self.lengths.fill(&lengths, false, Entry::of_code_length) {
+        if !by.fill(&lengths, false, Entry::of_code_length) {
             return Err("invalid code lengths set");
         }
         let mut lengths = [0; MOST_SYMBOLS + MOST_DISTANCES];
@@ -272,7 +317,7 @@ impl Codes {
         let mut done = 0;
         while done < lengths.len() {
             refill(bits);
-            let entry = self.lengths.entry(bits.place::<LENGTH_BITS>());
+            let entry = by.entry(bits.place::<LENGTH_BITS>());
             bits.skip(entry.bits());
             let ([symbol, _], _) = entry.literals();
             let last = done.checked_sub(1).map(|last| lengths[last]);
@@ -294,7 +339,6 @@ impl Codes {
         if !self.symbols.fill(symbols, true, Entry::of_symbol) {
             return Err("invalid literal/lengths set");
         }
-        self.symbols.combine();
         if !self.distances.fill(distances, true, Entry::of_distance) {
             return Err("invalid distances set");
         }

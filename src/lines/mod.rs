@@ -205,6 +205,9 @@ fn unusual(number: u64, line: &[u8]) -> Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
 
     use super::slices::SLICE_BYTES;
@@ -310,6 +313,33 @@ mod tests {
         let text = [&vec![b'x'; 300_000][..], b"\nnext\r\n\nlast"].concat();
         let lines = split(&text);
         assert_eq!(lines[1..], [(2, b"next".to_vec(), false), (3, Vec::new(), false), (4, b"last".to_vec(), false)]);
+    }
+
+    #[test]
+    fn text_is_whole_across_slices_here_and_ahead() {
+        // What repeats itself every 30,000 bytes is matches from slice to slice.
+        let noise = |at: u32| b'!' + (at.wrapping_mul(0x9e37_79b9) >> 24) as u8 % 90;
+        let period: Vec<u8> = (0..30_000).map(|at| if at % 1000 == 7 { b'\n' } else { noise(at) }).collect();
+        let text = period.repeat(20);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let object = encoder.write_all(&text).and_then(|()| encoder.finish()).expect("memory takes everything");
+        assert!(object.len() < 2 * period.len());
+        let opened = || Text::open(&object[..], u64::MAX).expect("gzip");
+        let read = |slices: Slices<&[u8]>| {
+            let (mut lines, mut all) = (Lines::open(slices).expect("lines"), Vec::new());
+            while let Some(line) = lines.next_line().expect("a line") {
+                all.extend_from_slice(line.bytes);
+                all.push(b'\n');
+            }
+            all.truncate(text.len());
+            all
+        };
+        assert!(read(Slices::here(opened())) == text);
+        let (slices, decompression) = Slices::ahead(opened());
+        std::thread::scope(|scope| {
+            scope.spawn(move || decompression.run());
+            assert!(read(slices) == text);
+        });
     }
 
     proptest! {

@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 16 << 10;
 
 /// Flags of a member's header.
 mod flag {
-    pub(super) const HEADER_CRC: u8 = 1 << 1;
+    pub(super) const CRC: u8 = 1 << 1;
     pub(super) const EXTRA: u8 = 1 << 2;
     pub(super) const NAME: u8 = 1 << 3;
     pub(super) const COMMENT: u8 = 1 << 4;
@@ -86,7 +86,7 @@ impl Gzip {
         at: usize,
         limit: usize,
     ) -> Result<usize, ObjectError> {
-        // Whatever the bytes so far, it is no more than the window.
+        // A match may reach no farther back than to the member's first byte.
         let first = at - self.bytes.min(WINDOW_BYTES as u64) as usize;
         let mut output = Output { bytes, first, at, limit };
         let mut input = raw.input();
@@ -137,8 +137,7 @@ fn take<const N: usize>(raw: &mut Raw<impl Read>) -> Result<[u8; N], ObjectError
 
 /// Reads over a header, of which nothing matters here but that it is one.
 fn read_header(raw: &mut Raw<impl Read>) -> Result<(), ObjectError> {
-    let mut crc = Crc::new();
-    let magic = take::<2>(raw)?;
+    let magic = take(raw)?;
     if magic != MAGIC {
         return Err(corrupt(raw.offset(), "incorrect header check"));
     }
@@ -149,29 +148,46 @@ fn read_header(raw: &mut Raw<impl Read>) -> Result<(), ObjectError> {
     if flags & flag::RESERVED != 0 {
         return Err(corrupt(raw.offset(), "unknown header flags set"));
     }
-    crc.update(&magic);
-    crc.update(&[method, flags]);
+    let mut header = Header { raw, crc: (flags & flag::CRC != 0).then(Crc::new) };
+    header.note(&[MAGIC[0], MAGIC[1], method, flags]);
     // When it was made, how well, and on what.
-    crc.update(&take::<6>(raw)?);
+    header.take::<6>()?;
     if flags & flag::EXTRA != 0 {
-        let count = take(raw)?;
-        crc.update(&count);
-        for _ in 0..u16::from_le_bytes(count) {
-            crc.update(&take::<1>(raw)?);
+        for _ in 0..u16::from_le_bytes(header.take()?) {
+            header.take::<1>()?;
         }
     }
     for text in [flag::NAME, flag::COMMENT] {
-        while flags & text != 0 {
-            let byte = take::<1>(raw)?;
-            crc.update(&byte);
-            if byte == [0] {
-                break;
-            }
+        if flags & text != 0 {
+            while header.take()? != [0] {}
         }
     }
-    // Half of its check sum.
-    if flags & flag::HEADER_CRC != 0 && u16::from_le_bytes(take(raw)?) != crc.sum() as u16 {
+    let crc = header.crc;
+    if let Some(crc) = crc
+        && u16::from_le_bytes(take(raw)?) != crc.sum() as u16
+    {
         return Err(corrupt(raw.offset(), "header crc mismatch"));
     }
     Ok(())
+}
+
+/// A header that is read.
+struct Header<'a, R> {
+    raw: &'a mut Raw<R>,
+    /// Of what was read, if half of it stands behind.
+    crc: Option<Crc>,
+}
+
+impl<R: Read> Header<'_, R> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], ObjectError> {
+        let bytes = take(self.raw)?;
+        self.note(&bytes);
+        Ok(bytes)
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        if let Some(crc) = &mut self.crc {
+            crc.update(bytes);
+        }
+    }
 }

@@ -61,7 +61,7 @@ impl<R: Read> Text<R> {
     /// [`BEHIND_BYTES`], of which some are written.
     ///
     /// # Errors
-    /// Where the input can't be read, is corrupt or cut off, or expands beyond the limit.
+    /// Where the input can't be read, is corrupt or cut off, or expands beyond the limit. There is nothing more to read then.
     ///
     /// # Panics
     /// If there is no such room.
@@ -286,6 +286,46 @@ mod tests {
         // A match from before a member's first byte, which the member before would have.
         let far = [&member[..10], &[0b11, 0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!(reason(&[&member[..], &far].concat()).1, "invalid distance too far back");
+    }
+
+    /// A member of so many bytes as they stand, and matches of 258 bytes at the largest distance there is.
+    fn far_matches(stored: usize, matches: usize) -> Vec<u8> {
+        let before: Vec<u8> = (0..stored as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+        let mut bits: Vec<bool> = vec![true, true, false];
+        for _ in 0..matches {
+            // Symbol 285, and distance 29 with 13 bits that are set: codes begin with their highest bit.
+            bits.extend((0..8).rev().map(|bit| 0b1100_0101 >> bit & 1 == 1));
+            bits.extend((0..5).rev().map(|bit| 29 >> bit & 1 == 1));
+            bits.extend([true; 13]);
+        }
+        bits.extend([false; 7]);
+        let coded = bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit)));
+        let mut text = before.clone();
+        for _ in 0..258 * matches {
+            text.push(text[text.len().saturating_sub(WINDOW)]);
+        }
+        let mut crc = flate2::Crc::new();
+        crc.update(&text);
+        let lengths = [(stored as u16).to_le_bytes(), (!(stored as u16)).to_le_bytes()].concat();
+        let member = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 0][..], &lengths, &before, &coded.collect::<Vec<u8>>()];
+        [&member.concat()[..], &crc.sum().to_le_bytes(), &(text.len() as u32).to_le_bytes()].concat()
+    }
+    const WINDOW: usize = 32 << 10;
+
+    #[test]
+    fn a_match_reaches_as_far_as_the_window_and_no_farther() {
+        let member = far_matches(WINDOW, 1000);
+        let whole = read_all(&member[..]).expect("whole");
+        assert_eq!(whole.len(), WINDOW + 258_000);
+        for slice_bytes in [1000, 16 << 10, (16 << 10) + 1, WINDOW - 1, WINDOW, WINDOW + 1, 100_000] {
+            let text = Text::open(&member[..], u64::MAX).expect("gzip");
+            assert!(read_by(slice_bytes, text).expect("whole") == whole, "{slice_bytes}");
+        }
+        // One byte less is one too few, whatever stood before the member.
+        let near = far_matches(WINDOW - 1, 1);
+        for object in [near.clone(), [member, near].concat()] {
+            assert!(read_all(&object[..]).expect_err("a fault").to_string().contains("invalid distance too far back"));
+        }
     }
 
     #[test]
