@@ -26,7 +26,7 @@ pub fn decompression(bytes: &[u8]) {
         match (&expected, &found) {
             // So near the end it can't be told whether bytes are missing or wrong, and some may have been made of none.
             (Corrupt(text, _) | CutOff(text), CutOff(read)) => {
-                assert!(read.starts_with(text), "{found:?} for {expected:?}")
+                assert!(read.starts_with(text), "{found:?} for {expected:?}");
             }
             // That there is no code at all zlib tells later, if the data does not end before.
             (Corrupt(text, _) | CutOff(text), Corrupt(read, reason)) if reason == "invalid code lengths set" => {
@@ -34,7 +34,7 @@ pub fn decompression(bytes: &[u8]) {
             }
             // zlib-rs has handed out the text before a fault, and forgotten what that was.
             (Corrupt(text, again), Corrupt(read, _)) if again == "repeated call with bad state" => {
-                assert_eq!(read, text)
+                assert_eq!(read, text);
             }
             _ => assert_eq!(found, expected),
         }
