@@ -17,7 +17,7 @@ enum Outcome {
 use Outcome::{Corrupt, CutOff, End};
 
 /// The first two bytes say in which pieces the data comes, and is wanted.
-pub fn decompression(bytes: &[u8]) {
+pub fn compare(bytes: &[u8]) {
     let (sizes, data) = bytes.split_at(bytes.len().min(2));
     let Some(expected) = by_zlib(Decompress::new(false), data) else { return };
     let size = |at: usize| sizes.get(at).map_or(1, |size| 1 + usize::from(*size));

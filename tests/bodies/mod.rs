@@ -22,8 +22,6 @@ use flowsentry::topology::check::check;
 use flowsentry::topology::document::Resources;
 use serde_json::{Value, json};
 
-pub use decompression::decompression;
-
 /// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple
 /// reading gives it.
 pub fn header_and_lines(bytes: &[u8]) {
@@ -154,6 +152,11 @@ pub fn chunked_reading(bytes: &[u8]) {
     };
     let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
     assert_eq!(read(&mut whole, false), read(&mut pieces, true));
+}
+
+/// DEFLATE data and gzip are read as zlib-rs reads them. The first two bytes say in which pieces they come, and are wanted.
+pub fn decompression(bytes: &[u8]) {
+    decompression::compare(bytes);
 }
 
 /// Any JSON is an event or an error, and an envelope around it changes nothing but its depth.
