@@ -284,7 +284,7 @@ def test_defaults_are_those_of_the_function():
     variables = deployed("as it comes").one("AWS::Lambda::Function")["Environment"]["Variables"]
     source = lambda name, pattern: re.search(pattern, (PROJECT / "src" / name).read_text()).group(1)
     assert str(variables["MAX_OBJECT_BYTES"]) == str(16 << 30)
-    assert source("text.rs", r"DEFAULT_MAX_OBJECT_BYTES: u64 = (.*);") == "16 << 30"
+    assert source("text/mod.rs", r"DEFAULT_MAX_OBJECT_BYTES: u64 = (.*);") == "16 << 30"
     expected = {
         **counts(),
         "OUTPUT_PREFIX": source("settings.rs", r'DEFAULT_OUTPUT_PREFIX: &str = "(.*)";'),
