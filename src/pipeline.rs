@@ -43,7 +43,7 @@ pub struct Options {
     pub topology: Option<Arc<Topology>>,
     /// How much of the log's variety is kept.
     pub limits: Limits,
-    /// Whether to decompress on another thread: for hardly more processor time, three fifths of the time where there are two
+    /// Whether to decompress on another thread: for hardly more processor time, two thirds of the time where there are two
     /// cores.
     pub decompress_ahead: bool,
 }

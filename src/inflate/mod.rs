@@ -43,10 +43,10 @@ pub struct Inflate {
     bits: Bits,
     block: Block,
     is_last_block: bool,
-    /// Of blocks that tell their codes.
+    /// Of blocks that do not tell their codes.
+    fixed: Tables,
+    /// Of the block that told its codes last.
     told: Tables,
-    /// Of blocks that do not, once there was one.
-    fixed: Option<Box<Tables>>,
     /// By which codes' lengths are told.
     lengths: Table<{ 1 << LENGTH_BITS }>,
 }
@@ -109,8 +109,8 @@ impl Inflate {
             bits: Bits::default(),
             block: Block::Header,
             is_last_block: false,
+            fixed: Tables::fixed(),
             told: Tables::new(),
-            fixed: None,
             lengths: Table::new(),
         }
     }
@@ -168,9 +168,13 @@ impl Inflate {
                         _ => {}
                     }
                 }
-                Block::Fixed | Block::Told(_) => match self.decode(input, output)? {
+                Block::Fixed | Block::Told(_) => match self.read_coded(input, output)? {
                     Stop::Full if output.at >= output.limit => return Ok(Status::Full),
-                    Stop::Full => {}
+                    // It goes on, so that is worth it.
+                    Stop::Full => {
+                        self.told.symbols.combine();
+                        self.block = Block::Told(None);
+                    }
                     Stop::Starved if input.is_last => return Err("no end"),
                     Stop::Starved => return Ok(Status::Starved),
                     Stop::EndOfBlock => self.end_block(input),
@@ -180,28 +184,24 @@ impl Inflate {
         }
     }
 
-    /// Reads on in a block of codes. Most of the work for its tables is putting two symbols into one entry: blocks of a few bytes, of
-    /// which a hostile object may have millions, are not worth that.
+    /// Reads on in a block of codes: up to the output's limit, or to where its tables are to be made better. Most of the work for
+    /// tables is putting two symbols into one entry: blocks of a few bytes, of which a hostile object may have millions, are not
+    /// worth that.
     #[inline(always)]
-    fn decode<const I: usize, const O: usize>(
+    fn read_coded<const I: usize, const O: usize>(
         &mut self,
         input: &mut Input<'_, I>,
         output: &mut Output<'_, O>,
     ) -> Result<Stop, &'static str> {
-        let (tables, short) = match (&self.block, &self.fixed) {
-            (Block::Fixed, Some(fixed)) => (&**fixed, None),
-            (Block::Told(short), _) => (&self.told, *short),
-            _ => return Err("invalid block type"),
+        let (tables, short) = match self.block {
+            Block::Told(short) => (&self.told, short),
+            _ => (&self.fixed, None),
         };
         let begun = output.at;
         let limit = short.map_or(output.limit, |short| output.limit.min(begun + short));
         let stop = decode(tables, &mut self.bits, input, output, limit)?;
         if let Block::Told(Some(short)) = &mut self.block {
             *short = short.saturating_sub(output.at - begun);
-            if *short == 0 {
-                self.told.symbols.combine();
-                self.block = Block::Told(None);
-            }
         }
         Ok(stop)
     }
@@ -228,10 +228,7 @@ impl Inflate {
                 input.at -= self.bits.give_back();
                 self.block = Block::Stored(length as usize);
             }
-            1 => {
-                self.fixed.get_or_insert_with(|| Box::new(Tables::fixed()));
-                self.block = Block::Fixed;
-            }
+            1 => self.block = Block::Fixed,
             2 => {
                 self.told.read(&mut self.lengths, &mut self.bits, input)?;
                 self.block = Block::Told(Some(SHORT_BLOCK_BYTES));
