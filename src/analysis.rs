@@ -173,6 +173,7 @@ impl Analysis {
             // Interfaces that have records here may have more there, which are not known as theirs.
             self.let_through.give_up();
             self.peering.forget_missing_replies();
+            self.rejects.part_interfaces();
         }
         self.let_through.merge(&next.let_through, &interfaces);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);

@@ -29,6 +29,11 @@
 //! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
 //! shells of the two programs: [`cli`]; `handler` with `aws` and `log`.
 
+#[cfg(not(panic = "unwind"))]
+compile_error!(
+    "one object's bug must not be the others', so panics have to unwind: say panic = \"unwind\" in the profile"
+);
+
 pub mod address;
 pub mod analysis;
 #[cfg(feature = "aws")]

@@ -255,7 +255,9 @@ impl Peering {
             .collect();
         let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
         // What only one of the two has may have been dropped by the other.
-        self.pairs.iter_mut().for_each(|(_, pair)| pair.missing = pair.missing.saturating_add(theirs_lowered));
+        if theirs_lowered > 0 {
+            self.pairs.iter_mut().for_each(|(_, pair)| pair.missing = pair.missing.saturating_add(theirs_lowered));
+        }
         self.lowered += other.lowered;
         for (key, theirs) in other.pairs.iter() {
             let interface = key.interface.and_then(|id| interfaces.of(id));

@@ -60,7 +60,12 @@ pub(super) struct Notes {
     /// The last one, as records of one interface come in runs.
     last: Option<(Note, u32)>,
     pub(super) all: Vec<(Note, [Tally; 2])>,
+    /// How many of them strangers made up.
+    made_up: u64,
 }
+
+/// AWS's values of `traffic-path` are 1 to 8; so may be some that it adds.
+const MOST_PATH: u64 = 64;
 
 impl Notes {
     /// Adds a record to the sums over all that are noteworthy so. Says the number of that, as [`Notes::number`] does.
@@ -70,8 +75,8 @@ impl Notes {
         Some(number)
     }
 
-    /// The number of a note. None if there are so many already, and it is of a kind of which strangers can make as many as they
-    /// like.
+    /// The number of a note. None if it is of a kind of which strangers can make as many as they like, and there are so many
+    /// already. Of the others there are no more than the topology's VPCs and the names that are kept allow.
     pub(super) fn number(&mut self, note: Note, limit: u64) -> Option<u32> {
         if let Some((last, number)) = self.last
             && last == note
@@ -82,8 +87,9 @@ impl Notes {
             self.last = Some((note, *number));
             return Some(*number);
         }
-        let is_bounded = matches!(note, Note::Between(..) | Note::Ambiguous(_));
-        let number = u32::try_from(self.all.len()).ok().filter(|number| is_bounded || u64::from(*number) < limit)?;
+        let is_made_up = matches!(note, Note::Path(_, _, path) if path > MOST_PATH);
+        let number = u32::try_from(self.all.len()).ok().filter(|_| !is_made_up || self.made_up < limit)?;
+        self.made_up += u64::from(is_made_up);
         self.numbers.insert(note, number);
         self.all.push((note, [Tally::default(); 2]));
         Some(number)

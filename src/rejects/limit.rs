@@ -13,8 +13,19 @@ impl Rejects {
     }
 
     /// No group has more flows than are told of it, or than none if it is not there, but for so many. `rejected` are the flows of
-    /// all.
-    pub fn error_bound(&self, rejected: u64) -> u64 {
+    /// all, `of_no_interface` those of records that name none that is kept.
+    pub fn error_bound(&self, rejected: u64, of_no_interface: u64) -> u64 {
+        let told_of_none = if self.interfaces_are_parted { of_no_interface } else { 0 };
+        self.lowered_flows(rejected).saturating_add(told_of_none)
+    }
+
+    /// Says that records of interfaces that are kept may be among those of none.
+    pub fn part_interfaces(&mut self) {
+        self.interfaces_are_parted = true;
+    }
+
+    /// No group has lost more flows to the limit.
+    fn lowered_flows(&self, rejected: u64) -> u64 {
         if self.lowered == 0 {
             return 0;
         }

@@ -38,6 +38,8 @@ pub struct Rejects {
     lowered: u64,
     /// Whether groups that had been lowered became one: of interfaces for which there was no room in a merged report.
     lowered_were_joined: bool,
+    /// Whether records of interfaces that are kept may be among those of none: of merged reports each keeps its own first ones.
+    interfaces_are_parted: bool,
     /// Of which causes there are records, as bits: a group may have an entry for each.
     causes: u8,
     /// How many groups there are, about, since some were dropped.
@@ -84,6 +86,7 @@ impl Rejects {
             causes_are_open: true,
             lowered: 0,
             lowered_were_joined: false,
+            interfaces_are_parted: false,
             causes: 0,
             distinct: None,
             places_are_complete: true,
@@ -156,9 +159,12 @@ impl Rejects {
             }
         }
         // What only one of the two has may have been dropped by the other.
-        self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
+        if theirs_lowered > 0 {
+            self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
+        }
         self.lowered += other.lowered;
         self.lowered_were_joined |= other.lowered_were_joined || other.lowered > 0 && !numbers.is_complete();
+        self.interfaces_are_parted |= other.interfaces_are_parted;
         for (key, theirs) in other.parts.iter() {
             let interface = interface_here(key.group.interface);
             let is_kept = interface.is_some() || key.group.interface.is_none();

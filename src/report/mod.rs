@@ -49,7 +49,7 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     analysis.let_through = LetThrough::default();
     let rejected_by_place = rejects.places().collect();
     let group_count = rejects.group_count();
-    let error_bound = rejects.error_bound(analysis.records.rejected);
+    let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
     let groups = rejects.into_groups();
     let exact = Exactness {
         rejected: causes_are_exact && names_are_complete,

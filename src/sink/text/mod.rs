@@ -149,7 +149,8 @@ impl Report {
             String::new()
         };
         let limits = summary.limits_reached.join(", ");
-        let text = format!("Totals hold every record.{groups} In the way are {limits}: raise them in a --config file.");
+        let text =
+            format!("Totals hold every record.{groups} Limits reached: {limits}; a --config file can raise them.");
         self.wrapped("  ", "  ", &text);
     }
 
