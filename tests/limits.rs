@@ -469,9 +469,12 @@ fn a_way_through_a_peering_connection_is_told_however_few_pairs_are_kept() {
         record("eni-0", &format!("10.0.0.1 {dst} 50000 22"), "ACCEPT", "2").replace("2 - - -", &format!("2 - {path} -"))
     };
     let made_up = (0..9).map(|n| through("10.1.0.1", &(1000 + n).to_string()));
-    let log: Vec<String> = made_up.chain(vec![through("172.31.0.9", "4"); 7]).collect();
+    let elsewhere = vec![through("10.1.0.1", "8"); 5];
+    let log: Vec<String> = made_up.chain(elsewhere).chain(vec![through("172.31.0.9", "4"); 7]).collect();
     let told = summarise(&[log], &Limits { max_address_pairs: 3, ..Limits::default() }, 9);
     assert_eq!(flows(&told, FindingType::EdgeToEdgeRouting), [7]);
+    // Three paths that AWS does not have are kept, and all that it has.
+    assert_eq!(flows(&told, FindingType::PeeringPathMismatch), [3 + 5]);
     assert_eq!(told.limits_reached, ["max_address_pairs"]);
 }
 

@@ -252,7 +252,7 @@ impl Records {
     }
 
     /// Adds records that are noteworthy by the topology.
-    fn add_noted(&mut self, context: &Context<'_>, noted: &Noted<'_>) {
+    fn add_noted(&mut self, context: &Context<'_>, noted: &Noted) {
         let Noted { addresses, action, sums, .. } = *noted;
         let (srcport, dstport) = sums.least_ports.unwrap_or_default();
         self.tally.merge(sums.tally);

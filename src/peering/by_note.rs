@@ -1,6 +1,8 @@
 //! The noteworthy records, as those who look for findings see them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::RandomState;
 
 use super::pairs::{ACTIONS, Row};
 use super::{Addresses, Note, Peering, Sums};
@@ -22,7 +24,8 @@ pub struct OfNote<'a> {
 /// Where a row is.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// The pair's.
+    /// The pair's. What is noteworthy in this way and in another besides has a row of its own, beside the others of the same pair,
+    /// direction and action.
     pair: u32,
     /// [`NO_ROW`](super::pairs::NO_ROW) is that of the first accepted ones.
     row: u32,
@@ -40,43 +43,45 @@ impl<'a> OfNote<'a> {
     }
 
     /// The records by their addresses, as far as these are kept, in no order.
-    pub fn noted(&self) -> impl Iterator<Item = Noted<'a>> {
+    pub fn noted(&self) -> impl Iterator<Item = Noted> {
         self.noted_if(|_| true)
     }
 
     /// Those that were refused.
-    pub fn rejected(&self) -> impl Iterator<Item = Noted<'a>> {
+    pub fn rejected(&self) -> impl Iterator<Item = Noted> {
         self.noted_if(|place| place.action == Action::Reject)
     }
 
     /// Those without a reply.
-    pub fn unanswered(&self) -> impl Iterator<Item = Noted<'a>> {
+    pub fn unanswered(&self) -> impl Iterator<Item = Noted> {
         self.noted_if(|place| !place.has_reply)
     }
 
     /// Of the others nothing is read.
-    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = Noted<'a>> {
+    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = Noted> {
         let peering = self.peering;
-        self.places.iter().filter(move |place| which(place)).map(|place| peering.noted(*place))
+        let ends = |place: &Place| (place.pair, place.direction, place.action);
+        let rows = self.places.chunk_by(move |a, b| ends(a) == ends(b));
+        rows.filter(move |rows| which(&rows[0])).map(|rows| peering.noted(rows))
     }
 }
 
 /// Some noteworthy records.
 #[derive(Debug, Clone, Copy)]
-pub struct Noted<'a> {
+pub struct Noted {
     /// Their addresses.
     pub addresses: Addresses,
     /// Let through or refused.
     pub action: Action,
     /// Their sums.
-    pub sums: &'a Sums,
+    pub sums: Sums,
     /// Whether the report has a reply to them, or one may have been left out for lack of memory.
     pub has_reply: bool,
     /// Whether it has a rejected record the other way round: an answer that was refused.
     pub reply_was_rejected: bool,
 }
 
-impl Noted<'_> {
+impl Noted {
     /// Whether they are accepted TCP records, of which replies are to be expected.
     pub fn is_accepted_tcp(&self) -> bool {
         self.action == Action::Accept && self.addresses.protocol == Some(TCP)
@@ -86,30 +91,46 @@ impl Noted<'_> {
 impl Peering {
     /// All noteworthy records by what is noteworthy of them.
     pub fn by_note(&self) -> ByNote<'_> {
-        let of_note = |(_, totals): &(Note, [Tally; 2])| OfNote { totals: *totals, peering: self, places: Vec::new() };
-        let mut of_notes: Vec<OfNote<'_>> = self.notes.all.iter().map(of_note).collect();
+        let mut numbers: HashMap<Note, usize, RandomState> = HashMap::default();
+        let mut of_notes: Vec<(Note, OfNote<'_>)> = Vec::new();
+        let mut number = |note: Note, totals: &[Tally; 2]| {
+            let number = *numbers.entry(note).or_insert_with(|| {
+                of_notes.push((note, OfNote { totals: Default::default(), peering: self, places: Vec::new() }));
+                of_notes.len() - 1
+            });
+            of_notes[number].1.totals.iter_mut().zip(totals).for_each(|(all, more)| all.merge(*more));
+            number
+        };
+        let of_remarks: Vec<[Option<usize>; 2]> =
+            self.remarks.all.iter().map(|(remark, totals)| remark.map(|note| Some(number(note?, totals)))).collect();
         for (pair, (_, entry)) in (0..).zip(self.pairs.iter()) {
             for direction in [0, 1] {
                 let has_reply =
                     entry.replied[usize::from(1 - direction)] || entry.missing > 0 || self.replies_may_be_missing;
                 for action in ACTIONS {
-                    for (row, Row { note, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
-                        of_notes[*note as usize].places.push(Place { pair, row, direction, action, has_reply });
+                    for (row, Row { remark, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
+                        for number in of_remarks[*remark as usize].into_iter().flatten() {
+                            of_notes[number].1.places.push(Place { pair, row, direction, action, has_reply });
+                        }
                     }
                 }
             }
         }
-        self.notes.all.iter().map(|(note, _)| *note).zip(of_notes).collect()
+        of_notes.into_iter().collect()
     }
 
-    fn noted(&self, place: Place) -> Noted<'_> {
+    /// What stands in these rows, all of one pair, direction and action.
+    fn noted(&self, rows: &[Place]) -> Noted {
+        let place = rows[0];
         let (key, pair) = self.pairs.at(place.pair as usize);
         let direction = usize::from(place.direction);
-        let row = self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]);
+        let sums = |place: &Place| self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]).sums;
+        let mut all = sums(&place);
+        rows[1..].iter().for_each(|place| all.merge(&sums(place)));
         Noted {
             addresses: key.direction(direction),
             action: place.action,
-            sums: &row.sums,
+            sums: all,
             has_reply: place.has_reply,
             reply_was_rejected: pair.refused[1 - direction],
         }

@@ -11,8 +11,8 @@ mod pairs;
 use std::net::IpAddr;
 
 pub use self::by_note::{ByNote, Noted, OfNote};
-use self::notes::Notes;
 pub use self::notes::{Beyond, Note, Origin};
+use self::notes::{Number, Remark, Remarks};
 pub use self::pairs::Sums;
 use self::pairs::{ACTIONS, NO_ROW, Pair, Row};
 use crate::interfaces::Known;
@@ -83,7 +83,7 @@ pub struct Peering {
     rows: Vec<Row>,
     /// Records that are still to be added to these: fewer than are looked for at once.
     waiting: Vec<Waiting>,
-    notes: Notes,
+    remarks: Remarks,
     limit: u64,
     /// By how much all weights were lowered.
     lowered: u64,
@@ -101,8 +101,8 @@ struct Waiting {
     pair: Sought<Addresses>,
     direction: usize,
     action: Action,
-    /// The numbers of what is noteworthy of it.
-    notes: [Option<u32>; 2],
+    /// The number of what is noteworthy of it.
+    remark: Option<u32>,
     /// Whether it may be a reply.
     replies: bool,
     /// Whether it was refused between two VPCs.
@@ -121,7 +121,7 @@ impl Peering {
             pairs: Keyed::default(),
             rows: Vec::new(),
             waiting: Vec::new(),
-            notes: Notes::default(),
+            remarks: Remarks::default(),
             limit,
             lowered: 0,
             complete: true,
@@ -171,20 +171,20 @@ impl Peering {
         mut own: impl FnMut() -> (Option<VpcNumber>, Option<NameId>),
     ) {
         let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
-        let notes = noteworthy(&flow, (src, dst), &mut own);
-        let is_between = matches!(notes[0], Some(Note::Between(..)));
+        let remark = noteworthy(&flow, (src, dst), &mut own);
+        let is_between = matches!(remark[0], Some(Note::Between(..)));
         let replies = flow.action == Action::Accept && (is_between || tied());
-        if notes[0].is_none() && !replies {
+        if remark[0].is_none() && !replies {
             return;
         }
-        let numbers = notes.map(|note| self.notes.count(note?, &flow, self.limit));
+        let number = self.remarks.count(remark, &flow, self.limit);
         let Known { id, is_kept, .. } = interface;
         if !is_kept {
             // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
             self.all_interfaces_kept = false;
             return;
         }
-        self.complete &= notes.iter().zip(numbers).all(|(note, number)| note.is_none() || number.is_some());
+        self.complete &= number.is_none_or(|number| number.is_whole);
         let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
         let mut sums = Sums { arrived, ..Sums::default() };
         sums.observe(&flow);
@@ -194,7 +194,7 @@ impl Peering {
             pair: self.pairs.seek(key),
             direction,
             action: flow.action,
-            notes: numbers,
+            remark: number.map(|number| number.number),
             replies,
             refused: flow.action == Action::Reject && is_between,
             sums,
@@ -211,7 +211,7 @@ impl Peering {
         for record in &waiting {
             if let Some(pair) = self.pairs.look_ahead(&record.pair) {
                 // Read, so that it is fetched with those of the others.
-                std::hint::black_box(pair.accepted[record.direction].note);
+                std::hint::black_box(pair.accepted[record.direction].remark);
             }
         }
         for record in &waiting {
@@ -219,8 +219,8 @@ impl Peering {
             let pair = self.pairs.entry_of(&record.pair, || Pair::new(missing));
             pair.replied[record.direction] |= record.replies;
             pair.refused[record.direction] |= record.refused;
-            for note in record.notes.into_iter().flatten() {
-                self.complete &= pair.add(&mut self.rows, record.direction, record.action, note, &record.sums);
+            if let Some(remark) = record.remark {
+                self.complete &= pair.add(&mut self.rows, record.direction, record.action, remark, &record.sums);
             }
             self.keep_to_limit();
         }
@@ -236,23 +236,20 @@ impl Peering {
 
     /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
     pub fn merge(&mut self, other: &Peering, interfaces: &Renumbered, places: &Renumbered) {
-        let notes_here: Vec<Option<u32>> = other
-            .notes
-            .all
-            .iter()
-            .map(|(note, totals)| {
-                let note = match *note {
-                    Note::Beyond(Origin::Named(name), beyond) => {
-                        Note::Beyond(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
-                    }
-                    note => note,
-                };
-                let number = self.notes.number(note, self.limit)?;
-                let ours = &mut self.notes.all[number as usize].1;
-                ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
-                Some(number)
-            })
-            .collect();
+        let note_here = |note: Note| match note {
+            Note::Beyond(Origin::Named(name), beyond) => {
+                Note::Beyond(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
+            }
+            note => note,
+        };
+        let mut remarks_here = Vec::with_capacity(other.remarks.all.len());
+        for (remark, totals) in &other.remarks.all {
+            let Number { number, is_whole } = self.remarks.number(remark.map(|note| note.map(note_here)), self.limit);
+            let ours = &mut self.remarks.all[number as usize].1;
+            ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
+            self.complete &= is_whole;
+            remarks_here.push(number);
+        }
         let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
         // What only one of the two has may have been dropped by the other.
         if theirs_lowered > 0 {
@@ -275,8 +272,8 @@ impl Peering {
                 ours.refused[direction] |= theirs.refused[direction];
                 for action in ACTIONS {
                     for (_, row) in theirs.rows(&other.rows, direction, action) {
-                        self.complete &= notes_here[row.note as usize]
-                            .is_some_and(|note| ours.add(&mut self.rows, direction, action, note, &row.sums));
+                        let remark = remarks_here[row.remark as usize];
+                        self.complete &= ours.add(&mut self.rows, direction, action, remark, &row.sums);
                     }
                 }
             }
@@ -297,7 +294,7 @@ impl Peering {
     fn lower(&mut self) {
         let (rows, lowered) = (&self.rows, self.lowered);
         self.lowered += self.pairs.lower(|pair| {
-            // One without a note may still be a reply.
+            // One of which nothing is noteworthy may still be a reply.
             pair.flows(rows).max(1).saturating_add(u64::from(pair.missing)).saturating_sub(lowered)
         });
         // The rows of what is left, and no others.
@@ -307,7 +304,7 @@ impl Peering {
             for direction in 0..2 {
                 for action in ACTIONS {
                     for (_, row) in old.rows(&all, direction, action) {
-                        self.complete &= pair.add(&mut self.rows, direction, action, row.note, &row.sums);
+                        self.complete &= pair.add(&mut self.rows, direction, action, row.remark, &row.sums);
                     }
                 }
             }
@@ -320,7 +317,7 @@ fn noteworthy(
     flow: &Flow<'_>,
     (src, dst): (Location, Location),
     own: impl FnOnce() -> (Option<VpcNumber>, Option<NameId>),
-) -> [Option<Note>; 2] {
+) -> Remark {
     match (src, dst) {
         (Location::Ambiguous(a), Location::Ambiguous(b)) => {
             [Some(Note::Ambiguous(a)), (a != b).then_some(Note::Ambiguous(b))]

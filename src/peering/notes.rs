@@ -53,45 +53,67 @@ impl Beyond {
     }
 }
 
-/// All that is noteworthy, each known by a number, with the sums over all its records by action.
+/// What is noteworthy of a record, in one way or two.
+pub(super) type Remark = [Option<Note>; 2];
+
+/// All remarks that were made, each known by a number, with the sums over all records of which it was, by action.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Notes {
-    numbers: HashMap<Note, u32, RandomState>,
+pub(super) struct Remarks {
+    numbers: HashMap<Remark, u32, RandomState>,
     /// The last one, as records of one interface come in runs.
-    last: Option<(Note, u32)>,
-    pub(super) all: Vec<(Note, [Tally; 2])>,
-    /// How many of them strangers made up.
-    made_up: u64,
+    last: Option<(Remark, u32)>,
+    pub(super) all: Vec<(Remark, [Tally; 2])>,
+    /// How many of them have a [`Note::Path`]: with AWS's values, and with others, which strangers can't crowd those out with.
+    paths: [u64; 2],
 }
 
-/// AWS's values of `traffic-path` are 1 to 8; so may be some that it adds.
-const MOST_PATH: u64 = 64;
+/// AWS's values of `traffic-path` are 1 to 8.
+const MOST_PATH: u64 = 8;
 
-impl Notes {
-    /// Adds a record to the sums over all that are noteworthy so. Says the number of that, as [`Notes::number`] does.
-    pub(super) fn count(&mut self, note: Note, flow: &Flow<'_>, limit: u64) -> Option<u32> {
-        let number = self.number(note, limit)?;
-        self.all[number as usize].1[flow.action as usize].observe(flow);
+/// The number of a remark.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number {
+    pub(super) number: u32,
+    /// Whether it is of all that was noteworthy. Strangers can make as many values of `traffic-path` as they like: where there
+    /// are too many, further ones are left out.
+    pub(super) is_whole: bool,
+}
+
+impl Remarks {
+    /// Adds a record to the sums over all of which the same is noteworthy, where something is. Says what number that has.
+    pub(super) fn count(&mut self, remark: Remark, flow: &Flow<'_>, limit: u64) -> Option<Number> {
+        remark[0]?;
+        let number = self.number(remark, limit);
+        self.all[number.number as usize].1[flow.action as usize].observe(flow);
         Some(number)
     }
 
-    /// The number of a note. None if it is of a kind of which strangers can make as many as they like, and there are so many
-    /// already. Of the others there are no more than the topology's VPCs and the names that are kept allow.
-    pub(super) fn number(&mut self, note: Note, limit: u64) -> Option<u32> {
-        if let Some((last, number)) = self.last
-            && last == note
-        {
-            return Some(number);
-        }
-        if let Some(number) = self.numbers.get(&note) {
-            self.last = Some((note, *number));
-            return Some(*number);
-        }
-        let is_made_up = matches!(note, Note::Path(_, _, path) if path > MOST_PATH);
-        let number = u32::try_from(self.all.len()).ok().filter(|_| !is_made_up || self.made_up < limit)?;
-        self.made_up += u64::from(is_made_up);
-        self.numbers.insert(note, number);
-        self.all.push((note, [Tally::default(); 2]));
-        Some(number)
+    /// The number of a remark. Of those without a path there are no more than the topology's VPCs and ties and the names that are
+    /// kept allow; of the others as many as the limit.
+    pub(super) fn number(&mut self, remark: Remark, limit: u64) -> Number {
+        let number = match self.last {
+            Some((last, number)) if last == remark => number,
+            _ => match self.numbers.get(&remark).copied() {
+                Some(number) => number,
+                None if self.has_room(remark, limit) => {
+                    let number = self.all.len() as u32;
+                    self.numbers.insert(remark, number);
+                    self.all.push((remark, [Tally::default(); 2]));
+                    number
+                }
+                None => return Number { is_whole: false, ..self.number([remark[0], None], limit) },
+            },
+        };
+        self.last = Some((remark, number));
+        Number { number, is_whole: true }
+    }
+
+    /// Counts its path, if there is room for that.
+    fn has_room(&mut self, remark: Remark, limit: u64) -> bool {
+        let Some(Note::Path(_, _, path)) = remark[1] else { return true };
+        let count = &mut self.paths[usize::from(path > MOST_PATH)];
+        let has_room = *count < limit;
+        *count += u64::from(has_room);
+        has_room
     }
 }

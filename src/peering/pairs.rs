@@ -62,51 +62,51 @@ pub(super) struct Pair {
     pub(super) refused: [bool; 2],
 }
 
-/// The records of one direction with one action and one note.
+/// The records of one direction with one action and one remark.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    pub(super) note: u32,
+    pub(super) remark: u32,
     pub(super) next: u32,
     pub(super) sums: Sums,
 }
 
 pub(super) const NO_ROW: u32 = u32::MAX;
 /// Of a row that is not in use.
-const NO_NOTE: u32 = u32::MAX;
+const NO_REMARK: u32 = u32::MAX;
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
 /// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`.
-const MOST_NOTES: usize = 16;
+const MOST_REMARKS: usize = 16;
 
 impl Pair {
     pub(super) fn new(missing: u32) -> Pair {
         Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }
     }
 
-    /// Adds records of one direction with one action and one note. Whether there was room for them.
+    /// Adds records of one direction with one action and one remark. Whether there was room for them.
     pub(super) fn add(
         &mut self,
         rows: &mut Vec<Row>,
         direction: usize,
         action: Action,
-        note: u32,
+        remark: u32,
         sums: &Sums,
     ) -> bool {
         if action == Action::Reject {
-            return add(rows, &mut self.rejected[direction], note, sums);
+            return add(rows, &mut self.rejected[direction], remark, sums);
         }
         let row = &mut self.accepted[direction];
-        if row.note == NO_NOTE {
-            *row = Row { note, next: NO_ROW, sums: *sums };
+        if row.remark == NO_REMARK {
+            *row = Row { remark, next: NO_ROW, sums: *sums };
             true
-        } else if row.note == note {
+        } else if row.remark == remark {
             row.sums.merge(sums);
             true
         } else {
-            add(rows, &mut row.next, note, sums)
+            add(rows, &mut row.next, remark, sums)
         }
     }
 
-    /// All its records, once for each note.
+    /// All its records.
     pub(super) fn flows(&self, rows: &[Row]) -> u64 {
         let all = ACTIONS.into_iter().flat_map(|action| [0, 1].map(|direction| (direction, action)));
         let all = all.flat_map(|(direction, action)| self.rows(rows, direction, action));
@@ -122,7 +122,7 @@ impl Pair {
     ) -> impl Iterator<Item = (u32, &'a Row)> {
         let row = |number: u32| rows.get(number as usize).map(|row| (number, row));
         let first = match action {
-            Action::Accept => Some((NO_ROW, &self.accepted[direction])).filter(|(_, row)| row.note != NO_NOTE),
+            Action::Accept => Some((NO_ROW, &self.accepted[direction])).filter(|(_, row)| row.remark != NO_REMARK),
             Action::Reject => row(self.rejected[direction]),
         };
         std::iter::successors(first, move |(_, last)| row(last.next))
@@ -131,7 +131,7 @@ impl Pair {
 
 impl Row {
     pub(super) const EMPTY: Row = Row {
-        note: NO_NOTE,
+        remark: NO_REMARK,
         next: NO_ROW,
         sums: Sums {
             tally: Tally { flows: 0, packets: 0, bytes: 0 },
@@ -145,21 +145,21 @@ impl Row {
     };
 }
 
-/// Adds to the row with this note in the chain that begins there. Whether there was room for it.
-fn add(rows: &mut Vec<Row>, first: &mut u32, note: u32, sums: &Sums) -> bool {
+/// Adds to the row with this remark in the chain that begins there. Whether there was room for it.
+fn add(rows: &mut Vec<Row>, first: &mut u32, remark: u32, sums: &Sums) -> bool {
     let end = rows.len() as u32;
     let mut place = *first;
     let mut last = None;
-    for _ in 0..MOST_NOTES {
+    for _ in 0..MOST_REMARKS {
         let Some(row) = rows.get_mut(place as usize) else {
             match last.and_then(|last: u32| rows.get_mut(last as usize)) {
                 Some(last) => last.next = end,
                 None => *first = end,
             }
-            rows.push(Row { note, next: NO_ROW, sums: *sums });
+            rows.push(Row { remark, next: NO_ROW, sums: *sums });
             return true;
         };
-        if row.note == note {
+        if row.remark == remark {
             row.sums.merge(sums);
             return true;
         }

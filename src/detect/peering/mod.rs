@@ -73,7 +73,7 @@ impl View<'_> {
     }
 
     /// The records without a reply, and what that is worth.
-    fn unanswered<'n>(&self, noted: &OfNote<'n>, which: impl Fn(&Noted<'n>) -> bool) -> Option<Unanswered> {
+    fn unanswered(&self, noted: &OfNote<'_>, which: impl Fn(&Noted) -> bool) -> Option<Unanswered> {
         let mut records = Records::default();
         let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
         let (mut through, mut elsewhere, mut arrived, mut refused) = (false, false, false, false);
