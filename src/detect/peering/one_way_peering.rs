@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn of_two_hosts_there_is_one_example_whatever_paths_their_records_took() {
+        let mut log = tries(5);
+        let by = |path: &str, n: u32| {
+            record("eni-a", &format!("10.1.0.5 10.2.0.7 {} 443", 60_005 + n), &TRY.replace(" 4 ", path))
+        };
+        log.extend([by(" - ", 0), by(" 1 ", 1)]);
+        let finding = &detect_in(TYPE, log)[0];
+        assert_eq!((finding.tally.flows, finding.examples.len()), (7, 1), "{:?}", finding.examples);
+    }
+
+    #[test]
     fn some_answers_make_it_less_severe() {
         let mut log = tries(5);
         log.extend(records(2, "eni-a", "10.1.0.5 10.2.0.9 443", TRY));
