@@ -101,15 +101,17 @@ impl Peering {
             of_notes[number].1.totals.iter_mut().zip(totals).for_each(|(all, more)| all.merge(*more));
             number
         };
-        let of_remarks: Vec<[Option<usize>; 2]> =
-            self.remarks.all.iter().map(|(remark, totals)| remark.map(|note| Some(number(note?, totals)))).collect();
+        let of_remarks: Vec<(usize, Option<usize>)> = (self.remarks.all.iter())
+            .map(|((first, second), totals)| (number(*first, totals), second.map(|second| number(second, totals))))
+            .collect();
         for (pair, (_, entry)) in (0..).zip(self.pairs.iter()) {
             for direction in [0, 1] {
                 let has_reply =
                     entry.replied[usize::from(1 - direction)] || entry.missing > 0 || self.replies_may_be_missing;
                 for action in ACTIONS {
                     for (row, Row { remark, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
-                        for number in of_remarks[*remark as usize].into_iter().flatten() {
+                        let (first, second) = of_remarks[*remark as usize];
+                        for number in std::iter::once(first).chain(second) {
                             of_notes[number].1.places.push(Place { pair, row, direction, action, has_reply });
                         }
                     }

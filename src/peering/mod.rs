@@ -172,12 +172,12 @@ impl Peering {
     ) {
         let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
         let remark = noteworthy(&flow, (src, dst), &mut own);
-        let is_between = matches!(remark[0], Some(Note::Between(..)));
+        let is_between = matches!(remark, Some((Note::Between(..), _)));
         let replies = flow.action == Action::Accept && (is_between || tied());
-        if remark[0].is_none() && !replies {
+        if remark.is_none() && !replies {
             return;
         }
-        let number = self.remarks.count(remark, &flow, self.limit);
+        let number = remark.map(|remark| self.remarks.count(remark, &flow, self.limit));
         let Known { id, is_kept, .. } = interface;
         if !is_kept {
             // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
@@ -243,8 +243,9 @@ impl Peering {
             note => note,
         };
         let mut remarks_here = Vec::with_capacity(other.remarks.all.len());
-        for (remark, totals) in &other.remarks.all {
-            let Number { number, is_whole } = self.remarks.number(remark.map(|note| note.map(note_here)), self.limit);
+        for ((first, second), totals) in &other.remarks.all {
+            let remark = (note_here(*first), second.map(note_here));
+            let Number { number, is_whole } = self.remarks.number(remark, self.limit);
             let ours = &mut self.remarks.all[number as usize].1;
             ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
             self.complete &= is_whole;
@@ -317,20 +318,20 @@ fn noteworthy(
     flow: &Flow<'_>,
     (src, dst): (Location, Location),
     own: impl FnOnce() -> (Option<VpcNumber>, Option<NameId>),
-) -> Remark {
+) -> Option<Remark> {
     match (src, dst) {
         (Location::Ambiguous(a), Location::Ambiguous(b)) => {
-            [Some(Note::Ambiguous(a)), (a != b).then_some(Note::Ambiguous(b))]
+            Some((Note::Ambiguous(a), (a != b).then_some(Note::Ambiguous(b))))
         }
-        (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => [Some(Note::Ambiguous(tie)), None],
+        (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => Some((Note::Ambiguous(tie), None)),
         (Location::In(a), Location::In(b)) if a != b => {
-            [Some(Note::Between(a, b)), flow.traffic_path.map(|path| Note::Path(a, b, path))]
+            Some((Note::Between(a, b), flow.traffic_path.map(|path| Note::Path(a, b, path))))
         }
         (src, Location::Outside) if goes_through_peering(flow.traffic_path) => {
             let beyond = |dst| if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
-            [flow.dst.map(|dst| Note::Beyond(origin(src, own()), beyond(dst))), None]
+            Some((Note::Beyond(origin(src, own()), beyond(flow.dst?)), None))
         }
-        _ => [None, None],
+        _ => None,
     }
 }
 

@@ -54,7 +54,7 @@ impl Beyond {
 }
 
 /// What is noteworthy of a record, in one way or two.
-pub(super) type Remark = [Option<Note>; 2];
+pub(super) type Remark = (Note, Option<Note>);
 
 /// All remarks that were made, each known by a number, with the sums over all records of which it was, by action.
 #[derive(Debug, Clone, Default)]
@@ -80,29 +80,30 @@ pub(super) struct Number {
 }
 
 impl Remarks {
-    /// Adds a record to the sums over all of which the same is noteworthy, where something is. Says what number that has.
-    pub(super) fn count(&mut self, remark: Remark, flow: &Flow<'_>, limit: u64) -> Option<Number> {
-        remark[0]?;
+    /// Adds a record to the sums over all of which the same is noteworthy. Says what number that has.
+    pub(super) fn count(&mut self, remark: Remark, flow: &Flow<'_>, limit: u64) -> Number {
         let number = self.number(remark, limit);
         self.all[number.number as usize].1[flow.action as usize].observe(flow);
-        Some(number)
+        number
     }
 
     /// The number of a remark. Of those without a path there are no more than the topology's VPCs and ties and the names that are
     /// kept allow; of the others as many as the limit.
     pub(super) fn number(&mut self, remark: Remark, limit: u64) -> Number {
-        let number = match self.last {
-            Some((last, number)) if last == remark => number,
-            _ => match self.numbers.get(&remark).copied() {
-                Some(number) => number,
-                None if self.has_room(remark, limit) => {
-                    let number = self.all.len() as u32;
-                    self.numbers.insert(remark, number);
-                    self.all.push((remark, [Tally::default(); 2]));
-                    number
-                }
-                None => return Number { is_whole: false, ..self.number([remark[0], None], limit) },
-            },
+        if let Some((last, number)) = self.last
+            && last == remark
+        {
+            return Number { number, is_whole: true };
+        }
+        let number = match self.numbers.get(&remark).copied() {
+            Some(number) => number,
+            None if self.has_room(remark, limit) => {
+                let number = self.all.len() as u32;
+                self.numbers.insert(remark, number);
+                self.all.push((remark, [Tally::default(); 2]));
+                number
+            }
+            None => return Number { is_whole: false, ..self.number((remark.0, None), limit) },
         };
         self.last = Some((remark, number));
         Number { number, is_whole: true }
@@ -110,7 +111,7 @@ impl Remarks {
 
     /// Counts its path, if there is room for that.
     fn has_room(&mut self, remark: Remark, limit: u64) -> bool {
-        let Some(Note::Path(_, _, path)) = remark[1] else { return true };
+        let Some(Note::Path(_, _, path)) = remark.1 else { return true };
         let count = &mut self.paths[usize::from(path > MOST_PATH)];
         let has_room = *count < limit;
         *count += u64::from(has_room);
