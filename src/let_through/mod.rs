@@ -11,7 +11,9 @@ mod written;
 use std::net::IpAddr;
 
 pub use self::asked::Asked;
-use self::written::{BLOCK_BYTES, Block, Contexts, MOST_AT_ONCE, Usual, read, write, write_turn, write_usual};
+use self::written::{
+    BLOCK_BYTES, Block, Contexts, FIRST_BLOCK_BYTES, MOST_AT_ONCE, Usual, read, write, write_turn, write_usual,
+};
 use crate::limits::Limits;
 use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
@@ -106,8 +108,8 @@ impl LetThrough {
             return;
         }
         self.count += if tuple.src.is_ipv4() && tuple.dst.is_ipv4() { 1 } else { LIKE_TUPLES };
-        if self.blocks.last().is_none_or(|block| block.length + MOST_AT_ONCE > BLOCK_BYTES) {
-            self.blocks.push(Block { bytes: vec![0; BLOCK_BYTES].into(), length: 0 });
+        if self.blocks.last().is_none_or(|block| block.length + MOST_AT_ONCE > block.bytes.len()) {
+            self.add_block();
         }
         let last = self.blocks.len() - 1;
         let block = &mut self.blocks[last];
@@ -117,6 +119,12 @@ impl LetThrough {
         if !write_usual(block, &mut self.contexts, &tuple) {
             write(block, &mut self.contexts, tuple);
         }
+    }
+
+    #[cold]
+    fn add_block(&mut self) {
+        let bytes = self.blocks.last().map_or(FIRST_BLOCK_BYTES, |last| (4 * last.bytes.len()).min(BLOCK_BYTES));
+        self.blocks.push(Block { bytes: vec![0; bytes].into(), length: 0 });
     }
 
     /// Keeps none: what rests on some of them alone would be told of some records, and not of others that are alike.

@@ -67,6 +67,8 @@ impl Block {
 
 /// So large that the memory goes back to the system with it; for tests so small that many are filled.
 pub(super) const BLOCK_BYTES: usize = if cfg!(test) { 1 << 8 } else { 4 << 20 };
+/// The first block is smaller, as most objects are, and each after it four times as large, up to that.
+pub(super) const FIRST_BLOCK_BYTES: usize = if cfg!(test) { 1 << 7 } else { 64 << 10 };
 /// A tuple is copied with some bytes behind it, so that all copies are of one length.
 pub(super) const COPIED: usize = 48;
 /// A block has to have room for whose turn it is and for the copy of a tuple behind that.
