@@ -550,6 +550,24 @@ fn what_is_noteworthy_of_a_pair_in_more_ways_than_are_kept_is_told_to_be_left_ou
 }
 
 #[test]
+fn records_that_lack_a_reply_are_told_however_many_paths_their_pair_has() {
+    let at = |action: &str, path: u32| {
+        record("eni-0", "10.0.0.1 10.1.0.1 50000 22", action, "2").replace("2 - - -", &format!("2 - {path} -"))
+    };
+    for (action, finding) in [("ACCEPT", FindingType::OneWayPeering), ("REJECT", FindingType::RejectedPeering)] {
+        let made_up = (1000..1040).map(|path| at(action, path));
+        let log: Vec<String> = made_up.chain(vec![at(action, 4); 7]).collect();
+        let halves = [log[..20].to_vec(), log[20..].to_vec()];
+        for inputs in [vec![log], halves.to_vec()] {
+            let told = summarise(&inputs, &Limits::default(), 9);
+            assert_eq!((flows(&told, finding), &told.limits_reached[..]), (vec![47], &["max_address_pairs"][..]));
+            let pairs = told.peering.map(|peering| peering.vpc_pairs).unwrap_or_default();
+            assert_eq!(pairs[0].unanswered.flows, if action == "ACCEPT" { 47 } else { 0 });
+        }
+    }
+}
+
+#[test]
 fn of_interfaces_beyond_those_that_are_kept_the_records_count_as_of_none() {
     let refused = |interface, flows| vec![record(interface, "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2"); flows];
     let log = [refused("eni-0", 2), refused("eni-1", 1), refused("eni-2", 3), refused("eni-4", 4)].concat();

@@ -220,7 +220,13 @@ impl Peering {
             pair.replied[record.direction] |= record.replies;
             pair.refused[record.direction] |= record.refused;
             if let Some(remark) = record.remark {
-                self.complete &= pair.add(&mut self.rows, record.direction, record.action, remark, &record.sums);
+                self.complete &= pair.add(
+                    (&mut self.rows, &mut self.remarks),
+                    record.direction,
+                    record.action,
+                    remark,
+                    &record.sums,
+                );
             }
             self.keep_to_limit();
         }
@@ -274,7 +280,8 @@ impl Peering {
                 for action in ACTIONS {
                     for (_, row) in theirs.rows(&other.rows, direction, action) {
                         let remark = remarks_here[row.remark as usize];
-                        self.complete &= ours.add(&mut self.rows, direction, action, remark, &row.sums);
+                        self.complete &=
+                            ours.add((&mut self.rows, &mut self.remarks), direction, action, remark, &row.sums);
                     }
                 }
             }
@@ -305,7 +312,8 @@ impl Peering {
             for direction in 0..2 {
                 for action in ACTIONS {
                     for (_, row) in old.rows(&all, direction, action) {
-                        self.complete &= pair.add(&mut self.rows, direction, action, row.remark, &row.sums);
+                        self.complete &=
+                            pair.add((&mut self.rows, &mut self.remarks), direction, action, row.remark, &row.sums);
                     }
                 }
             }

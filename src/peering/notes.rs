@@ -109,6 +109,13 @@ impl Remarks {
         Number { number, is_whole: true }
     }
 
+    /// The number of what is left of a remark without its path.
+    #[cold]
+    pub(super) fn without_path(&mut self, number: u32) -> u32 {
+        let ((first, _), _) = self.all[number as usize];
+        self.number((first, None), u64::MAX).number
+    }
+
     /// Counts its path, if there is room for that.
     fn has_room(&mut self, remark: Remark, limit: u64) -> bool {
         let Some(Note::Path(_, _, path)) = remark.1 else { return true };

@@ -1,5 +1,6 @@
 //! What is kept of two addresses: the sums of their records, by direction, action and what is noteworthy.
 
+use super::notes::Remarks;
 use super::{SAME_VPC_PATH, goes_through_peering};
 use crate::record::{Action, Flow, TcpFlags};
 use crate::tally::{Seen, Tally, least};
@@ -74,7 +75,8 @@ pub(super) const NO_ROW: u32 = u32::MAX;
 /// Of a row that is not in use.
 const NO_REMARK: u32 = u32::MAX;
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
-/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`.
+/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`. Beyond that records
+/// count without theirs.
 const MOST_REMARKS: usize = 16;
 
 impl Pair {
@@ -82,17 +84,34 @@ impl Pair {
         Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }
     }
 
-    /// Adds records of one direction with one action and one remark. Whether there was room for them.
+    /// Adds records of one direction with one action and one remark. Whether there was room for all that is noteworthy of them:
+    /// where a pair's records have too many paths, they are added without.
     pub(super) fn add(
         &mut self,
-        rows: &mut Vec<Row>,
+        (rows, remarks): (&mut Vec<Row>, &mut Remarks),
         direction: usize,
         action: Action,
         remark: u32,
         sums: &Sums,
     ) -> bool {
+        if self.add_row(rows, direction, action, (remark, MOST_REMARKS), sums) {
+            return true;
+        }
+        let rest = remarks.without_path(remark);
+        self.add_row(rows, direction, action, (rest, MOST_REMARKS + 1), sums) && rest == remark
+    }
+
+    /// Whether there was room for it.
+    fn add_row(
+        &mut self,
+        rows: &mut Vec<Row>,
+        direction: usize,
+        action: Action,
+        (remark, most): (u32, usize),
+        sums: &Sums,
+    ) -> bool {
         if action == Action::Reject {
-            return add(rows, &mut self.rejected[direction], remark, sums);
+            return add(rows, &mut self.rejected[direction], (remark, most), sums);
         }
         let row = &mut self.accepted[direction];
         if row.remark == NO_REMARK {
@@ -102,7 +121,7 @@ impl Pair {
             row.sums.merge(sums);
             true
         } else {
-            add(rows, &mut row.next, remark, sums)
+            add(rows, &mut row.next, (remark, most), sums)
         }
     }
 
@@ -145,12 +164,12 @@ impl Row {
     };
 }
 
-/// Adds to the row with this remark in the chain that begins there. Whether there was room for it.
-fn add(rows: &mut Vec<Row>, first: &mut u32, remark: u32, sums: &Sums) -> bool {
+/// Adds to the row with this remark in the chain that begins there, which may have so many. Whether there was room for it.
+fn add(rows: &mut Vec<Row>, first: &mut u32, (remark, most): (u32, usize), sums: &Sums) -> bool {
     let end = rows.len() as u32;
     let mut place = *first;
     let mut last = None;
-    for _ in 0..MOST_REMARKS {
+    for _ in 0..most {
         let Some(row) = rows.get_mut(place as usize) else {
             match last.and_then(|last: u32| rows.get_mut(last as usize)) {
                 Some(last) => last.next = end,
