@@ -6,16 +6,13 @@
 //!
 //! Parsing is what it takes beyond line splitting.
 
-#![expect(clippy::disallowed_types, reason = "the yardstick is what the product does not do")]
-
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box_drop};
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flowsentry::analysis::Analysis;
 use flowsentry::format::Format;
@@ -24,7 +21,7 @@ use flowsentry::parse::Parser;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink;
-use flowsentry::text::{BEFORE_BYTES, BEHIND_BYTES, DEFAULT_MAX_OBJECT_BYTES, Text};
+use flowsentry::text::{DEFAULT_MAX_OBJECT_BYTES, Text};
 
 const SAMPLE: &[u8] = include_bytes!(
     "../examples/sample/123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261123T0600Z_2371c8a9.log.gz"
@@ -87,14 +84,9 @@ fn text_of(gzip: &[u8]) -> Vec<u8> {
 
 fn read(gzip: &[u8], mut take: impl FnMut(&[u8])) {
     let mut text = Text::open(gzip, DEFAULT_MAX_OBJECT_BYTES).expect("it is gzip");
-    let mut bytes = Box::new([0; BEFORE_BYTES + SLICE_BYTES + BEHIND_BYTES]);
-    loop {
-        let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + SLICE_BYTES).expect("it is whole");
-        if end == BEFORE_BYTES {
-            return;
-        }
-        take(&bytes[BEFORE_BYTES..end]);
-        bytes.copy_within(end - BEFORE_BYTES..end, 0);
+    let mut slice = vec![0; SLICE_BYTES];
+    while let count @ 1.. = text.read(&mut slice).expect("it is whole") {
+        take(&slice[..count]);
     }
 }
 
@@ -123,17 +115,6 @@ fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, log: &Log) -> Bencher<'a, 'b> {
 #[divan::bench(args = logs())]
 fn decompression(bencher: Bencher<'_, '_>, log: &Log) {
     counted(bencher, log).bench(|| read(&log.gzip, |slice| black_box_drop(slice)));
-}
-
-/// The yardstick.
-#[divan::bench(args = logs())]
-fn decompression_by_zlib_rs(bencher: Bencher<'_, '_>, log: &Log) {
-    counted(bencher, log).bench(|| {
-        let (mut decoder, mut slice) = (MultiGzDecoder::new(&log.gzip[..]), vec![0; SLICE_BYTES]);
-        while let count @ 1.. = decoder.read(&mut slice).expect("it is whole") {
-            black_box_drop(&slice[..count]);
-        }
-    });
 }
 
 /// Out of plain text.

@@ -5,7 +5,7 @@
 //! | module | turns | into |
 //! | --- | --- | --- |
 //! | [`pipeline`] | a reader | an analysis: the loop, read this first |
-//! | [`text`], [`inflate`] | an object's bytes | text: gzip members, limits, truncation |
+//! | [`text`] | an object's bytes | text: gzip members, limits, truncation |
 //! | [`lines`], [`buffer`], [`cpu`] | text | numbered lines, and where their columns are |
 //! | [`field`], [`mod@format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
 //! | [`analysis`] | records | counts, and what is kept for the end: |
@@ -54,7 +54,6 @@ pub mod format;
 #[cfg(feature = "aws")]
 pub mod handler;
 pub mod iana;
-pub mod inflate;
 pub mod interfaces;
 pub mod keyed;
 pub mod keys;
