@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::format::Format;
+use crate::config::Limits;
 use crate::interfaces::{Interfaces, Known};
 use crate::let_through::{LetThrough, Tuple};
-use crate::limits::Limits;
 use crate::names::{NameId, Names, index};
-use crate::parse::Malformed;
 use crate::peering::Peering;
+use crate::record::format::Format;
+use crate::record::parser::Malformed;
 use crate::record::{Action, Flow, Record};
 use crate::rejects::Rejects;
 use crate::summary::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use crate::limits::Limits;
+use crate::config::Limits;
 use crate::names::{NameId, Names, Renumbered, Said, index, same};
 use crate::record::{Action, Flow, Gap};
 use crate::tally::{Seen, Tally};
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     fn left(records: &[(&str, &str)]) -> Option<String> {
-        let address = |text: &str| crate::address::parse(text.as_bytes());
+        let address = |text: &str| crate::record::ip::parse(text.as_bytes());
         let mut constant = ConstantAddresses::default();
         for (src, dst) in records {
             constant.observe(address(src), address(dst));

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::limits::Limits;
+use crate::config::Limits;
 
 /// The number of a name in the [`Names`] that gave it out, from 1: an absent name, as `Option<NameId>`, takes no
 /// more room.

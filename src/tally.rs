@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::record::Flow;
-use crate::time::Timestamp;
+use crate::record::timestamp::Timestamp;
 
 /// Flows, packets and bytes. A record is one flow. Sums stay at 2^64 − 1 rather than overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]

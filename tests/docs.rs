@@ -14,12 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use flowsentry::config::Limits;
+use flowsentry::config::Thresholds;
 use flowsentry::detect;
 use flowsentry::finding::FindingType;
-use flowsentry::limits::Limits;
 use flowsentry::settings::Settings;
 use flowsentry::sink::emf::{self, Reason};
-use flowsentry::thresholds::Thresholds;
 use flowsentry::topology::Topology;
 use flowsentry::topology::document::Resources;
 use serde_json::Value;

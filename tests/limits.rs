@@ -6,14 +6,14 @@ use std::sync::{Arc, LazyLock};
 
 use flowsentry::analysis::Analysis;
 use flowsentry::cause::Cause;
+use flowsentry::config::Limits;
+use flowsentry::config::Thresholds;
 use flowsentry::finding::{FindingType, Severity};
-use flowsentry::limits::Limits;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink::json;
 use flowsentry::summary::{Rejected, RejectedGroup, Summary};
 use flowsentry::tally::Tally;
-use flowsentry::thresholds::Thresholds;
 use flowsentry::topology::Topology;
 use flowsentry::topology::document::Resources;
 use proptest::collection::vec;

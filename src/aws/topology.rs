@@ -10,7 +10,7 @@ use tokio::time;
 use tracing::{info, warn};
 
 use super::documents::{self, Documents, DocumentsError, Etags};
-use crate::quote::beginning;
+use crate::sanitize::beginning;
 use crate::topology::Topology;
 use crate::topology_uri::TopologyUri;
 

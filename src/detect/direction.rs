@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::address;
 use crate::finding::Evidence;
 use crate::interfaces::Interfaces;
 use crate::names::{NameId, Names, index};
 use crate::record::Direction;
+use crate::record::ip;
 use crate::rejects::{Group, GroupKey};
 use crate::topology::document::Interface;
 use crate::topology::{Location, Topology, VpcNumber};
@@ -85,7 +85,7 @@ impl<'a> Surroundings<'a> {
 
     /// Whether an address is on the public internet.
     pub fn is_public(&self, address: IpAddr) -> bool {
-        self.topology.map_or_else(|| address::is_public(address), |topology| topology.is_public(address))
+        self.topology.map_or_else(|| ip::is_public(address), |topology| topology.is_public(address))
     }
 }
 

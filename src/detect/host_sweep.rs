@@ -4,7 +4,7 @@
 
 use super::{Context, Verdict, gather, severity_of_probing};
 use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
-use crate::iana;
+use crate::record::iana;
 
 pub(super) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \
                                   offers the service.";

@@ -17,13 +17,13 @@ use foldhash::fast::RandomState;
 
 pub use self::direction::{Surroundings, known_interfaces};
 use crate::cause::Cause;
+use crate::config::Thresholds;
 use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
 use crate::peering::{ByNote, Noted, OfNote};
 use crate::record::{Action, TCP, UDP};
 use crate::rejects::{GroupKey, Groups, Part};
 use crate::tally::{Seen, Tally};
-use crate::thresholds::Thresholds;
 
 /// So many example records a finding has at most.
 const MAX_EXAMPLES: usize = 5;

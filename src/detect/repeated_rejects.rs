@@ -2,7 +2,7 @@
 
 use super::{Context, Records, Verdict};
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::iana;
+use crate::record::iana;
 use crate::rejects::Group;
 
 pub(super) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use super::{Context, Records, Verdict};
 use crate::cause::Cause;
 use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::iana;
 use crate::names::NameId;
+use crate::record::iana;
 
 pub(super) const MEANING: &str = "Requests are let through, but their answers are refused: only a network ACL, which \
                                   is stateless, does that.";

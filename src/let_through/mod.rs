@@ -14,7 +14,7 @@ pub use self::asked::Asked;
 use self::written::{
     BLOCK_BYTES, Block, Contexts, FIRST_BLOCK_BYTES, MOST_AT_ONCE, Usual, read, write, write_turn, write_usual,
 };
-use crate::limits::Limits;
+use crate::config::Limits;
 use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn tuple(interface: Option<NameId>, src: &str, srcport: u16) -> Tuple {
-        let address = |text: &str| crate::address::parse(text.as_bytes()).expect("an address");
+        let address = |text: &str| crate::record::ip::parse(text.as_bytes()).expect("an address");
         Tuple { interface, protocol: 6, src: address(src), dst: address("10.0.0.9"), srcport, dstport: 443 }
     }
 
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn the_records_of_an_interface_take_eight_bytes_each_and_of_ipv6_three_times_as_many() {
         let bytes = |host: &dyn Fn(u32) -> String, own: &str| {
-            let own = crate::address::parse(own.as_bytes()).expect("an address");
+            let own = crate::record::ip::parse(own.as_bytes()).expect("an address");
             let mut let_through = LetThrough::new(u64::MAX);
             for n in 0..10_000_u32 {
                 let asked = Tuple { dst: own, ..tuple(NameId::new(1), &host(n), 50_000 + (n % 10_000) as u16) };

@@ -336,7 +336,7 @@ fn noteworthy(
             Some((Note::Between(a, b), flow.traffic_path.map(|path| Note::Path(a, b, path))))
         }
         (src, Location::Outside) if goes_through_peering(flow.traffic_path) => {
-            let beyond = |dst| if crate::address::is_public(dst) { Beyond::Public } else { Beyond::Private };
+            let beyond = |dst| if crate::record::ip::is_public(dst) { Beyond::Public } else { Beyond::Private };
             Some((Note::Beyond(origin(src, own()), beyond(flow.dst?)), None))
         }
         _ => None,

@@ -3,7 +3,7 @@
 use super::keys::{GroupKey, PartKey};
 use super::{Rejects, Sums};
 use crate::cause::Basis;
-use crate::cpu::{Cpu, Simd, Work};
+use crate::input::cpu::{Cpu, Simd, Work};
 use crate::let_through::{Asked, LetThrough, Tuple};
 
 impl Rejects {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use super::Report;
-use crate::iana;
+use crate::record::iana;
 use crate::rejects::{Group, GroupKey, Groups};
 use crate::scope::Scope;
 use crate::summary::{Endpoint, RejectedGroup};

@@ -5,15 +5,15 @@ mod peering;
 mod places;
 
 use crate::analysis::Analysis;
+use crate::config::Limits;
+use crate::config::Thresholds;
 use crate::detect::{self, Exactness, Surroundings};
 use crate::interfaces::Interfaces;
 use crate::let_through::LetThrough;
-use crate::limits::Limits;
 use crate::names::NameId;
 use crate::rejects::Place;
 use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::tally::{Seen, Tally};
-use crate::thresholds::Thresholds;
 use crate::topology::Topology;
 
 /// So many rejected groups are listed unless set otherwise.
@@ -148,7 +148,7 @@ impl<'a> Report<'a> {
 mod tests {
     use super::*;
     use crate::pipeline::{self, Options};
-    use crate::time::Timestamp;
+    use crate::record::timestamp::Timestamp;
 
     #[test]
     fn a_window_may_have_one_end_or_none() {

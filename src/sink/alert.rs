@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::finding::{self, Finding, Severity};
 use crate::keys::OutputKeys;
-use crate::quote::visible;
+use crate::sanitize::visible;
 use crate::summary::ObjectIdentity;
 
 /// So many findings of an object are told one by one. The others are told in one more alert.

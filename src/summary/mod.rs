@@ -15,9 +15,9 @@ pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 use crate::cause::Cause;
 use crate::finding::Finding;
 use crate::record::Direction;
+use crate::record::timestamp::Timestamp;
 use crate::scope::Scope;
 use crate::tally::{Seen, Tally};
-use crate::time::Timestamp;
 
 /// The value of [`Summary::schema`].
 pub const SCHEMA: &str = "flowsentry/summary/v1";

@@ -15,7 +15,7 @@ use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 pub use self::location::{Located, Location};
-use crate::address;
+use crate::record::ip;
 use crate::scope::Scope;
 use crate::summary::Endpoint;
 use document::{Interface, PeeringConnection, Problem, Resources};
@@ -195,7 +195,7 @@ impl Topology {
 
     /// Whether an address is on the public internet: in no VPC here, and in no block that is kept from it.
     pub fn is_public(&self, address: IpAddr) -> bool {
-        self.prefixes.longest(address).is_none() && address::is_public(address)
+        self.prefixes.longest(address).is_none() && ip::is_public(address)
     }
 
     /// Whether any block is that of several VPCs.
@@ -243,7 +243,7 @@ impl Topology {
     pub fn endpoint(&self, address: IpAddr, location: Location) -> Endpoint {
         let Location::In(number) = location else {
             let scope = match location {
-                Location::Outside if address::is_public(address) => Scope::Public,
+                Location::Outside if ip::is_public(address) => Scope::Public,
                 Location::Outside => Scope::Private,
                 Location::In(_) | Location::Ambiguous(_) => Scope::Vpc,
             };

@@ -1,8 +1,8 @@
 //! DEFLATE data and gzip are read as zlib-rs reads them.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use flowsentry::inflate::{self, Fault, Inflate, Input, OVERRUN_BYTES, Output, PADDING_BYTES, WINDOW_BYTES};
-use flowsentry::text::{self, Text};
+use flowsentry::input::decoder::{self, Text};
+use flowsentry::input::inflate::{self, Fault, Inflate, Input, OVERRUN_BYTES, Output, PADDING_BYTES, WINDOW_BYTES};
 
 /// More text is not compared.
 const MOST_BYTES: usize = 1 << 20;
@@ -101,9 +101,9 @@ fn by_inflate(data: &[u8], piece: usize, slice: usize) -> Outcome {
 
 /// All of the text of a gzip object.
 fn by_text(object: &[u8]) -> Option<Vec<u8>> {
-    const BEFORE: usize = text::BEFORE_BYTES;
+    const BEFORE: usize = decoder::BEFORE_BYTES;
     let mut read = Text::open(object, MOST_BYTES as u64).ok()?;
-    let (mut all, mut bytes) = (Vec::new(), Box::new([0; BEFORE + ROOM_BYTES + text::BEHIND_BYTES]));
+    let (mut all, mut bytes) = (Vec::new(), Box::new([0; BEFORE + ROOM_BYTES + decoder::BEHIND_BYTES]));
     loop {
         let end = read.read(&mut bytes, BEFORE, BEFORE + ROOM_BYTES).ok()?;
         if end == BEFORE {

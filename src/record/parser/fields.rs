@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::Malformed;
-use crate::address;
-use crate::field::{Field, Kind};
+use crate::record::field::{Field, Kind};
+use crate::record::ip;
+use crate::record::timestamp::Timestamp;
 use crate::record::{Action, Direction, Flow, Gap, Record, RejectReason, TcpFlags};
-use crate::time::Timestamp;
 
 /// The SYN bit of `tcp-flags`. AWS logs FIN 1, SYN 2, RST 4 and SYN-ACK 18, ORed over the capture window:
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
@@ -85,7 +85,7 @@ impl<'a> Values<'a> {
                 let value = number(token).filter(|value| *value <= max);
                 self.set_number(field, value.ok_or(Malformed::Number { field, max })?, true);
             }
-            Kind::Address => self.set_address(field, address::parse(token).ok_or(Malformed::Address { field })?),
+            Kind::Address => self.set_address(field, ip::parse(token).ok_or(Malformed::Address { field })?),
             Kind::Text => self.set_text(field, token),
         }
         Ok(())

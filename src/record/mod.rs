@@ -1,10 +1,24 @@
-//! What a line of a flow log is, by its class.
+//! Lines to records.
+//!
+//! In comes a [`Line`](crate::input::lines::Line) and the [`format`] that holds for it: a header's columns, or the order that
+//! a setting gives. [`parser`] checks each value by the table of fields in [`field`] and puts the line into one class. Out
+//! goes a [`Record`], which borrows its names from the line, or the reason why the line is malformed.
+//!
+//! [`ip`] and [`timestamp`] have the two kinds of values that need types of their own, [`iana`] the names of protocols and
+//! ports. Nothing here keeps state between lines, except the parser's column map.
+
+pub mod field;
+pub mod format;
+pub mod iana;
+pub mod ip;
+pub mod parser;
+pub mod timestamp;
 
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::time::Timestamp;
+use crate::record::timestamp::Timestamp;
 
 /// IANA's number of TCP.
 pub const TCP: u8 = 6;

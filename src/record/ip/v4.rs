@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use wide::{i16x8, i32x4, u8x16};
 
-use crate::buffer::Buffer;
-use crate::cpu::Simd;
+use crate::input::cpu::Simd;
+use crate::input::padded_buffer::Buffer;
 
 /// The IPv4 address that stands there in a text, if it is one; else it is to be parsed by itself. Up to four times a record,
 /// so all four numbers are read without a branch on their lengths.
@@ -176,7 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::Plain;
+    use crate::input::cpu::Plain;
 
     fn both(before: &str, text: &str, behind: &str) -> Option<Ipv4Addr> {
         let mut buffer = Buffer::default();

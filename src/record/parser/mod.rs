@@ -4,28 +4,28 @@
 //! bytes at a time ([`Parser`]). Whatever is unusual, right or wrong, is read anew the slow way ([`parse`]), which alone
 //! says what is malformed.
 
-mod digits;
-pub mod layout;
-pub mod usual;
-mod values;
+pub mod column_map;
+mod decimal;
+pub mod fast_path;
+mod fields;
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::layout::{First, Places, Usual};
-use self::values::Values;
-use crate::cpu::{Cpu, Simd, Work};
-use crate::field::Field;
-use crate::format::{self, Format};
-use crate::lines::{Columns, Line};
+use self::column_map::{First, Places, Usual};
+use self::fields::Values;
+use crate::input::cpu::{Cpu, Simd, Work};
+use crate::input::lines::{Columns, Line};
 use crate::record::Record;
+use crate::record::field::Field;
+use crate::record::format::{self, Format};
 
 /// Why a line is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// The line is longer than [`crate::lines::MAX_LINE_BYTES`].
-    #[error("the line is longer than {} bytes", crate::lines::MAX_LINE_BYTES)]
+    /// The line is longer than [`crate::input::MAX_LINE_BYTES`].
+    #[error("the line is longer than {} bytes", crate::input::MAX_LINE_BYTES)]
     TooLong,
     /// The columns are not those of the header.
     #[error("the number of columns is {found}, and not {expected} as the format's")]
@@ -116,8 +116,8 @@ impl<'a> Work for Parse<'_, 'a> {
 
 #[inline(always)]
 fn parse_by<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
-    let flow = usual::flow::<false, _>(simd, places, columns).map(Record::Flow);
-    flow.or_else(|| usual::record(simd, places, columns))
+    let flow = fast_path::flow::<false, _>(simd, places, columns).map(Record::Flow);
+    flow.or_else(|| fast_path::record(simd, places, columns))
 }
 
 /// Parses any line by its format, one byte after another: what is malformed is decided here.
@@ -154,10 +154,11 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::lines::{Lines, MOST_COLUMNS, Slices};
+    use crate::input::decoder::Text;
+    use crate::input::delimiters::MOST_COLUMNS;
+    use crate::input::lines::{Lines, Slices};
     use crate::record::Action;
-    use crate::text::Text;
-    use crate::time::Timestamp;
+    use crate::record::timestamp::Timestamp;
 
     fn reason(line: &str) -> String {
         parse(line.as_bytes(), &Format::version_2()).expect_err("malformed").to_string()

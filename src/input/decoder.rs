@@ -3,15 +3,12 @@
 //! What comes out is not to be trusted before [`Text::read`] has returned 0: a gzip member's check sum stands after
 //! its data, so a corrupt object is noticed only when its text was handed on already.
 
-mod gzip;
-mod raw;
-
 use std::io::Read;
 
+use super::gzip::{self, Gzip};
+use super::source::Raw;
 use crate::error::ObjectError;
-use crate::inflate;
-use gzip::Gzip;
-use raw::Raw;
+use crate::input::inflate;
 
 /// Text may not expand beyond so many bytes, unless set otherwise: 16 GiB.
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 16 << 30;

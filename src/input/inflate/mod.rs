@@ -15,7 +15,7 @@ mod bits;
 mod codes;
 mod decode;
 
-use crate::cpu::{Cpu, Simd, Work};
+use crate::input::cpu::{Cpu, Simd, Work};
 use bits::Bits;
 pub use bits::{Input, PADDING_BYTES};
 use codes::{DISTANCE_BITS, Entry, LENGTH_BITS, SYMBOL_BITS, Table};

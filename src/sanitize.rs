@@ -6,8 +6,8 @@ pub const NAME_CHARACTERS: usize = 80;
 /// The text between quotes, control characters escaped; what is beyond `characters` is cut, and that shows.
 ///
 /// ```
-/// assert_eq!(flowsentry::quote::quoted("a\n\"b\"", 10), r#""a\n\"b\"""#);
-/// assert_eq!(flowsentry::quote::quoted("abcdef", 3), "\"abc\"…");
+/// assert_eq!(flowsentry::sanitize::quoted("a\n\"b\"", 10), r#""a\n\"b\"""#);
+/// assert_eq!(flowsentry::sanitize::quoted("abcdef", 3), "\"abc\"…");
 /// ```
 pub fn quoted(text: &str, characters: usize) -> String {
     let beginning = beginning(text, characters);
@@ -24,7 +24,7 @@ pub fn beginning(text: &str, characters: usize) -> &str {
 /// terminal or turns the direction of writing. That is shown as an escape.
 ///
 /// ```
-/// assert_eq!(flowsentry::quote::visible("a\"b \u{1b}[31m \u{202e}x", 9), r#"a"b \u{1b}[31m"#);
+/// assert_eq!(flowsentry::sanitize::visible("a\"b \u{1b}[31m \u{202e}x", 9), r#"a"b \u{1b}[31m"#);
 /// ```
 pub fn visible(text: &str, characters: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(4 * characters));

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::field::{self, Field, Kind};
+use crate::record::field::{self, Field, Kind};
 
 /// A column list. The header alone decides which column is which: any subset, any order, any version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use wide::u8x16;
 
-use super::digits;
-use super::layout::{LACKS, Places};
-use super::values::{self, Values, address_place, number_place, text_place};
-use crate::address;
-use crate::buffer::Buffer;
-use crate::cpu::Simd;
-use crate::field::{Field, Kind};
-use crate::lines::Columns;
+use super::column_map::{LACKS, Places};
+use super::decimal;
+use super::fields::{self, Values, address_place, number_place, text_place};
+use crate::input::cpu::Simd;
+use crate::input::lines::Columns;
+use crate::input::padded_buffer::Buffer;
+use crate::record::field::{Field, Kind};
+use crate::record::ip;
 use crate::record::{Flow, Record};
 
 /// The accepted or rejected record that a line is, if nothing about it is unusual; with `V4`, if all its addresses are of IPv4
@@ -106,16 +106,16 @@ fn numbers_of_version_2(places: &impl Places, columns: &Columns<'_>) -> Option<[
     if (start.1.wrapping_sub(start.0) ^ 10) | (end.1.wrapping_sub(end.0) ^ 10) != 0 {
         return None;
     }
-    let upper = digits::hundred_millions(columns.text, start.0, end.0)?;
+    let upper = decimal::hundred_millions(columns.text, start.0, end.0)?;
     let packets = range(places, columns, Field::Packets);
     let bytes = range(places, columns, Field::Bytes);
     let times = [(start.1.wrapping_sub(8), start.1), (end.1.wrapping_sub(8), end.1)];
-    let sums = digits::four(columns.text, [packets, bytes, times[0], times[1]], [i32::MAX; 4])?;
+    let sums = decimal::four(columns.text, [packets, bytes, times[0], times[1]], [i32::MAX; 4])?;
     let srcport = range(places, columns, Field::Srcport);
     let dstport = range(places, columns, Field::Dstport);
     let protocol = range(places, columns, Field::Protocol);
     let most = [i32::MAX, 0xffff, 0xffff, 0xff];
-    let ports = digits::four(columns.text, [columns.range(VERSION), srcport, dstport, protocol], most)?;
+    let ports = decimal::four(columns.text, [columns.range(VERSION), srcport, dstport, protocol], most)?;
     // They are no greater: the compiler sees it so.
     Some([
         u64::from(ports[1] & 0xffff),
@@ -157,7 +157,7 @@ fn short_number(places: &impl Places, columns: &Columns<'_>, field: Field, value
     let place = places.number(number_place(field));
     if place != LACKS {
         let (start, end) = columns.range(place);
-        let Some((value, is_present)) = digits::short_or_none(columns.text, start, end) else {
+        let Some((value, is_present)) = decimal::short_or_none(columns.text, start, end) else {
             return number(places, columns, field, values);
         };
         values.set_number(field, value, is_present);
@@ -213,7 +213,7 @@ fn address<const V4: bool>(
     let place = places.address(address_place(field));
     if place != LACKS {
         let (start, end) = columns.range(place);
-        match address::parse_v4_in(simd, columns.text, start, end) {
+        match ip::parse_v4_in(simd, columns.text, start, end) {
             Some(v4) => values.set_address(field, v4.into()),
             None if V4 => return None,
             None => {
@@ -240,13 +240,13 @@ fn text<'a>(places: &impl Places, columns: &Columns<'a>, field: Field, values: &
 fn other_address(columns: &Columns<'_>, place: u8) -> Option<Option<IpAddr>> {
     let (start, end) = columns.range(place);
     let text = &columns.text.bytes[start as usize..end as usize];
-    if text == b"-" { Some(None) } else { address::parse(text).map(Some) }
+    if text == b"-" { Some(None) } else { ip::parse(text).map(Some) }
 }
 
 /// The number that stands there, or none for `-`; nothing if it has to be read the other way.
 #[inline(always)]
 fn read_number(text: &Buffer, start: u32, end: u32) -> Option<Option<u64>> {
-    match digits::number(text, start, end) {
+    match decimal::number(text, start, end) {
         Some(value) => Some(Some(value)),
         None => other_number(&text.bytes[start as usize..end as usize]),
     }
@@ -254,5 +254,5 @@ fn read_number(text: &Buffer, start: u32, end: u32) -> Option<Option<u64>> {
 
 #[cold]
 fn other_number(text: &[u8]) -> Option<Option<u64>> {
-    if text == b"-" { Some(None) } else { values::number(text).map(Some) }
+    if text == b"-" { Some(None) } else { fields::number(text).map(Some) }
 }

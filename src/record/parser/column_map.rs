@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::values::{ADDRESSES, NUMBERS, TEXTS, address_place, number_place, text_place};
-use crate::field::{Field, Kind};
-use crate::format::{Column, Format};
-use crate::lines::MOST_COLUMNS;
+use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_place, number_place, text_place};
+use crate::input::delimiters::MOST_COLUMNS;
+use crate::record::field::{Field, Kind};
+use crate::record::format::{Column, Format};
 
 /// Where a format's columns are. Of the formats that are met most it is known when the program is compiled.
 #[derive(Debug, Clone)]

@@ -1,17 +1,13 @@
 //! Text → numbered lines and where their columns end, slice by slice, in memory that does not grow with the text.
 
-mod separators;
-mod slices;
-
 use std::io::Read;
 
-use crate::buffer::Buffer;
+use super::MAX_LINE_BYTES;
+pub use super::chunks::Slices;
+use super::chunks::{HEADROOM, Slice};
+use super::delimiters::MOST_COLUMNS;
 use crate::error::ObjectError;
-pub use slices::Slices;
-use slices::{HEADROOM, Slice};
-
-/// A longer line, its end not counted, is malformed unread: 64 KiB.
-pub const MAX_LINE_BYTES: usize = 64 << 10;
+use crate::input::padded_buffer::Buffer;
 
 /// An object may not have more lines, unless set otherwise: of records as short as AWS can make them, more than the
 /// largest text has.
@@ -44,9 +40,6 @@ pub struct Columns<'a> {
     /// How many they are.
     pub count: usize,
 }
-
-/// Of a line with more columns it is not told where they are.
-pub const MOST_COLUMNS: usize = 63;
 
 impl Columns<'_> {
     /// Where a column begins and ends.
@@ -210,9 +203,9 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
 
-    use super::slices::SLICE_BYTES;
+    use super::super::chunks::SLICE_BYTES;
     use super::*;
-    use crate::text::Text;
+    use crate::input::decoder::Text;
 
     const WHOLE_BUFFER: usize = HEADROOM + SLICE_BYTES;
 
