@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::config::Limits;
 use crate::config::NotACount;
 use crate::config::Thresholds;
-use crate::finding::Severity;
+use crate::findings::types::Severity;
 use crate::pipeline;
 use crate::record::format::Format;
 use crate::report;

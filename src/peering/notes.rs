@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 
 use crate::names::NameId;
 use crate::record::Flow;
-use crate::scope::Scope;
 use crate::tally::Tally;
+use crate::topology::endpoint::Scope;
 use crate::topology::{TieNumber, VpcNumber};
 
 /// What is noteworthy of a record.

@@ -7,7 +7,7 @@ mod places;
 use crate::analysis::Analysis;
 use crate::config::Limits;
 use crate::config::Thresholds;
-use crate::detect::{self, Exactness, Surroundings};
+use crate::findings::{self, Exactness, Surroundings};
 use crate::interfaces::Interfaces;
 use crate::let_through::LetThrough;
 use crate::names::NameId;
@@ -60,11 +60,11 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         interfaces: &analysis.interfaces,
         places: &analysis.places,
         topology,
-        known_interfaces: &detect::known_interfaces(&analysis.interfaces, topology),
+        known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
     let report = Report { analysis: &analysis, surroundings, rejected_by_place };
     let notes = analysis.peering.by_note();
-    let findings = detect::detect(&detect::Context {
+    let findings = findings::detect(&findings::Context {
         groups: &groups,
         surroundings,
         notes: &notes,

@@ -71,7 +71,7 @@ mod tests {
     use crate::report::{self, Settings};
     use crate::summary::{Summary, Traffic};
     use crate::topology::Topology;
-    use crate::topology::document::Resources;
+    use crate::topology::describe_output::Resources;
 
     const TOPOLOGY: &str = r#"{
       "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"},

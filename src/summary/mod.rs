@@ -13,11 +13,11 @@ use serde::Serialize;
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
 use crate::cause::Cause;
-use crate::finding::Finding;
+use crate::findings::types::Finding;
 use crate::record::Direction;
 use crate::record::timestamp::Timestamp;
-use crate::scope::Scope;
 use crate::tally::{Seen, Tally};
+use crate::topology::endpoint::Endpoint;
 
 /// The value of [`Summary::schema`].
 pub const SCHEMA: &str = "flowsentry/summary/v1";
@@ -229,24 +229,6 @@ pub struct RejectedGroup {
     pub src: Endpoint,
     /// What is known of the destination.
     pub dst: Endpoint,
-}
-
-/// What is known of an address. Without a topology, only the scope.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Endpoint {
-    /// Null where the record has no such address.
-    pub scope: Option<Scope>,
-    /// VPC of the address.
-    pub vpc_id: Option<String>,
-    /// Subnet of the address.
-    pub subnet_id: Option<String>,
-    /// Interface that owns the address.
-    pub interface_id: Option<String>,
-    /// AWS service that owns the interface.
-    pub service: Option<String>,
-    /// Its Name tag, or its description.
-    pub name: Option<String>,
 }
 
 /// Rejected traffic of one interface.

@@ -1,11 +1,11 @@
 //! The topology: which VPCs, subnets, interfaces and peering connections there are, and whose an address is.
 //!
-//! Made of AWS's own describe output; see [`document`].
+//! Made of AWS's own describe output; see [`describe_output`].
 
-pub mod check;
-pub mod document;
+pub mod describe_output;
+pub mod endpoint;
 mod location;
-pub mod prefixes;
+pub mod prefix_table;
 pub mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,10 +16,10 @@ use ipnet::IpNet;
 
 pub use self::location::{Located, Location};
 use crate::record::ip;
-use crate::scope::Scope;
-use crate::summary::Endpoint;
-use document::{Interface, PeeringConnection, Problem, Resources};
-use prefixes::Prefixes;
+use crate::topology::endpoint::Endpoint;
+use crate::topology::endpoint::Scope;
+use describe_output::{Interface, PeeringConnection, Problem, Resources};
+use prefix_table::Prefixes;
 
 /// The number of a VPC in a topology, by the order of the ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +48,7 @@ pub struct Tie {
 }
 
 /// The number of a block in a topology.
-pub type TieNumber = prefixes::BlockNumber;
+pub type TieNumber = prefix_table::BlockNumber;
 
 /// What connects two VPCs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

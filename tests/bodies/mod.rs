@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use flowsentry::event::{self, Invocation};
+use flowsentry::findings::topology_check::check;
 use flowsentry::input::decoder::Text;
 use flowsentry::input::lines::{Lines, Slices};
 use flowsentry::pipeline::{self, Options};
@@ -18,8 +19,7 @@ use flowsentry::record::{Action, Record};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink::json;
 use flowsentry::topology::Topology;
-use flowsentry::topology::check::check;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use serde_json::{Value, json};
 
 /// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple

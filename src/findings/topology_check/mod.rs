@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::document::{Destination, PeeringConnection, PeeringRoute, RouteTable, Side};
-use super::{Topology, VpcNumber};
-use crate::finding::{self, Severity};
+use crate::findings::types::{self, Severity};
+use crate::topology::describe_output::{Destination, PeeringConnection, PeeringRoute, RouteTable, Side};
+use crate::topology::{Topology, VpcNumber};
 
 /// The value of [`Check::schema`].
 pub const SCHEMA: &str = "flowsentry/topology-check/v1";
@@ -171,7 +171,7 @@ fn finding(
     subject: TopologySubject,
     details: TopologyDetails,
 ) -> TopologyFinding {
-    TopologyFinding { id: finding::id(finding_type.name(), &subject), finding_type, severity, title, subject, details }
+    TopologyFinding { id: types::id(finding_type.name(), &subject), finding_type, severity, title, subject, details }
 }
 
 /// Two VPCs that are peered, which AWS does not allow with overlapping blocks, or that have a peer in common, where it

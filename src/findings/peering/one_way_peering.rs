@@ -2,13 +2,13 @@
 //! missing.
 
 use super::{View, Way};
-use crate::detect::Verdict;
-use crate::finding::{Details, Finding, FindingType, Severity, Subject};
+use crate::findings::Verdict;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 use crate::peering::{Noted, OfNote};
 
-pub(in crate::detect) const MEANING: &str = "Connections to a peered VPC are let out and get no answer: as a rule the \
+pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are let out and get no answer: as a rule the \
                                              peer has no route back, or refuses them.";
-pub(in crate::detect) const NEXT_STEP: &str = "Look at the peer's route tables for the way back, then at its security \
+pub(in crate::findings) const NEXT_STEP: &str = "Look at the peer's route tables for the way back, then at its security \
                                                groups and network ACLs.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
@@ -45,7 +45,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) ->
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, gap, json, record, records, summarise};
     use super::*;
-    use crate::finding::{Confidence, Evidence};
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::OneWayPeering;
     const TRY: &str = "6 ACCEPT 2 4 vpc-a";

@@ -12,7 +12,7 @@ pub(super) mod unpeered_vpc;
 use std::collections::BTreeSet;
 
 use super::{Context, Records};
-use crate::finding::{Confidence, Evidence, Finding};
+use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::peering::{Note, Noted, OfNote};
 use crate::topology::{Relation, Topology, VpcNumber};
 
@@ -133,12 +133,12 @@ impl Unanswered {
 mod tests {
     use std::sync::Arc;
 
-    use crate::finding::{Finding, FindingType};
+    use crate::findings::types::{Finding, FindingType};
     use crate::pipeline::{self, Options};
     use crate::report::{self, Settings};
     use crate::summary::{Summary, VpcPair};
     use crate::topology::Topology;
-    use crate::topology::document::Resources;
+    use crate::topology::describe_output::Resources;
 
     /// A and B are peered, B and C between regions, A and H in a region that is not told; A and E were, D never was. F
     /// and G have the same block.

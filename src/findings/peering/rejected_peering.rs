@@ -1,13 +1,13 @@
 //! `rejected-peering`: rejected records from one peered VPC to the other.
 
 use super::{View, Way};
-use crate::detect::{Records, Verdict};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::{Records, Verdict};
 use crate::peering::OfNote;
 
-pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
+pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
                                              ACL, or because it came after its connection was closed.";
-pub(in crate::detect) const NEXT_STEP: &str = "If it is meant, allow the peer's blocks, or in one region its security \
+pub(in crate::findings) const NEXT_STEP: &str = "If it is meant, allow the peer's blocks, or in one region its security \
                                                groups; if not, find the program at the source.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {

@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Context, Records, Verdict, is_own_attempt};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use super::super::{Context, Records, Verdict, is_own_attempt};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
 use crate::record::Direction;
 use crate::rejects::Group;
 
-pub(super) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
+pub(in crate::findings) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
                                   does what it should not.";
-pub(super) const NEXT_STEP: &str = "See which destinations it tries. If they are meant, allow them in the security \
+pub(in crate::findings) const NEXT_STEP: &str = "See which destinations it tries. If they are meant, allow them in the security \
                                     group and the network ACL; if not, look at the host: malware calls home this way.";
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Blocked {
     evidence: BTreeSet<Evidence>,
 }
 
-pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut interfaces: BTreeMap<Option<NameId>, Blocked> = BTreeMap::new();
     for group in context.groups.iter().filter(|group| context.is_one(group.key.interface)) {
         let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
@@ -70,7 +70,7 @@ impl Blocked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, gap, record};
+    use super::super::super::tests::{detect_in, gap, record};
     use super::*;
 
     fn blocked(dst: &str, flows: u16, flags: &str, direction: &str) -> Vec<String> {

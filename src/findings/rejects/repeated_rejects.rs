@@ -1,16 +1,16 @@
 //! `repeated-rejects`: the same connection is refused again and again.
 
-use super::{Context, Records, Verdict};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use super::super::{Context, Records, Verdict};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
 use crate::rejects::Group;
 
-pub(super) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \
+pub(in crate::findings) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \
                                   misconfigured, or a rule that is missing.";
-pub(super) const NEXT_STEP: &str = "If the traffic is meant, add the rule that the cause names; if not, find the \
+pub(in crate::findings) const NEXT_STEP: &str = "If the traffic is meant, add the rule that the cause names; if not, find the \
                                     program at the source and stop it.";
 
-pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let tallies = (0..).zip(context.groups.tallies());
     let repeated = tallies.filter(|(_, tally)| tally.flows >= context.thresholds.repeated_reject_flows);
     let groups = repeated.map(|(number, _)| context.groups.get(number));
@@ -51,7 +51,7 @@ fn address(address: Option<std::net::IpAddr>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, record};
+    use super::super::super::tests::{detect_in, record};
     use super::*;
     use crate::cause::Cause;
     use crate::record::Direction;

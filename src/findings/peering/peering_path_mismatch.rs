@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{View, Way};
-use crate::detect::{Records, Verdict};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::{Records, Verdict};
 use crate::peering::{Note, PEERING_PATHS, SAME_VPC_PATH};
 use crate::topology::{Relation, VpcNumber};
 
-pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \
+pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \
                                              a VPN, or the internet.";
-pub(in crate::detect) const NEXT_STEP: &str = "Look at the source's route table: the most specific route to the peer's \
+pub(in crate::findings) const NEXT_STEP: &str = "Look at the source's route table: the most specific route to the peer's \
                                                blocks should lead to the peering connection.";
 
 #[derive(Default)]

@@ -1,13 +1,18 @@
-//! Findings: what deserves a look, one per type and subject, never one per record.
+//! State to findings.
+//!
+//! In comes a [`Context`]: rejected groups, classified traffic between VPCs, the topology, thresholds. Each detector reads
+//! it and gives [`Finding`]s, one per type and subject and never one per record: [`rejects`] needs the log alone,
+//! [`peering`] needs a topology, [`skipped_data`] reads the gaps that AWS reports. Out goes a list in the contract's order.
+//! [`topology_check`] gives findings about a topology itself, without any log.
+//!
+//! A finding depends only on the records, the thresholds and the topology: no clock, no order of the records.
 
 mod direction;
-mod egress_blocked;
-mod host_sweep;
 mod peering;
-mod port_scan;
-mod repeated_rejects;
-mod reply_blocked;
+mod rejects;
 mod skipped_data;
+pub mod topology_check;
+pub mod types;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash};
@@ -16,9 +21,9 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 pub use self::direction::{Surroundings, known_interfaces};
+use self::types::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::cause::Cause;
 use crate::config::Thresholds;
-use crate::finding::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
 use crate::peering::{ByNote, Noted, OfNote};
 use crate::record::{Action, TCP, UDP};
@@ -78,11 +83,11 @@ impl Context<'_> {
 /// Runs every detector, and puts the worst first.
 pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [
-        egress_blocked::detect,
-        host_sweep::detect,
-        port_scan::detect,
-        repeated_rejects::detect,
-        reply_blocked::detect,
+        rejects::egress_blocked::detect,
+        rejects::host_sweep::detect,
+        rejects::port_scan::detect,
+        rejects::repeated_rejects::detect,
+        rejects::reply_blocked::detect,
         skipped_data::detect,
     ]
     .into_iter()
@@ -111,11 +116,11 @@ pub fn meaning(finding_type: FindingType) -> &'static str {
         FindingType::RejectedPeering => peering::rejected_peering::MEANING,
         FindingType::TransitivePeering => peering::transitive_peering::MEANING,
         FindingType::UnpeeredVpc => peering::unpeered_vpc::MEANING,
-        FindingType::EgressBlocked => egress_blocked::MEANING,
-        FindingType::HostSweep => host_sweep::MEANING,
-        FindingType::PortScan => port_scan::MEANING,
-        FindingType::RepeatedRejects => repeated_rejects::MEANING,
-        FindingType::ReplyBlocked => reply_blocked::MEANING,
+        FindingType::EgressBlocked => rejects::egress_blocked::MEANING,
+        FindingType::HostSweep => rejects::host_sweep::MEANING,
+        FindingType::PortScan => rejects::port_scan::MEANING,
+        FindingType::RepeatedRejects => rejects::repeated_rejects::MEANING,
+        FindingType::ReplyBlocked => rejects::reply_blocked::MEANING,
         FindingType::SkippedData => skipped_data::MEANING,
     }
 }
@@ -131,11 +136,11 @@ pub fn next_step(finding_type: FindingType) -> &'static str {
         FindingType::RejectedPeering => peering::rejected_peering::NEXT_STEP,
         FindingType::TransitivePeering => peering::transitive_peering::NEXT_STEP,
         FindingType::UnpeeredVpc => peering::unpeered_vpc::NEXT_STEP,
-        FindingType::EgressBlocked => egress_blocked::NEXT_STEP,
-        FindingType::HostSweep => host_sweep::NEXT_STEP,
-        FindingType::PortScan => port_scan::NEXT_STEP,
-        FindingType::RepeatedRejects => repeated_rejects::NEXT_STEP,
-        FindingType::ReplyBlocked => reply_blocked::NEXT_STEP,
+        FindingType::EgressBlocked => rejects::egress_blocked::NEXT_STEP,
+        FindingType::HostSweep => rejects::host_sweep::NEXT_STEP,
+        FindingType::PortScan => rejects::port_scan::NEXT_STEP,
+        FindingType::RepeatedRejects => rejects::repeated_rejects::NEXT_STEP,
+        FindingType::ReplyBlocked => rejects::reply_blocked::NEXT_STEP,
         FindingType::SkippedData => skipped_data::NEXT_STEP,
     }
 }
@@ -308,7 +313,7 @@ impl Records {
             evidence.insert(Evidence::SkipData);
         }
         Finding {
-            id: finding::id(verdict.finding_type.name(), &verdict.subject),
+            id: types::id(verdict.finding_type.name(), &verdict.subject),
             finding_type: verdict.finding_type,
             severity: verdict.severity,
             confidence,

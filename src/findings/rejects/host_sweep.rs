@@ -2,16 +2,16 @@
 //!
 //! TCP and UDP only. Late packets and answers do not count.
 
-use super::{Context, Verdict, gather, severity_of_probing};
-use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
+use super::super::{Context, Verdict, gather, severity_of_probing};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::iana;
 
-pub(super) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \
+pub(in crate::findings) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \
                                   offers the service.";
-pub(super) const NEXT_STEP: &str = "Look for hosts that let it in at this port. A private source may be compromised, \
+pub(in crate::findings) const NEXT_STEP: &str = "Look for hosts that let it in at this port. A private source may be compromised, \
                                     misconfigured, or a scanner of your own.";
 
-pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     gather(context, context.thresholds.host_sweep_hosts, |probe| {
         ((probe.src, probe.dstport, probe.protocol), probe.dst)
     })
@@ -39,9 +39,9 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, record};
+    use super::super::super::tests::{detect_in, record};
     use super::*;
-    use crate::finding::{Confidence, Severity};
+    use crate::findings::types::{Confidence, Severity};
 
     fn probes(src: &'static str, hosts: u16, protocol: u8, flags: &'static str) -> impl Iterator<Item = String> {
         let ends = move |host| format!("{src} 10.0.{}.{} 50000 22", host / 250, host % 250 + 1);

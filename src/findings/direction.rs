@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use crate::finding::Evidence;
+use crate::findings::types::Evidence;
 use crate::interfaces::Interfaces;
 use crate::names::{NameId, Names, index};
 use crate::record::Direction;
 use crate::record::ip;
 use crate::rejects::{Group, GroupKey};
-use crate::topology::document::Interface;
+use crate::topology::describe_output::Interface;
 use crate::topology::{Location, Topology, VpcNumber};
 
 /// What tells where an address is and whose it is.

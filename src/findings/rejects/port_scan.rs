@@ -3,14 +3,15 @@
 //! TCP and UDP only. Late packets and answers do not count: a server's last packets go to as many ports as it had
 //! clients.
 
-use super::{Context, Verdict, gather, severity_of_probing};
-use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
+use super::super::{Context, Verdict, gather, severity_of_probing};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
-pub(super) const MEANING: &str = "One source was refused at many ports of one host: it looks for what is open.";
-pub(super) const NEXT_STEP: &str = "Look for accepted flows from the same source, and block it at the network ACL. A \
+pub(in crate::findings) const MEANING: &str =
+    "One source was refused at many ports of one host: it looks for what is open.";
+pub(in crate::findings) const NEXT_STEP: &str = "Look for accepted flows from the same source, and block it at the network ACL. A \
                                     private source may be compromised, or a scanner of your own.";
 
-pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     gather(context, context.thresholds.port_scan_ports, |probe| {
         ((probe.src, probe.dst), (probe.protocol, probe.dstport))
     })
@@ -35,9 +36,9 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, gap, record};
+    use super::super::super::tests::{detect_in, gap, record};
     use super::*;
-    use crate::finding::{Confidence, Severity};
+    use crate::findings::types::{Confidence, Severity};
 
     /// Rejected TCP records of one source to so many ports, with these flags.
     fn probes(src: &'static str, ports: u16, flags: &'static str) -> impl Iterator<Item = String> {

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::cause::Cause;
 use crate::record::{Action, Direction};
-use crate::scope::Scope;
 use crate::tally::{Seen, Tally};
+use crate::topology::endpoint::Scope;
 
 /// Something that deserves a look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

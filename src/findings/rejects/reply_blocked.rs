@@ -5,20 +5,20 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Context, Records, Verdict};
+use super::super::{Context, Records, Verdict};
 use crate::cause::Cause;
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::names::NameId;
 use crate::record::iana;
 
-pub(super) const MEANING: &str = "Requests are let through, but their answers are refused: only a network ACL, which \
+pub(in crate::findings) const MEANING: &str = "Requests are let through, but their answers are refused: only a network ACL, which \
                                   is stateless, does that.";
-pub(super) const NEXT_STEP: &str = "Allow the answers in the subnet's network ACL: as a rule the ephemeral ports 1024 to \
+pub(in crate::findings) const NEXT_STEP: &str = "Allow the answers in the subnet's network ACL: as a rule the ephemeral ports 1024 to \
                                     65535 towards the client.";
 
 type Key = (Option<NameId>, IpAddr, IpAddr, u8);
 
-pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut replies: BTreeMap<Key, Records> = BTreeMap::new();
     for (key, part) in context.groups.parts().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
         if let (Some(src), Some(dst), Some(protocol)) = (key.src, key.dst, key.protocol) {
@@ -46,7 +46,7 @@ fn finding(context: &Context<'_>, (interface, srcaddr, dstaddr, protocol): Key, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, record};
+    use super::super::super::tests::{detect_in, record};
     use super::*;
 
     fn answer(protocol: u8, flags: &str) -> String {

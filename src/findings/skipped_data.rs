@@ -1,7 +1,7 @@
 //! `skipped-data`: AWS left records of an interface out, so nothing that is missing there proves anything.
 
 use super::{Context, Records, Verdict};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::interfaces::Interface;
 use crate::names::NameId;
 

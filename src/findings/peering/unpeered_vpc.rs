@@ -1,13 +1,13 @@
 //! `unpeered-vpc`: records from one VPC to another that get no reply, with nothing that connects the two.
 
 use super::{View, Way};
-use crate::detect::Verdict;
-use crate::finding::{Details, Finding, FindingType, Severity, Subject};
+use crate::findings::Verdict;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 use crate::peering::OfNote;
 
-pub(in crate::detect) const MEANING: &str = "Traffic tries to reach a VPC that no peering connection leads to, not even \
+pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC that no peering connection leads to, not even \
                                              by way of a third.";
-pub(in crate::detect) const NEXT_STEP: &str = "If the two are to talk, peer them or connect them by a transit gateway; \
+pub(in crate::findings) const NEXT_STEP: &str = "If the two are to talk, peer them or connect them by a transit gateway; \
                                                if not, find the program at the source: its address book is wrong.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
@@ -36,7 +36,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Fi
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
     use super::*;
-    use crate::finding::{Confidence, Evidence};
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::UnpeeredVpc;
 

@@ -2,13 +2,13 @@
 //! VPC that is peered with both. Peering is not transitive.
 
 use super::{View, Way};
-use crate::detect::Verdict;
-use crate::finding::{Details, Finding, FindingType, Severity, Subject};
+use crate::findings::Verdict;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 use crate::peering::OfNote;
 
-pub(in crate::detect) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
+pub(in crate::findings) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
                                              transitive: AWS drops it.";
-pub(in crate::detect) const NEXT_STEP: &str = "Peer the two VPCs directly, or connect them by a transit gateway; or \
+pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly, or connect them by a transit gateway; or \
                                                remove the route that leads there.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
@@ -40,7 +40,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Fi
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, gap, json, pairs, record, records, summarise};
     use super::*;
-    use crate::finding::{Confidence, Evidence};
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::TransitivePeering;
     const TRY: &str = "6 ACCEPT 2 4 vpc-a";

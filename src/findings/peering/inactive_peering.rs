@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::{View, Way};
-use crate::detect::Verdict;
-use crate::finding::{Details, Finding, FindingType, Severity, Subject};
+use crate::findings::Verdict;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 use crate::peering::OfNote;
 
-pub(in crate::detect) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
+pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
                                              answer.";
-pub(in crate::detect) const NEXT_STEP: &str = "Accept the connection, or make it anew, or remove the routes to it.";
+pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, or make it anew, or remove the routes to it.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &OfNote<'_>) -> Option<Finding> {
     let mut unanswered = view.unanswered(noted, |_| true)?;
@@ -41,7 +41,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
     use super::*;
-    use crate::finding::{Confidence, Evidence};
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::InactivePeering;
 

@@ -1,14 +1,14 @@
 //! `ambiguous-address`: records with an address in a block that several VPCs have, where nothing tells which is meant.
 
 use super::View;
-use crate::detect::{Records, Verdict};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::{Records, Verdict};
 use crate::peering::{Note, OfNote};
 use crate::topology::TieNumber;
 
-pub(in crate::detect) const MEANING: &str = "Several VPCs have the same block, and nothing tells which of them an address \
+pub(in crate::findings) const MEANING: &str = "Several VPCs have the same block, and nothing tells which of them an address \
                                              is in: its traffic makes no other finding about peering.";
-pub(in crate::detect) const NEXT_STEP: &str = "Log with `vpc-id`, or add the interfaces to the topology; in the long run \
+pub(in crate::findings) const NEXT_STEP: &str = "Log with `vpc-id`, or add the interfaces to the topology; in the long run \
                                                give each VPC blocks of its own.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {

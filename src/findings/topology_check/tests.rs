@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::topology::document::Resources;
+use crate::topology::describe_output::Resources;
 
 fn vpc(id: &str, block: &str) -> Value {
     json!({"VpcId": id, "CidrBlock": block})

@@ -2,14 +2,14 @@
 //! internet gateway, NAT, VPN or endpoint can't be used from here.
 
 use super::View;
-use crate::detect::{Records, Verdict};
-use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::{Records, Verdict};
 use crate::peering::{Beyond, Note, OfNote, Origin};
 
-pub(in crate::detect) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
+pub(in crate::findings) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
                                              peer's internet gateway, NAT device, VPN or endpoint can't be used that \
                                              way: AWS drops it.";
-pub(in crate::detect) const NEXT_STEP: &str = "Give the source's VPC a gateway of its own, or route by a transit \
+pub(in crate::findings) const NEXT_STEP: &str = "Give the source's VPC a gateway of its own, or route by a transit \
                                                gateway. If the destination is a VPC of yours, add it to the topology.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
