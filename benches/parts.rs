@@ -17,7 +17,7 @@ use divan::{Bencher, black_box_drop};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use flowsentry::analysis::Analysis;
+use flowsentry::aggregate::Analysis;
 use flowsentry::input::decoder::{BEFORE_BYTES, BEHIND_BYTES, DEFAULT_MAX_OBJECT_BYTES, Text};
 use flowsentry::input::lines::{Lines, Slices};
 use flowsentry::pipeline::{self, Options};

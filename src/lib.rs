@@ -34,10 +34,9 @@ compile_error!(
     "one object's bug must not be the others', so panics have to unwind: say panic = \"unwind\" in the profile"
 );
 
-pub mod analysis;
 #[cfg(feature = "aws")]
 pub mod aws;
-pub mod cause;
+pub mod aggregate;
 pub mod cli;
 pub mod config;
 pub mod delivery;
@@ -47,22 +46,15 @@ pub mod findings;
 #[cfg(feature = "aws")]
 pub mod handler;
 pub mod input;
-pub mod interfaces;
-pub mod keyed;
 pub mod keys;
-pub mod let_through;
 #[cfg(feature = "aws")]
 pub mod log;
-pub mod names;
-pub mod peering;
 pub mod pipeline;
 pub mod record;
-pub mod rejects;
 pub mod report;
 pub mod sanitize;
 pub mod settings;
 pub mod sink;
 pub mod summary;
-pub mod tally;
 pub mod topology;
 pub mod topology_uri;

@@ -17,7 +17,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
-use crate::analysis::Analysis;
+use crate::aggregate::Analysis;
 use crate::config::Limits;
 use crate::error::ObjectError;
 use crate::input::cpu::{Cpu, Simd, Work};

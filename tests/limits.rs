@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use flowsentry::analysis::Analysis;
-use flowsentry::cause::Cause;
+use flowsentry::aggregate::Analysis;
+use flowsentry::aggregate::counters::Tally;
+use flowsentry::aggregate::rejected::cause::Cause;
 use flowsentry::config::Limits;
 use flowsentry::config::Thresholds;
 use flowsentry::findings::types::{FindingType, Severity};
@@ -13,7 +14,6 @@ use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink::json;
 use flowsentry::summary::{Rejected, RejectedGroup, Summary};
-use flowsentry::tally::Tally;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use proptest::collection::vec;

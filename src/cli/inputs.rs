@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 
 use super::complain;
 use super::progress::Progress;
-use crate::analysis::Analysis;
+use crate::aggregate::Analysis;
 use crate::config::Limits;
 use crate::pipeline::{self, Options};
 

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
+use crate::aggregate::interfaces::Interfaces;
+use crate::aggregate::interner::{NameId, Names, index};
+use crate::aggregate::rejected::{Group, GroupKey};
 use crate::findings::types::Evidence;
-use crate::interfaces::Interfaces;
-use crate::names::{NameId, Names, index};
 use crate::record::Direction;
 use crate::record::ip;
-use crate::rejects::{Group, GroupKey};
 use crate::topology::describe_output::Interface;
 use crate::topology::{Location, Topology, VpcNumber};
 

@@ -22,13 +22,13 @@ use foldhash::fast::RandomState;
 
 pub use self::direction::{Surroundings, known_interfaces};
 use self::types::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
-use crate::cause::Cause;
+use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::interner::NameId;
+use crate::aggregate::peering::{ByNote, Noted, OfNote};
+use crate::aggregate::rejected::cause::Cause;
+use crate::aggregate::rejected::{GroupKey, Groups, Part};
 use crate::config::Thresholds;
-use crate::names::NameId;
-use crate::peering::{ByNote, Noted, OfNote};
 use crate::record::{Action, TCP, UDP};
-use crate::rejects::{GroupKey, Groups, Part};
-use crate::tally::{Seen, Tally};
 
 /// So many example records a finding has at most.
 const MAX_EXAMPLES: usize = 5;

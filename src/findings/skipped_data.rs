@@ -1,9 +1,9 @@
 //! `skipped-data`: AWS left records of an interface out, so nothing that is missing there proves anything.
 
 use super::{Context, Records, Verdict};
+use crate::aggregate::interfaces::Interface;
+use crate::aggregate::interner::NameId;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::interfaces::Interface;
-use crate::names::NameId;
 
 pub(super) const MEANING: &str = "AWS could not record all traffic of this interface (SKIPDATA): the numbers for it are \
                                   lower bounds.";

@@ -69,7 +69,7 @@ fn what_one_input_does_not_prove_the_whole_does_not() {
         let record = |port| record("eni-1", &format!("8.8.8.8 10.0.0.1 50000 {port}"), 6, "REJECT", flags, "ingress");
         format!("{HEADER}\n{}", ports.map(record).collect::<String>())
     };
-    let mut merged = crate::analysis::Analysis::default();
+    let mut merged = crate::aggregate::Analysis::default();
     for log in [log("2", 0..20), log("-", 0..20)] {
         merged.merge(pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log"));
     }

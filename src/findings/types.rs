@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cause::Cause;
+use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::rejected::cause::Cause;
 use crate::record::{Action, Direction};
-use crate::tally::{Seen, Tally};
 use crate::topology::endpoint::Scope;
 
 /// Something that deserves a look.

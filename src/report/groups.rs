@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use super::Report;
+use crate::aggregate::counters::Tally;
+use crate::aggregate::rejected::{Group, GroupKey, Groups};
 use crate::record::iana;
-use crate::rejects::{Group, GroupKey, Groups};
 use crate::summary::RejectedGroup;
-use crate::tally::Tally;
 use crate::topology::VpcNumber;
 use crate::topology::endpoint::Endpoint;
 use crate::topology::endpoint::Scope;

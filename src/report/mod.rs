@@ -4,16 +4,16 @@ mod groups;
 mod peering;
 mod places;
 
-use crate::analysis::Analysis;
+use crate::aggregate::Analysis;
+use crate::aggregate::accepted::LetThrough;
+use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::interfaces::Interfaces;
+use crate::aggregate::interner::NameId;
+use crate::aggregate::rejected::Place;
 use crate::config::Limits;
 use crate::config::Thresholds;
 use crate::findings::{self, Exactness, Surroundings};
-use crate::interfaces::Interfaces;
-use crate::let_through::LetThrough;
-use crate::names::NameId;
-use crate::rejects::Place;
 use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Traffic, Window};
-use crate::tally::{Seen, Tally};
 use crate::topology::Topology;
 
 /// So many rejected groups are listed unless set otherwise.

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::peering::{ByNote, Note, OfNote};
+use crate::aggregate::counters::Tally;
+use crate::aggregate::peering::{ByNote, Note, OfNote};
 use crate::record::Action;
 use crate::summary::{ConnectionTraffic, Peering, Traffic, VpcPair};
-use crate::tally::Tally;
 use crate::topology::{Relation, Topology};
 
 pub(super) fn peering(topology: &Topology, notes: &ByNote<'_>, exact: bool) -> Peering {

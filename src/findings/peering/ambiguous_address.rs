@@ -1,9 +1,9 @@
 //! `ambiguous-address`: records with an address in a block that several VPCs have, where nothing tells which is meant.
 
 use super::View;
+use crate::aggregate::peering::{Note, OfNote};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::findings::{Records, Verdict};
-use crate::peering::{Note, OfNote};
 use crate::topology::TieNumber;
 
 pub(in crate::findings) const MEANING: &str = "Several VPCs have the same block, and nothing tells which of them an address \

@@ -2,9 +2,9 @@
 //! internet gateway, NAT, VPN or endpoint can't be used from here.
 
 use super::View;
+use crate::aggregate::peering::{Beyond, Note, OfNote, Origin};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::findings::{Records, Verdict};
-use crate::peering::{Beyond, Note, OfNote, Origin};
 
 pub(in crate::findings) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
                                              peer's internet gateway, NAT device, VPN or endpoint can't be used that \

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{View, Way};
+use crate::aggregate::peering::OfNote;
 use crate::findings::Verdict;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::OfNote;
 
 pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
                                              answer.";

@@ -12,8 +12,8 @@ pub(super) mod unpeered_vpc;
 use std::collections::BTreeSet;
 
 use super::{Context, Records};
+use crate::aggregate::peering::{Note, Noted, OfNote};
 use crate::findings::types::{Confidence, Evidence, Finding};
-use crate::peering::{Note, Noted, OfNote};
 use crate::topology::{Relation, Topology, VpcNumber};
 
 /// One direction between two VPCs.

@@ -2,9 +2,9 @@
 //! missing.
 
 use super::{View, Way};
+use crate::aggregate::peering::{Noted, OfNote};
 use crate::findings::Verdict;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::{Noted, OfNote};
 
 pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are let out and get no answer: as a rule the \
                                              peer has no route back, or refuses them.";

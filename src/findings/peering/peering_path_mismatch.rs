@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{View, Way};
+use crate::aggregate::peering::{Note, PEERING_PATHS, SAME_VPC_PATH};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::findings::{Records, Verdict};
-use crate::peering::{Note, PEERING_PATHS, SAME_VPC_PATH};
 use crate::topology::{Relation, VpcNumber};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \

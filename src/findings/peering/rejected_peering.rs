@@ -1,9 +1,9 @@
 //! `rejected-peering`: rejected records from one peered VPC to the other.
 
 use super::{View, Way};
+use crate::aggregate::peering::OfNote;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::findings::{Records, Verdict};
-use crate::peering::OfNote;
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
                                              ACL, or because it came after its connection was closed.";

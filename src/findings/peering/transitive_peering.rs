@@ -2,9 +2,9 @@
 //! VPC that is peered with both. Peering is not transitive.
 
 use super::{View, Way};
+use crate::aggregate::peering::OfNote;
 use crate::findings::Verdict;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::OfNote;
 
 pub(in crate::findings) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
                                              transitive: AWS drops it.";

@@ -1,9 +1,9 @@
 //! `unpeered-vpc`: records from one VPC to another that get no reply, with nothing that connects the two.
 
 use super::{View, Way};
+use crate::aggregate::peering::OfNote;
 use crate::findings::Verdict;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
-use crate::peering::OfNote;
 
 pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC that no peering connection leads to, not even \
                                              by way of a third.";

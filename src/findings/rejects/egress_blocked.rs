@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::super::{Context, Records, Verdict, is_own_attempt};
+use crate::aggregate::interner::NameId;
+use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::names::NameId;
 use crate::record::Direction;
-use crate::rejects::Group;
 
 pub(in crate::findings) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
                                   does what it should not.";

@@ -1,9 +1,9 @@
 //! `repeated-rejects`: the same connection is refused again and again.
 
 use super::super::{Context, Records, Verdict};
+use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
-use crate::rejects::Group;
 
 pub(in crate::findings) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \
                                   misconfigured, or a rule that is missing.";
@@ -53,7 +53,7 @@ fn address(address: Option<std::net::IpAddr>) -> String {
 mod tests {
     use super::super::super::tests::{detect_in, record};
     use super::*;
-    use crate::cause::Cause;
+    use crate::aggregate::rejected::cause::Cause;
     use crate::record::Direction;
 
     fn rejects(flows: u16, flags: &'static str) -> impl Iterator<Item = String> {

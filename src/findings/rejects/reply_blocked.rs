@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::{Context, Records, Verdict};
-use crate::cause::Cause;
+use crate::aggregate::interner::NameId;
+use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::names::NameId;
 use crate::record::iana;
 
 pub(in crate::findings) const MEANING: &str = "Requests are let through, but their answers are refused: only a network ACL, which \

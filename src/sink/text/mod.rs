@@ -17,12 +17,12 @@ pub use words::printable;
 use table::Column;
 use words::{cause, count, cut, name, percent, plural, span, window};
 
+use crate::aggregate::counters::Tally;
 use crate::findings;
 use crate::findings::topology_check::Check;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::record::iana;
 use crate::summary::{RejectedGroup, Summary, VpcPair};
-use crate::tally::Tally;
 
 /// How the report is to look.
 #[derive(Debug, Clone, Copy)]

@@ -9,11 +9,11 @@ use hashbrown::HashTable;
 
 use super::Sums;
 use super::keys::{GroupKey, PartKey};
-use crate::cause::Cause;
-use crate::keyed::{Keyed, Packable};
-use crate::names::{Agreed, Said};
+use crate::aggregate::consensus::{Agreed, Said};
+use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::packed_map::{Keyed, Packable};
+use crate::aggregate::rejected::cause::Cause;
 use crate::record::Direction;
-use crate::tally::{Seen, Tally};
 
 /// All groups of rejected records, in the order in which they were first met.
 #[derive(Debug)]

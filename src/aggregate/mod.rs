@@ -1,21 +1,39 @@
-//! Everything that is kept of the records of one input, or of several inputs merged.
+//! Records to state.
+//!
+//! In come records one by one, with the topology. [`Analysis`] counts all of them and keeps what has to be decided at the end:
+//! [`rejected`] groups, [`accepted`] 5-tuples by which causes are decided, traffic between VPCs ([`peering`]), and the sums by
+//! [`interfaces`]. Names are interned ([`interner`]), and what records say of one thing is held against each other
+//! ([`consensus`]). Out goes an `Analysis`, which merges with those of other inputs.
+//!
+//! Each collection that grows with the cardinality of a log has a limit in [`Limits`]. Totals stay exact past it. The order
+//! of records within an input does not matter; the order of inputs matters only for lists that are given in it.
+
+pub mod accepted;
+pub mod consensus;
+pub mod counters;
+pub mod inputs;
+pub mod interfaces;
+pub mod interner;
+pub mod packed_map;
+pub mod peering;
+pub mod rejected;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::aggregate::accepted::{LetThrough, Tuple};
+use crate::aggregate::counters::Seen;
+use crate::aggregate::inputs::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
+use crate::aggregate::interfaces::{Interfaces, Known};
+use crate::aggregate::interner::{NameId, Names, index};
+use crate::aggregate::peering::Peering;
+use crate::aggregate::rejected::Rejects;
 use crate::config::Limits;
-use crate::interfaces::{Interfaces, Known};
-use crate::let_through::{LetThrough, Tuple};
-use crate::names::{NameId, Names, index};
-use crate::peering::Peering;
 use crate::record::format::Format;
 use crate::record::parser::Malformed;
 use crate::record::{Action, Flow, Record};
-use crate::rejects::Rejects;
-use crate::summary::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
-use crate::tally::Seen;
 use crate::topology::{Topology, VpcNumber};
 
 /// So many malformed records are shown.

@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 
 use super::pairs::{ACTIONS, Row};
 use super::{Addresses, Note, Peering, Sums};
+use crate::aggregate::counters::Tally;
 use crate::record::{Action, TCP};
-use crate::tally::Tally;
 
 /// All noteworthy records by what is noteworthy of them.
 pub type ByNote<'a> = BTreeMap<Note, OfNote<'a>>;

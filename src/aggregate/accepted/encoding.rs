@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Tuple;
-use crate::names::{NameId, index};
+use crate::aggregate::interner::{NameId, index};
 use crate::record::{TCP, UDP};
 
 /// What a tuple has in common with those before it of the same interface, as a rule: records of one interface come in runs,

@@ -5,23 +5,25 @@
 //! the median, and what falls to nothing is dropped. What was dropped may come again; so the flows of an entry are too few by
 //! no more than all that was lowered before it came.
 
+pub mod cause;
+mod correlate;
+mod eviction;
 mod groups;
 mod keys;
-mod limit;
-mod look_up;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
 pub use self::groups::{Group, Groups, Part};
 pub use self::keys::{GroupKey, Place};
 use self::keys::{PartKey, identity};
-use crate::cause::Basis;
+use crate::aggregate::consensus::{Agreed, Said};
+use crate::aggregate::counters::{Seen, Tally, least};
+use crate::aggregate::interfaces::{Interfaces, Known};
+use crate::aggregate::interner::{NameId, Names, Renumbered};
+use crate::aggregate::packed_map::{self, Keyed, Sought};
+use crate::aggregate::rejected::cause::Basis;
 use crate::config::Limits;
-use crate::interfaces::{Interfaces, Known};
-use crate::keyed::{self, Keyed, Sought};
-use crate::names::{Agreed, NameId, Names, Renumbered, Said};
 use crate::record::{Direction, Flow, TCP, TcpFlags};
-use crate::tally::{Seen, Tally, least};
 
 /// The rejected records of a report, while it is being read.
 #[derive(Debug, Clone)]
@@ -117,7 +119,7 @@ impl Rejects {
         sums.seen.observe(flow.start, flow.end);
         self.waiting.push((self.parts.seek(PartKey { group, basis }), sums));
         self.place(place).observe(flow);
-        if self.waiting.len() >= keyed::AT_ONCE {
+        if self.waiting.len() >= packed_map::AT_ONCE {
             self.settle(interfaces);
         }
     }
@@ -252,7 +254,7 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use crate::cause::Cause;
+    use crate::aggregate::rejected::cause::Cause;
     use crate::pipeline::{self, Options};
     use crate::report::{self, Settings};
     use crate::summary::Rejected;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::names::NameId;
+use crate::aggregate::counters::Tally;
+use crate::aggregate::interner::NameId;
 use crate::record::Flow;
-use crate::tally::Tally;
 use crate::topology::endpoint::Scope;
 use crate::topology::{TieNumber, VpcNumber};
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::let_through::Tuple;
-use crate::names::NameId;
+use crate::aggregate::accepted::Tuple;
+use crate::aggregate::interner::NameId;
 use crate::record::{Flow, RejectReason, TCP, TcpFlags};
 
 /// Why a record was rejected. The order decides ties.

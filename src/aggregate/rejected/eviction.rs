@@ -4,7 +4,7 @@ use datasketches::hll::{HllSketch, HllType};
 
 use super::keys::{PartKey, identity};
 use super::{DISTINCT_LG_K, Rejects, Sums};
-use crate::interfaces::Interfaces;
+use crate::aggregate::interfaces::Interfaces;
 
 impl Rejects {
     /// Whether the groups are all there, with all their records and causes.

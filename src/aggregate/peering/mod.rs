@@ -2,22 +2,22 @@
 //! beside each other, so that replies are found wherever they stand.
 //!
 //! The pairs of addresses have a limit. Where it is reached the lightest go, as among the rejected groups
-//! ([`crate::rejects`]); of a pair that came after that, nobody knows whether it had a reply before.
+//! ([`crate::aggregate::rejected`]); of a pair that came after that, nobody knows whether it had a reply before.
 
-mod by_note;
-mod notes;
+mod by_label;
+mod labels;
 mod pairs;
 
 use std::net::IpAddr;
 
-pub use self::by_note::{ByNote, Noted, OfNote};
-pub use self::notes::{Beyond, Note, Origin};
-use self::notes::{Number, Remark, Remarks};
+pub use self::by_label::{ByNote, Noted, OfNote};
+pub use self::labels::{Beyond, Note, Origin};
+use self::labels::{Number, Remark, Remarks};
 pub use self::pairs::Sums;
 use self::pairs::{ACTIONS, NO_ROW, Pair, Row};
-use crate::interfaces::Known;
-use crate::keyed::{self, Keyed, Packable, Sought};
-use crate::names::{NameId, Renumbered};
+use crate::aggregate::interfaces::Known;
+use crate::aggregate::interner::{NameId, Renumbered};
+use crate::aggregate::packed_map::{self, Keyed, Packable, Sought};
 use crate::record::{Action, Flow};
 use crate::topology::{Located, Location, Topology, VpcNumber};
 
@@ -199,7 +199,7 @@ impl Peering {
             refused: flow.action == Action::Reject && is_between,
             sums,
         });
-        if self.waiting.len() >= keyed::AT_ONCE {
+        if self.waiting.len() >= packed_map::AT_ONCE {
             self.settle();
         }
     }

@@ -1,9 +1,9 @@
 //! What is kept of two addresses: the sums of their records, by direction, action and what is noteworthy.
 
-use super::notes::Remarks;
+use super::labels::Remarks;
 use super::{SAME_VPC_PATH, goes_through_peering};
+use crate::aggregate::counters::{Seen, Tally, least};
 use crate::record::{Action, Flow, TcpFlags};
-use crate::tally::{Seen, Tally, least};
 
 /// Noteworthy records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]

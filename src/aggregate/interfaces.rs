@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+use crate::aggregate::consensus::Said;
+use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::interner::{NameId, Names, Renumbered, index, same};
 use crate::config::Limits;
-use crate::names::{NameId, Names, Renumbered, Said, index, same};
 use crate::record::{Action, Flow, Gap};
-use crate::tally::{Seen, Tally};
 
 /// All interfaces met. Records that name none are kept together, as interface `None`.
 #[derive(Debug, Clone)]

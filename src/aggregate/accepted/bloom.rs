@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use super::Tuple;
-use crate::names::NameId;
+use crate::aggregate::interner::NameId;
 
 /// A set of tuples, each as it is or the other way round, in which some others seem to be: a Bloom filter (*Space/time
 /// trade-offs in hash coding with allowable errors*, 1970) in blocks of one word.

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::cause::Basis;
-use crate::interfaces::Interfaces;
-use crate::keyed::Packable;
-use crate::let_through::Tuple;
-use crate::names::NameId;
+use crate::aggregate::accepted::Tuple;
+use crate::aggregate::interfaces::Interfaces;
+use crate::aggregate::interner::NameId;
+use crate::aggregate::packed_map::Packable;
+use crate::aggregate::rejected::cause::Basis;
 
 /// What makes rejected records one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

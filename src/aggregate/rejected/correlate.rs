@@ -2,9 +2,9 @@
 
 use super::keys::{GroupKey, PartKey};
 use super::{Rejects, Sums};
-use crate::cause::Basis;
+use crate::aggregate::accepted::{Asked, LetThrough, Tuple};
+use crate::aggregate::rejected::cause::Basis;
 use crate::input::cpu::{Cpu, Simd, Work};
-use crate::let_through::{Asked, LetThrough, Tuple};
 
 impl Rejects {
     /// Looks for the tuples of the records whose cause hangs on them among those that were let through.

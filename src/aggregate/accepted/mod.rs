@@ -5,17 +5,17 @@
 //! so accepted tuples are only written down, one after another, in eight bytes each, and read in one go when the report
 //! ends.
 
-mod asked;
-mod written;
+mod bloom;
+mod encoding;
 
 use std::net::IpAddr;
 
-pub use self::asked::Asked;
-use self::written::{
+pub use self::bloom::Asked;
+use self::encoding::{
     BLOCK_BYTES, Block, Contexts, FIRST_BLOCK_BYTES, MOST_AT_ONCE, Usual, read, write, write_turn, write_usual,
 };
+use crate::aggregate::interner::{NameId, Renumbered};
 use crate::config::Limits;
-use crate::names::{NameId, Renumbered};
 use crate::record::Flow;
 
 /// Interface, protocol, addresses and ports of a record, all but the interface present.
@@ -196,9 +196,9 @@ impl LetThrough {
 mod tests {
     use proptest::prelude::*;
 
-    use super::written::of_full;
+    use super::encoding::of_full;
     use super::*;
-    use crate::names::Names;
+    use crate::aggregate::interner::Names;
 
     fn all(let_through: &LetThrough) -> Vec<Tuple> {
         let mut all = Vec::new();
