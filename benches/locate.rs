@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use flowsentry::topology::prefixes::{BlockNumber, Prefixes};
+use flowsentry::topology::prefix_table::{BlockNumber, Prefixes};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 use rand::{Rng, SeedableRng};

@@ -14,14 +14,14 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box_drop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flowsentry::analysis::Analysis;
-use flowsentry::format::Format;
-use flowsentry::lines::{Lines, Slices};
-use flowsentry::parse::Parser;
+use flowsentry::aggregate::Analysis;
+use flowsentry::input::decoder::{DEFAULT_MAX_OBJECT_BYTES, Text};
+use flowsentry::input::lines::{Lines, Slices};
 use flowsentry::pipeline::{self, Options};
+use flowsentry::record::format::Format;
+use flowsentry::record::parser::Parser;
 use flowsentry::report::{self, Settings};
 use flowsentry::sink;
-use flowsentry::text::{DEFAULT_MAX_OBJECT_BYTES, Text};
 
 const SAMPLE: &[u8] = include_bytes!(
     "../examples/sample/123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261123T0600Z_2371c8a9.log.gz"

@@ -1,7 +1,7 @@
 //! The loop: an object's bytes in, what its records say out. Read this first.
 //!
 //! ```
-//! use flowsentry::format::Format;
+//! use flowsentry::record::format::Format;
 //! use flowsentry::pipeline::{self, Options};
 //! use flowsentry::report::{self, Settings};
 //!
@@ -17,17 +17,17 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
-use crate::analysis::Analysis;
-use crate::cpu::{Cpu, Simd, Work};
+use crate::aggregate::Analysis;
+use crate::config::Limits;
 use crate::error::ObjectError;
-use crate::format::{self, Format};
-use crate::limits::Limits;
-use crate::lines::{self, Columns, Line, Lines, Slices};
-use crate::parse::layout::{First, Places, Usual};
-use crate::parse::{Malformed, Parser, usual};
+use crate::input::cpu::{Cpu, Simd, Work};
+use crate::input::decoder::{self, Text};
+use crate::input::lines::{self, Columns, Line, Lines, Slices};
 use crate::record::Record;
+use crate::record::format::{self, Format};
+use crate::record::parser::column_map::{First, Places, Usual};
+use crate::record::parser::{Malformed, Parser, fast_path};
 use crate::summary::Source;
-use crate::text::{self, Text};
 use crate::topology::Topology;
 
 /// How to read an object.
@@ -52,7 +52,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             format: Format::version_2(),
-            max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES,
+            max_object_bytes: decoder::DEFAULT_MAX_OBJECT_BYTES,
             max_lines: lines::DEFAULT_MAX_LINES,
             topology: None,
             limits: Limits::default(),
@@ -181,7 +181,7 @@ impl<'a> Object<'a> {
     /// IPv4 alone.
     #[inline(always)]
     fn observe_usual<const V4: bool>(&mut self, simd: impl Simd, places: &impl Places, columns: &Columns<'_>) -> bool {
-        let Some(flow) = usual::flow::<V4, _>(simd, places, columns) else { return false };
+        let Some(flow) = fast_path::flow::<V4, _>(simd, places, columns) else { return false };
         self.analysis.observe_flow(&flow, self.topology);
         true
     }

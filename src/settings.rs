@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::counts::NotACount;
-use crate::finding::Severity;
-use crate::format::Format;
-use crate::limits::Limits;
+use crate::config::Limits;
+use crate::config::NotACount;
+use crate::config::Thresholds;
+use crate::findings::types::Severity;
 use crate::pipeline;
-use crate::quote::{NAME_CHARACTERS, quoted};
+use crate::record::format::Format;
 use crate::report;
-use crate::thresholds::Thresholds;
+use crate::sanitize::{NAME_CHARACTERS, quoted};
 use crate::topology_uri::{NotATopologyUri, Place, TopologyUri};
 
 /// Where outputs go unless set otherwise.

@@ -14,14 +14,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flowsentry::detect;
-use flowsentry::finding::FindingType;
-use flowsentry::limits::Limits;
+use flowsentry::config::Limits;
+use flowsentry::config::Thresholds;
+use flowsentry::findings;
+use flowsentry::findings::types::FindingType;
 use flowsentry::settings::Settings;
 use flowsentry::sink::emf::{self, Reason};
-use flowsentry::thresholds::Thresholds;
 use flowsentry::topology::Topology;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use serde_json::Value;
 use walkdir::WalkDir;
 
@@ -202,7 +202,7 @@ fn the_table_of_findings_is_made_from_the_code() {
     let (from, to) = ("<!-- findings: made from src/detect -->\n", "<!-- end of findings -->");
     let mut table = "| finding | means | what to do |\n| --- | --- | --- |\n".to_owned();
     for finding_type in FindingType::ALL {
-        let (meaning, next_step) = (detect::meaning(*finding_type), detect::next_step(*finding_type));
+        let (meaning, next_step) = (findings::meaning(*finding_type), findings::next_step(*finding_type));
         table += &format!("| `{}` | {meaning} | {next_step} |\n", finding_type.name());
     }
     let page = fs::read_to_string(REFERENCE).expect("the page");

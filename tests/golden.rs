@@ -19,7 +19,7 @@ use flowsentry::sink;
 use flowsentry::sink::text::Look;
 use flowsentry::summary::Summary;
 use flowsentry::topology::Topology;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use flowsentry::analysis::Analysis;
-use flowsentry::cause::Cause;
-use flowsentry::finding::{FindingType, Severity};
-use flowsentry::limits::Limits;
+use flowsentry::aggregate::Analysis;
+use flowsentry::aggregate::counters::Tally;
+use flowsentry::aggregate::rejected::cause::Cause;
+use flowsentry::config::Limits;
+use flowsentry::config::Thresholds;
+use flowsentry::findings::types::{FindingType, Severity};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink::json;
 use flowsentry::summary::{Rejected, RejectedGroup, Summary};
-use flowsentry::tally::Tally;
-use flowsentry::thresholds::Thresholds;
 use flowsentry::topology::Topology;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use flow_log::{gzip, summarise};
-use flowsentry::finding::FindingType;
+use flowsentry::findings::types::FindingType;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;
 use flowsentry::topology::Topology;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::s3::{self, Listed, Object, S3Error};
 use crate::event::ObjectReference;
-use crate::topology::document::{DocumentError, Resources};
+use crate::topology::describe_output::{DocumentError, Resources};
 use crate::topology_uri::{Place, TopologyUri};
 
 /// What describe calls say of some ten thousand interfaces is a tenth of it.

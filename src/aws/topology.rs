@@ -10,7 +10,7 @@ use tokio::time;
 use tracing::{info, warn};
 
 use super::documents::{self, Documents, DocumentsError, Etags};
-use crate::quote::beginning;
+use crate::sanitize::beginning;
 use crate::topology::Topology;
 use crate::topology_uri::TopologyUri;
 
@@ -123,7 +123,7 @@ impl KeptTopology {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::document::Resources;
+    use crate::topology::describe_output::Resources;
 
     #[test]
     fn it_is_fresh_until_the_last_look_is_as_old_as_it_may_be() {

@@ -13,8 +13,8 @@ use walkdir::WalkDir;
 
 use super::complain;
 use super::progress::Progress;
-use crate::analysis::Analysis;
-use crate::limits::Limits;
+use crate::aggregate::Analysis;
+use crate::config::Limits;
 use crate::pipeline::{self, Options};
 
 /// What flow logs in a folder are called.

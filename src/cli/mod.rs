@@ -13,8 +13,8 @@ use std::thread;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
-use crate::format::Format;
 use crate::pipeline;
+use crate::record::format::Format;
 use crate::report::{self, DEFAULT_TOP, Settings};
 use crate::sink;
 use crate::summary::Summary;

@@ -7,11 +7,11 @@ use clap::Args;
 use walkdir::WalkDir;
 
 use super::{CliError, NOT_WHOLE, ReportFormat, WHOLE, WRONG_USAGE, complain, width, write_all, written};
-use crate::finding::Severity;
+use crate::findings::topology_check;
+use crate::findings::types::Severity;
 use crate::sink;
 use crate::topology::Topology;
-use crate::topology::check;
-use crate::topology::document::Resources;
+use crate::topology::describe_output::Resources;
 
 /// `topology check`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(super) struct Check {
 /// Looks for what is wrong with a topology. Exit status 1 says that something of at least medium severity is.
 pub(super) fn check(arguments: &Check) -> Result<u8, CliError> {
     let Some(topology) = read(&arguments.paths)? else { return Ok(WHOLE) };
-    let check = check::check(&topology);
+    let check = topology_check::check(&topology);
     written(match arguments.format {
         ReportFormat::Json => write_all(std::io::stdout(), &sink::json::render_check(&check)),
         ReportFormat::Text => write_all(anstream::stdout(), sink::text::render_check(&check, width()).as_bytes()),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 pub use self::key::form_decoded;
-use crate::quote::{NAME_CHARACTERS, quoted};
+use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Envelopes may lie in one another so deep.
 pub const MAX_ENVELOPES: usize = 4;

@@ -14,7 +14,7 @@ use super::write_metrics;
 use crate::aws::s3::{self, Kind, Output, Put};
 use crate::aws::{Clients, bus};
 use crate::delivery::{Answer, Call, Delivery, End, Step, Verdict, Work};
-use crate::finding::Severity;
+use crate::findings::types::Severity;
 use crate::keys::OutputKeys;
 use crate::settings::{OnPermanentFailure, Settings};
 use crate::sink::alert::{self, Alert};

@@ -28,7 +28,7 @@ use crate::aws::Clients;
 use crate::aws::topology::{KeptTopology, RefreshFailed};
 use crate::event::{self, EventError, Invocation, Message, Notice, Notices};
 use crate::pipeline;
-use crate::quote::visible;
+use crate::sanitize::visible;
 use crate::settings::Settings;
 use crate::sink::emf::{self, Reason};
 

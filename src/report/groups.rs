@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use super::Report;
-use crate::iana;
-use crate::rejects::{Group, GroupKey, Groups};
-use crate::scope::Scope;
-use crate::summary::{Endpoint, RejectedGroup};
-use crate::tally::Tally;
+use crate::aggregate::counters::Tally;
+use crate::aggregate::rejected::{Group, GroupKey, Groups};
+use crate::record::iana;
+use crate::summary::RejectedGroup;
 use crate::topology::VpcNumber;
+use crate::topology::endpoint::Endpoint;
+use crate::topology::endpoint::Scope;
 
 impl Report<'_> {
     /// The groups with the most flows, as rows.
@@ -99,9 +100,10 @@ mod tests {
 
     use crate::pipeline::{self, Options};
     use crate::report::{self, Settings};
-    use crate::summary::{Endpoint, Rejected};
+    use crate::summary::Rejected;
     use crate::topology::Topology;
-    use crate::topology::document::Resources;
+    use crate::topology::describe_output::Resources;
+    use crate::topology::endpoint::Endpoint;
 
     /// Two peered VPCs and an interface in the first, with an address and a delegated prefix.
     fn topology() -> Topology {
@@ -193,7 +195,7 @@ mod tests {
         let vpc_b = json!({"scope": "vpc", "vpc_id": "vpc-b", "subnet_id": null, "interface_id": null, "service": null, "name": null});
         assert_eq!(row, vpc_b);
         let dst = Endpoint {
-            scope: Some(crate::scope::Scope::Vpc),
+            scope: Some(crate::topology::endpoint::Scope::Vpc),
             vpc_id: some("vpc-a"),
             subnet_id: some("subnet-a"),
             interface_id: some("eni-known"),

@@ -4,16 +4,16 @@ mod groups;
 mod peering;
 mod places;
 
-use crate::analysis::Analysis;
-use crate::detect::{self, Exactness, Surroundings};
-use crate::interfaces::Interfaces;
-use crate::let_through::LetThrough;
-use crate::limits::Limits;
-use crate::names::NameId;
-use crate::rejects::Place;
+use crate::aggregate::Analysis;
+use crate::aggregate::accepted::LetThrough;
+use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::interfaces::Interfaces;
+use crate::aggregate::interner::NameId;
+use crate::aggregate::rejected::Place;
+use crate::config::Limits;
+use crate::config::Thresholds;
+use crate::findings::{self, Exactness, Surroundings};
 use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Traffic, Window};
-use crate::tally::{Seen, Tally};
-use crate::thresholds::Thresholds;
 use crate::topology::Topology;
 
 /// So many rejected groups are listed unless set otherwise.
@@ -60,11 +60,11 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
         interfaces: &analysis.interfaces,
         places: &analysis.places,
         topology,
-        known_interfaces: &detect::known_interfaces(&analysis.interfaces, topology),
+        known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
     let report = Report { analysis: &analysis, surroundings, rejected_by_place };
     let notes = analysis.peering.by_note();
-    let findings = detect::detect(&detect::Context {
+    let findings = findings::detect(&findings::Context {
         groups: &groups,
         surroundings,
         notes: &notes,
@@ -148,7 +148,7 @@ impl<'a> Report<'a> {
 mod tests {
     use super::*;
     use crate::pipeline::{self, Options};
-    use crate::time::Timestamp;
+    use crate::record::timestamp::Timestamp;
 
     #[test]
     fn a_window_may_have_one_end_or_none() {

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::peering::{ByNote, Note, OfNote};
+use crate::aggregate::counters::Tally;
+use crate::aggregate::peering::{ByNote, Note, OfNote};
 use crate::record::Action;
 use crate::summary::{ConnectionTraffic, Peering, Traffic, VpcPair};
-use crate::tally::Tally;
 use crate::topology::{Relation, Topology};
 
 pub(super) fn peering(topology: &Topology, notes: &ByNote<'_>, exact: bool) -> Peering {
@@ -71,7 +71,7 @@ mod tests {
     use crate::report::{self, Settings};
     use crate::summary::{Summary, Traffic};
     use crate::topology::Topology;
-    use crate::topology::document::Resources;
+    use crate::topology::describe_output::Resources;
 
     const TOPOLOGY: &str = r#"{
       "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"},

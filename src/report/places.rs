@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::Report;
-use crate::names::{Agreed, NameId};
-use crate::rejects::Place;
+use crate::aggregate::consensus::Agreed;
+use crate::aggregate::counters::Tally;
+use crate::aggregate::interner::NameId;
+use crate::aggregate::rejected::Place;
 use crate::summary::{InterfaceRejects, ServiceTraffic, SubnetRejects, Traffic, VpcRejects};
-use crate::tally::Tally;
 
 impl Report<'_> {
     pub(super) fn by_interface(&self) -> Vec<InterfaceRejects> {

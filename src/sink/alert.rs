@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::finding::{self, Finding, Severity};
+use crate::findings::types::{self, Finding, Severity};
 use crate::keys::OutputKeys;
-use crate::quote::visible;
+use crate::sanitize::visible;
 use crate::summary::ObjectIdentity;
 
 /// So many findings of an object are told one by one. The others are told in one more alert.
@@ -163,7 +163,7 @@ impl Context<'_> {
         let times = |of: fn(&StoredFinding) -> Option<&str>| rest.iter().filter_map(move |it| milliseconds(of(it)));
         let first_seen = times(|finding| finding.first_seen.as_deref()).min();
         let last_seen = times(|finding| finding.last_seen.as_deref()).max();
-        let id = finding::id("roll-up", &self.keys.fingerprint);
+        let id = types::id("roll-up", &self.keys.fingerprint);
         let mut detail = self.event(&Told {
             finding_id: &id,
             title: &title,

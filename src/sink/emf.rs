@@ -16,7 +16,7 @@ use metrique_writer::format::Format;
 use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
 use metrique_writer_format_emf::Emf;
 
-use crate::finding::FindingType;
+use crate::findings::types::FindingType;
 use crate::summary::{ConnectionTraffic, Summary};
 
 /// CloudWatch refuses data points that are further ahead of its clock.
@@ -244,7 +244,7 @@ mod tests {
     use crate::pipeline::{self, Options};
     use crate::report::{self, Settings};
     use crate::topology::Topology;
-    use crate::topology::document::Resources;
+    use crate::topology::describe_output::Resources;
 
     /// Of one source that is refused at 15 ports of one destination and once more at another, one record that was let
     /// through, one gap and one malformed line. The window ends at 1418530070.

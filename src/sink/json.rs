@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::finding::Finding;
+use crate::findings::topology_check::Check;
+use crate::findings::types::Finding;
 use crate::summary::{ObjectIdentity, SCHEMA, Summary};
-use crate::topology::check::Check;
 
 /// The summary on one line.
 pub fn render(summary: &Summary) -> Vec<u8> {

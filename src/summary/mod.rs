@@ -12,12 +12,13 @@ use serde::Serialize;
 
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
-use crate::cause::Cause;
-use crate::finding::Finding;
+use crate::aggregate::counters::{Seen, Tally};
+pub use crate::aggregate::inputs::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
+use crate::aggregate::rejected::cause::Cause;
+use crate::findings::types::Finding;
 use crate::record::Direction;
-use crate::scope::Scope;
-use crate::tally::{Seen, Tally};
-use crate::time::Timestamp;
+use crate::record::timestamp::Timestamp;
+use crate::topology::endpoint::Endpoint;
 
 /// The value of [`Summary::schema`].
 pub const SCHEMA: &str = "flowsentry/summary/v1";
@@ -54,47 +55,6 @@ pub struct Summary {
     pub limits_reached: Vec<&'static str>,
 }
 
-/// An input that was read whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Source {
-    /// The input as given, or `s3://bucket/key`.
-    pub uri: String,
-    /// Bytes of the input as stored.
-    pub compressed_bytes: u64,
-    /// Bytes of text after decompression.
-    pub bytes: u64,
-    /// Records of every class.
-    pub records: u64,
-    /// What S3 calls the object.
-    #[serde(flatten)]
-    pub object: Option<ObjectIdentity>,
-}
-
-/// One version of one S3 object, as GetObject named it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ObjectIdentity {
-    /// Name of the bucket.
-    pub bucket: String,
-    /// Key, decoded.
-    pub key: String,
-    /// Version, where the bucket is versioned.
-    pub version_id: Option<String>,
-    /// Entity tag, without quotes.
-    pub etag: Option<String>,
-}
-
-/// An input that could not be read whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Failure {
-    /// The input as given.
-    pub uri: String,
-    /// What is wrong with it, where, and what to do.
-    pub error: String,
-}
-
 /// A span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -113,26 +73,6 @@ pub struct FormatSeen {
     pub version: Option<u8>,
     /// Field names, hyphens as underscores; unknown ones as they stand.
     pub fields: Vec<String>,
-}
-
-/// How many records fell into each class; every record is in exactly one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RecordCounts {
-    /// All records.
-    pub total: u64,
-    /// Action ACCEPT.
-    pub accepted: u64,
-    /// Action REJECT.
-    pub rejected: u64,
-    /// Log status NODATA: no traffic in the interval.
-    pub no_data: u64,
-    /// Log status SKIPDATA: AWS left records out.
-    pub skip_data: u64,
-    /// Records without an action, such as those of a transit gateway.
-    pub other: u64,
-    /// Lines that do not parse.
-    pub malformed: u64,
 }
 
 /// Sums over the analysed records.
@@ -156,20 +96,6 @@ impl Traffic {
         self.accepted.merge(other.accepted);
         self.rejected.merge(other.rejected);
     }
-}
-
-/// One malformed record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct MalformedSample {
-    /// The input.
-    pub uri: String,
-    /// Line number from 1, headers and blank lines counted.
-    pub line: u64,
-    /// What does not parse.
-    pub reason: String,
-    /// The line's beginning, at most 200 characters.
-    pub text: String,
 }
 
 /// Rejected connections.
@@ -229,24 +155,6 @@ pub struct RejectedGroup {
     pub src: Endpoint,
     /// What is known of the destination.
     pub dst: Endpoint,
-}
-
-/// What is known of an address. Without a topology, only the scope.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Endpoint {
-    /// Null where the record has no such address.
-    pub scope: Option<Scope>,
-    /// VPC of the address.
-    pub vpc_id: Option<String>,
-    /// Subnet of the address.
-    pub subnet_id: Option<String>,
-    /// Interface that owns the address.
-    pub interface_id: Option<String>,
-    /// AWS service that owns the interface.
-    pub service: Option<String>,
-    /// Its Name tag, or its description.
-    pub name: Option<String>,
 }
 
 /// Rejected traffic of one interface.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Traffic;
-use crate::tally::Tally;
+use crate::aggregate::counters::Tally;
 
 /// Traffic between VPCs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

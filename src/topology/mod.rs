@@ -1,11 +1,11 @@
 //! The topology: which VPCs, subnets, interfaces and peering connections there are, and whose an address is.
 //!
-//! Made of AWS's own describe output; see [`document`].
+//! Made of AWS's own describe output; see [`describe_output`].
 
-pub mod check;
-pub mod document;
+pub mod describe_output;
+pub mod endpoint;
 mod location;
-pub mod prefixes;
+pub mod prefix_table;
 pub mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -15,11 +15,11 @@ use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 pub use self::location::{Located, Location};
-use crate::address;
-use crate::scope::Scope;
-use crate::summary::Endpoint;
-use document::{Interface, PeeringConnection, Problem, Resources};
-use prefixes::Prefixes;
+use crate::record::ip;
+use crate::topology::endpoint::Endpoint;
+use crate::topology::endpoint::Scope;
+use describe_output::{Interface, PeeringConnection, Problem, Resources};
+use prefix_table::Prefixes;
 
 /// The number of a VPC in a topology, by the order of the ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +48,7 @@ pub struct Tie {
 }
 
 /// The number of a block in a topology.
-pub type TieNumber = prefixes::BlockNumber;
+pub type TieNumber = prefix_table::BlockNumber;
 
 /// What connects two VPCs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Topology {
 
     /// Whether an address is on the public internet: in no VPC here, and in no block that is kept from it.
     pub fn is_public(&self, address: IpAddr) -> bool {
-        self.prefixes.longest(address).is_none() && address::is_public(address)
+        self.prefixes.longest(address).is_none() && ip::is_public(address)
     }
 
     /// Whether any block is that of several VPCs.
@@ -243,7 +243,7 @@ impl Topology {
     pub fn endpoint(&self, address: IpAddr, location: Location) -> Endpoint {
         let Location::In(number) = location else {
             let scope = match location {
-                Location::Outside if address::is_public(address) => Scope::Public,
+                Location::Outside if ip::is_public(address) => Scope::Public,
                 Location::Outside => Scope::Private,
                 Location::In(_) | Location::Ambiguous(_) => Scope::Vpc,
             };

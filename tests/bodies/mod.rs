@@ -6,18 +6,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use flowsentry::event::{self, Invocation};
-use flowsentry::field::{Field, Kind};
-use flowsentry::format::Format;
-use flowsentry::lines::{Lines, Slices};
-use flowsentry::parse;
+use flowsentry::findings::topology_check::check;
+use flowsentry::input::decoder::Text;
+use flowsentry::input::lines::{Lines, Slices};
 use flowsentry::pipeline::{self, Options};
+use flowsentry::record::field::{Field, Kind};
+use flowsentry::record::format::Format;
+use flowsentry::record::parser;
 use flowsentry::record::{Action, Record};
 use flowsentry::report::{self, Settings};
 use flowsentry::sink::json;
-use flowsentry::text::Text;
 use flowsentry::topology::Topology;
-use flowsentry::topology::check::check;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use serde_json::{Value, json};
 
 /// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple
@@ -31,7 +31,7 @@ pub fn header_and_lines(bytes: &[u8]) {
     two_ways(bytes, &format);
     let names: Vec<Option<Field>> = format.names().iter().map(|name| Field::from_name(name.as_bytes())).collect();
     for line in lines.take(64) {
-        let class = match parse::parse(line, &format) {
+        let class = match parser::parse(line, &format) {
             Err(_) => "malformed",
             Ok(Record::NoData) => "no_data",
             Ok(Record::SkipData(_)) => "skip_data",
@@ -45,12 +45,12 @@ pub fn header_and_lines(bytes: &[u8]) {
 
 /// What is read many bytes at a time is what is read byte by byte.
 fn two_ways(bytes: &[u8], format: &Format) {
-    let parser = parse::Parser::new(Arc::new(format.clone()));
+    let parser = parser::Parser::new(Arc::new(format.clone()));
     let Ok(text) = Text::open(bytes, 1 << 20) else { return };
     let Ok(mut lines) = Lines::open(Slices::here(text)) else { return };
     while let Ok(Some(line)) = lines.next_line() {
         if let Some(record) = parser.parse(&line) {
-            assert_eq!(Ok(record), parse::parse(line.bytes, format), "{:?}", line.bytes);
+            assert_eq!(Ok(record), parser::parse(line.bytes, format), "{:?}", line.bytes);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use flate2::{Compression, write::GzEncoder};
-use flowsentry::analysis::Analysis;
+use flowsentry::aggregate::Analysis;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;

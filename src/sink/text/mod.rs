@@ -17,12 +17,12 @@ pub use words::printable;
 use table::Column;
 use words::{cause, count, cut, name, percent, plural, span, window};
 
-use crate::detect;
-use crate::finding::{Example, Finding, FindingType, Severity};
-use crate::iana;
+use crate::aggregate::counters::Tally;
+use crate::findings;
+use crate::findings::topology_check::Check;
+use crate::findings::types::{Example, Finding, FindingType, Severity};
+use crate::record::iana;
 use crate::summary::{RejectedGroup, Summary, VpcPair};
-use crate::tally::Tally;
-use crate::topology::check::Check;
 
 /// How the report is to look.
 #[derive(Debug, Clone, Copy)]
@@ -206,14 +206,14 @@ impl Report {
         let style = severity_style(first.severity);
         let (severity, name) = (first.severity.name().to_uppercase(), first.finding_type.name());
         self.line(format!("\n{style}{severity}{style:#} {BOLD}{name}{BOLD:#}"));
-        self.wrapped("  ", "  ", detect::meaning(first.finding_type));
+        self.wrapped("  ", "  ", findings::meaning(first.finding_type));
         for finding in findings.iter().take(FINDINGS_OF_A_KIND) {
             self.finding(finding);
         }
         if let Some(more) = findings.len().checked_sub(FINDINGS_OF_A_KIND).filter(|more| *more > 0) {
             self.line(format!("  - and {} more (--format json lists all)", count(more as u64)));
         }
-        self.wrapped("  Next: ", "  ", detect::next_step(first.finding_type));
+        self.wrapped("  Next: ", "  ", findings::next_step(first.finding_type));
     }
 
     fn finding(&mut self, finding: &Finding) {

@@ -2,7 +2,7 @@
 
 use super::words::{plural, printable};
 use super::{Report, severity_style};
-use crate::topology::check::Check;
+use crate::findings::topology_check::Check;
 
 impl Report {
     pub(super) fn check(&mut self, check: &Check) {

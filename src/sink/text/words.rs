@@ -2,10 +2,10 @@
 
 use indicatif::HumanCount;
 
-use crate::cause::Cause;
+use crate::aggregate::counters::Seen;
+use crate::aggregate::rejected::cause::Cause;
+use crate::record::timestamp::Timestamp;
 use crate::summary::Window;
-use crate::tally::Seen;
-use crate::time::Timestamp;
 
 const MAX_CHARACTERS: usize = 1000;
 const NAME_CHARACTERS: usize = 120;
