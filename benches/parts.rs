@@ -23,8 +23,8 @@ use flowsentry::input::lines::{Lines, Slices};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::format::Format;
 use flowsentry::record::parser::Parser;
-use flowsentry::report::{self, Settings};
-use flowsentry::sink;
+use flowsentry::summary::build::{self, Settings};
+use flowsentry::summary::json;
 
 const SAMPLE: &[u8] = include_bytes!(
     "../examples/sample/123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261123T0600Z_2371c8a9.log.gz"
@@ -168,11 +168,11 @@ fn pipeline(bencher: Bencher<'_, '_>, log: &Log) {
 #[divan::bench(args = logs())]
 fn report(bencher: Bencher<'_, '_>, log: &Log) {
     let settings = Settings::default();
-    bencher.with_inputs(|| log.analysis()).bench_values(|analysis| report::finish(analysis, &settings, None));
+    bencher.with_inputs(|| log.analysis()).bench_values(|analysis| build::finish(analysis, &settings, None));
 }
 
 #[divan::bench(args = logs())]
 fn json(bencher: Bencher<'_, '_>, log: &Log) {
-    let summary = report::finish(log.analysis(), &Settings::default(), None);
-    bencher.bench(|| sink::json::render(&summary));
+    let summary = build::finish(log.analysis(), &Settings::default(), None);
+    bencher.bench(|| json::render(&summary));
 }

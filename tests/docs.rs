@@ -18,8 +18,8 @@ use flowsentry::config::Limits;
 use flowsentry::config::Thresholds;
 use flowsentry::findings;
 use flowsentry::findings::types::FindingType;
-use flowsentry::settings::Settings;
-use flowsentry::sink::emf::{self, Reason};
+use flowsentry::lambda::metrics::{self, Reason};
+use flowsentry::lambda::settings::Settings;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use serde_json::Value;
@@ -98,7 +98,7 @@ fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
 #[test]
 fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
-    let mut variables = quoted(&source("src/settings.rs"), is_variable);
+    let mut variables = quoted(&source("src/lambda/settings.rs"), is_variable);
     // Lambda's, and not a setting.
     assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
@@ -173,14 +173,14 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     let now = SystemTime::UNIX_EPOCH
         + Duration::from_secs(summary.window.and_then(|window| window.end).expect("a window").seconds());
 
-    let mut metrics = emitted(&emf::processed("x", &summary, Duration::from_secs(1), now));
-    metrics.extend(emitted(&emf::ignored("x", Reason::Superseded, now)));
-    metrics.extend(emitted(&emf::quarantined("x", "gone", now)));
-    metrics.extend(emitted(&emf::failed("x", 1, now)));
-    metrics.extend(emitted(&emf::topology_refresh_failed("x", now)));
+    let mut metrics = emitted(&metrics::processed("x", &summary, Duration::from_secs(1), now));
+    metrics.extend(emitted(&metrics::ignored("x", Reason::Superseded, now)));
+    metrics.extend(emitted(&metrics::quarantined("x", "gone", now)));
+    metrics.extend(emitted(&metrics::failed("x", 1, now)));
+    metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
 
     // And none that nothing of these told.
-    let catalogue = source("src/sink/emf.rs");
+    let catalogue = source("src/lambda/metrics.rs");
     let fields =
         between(&catalogue, "struct Catalogue {", "\n}").lines().filter_map(|line| line.trim().split_once(": Option<"));
     let pascal = |name: &str| {
@@ -199,7 +199,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
 
 #[test]
 fn the_table_of_findings_is_made_from_the_code() {
-    let (from, to) = ("<!-- findings: made from src/detect -->\n", "<!-- end of findings -->");
+    let (from, to) = ("<!-- findings: made from src/findings -->\n", "<!-- end of findings -->");
     let mut table = "| finding | means | what to do |\n| --- | --- | --- |\n".to_owned();
     for finding_type in FindingType::ALL {
         let (meaning, next_step) = (findings::meaning(*finding_type), findings::next_step(*finding_type));
@@ -264,7 +264,7 @@ fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
 fn every_code_has_a_row() {
     let object = source("src/error.rs");
     let object = quoted(between(&object, "pub fn code(&self)", "\n    }"), is_code);
-    let (handler, failure) = (source("src/handler/object.rs"), source("src/handler/failure.rs"));
+    let (handler, failure) = (source("src/lambda/handler/object.rs"), source("src/lambda/handler/error.rs"));
     let of_handler =
         handler.split("code: \"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned());
     let mut quarantined: Names = of_handler.chain(object.iter().cloned()).collect();
@@ -280,21 +280,21 @@ fn every_code_has_a_row() {
     let mut documented = first_cells(REFERENCE, "| failed | means | what to do |");
     for aws in ["AccessDenied", "NoSuchBucket", "RequestFailed"] {
         assert!(documented.remove(aws), "{aws}");
-        assert!(source("src/aws/s3.rs").contains(&format!("\"{aws}\"")), "{aws}");
+        assert!(source("src/lambda/aws/error.rs").contains(&format!("\"{aws}\"")), "{aws}");
     }
     assert_eq!(documented, failed);
 
-    let documents = source("src/aws/documents.rs");
+    let documents = source("src/lambda/aws/documents.rs");
     let topology = quoted(between(&documents, "pub fn code(&self)", "\n    }"), is_code);
     assert!(topology.len() > 5, "{topology:?}");
     assert_eq!(first_cells(REFERENCE, "| topology | means | what to do |"), topology);
 
-    let answer = source("src/handler/answer.rs");
+    let answer = source("src/lambda/handler/response.rs");
     let invocation = quoted(between(&answer, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
     assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable"]));
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
 
-    let reasons = source("src/sink/emf.rs");
+    let reasons = source("src/lambda/metrics.rs");
     let ignored = quoted(between(&reasons, "pub fn name(self)", "\n    }"), is_code);
     assert!(ignored.contains(Reason::Superseded.name()), "{ignored:?}");
     assert_eq!(first_cells(REFERENCE, "| ignored | means | what to do |"), ignored);

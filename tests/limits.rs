@@ -11,8 +11,8 @@ use flowsentry::config::Limits;
 use flowsentry::config::Thresholds;
 use flowsentry::findings::types::{FindingType, Severity};
 use flowsentry::pipeline::{self, Options};
-use flowsentry::report::{self, Settings};
-use flowsentry::sink::json;
+use flowsentry::summary::build::{self, Settings};
+use flowsentry::summary::json;
 use flowsentry::summary::{Rejected, RejectedGroup, Summary};
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
@@ -124,7 +124,7 @@ fn summarise(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
         merged.merge(pipeline::analyze("log", log.as_bytes(), &options).expect("a flow log"));
     }
     let thresholds = Thresholds { repeated_reject_flows: 5, one_way_min_flows: 2, ..Thresholds::default() };
-    let summary = report::finish(merged, &Settings { thresholds, top }, Some(&KNOWN));
+    let summary = build::finish(merged, &Settings { thresholds, top }, Some(&KNOWN));
     assert_eq!(summary.records.malformed, 0, "{:?}", summary.malformed);
     summary
 }
@@ -595,7 +595,7 @@ fn column_lists_beyond_those_that_are_kept_are_not_listed_but_hold() {
                action srcaddr\nREJECT 8.8.8.8\nsrcaddr action\n8.8.8.8 REJECT\n";
     let limits = Limits { max_formats: 2, ..Limits::default() };
     let analysis = pipeline::analyze("log", log.as_bytes(), &Options { limits, ..Options::default() });
-    let told = report::finish(analysis.expect("a flow log"), &Settings::default(), None);
+    let told = build::finish(analysis.expect("a flow log"), &Settings::default(), None);
     assert_eq!(told.limits_reached, ["max_formats"]);
     let formats: Vec<String> = told.formats.iter().map(|format| format.fields.join(" ")).collect();
     assert_eq!(formats, ["srcaddr action", "srcaddr dstaddr action"]);
@@ -612,7 +612,7 @@ fn names_of_strangers_take_no_more_room_than_so_many_of_awss() {
         let log = format!("{HEADER}\n{}\n", (0..100).map(record).collect::<Vec<_>>().join("\n"));
         merged.merge(pipeline::analyze("log", log.as_bytes(), &Options::default()).expect("a flow log"));
     }
-    let told = report::finish(merged, &Settings::default(), None);
+    let told = build::finish(merged, &Settings::default(), None);
     assert_eq!((told.limits_reached.contains(&"max_interfaces"), told.records.rejected), (true, 2000));
     // Of 65,535 names of 64 bytes at most.
     let [others, kept @ ..] = &told.rejected.by_interface[..] else { panic!("there are records") };

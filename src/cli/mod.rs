@@ -2,6 +2,7 @@
 
 mod inputs;
 mod progress;
+pub mod report;
 mod topology;
 
 use std::io::{self, IsTerminal, Write};
@@ -15,9 +16,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Config;
 use crate::pipeline;
 use crate::record::format::Format;
-use crate::report::{self, DEFAULT_TOP, Settings};
-use crate::sink;
 use crate::summary::Summary;
+use crate::summary::build::{self, DEFAULT_TOP, Settings};
+use crate::summary::json;
 
 /// Columns of the text report where stdout is no terminal.
 const WIDTH_OF_A_FILE: usize = 120;
@@ -127,7 +128,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let summary = report::finish(analysis, &settings, topology.as_deref());
+    let summary = build::finish(analysis, &settings, topology.as_deref());
     name_failures(&summary);
     written(write(arguments, &summary))?;
     let status = if summary.failed.is_empty() { WHOLE } else { NOT_WHOLE };
@@ -156,10 +157,10 @@ fn name_failures(summary: &Summary) {
 fn write(arguments: &Analyze, summary: &Summary) -> io::Result<()> {
     match arguments.format {
         // As it is: what strips styles strips a name's control characters too.
-        ReportFormat::Json => write_all(io::stdout(), &sink::json::render(summary)),
+        ReportFormat::Json => write_all(io::stdout(), &json::render(summary)),
         ReportFormat::Text => {
-            let look = sink::text::Look { width: width(), groups: arguments.top };
-            write_all(anstream::stdout(), sink::text::render(summary, look).as_bytes())
+            let look = report::Look { width: width(), groups: arguments.top };
+            write_all(anstream::stdout(), report::render(summary, look).as_bytes())
         }
     }
 }
@@ -185,5 +186,5 @@ fn width() -> usize {
 
 /// One line on stderr. What it quotes may come from strangers. That nobody can read it stops nothing.
 fn complain(message: &str) {
-    drop(writeln!(anstream::stderr(), "flowsentry: {}", sink::text::printable(message)));
+    drop(writeln!(anstream::stderr(), "flowsentry: {}", report::printable(message)));
 }

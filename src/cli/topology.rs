@@ -6,10 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use walkdir::WalkDir;
 
+use super::report;
 use super::{CliError, NOT_WHOLE, ReportFormat, WHOLE, WRONG_USAGE, complain, width, write_all, written};
 use crate::findings::topology_check;
 use crate::findings::types::Severity;
-use crate::sink;
+use crate::summary::json;
 use crate::topology::Topology;
 use crate::topology::describe_output::Resources;
 
@@ -30,8 +31,8 @@ pub(super) fn check(arguments: &Check) -> Result<u8, CliError> {
     let Some(topology) = read(&arguments.paths)? else { return Ok(WHOLE) };
     let check = topology_check::check(&topology);
     written(match arguments.format {
-        ReportFormat::Json => write_all(std::io::stdout(), &sink::json::render_check(&check)),
-        ReportFormat::Text => write_all(anstream::stdout(), sink::text::render_check(&check, width()).as_bytes()),
+        ReportFormat::Json => write_all(std::io::stdout(), &json::render_check(&check)),
+        ReportFormat::Text => write_all(anstream::stdout(), report::render_check(&check, width()).as_bytes()),
     })?;
     let bad = check.findings.iter().any(|finding| finding.severity >= Severity::Medium);
     Ok(if bad { NOT_WHOLE } else { WHOLE })

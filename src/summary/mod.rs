@@ -3,7 +3,11 @@
 //! These types are the JSON contract. Fields may be added; none may be renamed, dropped or change its meaning. The
 //! JSON Schema made from them is `docs/summary.schema.json`.
 
+pub mod build;
+mod by_scope;
+pub mod json;
 mod peering;
+mod top_groups;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

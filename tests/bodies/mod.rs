@@ -7,17 +7,17 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use flowsentry::event::{self, Invocation};
 use flowsentry::findings::topology_check::check;
 use flowsentry::input::decoder::Text;
 use flowsentry::input::lines::{Lines, Slices};
+use flowsentry::lambda::event::{self, Invocation};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::field::{Field, Kind};
 use flowsentry::record::format::Format;
 use flowsentry::record::parser;
 use flowsentry::record::{Action, Record};
-use flowsentry::report::{self, Settings};
-use flowsentry::sink::json;
+use flowsentry::summary::build::{self, Settings};
+use flowsentry::summary::json;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ pub fn chunked_reading(bytes: &[u8]) {
     let read = |reader: &mut (dyn Read + Send), decompress_ahead| {
         let options = Options { max_object_bytes: 1 << 20, decompress_ahead, ..Options::default() };
         let analysis = pipeline::analyze("any", reader, &options).map_err(|error| error.to_string())?;
-        Ok::<_, String>(json::render(&report::finish(analysis, &Settings::default(), None)))
+        Ok::<_, String>(json::render(&build::finish(analysis, &Settings::default(), None)))
     };
     let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
     assert_eq!(read(&mut whole, false), read(&mut pieces, true));
@@ -209,7 +209,7 @@ pub fn topology_documents(bytes: &[u8]) {
     let log = "2 1 eni-1 10.0.0.1 10.1.0.1 1 22 6 1 40 9 9 ACCEPT OK\n2 1 eni-1 10.1.0.1 10.0.0.1 22 1 6 1 40 9 9 REJECT OK\n";
     let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
     let analysis = pipeline::analyze("any", log.as_bytes(), &options).expect("a flow log");
-    let summary = report::finish(analysis, &Settings::default(), Some(&topology));
+    let summary = build::finish(analysis, &Settings::default(), Some(&topology));
     assert_eq!(summary.records.total, 2);
     assert!(summary.peering.is_some());
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowsentry::aws::topology::KeptTopology;
+use flowsentry::lambda::topology_cache::KeptTopology;
 use serde_json::Value;
 
 use super::local::{Answer, Local, OUTPUT, TOPOLOGY};

@@ -136,7 +136,7 @@ impl Basis {
 #[cfg(test)]
 mod tests {
     use crate::pipeline::{self, Options};
-    use crate::report::{self, Settings};
+    use crate::summary::build::{self, Settings};
 
     /// The cause of the one rejected record among these.
     fn cause(records: &[&str]) -> &'static str {
@@ -144,7 +144,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!((analysis.records.rejected, analysis.records.malformed), (1, 0), "{:?}", analysis.malformed);
-        report::finish(analysis, &Settings::default(), None).rejected.groups[0].cause.name()
+        build::finish(analysis, &Settings::default(), None).rejected.groups[0].cause.name()
     }
 
     #[test]

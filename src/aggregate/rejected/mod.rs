@@ -256,14 +256,14 @@ impl Sums {
 mod tests {
     use crate::aggregate::rejected::cause::Cause;
     use crate::pipeline::{self, Options};
-    use crate::report::{self, Settings};
     use crate::summary::Rejected;
+    use crate::summary::build::{self, Settings};
 
     fn rejected(header: &str, records: &[&str]) -> Rejected {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-        report::finish(analysis, &Settings::default(), None).rejected
+        build::finish(analysis, &Settings::default(), None).rejected
     }
 
     #[test]

@@ -135,7 +135,7 @@ mod tests {
 
     use crate::findings::types::{Finding, FindingType};
     use crate::pipeline::{self, Options};
-    use crate::report::{self, Settings};
+    use crate::summary::build::{self, Settings};
     use crate::summary::{Summary, VpcPair};
     use crate::topology::Topology;
     use crate::topology::describe_output::Resources;
@@ -226,7 +226,7 @@ mod tests {
             merged.merge(next);
             merged
         });
-        report::finish(merged.expect("an input"), &Settings::default(), Some(&topology))
+        build::finish(merged.expect("an input"), &Settings::default(), Some(&topology))
     }
 
     /// What is found in some records by the topology above and these documents.

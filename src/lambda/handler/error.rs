@@ -1,0 +1,126 @@
+//! Why an event must come again.
+
+use std::any::Any;
+use std::fmt;
+
+use thiserror::Error;
+use tokio::task::JoinError;
+
+use super::{InvocationError, shown};
+use crate::error::ObjectError;
+use crate::lambda::aws::error::S3Error;
+use crate::lambda::aws::eventbridge::BusError;
+use crate::lambda::delivery::records::NotASummary;
+use crate::lambda::event::EventError;
+
+/// Why an object's event must come again.
+#[derive(Debug, Error)]
+pub(in crate::lambda) enum Failure {
+    #[error(transparent)]
+    NotUnderstood(#[from] EventError),
+    #[error(transparent)]
+    S3(Box<S3Error>),
+    #[error("{uri}: {source}")]
+    Object { uri: String, source: ObjectError },
+    /// An object that can never be read, where that is to be a failure.
+    #[error("{uri}: {message}")]
+    Permanent { uri: String, code: &'static str, message: String },
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(
+        "{key} is not the summary of this object: {source}; remove it, with its findings and its receipt if there are \
+         any, and the object is analysed anew"
+    )]
+    NotASummary { key: String, source: NotASummary },
+    #[error(
+        "{key} belongs to a summary that is not there any more: remove it too, with the other outputs of this object, \
+         and the object is analysed anew"
+    )]
+    OfAnotherSummary { key: String },
+    #[error("the topology can't be read: {reason}")]
+    TopologyUnavailable { reason: String },
+    #[error("{key} comes and goes: somebody else writes and removes it")]
+    Unsettled { key: String },
+    #[error("there was not enough time left; if it happens again and again, raise the function's timeout or memory")]
+    OutOfTime,
+    #[error("flowsentry has a mistake, and this object's turn ended: {message}")]
+    Panicked { message: String },
+}
+
+/// Objects of one message, or of an invocation, that must come again.
+#[derive(Debug)]
+pub(in crate::lambda) struct Failed {
+    /// At least one.
+    pub failures: Vec<Failure>,
+    /// So many there were in all.
+    pub total: usize,
+}
+
+impl Failed {
+    /// Whether nothing but a topology was missing.
+    pub(in crate::lambda) fn is_for_want_of_topology(&self) -> bool {
+        let missing = |failure: &Failure| matches!(failure, Failure::TopologyUnavailable { .. });
+        self.failures.len() == self.total && self.failures.iter().all(missing)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failed { failures, total } = self;
+        let first = failures.first().map_or_else(String::new, |failure| shown(&failure.to_string()));
+        write!(f, "{} of {total} object(s) failed; the first: {first}", failures.len())
+    }
+}
+
+impl From<Failed> for InvocationError {
+    fn from(failed: Failed) -> InvocationError {
+        match failed.failures.first() {
+            Some(Failure::TopologyUnavailable { reason }) if failed.is_for_want_of_topology() => {
+                InvocationError::TopologyUnavailable { reason: reason.clone() }
+            }
+            _ => InvocationError::ObjectsFailed(failed.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    /// AWS's code, or one in snake_case. Both stay.
+    pub(in crate::lambda) fn code(&self) -> &str {
+        match self {
+            Failure::NotUnderstood(_) => "unknown_event",
+            Failure::S3(error) => error.code(),
+            Failure::Object { source, .. } => source.code(),
+            Failure::Permanent { code, .. } => code,
+            Failure::Bus(error) => error.code(),
+            Failure::NotASummary { .. } => "not_a_summary",
+            Failure::OfAnotherSummary { .. } => "of_another_summary",
+            Failure::TopologyUnavailable { .. } => "topology_unavailable",
+            Failure::Unsettled { .. } => "unsettled",
+            Failure::OutOfTime => "out_of_time",
+            Failure::Panicked { .. } => "panicked",
+        }
+    }
+
+    /// What a panic says, if it is text.
+    pub(in crate::lambda) fn of_panic(panic: &(dyn Any + Send)) -> Failure {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Failure::Panicked { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) }
+    }
+}
+
+impl From<S3Error> for Failure {
+    fn from(error: S3Error) -> Failure {
+        Failure::S3(Box::new(error))
+    }
+}
+
+/// Of work on another thread, which nothing but a panic can end.
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Failure {
+        match error.try_into_panic() {
+            Ok(panic) => Failure::of_panic(&*panic),
+            Err(error) => Failure::Panicked { message: error.to_string() },
+        }
+    }
+}
