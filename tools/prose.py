@@ -46,7 +46,7 @@ ALLOWED = [
     r"there (?:is|are|was|were) no",
     r"(?:answers?|answered|answering) (?:\w+ ){0,3}questions?",
     r"tells? (?:you|users?|the user|readers?|the reader)",
-    r"the rest on|read on \d+",
+    r"the rest on|read on \d[\d-]+",
     r"stands? for|stand-ins?|as it stands|stand alone",
     r"behind (?:an?|the) (?:\w+ )?(?:feature|flag|proxy|balancer|NAT|gateway|firewall|trait|lock|mutex|reference|pointer|scenes)",
     r"(?:falls?|lags?) behind",
