@@ -19,7 +19,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// Nothing has this name.
-    #[error("{name:?} is no threshold or limit; there are {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
+    #[error("unknown threshold or limit {name:?}; valid names: {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
     Unknown {
         /// The name given.
         name: String,
@@ -83,7 +83,7 @@ mod tests {
             error("port_scan_port = 3"),
             "\"port_scan_port\" is no threshold or limit; there are port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
-             max_let_through_tuples, max_address_pairs, max_interfaces, max_formats"
+             max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {
             let text = format!("host_sweep_hosts = {value}");

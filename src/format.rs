@@ -30,8 +30,8 @@ pub enum Column {
 /// Why a column order given as a setting can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{given:?} is not an order of flow log columns: at least half of the names must be fields that AWS documents, \
-     as in \"${{version}} ${{account-id}} ${{interface-id}}\" or \"version account-id interface-id\""
+    "{given:?} is not a list of flow log fields: at least half of the names must be documented by AWS, \
+         such as \"${{version}} ${{account-id}} ${{interface-id}}\" or \"version account-id interface-id\""
 )]
 pub struct FormatError {
     given: String,

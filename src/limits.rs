@@ -11,7 +11,7 @@ counts! {
     max_rejected_groups = 196_608;
     /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. Beyond it
     /// none is kept.
-    max_let_through_tuples = 3_407_872;
+    max_accepted_tuples = 3_407_872;
     /// Pairs of addresses with traffic that is noteworthy by the topology, both directions together.
     max_address_pairs = 98_304;
     /// Network interfaces; as many VPCs and subnets that records name, and as many combinations of the three.

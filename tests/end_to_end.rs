@@ -295,7 +295,7 @@ async fn of_a_batch_only_the_messages_that_failed_come_again() {
         denied,
         ("already_summarized", None),
         message,
-        ("quarantined", Some("gone")),
+        ("quarantined", Some("object_deleted")),
     ];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let outcomes: Vec<(String, String)> = outcomes.iter().map(|(a, b)| (text(a), text(b))).collect();

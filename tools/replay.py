@@ -82,7 +82,7 @@ class Queues:
         return Queues(
             arguments.queue_url or outputs.get("QueueUrl"),
             arguments.dead_letter_queue_url or outputs.get("DeadLetterQueueUrl"),
-            arguments.undelivered_queue_url or outputs.get("UndeliveredEventsQueueUrl"),
+            arguments.undelivered_queue_url or outputs.get("RuleDeadLetterQueueUrl"),
         )
 
 

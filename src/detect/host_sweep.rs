@@ -6,10 +6,10 @@ use super::{Context, Verdict, gather, severity_of_probing};
 use crate::finding::{Details, Evidence, Finding, FindingType, Subject};
 use crate::iana;
 
-pub(super) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \
+pub(super) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \
                                   offers the service.";
-pub(super) const NEXT_STEP: &str = "Look for hosts that let it in at this port. A private source may be compromised, \
-                                    misconfigured, or a scanner of your own.";
+pub(super) const NEXT_STEP: &str = "Check whether any host accepts connections from it at this port. A private source may be \
+                                    compromised, misconfigured, or one of your own scanners.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
     gather(context, context.thresholds.host_sweep_hosts, |probe| {
@@ -25,7 +25,7 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
                 severity: severity_of_probing(context, srcaddr),
                 confidence,
                 title: format!(
-                    "{srcaddr} was refused at {} of {distinct_hosts} hosts",
+                    "{srcaddr} was rejected at {} of {distinct_hosts} hosts",
                     iana::port(dstport, Some(protocol))
                 ),
                 subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
         assert_eq!(finding.details, Details::Hosts { distinct_hosts: 25 });
         assert_eq!(finding.tally.flows, 25);
-        assert_eq!(finding.title, "8.8.8.8 was refused at 22/TCP (ssh) of 25 hosts");
+        assert_eq!(finding.title, "8.8.8.8 was rejected at 22/TCP (ssh) of 25 hosts");
     }
 
     #[test]

@@ -25,10 +25,10 @@ use crate::record::Record;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Malformed {
     /// The line is longer than [`crate::lines::MAX_LINE_BYTES`].
-    #[error("the line is longer than {} bytes", crate::lines::MAX_LINE_BYTES)]
+    #[error("the line exceeds {} bytes", crate::lines::MAX_LINE_BYTES)]
     TooLong,
     /// The columns are not those of the header.
-    #[error("the number of columns is {found}, and not {expected} as the format's")]
+    #[error("{found} columns instead of {expected}")]
     ColumnCount {
         /// Columns of the line.
         found: usize,
@@ -36,7 +36,7 @@ pub enum Malformed {
         expected: usize,
     },
     /// A number does not parse, or is too large.
-    #[error("{} is not a whole number from 0 to {max}", .field.name())]
+    #[error("{} is not an integer from 0 to {max}", .field.name())]
     Number {
         /// The field.
         field: Field,
@@ -50,7 +50,7 @@ pub enum Malformed {
         field: Field,
     },
     /// ACCEPT or REJECT, and an address of the format is absent.
-    #[error("{} is absent from a record with an action", .field.name())]
+    #[error("{} is missing in a record with an action", .field.name())]
     NoAddress {
         /// The field.
         field: Field,

@@ -199,19 +199,19 @@ def test_a_batch_of_poison_fails_just_the_messages_that_must_come_again(world):
     assert written.outcomes() == [
         ("summarized", None),
         ("quarantined", "gzip_truncated"),
-        ("quarantined", "gone"),
+        ("quarantined", "object_deleted"),
         ("failed", "AccessDenied"),
         ("quarantined", "unsupported_format_parquet"),
         ("failed", "unknown_event"),
         ("failed", "unknown_event"),
-        ("ignored", "creates-no-object"),
+        ("ignored", "not-a-creation-event"),
         ("summarized", None),
         ("failed", "AccessDenied"),
     ]
     names = ["ObjectsProcessed", "ObjectsQuarantined", "ObjectsIgnored", "ObjectsFailed", "RecordsProcessed"]
     assert [written.total(name) for name in names] == [2, 3, 1, 4, 4]
     receipts = {receipt["uri"]: receipt["error"] for receipt in world.documents("quarantine")}
-    assert receipts[truncated.uri] == "gzip_truncated" and receipts[missing.uri] == "gone" and len(receipts) == 3
+    assert receipts[truncated.uri] == "gzip_truncated" and receipts[missing.uri] == "object_deleted" and len(receipts) == 3
 
 
 def test_what_fails_again_and_again_lies_in_the_dead_letter_queue(world):

@@ -159,14 +159,14 @@ def live(variant, stack, parameters):
         stack.proxy.add(faults.refuse(403, "AccessDenied"), "GET", path="denied")
     life.put("denied", flow_log(scans=1, accepted=7))
     feed("denied, in vain")
-    life.dead_letters.append(stack.waiting("DeadLetters"))
+    life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
     stack.proxy.clear()
     if uri := stack.environment.get("TOPOLOGY_URI"):
         bucket, folder = uri.removeprefix("s3://").split("/", 1)
         stack.s3.put_object(Bucket=bucket, Key=f"{folder}all.json", Body=json.dumps(TOPOLOGY))
-    stack.redrive("DeadLetters")
+    stack.redrive("FunctionDeadLetterQueue")
     feed("denied")
-    life.dead_letters.append(stack.waiting("DeadLetters"))
+    life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
 
     life.put("good", flow_log(scans=2, accepted=3, extra=BETWEEN_VPCS))
     feed("good")
@@ -291,7 +291,7 @@ def test_a_corrupt_object_is_quarantined(life):
 
 
 def test_an_object_that_is_gone_is_quarantined(life):
-    assert only(life.documents("gone", "quarantine/"))["error"] == "gone"
+    assert only(life.documents("gone", "quarantine/"))["error"] == "object_deleted"
 
 
 def test_what_fails_lies_among_the_dead_letters_until_it_is_sent_again(life):

@@ -1,6 +1,6 @@
 """What the docs repeat of the template, and of the files beside it, is what stands there.
 
-    FLOWSENTRY_BLESS=1 python3 tests/aws/run.py -k test_docs
+    UPDATE_GOLDEN=1 python3 tests/aws/run.py -k test_docs
 
 writes the tables that are made from the template anew; read the difference before you commit it.
 """
@@ -40,7 +40,7 @@ def made(page, name, table):
     begin = re.compile(rf"(<!-- {name}: made from [^>]+ -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
     assert len(begin.findall(text)) == 1, f"{page.name} has one place for {name}"
     expected = begin.sub(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", text)
-    if os.environ.get("FLOWSENTRY_BLESS"):
+    if os.environ.get("UPDATE_GOLDEN"):
         page.write_text(expected)
     else:
         assert text == expected

@@ -114,8 +114,8 @@ def test_an_object_that_is_deleted_while_it_is_read_is_quarantined(world):
     function = world.function()
     assert function.invoke(in_queue(stored)).response == DONE
     assert [request.status for request in world.proxy.sent("GET")] == [200, 404]
-    assert world.only("quarantine")["error"] == "gone"
-    assert function.stop().outcomes() == [("quarantined", "gone")]
+    assert world.only("quarantine")["error"] == "object_deleted"
+    assert function.stop().outcomes() == [("quarantined", "object_deleted")]
 
 
 def test_a_download_that_drips_is_waited_for(world):
@@ -137,7 +137,7 @@ def test_a_download_that_drips_beyond_the_deadline_is_given_back(world):
     assert world.keys() == []
     assert function.invoke(in_queue(stored)).response == DONE
     written = function.stop()
-    assert written.outcomes() == [("failed", "out_of_time"), ("summarized", None)]
+    assert written.outcomes() == [("failed", "deadline_exceeded"), ("summarized", None)]
     assert written.values("RecordsProcessed") == [2]
 
 

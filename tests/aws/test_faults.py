@@ -144,7 +144,7 @@ def test_a_stalled_store_is_given_back_three_seconds_before_the_deadline(world, 
     world.proxy.clear()
     assert function.invoke(event).response == DONE
     assert_done_once(world)
-    assert world.stop().outcomes() == [("failed", "out_of_time"), ("summarized", None)]
+    assert world.stop().outcomes() == [("failed", "deadline_exceeded"), ("summarized", None)]
 
 
 def batch_of_three(world):
@@ -166,7 +166,7 @@ def test_a_message_that_stalls_does_not_take_the_time_of_the_others(world):
     assert len(world.keys("summaries")) == 3
     written = function.stop()
     assert written.values("RecordsProcessed") == [1, 3, 2]
-    assert written.outcomes()[:3] == [("summarized", None), ("failed", "out_of_time"), ("summarized", None)]
+    assert written.outcomes()[:3] == [("summarized", None), ("failed", "deadline_exceeded"), ("summarized", None)]
     assert written.values("ObjectsFailed") == [1]
 
 
@@ -189,7 +189,7 @@ def test_a_store_that_comes_after_the_deadline_is_counted_at_most_once(world, ev
     assert len(world.keys("summaries")) == len(world.keys("receipts")) == len(world.alerts()) == 1
     written = function.stop()
     assert len(written.values("RecordsProcessed")) <= 1
-    assert written.outcomes() == [("failed", "out_of_time"), ("already_summarized", None)]
+    assert written.outcomes() == [("failed", "deadline_exceeded"), ("already_summarized", None)]
 
 
 def test_with_no_time_left_nothing_is_begun(world):
@@ -212,11 +212,11 @@ def test_an_object_that_is_gone_is_quarantined(world):
     for _ in range(2):
         assert function.invoke(in_queue(stored)).response == DONE
     receipt = world.only("quarantine")
-    assert (receipt["uri"], receipt["error"]) == (stored.uri, "gone")
+    assert (receipt["uri"], receipt["error"]) == (stored.uri, "object_deleted")
     assert (receipt["etag"], receipt["version_id"]) == (stored.etag, None)
     assert world.keys() == world.keys("quarantine")
     written = function.stop()
-    assert written.outcomes() == [("quarantined", "gone"), ("already_quarantined", "gone")]
+    assert written.outcomes() == [("quarantined", "object_deleted"), ("already_quarantined", "object_deleted")]
     assert written.values("ObjectsQuarantined") == [1]
 
 
@@ -228,7 +228,7 @@ def test_a_version_that_is_gone_is_quarantined(world):
     function = world.function()
     assert function.invoke(in_queue(stored)).response == DONE
     receipt = world.only("quarantine")
-    assert (receipt["version_id"], receipt["error"]) == (stored.version_id, "gone")
+    assert (receipt["version_id"], receipt["error"]) == (stored.version_id, "object_deleted")
 
 
 def test_an_archived_object_is_quarantined(world):
@@ -250,7 +250,7 @@ def test_permanent_faults_fail_where_that_is_wanted(world):
         assert function.invoke(in_queue(stored)).response == FAILED
     assert world.keys() == []
     written = function.stop()
-    assert written.outcomes() == [("failed", "unsupported_format_parquet"), ("failed", "gone")]
+    assert written.outcomes() == [("failed", "unsupported_format_parquet"), ("failed", "object_deleted")]
     assert written.values("ObjectsFailed") == [1, 1] and written.values("ObjectsQuarantined") == []
 
 

@@ -211,12 +211,12 @@ def test_the_queue_hides_a_message_for_six_timeouts(timeout):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_from_the_rule_to_the_function(variant):
     stack = deployed(variant)
-    queue, dead, undelivered = map(stack.arn, ("Queue", "DeadLetters", "UndeliveredEvents"))
+    queue, dead, undelivered = map(stack.arn, ("Queue", "FunctionDeadLetterQueue", "RuleDeadLetterQueue"))
     [target] = stack.properties("FlowLogRule")["Targets"]
     assert (target["Arn"], target["DeadLetterConfig"], target["RetryPolicy"]) == (queue, {"Arn": undelivered}, A_DAY)
     assert stack.properties("Queue")["RedrivePolicy"] == {"deadLetterTargetArn": dead, "maxReceiveCount": 5}
     allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [queue]}
-    assert stack.properties("DeadLetters")["RedriveAllowPolicy"] == allowed
+    assert stack.properties("FunctionDeadLetterQueue")["RedriveAllowPolicy"] == allowed
     fourteen_days = 14 * 24 * 60 * 60
     assert {one["MessageRetentionPeriod"] for one in stack.resources("AWS::SQS::Queue").values()} == {fourteen_days}
     mapping = stack.one("AWS::Lambda::EventSourceMapping")

@@ -68,7 +68,7 @@ def test_events_are_turned_on_beside_what_is_there(shell, before):
     """Of a bucket that notifies nobody AWS says nothing at all."""
     shell.answers("get-bucket-notification-configuration", json.dumps(before) if before else "")
     shell.answers("put-bucket-notification-configuration", "")
-    assert shell.run(deployed(EXISTING).outputs()["TurnOnEvents"]) == 0
+    assert shell.run(deployed(EXISTING).outputs()["EnableEventBridgeCommand"]) == 0
     assert [line.split()[:4] for line in shell.asked()] == [
         ["s3api", f"{verb}-bucket-notification-configuration", "--bucket", "our-logs"] for verb in ("get", "put")
     ]
@@ -76,7 +76,7 @@ def test_events_are_turned_on_beside_what_is_there(shell, before):
 
 
 def test_events_are_not_turned_on_where_it_is_not_known_what_is_there(shell):
-    assert shell.run(deployed(EXISTING).outputs()["TurnOnEvents"]) != 0
+    assert shell.run(deployed(EXISTING).outputs()["EnableEventBridgeCommand"]) != 0
     assert len(shell.asked()) == 1
 
 
@@ -91,7 +91,7 @@ def test_the_topology_is_put_where_the_function_looks(shell, variant, uri):
     for kind in KINDS:
         shell.answers(f"describe-{kind}", json.dumps({kind: []}))
     shell.answers("cp", "")
-    assert shell.run(deployed(variant).outputs()["PutTheTopology"]) == 0
+    assert shell.run(deployed(variant).outputs()["UploadTopologyCommand"]) == 0
     expected = [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS]
     # What else lies in the folder, such as documents that somebody made by other names, would hold for ever.
     just = "--exclude * --include 123456789012-us-east-1-*.json"
@@ -102,7 +102,7 @@ def test_the_topology_is_put_where_the_function_looks(shell, variant, uri):
 
 def test_half_a_topology_is_not_put(shell):
     shell.answers("describe-vpcs", "{}")
-    assert shell.run(deployed(EXISTING).outputs()["PutTheTopology"]) != 0
+    assert shell.run(deployed(EXISTING).outputs()["UploadTopologyCommand"]) != 0
     assert shell.asked() == [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS[:2]]
 
 
@@ -133,17 +133,17 @@ def test_outputs_are_what_they_are_called(variant):
     outputs = stack.outputs()
     names = {
         "QueueUrl": "Queue",
-        "DeadLetterQueueUrl": "DeadLetters",
+        "DeadLetterQueueUrl": "FunctionDeadLetterQueue",
         # These are sent into the queue of events, and alerts must not be.
-        "UndeliveredEventsQueueUrl": "UndeliveredEvents",
-        "UndeliveredAlertsQueueUrl": "UndeliveredAlerts",
+        "RuleDeadLetterQueueUrl": "RuleDeadLetterQueue",
+        "AlertDeadLetterQueueUrl": "AlertDeadLetterQueue",
         "FunctionName": "Function",
         "LogGroupName": "LogGroup",
         "TopicArn": "Topic",
     }
     assert {name: outputs[name] for name in names} == {name: stack.ref(id) for name, id in names.items()}
-    move = f"aws sqs start-message-move-task --region us-east-1 --source-arn {stack.arn('DeadLetters')}"
-    assert outputs["SendDeadLettersAgain"] == move
+    move = f"aws sqs start-message-move-task --region us-east-1 --source-arn {stack.arn('FunctionDeadLetterQueue')}"
+    assert outputs["RedriveCommand"] == move
     results = f"s3://{outputs['OutputBucketName']}/{outputs['OutputPrefix']}"
     assert outputs["SeeResults"] == f"aws s3 ls --recursive {results}"
 
@@ -153,7 +153,7 @@ def test_what_is_put_to_try_is_watched(shell, variant):
     """The sample's file, under a key that the function may read."""
     stack = deployed(variant)
     shell.answers("cp", "")
-    assert shell.run(stack.outputs()["SendATestObject"]) == 0
+    assert shell.run(stack.outputs()["UploadTestObjectCommand"]) == 0
     [[*command, source, target]] = [line.split() for line in shell.asked()]
     assert command == ["s3", "cp"] and (PROJECT / source).is_file()
     allowed = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]["ALLOWED_SOURCES"]
@@ -164,7 +164,7 @@ def test_what_is_put_to_try_is_watched(shell, variant):
 def test_a_flow_log_is_delivered_where_it_is_watched_with_columns_that_are_known(shell, variant, prefix):
     stack = deployed(variant)
     shell.answers("create-flow-logs", "")
-    assert shell.run(stack.outputs()["CreateAFlowLog"]) == 0
+    assert shell.run(stack.outputs()["CreateFlowLogCommand"]) == 0
     [asked] = shell.asked()
     assert f"--log-destination-type s3 --log-destination {stack.arn('SourceBucket')}{prefix} --log-format" in asked
     known = re.findall(r'"([a-z-]+)" \d+ \w+;', (PROJECT / "src" / "field.rs").read_text())

@@ -95,7 +95,7 @@ def test_the_role_as_it_comes():
     results = [f"{output}/flowsentry/{kind}/*" for kind in KINDS]
     expected = {
         "ReadFlowLogs": (["s3:GetObject", "s3:GetObjectVersion"], [f"{source}/AWSLogs/*"]),
-        "TellGoneFromDenied": (["s3:ListBucket"], [source, output]),
+        "ListForMissingObjects": (["s3:ListBucket"], [source, output]),
         "StoreResultsOnce": (["s3:PutObject"], results),
         "ReadOwnResults": (["s3:GetObject"], results),
         "SendAlerts": (["events:PutEvents"], [stack.arn("AlertBus")]),
@@ -175,18 +175,18 @@ def test_services_may_send_for_this_stack_alone(variant):
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
     }
-    receivers = ("Queue", "DeadLetters", "UndeliveredEvents", "UndeliveredAlerts", "Topic")
+    receivers = ("Queue", "FunctionDeadLetterQueue", "RuleDeadLetterQueue", "AlertDeadLetterQueue", "Topic")
     assert {id: allowed[stack.ref(id)] for id in receivers} == {
         "Queue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
-        "DeadLetters": [],
-        "UndeliveredEvents": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
-        "UndeliveredAlerts": [(["sqs:SendMessage"], events, by("AlertRule"))],
+        "FunctionDeadLetterQueue": [],
+        "RuleDeadLetterQueue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
+        "AlertDeadLetterQueue": [(["sqs:SendMessage"], events, by("AlertRule"))],
         "Topic": [
             (["sns:Publish"], events, by("AlertRule")),
             (["sns:Publish"], {"Service": "cloudwatch.amazonaws.com"}, alarms),
         ],
     }
-    for id in ("UndeliveredEvents", "UndeliveredAlerts"):
+    for id in ("RuleDeadLetterQueue", "AlertDeadLetterQueue"):
         assert stack.properties(id)["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
 
 
@@ -300,7 +300,7 @@ def test_findings_go_to_the_topic_and_the_mail():
     assert rule["EventBusName"] == stack.ref("AlertBus")
     assert rule["EventPattern"] == {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
     [target] = rule["Targets"]
-    assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("UndeliveredAlerts")})
+    assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("AlertDeadLetterQueue")})
     assert target["RetryPolicy"] == A_DAY
     template, paths = target["InputTransformer"]["InputTemplate"], target["InputTransformer"]["InputPathsMap"]
     # Each line is a JSON string of its own, which is how EventBridge makes lines of text.

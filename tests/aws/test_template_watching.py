@@ -149,17 +149,17 @@ def test_which_alarms_there_are():
     always = {
         "FunctionErrorsAlarm": ("Errors", 1, (2, 6), "notBreaching"),
         "ThrottlesAlarm": ("Throttles", 1, (3, 3), "notBreaching"),
-        "DeadLettersAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
-        "UndeliveredEventsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
-        "UndeliveredAlertsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "FunctionDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "RuleDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "AlertDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
         "OldestMessageAlarm": ("ApproximateAgeOfOldestMessage", 1800, (3, 3), "notBreaching"),
         "QuarantinedObjectsAlarm": ("ObjectsQuarantined", 1, (1, 3), "notBreaching"),
         "MarkedObjectsAlarm": ("ObjectsIgnored", 1, (1, 3), "notBreaching"),
         "FailedObjectsAlarm": ("ObjectsFailed", 1, (3, 6), "notBreaching"),
         "SkippedDataAlarm": ("SkippedDataRecords", 1, (3, 6), "notBreaching"),
         "NoDataAlarm": ("NumberOfMessagesSent", 1, (6, 6), "breaching"),
-        "MetricLinesUnreadAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
-        "MetricLinesInvalidAlarm": ("EMFValidationErrors", 1, (1, 3), "notBreaching"),
+        "EmfParsingErrorsAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
+        "EmfValidationErrorsAlarm": ("EMFValidationErrors", 1, (1, 3), "notBreaching"),
         "RejectedFlowsAlarm": ("RejectedFlows", None, (3, 4), "notBreaching"),
     }
     topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
@@ -180,9 +180,9 @@ def test_which_alarms_there_are():
 def test_alarms_watch_what_they_are_called():
     stack = deployed(FULL)
     queues = {
-        "DeadLettersAlarm": "DeadLetters",
-        "UndeliveredEventsAlarm": "UndeliveredEvents",
-        "UndeliveredAlertsAlarm": "UndeliveredAlerts",
+        "FunctionDeadLetterQueueAlarm": "FunctionDeadLetterQueue",
+        "RuleDeadLetterQueueAlarm": "RuleDeadLetterQueue",
+        "AlertDeadLetterQueueAlarm": "AlertDeadLetterQueue",
         "OldestMessageAlarm": "Queue",
         "NoDataAlarm": "Queue",
     }
@@ -223,7 +223,7 @@ def test_charts_of_queues_show_the_queue_that_they_are_called_after():
     assert shown == {
         "Age of the oldest message": {("ApproximateAgeOfOldestMessage", "Queue")},
         "Messages": {(visible, "Queue"), ("ApproximateNumberOfMessagesNotVisible", "Queue")},
-        "Dead letters": {(visible, id) for id in ("DeadLetters", "UndeliveredEvents", "UndeliveredAlerts")},
+        "Dead letters": {(visible, id) for id in ("FunctionDeadLetterQueue", "RuleDeadLetterQueue", "AlertDeadLetterQueue")},
     }
 
 
@@ -306,4 +306,4 @@ def test_alarms_and_outputs_name_queries_and_outputs_that_there_are():
     named = re.findall(r"saved query:? ([a-z ]+?)(?:,|:|\.|$)", text)
     assert len(named) >= 4 and set(named) <= titles
     outputs = re.findall(r"output ([A-Z]\w+)", text)
-    assert set(outputs) == {"SendDeadLettersAgain", "TurnOnEvents"} and set(outputs) <= set(template["Outputs"])
+    assert set(outputs) == {"RedriveCommand", "EnableEventBridgeCommand"} and set(outputs) <= set(template["Outputs"])

@@ -99,7 +99,7 @@ def test_a_stack_s_outputs_name_the_queues(world, replay, capsys):
     url, lost = world.queue("events"), world.queue("lost")
     stored = world.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
     world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
-    outputs = {"QueueUrl": {"Value": url}, "UndeliveredEventsQueueUrl": {"Value": lost}}
+    outputs = {"QueueUrl": {"Value": url}, "RuleDeadLetterQueueUrl": {"Value": lost}}
     topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
     names = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": REGION}
     stacks = boto3.client("cloudformation", endpoint_url=world.endpoint, **names)

@@ -83,7 +83,7 @@ async fn permanent_failures_are_failures_where_that_is_asked_for() {
     assert!(local.output_keys().await.is_empty());
     let written = local.finish();
     let codes: Vec<&Value> = written.log.iter().filter_map(|line| line.get("code")).collect();
-    assert_eq!(codes, ["not_a_flow_log", "gone"]);
+    assert_eq!(codes, ["not_a_flow_log", "object_deleted"]);
     assert_eq!(sums(&written.metrics), *json!({"ObjectsFailed": 2.0}).as_object().expect("an object"));
 }
 

@@ -6,10 +6,10 @@ use crate::detect::Verdict;
 use crate::finding::{Details, Finding, FindingType, Severity, Subject};
 use crate::peering::{Noted, OfNote};
 
-pub(in crate::detect) const MEANING: &str = "Connections to a peered VPC are let out and get no answer: as a rule the \
-                                             peer has no route back, or refuses them.";
-pub(in crate::detect) const NEXT_STEP: &str = "Look at the peer's route tables for the way back, then at its security \
-                                               groups and network ACLs.";
+pub(in crate::detect) const MEANING: &str = "Connections to a peered VPC are accepted but get no reply: usually the peer \
+                                             has no return route, or rejects them.";
+pub(in crate::detect) const NEXT_STEP: &str = "Check the return route in the peer's route tables, then its security groups \
+                                               and network ACLs.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
     let unanswered = view.unanswered(noted, Noted::is_accepted_tcp)?;
@@ -24,11 +24,11 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) ->
         severity: if some_answered { Severity::Medium } else { Severity::High },
         confidence: unanswered.confidence,
         title: format!(
-            "{} of the TCP traffic from {} to {} over {id} gets an answer{}",
+            "{} of the TCP traffic from {} to {} via {id} gets a reply{}",
             if some_answered { "Only some" } else { "None" },
             view.shown(way.src),
             view.shown(way.dst),
-            if unanswered.refused { "; answers came, and were refused where they arrived" } else { "" }
+            if unanswered.refused { "; replies were sent, but rejected on arrival" } else { "" }
         ),
         subject: Subject::Peers {
             src_vpc_id: view.id(way.src),
@@ -65,7 +65,7 @@ mod tests {
         let finding = &detect_in(FindingType::OneWayPeering, log)[0];
         assert_eq!(finding.confidence, Confidence::Medium);
         assert!(finding.evidence.contains(&Evidence::RejectedReply));
-        assert!(finding.title.ends_with("gets an answer; answers came, and were refused where they arrived"));
+        assert!(finding.title.ends_with("gets a reply; replies were sent, but rejected on arrival"));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use crate::finding::{Confidence, Details, Evidence, Finding, FindingType, Severi
 use crate::peering::{Note, PEERING_PATHS, SAME_VPC_PATH};
 use crate::topology::{Relation, VpcNumber};
 
-pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \
-                                             a VPN, or the internet.";
-pub(in crate::detect) const NEXT_STEP: &str = "Look at the source's route table: the most specific route to the peer's \
-                                               blocks should lead to the peering connection.";
+pub(in crate::detect) const MEANING: &str = "Traffic between peered VPCs does not use the peering connection, but a \
+                                             gateway, a VPN or the internet.";
+pub(in crate::detect) const NEXT_STEP: &str = "Check the source's route table: the most specific route to the peer's CIDR \
+                                               blocks should target the peering connection.";
 
 #[derive(Default)]
 struct Mismatch {

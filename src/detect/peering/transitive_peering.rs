@@ -6,10 +6,10 @@ use crate::detect::Verdict;
 use crate::finding::{Details, Finding, FindingType, Severity, Subject};
 use crate::peering::OfNote;
 
-pub(in crate::detect) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
+pub(in crate::detect) const MEANING: &str = "Traffic tries to reach a third VPC through a peered VPC. Peering is not \
                                              transitive: AWS drops it.";
-pub(in crate::detect) const NEXT_STEP: &str = "Peer the two VPCs directly, or connect them by a transit gateway; or \
-                                               remove the route that leads there.";
+pub(in crate::detect) const NEXT_STEP: &str = "Peer the two VPCs directly or connect them with a transit gateway; \
+                                               otherwise remove the route.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
     let via = view.topology.between(way.src, way.dst);
