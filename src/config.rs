@@ -81,7 +81,7 @@ mod tests {
         let error = |text: &str| Config::from_toml(text).expect_err("wrong").to_string();
         assert_eq!(
             error("port_scan_port = 3"),
-            "\"port_scan_port\" is no threshold or limit; there are port_scan_ports, host_sweep_hosts, \
+            "unknown threshold or limit \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
              max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
         );
@@ -91,9 +91,9 @@ mod tests {
         }
         assert_eq!(
             error("host_sweep_hosts = 0"),
-            "host_sweep_hosts is \"0\", and must be a whole number from 1 to 9223372036854775807"
+            "host_sweep_hosts is \"0\", but must be an integer from 1 to 9223372036854775807"
         );
-        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", and must be"));
+        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", but must be"));
         let syntax = error("port_scan_ports = 3\nhost_sweep_hosts = = 3");
         assert!(syntax.starts_with("line 2 is not TOML: ") && !syntax.contains('\n'), "{syntax}");
     }

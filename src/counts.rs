@@ -40,7 +40,7 @@ pub(crate) use counts;
 
 /// A value that is not a whole number of at least 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{name} is {value:?}; it must be an integer from 1 to {}", i64::MAX)]
+#[error("{name} is {value:?}, but must be an integer from 1 to {}", i64::MAX)]
 pub struct NotACount {
     name: String,
     value: String,

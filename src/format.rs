@@ -235,7 +235,7 @@ mod tests {
     fn a_setting_of_other_words_is_refused_by_name() {
         for given in ["", "${versionn} ${srcadr}", "a b c srcaddr"] {
             let error = Format::from_setting(given).expect_err("no format");
-            assert!(error.to_string().starts_with(&format!("{given:?} is not an order")), "{error}");
+            assert!(error.to_string().starts_with(&format!("{given:?} is not a list")), "{error}");
         }
     }
 

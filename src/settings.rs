@@ -172,7 +172,7 @@ impl Reader {
         match parse(value) {
             Ok(meaning) => meaning,
             Err(allowed) => {
-                self.wrong.push(format!("{name} is {}; it must be {allowed}", quoted(value, NAME_CHARACTERS)));
+                self.wrong.push(format!("{name} is {}, but must be {allowed}", quoted(value, NAME_CHARACTERS)));
                 default
             }
         }
@@ -181,7 +181,7 @@ impl Reader {
     fn required(&mut self, name: &str, parse: impl Fn(&str) -> Result<String, String>) -> String {
         if !self.variables.contains_key(name) {
             let allowed = parse("").err().unwrap_or_default();
-            self.wrong.push(format!("{name} is not set; it must be {allowed}"));
+            self.wrong.push(format!("{name} is not set, but must be {allowed}"));
         }
         self.or(name, String::new(), parse)
     }
@@ -245,7 +245,7 @@ impl Reader {
         let Some(TopologyUri { bucket, place: Place::Folder(folder) }) = &settings.topology_uri else { return };
         if *bucket == settings.output_bucket && settings.output_prefix.starts_with(folder) {
             self.wrong.push(format!(
-                "TOPOLOGY_URI is {}; it must not contain OUTPUT_PREFIX",
+                "TOPOLOGY_URI is {}, but must not contain OUTPUT_PREFIX",
                 quoted(&format!("s3://{bucket}/{folder}"), NAME_CHARACTERS)
             ));
         }
@@ -477,21 +477,21 @@ mod tests {
         .expect_err("wrong")
         .to_string();
         for part in [
-            "the environment has 15 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
-            "; OUTPUT_PREFIX is \"a b\", and must be at most 512 of",
-            "; METRICS_NAMESPACE is \":x\", and must be 1 to 255 of",
-            "; LOG_FORMAT is \"a b c\", and must be an order of flow log columns",
-            "; MAX_OBJECT_BYTES is \"0\", and must be a whole number of at least 1, in digits",
-            "; TOP is \"-1\", and must be a whole number of at least 0, in digits",
-            "; TOPOLOGY_URI is \"inventory/vpc.json\", and must be s3://bucket/key.json for one document, or s3://bucket/",
-            "; TOPOLOGY_TTL_SECONDS is \"5m\", and must be a whole number of at least 1, in digits",
-            "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", and must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
-            "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
-            "; EVENT_BUS_NAME is \"my bus\", and must be the name of an event bus, or its ARN, arn:aws:events:",
-            "; ALERT_MIN_SEVERITY is \"critical\", and must be one of low, medium, high",
-            "; ON_PERMANENT_FAILURE is \"ignore\", and must be quarantine or fail",
-            "; ALLOWED_SOURCES is \"logs,,old-logs\", and must be bucket/prefix,bucket/prefix and so on",
-            "; MAX_LINES is \"0\", and must be a whole number of at least 1, in digits",
+            "15 invalid environment variable(s): OUTPUT_BUCKET is not set, but must be a bucket name",
+            "; OUTPUT_PREFIX is \"a b\", but must be at most 512 of",
+            "; METRICS_NAMESPACE is \":x\", but must be 1 to 255 of",
+            "; LOG_FORMAT is \"a b c\", but must be a list of flow log fields",
+            "; MAX_OBJECT_BYTES is \"0\", but must be an integer of at least 1, in digits",
+            "; TOP is \"-1\", but must be an integer of at least 0, in digits",
+            "; TOPOLOGY_URI is \"inventory/vpc.json\", but must be s3://bucket/key.json for one document or s3://bucket/",
+            "; TOPOLOGY_TTL_SECONDS is \"5m\", but must be an integer of at least 1, in digits",
+            "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", but must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
+            "; HOST_SWEEP_HOSTS is \"many\\n\", but must be an integer from 1 to 9223372036854775807",
+            "; EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN, arn:aws:events:",
+            "; ALERT_MIN_SEVERITY is \"critical\", but must be one of low, medium, high",
+            "; ON_PERMANENT_FAILURE is \"ignore\", but must be quarantine or fail",
+            "; ALLOWED_SOURCES is \"logs,,old-logs\", but must be a comma-separated list of bucket/prefix",
+            "; MAX_LINES is \"0\", but must be an integer of at least 1, in digits",
         ] {
             assert!(error.contains(part), "{part} in {error}");
         }
@@ -528,7 +528,7 @@ mod tests {
 
     #[test]
     fn the_topology_is_not_looked_for_among_the_outputs() {
-        let wrong = "TOPOLOGY_URI is \"s3://out/\", and must not hold the outputs below OUTPUT_PREFIX";
+        let wrong = "TOPOLOGY_URI is \"s3://out/\", but must not contain OUTPUT_PREFIX";
         assert_eq!(with("TOPOLOGY_URI", "s3://out").expect_err("wrong"), wrong);
         for right in ["s3://out/topology", "s3://out/flowsentry/topology/", "s3://out/flowsentry.json", "s3://other"] {
             assert!(with("TOPOLOGY_URI", right).is_ok(), "{right}");

@@ -244,7 +244,7 @@ mod tests {
     fn what_is_of_no_use_is_an_error() {
         let error = |documents| read(documents).expect_err("of no use");
         let not_json = error(&[("vpc/a.json", r#"{"Vpcs": []}"#), ("vpc/b.json", "")]);
-        assert!(not_json.starts_with("topology_not_json: s3://inventory/vpc/b.json: it is not JSON: "), "{not_json}");
+        assert!(not_json.starts_with("topology_not_json: s3://inventory/vpc/b.json: not JSON: "), "{not_json}");
         let useless = error(&[("vpc/a.json", "{}")]);
         assert!(useless.starts_with("topology_unusable: no usable resources in s3://inventory/vpc/: "), "{useless}");
     }

@@ -248,7 +248,7 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), 4);
         assert_eq!(analysis.failed.len(), 1);
-        assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet below this folder");
+        assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet in this folder");
     }
 
     #[test]

@@ -168,13 +168,13 @@ mod tests {
         let of = |srcaddr: &str, dstport: &str, protocol: &str, start: &str| {
             reason(&format!("2 1 eni-1 {srcaddr} 10.0.0.2 1 {dstport} {protocol} 1 1 {start} 2 ACCEPT OK"))
         };
-        assert_eq!(of("10.0.0.1", "70000", "6", "1"), "dstport is not a whole number from 0 to 65535");
-        assert_eq!(of("10.0.0.1", "1", "256", "1"), "protocol is not a whole number from 0 to 255");
-        assert_eq!(of("10.0.0.1", "1", "6", "soon"), "start is not a whole number from 0 to 18446744073709551615");
+        assert_eq!(of("10.0.0.1", "70000", "6", "1"), "dstport is not an integer from 0 to 65535");
+        assert_eq!(of("10.0.0.1", "1", "256", "1"), "protocol is not an integer from 0 to 255");
+        assert_eq!(of("10.0.0.1", "1", "6", "soon"), "start is not an integer from 0 to 18446744073709551615");
         assert_eq!(of("10.0.0", "1", "6", "1"), "srcaddr is not an IPv4 or IPv6 address");
-        assert_eq!(of("-", "1", "6", "1"), "srcaddr is absent from a record with an action");
-        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "the number of columns is 13, and not 14 as the format's");
-        assert_eq!(reason("2 x 3 bad"), "the number of columns is 4, and not 14 as the format's");
+        assert_eq!(of("-", "1", "6", "1"), "srcaddr is missing in a record with an action");
+        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "13 columns instead of 14");
+        assert_eq!(reason("2 x 3 bad"), "4 columns instead of 14");
     }
 
     #[test]

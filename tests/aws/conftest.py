@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from analysed import analysed
+from corpus import analyze_corpus
 from athena import Table
 from template import Resolved, transformed
-from world import Clients, World
+from aws_env import Clients, AwsEnv
 
 REPORT = pytest.StashKey[list]()
 
@@ -47,19 +47,19 @@ def _wait_for(server, port, patience=60):
 
 
 @pytest.fixture
-def world(clients):
+def env(clients):
     """What one test has to itself."""
-    world = World(clients)
-    yield world
-    world.close()
+    env = AwsEnv(clients)
+    yield env
+    env.close()
 
 
 @pytest.fixture(scope="session")
 def run(clients, tmp_path_factory):
     """Many logs that were analysed, and the tables over what was written; nobody changes it."""
-    world = World(clients)
-    yield analysed(world, tmp_path_factory.mktemp("tables"))
-    world.close()
+    env = AwsEnv(clients)
+    yield analyze_corpus(env, tmp_path_factory.mktemp("tables"))
+    env.close()
 
 
 @pytest.fixture(scope="session")

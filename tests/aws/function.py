@@ -43,7 +43,7 @@ class Written:
 
     def outcomes(self):
         """What became of the objects, in order: outcome, and the code or reason where there is one."""
-        lines = [line for line in self.log if line["message"] == "object"]
+        lines = [line for line in self.log if line["message"] in ("object processed", "object failed")]
         return [(line["outcome"], line.get("code") or line.get("reason")) for line in lines]
 
 

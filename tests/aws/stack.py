@@ -28,19 +28,19 @@ from urllib.request import Request, urlopen
 
 from botocore.exceptions import ClientError
 
-import calls
+import iam_calls
 import iam
 from event_source import EventSource
 from function import Function
 from template import ACCOUNT, CODE, Resolved, transformed
-from world import World
+from aws_env import AwsEnv
 
 FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
 NO_VALUE = {"Ref": "AWS::NoValue"}
 BUCKET, RULE, TOPIC = "AWS::S3::Bucket", "AWS::Events::Rule", "AWS::SNS::Topic"
 
 
-class Stack(World):
+class Stack(AwsEnv):
     """Buckets that are there before, and a stack once it is deployed; then `source` and `output` are those it uses."""
 
     def __init__(self, clients):
@@ -229,8 +229,8 @@ class Stack(World):
 
     def calls(self):
         """What the function asked for so far, and what Lambda asks for in its role."""
-        seen = calls.of_function(self.proxy.requests, self.role, self._key_of)
-        return seen + list(calls.of_lambda(self.resolved, self.role))
+        seen = iam_calls.of_function(self.proxy.requests, self.role, self._key_of)
+        return seen + list(iam_calls.of_lambda(self.resolved, self.role))
 
     def _key_of(self, bucket, key=None, version=None):
         """The KMS key of an object, or of what is stored in a bucket from now on; and whether there is a bucket key."""

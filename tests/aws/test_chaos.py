@@ -9,7 +9,7 @@ import faults
 from flow_logs import flow_log, gzip, key, numbered
 from proxy import pass_on
 from runtime_api import Died
-from world import s3_event, sqs_event
+from aws_env import s3_event, sqs_event
 
 SEED = 20261124
 FUNCTIONS = 6
@@ -30,8 +30,8 @@ ALL_FAULTS = [
 class Sandboxes:
     """Does batch after batch, with another function whenever one was killed, until no message is left."""
 
-    def __init__(self, world, messages):
-        self._world, self._random, self._waiting = world, random.Random(SEED), queue.Queue()
+    def __init__(self, env, messages):
+        self._world, self._random, self._waiting = env, random.Random(SEED), queue.Queue()
         self._random.shuffle(messages)
         self._left, self._lock, self._all_done = len(messages), threading.Lock(), threading.Event()
         self.kills = self.failures = 0
@@ -81,38 +81,38 @@ class Sandboxes:
                 self._all_done.set()
 
 
-def test_at_random_everything_goes_wrong_and_the_promise_holds(world, report):
+def test_random_faults_keep_exactly_one_summary(env, report):
     """One summary or quarantine receipt for each object, counted at most once, and every alert at least once."""
-    world.alerting()
+    env.alerting()
     good = []
     for number in range(OBJECTS):
         log, total = numbered(number)
-        good.append((world.put(key(f"good-{number}"), log), total))
-    bad = [world.put(key(f"bad-{number}"), gzip(flow_log(accepted=number))[:-9]) for number in range(BAD)]
+        good.append((env.put(key(f"good-{number}"), log), total))
+    bad = [env.put(key(f"bad-{number}"), gzip(flow_log(accepted=number))[:-9]) for number in range(BAD)]
     events = [s3_event(one) for one, _ in good] + [s3_event(one) for one in bad]
     messages = [(f"{number}-{copy}", event) for number, event in enumerate(events) for copy in range(COPIES)]
-    sandboxes = Sandboxes(world, messages)
-    world.proxy.add(sandboxes.act)
+    sandboxes = Sandboxes(env, messages)
+    env.proxy.add(sandboxes.act)
     with ThreadPoolExecutor(FUNCTIONS) as pool:
         list(pool.map(sandboxes.work, range(FUNCTIONS)))
-    written = world.stop()
+    written = env.stop()
 
-    summaries = {summary["sources"][0]["key"]: summary for summary in world.documents("summaries")}
+    summaries = {summary["sources"][0]["key"]: summary for summary in env.documents("summaries")}
     found = {name: summary["records"]["total"] for name, summary in summaries.items()}
     assert found == {one.key: total for one, total in good}
-    assert len(world.keys("summaries")) == len(good)
-    receipts = [receipt["uri"] for receipt in world.documents("quarantine")]
+    assert len(env.keys("summaries")) == len(good)
+    receipts = [receipt["uri"] for receipt in env.documents("quarantine")]
     assert sorted(receipts) == sorted(one.uri for one in bad)
     counted = written.values("RecordsProcessed")
     assert len(counted) == len(set(counted)) and set(counted) <= set(found.values())
     assert len(written.values("ObjectsQuarantined")) <= len(bad)
 
-    details = [event["detail"] for event in world.alerts()]
+    details = [event["detail"] for event in env.alerts()]
     told = {detail["metadata"]["uid"]: detail["finding_info"]["uid"] for detail in details}
     findings = [finding["id"] for summary in summaries.values() for finding in summary["findings"]]
     assert sorted(told.values()) == sorted(findings)
-    assert sorted(id for receipt in world.documents("receipts") for id in receipt["alerts"]) == sorted(told)
-    stored = [request.path for request in world.proxy.sent("PUT", "/summaries/") if request.status == 200]
+    assert sorted(id for receipt in env.documents("receipts") for id in receipt["alerts"]) == sorted(told)
+    stored = [request.path for request in env.proxy.sent("PUT", "/summaries/") if request.status == 200]
     assert len(stored) == len(set(stored)) == len(good)
     report(
         f"chaos: {len(messages)} messages, {sandboxes.kills} functions killed, {sandboxes.failures} messages that came "

@@ -1,6 +1,6 @@
 """The template as it is deployed: from an object in the source bucket to a message at the topic's subscriber.
 
-Each variant of the stack lives once, through all that can happen to objects; the tests look at what became of them.
+Each parameter_set of the stack lives once, through all that can happen to objects; the tests look at what became of them.
 """
 
 import json
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-import calls
+import iam_calls
 import faults
 import iam
 import metrics
 from flow_logs import flow_log, key, record, records
 from function import Written
 from stack import Stack
-from world import in_queue, s3_event
+from aws_env import in_queue, s3_event
 
 PEERING = "pcx-0123456789abcdef0"
 TOPOLOGY = {
@@ -86,14 +86,14 @@ def one_bucket(stack):
     return {"SourceBucketName": stack.source, "OutputBucketName": stack.source}
 
 
-VARIANTS = [new_buckets, existing_buckets, new_buckets_with_keys, existing_buckets_with_keys, one_bucket]
+PARAMETER_SETS = [new_buckets, existing_buckets, new_buckets_with_keys, existing_buckets_with_keys, one_bucket]
 
 
 @dataclass
 class Life:
     """What was done to a stack, and what came of it."""
 
-    variant: str
+    parameter_set: str
     stack: Stack
     parameters: dict
     # What was stored, by name.
@@ -127,7 +127,7 @@ class Life:
         return [one for one in self.stack.documents(kind) if self.stored[name].uri in uris(one)]
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: variant.__name__)
+@pytest.fixture(scope="module", params=PARAMETER_SETS, ids=lambda parameter_set: parameter_set.__name__)
 def life(clients, request):
     stack = Stack(clients)
     try:
@@ -138,9 +138,9 @@ def life(clients, request):
         stack.close()
 
 
-def live(variant, stack, parameters):
+def live(parameter_set, stack, parameters):
     """All that can happen to objects."""
-    life = Life(variant, stack, parameters)
+    life = Life(parameter_set, stack, parameters)
     if "SourceBucketName" in parameters:
         # The operator does this, as the stack's outputs say.
         stack.notify(stack.source)
@@ -233,7 +233,7 @@ def trace(life, name):
     yield from (f"message  {text(message)!r}" for message in life.messages[name])
 
 
-def test_an_object_becomes_a_summary_findings_and_messages(life, report):
+def test_object_yields_summary_findings_and_messages(life, report):
     """From the bucket by rule, queue and function to the results; and by bus, rule and topic to a subscriber."""
     stored = life.stored["good"]
     summary = only(life.documents("good", "summaries/"))
@@ -255,7 +255,7 @@ def test_an_object_becomes_a_summary_findings_and_messages(life, report):
         assert first == f"{finding['severity'].capitalize()}: {finding['title']}"
         parts = [f"Type: {finding['type']} ", f"Count: {finding['flows']} ", finding["id"], uri]
         assert all(part in message for part in parts)
-    if life.variant == "new_buckets":
+    if life.parameter_set == "new_buckets":
         for line in ["", "From an object to messages:", *trace(life, "good")]:
             report(line)
 
@@ -266,7 +266,7 @@ def text(message):
     return message["Message"]
 
 
-def test_a_mail_has_no_gaps(life):
+def test_email_has_no_missing_values(life):
     """Also that which rolls up what else was found: nothing stands empty, and no placeholder is left."""
     messages = [text(message) for messages in life.messages.values() for message in messages]
     assert len(life.messages["storm"]) == 21
@@ -274,7 +274,7 @@ def test_a_mail_has_no_gaps(life):
         assert "<" not in message and not re.search(r": *$|:   ", message, re.MULTILINE), message
 
 
-def test_what_was_begun_is_completed(life):
+def test_interrupted_outputs_are_completed(life):
     """The alert that the bus refused is told with the next try, and the summary stays one."""
     outcomes = life.written.outcomes()
     place = outcomes.index(("already_summarized", None))
@@ -283,18 +283,18 @@ def test_what_was_begun_is_completed(life):
     assert len(life.messages["completed"]) == 1
 
 
-def test_a_corrupt_object_is_quarantined(life):
+def test_corrupt_object_is_quarantined(life):
     """Its event is done: nothing waits, and nobody is alerted of findings that can't be known."""
     receipt = only(life.documents("corrupt", "quarantine/"))
     assert (receipt["error"], receipt["version_id"]) == ("gzip_truncated", life.stored["corrupt"].version_id)
     assert life.documents("corrupt", "summaries/") == [] and life.messages["corrupt"] == []
 
 
-def test_an_object_that_is_gone_is_quarantined(life):
+def test_deleted_object_is_quarantined(life):
     assert only(life.documents("gone", "quarantine/"))["error"] == "object_deleted"
 
 
-def test_what_fails_lies_among_the_dead_letters_until_it_is_sent_again(life):
+def test_failed_event_stays_in_dlq_until_redrive(life):
     """As often as the queue says it was tried; then it becomes a summary and a message, as any other."""
     queue = life.stack.resolved.properties("Queue")
     code = "topology_unavailable" if life.has_topology else "AccessDenied"
@@ -305,14 +305,14 @@ def test_what_fails_lies_among_the_dead_letters_until_it_is_sent_again(life):
     assert len(life.messages["denied"]) == 1 and life.stack.waiting("Queue") == 0
 
 
-def test_a_replay_changes_nothing_and_strangers_are_ignored(life):
+def test_replay_changes_nothing_and_ignores_others(life):
     """A message that comes again finds what is stored; what lies elsewhere is not read."""
     outcomes = [("already_summarized", None), ("already_quarantined", "gzip_truncated"), ("ignored", "not-allowed")]
     assert life.written.outcomes()[-3:] == outcomes
     assert life.messages["again"] == []
 
 
-def test_what_claims_to_be_a_result_is_ignored_and_watched(life):
+def test_marked_objects_are_ignored_and_counted(life):
     outcomes = life.written.outcomes()
     assert outcomes[-4] == ("ignored", "flowsentry-output")
     assert life.documents("marked", "summaries/") == life.messages["marked"] == []
@@ -322,7 +322,7 @@ def test_what_claims_to_be_a_result_is_ignored_and_watched(life):
     assert watched.is_one_of(metrics.emitted(life.written.metrics))
 
 
-def test_the_rule_takes_flow_logs_alone(life):
+def test_rule_matches_only_flow_logs(life):
     """Neither results nor what else lies in the bucket comes to the queue."""
     told = [event["detail"]["object"]["key"] for event in life.stack.handed_over if event.get("source") == "aws.s3"]
     assert set(told) == {stored.key for stored in life.stored.values()}
@@ -333,7 +333,7 @@ def test_every_call_is_allowed(life):
     assert refused(life) == []
 
 
-def test_nothing_is_allowed_that_is_not_needed(life):
+def test_role_has_no_unused_permissions(life):
     """No statement, action or resource could be left out of the role."""
     unneeded = iam.not_needed(life.calls, life.stack.role_statements(), life.stack.resource_policies())
     # Of a bucket that was there before, the template can't know whether it keeps versions.
@@ -341,7 +341,7 @@ def test_nothing_is_allowed_that_is_not_needed(life):
     assert unneeded == elsewhere
 
 
-def test_a_statement_that_is_missing_or_not_needed_is_found(life):
+def test_missing_or_unused_statement_is_detected(life):
     """Each statement of the role in turn; and some that would make it mightier."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
     for place, statement in enumerate(own):
@@ -356,7 +356,7 @@ def test_a_statement_that_is_missing_or_not_needed_is_found(life):
         assert f"ReadFlowLogs: {part}" in unneeded
 
 
-def test_services_may_do_their_part_and_others_may_not(life):
+def test_only_expected_services_are_allowed(life):
     """EventBridge sends, alarms publish, the log is encrypted: each for this stack alone."""
     stack, policies = life.stack, life.stack.resource_policies()
     theirs = of_services(life)
@@ -375,11 +375,11 @@ def test_services_may_do_their_part_and_others_may_not(life):
 def of_services(life):
     """Of a bucket that was there before, its owner says who may deliver."""
     new = "SourceBucketName" not in life.parameters
-    deliveries = calls.of_log_delivery(life.stack.source, life.prefix) if new else []
-    return [*calls.of_services(life.stack.resolved), *deliveries]
+    deliveries = iam_calls.of_log_delivery(life.stack.source, life.prefix) if new else []
+    return [*iam_calls.of_services(life.stack.resolved), *deliveries]
 
 
-def test_nothing_is_allowed_to_services_that_is_not_needed(life):
+def test_services_have_no_unused_permissions(life):
     """Each statement of the policies of buckets, queues, topic and key is there for a call."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
 
@@ -397,7 +397,7 @@ def changed(one, **context):
     return iam.Call(one.action, one.resource, one.principal, tuple({**dict(one.context), **context}.items()), one.because)
 
 
-def test_results_are_only_added(life):
+def test_outputs_are_append_only(life):
     """The role can't replace or delete one; and nobody can, in a bucket that the template makes, but for expiry."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
     puts = [one for one in life.calls if one.action == "s3:PutObject"]
@@ -413,7 +413,7 @@ def test_results_are_only_added(life):
             assert iam.refused([iam.Call(action, one.resource, one.principal, one.context)], own, policies)
 
 
-def test_only_lambda_takes_the_role(life):
+def test_only_lambda_can_assume_the_role(life):
     [role] = life.stack.resolved.resources("AWS::IAM::Role").values()
     trust = iam.statements(role["AssumeRolePolicyDocument"])
     takes = lambda who: iam.is_allowed(iam.call("sts:AssumeRole", life.stack.role, who), [], trust)
@@ -421,7 +421,7 @@ def test_only_lambda_takes_the_role(life):
     assert not takes("ec2.amazonaws.com") and not takes("arn:aws:iam::123456789012:user/somebody")
 
 
-def test_each_metric_that_is_shown_or_watched_is_emitted(life):
+def test_used_metrics_are_emitted(life):
     """With the same namespace and dimensions; those of AWS's services are of this stack's resources."""
     emitted = metrics.emitted(life.written.metrics)
     known = emitted | metrics.of_aws(life.stack.resolved)
@@ -438,7 +438,7 @@ def test_each_metric_that_is_shown_or_watched_is_emitted(life):
     assert {metric.name for metric in emitted} <= used_names
 
 
-def test_a_metric_that_is_not_emitted_is_found(life):
+def test_missing_metric_is_detected(life):
     emitted = metrics.emitted(life.written.metrics)
     assert metrics.Metric("FlowSentry", "Findings", frozenset({("FindingType", None)})).is_one_of(emitted)
     for wrong in [
@@ -451,8 +451,8 @@ def test_a_metric_that_is_not_emitted_is_found(life):
         assert not wrong.is_one_of(emitted)
 
 
-@pytest.mark.parametrize("left_out", [None, "ReadFlowLogs", "StoreResultsOnce", "SendAlerts"])
-def test_the_local_iam_agrees(clients, left_out):
+@pytest.mark.parametrize("left_out", [None, "ReadFlowLogs", "StoreOutputsOnce", "SendAlerts"])
+def test_local_iam_gives_the_same_decisions(clients, left_out):
     """A second opinion: the local services check the role's policy themselves, and let pass what the whole of it allows.
 
     They know no conditions, and of EventBridge no resource, so that these are left out.

@@ -69,7 +69,7 @@ def default(parameter):
     return f"`{parameter['Default']}`" if parameter["Default"] != "" else EMPTY
 
 
-def test_every_parameter_is_in_the_reference_by_the_groups_of_the_template(stack):
+def test_reference_lists_every_parameter_by_group(stack):
     groups = stack["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     assert sorted(grouped) == sorted(stack["Parameters"])
@@ -84,7 +84,7 @@ def test_every_parameter_is_in_the_reference_by_the_groups_of_the_template(stack
     made(REFERENCE, "parameters", table)
 
 
-def test_every_alarm_is_in_the_reference(stack):
+def test_reference_lists_every_alarm(stack):
     alarms = {name: it for name, it in stack["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"}
     assert len(alarms) > 8
     table = "| alarm | goes off | means, and what to do |\n| --- | --- | --- |\n"
@@ -129,7 +129,7 @@ def refs(of):
             yield from refs(inner)
 
 
-def test_each_variable_names_the_parameters_that_set_it(stack):
+def test_reference_maps_variables_to_parameters(stack):
     function = stack["Resources"]["Function"]["Properties"]
     variables = {name: set(refs(of)) for name, of in function["Environment"]["Variables"].items()}
     # This one is Lambda's own, by the function's logging configuration.
@@ -146,7 +146,7 @@ def test_each_variable_names_the_parameters_that_set_it(stack):
 VARIABLES = "| variable | parameter | default | meaning |"
 
 
-def test_defaults_of_variables_are_those_of_their_parameters(stack):
+def test_variable_defaults_match_parameters(stack):
     """The template gives every setting, so its defaults are the ones that hold in AWS."""
     compared = 0
     for variable, parameter, default, _ in rows(VARIABLES):
@@ -158,7 +158,7 @@ def test_defaults_of_variables_are_those_of_their_parameters(stack):
     assert compared >= 19
 
 
-def test_each_statement_of_the_role_is_told_with_its_actions(stack):
+def test_security_page_lists_every_role_statement(stack):
     [policy] = stack["Resources"]["FunctionRole"]["Properties"]["Policies"]
     allowed = {}
     for statement in policy["PolicyDocument"]["Statement"]:
@@ -173,7 +173,7 @@ def test_each_statement_of_the_role_is_told_with_its_actions(stack):
     assert len(told) == len(allowed) > 10
 
 
-def test_every_saved_query_and_every_table_is_told_of(stack):
+def test_query_page_lists_every_query_and_table(stack):
     page = PROJECT / "docs" / "query.md"
     of_type = lambda kind: [one["Properties"] for one in stack["Resources"].values() if one["Type"] == kind]
     queries = [query["Name"] for query in of_type("AWS::Athena::NamedQuery")]
@@ -182,7 +182,7 @@ def test_every_saved_query_and_every_table_is_told_of(stack):
     assert sorted(row[0].strip("`") for row in rows("| table | a row is | begin with |", page)) == sorted(tables)
 
 
-def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
+def test_samconfig_example_uses_valid_parameters(stack):
     example = tomllib.loads((PROJECT / "samconfig.example.toml").read_text())
     environments = {name for name, it in example.items() if name != "version"}
     assert environments == {"default", "existing"}
@@ -204,18 +204,18 @@ def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
     assert settings["capabilities"] == "CAPABILITY_IAM"
 
 
-def test_outputs_that_the_tools_ask_for_are_there(stack):
+def test_outputs_used_by_tools_exist(stack):
     asked = re.findall(r'outputs\.get\("(\w+)"\)', (PROJECT / "tools" / "replay.py").read_text())
     assert len(asked) == 3 and set(asked) <= set(stack["Outputs"])
 
 
-def test_every_event_has_a_line():
+def test_events_page_lists_every_event():
     readme = (PROJECT / "events" / "README.md").read_text()
     listed = re.findall(r"^\| `([\w-]+\.json)` \|", readme, re.MULTILINE)
     assert sorted(listed) == sorted(path.name for path in (PROJECT / "events").glob("*.json"))
 
 
-def test_names_of_the_template_in_the_docs_are_there(stack):
+def test_template_names_in_docs_exist(stack):
     """Whatever the docs write in backticks as a parameter or an output of the stack is one."""
     known = set(stack["Parameters"]) | set(stack["Outputs"]) | set(stack["Resources"])
     for page in [PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted((PROJECT / "docs").glob("*.md"))]:
@@ -227,7 +227,7 @@ def test_names_of_the_template_in_the_docs_are_there(stack):
                     assert name in known, f"{page.name}: {name}{assigned}"
 
 
-def test_links_lead_somewhere():
+def test_links_resolve():
     """Between the pages, to a page and to a heading of it."""
     pages = [PROJECT / "README.md", PROJECT / "SECURITY.md", PROJECT / "CHANGELOG.md", PROJECT / "events" / "README.md"]
     links = 0

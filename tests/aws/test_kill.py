@@ -11,7 +11,7 @@ import pytest
 import faults
 from flow_logs import flow_log, gzip, key, records
 from function import Written
-from world import DONE, World, in_queue
+from aws_env import DONE, AwsEnv, in_queue
 
 # Alerts for more than one request.
 SCANS = 12
@@ -20,42 +20,42 @@ WORKERS = 4
 
 
 class Case:
-    """One object in a world of its own, and what all functions wrote that worked on it."""
+    """One object in a env of its own, and what all functions wrote that worked on it."""
 
-    def __init__(self, world, content):
-        world.alerting()
-        self.world, self.written = world, Written()
-        self.event = in_queue(world.put(key("a"), content))
+    def __init__(self, env, content):
+        env.alerting()
+        self.env, self.written = env, Written()
+        self.event = in_queue(env.put(key("a"), content))
 
     def kill_at(self, number, forwarded):
         """Kills a function at its request of this number: the request, or none if it does not make so many."""
         hold = faults.Hold(forwarded)
-        self.world.proxy.clear()
-        self.world.proxy.add(hold, after=number - 1, times=1)
-        before = len(self.world.proxy.requests)
-        function = self.world.function()
+        self.env.proxy.clear()
+        self.env.proxy.add(hold, after=number - 1, times=1)
+        before = len(self.env.proxy.requests)
+        function = self.env.function()
         function.begin(self.event)
         killed = hold.is_reached_before(function.answered)
         self.written += function.stop()
-        return self.world.proxy.requests[before + number - 1] if killed else None
+        return self.env.proxy.requests[before + number - 1] if killed else None
 
     def deliver(self):
         """Lets a function do its work in peace: how many requests that took."""
-        self.world.proxy.clear()
-        before = len(self.world.proxy.requests)
-        function = self.world.function()
+        self.env.proxy.clear()
+        before = len(self.env.proxy.requests)
+        function = self.env.function()
         assert function.invoke(self.event).response == DONE
         self.written += function.stop()
-        return len(self.world.proxy.requests) - before
+        return len(self.env.proxy.requests) - before
 
 
 @contextlib.contextmanager
 def case(clients, content):
-    world = World(clients)
+    env = AwsEnv(clients)
     try:
-        yield Case(world, content)
+        yield Case(env, content)
     finally:
-        world.close()
+        env.close()
 
 
 def step(request):
@@ -72,18 +72,18 @@ def lost(metric, killed_at, kind):
 
 def assert_summarized(case, killed_at):
     """One summary, and everything that rests on it; in order, told at least once, counted at most once."""
-    world = case.world
-    summary = world.only("summaries")
+    env = case.env
+    summary = env.only("summaries")
     assert summary["records"]["total"] == records(scans=SCANS)
-    assert world.findings() == summary["findings"] and len(summary["findings"]) == SCANS
-    details = [event["detail"] for event in world.alerts()]
+    assert env.findings() == summary["findings"] and len(summary["findings"]) == SCANS
+    details = [event["detail"] for event in env.alerts()]
     told = {detail["metadata"]["uid"]: detail["finding_info"]["uid"] for detail in details}
     assert sorted(told.values()) == sorted(finding["id"] for finding in summary["findings"])
-    assert sorted(world.only("receipts")["alerts"]) == sorted(told)
-    assert world.keys("quarantine") == []
-    stored = [request.answered for request in world.proxy.sent("PUT", "/summaries/") if request.status == 200]
+    assert sorted(env.only("receipts")["alerts"]) == sorted(told)
+    assert env.keys("quarantine") == []
+    stored = [request.answered for request in env.proxy.sent("PUT", "/summaries/") if request.status == 200]
     assert len(stored) == 1
-    assert min(request.arrived for request in world.proxy.sent(target="PutEvents")) > stored[0]
+    assert min(request.arrived for request in env.proxy.sent(target="PutEvents")) > stored[0]
     counted = case.written.values("RecordsProcessed")
     assert counted == lost(records(scans=SCANS), killed_at, "summaries")
     return f"metrics {len(counted)}, alerts {len(told)} + {len(details) - len(told)} again"
@@ -91,9 +91,9 @@ def assert_summarized(case, killed_at):
 
 def assert_quarantined(case, killed_at):
     """One receipt and no summary, counted at most once."""
-    world = case.world
-    assert world.only("quarantine")["error"] == "gzip_truncated"
-    assert world.keys() == world.keys("quarantine")
+    env = case.env
+    assert env.only("quarantine")["error"] == "gzip_truncated"
+    assert env.keys() == env.keys("quarantine")
     counted = case.written.values("ObjectsQuarantined")
     assert counted == lost(1, killed_at, "quarantine")
     assert case.written.values("RecordsProcessed") == []
@@ -118,7 +118,7 @@ def test_killed_once_at_every_request(clients, kind, report):
         for forwarded in [False, True]:
             with case(clients, content) as victim:
                 request = victim.kill_at(number, forwarded)
-                left = "+".join(name.split("/")[1] for name in victim.world.keys()) or "nothing"
+                left = "+".join(name.split("/")[1] for name in victim.env.keys()) or "nothing"
                 took = victim.deliver()
                 report(f"  {step(request):34} left {left:28} then {took} requests, {check(victim, [request])}")
 
@@ -134,7 +134,7 @@ def test_killed_twice_at_every_two_requests(clients, kind, report):
             with case(clients, content) as victim:
                 killed_at = [victim.kill_at(*first)]
                 # What left nothing is as if it had not been, and killed once is tested above.
-                if not victim.world.keys():
+                if not victim.env.keys():
                     return pairs
                 # Until the delivery makes no request of this number any more.
                 if not (request := victim.kill_at(*second)):

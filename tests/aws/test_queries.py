@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
-from analysed import BOUND_FLOWS, GAPS, HOME, HUGE, MOST, OTHER
+from corpus import BOUND_FLOWS, GAPS, HOME, HUGE, MOST, OTHER
 from athena import parse
 from template import load
 from test_athena import KNOWN, constructs
@@ -33,7 +33,7 @@ def sql_of(id):
 
 
 @pytest.mark.parametrize("id", named_queries())
-def test_a_query_is_such_as_athena_takes(id):
+def test_query_is_valid_for_athena(id):
     """Where the engine that runs it here, or the grammar, is more lenient than Athena."""
     tree = parse(sql_of(id))
     for select in tree.find_all(exp.Select):
@@ -51,7 +51,7 @@ def test_a_query_is_such_as_athena_takes(id):
 
 
 @pytest.mark.parametrize("id", named_queries())
-def test_a_query_reads_but_the_days_that_it_needs(id, tables):
+def test_query_reads_only_the_needed_days(id, tables):
     """Every table with partitions is read with a condition on the day that Athena knows before it reads anything."""
     for table in parse(sql_of(id)).find_all(exp.Table):
         if table.name in tables and tables[table.name].partitions:
@@ -63,12 +63,12 @@ def test_a_query_reads_but_the_days_that_it_needs(id, tables):
                 assert not any(bound.find(exp.Column) for bound in bounds)
 
 
-def test_each_tested_construct_is_one_of_a_query():
+def test_every_tested_construct_occurs_in_a_query():
     """So that the translation is held for what it is used for."""
     assert set.union(*(constructs(sql_of(id)) for id in named_queries())) == KNOWN.keys()
 
 
-def test_queries_are_named_described_and_in_the_work_group():
+def test_queries_have_name_description_and_workgroup():
     queries = named_queries().values()
     properties = [query["Properties"] for query in queries]
     assert len({one["Name"] for one in properties}) == len(properties) == 14
@@ -114,7 +114,7 @@ def refused(run):
     return found, unlisted
 
 
-def test_who_is_refused_most(run):
+def test_top_rejected_connections(run):
     found, unlisted = refused(run)
     expected = {}
     for name, parts in found.items():
@@ -137,16 +137,16 @@ def test_who_is_refused_most(run):
             "src_name": greatest(group["src"]["name"] for group in groups),
             "dst_name": greatest(group["dst"]["name"] for group in groups),
         }
-    rows = run.query("RefusedMost")
+    rows = run.query("TopRejectedConnections")
     top(expected, rows, CONNECTION, "flows")
     assert {row["exact"] for row in rows} == {True, False} and any(row["network_acl"] for row in rows)
     assert {row["protocol"] for row in rows if row["srcaddr"] == "10.66.9.9"} == {"TCP", "UDP"}
     assert any(row["files"] > 1 for row in rows) and any(row["dst_name"] for row in rows)
 
 
-def test_bounds_hold_what_was_really_refused(run):
+def test_bounds_contain_the_real_rejected_flows(run):
     """Of connections that one summary lists and another does not, by the logs themselves."""
-    rows = {row["srcaddr"]: row for row in run.query("RefusedMost")}
+    rows = {row["srcaddr"]: row for row in run.query("TopRejectedConnections")}
     truth = sum((Counter(flows) for flows in BOUND_FLOWS), Counter())
     for address in ["10.77.0.1", "10.77.0.2", "10.77.0.3"]:
         assert rows[address]["flows"] <= truth[address] <= rows[address]["flows_at_most"]
@@ -162,7 +162,7 @@ def test_bounds_hold_what_was_really_refused(run):
 CAUSES = ["network-acl", "security-group-or-network-acl", "out-of-state", "block-public-access", "encryption-controls"]
 
 
-def test_network_acl_or_security_group(run):
+def test_rejected_flows_by_cause(run):
     causes = [cause.replace("-", "_") for cause in CAUSES]
     expected = defaultdict(lambda: {"exact": True, **dict.fromkeys(["flows", "unlisted", *causes], 0)})
     for row in run.rows("summaries", 7):
@@ -177,7 +177,7 @@ def test_network_acl_or_security_group(run):
             for cause, flows in group["causes"].items():
                 sums[cause.replace("-", "_")] += flows
                 sums["unlisted"] -= flows
-    rows = run.query("RefusedByCause")
+    rows = run.query("RejectedByCause")
     top(expected, rows, ["interface_id"], "flows")
     for cause in causes:
         assert any(row[cause] for row in rows), cause
@@ -187,7 +187,7 @@ def test_network_acl_or_security_group(run):
     assert sum(sums["flows"] for sums in expected.values()) == total
 
 
-def test_which_peering_is_one_way(run):
+def test_one_way_peering(run):
     expected, flows = {}, Counter()
     for row in run.rows("summaries", 7):
         peering = row.document["peering"] or {"vpc_pairs": []}
@@ -216,7 +216,7 @@ def test_which_peering_is_one_way(run):
     assert {bool(row["flows_back"]) for row in rows} == {row["exact"] for row in rows} == {True, False}
 
 
-def test_traffic_that_tries_to_pass_through_a_peering(run):
+def test_transitive_peering_attempts(run):
     kinds = {"transitive-peering", "edge-to-edge-routing"}
     found = defaultdict(list)
     for row in run.rows("findings", 7):
@@ -235,12 +235,12 @@ def test_traffic_that_tries_to_pass_through_a_peering(run):
             "last_seen": greatest(one["last_seen"] for one in all_),
             "exact": all(one["exact"] for one in all_),
         }
-    rows = run.query("TransitiveAttempts")
+    rows = run.query("TransitivePeering")
     top(expected, rows, ["id"], "flows")
     assert {row["type"] for row in rows} == kinds and any(row["via_vpc_ids"] for row in rows)
 
 
-def test_which_findings_are_new_and_gone(run):
+def test_new_resolved_and_ongoing_findings(run):
     weeks = defaultdict(lambda: ([], []))
     for now, rows in [(0, run.rows("findings", 7, 1)), (1, run.rows("findings", 14, 8))]:
         for row in rows:
@@ -250,7 +250,7 @@ def test_which_findings_are_new_and_gone(run):
     for id, (now, before) in weeks.items():
         all_ = [row.document for row in now + before]
         expected[id,] = {
-            "change": "new" if not before else "stays" if now else "gone",
+            "change": "new" if not before else "ongoing" if now else "resolved",
             "severity": max((one["severity"] for one in all_), key=rank),
             "type": all_[0]["type"],
             "files": len({row.file for row in now}),
@@ -265,14 +265,14 @@ def test_which_findings_are_new_and_gone(run):
     assert {(row["id"],): {name: row[name] for name in expected[row["id"],]} for row in rows} == expected
     titles = {id: {row.document["title"] for row in now + before} for id, (now, before) in weeks.items()}
     assert all(row["title"] in titles[row["id"]] for row in rows)
-    order = [(["new", "gone", "stays"].index(row["change"]), -rank(row["severity"]), -row["flows"]) for row in rows]
+    order = [(["new", "resolved", "ongoing"].index(row["change"]), -rank(row["severity"]), -row["flows"]) for row in rows]
     assert order == sorted(order)
     scans = [row for row in rows if row["type"] == "port-scan" and "10.66.0." in row["title"]]
     scanners = {re.search(r"10[.]66[.]0[.]\d", row["title"])[0]: row["change"] for row in scans}
-    assert scanners == {"10.66.0.1": "gone", "10.66.0.2": "stays", "10.66.0.3": "new"}
+    assert scanners == {"10.66.0.1": "resolved", "10.66.0.2": "ongoing", "10.66.0.3": "new"}
 
 
-def test_rejects_by_interface_beside_last_week(run):
+def test_rejected_flows_compared_with_last_week(run):
     expected = defaultdict(lambda: {"flows": 0, "flows_before": 0})
     for name, rows in [("flows", run.rows("summaries", 7, 1)), ("flows_before", run.rows("summaries", 14, 8))]:
         for row in rows:
@@ -314,7 +314,7 @@ def test_traffic_by_peering_connection(run):
     assert any(row["rejected_flows"] for row in rows) and {row["cross_account"] for row in rows} >= {False, True}
 
 
-def test_busiest_scanners(run):
+def test_top_scanners(run):
     found = defaultdict(lambda: ([], []))
     for row in run.rows("findings", 7):
         if row.document["type"] in ("port-scan", "host-sweep"):
@@ -364,7 +364,7 @@ def test_quarantined_objects(run):
 
 def test_hours_without_flow_logs(run):
     """Of the account whose logs leave out known hours, those; of the others, what their windows leave."""
-    rows = run.query("Gaps")
+    rows = run.query("MissingHours")
     found = defaultdict(list)
     for row in rows:
         found[row["account_id"], row["region"]].append((row["missing_from"], row["missing_until"], row["hours"]))
@@ -398,12 +398,12 @@ def test_interfaces_with_skipped_data(run):
         place: {"skipped_records": sum(row.document["flows"] for row in rows), "files": len({row.file for row in rows})}
         for place, rows in found.items()
     }
-    rows = run.query("Skipped")
+    rows = run.query("SkippedData")
     top(expected, rows, ["account_id", "region", "interface_id"], "skipped_records")
     assert expected[HOME, "us-east-1", "eni-0888"] == {"skipped_records": 1, "files": 1}
 
 
-def test_how_far_the_data_can_be_trusted(run):
+def test_data_quality(run):
     classes = ["accepted", "rejected", "no_data", "skip_data", "other", "malformed"]
     expected = defaultdict(Counter)
     for row in run.rows("summaries", 7):
@@ -416,7 +416,7 @@ def test_how_far_the_data_can_be_trusted(run):
             rejected_bytes=document["traffic"]["rejected"]["bytes"],
             files_with_limits_reached=1 if document["limits_reached"] else 0,
         )
-    rows = run.query("Quality")
+    rows = run.query("DataQuality")
     places = [(row["date"], row["account_id"], row["region"]) for row in rows]
     assert places == sorted(expected)
     for place, row in zip(places, rows):
@@ -439,12 +439,12 @@ def test_traffic_by_aws_service(run):
             for name in ["flows", "bytes"]:
                 sums[name] += one["accepted"][name]
                 sums[f"rejected_{name}"] += one["rejected"][name]
-    rows = run.query("Services")
+    rows = run.query("TrafficByService")
     top(expected, rows, ["service"], "bytes")
     assert len(rows) > 1
 
 
-def test_the_queries_of_the_page_run(run):
+def test_queries_in_the_docs_run(run):
     """Those that docs/query.md shows, in SQL and in the shell."""
     page = (PROJECT / "docs" / "query.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)

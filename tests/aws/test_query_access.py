@@ -2,12 +2,12 @@
 
 import re
 
-from analysed import HOME
+from corpus import HOME
 from iam import listed
 from template import Resolved, transformed
 
 
-def test_nobody_gets_past_the_work_group_s_settings():
+def test_workgroup_settings_are_enforced():
     group = Resolved(transformed()).one("AWS::Athena::WorkGroup")
     settings = group["WorkGroupConfiguration"]
     assert settings["EnforceWorkGroupConfiguration"] is True and settings["PublishCloudWatchMetricsEnabled"] is True
@@ -18,7 +18,7 @@ def test_nobody_gets_past_the_work_group_s_settings():
     assert group["RecursiveDeleteOption"] is True and group["State"] == "ENABLED"
 
 
-def test_with_a_key_results_of_queries_are_encrypted_with_it():
+def test_query_results_use_the_given_kms_key():
     arn = f"arn:aws:kms:us-east-1:{HOME}:key/0123"
     parameters = {"OutputKmsKeyArn": arn}
     stack = Resolved(transformed(parameters), parameters)
@@ -26,7 +26,7 @@ def test_with_a_key_results_of_queries_are_encrypted_with_it():
     assert result["EncryptionConfiguration"] == {"EncryptionOption": "SSE_KMS", "KmsKey": arn}
     [rule] = stack.properties("QueryResultsBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}
-    [use] = [one for one in statements(stack) if one["Sid"] == "UseTheKeyOfTheResults"]
+    [use] = [one for one in statements(stack) if one["Sid"] == "UseOutputKey"]
     assert (use["Action"], use["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], arn)
     assert not [one for one in statements(Resolved(transformed())) if "kms:" in str(one)]
 
@@ -35,7 +35,7 @@ def statements(stack):
     return stack.properties("QueryPolicy")["PolicyDocument"]["Statement"]
 
 
-def test_whoever_queries_reads_the_tables_and_writes_nothing_but_results(tables):
+def test_query_policy_reads_tables_writes_only_results(tables):
     """The policy covers each table's folder; what it lets write is in the bucket of queries' results."""
     stack = Resolved(transformed())
     resources = lambda action: [
@@ -54,7 +54,7 @@ def test_whoever_queries_reads_the_tables_and_writes_nothing_but_results(tables)
     assert results == f"arn:aws:s3:::{location.removeprefix('s3://')}*"
 
 
-def test_the_policy_names_this_stack_s_things_alone():
+def test_query_policy_covers_only_this_stack():
     """Statement by statement: what reads is bound to the work group, the database and the kinds of results."""
     parameters = {"OutputKmsKeyArn": f"arn:aws:kms:us-east-1:{HOME}:key/0123"}
     stack = Resolved(transformed(parameters), parameters)
@@ -63,24 +63,24 @@ def test_the_policy_names_this_stack_s_things_alone():
     kinds = ["summaries", "findings", "quarantine", "receipts"]
     assert {one["Sid"]: listed(one["Resource"]) for one in statements(stack)} == {
         "RunQueries": [f"{athena}:workgroup/{stack.ref('WorkGroup')}"],
-        "FindTheWorkGroup": ["*"],
-        "SeeTheTablesInAthena": [f"{athena}:datacatalog/AwsDataCatalog"],
-        "ReadTheTables": [
+        "ListWorkGroups": ["*"],
+        "ReadTableMetadata": [f"{athena}:datacatalog/AwsDataCatalog"],
+        "ReadGlueTables": [
             f"{glue}:catalog",
             f"{glue}:database/default",
             f"{glue}:database/{stack.ref('Database')}",
             f"{glue}:table/{stack.ref('Database')}/*",
         ],
-        "FindTheResults": [results],
-        "ListTheResults": [results],
-        "ReadTheResults": [f"{results}/flowsentry/{kind}/*" for kind in kinds],
-        "KeepQueryResults": [own],
+        "LocateOutputs": [results],
+        "ListOutputs": [results],
+        "ReadOutputs": [f"{results}/flowsentry/{kind}/*" for kind in kinds],
+        "ListQueryResults": [own],
         "WriteQueryResults": [f"{own}/*"],
-        "UseTheKeyOfTheResults": [parameters["OutputKmsKeyArn"]],
+        "UseOutputKey": [parameters["OutputKmsKeyArn"]],
     }
     assert {one["Sid"]: one["Condition"] for one in statements(stack) if "Condition" in one} == {
-        "ListTheResults": {"StringLike": {"s3:prefix": [f"flowsentry/{kind}/*" for kind in kinds]}},
-        "UseTheKeyOfTheResults": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
+        "ListOutputs": {"StringLike": {"s3:prefix": [f"flowsentry/{kind}/*" for kind in kinds]}},
+        "UseOutputKey": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
     }
     # What a query with partition projection asks of Glue, and of Athena to begin with.
     asked = {"glue:GetDatabase", "glue:GetTable", "glue:GetPartitions", "s3:GetBucketLocation"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysed import HOME, OTHER
+from corpus import HOME, OTHER
 from iam import listed
 from template import Resolved, transformed
 
@@ -60,7 +60,7 @@ def _resolved(part):
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
-def test_columns_are_those_of_the_schema(tables, name):
+def test_columns_match_the_schema(tables, name):
     """With their types, down to the last field; and what is left out is left out for a reason."""
     schema = SCHEMA["$defs"]["Finding"] if name == "findings" else SCHEMA
     expected = {column: of_schema(part) for column, part in schema["properties"].items()}
@@ -69,14 +69,14 @@ def test_columns_are_those_of_the_schema(tables, name):
 
 
 @pytest.mark.parametrize("kind", ["summaries", "findings", "quarantine", "receipts"])
-def test_columns_are_the_fields_of_what_is_written(run, tables, kind):
+def test_columns_match_the_stored_fields(run, tables, kind):
     """Whatever no schema tells of, too; each in some document, so that none is there by mistake."""
     texts = [text for key, content in run.objects.items() if f"/{kind}/" in key for text in content.splitlines()]
     fields = set.union(*(set(json.loads(text)) for text in texts))
     assert fields - set(LEFT_OUT.get(kind, {})) == set(tables[kind].columns)
 
 
-def test_what_is_written_is_as_the_serde_needs_it(run):
+def test_stored_documents_fit_the_serde(run):
     """A document a line, each ended, in a file that Athena does not take for hidden; the SerDe is the one of which the types
     are known to be supported."""
     assert len(run.objects) > 100
@@ -87,7 +87,7 @@ def test_what_is_written_is_as_the_serde_needs_it(run):
     assert {table.serde for table in run.athena.tables.values()} == {"org.apache.hive.hcatalog.data.JsonSerDe"}
 
 
-def test_tables_are_lines_of_text_where_the_function_stores_them():
+def test_tables_read_text_lines_at_output_location():
     """What the engine here does not look at: the Hive classes, and the folder by which Athena begins."""
     stack = Resolved(transformed())
     for properties in stack.resources("AWS::Glue::Table").values():
@@ -103,25 +103,25 @@ def test_tables_are_lines_of_text_where_the_function_stores_them():
         assert (table["TableType"], parameters["EXTERNAL"], parameters["classification"]) == ("EXTERNAL_TABLE", "TRUE", "json")
 
 
-def test_each_column_says_what_it_means(tables):
+def test_every_column_has_a_comment(tables):
     for table in tables.values():
         for name, comment in table.comments.items():
             assert 3 <= len(comment) <= 255 and comment.endswith("."), f"{table.name}.{name}: {comment}"
 
 
-def test_each_object_is_in_its_partition_or_told_to_be_left_out(run):
+def test_every_object_is_in_a_partition_or_reported(run):
     """Whatever the key looked like that it was made from."""
     left_out = Counter()
     for key in run.objects:
         _, folder, account, region, date, _ = key.split("/")
         values = {part.split("=")[0]: part.split("=")[1] for part in (account, region, date)}
-        reached = run.athena.tables[folder].reaches(f"s3://{run.world.output}/{key}", run.today)
+        reached = run.athena.tables[folder].reaches(f"s3://{run.env.output}/{key}", run.today)
         if reached is None:
             left_out[folder] += 1
             assert folder == "summaries"
         else:
             assert reached == values
-    told = {(row["account_id"], row["region"]): row for row in run.query("LeftOut")}
+    told = {(row["account_id"], row["region"]): row for row in run.query("OutsidePartitions")}
     expected = {
         ("unknown", "unknown"): ("unknown", "unknown", 1),
         (HOME, "us-east-1"): ("2014-12-14", "unknown", 3),
@@ -132,7 +132,7 @@ def test_each_object_is_in_its_partition_or_told_to_be_left_out(run):
     assert sum(row["objects"] for row in told.values()) == left_out["summaries"] == 6
 
 
-def test_tables_have_what_was_stored_and_no_more(run):
+def test_tables_contain_exactly_the_stored_objects(run):
     queries = {"summaries": "SELECT sources[1].uri AS uri FROM summaries", "quarantine": "SELECT uri FROM quarantine"}
     for kind, query in queries.items():
         stored = [json.loads(content) for key, content in run.objects.items() if f"/{kind}/" in key]
@@ -143,21 +143,21 @@ def test_tables_have_what_was_stored_and_no_more(run):
     assert everywhere == [{"n": sum("/summaries/" in key for key in run.objects)}]
 
 
-def test_without_parameters_the_tables_show_this_account_and_region(tables):
+def test_default_partitions_are_this_account_and_region(tables):
     for table in tables.values():
         if table.partitions:
             assert table.parameters["projection.account_id.values"] == f"{HOME},unknown"
             assert table.parameters["projection.region.values"] == "us-east-1,unknown"
 
 
-def test_accounts_that_deliver_are_in_the_tables():
+def test_source_accounts_are_in_the_partitions():
     parameters = {"SourceAccountIds": f"{OTHER},{HOME}"}
     tables = Resolved(transformed(parameters), parameters).resources("AWS::Glue::Table").values()
     values = [table["TableInput"]["Parameters"].get("projection.account_id.values") for table in tables]
     assert sorted(filter(None, values)) == [f"{OTHER},{HOME},unknown"] * 4
 
 
-def test_without_athena_there_is_nothing_of_it():
+def test_no_athena_resources_without_athena():
     parameters = {"CreateAthena": "no"}
     stack = Resolved(transformed(parameters), parameters)
     kinds = {resource["Type"].split("::")[1] for resource in stack.resources().values()}

@@ -10,10 +10,10 @@ import pytest
 
 from run import PROJECT
 from template import PATH, load
-from variants import VARIANTS, deployed
+from parameter_sets import PARAMETER_SETS, deployed
 
-EXISTING = "existing buckets, no keys, nobody told"
-ELSEWHERE = "new buckets, keys of ours, a topology elsewhere"
+EXISTING = "existing buckets, no keys, no email"
+ELSEWHERE = "new buckets, own keys, own topology bucket"
 
 # Notes what it is asked for, and answers what it finds in a file of the command's name; without one it fails.
 AWS = f"""#!{sys.executable}
@@ -64,7 +64,7 @@ OTHERS = {"QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:1:q", "Eve
 
 
 @pytest.mark.parametrize("before", [{}, OTHERS])
-def test_events_are_turned_on_beside_what_is_there(shell, before):
+def test_eventbridge_command_keeps_other_notifications(shell, before):
     """Of a bucket that notifies nobody AWS says nothing at all."""
     shell.answers("get-bucket-notification-configuration", json.dumps(before) if before else "")
     shell.answers("put-bucket-notification-configuration", "")
@@ -75,7 +75,7 @@ def test_events_are_turned_on_beside_what_is_there(shell, before):
     assert json.loads((shell.notes / "given").read_text()) == {**before, "EventBridgeConfiguration": {}}
 
 
-def test_events_are_not_turned_on_where_it_is_not_known_what_is_there(shell):
+def test_eventbridge_command_stops_on_read_failure(shell):
     assert shell.run(deployed(EXISTING).outputs()["EnableEventBridgeCommand"]) != 0
     assert len(shell.asked()) == 1
 
@@ -84,14 +84,14 @@ KINDS = ["vpcs", "subnets", "vpc-peering-connections", "network-interfaces", "ro
 
 
 @pytest.mark.parametrize(
-    ("variant", "uri"),
+    ("parameter_set", "uri"),
     [(EXISTING, "s3://our-results/flowsentry/topology/"), (ELSEWHERE, "s3://our-inventory/vpc/")],
 )
-def test_the_topology_is_put_where_the_function_looks(shell, variant, uri):
+def test_topology_is_uploaded_where_the_function_reads(shell, parameter_set, uri):
     for kind in KINDS:
         shell.answers(f"describe-{kind}", json.dumps({kind: []}))
     shell.answers("cp", "")
-    assert shell.run(deployed(variant).outputs()["UploadTopologyCommand"]) == 0
+    assert shell.run(deployed(parameter_set).outputs()["UploadTopologyCommand"]) == 0
     expected = [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS]
     # What else lies in the folder, such as documents that somebody made by other names, would hold for ever.
     just = "--exclude * --include 123456789012-us-east-1-*.json"
@@ -100,13 +100,13 @@ def test_the_topology_is_put_where_the_function_looks(shell, variant, uri):
     assert documents == {f"123456789012-us-east-1-{kind}.json": {kind: []} for kind in KINDS}
 
 
-def test_half_a_topology_is_not_put(shell):
+def test_incomplete_topology_is_not_uploaded(shell):
     shell.answers("describe-vpcs", "{}")
     assert shell.run(deployed(EXISTING).outputs()["UploadTopologyCommand"]) != 0
     assert shell.asked() == [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS[:2]]
 
 
-def test_each_command_can_be_had_whole(shell):
+def test_make_outputs_prints_whole_commands(shell):
     """SAM CLI breaks the lines of what it shows after a deployment."""
     outputs, template = deployed(EXISTING).outputs(), load()
     told = [
@@ -127,9 +127,9 @@ def test_each_command_can_be_had_whole(shell):
     assert shell.asked()[0].startswith("cloudformation describe-stacks --stack-name ours ")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_outputs_are_what_they_are_called(variant):
-    stack = deployed(variant)
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_outputs_have_the_right_values(parameter_set):
+    stack = deployed(parameter_set)
     outputs = stack.outputs()
     names = {
         "QueueUrl": "Queue",
@@ -148,10 +148,10 @@ def test_outputs_are_what_they_are_called(variant):
     assert outputs["SeeResults"] == f"aws s3 ls --recursive {results}"
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_what_is_put_to_try_is_watched(shell, variant):
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_test_object_matches_the_rule(shell, parameter_set):
     """The sample's file, under a key that the function may read."""
-    stack = deployed(variant)
+    stack = deployed(parameter_set)
     shell.answers("cp", "")
     assert shell.run(stack.outputs()["UploadTestObjectCommand"]) == 0
     [[*command, source, target]] = [line.split() for line in shell.asked()]
@@ -160,9 +160,9 @@ def test_what_is_put_to_try_is_watched(shell, variant):
     assert target.startswith(f"s3://{allowed}123456789012/vpcflowlogs/") and target.endswith("/")
 
 
-@pytest.mark.parametrize(("variant", "prefix"), [("as it comes", ""), (ELSEWHERE, "/network/")])
-def test_a_flow_log_is_delivered_where_it_is_watched_with_columns_that_are_known(shell, variant, prefix):
-    stack = deployed(variant)
+@pytest.mark.parametrize(("parameter_set", "prefix"), [("defaults", ""), (ELSEWHERE, "/network/")])
+def test_flow_log_command_has_right_location_and_fields(shell, parameter_set, prefix):
+    stack = deployed(parameter_set)
     shell.answers("create-flow-logs", "")
     assert shell.run(stack.outputs()["CreateFlowLogCommand"]) == 0
     [asked] = shell.asked()

@@ -75,7 +75,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(
             finding.title,
-            "None of the TCP traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) over pcx-ab gets an answer"
+            "None of the TCP traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) via pcx-ab gets a reply"
         );
         assert_eq!(
             json(&finding.subject),

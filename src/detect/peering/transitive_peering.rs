@@ -87,7 +87,7 @@ mod tests {
         let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
         assert_eq!(finding.confidence, Confidence::Low);
         assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
-        assert!(finding.title.ends_with("; some arrived, so that another way leads there"), "{}", finding.title);
+        assert!(finding.title.ends_with("; some traffic arrived, so another path exists"), "{}", finding.title);
     }
 
     #[test]

@@ -8,7 +8,7 @@ from pathlib import Path
 from athena import Athena, Table
 from flow_logs import HEADER, gzip
 from template import Resolved, transformed
-from world import DONE, World, in_queue
+from aws_env import DONE, AwsEnv, in_queue
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE, GOLDEN = PROJECT / "examples" / "sample", PROJECT / "tests" / "golden"
@@ -56,7 +56,7 @@ BOUND_FLOWS = [
 class Run:
     """What the function was given, and what it wrote."""
 
-    world: World
+    env: AwsEnv
     today: datetime.date
     objects: dict
     sources: list
@@ -100,24 +100,24 @@ class Row:
     document: dict
 
 
-def analysed(world, tables_in):
+def analyze_corpus(env, tables_in):
     """Has the function analyse them, and makes the tables of what it wrote, with files in a folder of their own."""
-    world.alerting()
+    env.alerting()
     today = datetime.datetime.now(datetime.timezone.utc).date()
     day = lambda before: today - datetime.timedelta(days=before)
     sources = []
 
     def put(key, content, bucket=None):
-        sources.append(world.put(key, content, bucket))
+        sources.append(env.put(key, content, bucket))
         return sources[-1]
 
     def analyse(*stored, **settings):
-        assert world.function(**settings).invoke(in_queue(*stored), patience=120).response == DONE
+        assert env.function(**settings).invoke(in_queue(*stored), patience=120).response == DONE
 
     def topology(name, documents):
-        bucket = world.bucket(f"topology-{name}")
+        bucket = env.bucket(f"topology-{name}")
         for document in documents:
-            world.put(document.name, document.read_bytes(), bucket)
+            env.put(document.name, document.read_bytes(), bucket)
         return f"s3://{bucket}/"
 
     # The sample, on three days of two weeks.
@@ -152,7 +152,7 @@ def analysed(world, tables_in):
     pairs = put(key("pairs", day(3)), "".join(log.read_text() for log in sorted(folder.glob("*.log"))))
     analyse(pairs, MAX_ADDRESS_PAIRS="1", TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
     # The same bytes under the same key, twice.
-    versioned = world.bucket("versioned", versioned=True)
+    versioned = env.bucket("versioned", versioned=True)
     twice = connections(day(4), {"10.88.0.1": 120, "10.88.0.2": 3}) + scan(day(4), "10.88.0.3") + skipped(day(4), "eni-0888")
     analyse(*(put(key("twice", day(4)), twice, versioned) for _ in range(2)))
     # Scanners of both weeks, of the first and of the second.
@@ -194,14 +194,14 @@ def analysed(world, tables_in):
     names += [key("odd", when) for when in days]
     analyse(*(put(name, odd) for name in names))
 
-    objects = {key: world.read(key) for key in world.keys()}
-    world.stop()
+    objects = {key: env.read(key) for key in env.keys()}
+    env.stop()
     parameters = {
-        "OutputBucketName": world.output,
+        "OutputBucketName": env.output,
         "AthenaAccountIds": ",".join(ACCOUNTS),
         "AthenaRegions": ",".join(REGIONS),
     }
     stack = Resolved(transformed(parameters), parameters)
     tables = [Table(properties) for properties in stack.resources("AWS::Glue::Table").values()]
-    athena = Athena(tables, tables_in, world.output, objects, today)
-    return Run(world, today, objects, sources, stack, athena)
+    athena = Athena(tables, tables_in, env.output, objects, today)
+    return Run(env, today, objects, sources, stack, athena)

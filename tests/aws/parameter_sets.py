@@ -11,16 +11,16 @@ PCX = "pcx-0bd681fd4c20588b"
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 A_DAY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 
-VARIANTS = {
-    "as it comes": {},
-    "existing buckets, no keys, nobody told": {
+PARAMETER_SETS = {
+    "defaults": {},
+    "existing buckets, no keys, no email": {
         "SourceBucketName": "our-logs",
         "OutputBucketName": "our-results",
         "PipelineKey": "aws-managed",
         "Topology": "output-bucket",
         "CreateAthena": "no",
     },
-    "new buckets, keys of ours, a topology elsewhere": {
+    "new buckets, own keys, own topology bucket": {
         "SourcePrefix": "network/",
         "SourceKmsKeyArn": f"{KEY}1",
         "SourceAccountIds": "111122223333,123456789012",
@@ -42,7 +42,7 @@ VARIANTS = {
         "TimeoutSeconds": "900",
         "Architecture": "x86_64",
     },
-    "one bucket for all": {
+    "one bucket": {
         "SourceBucketName": "our-bucket",
         "SourcePrefix": "network/",
         "OutputBucketName": "our-bucket",
@@ -54,6 +54,6 @@ VARIANTS = {
 
 
 @cache
-def deployed(variant):
+def deployed(parameter_set):
     """What the template comes to."""
-    return Resolved(transformed(VARIANTS[variant]), VARIANTS[variant])
+    return Resolved(transformed(PARAMETER_SETS[parameter_set]), PARAMETER_SETS[parameter_set])

@@ -49,7 +49,7 @@ class Clients:
         self.s3, self.sqs, self.sns, self.events = map(self.of, ["s3", "sqs", "sns", "events"])
 
 
-class World:
+class AwsEnv:
     def __init__(self, clients):
         self.s3, self.sqs, self.sns, self.events = clients.s3, clients.sqs, clients.sns, clients.events
         # Tests share one server, and must not meet each other.
