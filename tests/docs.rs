@@ -139,7 +139,7 @@ fn defaults_are_those_that_hold() {
 #[test]
 fn every_limit_has_a_row() {
     let limits: Names = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
-    assert_eq!(first_cells(REFERENCE, "| limit | past it |"), limits);
+    assert_eq!(first_cells(REFERENCE, "| limit | beyond it |"), limits);
 }
 
 /// Each metric with its unit and its dimension, as a document has them.

@@ -177,9 +177,9 @@ def test_query_page_lists_every_query_and_table(stack):
     page = PROJECT / "docs" / "query.md"
     of_type = lambda kind: [one["Properties"] for one in stack["Resources"].values() if one["Type"] == kind]
     queries = [query["Name"] for query in of_type("AWS::Athena::NamedQuery")]
-    assert sorted(name for name, _ in rows("| query | it tells |", page)) == sorted(queries)
+    assert sorted(name for name, _ in rows("| query | shows |", page)) == sorted(queries)
     tables = [table["TableInput"]["Name"] for table in of_type("AWS::Glue::Table")]
-    assert sorted(row[0].strip("`") for row in rows("| table | a row is | begin with |", page)) == sorted(tables)
+    assert sorted(row[0].strip("`") for row in rows("| table | one row per | start with |", page)) == sorted(tables)
 
 
 def test_samconfig_example_uses_valid_parameters(stack):

@@ -111,7 +111,7 @@ def test_stack_outputs_name_the_queues(env, replay, capsys):
     assert waiting(env, url) == 2
     capsys.readouterr()
     assert replay("dead-letters", "--stack", f"{env.name}-other") == 1
-    assert capsys.readouterr().err == f"the stack {env.name}-other has no output QueueUrl: is it flowsentry's?\n"
+    assert capsys.readouterr().err == f"the stack {env.name}-other has no output QueueUrl; is it a flowsentry stack?\n"
 
 
 def test_replay_of_whole_bucket_or_nothing_fails(env, replay, capsys):
@@ -153,17 +153,17 @@ def test_unavailable_queue_is_reported(env, replay, capsys):
     url = env.queue("events")
     env.proxy.add(refuse_first_entry, target="SendMessageBatch")
     assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 1
-    assert capsys.readouterr().err == f"{url} refuses 1 message(s): InternalError: a test\n"
+    assert capsys.readouterr().err == f"{url} rejected 1 message(s): InternalError: a test\n"
     assert len(env.proxy.sent(target="SendMessageBatch")) == 5
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["day", "--stack", "x"], "day takes s3://bucket/prefix"),
-        (["dead-letters", "--stack", "x", "s3://b/c"], "dead-letters takes nothing"),
-        (["day", "s3://b/c"], "name the --stack, or the queues"),
-        (["dead-letters", "--queue-url", "x"], "name the --stack, or the queues to empty"),
+        (["day", "--stack", "x"], "day requires s3://bucket/prefix"),
+        (["dead-letters", "--stack", "x", "s3://b/c"], "dead-letters takes no argument"),
+        (["day", "s3://b/c"], "pass --stack or the queues"),
+        (["dead-letters", "--queue-url", "x"], "pass --stack or the queues to replay"),
     ],
 )
 def test_command_without_effect_is_rejected(replay, capsys, arguments, words):
@@ -298,17 +298,17 @@ def test_local_run_reports_failure(tmp_path):
     assert unknown.returncode == 1 and "UnknownEvent" in unknown.stdout
     began = time.monotonic()
     wrong = by_hand(PORT_SCAN_PORTS="many")
-    assert wrong.returncode == 1 and "PORT_SCAN_PORTS" in wrong.stderr and "the function ended" in wrong.stderr
+    assert wrong.returncode == 1 and "PORT_SCAN_PORTS" in wrong.stderr and "the function exited" in wrong.stderr
     assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--event", "none.json"], "there is no file none.json"),
-        (["--event", PROJECT / "README.md"], "README.md is no JSON"),
-        (["--object", "none.gz"], "there is no file none.gz"),
-        (["--topology", "none"], "there is no *.json in none"),
+        (["--event", "none.json"], "no such file: none.json"),
+        (["--event", PROJECT / "README.md"], "README.md is not JSON"),
+        (["--object", "none.gz"], "no such file: none.gz"),
+        (["--topology", "none"], "no *.json in none"),
     ],
 )
 def test_local_run_rejects_wrong_arguments(arguments, words):
