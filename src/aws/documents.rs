@@ -255,6 +255,6 @@ mod tests {
         let almost_full = || Documents { bytes: MAX_BYTES - 2, ..Documents::default() };
         assert_eq!(almost_full().read(&uri, "a", &b"{}"[..]).expect("it fits").bytes, MAX_BYTES);
         let error = almost_full().read(&uri, "a", &b"{} "[..]).expect_err("too large");
-        assert_eq!(error.to_string(), "the documents of s3://inventory/vpc/ are longer than 268435456 bytes together");
+        assert_eq!(error.to_string(), "the documents in s3://inventory/vpc/ exceed 268435456 bytes in total");
     }
 }

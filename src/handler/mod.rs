@@ -276,7 +276,7 @@ mod tests {
                 caught::<()>(async { if panic { panic!("no such thing") } else { panic!("no {} such thing", 5) } });
             let failure = failure.await.expect_err("it panics");
             assert_eq!(failure.code(), "internal_error");
-            let expected = format!("flowsentry has a mistake, and this object's turn ended: {message}");
+            let expected = format!("internal error while processing this object (panic): {message}");
             assert_eq!(failure.to_string(), expected);
         }
     }

@@ -295,6 +295,6 @@ mod tests {
         assert_eq!(on_another_thread("one\ntwo").await.ok().as_deref(), Some("two"));
         let failure = on_another_thread("one").await.expect_err("it panics");
         assert_eq!(failure.code(), "internal_error");
-        assert_eq!(failure.to_string(), "flowsentry has a mistake, and this object's turn ended: two lines");
+        assert_eq!(failure.to_string(), "internal error while processing this object (panic): two lines");
     }
 }

@@ -83,7 +83,7 @@ async fn unavailable(local: &Local, event: &Value) -> String {
 async fn a_topology_is_missing_then_there_broken_changed_away_and_back() {
     let local = start(KEY, "1", &[]).await;
     println!("-- missing");
-    let missing = format!("the topology can't be read: GetObject of s3://{TOPOLOGY}/{KEY} failed: NoSuchKey: ");
+    let missing = format!("topology unavailable: GetObject of s3://{TOPOLOGY}/{KEY} failed: NoSuchKey: ");
     let message_of_failure = unavailable(&local, &s3_event(&["flows.log"])).await;
     assert!(message_of_failure.starts_with(&missing), "{message_of_failure}");
     let batch = json!({"Records": [message("1", &s3_event(&["flows.log"]))]});
