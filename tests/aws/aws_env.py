@@ -1,4 +1,4 @@
-"""The part of AWS that one test has to itself: buckets, queues, an event bus, the proxy before them, and functions."""
+"""The AWS resources of one test: buckets, queues, an event bus, the proxy in front of them, and functions."""
 
 import itertools
 import json
@@ -32,11 +32,11 @@ class Stored:
 
 
 class Clients:
-    """Those of the tests, which ask the server itself."""
+    """Clients of the test, which call the server directly."""
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
-        # A check sum that was stored with the whole would be told of each part too, which S3 does not do.
+        # The server would repeat a whole-object checksum in each range response; S3 does not.
         config = Config(
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
@@ -52,7 +52,7 @@ class Clients:
 class AwsEnv:
     def __init__(self, clients):
         self.s3, self.sqs, self.sns, self.events = clients.s3, clients.sqs, clients.sns, clients.events
-        # Tests share one server, and must not meet each other.
+        # Tests share one server, so each uses its own names.
         self.name = f"t{next(_numbers)}-{uuid.uuid4().hex[:8]}"
         self.source, self.output = self.bucket("logs"), self.bucket("out")
         self.endpoint = clients.endpoint
@@ -60,7 +60,7 @@ class AwsEnv:
         self._functions, self._alerts_url, self.bus = [], None, None
 
     def close(self):
-        """Ends all of it; a test that failed shows what the functions asked for and said."""
+        """Stops everything; after a failure, prints the requests and the output of the functions."""
         for line in self.stop().stderr:
             print(line.decode(errors="replace"))
         for request in self.proxy.requests:
@@ -68,13 +68,13 @@ class AwsEnv:
         self.proxy.close()
 
     def function(self, endpoint=None, **settings):
-        """Starts a function that asks the proxy, with the settings that it needs and these."""
+        """Starts a function behind the proxy, with the required settings and the given ones."""
         settings = {"OUTPUT_BUCKET": self.output, **({"EVENT_BUS_NAME": self.bus} if self.bus else {}), **settings}
         self._functions.append(Function(endpoint or self.proxy.url, settings))
         return self._functions[-1]
 
     def stop(self):
-        """Ends all functions, and gives all that they wrote."""
+        """Stops all functions and returns everything that they wrote."""
         return sum((function.stop() for function in self._functions), Written())
 
     def bucket(self, name, versioned=False):
@@ -95,7 +95,7 @@ class AwsEnv:
         self.s3.delete_object(Bucket=stored.bucket, Key=stored.key)
 
     def queue(self, name, dead_letter_queue=None, max_receives=3):
-        """A queue's URL."""
+        """Creates a queue and returns its URL."""
         attributes = {}
         if dead_letter_queue:
             policy = {"deadLetterTargetArn": self.queue_arn(dead_letter_queue), "maxReceiveCount": max_receives}
@@ -107,7 +107,7 @@ class AwsEnv:
         return attributes["Attributes"]["QueueArn"]
 
     def received(self, url):
-        """The bodies of all messages that a queue has; it has none after that."""
+        """Receives and deletes all messages of a queue; returns their bodies."""
         bodies = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [json.loads(message["Body"]) for message in messages]
@@ -116,24 +116,24 @@ class AwsEnv:
         return bodies
 
     def route(self, rule, pattern, queue_url, bus="default"):
-        """From now on, the bus sends the queue what fits the pattern."""
+        """Adds a rule that sends matching events from the bus to the queue."""
         self.events.put_rule(Name=f"{self.name}-{rule}", EventBusName=bus, EventPattern=json.dumps(pattern))
         target = {"Id": "queue", "Arn": self.queue_arn(queue_url)}
         self.events.put_targets(Rule=f"{self.name}-{rule}", EventBusName=bus, Targets=[target])
 
     def alerting(self):
-        """From now on, functions have an event bus, and somebody listens to it."""
+        """Configures an event bus for further functions, with a listener."""
         self.bus = f"{self.name}-bus"
         self.events.create_event_bus(Name=self.bus)
         self._alerts_url = self.queue("alerts")
         self.route("alerts", {"source": ["flowsentry"]}, self._alerts_url, self.bus)
 
     def alerts(self):
-        """The events that arrived since this was last called."""
+        """Returns the events that have arrived since the last call."""
         return self.received(self._alerts_url)
 
     def keys(self, kind=""):
-        """The keys of the outputs, or of one kind of them."""
+        """Returns the keys of the outputs, or of one kind of output."""
         prefix = f"flowsentry/{kind}"
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.output, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
@@ -142,22 +142,22 @@ class AwsEnv:
         return self.s3.get_object(Bucket=self.output, Key=key)["Body"].read()
 
     def documents(self, kind):
-        """The outputs of one kind."""
+        """Returns the outputs of one kind."""
         return [json.loads(self.read(key)) for key in self.keys(kind)]
 
     def only(self, kind):
-        """The only output of a kind."""
+        """Returns the only output of one kind."""
         [document] = self.documents(kind)
         return document
 
     def findings(self):
-        """The lines of the only findings file."""
+        """Returns the lines of the only findings file."""
         [key] = self.keys("findings")
         return [json.loads(line) for line in self.read(key).splitlines()]
 
 
 def s3_event(*objects, name="ObjectCreated:Put"):
-    """S3's notification."""
+    """Returns an S3 notification."""
     return {"Records": [_s3_record(stored, name) for stored in objects]}
 
 
@@ -174,13 +174,13 @@ def _s3_record(stored, name):
 
 
 def sqs_event(**bodies):
-    """A batch of messages by their ids, each with this body."""
+    """Returns an SQS batch: message ids with their bodies."""
     text = lambda body: body if isinstance(body, str) else json.dumps(body)
     return batch([{"MessageId": id, "Body": text(body)} for id, body in bodies.items()])
 
 
 def in_queue(*objects):
-    """A batch of one message, "1", that tells of these objects."""
+    """Returns an SQS batch with one message, "1", about these objects."""
     return sqs_event(**{"1": s3_event(*objects)})
 
 

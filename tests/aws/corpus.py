@@ -1,4 +1,4 @@
-"""What the function writes of logs of many kinds, days, accounts and Regions, and the template's tables over it."""
+"""Outputs of the function for many kinds of logs, days, accounts and Regions, and the template's tables over them."""
 
 import datetime
 import json
@@ -41,11 +41,11 @@ def skipped(day, interface):
 
 
 def connections(day, flows):
-    """A log with so many rejected flows from each of these addresses."""
+    """Returns a log with this number of rejected flows per address."""
     return HEADER + "".join(line(day, src) * number for src, number in flows.items())
 
 
-# From each address, rejected flows on two days: a summary lists the two with the most.
+# Rejected flows by address on two days; a summary lists the top two addresses.
 BOUND_FLOWS = [
     {"10.77.0.1": 9, "10.77.0.2": 5, "10.77.0.3": 4},
     {"10.77.0.1": 8, "10.77.0.2": 2, "10.77.0.3": 6, "10.77.0.4": 1},
@@ -54,7 +54,7 @@ BOUND_FLOWS = [
 
 @dataclass
 class Run:
-    """What the function was given, and what it wrote."""
+    """Inputs and outputs of the function."""
 
     env: AwsEnv
     today: datetime.date
@@ -70,8 +70,8 @@ class Run:
         return self.athena.query(self.stack.properties(f"{id}NamedQuery")["QueryString"])
 
     def rows(self, kind, first, last=-1):
-        """Documents of one kind from so many days ago until so many, of the accounts and Regions that the stack has, with
-        their partition and key; of what was stored twice, one."""
+        """Returns the documents of one kind in a range of days, for the stack's accounts and Regions, with partition and key;
+        duplicates once."""
         seen, rows = set(), []
         for key, content in sorted(self.objects.items()):
             folder, account, region, date, name = key.removeprefix("flowsentry/").split("/")
@@ -79,7 +79,7 @@ class Run:
             known = place[0] in [*ACCOUNTS, "unknown"] and place[1] in [*REGIONS, "unknown"]
             if folder != kind or not known or not str(self.day(first)) <= place[2] <= str(self.day(last)):
                 continue
-            # Of the same bytes under the same key, the names differ in the fingerprint alone.
+            # Duplicate objects (same key and content) have names that differ in the fingerprint only.
             file = key.rsplit("-", 1)[0]
             for text in content.splitlines():
                 document = json.loads(text)
@@ -101,7 +101,7 @@ class Row:
 
 
 def analyze_corpus(env, tables_in):
-    """Has the function analyse them, and makes the tables of what it wrote, with files in a folder of their own."""
+    """Analyzes the logs and creates the tables over the outputs, with files in a separate folder."""
     env.alerting()
     today = datetime.datetime.now(datetime.timezone.utc).date()
     day = lambda before: today - datetime.timedelta(days=before)
@@ -120,7 +120,7 @@ def analyze_corpus(env, tables_in):
             env.put(document.name, document.read_bytes(), bucket)
         return f"s3://{bucket}/"
 
-    # The sample, on three days of two weeks.
+    # The sample, on three days in two weeks.
     logs = sorted(SAMPLE.glob("*.log.gz"))
     stored = [put(key(f"sample-{when}", day(when)), log.read_bytes()) for log, when in zip(logs, [0, 3, 9])]
     analyse(*stored, TOPOLOGY_URI=topology("sample", (SAMPLE / "topology").glob("*.json")))
@@ -133,17 +133,17 @@ def analyze_corpus(env, tables_in):
             stored.append(put(name, gzip(log.read_bytes())))
         documents = sorted(folder.glob("topology-*.json"))
         analyse(*stored, **({"TOPOLOGY_URI": topology(folder.name, documents)} if documents else {}))
-    # A peering connection that was active, and is deleted now.
+    # A peering connection that was active and is now deleted.
     for name, when in [("peering-before-v5", 5), ("peering-without-a-b-v5", 0)]:
         log = (GOLDEN / name / "input-1-a-to-b.log").read_text()
         documents = topology(f"{name}-again", (GOLDEN / name).glob("topology-*.json"))
-        # Of the two, the later one by its records.
+        # The object with the later records determines the status.
         log = log if when else log.replace(" 17954", " 17955")
         analyse(put(key(f"{name}-again", day(when)), log), TOPOLOGY_URI=documents)
-    # Causes of all kinds, on enough days to be among the hundred that a query shows.
+    # Causes of all kinds, on enough days to be in the top hundred of a query.
     causes = gzip((GOLDEN / "made-causes" / "input.log").read_bytes())
     analyse(*(put(key(f"causes-{when}", day(when), OTHER), causes) for when in range(10)))
-    # Lists that are cut off, and lists that are approximate.
+    # Truncated and approximate lists.
     for when, flows in enumerate(BOUND_FLOWS, start=1):
         analyse(put(key(f"bounds-{when}", day(when), BOUNDS), connections(day(when), flows)), TOP="2")
     many = put(key("approximate", day(2), OTHER), logs[0].read_bytes())
@@ -151,11 +151,11 @@ def analyze_corpus(env, tables_in):
     folder = GOLDEN / "peering-with-a-c-v5"
     pairs = put(key("pairs", day(3)), "".join(log.read_text() for log in sorted(folder.glob("*.log"))))
     analyse(pairs, MAX_ADDRESS_PAIRS="1", TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
-    # The same bytes under the same key, twice.
+    # A duplicate object (same key and content).
     versioned = env.bucket("versioned", versioned=True)
     twice = connections(day(4), {"10.88.0.1": 120, "10.88.0.2": 3}) + scan(day(4), "10.88.0.3") + skipped(day(4), "eni-0888")
     analyse(*(put(key("twice", day(4)), twice, versioned) for _ in range(2)))
-    # Scanners of both weeks, of the first and of the second.
+    # Scanners of both weeks, of the first week and of the second week.
     weeks = [("before", 10, ["10.66.0.1", "10.66.0.2"]), ("now", 2, ["10.66.0.2", "10.66.0.3", "8.8.4.4"])]
     for name, when, scanners in weeks:
         log = HEADER + "".join(scan(day(when), src) for src in scanners) + skipped(day(when), "eni-0661")
@@ -165,25 +165,25 @@ def analyze_corpus(env, tables_in):
     analyse(put(key("again", day(1)), HEADER + scan(day(1), "10.66.0.3")))
     sweep = "".join(line(day(1), "10.66.0.3", f"10.0.7.{host}", 22) for host in range(1, 31))
     analyse(put(key("sweep", day(1)), HEADER + sweep))
-    # As many bytes as there can be, twice.
+    # The maximum number of bytes, twice.
     for number in range(2):
         analyse(put(key(f"huge-{number}", day(1), HUGE), HEADER + line(day(1), action="ACCEPT", size=MOST)))
-    # Hours without logs: none three days ago, and on the other days none from ten until three in the afternoon.
+    # Hours without logs: the whole day three days ago, and 10:00 to 15:00 on the other days.
     for when in [*range(1, 3), *range(4, 14)]:
         spans = [(0.0, 10.0), (15.5, 24.0)]
         parts = [put(key(f"hours-{i}", day(when), GAPS), HEADER + line(day(when), hours=span)) for i, span in enumerate(spans)]
         analyse(*parts)
-    # What can't be read, and what could after all.
+    # Unreadable objects, and one that was read later.
     damaged = gzip(HEADER + line(day(2)))
-    refused = [put(key("cut-off", day(2)), damaged[:-3]), put(key("no-log", day(5), OTHER, "eu-west-1"), "nothing like it\n")]
-    analyse(*refused, put(key("long-ago", day(9)), damaged[:-3]))
-    # The next version of an object says nothing of the one before.
+    rejected = [put(key("cut-off", day(2)), damaged[:-3]), put(key("no-log", day(5), OTHER, "eu-west-1"), "nothing like it\n")]
+    analyse(*rejected, put(key("long-ago", day(9)), damaged[:-3]))
+    # The next version of an object is independent of the previous one.
     analyse(put(key("replaced", day(3)), damaged[:-3], versioned))
     analyse(put(key("replaced", day(3)), damaged, versioned))
     late = put(key("late", day(6)), HEADER + line(day(6)) * 20)
     analyse(late, MAX_LINES="10")
     analyse(late)
-    # Keys that tell little, or what the stack's parameters leave out.
+    # Keys with little information, and keys outside the stack's parameters.
     odd = connections(day(1), {"10.99.0.1": 2})
     file = f"{HOME}_vpcflowlogs_eu-west-1_fl-0123_{day(1):%Y%m%d}T1200Z_0123.log.gz"
     hive = f"aws-account-id={OTHER}/aws-service=vpcflowlogs/aws-region=eu-west-1/{day(1):year=%Y/month=%m/day=%d}"

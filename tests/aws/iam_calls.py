@@ -1,4 +1,4 @@
-"""What asks AWS for what: the function by the requests that it was seen to send, and AWS's services on its behalf."""
+"""IAM calls: of the function, derived from its recorded requests, and of AWS services on its behalf."""
 
 import json
 from urllib.parse import parse_qs
@@ -11,10 +11,9 @@ BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
 
 
 def of_function(requests, role, key_of):
-    """The calls that requests stand for.
+    """Returns the IAM calls of recorded requests.
 
-    `key_of` gives the KMS key of an object, by bucket, key and version, or of what is stored in a bucket, by the bucket
-    alone; and whether a bucket key is used.
+    `key_of` returns the KMS key of an object (bucket, key and version) or of a bucket, and whether a bucket key is used.
     """
     return [one for request in requests for one in _of_request(request, role, key_of)]
 
@@ -33,7 +32,7 @@ def _of_request(request, role, key_of):
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
             yield make("s3:GetObjectVersion" if "versionId" in query else "s3:GetObject", f"{arn}/{key}")
             if request.status == 404:
-                # S3 tells that something is not there only to who may list. No prefix is part of such a request.
+                # S3 answers 404 only to callers with s3:ListBucket. The check has no prefix.
                 yield make("s3:ListBucket", arn)
             elif request.method == "GET" and request.status in (200, 206):
                 yield from _of_key("kms:Decrypt", role, because, key_of(bucket, key, query.get("versionId")), arn, key)
@@ -55,7 +54,7 @@ def _query(request):
 
 
 def _known(role):
-    """What IAM knows of each request: outside of tests, the endpoint has TLS."""
+    """Returns the IAM context of each request; outside of tests, the endpoint has TLS."""
     account = {"aws__PrincipalAccount": ACCOUNT, "aws__ResourceAccount": ACCOUNT, "s3__ResourceAccount": ACCOUNT}
     return {"aws__SecureTransport": "true", "aws__PrincipalArn": role, **account}
 
@@ -82,7 +81,7 @@ def _of_events(request, role):
 
 
 def of_lambda(resolved, role):
-    """What the Lambda service does as the function's role, which no request of the function shows.
+    """Yields the calls of the Lambda service with the function's role, which are not among the recorded requests.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: to read the queue.
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html: to write the log.
@@ -104,7 +103,7 @@ def of_lambda(resolved, role):
 
 
 def of_services(resolved):
-    """What other services do by themselves, allowed by the policies of what they do it to."""
+    """Yields calls of other services, allowed by resource policies."""
     keys = keys_of_resources(resolved)
     for id, rule in resolved.resources("AWS::Events::Rule").items():
         arn = resolved.arn(id)
@@ -132,7 +131,7 @@ def of_log_delivery(bucket, prefix):
     arn = f"arn:aws:s3:::{bucket}"
     key = f"{arn}/{prefix}AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/11/24/x.log.gz"
     yield make("s3:PutObject", key, s3__x_amz_acl="bucket-owner-full-control")
-    # It looks whether the bucket is there and can be written to.
+    # AWS checks that the bucket exists and is writable.
     for action in ["s3:GetBucketAcl", "s3:ListBucket"]:
         yield make(action, arn)
 
@@ -147,15 +146,15 @@ def _of_service(service, receiver, source, keys, because):
     known = {"aws__SourceArn": source, "aws__SourceAccount": ACCOUNT}
     yield call(action, receiver, service, because, **known, aws__SecureTransport="true")
     if key := keys.get(receiver):
-        # Of EventBridge the key's policy is not told for what: a condition on it would drop events in silence.
+        # EventBridge sends no source to KMS: a condition on it would drop events without an error.
         # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-        told = {} if service == "events.amazonaws.com" else known
+        reported = {} if service == "events.amazonaws.com" else known
         for use in ["kms:GenerateDataKey", "kms:Decrypt"]:
-            yield call(use, key, service, f"{because}, encrypted", **told)
+            yield call(use, key, service, f"{because}, encrypted", **reported)
 
 
 def keys_of_resources(resolved):
-    """The customer's keys of queues and topics, by the ARN of these."""
+    """Returns the customer managed keys of queues and topics, by their ARN."""
     kinds = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SNS::Topic": "KmsMasterKeyId"}
     made_keys = {resolved.ref(id): resolved.arn(id) for id in resolved.resources("AWS::KMS::Key")}
     keys = {}

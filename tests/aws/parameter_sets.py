@@ -1,4 +1,4 @@
-"""Ways to deploy the template that differ in what it makes: between them each condition is true once and false once."""
+"""Parameter sets for the template. Together they make each condition true once and false once."""
 
 from functools import cache
 
@@ -7,7 +7,7 @@ from template import Resolved, transformed
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 PCX = "pcx-0bd681fd4c20588b"
 
-# So long and so often EventBridge tries to hand over an event, the most that it does:
+# Maximum retry policy of EventBridge:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 A_DAY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 
@@ -55,5 +55,5 @@ PARAMETER_SETS = {
 
 @cache
 def deployed(parameter_set):
-    """What the template comes to."""
+    """Returns the resolved template."""
     return Resolved(transformed(PARAMETER_SETS[parameter_set]), PARAMETER_SETS[parameter_set])

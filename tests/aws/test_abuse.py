@@ -1,4 +1,4 @@
-"""Objects and names made to hurt: they cost a bounded amount of memory, and say nothing in the function's own voice."""
+"""Malicious objects and names: they cost bounded memory and cannot inject log lines or fields."""
 
 import gzip
 import io
@@ -14,18 +14,18 @@ from flow_logs import HEADER, flow_log, key, record, scan
 from aws_env import DONE, Stored, in_queue, s3_event, sqs_event
 
 MIB = 1 << 20
-# Of the 512 MiB that the function is told to have.
+# Of the 512 MiB that the function has.
 MOST_MEMORY = 128 * MIB
 
 
 def repeated(piece, total):
-    """The gzip data of one piece, repeated until it is so long; it is never there as a whole."""
+    """Yields gzip data of one repeated chunk, up to a size; it is never in memory as a whole."""
     packed = zlib.compressobj(9, wbits=31)
     body = b"".join(packed.compress(piece) for _ in range(total // len(piece)))
     return body + packed.flush()
 
 
-# Each is larger than all memory that the function may take, and given up long before its end.
+# Each is larger than the function's memory, and is abandoned long before its end.
 BOMBS = {
     "one line of zeros": lambda: repeated(bytes(MIB), 512 * MIB),
     "blank lines": lambda: repeated((b" " * 63 + b"\n") * 8192, 512 * MIB),
@@ -37,7 +37,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_decompression_bomb_is_quarantined(env, bomb, report):
-    """Small gzip data that become far more text than any flow log."""
+    """Small gzip data that expands to far more text than any flow log."""
     body = BOMBS[bomb]()
     stored = env.put(key("bomb"), body)
     function = env.function()
@@ -51,7 +51,7 @@ def test_decompression_bomb_is_quarantined(env, bomb, report):
 
 
 def test_nested_bomb_is_opened_once(env):
-    """What gzip data become is text, and never gzip data again."""
+    """Decompressed data is text and is never decompressed again."""
     body = gzip.compress(repeated(bytes(MIB), 512 * MIB))
     function = env.function()
     assert function.invoke(in_queue(env.put(key("bomb"), body))).response == DONE
@@ -60,7 +60,7 @@ def test_nested_bomb_is_opened_once(env):
 
 
 class LongLine(io.RawIOBase):
-    """Some text around one line of so many bytes, made while it is read."""
+    """Yields text around one line of this many bytes."""
 
     def __init__(self, before, length, after):
         self._parts, self._length = (before, after), length
@@ -96,7 +96,7 @@ class LongLine(io.RawIOBase):
 
 
 def test_200_mb_line_is_one_malformed_record(env, report):
-    """The records around it count, and it takes no memory."""
+    """The records around it count, and it uses no memory."""
     log = LongLine((HEADER + record()).encode(), 200_000_000, ("\n" + record()).encode())
     env.s3.put_object(Bucket=env.source, Key="long.log", Body=log)
     function = env.function(env.endpoint)
@@ -110,7 +110,7 @@ def test_200_mb_line_is_one_malformed_record(env, report):
     assert malformed["line"] == 3 and len(malformed["text"]) <= 200
 
 
-# A line's end, what a terminal takes for an order, what turns the direction of writing, and what breaks JSON.
+# A line end, a terminal escape, a bidirectional override, and characters that break JSON.
 ODD = [
     "a\nb",
     'x"}\r\n{"level":"ERROR"',
@@ -122,21 +122,21 @@ ODD = [
 
 
 def acting(text):
-    """The characters of a line that are not just shown."""
+    """Returns the control characters of a line."""
     bidirectional = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
     return [one for one in text if ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0 or one in bidirectional]
 
 
 def test_odd_names_cannot_inject_log_lines(env):
-    """Of objects that are read, gone, denied or ignored; of buckets, messages and events: a line is one JSON object."""
+    """For read, deleted, denied and ignored objects, and for buckets, messages and events: one JSON object per line."""
     env.alerting()
-    # The server can't keep all of these keys, which S3 can.
+    # The server cannot store all of these keys; S3 can.
     log = gzip.compress(flow_log(scans=1).encode())
-    env.proxy.add(faults.refuse(404, "NoSuchBucket"), "GET", path="^/no ")
-    env.proxy.add(faults.refuse(404, "NoSuchKey"), "GET", path="/gone$")
+    env.proxy.add(faults.reject(404, "NoSuchBucket"), "GET", path="^/no ")
+    env.proxy.add(faults.reject(404, "NoSuchKey"), "GET", path="/gone$")
     for odd in ODD:
-        refuse = faults.refuse(403, "AccessDenied", f"{odd} is not yours")
-        env.proxy.add(refuse, "GET", path=f"{re.escape(odd)}/denied$")
+        reject = faults.reject(403, "AccessDenied", f"{odd} is not yours")
+        env.proxy.add(reject, "GET", path=f"{re.escape(odd)}/denied$")
     env.proxy.add(lambda exchange: exchange.answer(200, "binary/octet-stream", log), "GET", path=f"^/{env.source}/")
     bodies = {}
     for number, odd in enumerate(ODD):
@@ -159,7 +159,7 @@ def test_odd_names_cannot_inject_log_lines(env):
         text = line.decode()
         assert isinstance(json.loads(text), dict)
         assert acting(text) == [], text
-        # Nor do they act where somebody shows the fields.
+        # The fields contain no control characters either.
         assert acting("".join(strings(json.loads(text)))) == [], text
     alerts = env.alerts()
     assert len(alerts) == len(ODD)
@@ -170,7 +170,7 @@ def test_odd_names_cannot_inject_log_lines(env):
 
 
 def strings(value):
-    """All texts in a JSON value, names too."""
+    """Yields all strings in a JSON value, including names."""
     if isinstance(value, dict):
         return [text for name, member in value.items() for text in [name, *strings(member)]]
     if isinstance(value, list):
@@ -179,7 +179,7 @@ def strings(value):
 
 
 def test_odd_text_cannot_inject_summary_fields(env):
-    """Malformed lines are shown, and are a stranger's; a summary is one line of JSON all the same."""
+    """Malformed lines contain untrusted text; the summary is still one line of JSON."""
     odd = "".join(f"2 {one} eni\n".replace("\n", " ").strip() + "\n" for one in ODD)
     log = HEADER + scan("10.0.0.9") + odd
     function = env.function()
@@ -194,7 +194,7 @@ def test_odd_text_cannot_inject_summary_fields(env):
 
 
 def test_own_outputs_in_watched_bucket_are_ignored(env):
-    """Each output is told to the function too, which ignores it without a look: nothing is summarized of a summary."""
+    """Each output sends an event too. The function ignores it, so there is no summary of a summary."""
     env.alerting()
     url = env.queue("events")
     configuration = {"QueueConfigurations": [{"QueueArn": env.queue_arn(url), "Events": ["s3:ObjectCreated:*"]}]}
@@ -215,7 +215,7 @@ def test_own_outputs_in_watched_bucket_are_ignored(env):
 
 
 def test_outputs_of_another_function_are_ignored(env):
-    """Each has a prefix of its own, which tells nothing to the other; that flowsentry stored an object does."""
+    """Each has its own prefix, unknown to the other; the metadata mark shows that flowsentry stored the object."""
     env.alerting()
     first = env.function(OUTPUT_PREFIX="one/")
     second = env.function(OUTPUT_PREFIX="two/")

@@ -1,4 +1,4 @@
-"""Alerts: each arrives at least once, under an id that stays, in a form that others understand."""
+"""Alerts: each arrives at least once, with a stable id, in a standard format."""
 
 import json
 
@@ -18,7 +18,7 @@ def alerting(env):
 
 
 def sent(env):
-    """The ids of the alerts in each request to the bus."""
+    """Returns the alert ids of each request to the bus."""
     requests = env.proxy.sent(target="PutEvents")
     return [[uid(json.loads(entry["Detail"])) for entry in json.loads(request.body)["Entries"]] for request in requests]
 
@@ -28,18 +28,18 @@ def uid(detail):
 
 
 def everything():
-    """A log with a finding of each type that needs no topology."""
+    """Returns a log with a finding of each type that needs no topology."""
     sweep = "".join(record("10.9.9.9", f"10.0.3.{host}", 22, "REJECT") for host in range(1, 26))
     again = record("10.9.9.8", "10.0.0.7", 8080, "REJECT") * 100
     out = "".join(record("10.0.0.77", f"8.8.8.{host}", 53, "REJECT").replace("0a1b", "0e77") for host in range(5))
     answered = record("10.0.0.66", "10.0.0.67", 80).replace("0a1b", "0f66")
     ends = "10.0.0.66 10.0.0.67 40000 80", "10.0.0.67 10.0.0.66 80 40000"
-    refused = answered.replace(*ends).replace("ACCEPT", "REJECT")
-    return flow_log(scans=1, extra=scan("8.8.8.8") + sweep + again + out + answered + refused + skipped())
+    rejected = answered.replace(*ends).replace("ACCEPT", "REJECT")
+    return flow_log(scans=1, extra=scan("8.8.8.8") + sweep + again + out + answered + rejected + skipped())
 
 
 def test_alerts_are_valid_ocsf_detection_findings(env):
-    """Each type of finding, by a third party's model of OCSF; and small enough for the bus."""
+    """Checks each finding type against a third-party OCSF model, and its size against the bus limit."""
     stored = env.put(key("a"), everything())
     function = env.function(ALERT_MIN_SEVERITY="low")
     assert function.invoke(in_queue(stored)).response == DONE
@@ -63,7 +63,7 @@ def test_alerts_are_valid_ocsf_detection_findings(env):
         assert model.count == finding["flows"]
         assert (model.cloud.account.uid, model.cloud.region) == ("123456789012", "us-east-1")
         assert detail["unmapped"]["summary"] == f"s3://{env.output}/{key_}"
-        # What the model does not know is not silently thrown away.
+        # The model must not drop unknown fields silently.
         known = set(DetectionFinding.model_fields) | {"is_alert"}
         assert set(detail) <= known, set(detail) - known
     assert all(size(entry) < 256 << 10 for entry in entries(env))
@@ -78,17 +78,17 @@ def size(entry):
     return sum(len(entry[name].encode()) for name in ["Source", "DetailType", "Detail"])
 
 
-@pytest.mark.parametrize("severity, told", [("low", 3), ("medium", 2), ("high", 1)])
-def test_findings_below_min_severity_are_not_sent(env, severity, told):
-    """They are stored all the same."""
+@pytest.mark.parametrize("severity, reported", [("low", 3), ("medium", 2), ("high", 1)])
+def test_findings_below_min_severity_are_not_sent(env, severity, reported):
+    """They are still stored."""
     log = flow_log(scans=1, extra=scan("8.8.8.8") + skipped())
     function = env.function(ALERT_MIN_SEVERITY=severity)
     assert function.invoke(in_queue(env.put(key("a"), log))).response == DONE
-    assert (len(env.findings()), len(env.alerts())) == (3, told)
+    assert (len(env.findings()), len(env.alerts())) == (3, reported)
 
 
 def test_no_receipt_without_alerts(env):
-    """Nothing is sent, and the findings file is the last thing that is stored."""
+    """Nothing is sent, and the findings file is the last output."""
     stored = env.put(key("a"), flow_log(extra=skipped()))
     function = env.function()
     for _ in range(2):
@@ -98,7 +98,7 @@ def test_no_receipt_without_alerts(env):
 
 
 def test_alert_ids_are_stable_and_differ_from_finding_ids(env):
-    """The same trouble in two objects is one finding by its id, and two alerts."""
+    """The same problem in two objects is one finding id and two alert ids."""
     stored = [env.put(key(name), flow_log(scans=1, accepted=number)) for number, name in enumerate("ab")]
     assert env.function().invoke(in_queue(*stored)).response == DONE
     first, second = [event["detail"] for event in env.alerts()]
@@ -107,7 +107,7 @@ def test_alert_ids_are_stable_and_differ_from_finding_ids(env):
 
 
 def test_many_findings_become_20_alerts_and_a_roll_up(env):
-    """A storm of findings is no storm of alerts; ten of them at most go in a request."""
+    """Many findings do not cause many alerts; a request has at most ten entries."""
     stored = env.put(key("a"), flow_log(scans=50))
     assert env.function().invoke(in_queue(stored)).response == DONE
     assert [len(ids) for ids in sent(env)] == [10, 10, 1]
@@ -115,13 +115,13 @@ def test_many_findings_become_20_alerts_and_a_roll_up(env):
     [roll_up] = [detail for detail in details if detail["finding_info"]["types"] == ["roll-up"]]
     DetectionFinding.model_validate(roll_up)
     assert (roll_up["count"], roll_up["unmapped"]["findings_by_type"]) == (30, {"port-scan": 30})
-    told = [finding["id"] for finding in env.findings()[:20]]
-    assert sorted(detail["finding_info"]["uid"] for detail in details if detail is not roll_up) == sorted(told)
+    reported = [finding["id"] for finding in env.findings()[:20]]
+    assert sorted(detail["finding_info"]["uid"] for detail in details if detail is not roll_up) == sorted(reported)
     assert sorted(env.only("receipts")["alerts"]) == sorted(map(uid, details))
 
 
 def test_only_failed_entries_are_resent(env):
-    """PutEvents succeeds although entries fail: whoever looks at the status alone loses alerts."""
+    """PutEvents succeeds although entries fail: the status alone is not enough."""
     stored = env.put(key("a"), flow_log(scans=12))
     for failing in [[3, 7], [1]]:
         env.proxy.add(faults.fail_entries(failing.__contains__), target="PutEvents", times=1)
@@ -136,7 +136,7 @@ def test_only_failed_entries_are_resent(env):
 
 
 def test_unsent_alerts_are_sent_on_redelivery(env):
-    """The summary stays one, the metrics are not counted again, and no alert is lost."""
+    """There is one summary, metrics are not counted twice, and no alert is lost."""
     stored = env.put(key("a"), flow_log(scans=12))
     env.proxy.add(faults.fail_entries(lambda place: place == 0), target="PutEvents")
     function = env.function()
@@ -157,7 +157,7 @@ def test_unsent_alerts_are_sent_on_redelivery(env):
 
 @pytest.mark.parametrize("fault", [faults.fail_after, faults.reset_after])
 def test_lost_bus_response_resends_the_same_ids(env, fault):
-    """Whoever listens can tell that it is the same alert."""
+    """Consumers can recognize the duplicate."""
     env.proxy.add(fault, target="PutEvents", times=1)
     assert env.function().invoke(in_queue(env.put(key("a"), flow_log(scans=2)))).response == DONE
     first, second = sent(env)
@@ -166,9 +166,9 @@ def test_lost_bus_response_resends_the_same_ids(env, fault):
 
 
 def test_alerts_of_deleted_object_come_from_its_summary(env):
-    """What was found is told, though the object was deleted since; it is not quarantined."""
+    """The findings are sent although the object was deleted; it is not quarantined."""
     stored = env.put(key("a"), flow_log(scans=2))
-    env.proxy.add(faults.refuse(400, "ThrottlingException"), target="PutEvents")
+    env.proxy.add(faults.reject(400, "ThrottlingException"), target="PutEvents")
     function = env.function()
     assert function.invoke(in_queue(stored)).response == FAILED
     env.proxy.clear()

@@ -1,6 +1,6 @@
-"""The translation of Athena's dialect for the engine that stands in for it: each construct gives what Athena would give.
+"""Tests of the translation from Athena's dialect to DuckDB: each construct has the result of Athena.
 
-What is expected is from the documentation of Athena's functions, which are Trino's:
+The expected results come from the documentation of Trino's functions, which Athena uses:
 https://trino.io/docs/current/functions.html
 """
 
@@ -21,7 +21,7 @@ def hour(day, number):
     return datetime.datetime(2026, 3, day, number)
 
 
-# Each function and construct that a query has, by the names that test_queries.py looks for.
+# Each function and construct in the queries, by the names that test_queries.py checks.
 KNOWN = {
     "abs": [("abs(-3)", 3)],
     "array": [("ARRAY['a', 'b']", ["a", "b"])],
@@ -142,7 +142,7 @@ def test_sql_construct_matches_athena(athena, name, sql, expected):
 
 
 def constructs(sql):
-    """The names in KNOWN of what a query is made of."""
+    """Returns the names in KNOWN that occur in a query."""
     found = set()
     for node in parse(sql).walk():
         match node:
@@ -161,7 +161,7 @@ def constructs(sql):
     return found
 
 
-# Where the name that sqlglot would write is another.
+# Names that differ from sqlglot's output.
 NAMES = {
     exp.Case: "case",
     exp.Cast: "cast",
@@ -179,10 +179,10 @@ NAMES = {
         "SELECT a FROM t WHERE",
         "SELECT (a FROM t",
         "SELECT a FROM t GROUP a",
-        # Names that SQL has for itself.
+        # Reserved words.
         "SELECT a.end FROM t",
         "SELECT skip FROM t",
-        # What other dialects have.
+        # Constructs of other dialects.
         "SELECT a::integer FROM t",
         "SELECT a FROM t QUALIFY row_number() OVER (ORDER BY a) = 1",
         "SELECT {'a': 1}",
@@ -195,7 +195,7 @@ def test_unsupported_sql_is_rejected(sql):
 
 
 def test_types_are_parsed_like_hive():
-    """Down to where a name is wrong, or blanks, which Hive would take for a part of the name."""
+    """Including invalid names and spaces, which Hive would treat as part of a name."""
     text = "array<struct<end:string,m:map<string,decimal(20,0)>,a:array<int>,exact:boolean>>"
     expected = 'STRUCT("end" VARCHAR, "m" MAP(VARCHAR, DECIMAL(20,0)), "a" INTEGER[], "exact" BOOLEAN)[]'
     assert duckdb_type(hive_type(text)) == expected

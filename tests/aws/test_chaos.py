@@ -1,4 +1,4 @@
-"""Everything at once, at random: functions that race, faults of all kinds, and functions that are killed."""
+"""Random combination: concurrent functions, faults of all kinds, and killed functions."""
 
 import queue
 import random
@@ -14,13 +14,13 @@ from aws_env import s3_event, sqs_event
 SEED = 20261124
 FUNCTIONS = 6
 OBJECTS, BAD, COPIES = 60, 6, 3
-# Of requests that go wrong, and of batches whose function is killed.
+# Probabilities of a faulty request and of a killed function.
 FAULTS, KILLS = 0.12, 0.25
 
 ALL_FAULTS = [
-    faults.refuse(500, "InternalError"),
-    faults.refuse(503, "SlowDown"),
-    faults.refuse(403, "AccessDenied"),
+    faults.reject(500, "InternalError"),
+    faults.reject(503, "SlowDown"),
+    faults.reject(403, "AccessDenied"),
     faults.fail_after,
     faults.reset_after,
     faults.cut(30),
@@ -28,10 +28,10 @@ ALL_FAULTS = [
 
 
 class Sandboxes:
-    """Does batch after batch, with another function whenever one was killed, until no message is left."""
+    """Processes batches until the queue is empty; starts a new function after each kill."""
 
     def __init__(self, env, messages):
-        self._world, self._random, self._waiting = env, random.Random(SEED), queue.Queue()
+        self._env, self._random, self._waiting = env, random.Random(SEED), queue.Queue()
         self._random.shuffle(messages)
         self._left, self._lock, self._all_done = len(messages), threading.Lock(), threading.Event()
         self.kills = self.failures = 0
@@ -39,12 +39,12 @@ class Sandboxes:
             self._waiting.put(message)
 
     def act(self, exchange):
-        """Most requests are as they should be."""
+        """Most requests have no fault."""
         wrong = self._random.random() < FAULTS
         (self._random.choice(ALL_FAULTS) if wrong else pass_on)(exchange)
 
     def work(self, _number):
-        function = self._world.function()
+        function = self._env.function()
         while not self._all_done.is_set():
             batch = dict(self._some())
             if not batch:
@@ -64,10 +64,10 @@ class Sandboxes:
             if kills:
                 self.kills += 1
                 killer.join()
-                function = self._world.function()
+                function = self._env.function()
 
     def _some(self):
-        """As much as a queue would give at once."""
+        """A batch of at most the queue's batch size."""
         for _ in range(self._random.randint(1, 5)):
             try:
                 yield self._waiting.get_nowait()
@@ -82,7 +82,7 @@ class Sandboxes:
 
 
 def test_random_faults_keep_exactly_one_summary(env, report):
-    """One summary or quarantine receipt for each object, counted at most once, and every alert at least once."""
+    """Each object has one summary or quarantine receipt, is counted at most once, and every alert arrives at least once."""
     env.alerting()
     good = []
     for number in range(OBJECTS):
@@ -108,14 +108,14 @@ def test_random_faults_keep_exactly_one_summary(env, report):
     assert len(written.values("ObjectsQuarantined")) <= len(bad)
 
     details = [event["detail"] for event in env.alerts()]
-    told = {detail["metadata"]["uid"]: detail["finding_info"]["uid"] for detail in details}
+    reported = {detail["metadata"]["uid"]: detail["finding_info"]["uid"] for detail in details}
     findings = [finding["id"] for summary in summaries.values() for finding in summary["findings"]]
-    assert sorted(told.values()) == sorted(findings)
-    assert sorted(id for receipt in env.documents("receipts") for id in receipt["alerts"]) == sorted(told)
+    assert sorted(reported.values()) == sorted(findings)
+    assert sorted(id for receipt in env.documents("receipts") for id in receipt["alerts"]) == sorted(reported)
     stored = [request.path for request in env.proxy.sent("PUT", "/summaries/") if request.status == 200]
     assert len(stored) == len(set(stored)) == len(good)
     report(
         f"chaos: {len(messages)} messages, {sandboxes.kills} functions killed, {sandboxes.failures} messages that came "
         f"again, seed {SEED}: {len(counted)} of {len(good)} objects counted, none twice; {len(details)} events for "
-        f"{len(told)} alerts"
+        f"{len(reported)} alerts"
     )

@@ -1,4 +1,4 @@
-"""From an object that is stored to what its readers get, by the ways that notifications take."""
+"""From a stored object to its outputs, for each notification path."""
 
 import json
 from urllib.parse import quote_plus
@@ -14,13 +14,13 @@ CREATED = ["s3:ObjectCreated:*"]
 
 
 def notify_queue(env, url):
-    """S3 tells the queue itself, and first sends its test event."""
+    """S3 notifies the queue, after a test event."""
     configuration = {"QueueConfigurations": [{"QueueArn": env.queue_arn(url), "Events": CREATED}]}
     env.s3.put_bucket_notification_configuration(Bucket=env.source, NotificationConfiguration=configuration)
 
 
 def notify_by_event_bridge(env, url):
-    """S3 tells EventBridge, which tells the queue."""
+    """S3 notifies EventBridge, which sends to the queue."""
     configuration = {"EventBridgeConfiguration": {}}
     env.s3.put_bucket_notification_configuration(Bucket=env.source, NotificationConfiguration=configuration)
     pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": [env.source]}}}
@@ -28,7 +28,7 @@ def notify_by_event_bridge(env, url):
 
 
 def notify_by_sns(env, url, raw):
-    """S3 tells a topic, which tells the queue, wrapped in its own envelope unless it is to be raw."""
+    """S3 notifies a topic, which sends to the queue, in its envelope or raw."""
     topic = env.sns.create_topic(Name=f"{env.name}-topic")["TopicArn"]
     attributes = {"RawMessageDelivery": "true"} if raw else {}
     env.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=env.queue_arn(url), Attributes=attributes)
@@ -52,7 +52,7 @@ ODD_KEYS = [
 
 @pytest.mark.parametrize("way", WAYS)
 def test_object_yields_summary_findings_metrics_alerts(env, way):
-    """By each way that a notification takes, and with each kind of output told once."""
+    """For each notification path, with each kind of output once."""
     env.alerting()
     url = env.queue("events")
     WAYS[way](env, url)
@@ -60,7 +60,7 @@ def test_object_yields_summary_findings_metrics_alerts(env, way):
     function = env.function()
     events = EventSource(env.sqs, url, function)
     events.drain()
-    # S3 first tests whether it can reach queues and topics.
+    # S3 first sends a test event to queues and topics.
     assert events.messages == (1 if way == "eventbridge" else 2)
 
     summary = env.only("summaries")
@@ -82,7 +82,7 @@ def test_object_yields_summary_findings_metrics_alerts(env, way):
 
 @pytest.mark.parametrize("way", ["sqs", "eventbridge", "sns"])
 def test_odd_keys_are_read(env, way):
-    """Each source of events encodes keys in its own way, or not at all."""
+    """Each event source has its own key encoding, or none."""
     url = env.queue("events")
     WAYS[way](env, url)
     stored = [env.put(odd, flow_log(accepted=number)) for number, odd in enumerate(ODD_KEYS, 1)]
@@ -95,7 +95,7 @@ def test_odd_keys_are_read(env, way):
 
 
 def test_encoded_eventbridge_keys_are_read(env):
-    """Some imitations encode them: the entity tag proves that the decoded key is the one that is meant."""
+    """Some emulators encode them; the ETag proves that the decoded key is correct."""
     stored = env.put("team a/plus+é.log", flow_log())
     entity = {"key": quote_plus(stored.key, safe="/"), "etag": stored.etag}
     detail = {"bucket": {"name": stored.bucket}, "object": entity}
@@ -107,7 +107,7 @@ def test_encoded_eventbridge_keys_are_read(env):
 
 
 def test_redelivered_event_changes_nothing(env):
-    """Not in this sandbox nor in another; and nothing is sent or counted a second time."""
+    """In the same sandbox and in another one; nothing is sent or counted twice."""
     env.alerting()
     event = in_queue(env.put(key("a"), flow_log(scans=1)))
     functions = [env.function(), env.function()]
@@ -125,7 +125,7 @@ def test_redelivered_event_changes_nothing(env):
 
 
 def test_outputs_have_content_types_and_metadata(env):
-    """Metadata tell every reader, this function too, who stored an object and what for."""
+    """Metadata identify the producer and the kind of output, also for this function."""
     env.alerting()
     stored = env.put(key("a"), flow_log(scans=1))
     bad = env.put(key("b"), b"PAR1 no text")
@@ -147,7 +147,7 @@ def test_outputs_have_content_types_and_metadata(env):
 
 
 def test_each_object_version_has_its_own_summary(env):
-    """An event names the version; that there is a newer one meanwhile, or a delete marker, does not matter."""
+    """The event names the version; a newer version or a delete marker does not matter."""
     bucket = env.bucket("versioned", versioned=True)
     versions = [env.put(key("a"), flow_log(accepted=number), bucket) for number in [1, 2]]
     env.delete(versions[0])
@@ -160,7 +160,7 @@ def test_each_object_version_has_its_own_summary(env):
 
 
 def test_rewritten_object_gets_a_new_summary(env):
-    """Without versions the entity tag tells them apart: the old one is superseded, the new one summarized."""
+    """Without versioning, the ETag distinguishes them: the old one is superseded, the new one summarized."""
     old = env.put(key("a"), flow_log(accepted=1))
     new = env.put(key("a"), flow_log(accepted=2))
     function = env.function()
@@ -174,8 +174,8 @@ def test_rewritten_object_gets_a_new_summary(env):
 
 
 def test_poison_batch_fails_only_retryable_messages(env):
-    """Ten messages, each wrong in its own way but one."""
-    env.proxy.add(faults.refuse(403, "AccessDenied"), "GET", path="denied")
+    """Ten messages, all but one wrong in different ways."""
+    env.proxy.add(faults.reject(403, "AccessDenied"), "GET", path="denied")
     good, denied = env.put(key("good"), flow_log()), env.put(key("denied"), flow_log(accepted=2))
     body = env.s3.get_object(Bucket=good.bucket, Key=good.key)["Body"].read()
     truncated = env.put(key("truncated"), body[:-9])
@@ -215,8 +215,8 @@ def test_poison_batch_fails_only_retryable_messages(env):
 
 
 def test_repeated_failure_ends_in_dead_letter_queue(env):
-    """And nothing else does; a message that is done is removed."""
-    env.proxy.add(faults.refuse(403, "AccessDenied"), "GET", path="denied")
+    """Completed messages are deleted."""
+    env.proxy.add(faults.reject(403, "AccessDenied"), "GET", path="denied")
     dead_letters = env.queue("dead")
     url = env.queue("events", dead_letters, max_receives=2)
     events = [s3_event(env.put(key(name), flow_log())) for name in ["good", "denied"]]
@@ -230,8 +230,8 @@ def test_repeated_failure_ends_in_dead_letter_queue(env):
 
 
 def test_direct_invocation_fails_as_a_whole(env):
-    """Nobody but a queue understands what failed; what was done stays done."""
-    env.proxy.add(faults.refuse(403, "AccessDenied"), "GET", path="denied", times=1)
+    """Only a queue supports partial failures; completed objects stay completed."""
+    env.proxy.add(faults.reject(403, "AccessDenied"), "GET", path="denied", times=1)
     event = s3_event(env.put(key("denied"), flow_log(accepted=1)), env.put(key("good"), flow_log(accepted=2)))
     function = env.function()
     assert function.invoke(event).error["errorType"] == "ObjectsFailed"
@@ -243,7 +243,7 @@ def test_direct_invocation_fails_as_a_whole(env):
 
 
 def test_only_allowed_sources_are_read(env):
-    """Nothing is asked of S3 for an object elsewhere."""
+    """There is no S3 request for an object elsewhere."""
     stored = [env.put(name, HEADER + record() * number) for number, name in enumerate(["a/x", "b/x", "ab/x"], 1)]
     function = env.function(ALLOWED_SOURCES=f"{env.source}/a/, {env.source}/c/")
     assert function.invoke(in_queue(*stored)).response == DONE
@@ -253,7 +253,7 @@ def test_only_allowed_sources_are_read(env):
 
 
 def test_old_data_has_summary_but_no_metrics(env):
-    """CloudWatch takes none of more than two weeks ago."""
+    """CloudWatch rejects metrics older than two weeks."""
     old = flow_log(scans=1).replace(str(END), str(END - 14 * 86400)).replace(str(END - 60), str(END - 60 - 14 * 86400))
     function = env.function()
     assert function.invoke(in_queue(env.put(key("a"), old))).response == DONE

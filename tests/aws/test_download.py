@@ -1,4 +1,4 @@
-"""Downloads that break, wherever they break: the summary is that of the whole object, or there is none."""
+"""Broken downloads: the summary covers the whole object, or there is none."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,18 +9,18 @@ from flow_logs import SCAN_PORTS, flow_log, gzip, key, record
 from aws_env import DONE, in_queue
 
 FAILED = {"batchItemFailures": [{"itemIdentifier": "1"}]}
-# Each waits a little before it resumes: together they wait no longer than one.
+# Each waits before it resumes; in parallel, they wait no longer than one.
 FUNCTIONS = 8
 SMALL = gzip(flow_log(accepted=2))
 
 
 def totals(summary):
-    """A summary without what names the object."""
+    """Returns a summary without the identity of the object."""
     return {name: value for name, value in summary.items() if name != "sources"}
 
 
 def cut_at(env, cuts):
-    """Objects of the same bytes, each cut where its list says, first at the first; and the summaries by the cuts."""
+    """Stores objects with the same bytes, broken at the given positions; returns the summaries by position."""
     functions = [env.function() for _ in range(FUNCTIONS)]
     stored = {}
     for places in cuts:
@@ -44,7 +44,7 @@ def ranges(env, name):
 
 
 def test_download_broken_at_any_byte_is_resumed(env):
-    """From just that byte on, and the summary is the same as without."""
+    """Resumed at exactly that byte, with the same summary."""
     cuts = [(place,) for place in range(len(SMALL) + 1)]
     summaries = cut_at(env, cuts)
     assert env.function().invoke(in_queue(env.put("whole", SMALL))).response == DONE
@@ -52,7 +52,7 @@ def test_download_broken_at_any_byte_is_resumed(env):
     assert whole["records"]["accepted"] == 2 and len(summaries) == len(SMALL) + 1
     for place in range(len(SMALL)):
         assert ranges(env, place) == [None, f"bytes={place}-"]
-    # What came whole is not asked for again.
+    # Received bytes are not requested again.
     assert ranges(env, len(SMALL)) == [None]
     for summary in summaries.values():
         assert totals(summary) == totals(whole)
@@ -60,7 +60,7 @@ def test_download_broken_at_any_byte_is_resumed(env):
 
 
 def test_download_broken_twice_is_resumed(env):
-    """The rest may break off too, at once or later."""
+    """The resumed download may break too, at once or later."""
     half = len(SMALL) // 2
     cuts = [(half, place) for place in range(0, len(SMALL) - half, 7)] + [(10, 10, 10, 10, 10)]
     summaries = cut_at(env, cuts)
@@ -70,7 +70,7 @@ def test_download_broken_twice_is_resumed(env):
 
 
 def test_download_that_always_breaks_stores_nothing(env):
-    """It is cut off in transit, not in S3: nothing is quarantined, and the next delivery has it."""
+    """A break in transit is not corruption: nothing is quarantined, and a redelivery succeeds."""
     env.proxy.add(faults.cut(5), "GET")
     stored = env.put(key("a"), flow_log(accepted=2))
     function = env.function()
@@ -84,7 +84,7 @@ def test_download_that_always_breaks_stores_nothing(env):
 
 
 def test_object_replaced_during_download_is_superseded(env):
-    """The rest would be of another object: S3 answers 412 to If-Match."""
+    """The rest would belong to another object: S3 responds 412 to If-Match."""
     stored = env.put(key("a"), flow_log(accepted=2))
     replace = lambda: env.put(key("a"), flow_log(accepted=3))
     env.proxy.add(faults.cut(20, replace), "GET", times=1)
@@ -96,7 +96,7 @@ def test_object_replaced_during_download_is_superseded(env):
 
 
 def test_version_is_read_despite_newer_version(env):
-    """With versions nothing is superseded."""
+    """With versioning, nothing is superseded."""
     bucket = env.bucket("versioned", versioned=True)
     stored = env.put(key("a"), flow_log(accepted=2), bucket)
     replace = lambda: env.put(key("a"), flow_log(accepted=3), bucket)
@@ -108,7 +108,7 @@ def test_version_is_read_despite_newer_version(env):
 
 
 def test_object_deleted_during_download_is_quarantined(env):
-    """As gone: nobody will ever have the rest."""
+    """Like a deleted object: the rest is lost."""
     stored = env.put(key("a"), flow_log(accepted=2))
     env.proxy.add(faults.cut(20, lambda: env.delete(stored)), "GET", times=1)
     function = env.function()
@@ -128,7 +128,7 @@ def test_slow_download_is_completed(env):
 
 
 def test_download_past_deadline_is_returned_as_failed(env):
-    """Three seconds before it, and nothing is stored."""
+    """Returned three seconds before the deadline, and nothing is stored."""
     env.proxy.add(faults.drip(1, 0.5), "GET", times=1)
     stored = env.put("slow", SMALL)
     function = env.function()
@@ -142,12 +142,12 @@ def test_download_past_deadline_is_returned_as_failed(env):
 
 
 def test_long_analysis_is_returned_before_deadline(env):
-    """All bytes came at once, and the work on them is what takes long; it does not stand in the way of what follows."""
+    """The download is fast and the analysis slow; it does not delay further events."""
     many = 600_000
     stored = env.put(key("a"), flow_log(extra=record() * many))
     function = env.function()
     answer = function.invoke(in_queue(stored), seconds=4)
-    # Unless it was done in a fifth of a second.
+    # Unless it took less than a fifth of a second.
     assert answer.response in (FAILED, DONE) and answer.seconds_left >= 3
     assert function.invoke(in_queue(stored)).response == DONE
     assert env.only("summaries")["records"]["accepted"] == many + 1
@@ -155,7 +155,7 @@ def test_long_analysis_is_returned_before_deadline(env):
 
 
 def test_broken_chunked_download_is_resumed(env):
-    """A large object, cut in its midst more than once; every record counts once."""
+    """A large object, broken several times; every record counts once."""
     accepted = 40_000
     log = flow_log(scans=1, extra="".join(record(dst=f"10.1.{n >> 8 & 255}.{n & 255}") for n in range(accepted)))
     stored = env.put(key("large"), log.encode())
@@ -179,7 +179,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("code", DAMAGES)
 def test_damaged_object_is_quarantined(env, code):
-    """With a code that stays; one that is as damaged but breaks off on its way is resumed first."""
+    """With a stable code; one that also breaks in transit is resumed first."""
     stored = [env.put(f"{number}.log.gz", body) for number, body in enumerate(DAMAGES[code])]
     env.proxy.add(faults.cut(1), "GET", times=1)
     function = env.function()

@@ -1,4 +1,4 @@
-"""AWS's faults, one by one, brought about by the proxy between function and server."""
+"""Single AWS faults, simulated by the proxy between function and server."""
 
 import pytest
 
@@ -7,26 +7,26 @@ from flow_logs import flow_log, key, records
 from aws_env import DONE, in_queue, s3_event, sqs_event
 
 FAILED = {"batchItemFailures": [{"itemIdentifier": "1"}]}
-# What an object with alerts asks for, in order.
+# Requests of an object with alerts, in order.
 STEPS = ["GET", "PUT summaries", "PUT findings", "POST", "PUT receipts"]
 
 
 @pytest.fixture
 def event(env):
-    """Of one object with one finding, which is alerted."""
+    """The event of one object with one finding and an alert."""
     env.alerting()
     return in_queue(env.put(key("a"), flow_log(scans=1)))
 
 
 def asked(env):
-    """What was asked for, in order, each with the kind of output that it is about."""
+    """Returns the requests in order, with the kind of output."""
     parts = [request.path.split("/") for request in env.proxy.requests]
     kinds = [f" {path[3]}" if len(path) > 3 and path[1] == env.output else "" for path in parts]
     return [request.method + kind for request, kind in zip(env.proxy.requests, kinds, strict=True)]
 
 
 def assert_done_once(env):
-    """One summary with all that belongs to it; counted once, told once."""
+    """Checks for one complete summary, counted once, with its alerts sent once."""
     summary = env.only("summaries")
     assert env.findings() == summary["findings"]
     [alert] = env.alerts()
@@ -38,7 +38,7 @@ def assert_done_once(env):
 
 
 def test_requests_are_in_order(env, event):
-    """The summary before all that rests on it, the receipt last."""
+    """The summary precedes its dependent outputs; the receipt is last."""
     function = env.function()
     assert function.invoke(event).response == DONE
     assert asked(env) == STEPS
@@ -47,8 +47,8 @@ def test_requests_are_in_order(env, event):
 
 @pytest.mark.parametrize("method, path", [("GET", ""), ("PUT", "/summaries/"), ("POST", "")])
 def test_throttled_request_is_retried(env, event, method, path):
-    """503 SlowDown is no failure if it passes."""
-    env.proxy.add(faults.refuse(503, "SlowDown"), method, path=path, times=2)
+    """503 SlowDown is retried."""
+    env.proxy.add(faults.reject(503, "SlowDown"), method, path=path, times=2)
     function = env.function()
     assert function.invoke(event).response == DONE
     assert len(env.proxy.sent(method, path)) == 3
@@ -57,8 +57,8 @@ def test_throttled_request_is_retried(env, event, method, path):
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_permanent_throttling_stores_nothing(env, event, method):
-    """And is done when it comes again in better times."""
-    env.proxy.add(faults.refuse(503, "SlowDown"), method)
+    """A redelivery succeeds later."""
+    env.proxy.add(faults.reject(503, "SlowDown"), method)
     function = env.function()
     assert function.invoke(event).response == FAILED
     assert (env.keys(), env.alerts()) == ([], [])
@@ -72,7 +72,7 @@ KMS = "User: arn:aws:sts::123456789012:assumed-role/f is not authorized to perfo
 
 
 @pytest.mark.parametrize(
-    "method, path, message, told",
+    "method, path, message, reported",
     [
         ("GET", "", "Access Denied", "s3:GetObject"),
         ("GET", "", KMS, "kms:Decrypt on the resource"),
@@ -81,9 +81,9 @@ KMS = "User: arn:aws:sts::123456789012:assumed-role/f is not authorized to perfo
         ("PUT", "/receipts/", "Access Denied", "s3:PutObject"),
     ],
 )
-def test_denied_request_names_missing_permission(env, event, method, path, message, told):
-    """An operator can put it right: it is never taken for an object that is bad or gone."""
-    env.proxy.add(faults.refuse(403, "AccessDenied", message), method, path=path)
+def test_denied_request_names_missing_permission(env, event, method, path, message, reported):
+    """The operator can fix it, so the object is not quarantined."""
+    env.proxy.add(faults.reject(403, "AccessDenied", message), method, path=path)
     function = env.function()
     assert function.invoke(event).response == FAILED
     assert env.keys("quarantine") == []
@@ -91,14 +91,14 @@ def test_denied_request_names_missing_permission(env, event, method, path, messa
     assert function.invoke(event).response == DONE
     written = function.stop()
     [line] = [line for line in written.log if line.get("outcome") == "failed"]
-    assert line["code"] == "AccessDenied" and told in line["error"]
+    assert line["code"] == "AccessDenied" and reported in line["error"]
     assert len(env.keys("summaries")) == 1 and written.values("RecordsProcessed") == [records(scans=1)]
 
 
 @pytest.mark.parametrize("path", ["/summaries/", "/findings/", "/receipts/"])
 def test_conditional_write_conflict_is_retried(env, event, path):
-    """S3 answers 409 while somebody else writes to the same key."""
-    env.proxy.add(faults.refuse(409, "ConditionalRequestConflict"), "PUT", path=path, times=3)
+    """S3 responds 409 during a concurrent write to the same key."""
+    env.proxy.add(faults.reject(409, "ConditionalRequestConflict"), "PUT", path=path, times=3)
     function = env.function()
     assert function.invoke(event).response == DONE
     assert len(env.proxy.sent("PUT", path)) == 4
@@ -108,11 +108,11 @@ def test_conditional_write_conflict_is_retried(env, event, path):
 @pytest.mark.parametrize("fault", [faults.fail_after, faults.reset_after])
 @pytest.mark.parametrize("path", ["/summaries/", "/findings/", "/receipts/"])
 def test_lost_response_loses_and_duplicates_nothing(env, event, fault, path):
-    """S3 stored it and the function did not hear of it: by its token it knows the summary for its own."""
+    """S3 stored the object, but the response was lost: the token identifies the own summary."""
     env.proxy.add(fault, "PUT", path=path, times=1)
     function = env.function()
     assert function.invoke(event).response == DONE
-    # What is there already is looked at: it must be this delivery's, or belong to its summary.
+    # Existing outputs are checked: they must belong to this delivery or to its summary.
     assert [step for step in asked(env) if step.startswith("HEAD")] == [f"HEAD {path.strip('/')}"]
     statuses = [request.status for request in env.proxy.sent("PUT", path)]
     assert statuses == [200, 412]
@@ -123,7 +123,7 @@ def test_lost_response_loses_and_duplicates_nothing(env, event, fault, path):
 def test_lost_response_is_recovered_on_redelivery(env, event):
     """The function can't know whether the summary is stored: it counts nothing, and completes it later."""
     env.proxy.add(faults.fail_after, "PUT", path="/summaries/")
-    env.proxy.add(faults.refuse(503, "SlowDown"), "HEAD")
+    env.proxy.add(faults.reject(503, "SlowDown"), "HEAD")
     function = env.function()
     assert function.invoke(event).response == FAILED
     env.proxy.clear()
@@ -171,7 +171,7 @@ def test_stalled_message_does_not_delay_others(env):
 
 
 def test_remaining_time_is_used(env):
-    """Three small objects take a fraction of the three seconds that there are."""
+    """Three small objects need a fraction of the remaining three seconds."""
     function = env.function()
     answer = function.invoke(batch_of_three(env), seconds=7)
     assert answer.response == DONE and answer.seconds_left >= 3
@@ -179,7 +179,7 @@ def test_remaining_time_is_used(env):
 
 
 def test_late_put_is_counted_at_most_once(env, event):
-    """A summary that arrives when the function has given up is completed by the next delivery."""
+    """A summary that is stored after the deadline is completed on redelivery."""
     hold = env.proxy.add(faults.Hold(forwarded=False), "PUT", path="/summaries/", times=1)
     function = env.function()
     answer = function.invoke(event, seconds=6)
@@ -193,7 +193,7 @@ def test_late_put_is_counted_at_most_once(env, event):
 
 
 def test_no_time_left_starts_nothing(env):
-    """All messages come again, and S3 is asked for nothing."""
+    """All messages are retried, without S3 requests."""
     stored = [env.put(key(str(number)), flow_log()) for number in range(10)]
     event = sqs_event(**{one.key: s3_event(one) for one in stored})
     function = env.function()
@@ -205,7 +205,7 @@ def test_no_time_left_starts_nothing(env):
 
 
 def test_deleted_object_is_quarantined(env):
-    """The receipt tells which version it was; when the event comes again nothing changes."""
+    """The receipt has the version; a redelivery changes nothing."""
     stored = env.put(key("a"), flow_log())
     env.delete(stored)
     function = env.function()
@@ -221,7 +221,7 @@ def test_deleted_object_is_quarantined(env):
 
 
 def test_deleted_version_is_quarantined(env):
-    """S3's code for it is another one."""
+    """S3 uses another error code for it."""
     bucket = env.bucket("versioned", versioned=True)
     stored = env.put(key("a"), flow_log(), bucket)
     env.s3.delete_object(Bucket=bucket, Key=stored.key, VersionId=stored.version_id)
@@ -232,9 +232,9 @@ def test_deleted_version_is_quarantined(env):
 
 
 def test_archived_object_is_quarantined(env):
-    """S3 says 403, but it is no matter of permissions."""
+    """S3 responds 403, but not because of permissions."""
     stored = env.put(key("a"), flow_log())
-    env.proxy.add(faults.refuse(403, "InvalidObjectState"), "GET")
+    env.proxy.add(faults.reject(403, "InvalidObjectState"), "GET")
     function = env.function()
     assert function.invoke(in_queue(stored)).response == DONE
     assert env.only("quarantine")["error"] == "archived"
@@ -242,7 +242,7 @@ def test_archived_object_is_quarantined(env):
 
 
 def test_permanent_faults_fail_if_configured(env):
-    """ON_PERMANENT_FAILURE=fail leaves them to the dead-letter queue."""
+    """With ON_PERMANENT_FAILURE=fail, they move to the dead-letter queue."""
     bad, gone = env.put(key("a"), b"PAR1 no text"), env.put(key("b"), flow_log())
     env.delete(gone)
     function = env.function(ON_PERMANENT_FAILURE="fail")
@@ -255,14 +255,14 @@ def test_permanent_faults_fail_if_configured(env):
 
 
 def test_missing_bucket_is_not_a_deleted_object(env, event):
-    """It is for an operator to make: nothing is quarantined, and the event comes again."""
+    """The operator must create it: nothing is quarantined, and the event is retried."""
     function = env.function(OUTPUT_BUCKET=f"{env.name}-none")
     assert function.invoke(event).response == FAILED
     assert function.stop().outcomes() == [("failed", "NoSuchBucket")]
 
 
 def test_plain_404_is_not_a_deleted_object(env):
-    """A 404 of something else than S3, as from a wrong endpoint, must not make an event done."""
+    """A 404 of another server, such as a wrong endpoint, must not complete an event."""
     stored = env.put(key("a"), flow_log())
     page = b"<html><body>Not Found</body></html>"
     env.proxy.add(lambda exchange: exchange.answer(404, "text/html", page), "GET")

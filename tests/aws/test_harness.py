@@ -1,4 +1,4 @@
-"""The tests' own tools, without the function: a proxy that lets something through proves nothing."""
+"""Tests of the test tools: a proxy that lets faults pass would prove nothing."""
 
 import http.client
 import threading
@@ -19,14 +19,14 @@ from aws_env import s3_event
 
 @pytest.fixture
 def client(env):
-    """A client that asks the proxy, and asks once."""
+    """A client of the proxy without retries."""
     config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=10)
     names = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": REGION}
     return lambda service: boto3.client(service, endpoint_url=env.proxy.url, config=config, **names)
 
 
 def test_proxy_forwards_and_records_requests(env, client):
-    """Bodies in pieces with check sums behind them, 100-continue, HEAD, Range and reused connections come through."""
+    """Chunked bodies with trailing checksums, 100-continue, HEAD, Range and reused connections work."""
     s3, content = client("s3"), bytes(range(256)) * 2000
     s3.put_object(Bucket=env.output, Key="a b/é=+", Body=content, ChecksumAlgorithm="SHA256")
     assert s3.head_object(Bucket=env.output, Key="a b/é=+")["ContentLength"] == len(content)
@@ -38,15 +38,15 @@ def test_proxy_forwards_and_records_requests(env, client):
 
 
 def test_concurrent_conditional_puts_have_one_winner(clients, env):
-    """As of S3, which asks and stores in a single step."""
+    """Like S3, which checks and stores atomically."""
     start = threading.Barrier(8)
 
     def store(number):
         start.wait(60)
         try:
             clients.s3.put_object(Bucket=env.output, Key=str(number), Body=b"", IfNoneMatch="*")
-        except ClientError as refused:
-            return refused.response["Error"]["Code"]
+        except ClientError as rejected:
+            return rejected.response["Error"]["Code"]
         return "stored"
 
     with ThreadPoolExecutor(start.parties) as pool:
@@ -56,7 +56,7 @@ def test_concurrent_conditional_puts_have_one_winner(clients, env):
 
 
 def test_proxy_accepts_chunked_bodies(env):
-    """HTTP's pieces and S3's own, with a check sum behind them, reach the server as they are."""
+    """HTTP chunks and S3 chunks with a trailing checksum reach the server unchanged."""
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(env.proxy.url).port, timeout=10)
     own = b"5\r\nabcde\r\n0\r\nx-amz-checksum-crc32:hYfWlQ==\r\n\r\n"
     own_headers = {
@@ -80,9 +80,9 @@ def test_proxy_accepts_chunked_bodies(env):
 
 
 def test_rules_apply_to_given_number_of_requests(env, client):
-    """The first is let through, two are refused, and then all are let through again."""
+    """The first request passes, two are rejected, and all further ones pass."""
     s3 = client("s3")
-    env.proxy.add(faults.refuse(503, "SlowDown"), "PUT", path="/k$", after=1, times=2)
+    env.proxy.add(faults.reject(503, "SlowDown"), "PUT", path="/k$", after=1, times=2)
     codes = []
     for _ in range(4):
         try:
@@ -95,7 +95,7 @@ def test_rules_apply_to_given_number_of_requests(env, client):
 
 
 def test_unanswered_put_is_stored(env, client):
-    """After a refusal, and after a reset."""
+    """After an error, and after a reset."""
     s3 = client("s3")
     env.proxy.add(faults.fail_after, "PUT", path="/fails$")
     env.proxy.add(faults.reset_after, "PUT", path="/breaks$")
@@ -107,7 +107,7 @@ def test_unanswered_put_is_stored(env, client):
 
 
 def test_bodies_are_truncated_at_given_offset(env, client):
-    """At every byte, and not in the rest that is asked for after that; slow ones come whole."""
+    """At every byte, but not in the resumed download; slow bodies are complete."""
     s3 = client("s3")
     stored = env.put("k", b"0123456789")
     for after in range(10):
@@ -124,7 +124,7 @@ def test_bodies_are_truncated_at_given_offset(env, client):
 
 
 def test_some_entries_of_a_request_fail(env, client):
-    """The bus gets the others, and the answer says which."""
+    """The bus gets the other entries, and the response lists the failed ones."""
     env.alerting()
     env.proxy.add(faults.fail_entries(lambda place: place == 1), target="PutEvents")
     entries = [
@@ -139,7 +139,7 @@ def test_some_entries_of_a_request_fail(env, client):
 
 @pytest.mark.parametrize("forwarded", [False, True])
 def test_request_is_held(env, client, forwarded):
-    """Before it is forwarded, or before it is answered."""
+    """Before it is forwarded, or before the response."""
     hold = env.proxy.add(faults.Hold(forwarded), "PUT")
     put = lambda: client("s3").put_object(Bucket=env.output, Key="k", Body=b"")
     thread = threading.Thread(target=lambda: pytest.raises(BotoCoreError, put), daemon=True)
@@ -153,7 +153,7 @@ def test_request_is_held(env, client, forwarded):
 
 
 class OneFails:
-    """Stands in for a function that can't do the message "bad"."""
+    """A function that fails the message "bad"."""
 
     def __init__(self):
         self.batches = []
@@ -166,7 +166,7 @@ class OneFails:
 
 
 def test_event_source_deletes_successful_messages(env):
-    """What fails comes again until it lies in the dead-letter queue."""
+    """A failed message is retried until it moves to the dead-letter queue."""
     dead_letters = env.queue("dead")
     url, function = env.queue("events", dead_letters, max_receives=2), OneFails()
     for body in ["good", "bad"]:
@@ -178,7 +178,7 @@ def test_event_source_deletes_successful_messages(env):
 
 
 def test_unknown_failure_id_fails_the_whole_batch():
-    """As Lambda has it."""
+    """Like Lambda."""
     messages = [{"MessageId": "1", "Body": ""}, {"MessageId": "2", "Body": ""}]
     failed = lambda answer: EventSource._failed(messages, answer)
     assert failed(Answer("id", 1.0, {"batchItemFailures": [{"itemIdentifier": "2"}]})) == ["2"]
@@ -188,7 +188,7 @@ def test_unknown_failure_id_fails_the_whole_batch():
 
 
 def test_exited_function_is_not_waited_for(env):
-    """It says why, and no test takes it for an answer."""
+    """It reports the reason, and no test mistakes it for a response."""
     function = env.function(OUTPUT_BUCKET="")
     with pytest.raises(Died):
         function.invoke(s3_event())

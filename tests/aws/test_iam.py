@@ -1,4 +1,4 @@
-"""The evaluation of policies, without a stack: what says yes to everything proves nothing."""
+"""Tests of the policy evaluation: one that allows everything would prove nothing."""
 
 import pytest
 
@@ -103,10 +103,10 @@ def test_key_delegating_to_iam_needs_both_policies():
     own = [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key}]
     root = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}
     policies = lambda statement: {key: [statement]}
-    assert iam.refused([one], own, policies(root)) == []
-    assert iam.refused([one], [], policies(root)) == [one]
-    assert iam.refused([one], own, {}) == [one]
-    assert iam.refused([one], [], policies({**root, "Principal": {"AWS": ROLE}})) == []
+    assert iam.denied([one], own, policies(root)) == []
+    assert iam.denied([one], [], policies(root)) == [one]
+    assert iam.denied([one], own, {}) == [one]
+    assert iam.denied([one], [], policies({**root, "Principal": {"AWS": ROLE}})) == []
 
 
 def test_unused_permissions_are_listed():

@@ -1,5 +1,5 @@
-"""The function is killed at every request that it makes, before the server has it and before the answer comes, and once
-more while another one completes what the first began. Whatever happens, the promise holds.
+"""Kills the function at each of its requests, before the server gets it and before the response arrives, and again while
+another function completes the work. The delivery guarantees always hold.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from aws_env import DONE, AwsEnv, in_queue
 
 # Alerts for more than one request.
 SCANS = 12
-# So many worlds at once, as each waits most of the time.
+# Number of parallel environments, because each mostly waits.
 WORKERS = 4
 
 
 class Case:
-    """One object in a env of its own, and what all functions wrote that worked on it."""
+    """One object in its own environment, and the output of all functions that processed it."""
 
     def __init__(self, env, content):
         env.alerting()
@@ -28,7 +28,7 @@ class Case:
         self.event = in_queue(env.put(key("a"), content))
 
     def kill_at(self, number, forwarded):
-        """Kills a function at its request of this number: the request, or none if it does not make so many."""
+        """Kills a function at its nth request; returns the request, or None if there is no such request."""
         hold = faults.Hold(forwarded)
         self.env.proxy.clear()
         self.env.proxy.add(hold, after=number - 1, times=1)
@@ -40,7 +40,7 @@ class Case:
         return self.env.proxy.requests[before + number - 1] if killed else None
 
     def deliver(self):
-        """Lets a function do its work in peace: how many requests that took."""
+        """Runs a function without a kill; returns its number of requests."""
         self.env.proxy.clear()
         before = len(self.env.proxy.requests)
         function = self.env.function()
@@ -59,38 +59,38 @@ def case(clients, content):
 
 
 def step(request):
-    """A place to be killed at, for people."""
+    """Describes a kill point."""
     kind = request.path.split("/")[3] if "/flowsentry/" in request.path else "object"
     return f"{'after' if request.status else 'before'} {request.method} {request.target or kind}"
 
 
 def lost(metric, killed_at, kind):
-    """Metrics are lost in one gap only, between the store of what they tell of and its answer."""
+    """Metrics can be lost only between the PUT of their summary and its response."""
     stored = [request for request in killed_at if request.method == "PUT" and request.status == 200]
     return [] if any(f"/{kind}/" in request.path for request in stored) else [metric]
 
 
 def assert_summarized(case, killed_at):
-    """One summary, and everything that rests on it; in order, told at least once, counted at most once."""
+    """Checks for one summary with all dependent outputs, in order; alerts at least once, metrics at most once."""
     env = case.env
     summary = env.only("summaries")
     assert summary["records"]["total"] == records(scans=SCANS)
     assert env.findings() == summary["findings"] and len(summary["findings"]) == SCANS
     details = [event["detail"] for event in env.alerts()]
-    told = {detail["metadata"]["uid"]: detail["finding_info"]["uid"] for detail in details}
-    assert sorted(told.values()) == sorted(finding["id"] for finding in summary["findings"])
-    assert sorted(env.only("receipts")["alerts"]) == sorted(told)
+    reported = {detail["metadata"]["uid"]: detail["finding_info"]["uid"] for detail in details}
+    assert sorted(reported.values()) == sorted(finding["id"] for finding in summary["findings"])
+    assert sorted(env.only("receipts")["alerts"]) == sorted(reported)
     assert env.keys("quarantine") == []
     stored = [request.answered for request in env.proxy.sent("PUT", "/summaries/") if request.status == 200]
     assert len(stored) == 1
     assert min(request.arrived for request in env.proxy.sent(target="PutEvents")) > stored[0]
     counted = case.written.values("RecordsProcessed")
     assert counted == lost(records(scans=SCANS), killed_at, "summaries")
-    return f"metrics {len(counted)}, alerts {len(told)} + {len(details) - len(told)} again"
+    return f"metrics {len(counted)}, alerts {len(reported)} + {len(details) - len(reported)} again"
 
 
 def assert_quarantined(case, killed_at):
-    """One receipt and no summary, counted at most once."""
+    """Checks for one receipt without a summary, counted at most once."""
     env = case.env
     assert env.only("quarantine")["error"] == "gzip_truncated"
     assert env.keys() == env.keys("quarantine")
@@ -108,7 +108,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_once_at_every_request(clients, kind, report):
-    """Each place twice: the request is lost with the function, or it is done and nobody hears of it."""
+    """Each request twice: lost with the function, or executed with a lost response."""
     content, check, requests = KINDS[kind]
     with case(clients, content) as undisturbed:
         assert undisturbed.deliver() == requests
@@ -125,7 +125,7 @@ def test_killed_once_at_every_request(clients, kind, report):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_twice_at_every_two_requests(clients, kind, report):
-    """The function that completes what a killed one began is killed too, at each of its requests."""
+    """The function that completes the work of a killed one is killed too, at each of its requests."""
     content, check, requests = KINDS[kind]
 
     def kill_again(first):
@@ -133,10 +133,10 @@ def test_killed_twice_at_every_two_requests(clients, kind, report):
         for second in ((number, forwarded) for number in itertools.count(1) for forwarded in [False, True]):
             with case(clients, content) as victim:
                 killed_at = [victim.kill_at(*first)]
-                # What left nothing is as if it had not been, and killed once is tested above.
+                # A kill without effect equals no kill; single kills are tested above.
                 if not victim.env.keys():
                     return pairs
-                # Until the delivery makes no request of this number any more.
+                # Until the delivery has no request with this number.
                 if not (request := victim.kill_at(*second)):
                     return pairs
                 victim.deliver()

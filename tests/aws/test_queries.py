@@ -1,6 +1,6 @@
-"""The template's saved queries, on what the function really wrote.
+"""The template's saved queries on real outputs of the function.
 
-Each runs word for word, and what it says is held against sums that are made here from the same outputs or from the logs.
+Each query runs unchanged; its result is compared with sums computed here from the same outputs or from the logs.
 """
 
 import datetime
@@ -27,21 +27,21 @@ def named_queries():
 
 
 def sql_of(id):
-    """A query as it stands in the template; its placeholders are those of Fn::Sub."""
+    """Returns a query of the template; its placeholders are those of Fn::Sub."""
     text = named_queries()[id]["Properties"]["QueryString"]
     return text if isinstance(text, str) else text["Fn::Sub"][0]
 
 
 @pytest.mark.parametrize("id", named_queries())
 def test_query_is_valid_for_athena(id):
-    """Where the engine that runs it here, or the grammar, is more lenient than Athena."""
+    """Checks cases in which the local engine or the grammar is more lenient than Athena."""
     tree = parse(sql_of(id))
     for select in tree.find_all(exp.Select):
         assert not any(isinstance(column, exp.Star) for column in select.expressions), "name the columns"
-    # An alias hides the column of its name, and so a sum of a sum would be ordered by.
+    # An alias shadows the column of the same name, so ORDER BY would use a sum of a sum.
     for order in tree.find_all(exp.Order):
         assert not (isinstance(order.parent, exp.Select) and list(order.find_all(exp.AggFunc))), "order by what is selected"
-    # Of an array of structs, some versions of the engine make a column of each field, others one of the struct.
+    # Some engine versions expand an array of structs to columns, others to one struct.
     for unnest in tree.find_all(exp.Unnest):
         [array] = unnest.expressions
         wrapped = isinstance(array, exp.Transform) and isinstance(array.expression.this, exp.Array)
@@ -52,7 +52,7 @@ def test_query_is_valid_for_athena(id):
 
 @pytest.mark.parametrize("id", named_queries())
 def test_query_reads_only_the_needed_days(id, tables):
-    """Every table with partitions is read with a condition on the day that Athena knows before it reads anything."""
+    """Every partitioned table is read with a condition on the date that Athena can evaluate in advance."""
     for table in parse(sql_of(id)).find_all(exp.Table):
         if table.name in tables and tables[table.name].partitions:
             where = table.parent_select.args["where"]
@@ -64,7 +64,7 @@ def test_query_reads_only_the_needed_days(id, tables):
 
 
 def test_every_tested_construct_occurs_in_a_query():
-    """So that the translation is held for what it is used for."""
+    """So that the translation is tested for every use."""
     assert set.union(*(constructs(sql_of(id)) for id in named_queries())) == KNOWN.keys()
 
 
@@ -80,7 +80,7 @@ def test_queries_have_name_description_and_workgroup():
 
 
 def top(expected, rows, columns, by, limit=100):
-    """Holds rows against what is expected by key: those with the most, each with its values, in order."""
+    """Compares the top rows with the expected values by key, in order."""
     assert rows and len(rows) == min(len(expected), limit)
     found = {tuple(row[column] for column in columns): row for row in rows}
     assert len(found) == len(rows), "a key stands twice"
@@ -101,8 +101,8 @@ def greatest(values):
 CONNECTION = ["interface_id", "srcaddr", "dstaddr", "dstport", "protocol"]
 
 
-def refused(run):
-    """Rejected connections of eight days by what names them: the groups of all summaries."""
+def rejected_groups(run):
+    """Returns the rejected connections of eight days by key, from the groups of all summaries."""
     found, unlisted = defaultdict(list), {}
     for row in run.rows("summaries", 7):
         rejected = row.document["rejected"]
@@ -115,7 +115,7 @@ def refused(run):
 
 
 def test_top_rejected_connections(run):
-    found, unlisted = refused(run)
+    found, unlisted = rejected_groups(run)
     expected = {}
     for name, parts in found.items():
         groups = [group for _, _, group in parts]
@@ -145,17 +145,17 @@ def test_top_rejected_connections(run):
 
 
 def test_bounds_contain_the_real_rejected_flows(run):
-    """Of connections that one summary lists and another does not, by the logs themselves."""
+    """For connections that one summary lists and another does not, compared with the logs."""
     rows = {row["srcaddr"]: row for row in run.query("TopRejectedConnections")}
     truth = sum((Counter(flows) for flows in BOUND_FLOWS), Counter())
     for address in ["10.77.0.1", "10.77.0.2", "10.77.0.3"]:
         assert rows[address]["flows"] <= truth[address] <= rows[address]["flows_at_most"]
     assert rows["10.77.0.1"]["flows"] == truth["10.77.0.1"] == 17
-    # Each is missing on one of the days, on which the least that is listed has five or six.
+    # Each is missing on one of the days, where the smallest listed group has five or six flows.
     assert rows["10.77.0.2"]["flows"] == 5 < truth["10.77.0.2"] == 7
     assert rows["10.77.0.3"]["flows"] == 6 < truth["10.77.0.3"] == 10
     assert rows["10.77.0.2"]["flows_at_most"] - rows["10.77.0.2"]["flows"] >= 6
-    # What was stored twice counts once.
+    # Duplicate objects are counted once.
     assert (rows["10.88.0.1"]["flows"], rows["10.88.0.1"]["files"]) == (120, 1)
 
 
@@ -182,7 +182,7 @@ def test_rejected_flows_by_cause(run):
     for cause in causes:
         assert any(row[cause] for row in rows), cause
     assert any(row["unlisted"] for row in rows) and all(row["unlisted"] >= 0 for row in rows)
-    # The sums are those of all records.
+    # Totals include all records.
     total = sum(row.document["traffic"]["rejected"]["flows"] for row in run.rows("summaries", 7))
     assert sum(sums["flows"] for sums in expected.values()) == total
 
@@ -199,16 +199,16 @@ def test_one_way_peering(run):
             sums["unanswered_bytes"] += pair["unanswered"]["bytes"]
             sums["rejected_flows"] += pair["rejected"]["flows"]
             sums["exact"] &= peering["exact"]
-    told = {}
+    reported = {}
     for row in run.rows("findings", 7):
         if row.document["type"] == "one-way-peering":
             subject = row.document["subject"]
-            told.setdefault((subject["src_vpc_id"], subject["dst_vpc_id"]), set()).add(row.document["id"])
+            reported.setdefault((subject["src_vpc_id"], subject["dst_vpc_id"]), set()).add(row.document["id"])
     expected = {way: sums for way, sums in expected.items() if sums["unanswered_flows"]}
     for way, sums in expected.items():
         sums["flows"], sums["flows_back"] = flows[way], flows[way[::-1]]
         sums["unanswered_percent"] = round(100 * sums["unanswered_flows"] / flows[way], 1)
-        sums["finding_id"] = greatest(told.get(way, {None}))
+        sums["finding_id"] = greatest(reported.get(way, {None}))
     rows = run.query("OneWayPeering")
     top(expected, rows, ["src_vpc_id", "dst_vpc_id"], "unanswered_percent")
     assert {row["unanswered_percent"] == 100 for row in rows} == {True, False}
@@ -348,7 +348,7 @@ def test_top_scanners(run):
 def test_quarantined_objects(run):
     rows = run.query("Quarantined")
     named = {re.search(r"/([a-z0-9-]+)[.]log", row["uri"])[1]: row for row in rows}
-    # Not those of long ago, which the day of the log tells.
+    # Without old ones; the date of the log decides.
     assert sorted(named) == ["cut-off", "late", "no-log", "replaced"] and len(rows) == 4
     for name, error, account, region, before, has_summary in [
         ("cut-off", "gzip_truncated", HOME, "us-east-1", 2, False),
@@ -363,7 +363,7 @@ def test_quarantined_objects(run):
 
 
 def test_hours_without_flow_logs(run):
-    """Of the account whose logs leave out known hours, those; of the others, what their windows leave."""
+    """For the account with known gaps, these; for the others, derived from their windows."""
     rows = run.query("MissingHours")
     found = defaultdict(list)
     for row in rows:
@@ -385,8 +385,8 @@ def test_hours_without_flow_logs(run):
         after = lambda hour: hour + datetime.timedelta(hours=1)
         covered = lambda hour: any(one["start"] < written(after(hour)) and one["end"] > written(hour) for one in known)
         missing = {hour for hour in hours if not covered(hour)}
-        told = {at_ for start, end, _ in found[place] for at_ in hours if start <= at_ < end}
-        assert told == missing and sum(count for _, _, count in found[place]) == len(missing), place
+        reported = {at_ for start, end, _ in found[place] for at_ in hours if start <= at_ < end}
+        assert reported == missing and sum(count for _, _, count in found[place]) == len(missing), place
 
 
 def test_interfaces_with_skipped_data(run):
@@ -424,7 +424,7 @@ def test_data_quality(run):
         assert {name: row[name] for name in names} == {name: expected[place][name] for name in names}
         assert row["records"] == sum(row[name] for name in classes)
     assert all(any(row[name] for row in rows) for name in [*classes, "files_with_limits_reached"])
-    # More than a bigint holds.
+    # More than a bigint.
     [huge] = [row for row in rows if row["account_id"] == HUGE]
     assert (huge["accepted_bytes"], huge["files"]) == (2 * MOST, 2)
 
@@ -445,7 +445,7 @@ def test_traffic_by_aws_service(run):
 
 
 def test_queries_in_the_docs_run(run):
-    """Those that docs/query.md shows, in SQL and in the shell."""
+    """The SQL and shell examples of docs/query.md."""
     page = (PROJECT / "docs" / "query.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     queries += [text.replace('\\"', '"') for text in re.findall(r'--query-string "(.*?[^\\])"', page, re.DOTALL)]

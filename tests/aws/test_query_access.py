@@ -1,4 +1,4 @@
-"""Who may query, what, and how much: the work group, and the policy that people get."""
+"""Query access: the workgroup, and the policy for people."""
 
 import re
 
@@ -36,7 +36,7 @@ def statements(stack):
 
 
 def test_query_policy_reads_tables_writes_only_results(tables):
-    """The policy covers each table's folder; what it lets write is in the bucket of queries' results."""
+    """The policy covers each table's folder; writes go only to the bucket of query results."""
     stack = Resolved(transformed())
     resources = lambda action: [
         resource for one in statements(stack) if action in listed(one["Action"]) for resource in listed(one["Resource"])
@@ -47,7 +47,7 @@ def test_query_policy_reads_tables_writes_only_results(tables):
     assert resources("s3:PutObject") == [results]
     actions = {action for one in statements(stack) for action in listed(one["Action"])}
     assert {action for action in actions if re.search("Delete|Put|Create|Update|Tag|[*]", action)} == {"s3:PutObject"}
-    # What has no narrower resource.
+    # Actions without a narrower resource.
     [everywhere] = [one for one in statements(stack) if "*" in listed(one["Resource"])]
     assert everywhere["Action"] == ["athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:ListWorkGroups"]
     location = stack.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]["ResultConfiguration"]["OutputLocation"]
@@ -55,7 +55,7 @@ def test_query_policy_reads_tables_writes_only_results(tables):
 
 
 def test_query_policy_covers_only_this_stack():
-    """Statement by statement: what reads is bound to the work group, the database and the kinds of results."""
+    """By statement: reads are limited to the workgroup, the database and the kinds of outputs."""
     parameters = {"OutputKmsKeyArn": f"arn:aws:kms:us-east-1:{HOME}:key/0123"}
     stack = Resolved(transformed(parameters), parameters)
     athena, glue = f"arn:aws:athena:us-east-1:{HOME}", f"arn:aws:glue:us-east-1:{HOME}"
@@ -82,7 +82,7 @@ def test_query_policy_covers_only_this_stack():
         "ListOutputs": {"StringLike": {"s3:prefix": [f"flowsentry/{kind}/*" for kind in kinds]}},
         "UseOutputKey": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
     }
-    # What a query with partition projection asks of Glue, and of Athena to begin with.
+    # Requests of a query with partition projection to Glue and Athena.
     asked = {"glue:GetDatabase", "glue:GetTable", "glue:GetPartitions", "s3:GetBucketLocation"}
     asked |= {f"athena:{name}" for name in ("GetWorkGroup", "StartQueryExecution", "GetQueryExecution", "GetQueryResults")}
     assert asked <= {action for one in statements(stack) for action in listed(one["Action"])}

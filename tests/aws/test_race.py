@@ -1,4 +1,4 @@
-"""Several sandboxes at once, and every event more than once: as queues and Lambda have it under load."""
+"""Concurrent sandboxes and duplicate events, as queues and Lambda produce them under load."""
 
 import queue
 import random
@@ -14,13 +14,13 @@ SEED = 20261124
 
 
 def store(env, numbers):
-    """Objects, each with its number of records."""
+    """Stores objects; returns the number of records of each."""
     logs = {number: numbered(number) for number in numbers}
     return [(env.put(key(f"race-{number}"), log), total) for number, (log, total) in logs.items()]
 
 
 def assert_each_once(env, objects, written):
-    """Each object has its summary, is counted once, and its alerts are sent: by how many events how many."""
+    """Checks that each object has its summary, is counted once, and its alerts are sent; returns the counts."""
     summaries = {summary["sources"][0]["key"]: summary for summary in env.documents("summaries")}
     found = {name: one["records"]["total"] for name, one in summaries.items()}
     assert found == {one.key: total for one, total in objects}
@@ -30,13 +30,13 @@ def assert_each_once(env, objects, written):
     findings = sorted((name, finding["id"]) for name, one in summaries.items() for finding in one["findings"])
     details = [event["detail"] for event in env.alerts()]
     finding = lambda detail: (detail["unmapped"]["object"]["key"], detail["finding_info"]["uid"])
-    told = {detail["metadata"]["uid"]: finding(detail) for detail in details}
-    assert sorted(told.values()) == findings
+    reported = {detail["metadata"]["uid"]: finding(detail) for detail in details}
+    assert sorted(reported.values()) == findings
     noted = [id for receipt in env.documents("receipts") for id in receipt["alerts"]]
-    assert sorted(noted) == sorted(told)
+    assert sorted(noted) == sorted(reported)
     with_findings = sum(bool(one["findings"]) for one in summaries.values())
     assert len(env.keys("findings")) == len(env.keys("receipts")) == with_findings
-    return f"{len(details)} events for {len(told)} alerts"
+    return f"{len(details)} events for {len(reported)} alerts"
 
 
 def test_eight_functions_share_tripled_events(env, report):
@@ -76,7 +76,7 @@ def test_eight_functions_share_tripled_events(env, report):
 
 
 def test_eight_functions_get_the_same_event_at_once(env, report):
-    """All of them read the object, and one of them stores its summary."""
+    """All of them read the object, and one stores its summary."""
     env.alerting()
     objects = store(env, range(1, 25))
     start = threading.Barrier(FUNCTIONS)

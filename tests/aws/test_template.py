@@ -1,4 +1,4 @@
-"""The template: what it asks for and refuses, and how an object's event gets to the function."""
+"""The template: its parameters, and the path of an event to the function."""
 
 import re
 from itertools import product
@@ -24,7 +24,7 @@ NOT_SET = {
 
 
 def takes(name, value):
-    """Whether CloudFormation takes a value for a parameter."""
+    """Returns whether CloudFormation accepts a value for a parameter."""
     parameter = PARAMETERS[name]
     allowed = [str(one) for one in parameter.get("AllowedValues", [value])]
     if parameter["Type"] == "Number":
@@ -35,7 +35,7 @@ def takes(name, value):
 
 
 def references(node):
-    """The names that a part of the template refers to."""
+    """Returns the names that a part of the template refers to."""
     if isinstance(node, list):
         return set().union(*map(references, node))
     if isinstance(node, str):
@@ -86,7 +86,7 @@ REFUSED = [
     *product(BUCKETS, ["arn:aws:s3:::our-logs", "s3://our-logs", "Our_Logs", "ab", "-logs", "our-logs/AWSLogs"]),
     *product(KEYS, ["alias/logs", "11111111-2222-3333-4444-555555555555", KEY.replace("key/", "alias/"), "*"]),
     *product(["SourcePrefix"], ["network", "/network/", "AWSLogs/", "a/AWSLogs/b/", "a*/", "a,b/", "a b/", "a//"]),
-    # A result that is written there would be read as a flow log.
+    # An output under it would be read as a flow log.
     *product(["OutputPrefix"], ["AWSLogs/", "AWSLogs/flowsentry/", "network/AWSLogs/x/", "xAWSLogs/", "aAWSLogsb/c/"]),
     *product(["OutputPrefix"], ["", "/", "flowsentry", "/flowsentry/", "a//b/", "./", "a/../b/", "a b/", "é/"]),
     *product(["TopologyPrefix"], ["vpc", "/vpc/", "a*/"]),
@@ -95,7 +95,7 @@ REFUSED = [
     *product(["PeeringConnectionIds"], ["pcx-1", "vpc-0bd681fd", "pcx-0bd681fd,", ",".join(["pcx-0bd681fd"] * 6)]),
     *product(["MetricsNamespace"], ["", "AWS/Lambda", ":a", 'a"b', "a'b", "a b"]),
     *product(["PermissionsBoundaryArn"], ["boundary", "arn:aws:iam::123456789012:role/boundary"]),
-    # Lambda would drop the lines that metrics are made of.
+    # Lambda would drop the metric lines.
     *product(["LogLevel"], ["WARN", "ERROR", "FATAL", "info"]),
     *product(["LogFormat"], ['"', "a\nb", "a;b"]),
     *product(["TimeoutSeconds"], ["30", "120.5", "901"]),
@@ -142,7 +142,7 @@ def test_contradicting_parameters_are_rejected(parameters, words):
 
 @pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
 def test_parameter_set_passes_rules_and_resolves(parameter_set):
-    """Nothing refers to what is not made, and each value is one that CloudFormation takes."""
+    """No reference to a missing resource, and every value is valid for CloudFormation."""
     assert all(takes(name, value) for name, value in PARAMETER_SETS[parameter_set].items())
     stack = deployed(parameter_set)
     assert stack.broken_rules() == []
@@ -159,7 +159,7 @@ def event_pattern(stack):
 
 
 def fits(pattern, key):
-    """EventBridge's wildcard: each asterisk stands for any characters, slashes too, or none."""
+    """Matches an EventBridge wildcard: an asterisk matches any characters, including slashes, or none."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), key) is not None
 
 
@@ -266,7 +266,7 @@ def variables_that_the_function_reads():
 
 
 def counts():
-    """Thresholds and limits by the names of their variables, with their defaults."""
+    """Returns thresholds and limits by variable, with their defaults."""
     code = "".join((PROJECT / "src" / name).read_text() for name in ("thresholds.rs", "limits.rs"))
     found = re.findall(r"^    (\w+) = ([\d_]+);", code, re.MULTILINE)
     return {name.upper(): value.replace("_", "") for name, value in found}
@@ -302,7 +302,7 @@ def test_defaults_match_the_function():
 
 
 def extremes():
-    """Of each parameter the least and the most, or all that there are."""
+    """Returns the minimum and maximum of each parameter, or all allowed values."""
     for name, parameter in PARAMETERS.items():
         yield name, [str(value) for value in parameter.get("AllowedValues", [])] or [
             str(parameter[bound]) for bound in ("MinValue", "MaxValue") if bound in parameter
@@ -311,7 +311,7 @@ def extremes():
 
 @pytest.mark.parametrize("at", [0, -1])
 def test_function_accepts_all_allowed_values(at):
-    """It would refuse a wrong setting at its start, and never answer."""
+    """Otherwise it would fail at its start."""
     parameters = {name: values[at] for name, values in extremes() if values and name not in ("PipelineKey", "Topology")}
     if at == -1:
         last = dict(TAKEN)
@@ -328,7 +328,7 @@ def test_function_accepts_all_allowed_values(at):
 
 
 def test_template_is_within_cloudformation_limits():
-    """CloudFormation refuses aliases of YAML, which its own readers would take."""
+    """CloudFormation rejects YAML aliases; its own parsers accept them."""
     text = PATH.read_text()
     assert not re.search(r"^[^#]*[:\-] [&*][a-z][\w-]*$", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 128

@@ -1,4 +1,4 @@
-"""What the stack's outputs tell people to run does just that, and nothing else where a part of it fails."""
+"""The commands in the stack outputs do what they should, and stop if a step fails."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from parameter_sets import PARAMETER_SETS, deployed
 EXISTING = "existing buckets, no keys, no email"
 ELSEWHERE = "new buckets, own keys, own topology bucket"
 
-# Notes what it is asked for, and answers what it finds in a file of the command's name; without one it fails.
+# Records its arguments and prints the file with the command's name; fails if there is none.
 AWS = f"""#!{sys.executable}
 import json, os, pathlib, shutil, sys
 import jmespath
@@ -33,7 +33,7 @@ print(answer)
 
 
 class Shell:
-    """A shell whose `aws` is this test's."""
+    """A shell with a fake `aws`."""
 
     def __init__(self, folder):
         self.folder, self.notes = folder / "here", folder / "notes"
@@ -48,7 +48,7 @@ class Shell:
         (self.notes / command).write_text(text)
 
     def run(self, line):
-        """The exit status."""
+        """Runs a command and returns the exit status."""
         return subprocess.run(["sh", "-c", line], cwd=self.folder, env=self.environment, timeout=60).returncode
 
     def asked(self):
@@ -65,7 +65,7 @@ OTHERS = {"QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:1:q", "Eve
 
 @pytest.mark.parametrize("before", [{}, OTHERS])
 def test_eventbridge_command_keeps_other_notifications(shell, before):
-    """Of a bucket that notifies nobody AWS says nothing at all."""
+    """For a bucket without notifications, AWS returns nothing."""
     shell.answers("get-bucket-notification-configuration", json.dumps(before) if before else "")
     shell.answers("put-bucket-notification-configuration", "")
     assert shell.run(deployed(EXISTING).outputs()["EnableEventBridgeCommand"]) == 0
@@ -93,7 +93,7 @@ def test_topology_is_uploaded_where_the_function_reads(shell, parameter_set, uri
     shell.answers("cp", "")
     assert shell.run(deployed(parameter_set).outputs()["UploadTopologyCommand"]) == 0
     expected = [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS]
-    # What else lies in the folder, such as documents that somebody made by other names, would hold for ever.
+    # Other files in the folder must not be uploaded.
     just = "--exclude * --include 123456789012-us-east-1-*.json"
     assert shell.asked() == [*expected, f"s3 cp --recursive {just} topology {uri}"]
     documents = {path.name: json.loads(path.read_text()) for path in (shell.folder / "topology").iterdir()}
@@ -107,13 +107,13 @@ def test_incomplete_topology_is_not_uploaded(shell):
 
 
 def test_make_outputs_prints_whole_commands(shell):
-    """SAM CLI breaks the lines of what it shows after a deployment."""
+    """SAM CLI wraps the lines of outputs."""
     outputs, template = deployed(EXISTING).outputs(), load()
-    told = [
+    reported = [
         {"OutputKey": name, "Description": template["Outputs"][name]["Description"], "OutputValue": value}
         for name, value in outputs.items()
     ]
-    shell.answers("describe-stacks", json.dumps({"Stacks": [{"Outputs": told}]}))
+    shell.answers("describe-stacks", json.dumps({"Stacks": [{"Outputs": reported}]}))
     done = subprocess.run(
         ["make", "--silent", "-C", str(PATH.parent), "outputs", "STACK=ours"],
         env=shell.environment,
@@ -122,7 +122,7 @@ def test_make_outputs_prints_whole_commands(shell):
         timeout=60,
     )
     lines = json.loads(done.stdout).split("\n")
-    assert lines[::3] == [f"# {one['OutputKey']}: {one['Description']}" for one in told]
+    assert lines[::3] == [f"# {one['OutputKey']}: {one['Description']}" for one in reported]
     assert lines[1::3] == list(outputs.values())
     assert shell.asked()[0].startswith("cloudformation describe-stacks --stack-name ours ")
 
@@ -134,7 +134,7 @@ def test_outputs_have_the_right_values(parameter_set):
     names = {
         "QueueUrl": "Queue",
         "DeadLetterQueueUrl": "FunctionDeadLetterQueue",
-        # These are sent into the queue of events, and alerts must not be.
+        # Replay sends these to the event queue; alerts must not go there.
         "RuleDeadLetterQueueUrl": "RuleDeadLetterQueue",
         "AlertDeadLetterQueueUrl": "AlertDeadLetterQueue",
         "FunctionName": "Function",
@@ -150,7 +150,7 @@ def test_outputs_have_the_right_values(parameter_set):
 
 @pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
 def test_test_object_matches_the_rule(shell, parameter_set):
-    """The sample's file, under a key that the function may read."""
+    """The sample file, under a key that the function may read."""
     stack = deployed(parameter_set)
     shell.answers("cp", "")
     assert shell.run(stack.outputs()["UploadTestObjectCommand"]) == 0
@@ -169,5 +169,5 @@ def test_flow_log_command_has_right_location_and_fields(shell, parameter_set, pr
     assert f"--log-destination-type s3 --log-destination {stack.arn('SourceBucket')}{prefix} --log-format" in asked
     known = re.findall(r'"([a-z-]+)" \d+ \w+;', (PROJECT / "src" / "field.rs").read_text())
     columns = re.findall(r"\$\{([\w-]+)\}", asked)
-    # All of version 5 and before, as none is a substitution of the shell's.
+    # All fields up to version 5; the shell must not substitute them.
     assert len(columns) == len(set(columns)) == 29 and set(columns) < set(known)

@@ -1,4 +1,4 @@
-"""Who may do what, in each way to deploy the template: least privilege, TLS, encryption, and results that stay."""
+"""Policies for each parameter set: least privilege, TLS, encryption, and immutable outputs."""
 
 import json
 import re
@@ -13,7 +13,7 @@ every_way = pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
 
 
 def statements(document):
-    """A policy's statements, with actions and resources as lists."""
+    """Returns a policy's statements, with actions and resources as lists."""
     listed = lambda value: value if isinstance(value, list) else [value]
     as_lists = lambda one: {name: listed(one[name]) for name in ("Action", "Resource") if name in one}
     return [{**one, **as_lists(one)} for one in document["Statement"]]
@@ -25,7 +25,7 @@ def of_role(stack):
 
 
 def resource_policies(stack):
-    """The policies of resources, by what they are the policies of."""
+    """Returns the resource policies, by resource."""
     for kind, names in (("S3::Bucket", "Bucket"), ("SQS::Queue", "Queues"), ("SNS::Topic", "Topics")):
         for properties in stack.resources(f"AWS::{kind}Policy").values():
             of = properties[names] if isinstance(properties[names], list) else [properties[names]]
@@ -34,7 +34,7 @@ def resource_policies(stack):
 
 @every_way
 def test_role_has_no_wildcard_resources(parameter_set):
-    """No action has an asterisk, a resource only at the end of a folder, and no object can be deleted."""
+    """Actions have no asterisk, resources only at the end of a prefix, and objects cannot be deleted."""
     stack = deployed(parameter_set)
     role = of_role(stack)
     assert all(one["Effect"] == "Allow" for one in role.values())
@@ -54,7 +54,7 @@ def test_role_has_no_wildcard_resources(parameter_set):
     assert "ManagedPolicyArns" not in stack.properties("FunctionRole")
 
 
-# Statements that allow actions or resources by an asterisk alone or in a name, and why.
+# Statements with an asterisk as action, resource or part of an action, and why.
 ALLOWED_EVERYTHING = {
     ("PipelineKmsKey", "AllowAdministrationByIam"): "without it nobody could administer the key; IAM says who may",
     ("PipelineKmsKey", "AllowCloudWatchLogs"): "kms:ReEncrypt* and kms:GenerateDataKey*, as AWS documents it",
@@ -63,7 +63,7 @@ ALLOWED_EVERYTHING = {
 
 
 def policy_documents(node):
-    """All policies in a resource, however deep."""
+    """Yields all policies in a resource, at any depth."""
     if isinstance(node, dict):
         if "Statement" in node:
             yield node
@@ -74,7 +74,7 @@ def policy_documents(node):
 
 
 def test_no_policy_allows_everything():
-    """In a key's policy the resource `*` is that key."""
+    """In a key policy, the resource `*` is the key itself."""
     found = set()
     for parameter_set in PARAMETER_SETS:
         for id, resource in deployed(parameter_set).resources().items():
@@ -163,7 +163,7 @@ def test_all_policies_require_tls(parameter_set):
 
 @every_way
 def test_services_can_send_only_for_this_stack(parameter_set):
-    """Whoever is allowed something by a queue or the topic is EventBridge by one rule, or an alarm of the stack."""
+    """Queue and topic policies allow only one EventBridge rule, or alarms of the stack."""
     stack = deployed(parameter_set)
     allowed = {
         of: [(one["Action"], one["Principal"], one["Condition"]) for one in document if one["Effect"] == "Allow"]
@@ -218,14 +218,14 @@ def test_buckets_are_private_encrypted_and_retained(parameter_set):
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert len(bucket["PublicAccessBlockConfiguration"]) == 4
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        # A result of a query is made again by the query.
+        # Running the query again recreates its result.
         assert bucket.get("VersioningConfiguration") == ({"Status": "Enabled"} if id in kept else None)
         key = stack.parameters["SourceKmsKeyArn" if id == "SourceBucket" else "OutputKmsKeyArn"]
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
         assert encryption["ServerSideEncryptionByDefault"] == (by_key if key else {"SSEAlgorithm": "AES256"})
         assert encryption["BucketKeyEnabled"] is bool(key)
-    # Without its policy, what stays could be overwritten. What a deployment that fails has made does not stay.
+    # Without its policy, retained data could be overwritten. A failed deployment retains nothing.
     stays = [id for id, one in template["Resources"].items() if one["Type"].startswith("AWS::S3::Bucket")]
     assert len(stays) == 6
     for resource in map(template["Resources"].get, stays):
@@ -247,7 +247,7 @@ def test_outputs_are_immutable_until_they_expire():
     for kind in KINDS:
         rule = rules[f"results/vpc/{kind}/"]
         assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]) == (400, {"NoncurrentDays": 30})
-    # The topology is put there by people, and read for as long as it holds.
+    # People upload the topology, and it does not expire.
     assert "ExpirationInDays" not in rules["results/vpc/topology/"]
     assert not {"ExpirationInDays", "ExpirationDate", "NoncurrentVersionExpiration"} & set(rules[None])
     flow_logs = stack.properties("SourceBucket")["LifecycleConfiguration"]["Rules"]
@@ -271,7 +271,7 @@ def test_queues_topic_and_log_use_the_chosen_key(key):
 
 
 def test_services_can_use_the_stack_key():
-    """EventBridge without a condition, as its requests to KMS say neither rule nor account."""
+    """EventBridge without a condition, because its KMS requests contain neither rule nor account."""
     key = deployed("defaults").one("AWS::KMS::Key")
     assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
     policy = {one["Sid"]: one for one in statements(key["KeyPolicy"])}
@@ -289,7 +289,7 @@ def test_services_can_use_the_stack_key():
     group = deployed("defaults").ref("LogGroup")
     arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}"
     assert log["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": arn}}
-    # No one else: the account administers it through IAM.
+    # Nobody else: the account administers it through IAM.
     assert policy["AllowAdministrationByIam"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
     assert len(policy) == 4
 
@@ -303,10 +303,10 @@ def test_findings_reach_topic_and_email():
     assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("AlertDeadLetterQueue")})
     assert target["RetryPolicy"] == A_DAY
     template, paths = target["InputTransformer"]["InputTemplate"], target["InputTransformer"]["InputPathsMap"]
-    # Each line is a JSON string of its own, which is how EventBridge makes lines of text.
+    # Each line is a JSON string, which EventBridge joins to lines of text.
     assert all(isinstance(json.loads(line), str) for line in template.splitlines()) and len(template.splitlines()) >= 4
     assert set(re.findall("<([^>]+)>", template)) == set(paths)
-    # AWS's reference asks for dots, and its guide allows more.
+    # AWS's API reference requires dots; its guide allows more.
     assert len(template) <= 8192 and all(re.fullmatch(r"\$\.detail(\.\w+)+", path) for path in paths.values())
     mail = stack.one("AWS::SNS::Subscription")
     assert mail == {"TopicArn": stack.ref("Topic"), "Protocol": "email", "Endpoint": "night@example.com"}

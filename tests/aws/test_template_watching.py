@@ -1,4 +1,4 @@
-"""The dashboard, the alarms and the saved queries: each rests on what is emitted and logged, and says what to do."""
+"""Dashboard, alarms and saved queries: they use emitted metrics and logged fields, and say what to do."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def pascal(name):
 
 
 def emitted():
-    """The function's metrics by their only dimension, or none, as its code makes them."""
+    """Returns the function's metrics by dimension (or None), read from its code."""
     code = (PROJECT / "src" / "sink" / "emf.rs").read_text().split("#[cfg(test)]")[0]
     catalogue = re.search(r"struct Catalogue \{(.*?)\n\}", code, re.DOTALL).group(1)
     metrics = {pascal(name) for name in re.findall(r"^    (\w+): Option<", catalogue, re.MULTILINE)}
@@ -46,7 +46,7 @@ def test_emitted_metrics_are_read_from_the_code():
 
 
 def check_is_emitted(stack, namespace, name, dimensions):
-    """By this stack, under these dimensions and values."""
+    """Checks that this stack emits the metric, with these dimensions and values."""
     if namespace == stack.parameters["MetricsNamespace"]:
         assert name in emitted()[next(iter(dimensions), None)], (name, dimensions)
         assert len(dimensions) <= 1
@@ -59,7 +59,7 @@ def widgets(stack):
 
 
 def rows(widget):
-    """Each row of a chart's metrics: namespace, name, dimensions, what it is shown as; searches as they are."""
+    """Yields the rows of a chart: namespace, name, dimensions, options; searches unchanged."""
     for row in widget["properties"]["metrics"]:
         options = row[-1] if isinstance(row[-1], dict) else {}
         names = [part for part in row if isinstance(part, str)]
@@ -104,7 +104,7 @@ def test_every_chart_has_a_text_above_it(parameter_set):
     for chart in charts:
         words = texts[chart["x"], chart["y"], chart["width"]]["properties"]["markdown"]
         assert 60 <= len(words) <= 300 and words.count(". ") + words.count(": ") >= 1 and words.endswith("."), words
-    # Nothing lies on anything else, and nothing beside the page.
+    # No overlaps, and nothing outside the page.
     span = lambda one, start, length: range(one[start], one[start] + one[length])
     taken = [at for one in widgets(stack) for at in product(span(one, "x", "width"), span(one, "y", "height"))]
     assert len(taken) == len(set(taken)) and max(x for x, _ in taken) < 24
@@ -165,16 +165,16 @@ def test_alarms_have_the_right_thresholds():
     topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
     peering = {f"PeeringBytes{number}Alarm": ("PeeringBytes", None, (3, 4), "breaching") for number in range(1, 6)}
 
-    def told(parameter_set):
+    def reported(parameter_set):
         periods = lambda one: (one["DatapointsToAlarm"], one["EvaluationPeriods"])
         facts = lambda one: (metrics_of(one)[0][1], one.get("Threshold"), periods(one), one["TreatMissingData"])
         return {id: facts(one) for id, one in alarms(deployed(parameter_set)).items()}
 
-    assert told("defaults") == always
-    assert told("existing buckets, no keys, no email") == {**always, **topology}
-    assert told(FULL) == {**always, **topology, **peering}
+    assert reported("defaults") == always
+    assert reported("existing buckets, no keys, no email") == {**always, **topology}
+    assert reported(FULL) == {**always, **topology, **peering}
     two = {id: peering[id] for id in ("PeeringBytes1Alarm", "PeeringBytes2Alarm")}
-    assert told("one bucket") == {**always, **topology, **two}
+    assert reported("one bucket") == {**always, **topology, **two}
 
 
 def test_alarms_watch_the_named_resource():
@@ -198,7 +198,7 @@ def test_alarms_watch_the_named_resource():
         assert dimension == {"Name": "PeeringConnectionId", "Value": id}
 
 
-# What there is of a queue at a time; all else is counted, and an average of it would be a share.
+# Gauges; all other metrics are counters, whose average would be misleading.
 AT_A_TIME = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
 
 
@@ -228,11 +228,11 @@ def test_queue_charts_show_the_named_queue():
 
 
 def test_anomaly_alarms_have_the_right_direction():
-    """An alarm on a band compares one metric with the band that is made of it; a search would be refused."""
+    """An anomaly alarm compares one metric with its own band; CloudWatch would reject a search."""
     directions = {"RejectedFlowsAlarm": "GreaterThanUpperThreshold"}
     for id, alarm in alarms(deployed(FULL)).items():
         assert "SEARCH" not in json.dumps(alarm), id
-        # Of one dead letter there is as much as of many; an age is at most so much.
+        # One dead letter is enough for an alarm; an age must exceed its threshold.
         limit = "GreaterThanThreshold" if id == "OldestMessageAlarm" else "GreaterThanOrEqualToThreshold"
         if "ThresholdMetricId" in alarm:
             [traffic, expected] = alarm["Metrics"]
@@ -246,7 +246,7 @@ def test_anomaly_alarms_have_the_right_direction():
 
 
 def logged():
-    """The names of what the function's log lines have, and the outcomes that there are."""
+    """Returns the field names of the function's log lines, and all outcomes."""
     sources = ["handler/mod.rs", "aws/topology.rs", "log.rs", "bin/flowsentry-lambda.rs"]
     code = "\n".join((PROJECT / "src" / name).read_text() for name in sources)
     names = {"level", "message"}
@@ -283,7 +283,7 @@ def test_saved_queries_match_their_names():
     asked = {
         "failed objects": ['filter outcome = "failed"', "sort @timestamp desc"],
         "failures by code": ["filter ispresent(code)", "sort times desc"],
-        # Those that were quarantined before too, whose events came again.
+        # Including redelivered events of quarantined objects.
         "quarantined objects": ['filter outcome like "quarantined"', "sort @timestamp desc"],
         "ignored objects": ['filter outcome = "ignored"', "sort objects desc"],
         "objects with most findings": ['filter outcome = "summarized" and findings > 0', "sort findings desc"],

@@ -1,4 +1,4 @@
-"""The programs in tools/, as an operator calls them: events again, the function by hand, and what it is made of."""
+"""The programs in tools/, run like an operator runs them: replay, local run, and software bill of materials."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ ODD_NAMES = ["a b+c%41.log.gz", "été =&?#.log.gz", "100%", "--prefix=x", "quot
 
 
 def load(name):
-    """A program of tools/, as a module."""
+    """Loads a program of tools/ as a module."""
     spec = importlib.util.spec_from_file_location(name, PROJECT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -32,9 +32,9 @@ def load(name):
 
 @pytest.fixture
 def replay(env, monkeypatch, tmp_path):
-    """Runs tools/replay.py with the AWS CLI, which asks the test's proxy."""
+    """Runs tools/replay.py with the AWS CLI behind the proxy."""
     cli = tools.aws_cli() / "aws"
-    # The first version of the AWS CLI, which is the one that PyPI has, has SQS's address from nowhere else.
+    # Version 1 of the AWS CLI, the one on PyPI, takes the address of SQS only from here.
     wrapper = tmp_path / "aws"
     wrapper.write_text(f'#!/bin/sh\nexec "{cli}" --endpoint-url {env.proxy.url} "$@"\n')
     wrapper.chmod(0o755)
@@ -65,11 +65,11 @@ def waiting(env, url):
 
 
 def test_day_replay_skips_summarized_objects(env, replay, capsys):
-    """More objects than one page and one batch take, among them names that act in a shell or a URL."""
+    """More objects than a page and a batch, with names that are special in a shell or a URL."""
     names = [*ODD_NAMES, *(f"{number:02}.log.gz" for number in range(18))]
     for name in names:
         env.put(FOLDER + name, flow_log(accepted=1))
-    # What S3's console makes of a folder, and the day after.
+    # A folder marker of the S3 console, and the next day.
     env.put(FOLDER, b"")
     env.put(FOLDER.replace("/24/", "/25/") + "x.log.gz", flow_log(accepted=1))
     url = env.queue("events")
@@ -80,7 +80,7 @@ def test_day_replay_skips_summarized_objects(env, replay, capsys):
     assert capsys.readouterr().out == f"would send 23 event(s) of objects below {day}\n"
     assert replay("day", "--queue-url", url, day) == 0
     assert waiting(env, url) == 23
-    # Four pages of at most seven, twice: the folder is in one of them.
+    # Four pages of at most seven, twice; one contains the folder marker.
     assert len(env.proxy.sent("GET", path=f"^/{env.source}")) == 8
 
     function = env.function()
@@ -126,8 +126,8 @@ def test_replay_of_whole_bucket_or_nothing_fails(env, replay, capsys):
     assert waiting(env, url) == 0
 
 
-def refuse_first_entry(exchange):
-    """A success that names an entry which SQS did not take."""
+def fail_first_entry(exchange):
+    """A successful response with a failed entry."""
     request = json.loads(exchange.request.body)
     first, *others = request["Entries"]
     answer = exchange.forward(json.dumps({**request, "Entries": others}).encode())
@@ -140,7 +140,7 @@ def test_only_failed_messages_are_resent(env, replay, capsys):
     for number in range(3):
         env.put(f"{FOLDER}{number}.log.gz", flow_log(accepted=1))
     url = env.queue("events")
-    env.proxy.add(refuse_first_entry, target="SendMessageBatch", times=1)
+    env.proxy.add(fail_first_entry, target="SendMessageBatch", times=1)
     assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 0
     keys = [body["Records"][0]["s3"]["object"]["key"] for body in env.received(url)]
     assert sorted(keys) == [f"{FOLDER}{number}.log.gz" for number in range(3)]
@@ -148,10 +148,10 @@ def test_only_failed_messages_are_resent(env, replay, capsys):
 
 
 def test_unavailable_queue_is_reported(env, replay, capsys):
-    """After so many attempts, with its own reason."""
+    """After several attempts, with the reason of SQS."""
     env.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
     url = env.queue("events")
-    env.proxy.add(refuse_first_entry, target="SendMessageBatch")
+    env.proxy.add(fail_first_entry, target="SendMessageBatch")
     assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 1
     assert capsys.readouterr().err == f"{url} rejected 1 message(s): InternalError: a test\n"
     assert len(env.proxy.sent(target="SendMessageBatch")) == 5
@@ -173,7 +173,7 @@ def test_command_without_effect_is_rejected(replay, capsys, arguments, words):
 
 
 class MoveTasks:
-    """What SQS does at StartMessageMoveTask, which the local server does not know."""
+    """StartMessageMoveTask, which the local server does not support."""
 
     def __init__(self, env):
         self.env, self.asked = env, []
@@ -187,7 +187,7 @@ class MoveTasks:
         exchange.answer(200, "application/x-amz-json-1.0", b'{"TaskHandle": "handle"}')
 
     def list(self, exchange):
-        # First there is nothing of it, then it runs, and then it is done; the one before failed.
+        # First missing, then running, then completed; the previous task failed.
         status = [None, "RUNNING", "COMPLETED"][len(self.env.proxy.sent(target="ListMessageMoveTasks")) - 1]
         task = {"Status": status, "ApproximateNumberOfMessagesMoved": 1, "ApproximateNumberOfMessagesToMove": 1}
         before = {"Status": "FAILED", "ApproximateNumberOfMessagesMoved": 0}
@@ -196,7 +196,7 @@ class MoveTasks:
 
 
 def undelivered(env, stored):
-    """An event as EventBridge leaves it in its rule's dead-letter queue, with the reason."""
+    """An event in a rule's dead-letter queue, with its reason."""
     event = json.loads((PROJECT / "events" / "eventbridge.json").read_text())
     event["detail"]["bucket"]["name"] = stored.bucket
     event["detail"]["object"] = {"key": stored.key, "size": 1, "etag": stored.etag}
@@ -232,7 +232,7 @@ def test_both_dead_letter_queues_are_replayed(env, replay, capsys):
     EventSource(env.sqs, url, env.function()).drain()
     sources = sorted(summary["sources"][0]["key"] for summary in env.documents("summaries"))
     assert sources == sorted(stored.key for stored in [first, *others])
-    # With nothing left, nothing is asked for.
+    # Without messages, there are no further requests.
     assert replay("dead-letters", *queues) == 0
     assert len(tasks.asked) == 1
 
@@ -241,7 +241,7 @@ def test_unsendable_messages_stay_in_the_queue(env, replay, capsys):
     stored = env.put(key("a"), flow_log(accepted=1))
     lost, url = env.queue("lost"), env.queue("events")
     env.sqs.send_message(QueueUrl=lost, **undelivered(env, stored))
-    env.proxy.add(lambda exchange: exchange.refuse(403, "AccessDenied", "a test"), target="SendMessageBatch")
+    env.proxy.add(lambda exchange: exchange.reject(403, "AccessDenied", "a test"), target="SendMessageBatch")
     assert replay("dead-letters", "--queue-url", url, "--undelivered-queue-url", lost) == 1
     assert "AccessDenied" in capsys.readouterr().err
     assert not env.proxy.sent(target="DeleteMessageBatch")
@@ -250,12 +250,12 @@ def test_unsendable_messages_stay_in_the_queue(env, replay, capsys):
 
 
 def test_failure_of_one_queue_does_not_stop_the_other(env, replay, capsys):
-    """As when the messages of the first are on their way already."""
+    """For example if the first queue already has a running task."""
     dead, lost, url = env.queue("dead"), env.queue("lost"), env.queue("events")
     stored = env.put(key("a"), flow_log(accepted=1))
     env.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(stored)))
     env.sqs.send_message(QueueUrl=lost, **undelivered(env, stored))
-    env.proxy.add(lambda exchange: exchange.refuse(400, "UnsupportedOperation", "a test"), target="StartMessageMoveTask")
+    env.proxy.add(lambda exchange: exchange.reject(400, "UnsupportedOperation", "a test"), target="StartMessageMoveTask")
     queues = ["--queue-url", url, "--dead-letter-queue-url", dead, "--undelivered-queue-url", lost]
     assert replay("dead-letters", *queues) == 1
     assert "UnsupportedOperation" in capsys.readouterr().err
@@ -264,7 +264,7 @@ def test_failure_of_one_queue_does_not_stop_the_other(env, replay, capsys):
 
 @pytest.mark.parametrize("event", ["s3-put.json", "sqs-eventbridge.json", "sqs-sns-s3.json"])
 def test_local_run_processes_each_event(event):
-    """By cargo-lambda, whose emulator tells the end of an invocation in its own way."""
+    """With cargo-lambda, whose emulator sends the deadline in its own format."""
     done = by_hand("--event", PROJECT / "events" / event)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "high   transitive-peering" in done.stdout
@@ -279,7 +279,7 @@ def by_hand(*arguments, **variables):
 
 
 def test_local_run_decodes_keys_like_their_source(tmp_path):
-    """Of EventBridge they are as they are, and so is what looks like an escape."""
+    """EventBridge keys are not encoded, even if they contain escape sequences."""
     text = (PROJECT / "events" / "sqs-eventbridge.json").read_text()
     event = tmp_path / "event.json"
     event.write_text(text.replace("fe123456", "a+b%41"))
@@ -289,7 +289,7 @@ def test_local_run_decodes_keys_like_their_source(tmp_path):
 
 
 def test_local_run_reports_failure(tmp_path):
-    """A message, an event that is none, and settings that can't be used, which nobody waits for."""
+    """A failed message, an unsupported event, and invalid settings, which fail at once."""
     failed = by_hand(ON_PERMANENT_FAILURE="fail", MAX_LINES="1")
     assert failed.returncode == 1 and "itemIdentifier" in failed.stdout
     event = tmp_path / "event.json"
@@ -325,7 +325,7 @@ def test_sbom_lists_the_linked_crates(monkeypatch):
     for bill in bills:
         names = {one["name"] for one in bill["components"]}
         assert {"aws-sdk-s3", "zlib-rs", "rustls"} <= names
-        # Tests alone have these.
+        # Test dependencies.
         assert not {"s3s", "proptest", "ring", "openssl"} & names
         refs = {one["bom-ref"] for one in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
         assert {one["ref"] for one in bill["dependencies"]} == refs
