@@ -40,7 +40,7 @@ macro_rules! counts {
 
 /// A value that is not a whole number of at least 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{name} is {value:?}, and must be a whole number from 1 to {}", i64::MAX)]
+#[error("{name} is {value:?}, but must be an integer from 1 to {}", i64::MAX)]
 pub struct NotACount {
     name: String,
     value: String,
@@ -76,7 +76,7 @@ counts! {
     max_rejected_groups = 196_608;
     /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. Beyond it
     /// none is kept.
-    max_let_through_tuples = 3_407_872;
+    max_accepted_tuples = 3_407_872;
     /// Pairs of addresses with traffic that is noteworthy by the topology, both directions together.
     max_address_pairs = 98_304;
     /// Network interfaces; as many VPCs and subnets that records name, and as many combinations of the three.
@@ -98,7 +98,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// Nothing has this name.
-    #[error("{name:?} is no threshold or limit; there are {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
+    #[error("unknown threshold or limit {name:?}; valid names: {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
     Unknown {
         /// The name given.
         name: String,
@@ -160,9 +160,9 @@ mod tests {
         let error = |text: &str| Config::from_toml(text).expect_err("wrong").to_string();
         assert_eq!(
             error("port_scan_port = 3"),
-            "\"port_scan_port\" is no threshold or limit; there are port_scan_ports, host_sweep_hosts, \
+            "unknown threshold or limit \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
-             max_let_through_tuples, max_address_pairs, max_interfaces, max_formats"
+             max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {
             let text = format!("host_sweep_hosts = {value}");
@@ -170,9 +170,9 @@ mod tests {
         }
         assert_eq!(
             error("host_sweep_hosts = 0"),
-            "host_sweep_hosts is \"0\", and must be a whole number from 1 to 9223372036854775807"
+            "host_sweep_hosts is \"0\", but must be an integer from 1 to 9223372036854775807"
         );
-        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", and must be"));
+        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", but must be"));
         let syntax = error("port_scan_ports = 3\nhost_sweep_hosts = = 3");
         assert!(syntax.starts_with("line 2 is not TOML: ") && !syntax.contains('\n'), "{syntax}");
     }

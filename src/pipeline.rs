@@ -265,10 +265,7 @@ mod tests {
         let error = of(&record.repeat(4), 3).expect_err("too many");
         assert_eq!(
             (error.code(), error.to_string().as_str()),
-            (
-                "too_many_lines",
-                "the text has more than 3 lines (the function's MAX_LINES): raise that, or split the text"
-            )
+            ("too_many_lines", "the text has more than 3 lines; raise MAX_LINES (function only) or split the object")
         );
         assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
     }

@@ -1,7 +1,7 @@
 //! The tables of the docs that repeat facts of the code have just those facts: no row is missing, none is superfluous, and
 //! each default is the one that holds. What is private to the program is read from its sources.
 //!
-//! `FLOWSENTRY_BLESS=1 cargo test --test docs` writes the table of findings, which is made from the code.
+//! `UPDATE_GOLDEN=1 cargo test --test docs` writes the table of findings, which is made from the code.
 
 #![cfg(feature = "aws")]
 #![expect(clippy::disallowed_methods, reason = "docs and sources are files")]
@@ -139,7 +139,7 @@ fn defaults_are_those_that_hold() {
 #[test]
 fn every_limit_has_a_row() {
     let limits: Names = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
-    assert_eq!(first_cells(REFERENCE, "| limit | past it |"), limits);
+    assert_eq!(first_cells(REFERENCE, "| limit | beyond it |"), limits);
 }
 
 /// Each metric with its unit and its dimension, as a document has them.
@@ -175,7 +175,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
 
     let mut metrics = emitted(&metrics::processed("x", &summary, Duration::from_secs(1), now));
     metrics.extend(emitted(&metrics::ignored("x", Reason::Superseded, now)));
-    metrics.extend(emitted(&metrics::quarantined("x", "gone", now)));
+    metrics.extend(emitted(&metrics::quarantined("x", "object_deleted", now)));
     metrics.extend(emitted(&metrics::failed("x", 1, now)));
     metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
 
@@ -209,7 +209,7 @@ fn the_table_of_findings_is_made_from_the_code() {
     let (before, rest) = page.split_once(from).expect("where the table begins");
     let (_, after) = rest.split_once(to).expect("where it ends");
     let made = format!("{before}{from}\n{table}\n{to}{after}");
-    if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(REFERENCE, &made).expect("the page");
     } else {
         assert_eq!(page, made);

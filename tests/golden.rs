@@ -5,7 +5,7 @@
 //! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>); `made-*` are our own;
 //! `peering-*` is what happens between three VPCs, of which A and B are peered, and B and C, and what changes then, as
 //! version 2 and version 5 show it.
-//! `FLOWSENTRY_BLESS=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
 
 #![expect(clippy::disallowed_methods, reason = "golden folders are files")]
 
@@ -56,7 +56,7 @@ fn summary_of(case: &Path) -> Summary {
 }
 
 fn compare(path: &Path, actual: &str) {
-    if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(path, actual).expect("a file");
     }
     let expected = fs::read_to_string(path).unwrap_or_default();

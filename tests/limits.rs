@@ -103,12 +103,12 @@ fn inputs() -> impl Strategy<Value = Vec<Vec<String>>> {
 fn limits() -> impl Strategy<Value = Limits> {
     let one = |count: std::ops::Range<u64>, default: u64| prop_oneof![count, Just(default)];
     let default = Limits::default();
-    let groups_and_tuples = (one(1..30, default.max_rejected_groups), one(1..200, default.max_let_through_tuples));
+    let groups_and_tuples = (one(1..30, default.max_rejected_groups), one(1..200, default.max_accepted_tuples));
     let pairs_and_interfaces = (one(1..20, default.max_address_pairs), one(1..8, default.max_interfaces));
     (groups_and_tuples, pairs_and_interfaces).prop_map(
-        |((max_rejected_groups, max_let_through_tuples), (max_address_pairs, max_interfaces))| Limits {
+        |((max_rejected_groups, max_accepted_tuples), (max_address_pairs, max_interfaces))| Limits {
             max_rejected_groups,
-            max_let_through_tuples,
+            max_accepted_tuples,
             max_address_pairs,
             max_interfaces,
             ..Limits::default()
@@ -192,7 +192,7 @@ proptest! {
     #[test]
     fn what_hangs_on_a_limit_that_is_reached_is_not_exact(inputs in inputs(), limits in limits()) {
         let told = summarise(&inputs, &limits, 3);
-        let of_rejects = reached(&told, &["max_rejected_groups", "max_let_through_tuples", "max_interfaces"]);
+        let of_rejects = reached(&told, &["max_rejected_groups", "max_accepted_tuples", "max_interfaces"]);
         prop_assert_eq!(told.rejected.exact, !of_rejects, "{:?}", told.limits_reached);
         let of_peering = reached(&told, &["max_address_pairs", "max_interfaces"]);
         let exact = told.peering.as_ref().map(|peering| peering.exact);
@@ -394,11 +394,11 @@ fn without_all_tuples_no_cause_rests_on_them() {
         ]
     });
     let told =
-        |max_let_through_tuples| summarise(&[log.concat()], &Limits { max_let_through_tuples, ..Limits::default() }, 9);
+        |max_accepted_tuples| summarise(&[log.concat()], &Limits { max_accepted_tuples, ..Limits::default() }, 9);
     assert_eq!(causes(&told(2)), [Cause::NetworkAcl; 2]);
     assert_eq!((told(2).limits_reached, flows(&told(2), FindingType::ReplyBlocked)), (vec![], vec![1, 1]));
     assert_eq!(causes(&told(1)), [Cause::SecurityGroupOrNetworkAcl; 2]);
-    assert_eq!((told(1).limits_reached, told(1).rejected.exact), (vec!["max_let_through_tuples"], false));
+    assert_eq!((told(1).limits_reached, told(1).rejected.exact), (vec!["max_accepted_tuples"], false));
     assert_eq!(flows(&told(1), FindingType::ReplyBlocked), [0; 0]);
 }
 

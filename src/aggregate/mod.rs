@@ -78,7 +78,7 @@ impl Analysis {
             places: Names::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
             own_vpcs: OwnVpcs::default(),
-            let_through: LetThrough::new(limits.max_let_through_tuples),
+            let_through: LetThrough::new(limits.max_accepted_tuples),
             rejects: Rejects::new(limits),
             peering: Peering::new(limits.max_address_pairs),
         }

@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
     let settings = match settings {
         Ok(settings) => settings,
         Err(wrong) => {
-            error!(error = %wrong, "the settings can't be used");
+            error!(error = %wrong, "invalid configuration");
             return ExitCode::FAILURE;
         }
     };
@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     match lambda_runtime::run(service_fn(|event| handler.handle(event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(%error, "the runtime stopped");
+            error!(%error, "Lambda runtime stopped");
             ExitCode::FAILURE
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn expand(arguments: &[PathBuf]) -> Vec<Input> {
     inputs.retain(|input| {
         let first = input.identity().is_none_or(|identity| known.insert(identity));
         if !first {
-            complain(&format!("{} is given more than once; it is read once", input.uri));
+            complain(&format!("{}: duplicate input, read once", input.uri));
         }
         first
     });
@@ -72,7 +72,7 @@ fn expand_folder(folder: &Path) -> Vec<Input> {
         }
     }
     if inputs.is_empty() {
-        let nothing = format!("no *.{} below this folder", EXTENSIONS.join(", *."));
+        let nothing = format!("no *.{} in this folder", EXTENSIONS.join(", *."));
         inputs.push(Input { uri: folder.display().to_string(), place: Err(nothing) });
     }
     inputs
@@ -110,7 +110,7 @@ impl Input {
             Ok(Place::Stdin) => Ok(Box::new(io::stdin())),
             Ok(Place::File(path)) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
-                Err(error) => Err(format!("it can't be opened: {error}")),
+                Err(error) => Err(format!("cannot be opened: {error}")),
             },
             Err(error) => Err(error.clone()),
         }
@@ -120,7 +120,7 @@ impl Input {
         let reader = progress.watch(self.open()?);
         // Whatever a stranger's file brings about, the other inputs are still read.
         panic::catch_unwind(AssertUnwindSafe(|| pipeline::analyze(&self.uri, reader, options)))
-            .map_err(|_| "flowsentry has a bug that this input shows; please report it".to_owned())?
+            .map_err(|_| "internal error while reading this input (panic); please report it".to_owned())?
             .map_err(|error| error.to_string())
     }
 }
@@ -248,7 +248,7 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), 4);
         assert_eq!(analysis.failed.len(), 1);
-        assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet below this folder");
+        assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet in this folder");
     }
 
     #[test]

@@ -30,7 +30,7 @@ const NOT_WHOLE: u8 = 1;
 /// Exit status: wrong usage, or a topology that can't be read. It is clap's own as well.
 const WRONG_USAGE: u8 = 2;
 
-/// Finds rejected connections and trouble between peered VPCs in AWS VPC Flow Logs.
+/// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -40,54 +40,54 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Analyse flow logs: files, folders, or stdin
+    /// Analyze flow logs from files, folders or stdin
     #[command(
-        after_help = "Exit status: 0 every input was read whole; 1 one was not (it is named on stderr, and none of \
-                            its records counts); 2 wrong usage, or a topology that can't be read."
+        after_help = "Exit status: 0: all inputs were read; 1: at least one input failed (it is reported on stderr and \
+                            excluded); 2: invalid usage or unreadable topology."
     )]
     Analyze(Analyze),
-    /// Look at the topology itself
+    /// Check a topology
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum TopologyCommand {
-    /// Find overlapping blocks, missing routes, and routes that lead nowhere
+    /// Find overlapping CIDR blocks, missing routes and unusable routes
     #[command(
-        after_help = "Exit status: 0 no finding of at least medium severity; 1 one or more; 2 the topology can't be \
-                            read, or wrong usage."
+        after_help = "Exit status: 0: no finding of medium or high severity; 1: at least one; 2: invalid usage or \
+                            unreadable topology."
     )]
     Check(topology::Check),
 }
 
 #[derive(Debug, Args)]
 struct Analyze {
-    /// A file, a folder (*.log, *.gz and *.parquet below it), or - for stdin; gzip or plain text
+    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; gzip or plain text
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// AWS's describe output: a file, or a folder of *.json; may be given more than once
+    /// Output of aws ec2 describe-…: a file or a folder of *.json; repeatable
     #[arg(long, value_name = "PATH")]
     topology: Vec<PathBuf>,
 
-    /// text for people, json for programs: one summary over all inputs
+    /// text for people, json for programs (one summary of all inputs)
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 
-    /// The columns of files that have no header, as in "${version} ${srcaddr} ${dstaddr}" [default: AWS's version 2]
+    /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
     #[arg(long, value_parser = Format::from_setting)]
     log_format: Option<Format>,
 
-    /// Rejected groups to list [default: 100, of which text shows 10]
+    /// Maximum number of rejected groups to list [default: 100; text shows 10]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
-    /// Thresholds and limits, as TOML: `port_scan_ports = 15` and the like; a wrong name is answered with all there are
+    /// TOML file with thresholds and limits, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Threads to use [default: as many as there are cores]
+    /// Number of threads [default: number of cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
 }
@@ -123,7 +123,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let settings = Settings { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
-        format.unknown_names().for_each(|name| complain(&format!("--log-format: {name:?} is no field that is known")));
+        format.unknown_names().for_each(|name| complain(&format!("--log-format: unknown field {name:?}")));
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
@@ -169,7 +169,7 @@ fn written(result: io::Result<()>) -> Result<(), CliError> {
     match result {
         // Whoever reads the report, `head` say, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(CliError { message: format!("the report can't be written: {error}"), status: NOT_WHOLE }),
+        Err(error) => Err(CliError { message: format!("cannot write the report: {error}"), status: NOT_WHOLE }),
         Ok(()) => Ok(()),
     }
 }

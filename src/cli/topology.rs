@@ -17,7 +17,7 @@ use crate::topology::describe_output::Resources;
 /// `topology check`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// AWS's describe output: a file, or a folder of *.json
+    /// Output of aws ec2 describe-…: a file or a folder of *.json
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
@@ -53,7 +53,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError>
     let topology = Topology::new(resources);
     topology.problems().iter().for_each(|problem| complain(&problem.to_string()));
     if topology.resources().is_empty() && !topology.problems().is_empty() {
-        let message = "nothing of the topology could be used: is it the output of aws ec2 describe-…?".to_owned();
+        let message = "no usable resources in the topology; pass the output of aws ec2 describe-…".to_owned();
         return Err(CliError { message, status: WRONG_USAGE });
     }
     Ok(Some(Arc::new(topology)))
@@ -75,7 +75,7 @@ fn documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
             }
         }
         if documents.len() == before {
-            return Err(unreadable(path, &"no *.json is in this folder"));
+            return Err(unreadable(path, &"no *.json in this folder"));
         }
     }
     Ok(documents)
@@ -87,5 +87,5 @@ fn contents(path: &Path) -> Result<Vec<u8>, CliError> {
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
-    CliError { message: format!("the topology {} can't be read: {error}", path.display()), status: WRONG_USAGE }
+    CliError { message: format!("cannot read the topology {}: {error}", path.display()), status: WRONG_USAGE }
 }

@@ -2,7 +2,7 @@
 //! everywhere and is fast where it can be.
 //!
 //! The only unsafe code of the project. Where what sees every byte or every record is compiled for AVX2 and bit manipulation
-//! instructions, an analysis takes a sixth fewer instructions, half of them by the shuffle (`benches/programs.py --instructions`).
+//! instructions, an analysis takes a sixth fewer instructions, half of them by the shuffle (`benches/compare/run.py --instructions`).
 //! Both ways are the same source, compiled twice, and each is tested against code that works byte by byte.
 
 use wide::u8x16;

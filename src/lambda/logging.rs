@@ -21,7 +21,7 @@ pub fn start(level: LogLevel) {
         // It would write a line that is not JSON, and panic where even that can't be written.
         .log_internal_errors(false)
         .init();
-    std::panic::set_hook(Box::new(|panic| error!(error = %panic, "flowsentry has a mistake")));
+    std::panic::set_hook(Box::new(|panic| error!(error = %panic, "internal error (panic)")));
 }
 
 fn filter(level: LogLevel) -> LevelFilter {
@@ -38,6 +38,6 @@ fn filter(level: LogLevel) -> LevelFilter {
 pub fn write_metrics(lines: &[u8]) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = stdout.write_all(lines).and_then(|()| stdout.flush()) {
-        error!(%error, "metrics are lost");
+        error!(%error, "metrics could not be written");
     }
 }

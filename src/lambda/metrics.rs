@@ -102,7 +102,7 @@ impl Reason {
         match self {
             Reason::OwnOutput => "own-output",
             Reason::FlowsentryOutput => "flowsentry-output",
-            Reason::CreatesNoObject => "creates-no-object",
+            Reason::CreatesNoObject => "not-a-creation-event",
             Reason::NotAllowed => "not-allowed",
             Reason::Superseded => "superseded",
         }
@@ -415,7 +415,7 @@ mod tests {
         for (reason, name) in [
             (Reason::OwnOutput, "own-output"),
             (Reason::FlowsentryOutput, "flowsentry-output"),
-            (Reason::CreatesNoObject, "creates-no-object"),
+            (Reason::CreatesNoObject, "not-a-creation-event"),
             (Reason::NotAllowed, "not-allowed"),
             (Reason::Superseded, "superseded"),
         ] {

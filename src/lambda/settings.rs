@@ -110,7 +110,7 @@ pub enum LogLevel {
 
 /// Settings that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the environment has {} wrong setting(s): {}", wrong.len(), wrong.join("; "))]
+#[error("{} invalid environment variable(s): {}", wrong.len(), wrong.join("; "))]
 pub struct SettingsError {
     /// Each by its name, with its value and what is allowed.
     pub wrong: Vec<String>,
@@ -172,7 +172,7 @@ impl Reader {
         match parse(value) {
             Ok(meaning) => meaning,
             Err(allowed) => {
-                self.wrong.push(format!("{name} is {}, and must be {allowed}", quoted(value, NAME_CHARACTERS)));
+                self.wrong.push(format!("{name} is {}, but must be {allowed}", quoted(value, NAME_CHARACTERS)));
                 default
             }
         }
@@ -181,7 +181,7 @@ impl Reader {
     fn required(&mut self, name: &str, parse: impl Fn(&str) -> Result<String, String>) -> String {
         if !self.variables.contains_key(name) {
             let allowed = parse("").err().unwrap_or_default();
-            self.wrong.push(format!("{name} is not set, and must be {allowed}"));
+            self.wrong.push(format!("{name} is not set, but must be {allowed}"));
         }
         self.or(name, String::new(), parse)
     }
@@ -199,7 +199,7 @@ impl Reader {
             topology: None,
             format: self.or("LOG_FORMAT", default.format, |value| {
                 Format::from_setting(value).map_err(|_| {
-                    "an order of flow log columns, at least half of them fields that AWS documents, as in \
+                    "a list of flow log fields, at least half of them documented by AWS, such as \
                      \"${version} ${account-id} ${interface-id}\" or \"version account-id interface-id\""
                         .to_owned()
                 })
@@ -227,7 +227,7 @@ impl Reader {
     fn counts(&mut self, names: &[&str], mut set: impl FnMut(&str, &str) -> Option<Result<(), NotACount>>) {
         for name in names {
             self.or(&name.to_ascii_uppercase(), (), |value| {
-                set(name, value).transpose().map(|_| ()).map_err(|_| format!("a whole number from 1 to {}", i64::MAX))
+                set(name, value).transpose().map(|_| ()).map_err(|_| format!("an integer from 1 to {}", i64::MAX))
             });
         }
     }
@@ -245,7 +245,7 @@ impl Reader {
         let Some(TopologyUri { bucket, place: Place::Folder(folder) }) = &settings.topology_uri else { return };
         if *bucket == settings.output_bucket && settings.output_prefix.starts_with(folder) {
             self.wrong.push(format!(
-                "TOPOLOGY_URI is {}, and must not hold the outputs below OUTPUT_PREFIX",
+                "TOPOLOGY_URI is {}, but must not contain OUTPUT_PREFIX",
                 quoted(&format!("s3://{bucket}/{folder}"), NAME_CHARACTERS)
             ));
         }
@@ -294,7 +294,7 @@ fn event_bus(value: &str) -> Result<String, String> {
     let named = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte));
     match name {
         Some(name) if !name.is_empty() && named(name) && value.len() <= MAX_EVENT_BUS_BYTES => Ok(value.to_owned()),
-        _ => Err("the name of an event bus, or its ARN, arn:aws:events:region:account:event-bus/name".to_owned()),
+        _ => Err("the name of an event bus or its ARN, arn:aws:events:region:account:event-bus/name".to_owned()),
     }
 }
 
@@ -303,16 +303,16 @@ fn sources(value: &str) -> Result<Vec<Source>, String> {
     let source = |text: &str| {
         let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
         let source = Source { bucket: bucket_name(bucket)?, prefix: prefix.to_owned() };
-        if prefix.starts_with('/') { Err("no slash before the first part of a key".to_owned()) } else { Ok(source) }
+        if prefix.starts_with('/') { Err("no leading slash in the key".to_owned()) } else { Ok(source) }
     };
     let sources: Result<Vec<Source>, String> = value.split(',').map(|text| source(text.trim())).collect();
-    sources.map_err(|_| "bucket/prefix,bucket/prefix and so on, each the beginning of keys to read".to_owned())
+    sources.map_err(|_| "a comma-separated list of bucket/prefix".to_owned())
 }
 
 fn whole_number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
     let number = value.parse().ok().filter(|number| digits && *number >= T::from(least));
-    number.ok_or_else(|| format!("a whole number of at least {least}, in digits"))
+    number.ok_or_else(|| format!("an integer of at least {least}, in digits"))
 }
 
 /// "General purpose bucket naming rules"; some old buckets have capitals and underscores. An access point or its alias
@@ -323,7 +323,7 @@ fn bucket_name(value: &str) -> Result<String, String> {
     if named && !alias && (3..=255).contains(&value.len()) {
         Ok(value.to_owned())
     } else {
-        Err("the name of a bucket, not an ARN, a URI or an access point's alias".to_owned())
+        Err("a bucket name, not an ARN, a URI or an access point alias".to_owned())
     }
 }
 
@@ -336,7 +336,9 @@ fn prefix(value: &str) -> Result<String, String> {
     if named && parts && prefix.len() <= MAX_PREFIX_BYTES {
         Ok(prefix)
     } else {
-        Err(format!("at most {MAX_PREFIX_BYTES} of the characters a-z A-Z 0-9 . _ = - /, with no empty, . or .. part"))
+        Err(format!(
+            "at most {MAX_PREFIX_BYTES} of the characters a-z A-Z 0-9 . _ = - /, without empty, . or .. segments"
+        ))
     }
 }
 
@@ -347,8 +349,8 @@ fn namespace(value: &str) -> Result<String, String> {
         Ok(value.to_owned())
     } else {
         Err(format!(
-            "1 to {MAX_NAMESPACE_BYTES} of the characters a-z A-Z 0-9 . - _ / # : and space, not all spaces, and begin \
-             with neither : nor AWS/"
+            "1 to {MAX_NAMESPACE_BYTES} of the characters a-z A-Z 0-9 . - _ / # : and space, not only spaces, and not \
+             beginning with : or AWS/"
         ))
     }
 }
@@ -475,21 +477,21 @@ mod tests {
         .expect_err("wrong")
         .to_string();
         for part in [
-            "the environment has 15 wrong setting(s): OUTPUT_BUCKET is not set, and must be the name of a bucket",
-            "; OUTPUT_PREFIX is \"a b\", and must be at most 512 of",
-            "; METRICS_NAMESPACE is \":x\", and must be 1 to 255 of",
-            "; LOG_FORMAT is \"a b c\", and must be an order of flow log columns",
-            "; MAX_OBJECT_BYTES is \"0\", and must be a whole number of at least 1, in digits",
-            "; TOP is \"-1\", and must be a whole number of at least 0, in digits",
-            "; TOPOLOGY_URI is \"inventory/vpc.json\", and must be s3://bucket/key.json for one document, or s3://bucket/",
-            "; TOPOLOGY_TTL_SECONDS is \"5m\", and must be a whole number of at least 1, in digits",
-            "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", and must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
-            "; HOST_SWEEP_HOSTS is \"many\\n\", and must be a whole number from 1 to 9223372036854775807",
-            "; EVENT_BUS_NAME is \"my bus\", and must be the name of an event bus, or its ARN, arn:aws:events:",
-            "; ALERT_MIN_SEVERITY is \"critical\", and must be one of low, medium, high",
-            "; ON_PERMANENT_FAILURE is \"ignore\", and must be quarantine or fail",
-            "; ALLOWED_SOURCES is \"logs,,old-logs\", and must be bucket/prefix,bucket/prefix and so on",
-            "; MAX_LINES is \"0\", and must be a whole number of at least 1, in digits",
+            "15 invalid environment variable(s): OUTPUT_BUCKET is not set, but must be a bucket name",
+            "; OUTPUT_PREFIX is \"a b\", but must be at most 512 of",
+            "; METRICS_NAMESPACE is \":x\", but must be 1 to 255 of",
+            "; LOG_FORMAT is \"a b c\", but must be a list of flow log fields",
+            "; MAX_OBJECT_BYTES is \"0\", but must be an integer of at least 1, in digits",
+            "; TOP is \"-1\", but must be an integer of at least 0, in digits",
+            "; TOPOLOGY_URI is \"inventory/vpc.json\", but must be s3://bucket/key.json for one document or s3://bucket/",
+            "; TOPOLOGY_TTL_SECONDS is \"5m\", but must be an integer of at least 1, in digits",
+            "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", but must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
+            "; HOST_SWEEP_HOSTS is \"many\\n\", but must be an integer from 1 to 9223372036854775807",
+            "; EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN, arn:aws:events:",
+            "; ALERT_MIN_SEVERITY is \"critical\", but must be one of low, medium, high",
+            "; ON_PERMANENT_FAILURE is \"ignore\", but must be quarantine or fail",
+            "; ALLOWED_SOURCES is \"logs,,old-logs\", but must be a comma-separated list of bucket/prefix",
+            "; MAX_LINES is \"0\", but must be an integer of at least 1, in digits",
         ] {
             assert!(error.contains(part), "{part} in {error}");
         }
@@ -526,7 +528,7 @@ mod tests {
 
     #[test]
     fn the_topology_is_not_looked_for_among_the_outputs() {
-        let wrong = "TOPOLOGY_URI is \"s3://out/\", and must not hold the outputs below OUTPUT_PREFIX";
+        let wrong = "TOPOLOGY_URI is \"s3://out/\", but must not contain OUTPUT_PREFIX";
         assert_eq!(with("TOPOLOGY_URI", "s3://out").expect_err("wrong"), wrong);
         for right in ["s3://out/topology", "s3://out/flowsentry/topology/", "s3://out/flowsentry.json", "s3://other"] {
             assert!(with("TOPOLOGY_URI", right).is_ok(), "{right}");

@@ -112,10 +112,10 @@ impl KeptTopology {
         let peering_connections = topology.resources().peering_connections.len();
         let problems = topology.problems();
         let uri = self.uri.to_string();
-        info!(uri, documents, vpcs, peering_connections, problems = problems.len(), "topology");
+        info!(uri, documents, vpcs, peering_connections, problems = problems.len(), "topology loaded");
         for problem in problems.iter().take(SHOWN_PROBLEMS) {
             let problem = problem.to_string();
-            warn!(problem = beginning(&problem, SHOWN_CHARACTERS), "the topology has a problem");
+            warn!(problem = beginning(&problem, SHOWN_CHARACTERS), "topology problem");
         }
     }
 }

@@ -41,7 +41,7 @@ pub enum Place {
 
 /// Text that is no such URI. Says what is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("s3://bucket/key.json for one document, or s3://bucket/prefix/ for every *.json below it")]
+#[error("s3://bucket/key.json for one document or s3://bucket/prefix/ for every *.json under it")]
 pub struct NotATopologyUri;
 
 impl TopologyUri {

@@ -30,8 +30,8 @@ pub enum Column {
 /// Why a column order given as a setting can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{given:?} is not an order of flow log columns: at least half of the names must be fields that AWS documents, \
-     as in \"${{version}} ${{account-id}} ${{interface-id}}\" or \"version account-id interface-id\""
+    "{given:?} is not a list of flow log fields: at least half of the names must be documented by AWS, \
+         such as \"${{version}} ${{account-id}} ${{interface-id}}\" or \"version account-id interface-id\""
 )]
 pub struct FormatError {
     given: String,
@@ -235,7 +235,7 @@ mod tests {
     fn a_setting_of_other_words_is_refused_by_name() {
         for given in ["", "${versionn} ${srcadr}", "a b c srcaddr"] {
             let error = Format::from_setting(given).expect_err("no format");
-            assert!(error.to_string().starts_with(&format!("{given:?} is not an order")), "{error}");
+            assert!(error.to_string().starts_with(&format!("{given:?} is not a list")), "{error}");
         }
     }
 

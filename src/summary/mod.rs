@@ -204,7 +204,7 @@ pub struct VpcRejects {
 mod tests {
     use super::*;
 
-    /// `FLOWSENTRY_BLESS=1 cargo test the_schema_is_that_of_the_types` writes it anew.
+    /// `UPDATE_GOLDEN=1 cargo test the_schema_is_that_of_the_types` writes it anew.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test holds a file of the repository against the types")]
     fn the_schema_is_that_of_the_types() {
@@ -213,7 +213,7 @@ mod tests {
         let mut schema = settings.into_generator().into_root_schema_for::<Summary>();
         schema.insert("$id".to_owned(), SCHEMA.into());
         let schema = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
-        if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(path, &schema).expect("the file can be written");
         }
         assert!(std::fs::read_to_string(path).is_ok_and(|kept| kept == schema), "{path} is not what the types give");

@@ -111,7 +111,7 @@ impl Topology {
             for side in [&connection.requester, &connection.accepter] {
                 let known = topology.number(&side.vpc_id).map(|number| topology.vpc(number));
                 if connection.is_active() && known.is_none_or(|vpc| vpc.blocks.is_empty()) {
-                    let message = format!("it leads to {}, of which no block is known", side.vpc_id);
+                    let message = format!("leads to {}, whose CIDR blocks are unknown", side.vpc_id);
                     let document =
                         resources.origins.get(id).map(|document| (**document).to_owned()).unwrap_or_default();
                     resources.problems.push(Problem { document, resource: id.clone(), message });

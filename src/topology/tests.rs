@@ -103,7 +103,7 @@ fn an_active_connection_to_a_vpc_without_blocks_leads_nowhere() {
         )
     };
     let described = vpc("vpc-a", "10.1.0.0/16");
-    let problem = "2: pcx-1: it leads to vpc-b, of which no block is known";
+    let problem = "2: pcx-1: leads to vpc-b, whose CIDR blocks are unknown";
     assert_eq!(problems(&topology(&[&described, &bare("active")])), [problem]);
     assert_eq!(problems(&topology(&[&described, &bare("pending-acceptance")])), [""; 0]);
     assert_eq!(problems(&topology(&[&described, &bare("active"), &vpc("vpc-b", "10.2.0.0/16")])), [""; 0]);

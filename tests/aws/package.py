@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Builds the package that `sam deploy` would upload, and starts it as Lambda does: it has to answer under a Runtime API.
+"""Builds the package that `sam deploy` would upload, and starts it with a Runtime API; it must respond.
 
     python3 tests/aws/package.py
 
-The package is for this machine's processor, whatever the template's default is. It takes some minutes, most of it to compile.
+The package is built for this machine's architecture, not the template's default. This takes minutes, mostly to compile.
 """
 
 import json
@@ -26,9 +26,9 @@ BUILT = TARGET / "sam-build"
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 # Of the runtime provided.al2023: https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
 GLIBC = (2, 34)
-# Bytes; Lambda would take eight times as many, but fetches them before a first start.
+# Bytes. Lambda allows eight times as many, but downloads the package before a cold start.
 MOST_ZIPPED = 6_000_000
-# What is there at once does not wait for this long; Lambda gives it ten seconds.
+# Start timeout. Lambda allows ten seconds.
 PATIENCE = 10
 
 
@@ -43,21 +43,21 @@ def main():
 
 
 def build():
-    """As the documentation says, but that nothing may be fetched for the toolchain."""
+    """Builds as documented, without any toolchain downloads."""
     sam = tools.sam()
     architecture = ARCHITECTURES[platform.machine()]
     command = ["sam", "build", "--template", "template.yaml", "--build-dir", BUILT, "--region", "us-east-1"]
     with tempfile.TemporaryDirectory() as stubs:
         stub_rustup(Path(stubs))
         path = os.pathsep.join([stubs, str(sam), os.environ["PATH"]])
-        # The toolchain is what the machine has: nothing may fetch another.
+        # Uses the installed toolchain; rustup must not download another one.
         variables = {"PATH": path, "RUSTUP_DIST_SERVER": "http://127.0.0.1:1", "CARGO_TARGET_DIR": str(TARGET)}
         status = tools.run(sam, *command, "--parameter-overrides", f"Architecture={architecture}", **variables)
     assert status == 0, f"sam build ends with {status}"
 
 
 def stub_rustup(folder):
-    """cargo-lambda asks rustup whether the processor's target is installed, and would have it installed."""
+    """A stub of rustup: cargo-lambda asks it whether the target is installed, and would install it."""
     [host] = re.findall(r"^host: (.+)$", subprocess.check_output(["rustc", "-vV"], text=True), re.MULTILINE)
     stub = folder / "rustup"
     stub.write_text(f'#!/bin/sh\n[ "$*" = "target list --installed" ] && echo {host}\n')
@@ -72,12 +72,12 @@ def size_zipped(program):
 
 
 def newest_glibc(program):
-    """The newest version of the C library that the program names."""
+    """Returns the newest glibc version that the program requires."""
     return max((int(major), int(minor)) for major, minor in re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes()))
 
 
 def start(program):
-    """S3's test event asks nothing of AWS, and is done."""
+    """Sends the S3 test event, which needs no AWS requests."""
     os.environ["FLOWSENTRY_LAMBDA"] = str(program)
     began = time.monotonic()
     function = Function("http://127.0.0.1:1", {"OUTPUT_BUCKET": "results"})

@@ -72,7 +72,7 @@ const LIKE_TUPLES: u64 = 3;
 
 impl Default for LetThrough {
     fn default() -> LetThrough {
-        LetThrough::new(Limits::default().max_let_through_tuples)
+        LetThrough::new(Limits::default().max_accepted_tuples)
     }
 }
 

@@ -108,7 +108,7 @@ impl Report {
         let (lines, left_out) = table::lay_out(columns, rows, self.width);
         lines.iter().for_each(|line| self.line(line));
         if !left_out.is_empty() {
-            self.line(format!("  {DIM}a wider terminal shows {} too{DIM:#}", left_out.join(", ")));
+            self.line(format!("  {DIM}hidden columns (terminal too narrow): {}{DIM:#}", left_out.join(", ")));
         }
     }
 
@@ -130,8 +130,8 @@ impl Report {
         if summary.failed.is_empty() {
             return;
         }
-        let inputs = plural(summary.failed.len() as u64, "input");
-        self.line(format!("\n{RED}NOT READ{RED:#}  {inputs}; none of their records counts"));
+        let inputs = count(summary.failed.len() as u64);
+        self.line(format!("\n{RED}UNREADABLE INPUTS{RED:#}  {inputs} (their records are excluded)"));
         for failure in &summary.failed {
             self.wrapped("  ", "    ", &format!("{}: {}", printable(&failure.uri), printable(&failure.error)));
         }
@@ -141,16 +141,15 @@ impl Report {
         if summary.limits_reached.is_empty() {
             return;
         }
-        self.line(format!("\n{YELLOW}APPROXIMATE{YELLOW:#}  the log has more variety than is kept in memory"));
+        self.line(format!("\n{YELLOW}APPROXIMATE{YELLOW:#}  results are approximate: memory limits were reached"));
         let bound = summary.rejected.error_bound;
         let groups = if bound > 0 {
-            format!(" A rejected connection may have {} more than are told of it.", plural(bound, "flow"))
+            format!(" Flow counts of rejected connections may be up to {} too low.", count(bound))
         } else {
             String::new()
         };
         let limits = summary.limits_reached.join(", ");
-        let text =
-            format!("Totals hold every record.{groups} Limits reached: {limits}; a --config file can raise them.");
+        let text = format!("Totals are exact.{groups} Limits reached: {limits}. Raise them with --config.");
         self.wrapped("  ", "  ", &text);
     }
 
@@ -171,15 +170,15 @@ impl Report {
         let number = Column { heading: "", right: true, leaves: 0 };
         self.table(&[Column { right: false, ..number }, number, number, number, number], &rows);
         let others = [
-            (records.no_data, "without data"),
-            (records.skip_data, "left out by AWS"),
-            (records.other, "without an action"),
+            (records.no_data, "no data"),
+            (records.skip_data, "skipped by AWS"),
+            (records.other, "without action"),
             (records.malformed, "malformed"),
         ];
         let others: Vec<String> =
             others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
         if !others.is_empty() {
-            self.wrapped("  ", "    ", &format!("besides: {}", others.join(", ")));
+            self.wrapped("  ", "    ", &format!("other records: {}", others.join(", ")));
         }
     }
 
@@ -235,7 +234,7 @@ impl Report {
         let about = if rejected.error_bound > 0 { "about " } else { "" };
         let all = plural(rejected.group_count, "rejected connection");
         let of = format!("{} of {about}{all}", count(rows.len() as u64));
-        self.heading("REFUSED MOST", &of);
+        self.heading("TOP REJECTED CONNECTIONS", &of);
         if !rows.is_empty() {
             self.table(&GROUP_COLUMNS, &rows);
         }
@@ -247,7 +246,7 @@ impl Report {
             return;
         }
         let of = format!("{} of {}", rows.len().min(INTERFACES), plural(rows.len() as u64, "interface"));
-        self.heading("REFUSED WHERE", &of);
+        self.heading("REJECTED BY INTERFACE", &of);
         let rows: Vec<Vec<String>> = rows
             .iter()
             .take(INTERFACES)
@@ -266,7 +265,7 @@ impl Report {
         let Some(peering) = &summary.peering else { return };
         let pairs = &peering.vpc_pairs;
         let of = format!("{} of {}", pairs.len().min(PAIRS), plural(pairs.len() as u64, "pair"));
-        self.heading("BETWEEN VPCS", if pairs.is_empty() { "no traffic" } else { &of });
+        self.heading("INTER-VPC TRAFFIC", if pairs.is_empty() { "no traffic" } else { &of });
         let rows: Vec<Vec<String>> = pairs.iter().take(PAIRS).map(|pair| pair_row(summary, pair)).collect();
         if !rows.is_empty() {
             self.table(&PAIR_COLUMNS, &rows);
@@ -277,7 +276,7 @@ impl Report {
         if summary.services.is_empty() {
             return;
         }
-        self.heading("BY SERVICE", "whose interfaces they are");
+        self.heading("TRAFFIC BY SERVICE", "service that owns the interface");
         let rows: Vec<Vec<String>> = summary
             .services
             .iter()
@@ -347,7 +346,7 @@ const GROUP_COLUMNS: [Column; 8] = [
     column("SOURCE", 0),
     column("DESTINATION", 0),
     column("PORT", 0),
-    column("WAY", 3),
+    column("DIRECTION", 3),
     column("CAUSE", 1),
     column("INTERFACE", 2),
 ];
@@ -364,15 +363,15 @@ const INTERFACE_COLUMNS: [Column; 6] = [
 const PAIR_COLUMNS: [Column; 7] = [
     column("FROM", 0),
     column("TO", 0),
-    column("OVER", 1),
+    column("VIA", 1),
     number("FLOWS", 0),
     number("BYTES", 2),
-    number("REFUSED", 0),
-    number("NO ANSWER", 0),
+    number("REJECTED", 0),
+    number("UNANSWERED", 0),
 ];
 
 const SERVICE_COLUMNS: [Column; 5] =
-    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REFUSED", 0)];
+    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REJECTED", 0)];
 
 fn pair_row(summary: &Summary, pair: &VpcPair) -> Vec<String> {
     let connections = summary.peering.iter().flat_map(|peering| &peering.connections);

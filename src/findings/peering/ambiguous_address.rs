@@ -6,10 +6,10 @@ use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType
 use crate::findings::{Records, Verdict};
 use crate::topology::TieNumber;
 
-pub(in crate::findings) const MEANING: &str = "Several VPCs have the same block, and nothing tells which of them an address \
-                                             is in: its traffic makes no other finding about peering.";
-pub(in crate::findings) const NEXT_STEP: &str = "Log with `vpc-id`, or add the interfaces to the topology; in the long run \
-                                               give each VPC blocks of its own.";
+pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and the record does not show which one \
+                                             applies. Its traffic makes no other peering finding.";
+pub(in crate::findings) const NEXT_STEP: &str = "Add `vpc-id` to the log format or the interfaces to the topology. In the \
+                                               long term, give each VPC its own CIDR blocks.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
     let ties = view.context.notes.iter().filter_map(|(note, noted)| match note {

@@ -6,11 +6,11 @@ use crate::aggregate::peering::{Beyond, Note, OfNote, Origin};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::findings::{Records, Verdict};
 
-pub(in crate::findings) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
-                                             peer's internet gateway, NAT device, VPN or endpoint can't be used that \
-                                             way: AWS drops it.";
-pub(in crate::findings) const NEXT_STEP: &str = "Give the source's VPC a gateway of its own, or route by a transit \
-                                               gateway. If the destination is a VPC of yours, add it to the topology.";
+pub(in crate::findings) const MEANING: &str = "Traffic enters a peering connection for a destination in no known VPC. AWS \
+                                             drops it: an internet gateway, NAT device, VPN or endpoint of the peer \
+                                             cannot be used through peering.";
+pub(in crate::findings) const NEXT_STEP: &str = "Give the source VPC its own gateway, or route through a transit gateway. \
+                                               If the destination is one of your VPCs, add it to the topology.";
 
 pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
     let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {

@@ -9,8 +9,8 @@ use crate::findings::Verdict;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
-                                             answer.";
-pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, or make it anew, or remove the routes to it.";
+                                             reply.";
+pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, create a new one, or remove the routes to it.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &OfNote<'_>) -> Option<Finding> {
     let mut unanswered = view.unanswered(noted, |_| true)?;
@@ -24,7 +24,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &
         severity: Severity::High,
         confidence: unanswered.confidence,
         title: format!(
-            "{} tries to reach {} over {}, which is {}{doubt}",
+            "{} tries to reach {} via {}, which is {}{doubt}",
             view.shown(way.src),
             view.shown(way.dst),
             peering_connection_ids.join(" or "),

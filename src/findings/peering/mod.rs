@@ -125,7 +125,7 @@ impl Unanswered {
         }
         self.confidence = Confidence::Low;
         self.evidence.insert(Evidence::SeenAtDestination);
-        "; some arrived, so that another way leads there"
+        "; some traffic arrived, so another path exists"
     }
 }
 

@@ -8,10 +8,10 @@ use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType
 use crate::findings::{Records, Verdict};
 use crate::topology::{Relation, VpcNumber};
 
-pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \
-                                             a VPN, or the internet.";
-pub(in crate::findings) const NEXT_STEP: &str = "Look at the source's route table: the most specific route to the peer's \
-                                               blocks should lead to the peering connection.";
+pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs does not use the peering connection, but a \
+                                             gateway, a VPN or the internet.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check the source's route table: the most specific route to the peer's CIDR \
+                                               blocks should target the peering connection.";
 
 #[derive(Default)]
 struct Mismatch {

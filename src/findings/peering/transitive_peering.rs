@@ -6,10 +6,10 @@ use crate::aggregate::peering::OfNote;
 use crate::findings::Verdict;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
-pub(in crate::findings) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
+pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a third VPC through a peered VPC. Peering is not \
                                              transitive: AWS drops it.";
-pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly, or connect them by a transit gateway; or \
-                                               remove the route that leads there.";
+pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly or connect them with a transit gateway; \
+                                               otherwise remove the route.";
 
 pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
     let via = view.topology.between(way.src, way.dst);
@@ -87,7 +87,7 @@ mod tests {
         let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
         assert_eq!(finding.confidence, Confidence::Low);
         assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
-        assert!(finding.title.ends_with("; some arrived, so that another way leads there"), "{}", finding.title);
+        assert!(finding.title.ends_with("; some traffic arrived, so another path exists"), "{}", finding.title);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
 
-pub(in crate::findings) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
-                                  does what it should not.";
-pub(in crate::findings) const NEXT_STEP: &str = "See which destinations it tries. If they are meant, allow them in the security \
-                                    group and the network ACL; if not, look at the host: malware calls home this way.";
+pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \
+                                  or the host should not connect.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check the destinations. If they are intended, allow them in the security group and the \
+                                    network ACL. If not, investigate the host: malware calls home this way.";
 
 #[derive(Default)]
 struct Blocked {
@@ -56,7 +56,7 @@ impl Blocked {
             severity: Severity::Medium,
             confidence: if inferred { Confidence::Medium } else { Confidence::High },
             title: format!(
-                "{} was refused its way to {distinct_hosts} public {}",
+                "{} was blocked from reaching {distinct_hosts} public {}",
                 interface_id.as_deref().unwrap_or("an unnamed interface"),
                 if distinct_hosts == 1 { "address" } else { "addresses" }
             ),
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(finding.details, Details::Hosts { distinct_hosts: 2 });
         assert_eq!(
             (finding.tally.flows, finding.title.as_str()),
-            (5, "eni-1 was refused its way to 2 public addresses")
+            (5, "eni-1 was blocked from reaching 2 public addresses")
         );
         assert_eq!(finding.evidence, [Evidence::FlowDirection].into());
     }

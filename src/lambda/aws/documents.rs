@@ -38,25 +38,25 @@ pub enum DocumentsError {
     #[error(transparent)]
     S3(Box<S3Error>),
     /// There is none.
-    #[error("{uri} holds no *.json")]
+    #[error("no *.json documents in {uri}")]
     Missing {
         /// Where they should be.
         uri: String,
     },
     /// There are more than anyone has.
-    #[error("{uri} holds more than {MAX_DOCUMENTS} documents")]
+    #[error("more than {MAX_DOCUMENTS} documents in {uri}")]
     TooMany {
         /// Where they are.
         uri: String,
     },
     /// They are longer than anyone's.
-    #[error("the documents of {uri} are longer than {MAX_BYTES} bytes together")]
+    #[error("the documents in {uri} exceed {MAX_BYTES} bytes in total")]
     TooLarge {
         /// Where they are.
         uri: String,
     },
     /// The body of one could not be read to its end.
-    #[error("{uri}: reading failed: {source}")]
+    #[error("{uri}: read failed: {source}")]
     ReadFailed {
         /// The document.
         uri: String,
@@ -67,7 +67,7 @@ pub enum DocumentsError {
     #[error(transparent)]
     NotJson(#[from] DocumentError),
     /// They are JSON, but there is no resource in them that could be used.
-    #[error("nothing in {uri} can be used: {problem}")]
+    #[error("no usable resources in {uri}: {problem}")]
     Useless {
         /// Where they are.
         uri: String,
@@ -75,13 +75,13 @@ pub enum DocumentsError {
         problem: String,
     },
     /// They did not come in time.
-    #[error("{uri} could not be read in the time there was")]
+    #[error("timed out reading {uri}")]
     TooSlow {
         /// Where they are.
         uri: String,
     },
     /// Reading them stopped.
-    #[error("{uri}: the reading stopped, which is a mistake in flowsentry: {source}")]
+    #[error("{uri}: internal error while reading (panic): {source}")]
     Panicked {
         /// The document.
         uri: String,
@@ -106,9 +106,9 @@ impl DocumentsError {
             DocumentsError::TooLarge { .. } => "topology_too_large",
             DocumentsError::ReadFailed { .. } => "read_failed",
             DocumentsError::NotJson(_) => "topology_not_json",
-            DocumentsError::Useless { .. } => "topology_useless",
-            DocumentsError::TooSlow { .. } => "topology_too_slow",
-            DocumentsError::Panicked { .. } => "panicked",
+            DocumentsError::Useless { .. } => "topology_unusable",
+            DocumentsError::TooSlow { .. } => "topology_timeout",
+            DocumentsError::Panicked { .. } => "internal_error",
         }
     }
 }
@@ -246,9 +246,9 @@ mod tests {
     fn what_is_of_no_use_is_an_error() {
         let error = |documents| read(documents).expect_err("of no use");
         let not_json = error(&[("vpc/a.json", r#"{"Vpcs": []}"#), ("vpc/b.json", "")]);
-        assert!(not_json.starts_with("topology_not_json: s3://inventory/vpc/b.json: it is not JSON: "), "{not_json}");
+        assert!(not_json.starts_with("topology_not_json: s3://inventory/vpc/b.json: not JSON: "), "{not_json}");
         let useless = error(&[("vpc/a.json", "{}")]);
-        assert!(useless.starts_with("topology_useless: nothing in s3://inventory/vpc/ can be used: "), "{useless}");
+        assert!(useless.starts_with("topology_unusable: no usable resources in s3://inventory/vpc/: "), "{useless}");
     }
 
     #[test]
@@ -257,6 +257,6 @@ mod tests {
         let almost_full = || Documents { bytes: MAX_BYTES - 2, ..Documents::default() };
         assert_eq!(almost_full().read(&uri, "a", &b"{}"[..]).expect("it fits").bytes, MAX_BYTES);
         let error = almost_full().read(&uri, "a", &b"{} "[..]).expect_err("too large");
-        assert_eq!(error.to_string(), "the documents of s3://inventory/vpc/ are longer than 268435456 bytes together");
+        assert_eq!(error.to_string(), "the documents in s3://inventory/vpc/ exceed 268435456 bytes in total");
     }
 }

@@ -27,13 +27,13 @@ const WAITING_PIECES: usize = 8;
 #[derive(Debug, Error)]
 pub enum BodyError {
     /// The object was replaced while it was read.
-    #[error("the object was replaced while it was read")]
+    #[error("the object was replaced during the download")]
     Replaced,
     /// It was deleted while it was read.
-    #[error("the object was deleted while it was read")]
+    #[error("the object was deleted during the download")]
     Deleted,
     /// It broke off, once too often.
-    #[error("{reason} after {received} of {} bytes, and after {resumptions} resumption(s)", shown(*announced))]
+    #[error("{reason} after {received} of {} bytes and {resumptions} resumption(s)", shown(*announced))]
     BrokenOff {
         /// What went wrong last.
         reason: String,
@@ -45,7 +45,7 @@ pub enum BodyError {
         resumptions: u32,
     },
     /// Nobody wants it any more: there is no time left.
-    #[error("the download was given up")]
+    #[error("the download was cancelled")]
     GivenUp,
 }
 
@@ -183,7 +183,7 @@ impl Download {
             self.resumptions += 1;
             match s3::get_rest(&self.client, &self.reference, &etag, self.received).await {
                 Ok(answer) if is_from(answer.content_range.as_deref(), self.received) => return Ok(answer.body),
-                Ok(_) => reason = "S3 did not give the rest that was asked for".to_owned(),
+                Ok(_) => reason = "S3 did not return the requested range".to_owned(),
                 Err(error) => reason = refused(&error)?,
             }
         }
@@ -238,6 +238,6 @@ mod tests {
         });
         time::sleep(Duration::from_millis(20)).await;
         drop(guard);
-        assert_eq!(read.await.expect("no panic"), (Err("the download was given up".to_owned()), b"abc".to_vec()));
+        assert_eq!(read.await.expect("no panic"), (Err("the download was cancelled".to_owned()), b"abc".to_vec()));
     }
 }

@@ -119,13 +119,13 @@ fn shown_request_id(request_id: Option<&str>) -> String {
 fn advice(operation: &str, code: &str) -> &'static str {
     match (code, operation) {
         ("AccessDenied" | "Forbidden", "PutObject") => {
-            "; the function's role needs s3:PutObject there, and of an encrypted bucket kms:GenerateDataKey"
+            "; the function's role needs s3:PutObject there, and kms:GenerateDataKey if the bucket is encrypted with KMS"
         }
         ("AccessDenied" | "Forbidden", _) => {
-            "; the function's role needs s3:GetObject there (of a version s3:GetObjectVersion), s3:ListBucket to learn \
-             that an object is gone, and of an encrypted bucket kms:Decrypt"
+            "; the function's role needs s3:GetObject there (s3:GetObjectVersion for a version), s3:ListBucket to detect \
+             missing objects, and kms:Decrypt if the bucket is encrypted with KMS"
         }
-        ("NoSuchBucket" | "PermanentRedirect", _) => "; look at the bucket's name and region",
+        ("NoSuchBucket" | "PermanentRedirect", _) => "; check the name and the region of the bucket",
         _ => "",
     }
 }

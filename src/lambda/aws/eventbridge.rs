@@ -110,7 +110,7 @@ fn refused<'a>(alerts: &[&'a Alert], results: &[PutEventsResultEntry]) -> Result
         refused.push(*alert);
         reason.get_or_insert_with(|| {
             let code = result.and_then(PutEventsResultEntry::error_code).unwrap_or("Unknown");
-            let message = result.and_then(PutEventsResultEntry::error_message).unwrap_or("the answer says nothing");
+            let message = result.and_then(PutEventsResultEntry::error_message).unwrap_or("no error message");
             (code.to_owned(), message.to_owned())
         });
     }

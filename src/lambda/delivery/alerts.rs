@@ -158,7 +158,7 @@ impl Context<'_> {
             *by_type.entry(&finding.finding_type).or_default() += 1;
         }
         let types: Vec<String> = by_type.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let title = format!("{} more findings in this object, not told one by one: {}", rest.len(), types.join(", "));
+        let title = format!("{} more findings in this object, not sent individually: {}", rest.len(), types.join(", "));
         let severity = rest.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low);
         let times = |of: fn(&StoredFinding) -> Option<&str>| rest.iter().filter_map(move |it| milliseconds(of(it)));
         let first_seen = times(|finding| finding.first_seen.as_deref()).min();

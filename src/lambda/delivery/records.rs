@@ -27,7 +27,7 @@ pub enum NotASummary {
     #[error("{0}")]
     NotJson(#[from] serde_json::Error),
     /// It says that it is about something else.
-    #[error("it says that it is about another object")]
+    #[error("it describes another object")]
     OfAnotherObject,
 }
 
@@ -115,7 +115,7 @@ mod tests {
         let stored = stored_findings(&render(&summary), &object("x.log")).expect("a summary");
         assert_eq!(stored, render_findings(&summary.findings));
         let error = stored_findings(&render(&summary), &object("y.log")).expect_err("of x.log");
-        assert_eq!(error.to_string(), "it says that it is about another object");
+        assert_eq!(error.to_string(), "it describes another object");
         assert!(stored_findings(b"{}", &object("x.log")).is_err());
     }
 }

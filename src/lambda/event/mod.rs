@@ -95,18 +95,18 @@ impl ObjectReference {
 pub enum EventError {
     /// No event that is known looks so.
     #[error(
-        "this is no event that flowsentry knows (S3 notifications and EventBridge's Object Created, directly or in SNS \
-         or SQS messages or in Lambda's records of failed invocations): {0}"
+        "unsupported event (supported: S3 notifications and EventBridge Object Created events, direct or in SNS messages, \
+         SQS messages or Lambda's records of failed invocations): {0}"
     )]
     UnknownShape(String),
     /// What an envelope holds is not JSON.
-    #[error("the body of a message is not JSON: {0}")]
+    #[error("the message body is not JSON: {0}")]
     NotJson(String),
     /// Nothing can be answered to a message without an id.
-    #[error("a message of the queue has no messageId: {0}")]
+    #[error("an SQS record has no messageId: {0}")]
     NotAMessage(String),
     /// Envelopes lie in one another too deep.
-    #[error("more than {MAX_ENVELOPES} envelopes lie in one another")]
+    #[error("event is nested more than {MAX_ENVELOPES} levels deep")]
     TooDeep,
 }
 
@@ -202,11 +202,11 @@ fn opened(event: &Value, envelopes: usize) -> Notices {
 fn shape(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
-        Value::Bool(_) => "true or false".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
         Value::Number(_) => "a number".to_owned(),
-        Value::String(_) => "a text".to_owned(),
+        Value::String(_) => "a string".to_owned(),
         Value::Array(values) => format!("an array of {}", values.len()),
-        Value::Object(members) if members.is_empty() => "an object without keys".to_owned(),
+        Value::Object(members) if members.is_empty() => "an empty object".to_owned(),
         Value::Object(members) => {
             let names: Vec<String> =
                 members.keys().take(SHOWN_KEYS).map(|name| quoted(name, NAME_CHARACTERS)).collect();

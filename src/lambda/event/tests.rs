@@ -198,7 +198,7 @@ fn what_creates_no_object_is_told_apart() {
 #[test]
 fn an_unknown_shape_is_named_and_bounded() {
     let shown = |payload: Value| read(&payload).expect_err("unknown").to_string();
-    assert!(shown(json!({})).ends_with("an object without keys"));
+    assert!(shown(json!({})).ends_with("an empty object"));
     assert!(shown(json!(null)).ends_with(": null"));
     assert!(shown(json!([1, 2])).ends_with("an array of 2"));
     assert!(shown(json!({"a\u{1b}[31m": 1, "b": 2})).ends_with(r#"an object with the keys "a\u{1b}[31m", "b""#));

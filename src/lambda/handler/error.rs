@@ -28,22 +28,24 @@ pub(in crate::lambda) enum Failure {
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error(
-        "{key} is not the summary of this object: {source}; remove it, with its findings and its receipt if there are \
-         any, and the object is analysed anew"
+        "{key} is not the summary of this object: {source}; remove it, with its findings and receipt, to have the object \
+         analyzed again"
     )]
     NotASummary { key: String, source: NotASummary },
     #[error(
-        "{key} belongs to a summary that is not there any more: remove it too, with the other outputs of this object, \
-         and the object is analysed anew"
+        "{key} belongs to a summary that was removed; remove it and the other outputs of this object to have the object \
+         analyzed again"
     )]
     OfAnotherSummary { key: String },
-    #[error("the topology can't be read: {reason}")]
+    #[error("topology unavailable: {reason}")]
     TopologyUnavailable { reason: String },
-    #[error("{key} comes and goes: somebody else writes and removes it")]
+    #[error("output key changed concurrently: {key}; make sure that nothing else writes or removes outputs")]
     Unsettled { key: String },
-    #[error("there was not enough time left; if it happens again and again, raise the function's timeout or memory")]
+    #[error(
+        "not enough time left before the function's timeout; if this happens repeatedly, raise its memory or timeout"
+    )]
     OutOfTime,
-    #[error("flowsentry has a mistake, and this object's turn ended: {message}")]
+    #[error("internal error while processing this object (panic): {message}")]
     Panicked { message: String },
 }
 
@@ -68,7 +70,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failed { failures, total } = self;
         let first = failures.first().map_or_else(String::new, |failure| shown(&failure.to_string()));
-        write!(f, "{} of {total} object(s) failed; the first: {first}", failures.len())
+        write!(f, "{} of {total} object(s) failed; first: {first}", failures.len())
     }
 }
 
@@ -93,11 +95,11 @@ impl Failure {
             Failure::Permanent { code, .. } => code,
             Failure::Bus(error) => error.code(),
             Failure::NotASummary { .. } => "not_a_summary",
-            Failure::OfAnotherSummary { .. } => "of_another_summary",
+            Failure::OfAnotherSummary { .. } => "summary_mismatch",
             Failure::TopologyUnavailable { .. } => "topology_unavailable",
-            Failure::Unsettled { .. } => "unsettled",
-            Failure::OutOfTime => "out_of_time",
-            Failure::Panicked { .. } => "panicked",
+            Failure::Unsettled { .. } => "output_conflict",
+            Failure::OutOfTime => "deadline_exceeded",
+            Failure::Panicked { .. } => "internal_error",
         }
     }
 

@@ -68,7 +68,7 @@ impl Handler {
     /// Does what needs no event. What fails is tried again with the first one.
     pub async fn prepare(&self) {
         if self.options(LONGEST_PREPARATION).await.is_err() {
-            info!("the first invocation will try again");
+            info!("topology not loaded at start; the first invocation will retry");
         }
     }
 
@@ -96,7 +96,12 @@ impl Handler {
             Ok(topology) => Some(topology),
             Err(RefreshFailed { last_good, error }) => {
                 let reason = shown(&error.to_string());
-                error!(code = error.code(), error = reason, last_good_in_use = last_good.is_some(), "topology");
+                error!(
+                    code = error.code(),
+                    error = reason,
+                    last_good_in_use = last_good.is_some(),
+                    "topology refresh failed"
+                );
                 write_metrics(&metrics::topology_refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
                 Some(last_good.ok_or(reason)?)
             }
@@ -115,7 +120,7 @@ impl Handler {
                 not_begun.extend(notices);
                 failures.push((id, None));
             } else if let Err(failed) = self.handle_notices(notices, waiting, turn).await {
-                error!(message_id = shown(&id), error = %failed, "the message must come again");
+                error!(message_id = shown(&id), error = %failed, "message failed, will be retried");
                 failures.push((id, Some(failed)));
             }
         }
@@ -201,20 +206,20 @@ impl Handler {
             Ok(Outcome::Summarized(Summarized { first, records, findings, key, duration })) => {
                 let outcome = if *first { "summarized" } else { "already_summarized" };
                 let duration_ms = milliseconds(*duration);
-                info!(outcome, uri, records, findings, duration_ms, summary = key, "object");
+                info!(outcome, uri, records, findings, duration_ms, summary = key, "object processed");
             }
             Ok(Outcome::Quarantined(Quarantined { first, code, message, key })) => {
                 let outcome = if *first { "quarantined" } else { "already_quarantined" };
-                warn!(outcome, uri, duration_ms, code, error = shown(message), receipt = key, "object");
+                warn!(outcome, uri, duration_ms, code, error = shown(message), receipt = key, "object processed");
             }
             Ok(Outcome::Ignored { reason, event_name }) => {
                 let event_name = event_name.as_deref().map(shown);
-                info!(outcome = "ignored", uri, duration_ms, reason = reason.name(), event_name, "object");
+                info!(outcome = "ignored", uri, duration_ms, reason = reason.name(), event_name, "object processed");
                 write_metrics(&metrics::ignored(namespace, *reason, now));
             }
             Err(failure) => {
                 let (code, error) = (shown(failure.code()), shown(&failure.to_string()));
-                error!(outcome = "failed", uri, duration_ms, code, error, "object");
+                error!(outcome = "failed", uri, duration_ms, code, error, "object failed");
                 write_metrics(&metrics::failed(namespace, 1, now));
             }
         }
@@ -226,7 +231,7 @@ impl Handler {
         let failure = Failure::OutOfTime;
         let uris = notices.iter().flatten().take(SHOWN_OBJECTS).map(|notice| shown(&uri(notice)));
         let (objects, first) = (notices.len(), uris.collect::<Vec<_>>().join(" "));
-        error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "not begun");
+        error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "object not started");
         write_metrics(&metrics::failed(&self.settings.metrics_namespace, objects as u64, SystemTime::now()));
     }
 }
@@ -261,8 +266,8 @@ mod tests {
             let failure =
                 caught::<()>(async { if panic { panic!("no such thing") } else { panic!("no {} such thing", 5) } });
             let failure = failure.await.expect_err("it panics");
-            assert_eq!(failure.code(), "panicked");
-            let expected = format!("flowsentry has a mistake, and this object's turn ended: {message}");
+            assert_eq!(failure.code(), "internal_error");
+            let expected = format!("internal error while processing this object (panic): {message}");
             assert_eq!(failure.to_string(), expected);
         }
     }

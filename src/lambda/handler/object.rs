@@ -246,14 +246,14 @@ fn body_error(error: &io::Error) -> Option<&BodyError> {
 }
 
 fn gone() -> Product {
-    let message = "the object was deleted before it was read: if that was not meant, restore it and send its event \
-                   again (this receipt stays, and the summary holds), and look at what deletes objects so soon";
-    Product::Quarantine { code: "gone", message: message.to_owned() }
+    let message = "the object was deleted before it was read; if this was not intended, restore it, send its event again \
+                   and check what deletes objects so early (this receipt is kept; the summary takes precedence)";
+    Product::Quarantine { code: "object_deleted", message: message.to_owned() }
 }
 
 fn archived() -> Product {
-    let message = "the object is in an archive: restore it, and send its event again (this receipt stays, and the \
-                   summary holds)";
+    let message = "the object is archived; restore it and send its event again (this receipt is kept; the summary takes \
+                   precedence)";
     Product::Quarantine { code: "archived", message: message.to_owned() }
 }
 
@@ -295,7 +295,7 @@ mod tests {
         let on_another_thread = async |log| Ok::<_, Failure>(task::spawn_blocking(lines(log)).await?);
         assert_eq!(on_another_thread("one\ntwo").await.ok().as_deref(), Some("two"));
         let failure = on_another_thread("one").await.expect_err("it panics");
-        assert_eq!(failure.code(), "panicked");
-        assert_eq!(failure.to_string(), "flowsentry has a mistake, and this object's turn ended: two lines");
+        assert_eq!(failure.code(), "internal_error");
+        assert_eq!(failure.to_string(), "internal error while processing this object (panic): two lines");
     }
 }

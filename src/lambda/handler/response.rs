@@ -42,7 +42,7 @@ pub enum InvocationError {
     ObjectsFailed(String),
     /// There is no topology to judge by, none that was read before either. Nothing was done, so all of the event must
     /// come again.
-    #[error("the topology can't be read: {reason}")]
+    #[error("topology unavailable: {reason}")]
     TopologyUnavailable {
         /// What is wrong with it.
         reason: String,

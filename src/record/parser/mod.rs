@@ -25,10 +25,10 @@ use crate::record::format::{self, Format};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Malformed {
     /// The line is longer than [`crate::input::MAX_LINE_BYTES`].
-    #[error("the line is longer than {} bytes", crate::input::MAX_LINE_BYTES)]
+    #[error("the line exceeds {} bytes", crate::input::MAX_LINE_BYTES)]
     TooLong,
     /// The columns are not those of the header.
-    #[error("the number of columns is {found}, and not {expected} as the format's")]
+    #[error("{found} columns instead of {expected}")]
     ColumnCount {
         /// Columns of the line.
         found: usize,
@@ -36,7 +36,7 @@ pub enum Malformed {
         expected: usize,
     },
     /// A number does not parse, or is too large.
-    #[error("{} is not a whole number from 0 to {max}", .field.name())]
+    #[error("{} is not an integer from 0 to {max}", .field.name())]
     Number {
         /// The field.
         field: Field,
@@ -50,7 +50,7 @@ pub enum Malformed {
         field: Field,
     },
     /// ACCEPT or REJECT, and an address of the format is absent.
-    #[error("{} is absent from a record with an action", .field.name())]
+    #[error("{} is missing in a record with an action", .field.name())]
     NoAddress {
         /// The field.
         field: Field,
@@ -169,13 +169,13 @@ mod tests {
         let of = |srcaddr: &str, dstport: &str, protocol: &str, start: &str| {
             reason(&format!("2 1 eni-1 {srcaddr} 10.0.0.2 1 {dstport} {protocol} 1 1 {start} 2 ACCEPT OK"))
         };
-        assert_eq!(of("10.0.0.1", "70000", "6", "1"), "dstport is not a whole number from 0 to 65535");
-        assert_eq!(of("10.0.0.1", "1", "256", "1"), "protocol is not a whole number from 0 to 255");
-        assert_eq!(of("10.0.0.1", "1", "6", "soon"), "start is not a whole number from 0 to 18446744073709551615");
+        assert_eq!(of("10.0.0.1", "70000", "6", "1"), "dstport is not an integer from 0 to 65535");
+        assert_eq!(of("10.0.0.1", "1", "256", "1"), "protocol is not an integer from 0 to 255");
+        assert_eq!(of("10.0.0.1", "1", "6", "soon"), "start is not an integer from 0 to 18446744073709551615");
         assert_eq!(of("10.0.0", "1", "6", "1"), "srcaddr is not an IPv4 or IPv6 address");
-        assert_eq!(of("-", "1", "6", "1"), "srcaddr is absent from a record with an action");
-        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "the number of columns is 13, and not 14 as the format's");
-        assert_eq!(reason("2 x 3 bad"), "the number of columns is 4, and not 14 as the format's");
+        assert_eq!(of("-", "1", "6", "1"), "srcaddr is missing in a record with an action");
+        assert_eq!(reason("2 1 eni-1 - - - - - - - 1 2 -"), "13 columns instead of 14");
+        assert_eq!(reason("2 x 3 bad"), "4 columns instead of 14");
     }
 
     #[test]

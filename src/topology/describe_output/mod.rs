@@ -23,7 +23,7 @@ use wire::{Blocks, interface, peering_connection, route_table, subnet, vpc};
 
 /// A document that is of no use at all.
 #[derive(Debug, Error)]
-#[error("{document}: it is not JSON: {source}")]
+#[error("{document}: not JSON: {source}")]
 pub struct DocumentError {
     document: String,
     source: serde_json::Error,
@@ -235,7 +235,7 @@ impl Resources {
             }
         };
         let Some(lists) = lists.filter(|lists| KEYS.iter().any(|key| lists.contains_key(*key))) else {
-            reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", ")));
+            reader.problem("the document", format!("has none of the keys {}", KEYS.join(", ")));
             return Ok(());
         };
         let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key).copied()));
@@ -282,7 +282,7 @@ impl Reader<'_> {
         let list = match list.map(|list| serde_json::from_str::<Option<Vec<&RawValue>>>(list.get())) {
             Some(Ok(Some(list))) => list,
             None | Some(Ok(None)) => return,
-            Some(Err(_)) => return self.problem(key, "it is not a list".to_owned()),
+            Some(Err(_)) => return self.problem(key, "not a list".to_owned()),
         };
         for (place, json) in list.into_iter().enumerate() {
             let wire = match wire(json) {
@@ -331,7 +331,7 @@ impl Reader<'_> {
             }
             Entry::Occupied(mut place) => {
                 if *place.get() != resource {
-                    let message = "it was read before with another content; this one is used".to_owned();
+                    let message = "duplicate with different content; the last one is used".to_owned();
                     self.problem(place.key(), message);
                 }
                 place.insert(resource);

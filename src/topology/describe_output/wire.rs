@@ -191,11 +191,11 @@ pub(super) fn peering_connection(
     let requester = side(read, wire.requester_vpc_info);
     let accepter = side(read, wire.accepter_vpc_info);
     let connection = match (wire.status, requester, accepter) {
-        (None, _, _) => Err("it has no Status.Code".to_owned()),
-        (_, None, _) => Err("it leads nowhere: RequesterVpcInfo has no VpcId".to_owned()),
-        (_, _, None) => Err("it leads nowhere: AccepterVpcInfo has no VpcId".to_owned()),
+        (None, _, _) => Err("has no Status.Code".to_owned()),
+        (_, None, _) => Err("RequesterVpcInfo has no VpcId".to_owned()),
+        (_, _, None) => Err("AccepterVpcInfo has no VpcId".to_owned()),
         (Some(_), Some(requester), Some(accepter)) if requester.vpc_id == accepter.vpc_id => {
-            Err(format!("both its sides are {}", requester.vpc_id))
+            Err(format!("requester and accepter are both {}", requester.vpc_id))
         }
         (Some(status), Some(requester), Some(accepter)) => {
             Ok(PeeringConnection { status: status.code, requester, accepter })
@@ -326,7 +326,7 @@ fn route(read: &mut Blocks<'_>, wire: WireRoute) -> Option<PeeringRoute> {
         (Some(block), _) => Destination::Block(read.block(&block)?),
         (None, Some(id)) => Destination::PrefixList(id),
         (None, None) => {
-            read.wrong.push(format!("its route to {peering_connection_id} has no destination"));
+            read.wrong.push(format!("the route to {peering_connection_id} has no destination"));
             return None;
         }
     };

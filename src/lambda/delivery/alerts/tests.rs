@@ -115,7 +115,7 @@ fn of_many_findings_twenty_are_told_and_one_alert_says_how_many_more() {
     let told = alerts(&scans(300), Severity::Medium);
     assert_eq!(told.len(), 21);
     let (id, rest) = &told[20];
-    assert_eq!(rest["message"], "280 more findings in this object, not told one by one: 280 port-scan");
+    assert_eq!(rest["message"], "280 more findings in this object, not sent individually: 280 port-scan");
     assert_eq!(
         (&rest["count"], &rest["severity"], &rest["metadata"]["event_code"]),
         (&json!(280), &json!("High"), &json!("roll-up"))
