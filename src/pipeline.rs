@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::aggregate::Analysis;
+use crate::aggregate::inputs::Source;
 use crate::config::Limits;
 use crate::error::ObjectError;
 use crate::input::cpu::{Cpu, Simd, Work};
@@ -27,7 +28,6 @@ use crate::record::Record;
 use crate::record::format::{self, Format};
 use crate::record::parser::column_map::{First, Places, Usual};
 use crate::record::parser::{Malformed, Parser, fast_path};
-use crate::summary::Source;
 use crate::topology::Topology;
 
 /// How to read an object.
