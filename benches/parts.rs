@@ -6,19 +6,16 @@
 //!
 //! Parsing is what it takes beyond line splitting.
 
-#![expect(clippy::disallowed_types, reason = "the yardstick is what the product does not do")]
-
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box_drop};
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flowsentry::aggregate::Analysis;
-use flowsentry::input::decoder::{BEFORE_BYTES, BEHIND_BYTES, DEFAULT_MAX_OBJECT_BYTES, Text};
+use flowsentry::input::decoder::{DEFAULT_MAX_OBJECT_BYTES, Text};
 use flowsentry::input::lines::{Lines, Slices};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::format::Format;
@@ -87,14 +84,9 @@ fn text_of(gzip: &[u8]) -> Vec<u8> {
 
 fn read(gzip: &[u8], mut take: impl FnMut(&[u8])) {
     let mut text = Text::open(gzip, DEFAULT_MAX_OBJECT_BYTES).expect("it is gzip");
-    let mut bytes = Box::new([0; BEFORE_BYTES + SLICE_BYTES + BEHIND_BYTES]);
-    loop {
-        let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + SLICE_BYTES).expect("it is whole");
-        if end == BEFORE_BYTES {
-            return;
-        }
-        take(&bytes[BEFORE_BYTES..end]);
-        bytes.copy_within(end - BEFORE_BYTES..end, 0);
+    let mut slice = vec![0; SLICE_BYTES];
+    while let count @ 1.. = text.read(&mut slice).expect("it is whole") {
+        take(&slice[..count]);
     }
 }
 
@@ -123,17 +115,6 @@ fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, log: &Log) -> Bencher<'a, 'b> {
 #[divan::bench(args = logs())]
 fn decompression(bencher: Bencher<'_, '_>, log: &Log) {
     counted(bencher, log).bench(|| read(&log.gzip, |slice| black_box_drop(slice)));
-}
-
-/// The yardstick.
-#[divan::bench(args = logs())]
-fn decompression_by_zlib_rs(bencher: Bencher<'_, '_>, log: &Log) {
-    counted(bencher, log).bench(|| {
-        let (mut decoder, mut slice) = (MultiGzDecoder::new(&log.gzip[..]), vec![0; SLICE_BYTES]);
-        while let count @ 1.. = decoder.read(&mut slice).expect("it is whole") {
-            black_box_drop(&slice[..count]);
-        }
-    });
 }
 
 /// Out of plain text.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use super::MAX_LINE_BYTES;
 use super::delimiters::{BLOCK_BYTES, Separators};
 use crate::error::ObjectError;
-use crate::input::decoder::{self, Text};
+use crate::input::decoder::Text;
 use crate::input::padded_buffer::{Buffer, PLACES};
 
 /// Half as many take as long, and so do half as many more.
@@ -15,11 +15,8 @@ pub(super) const SLICE_BYTES: usize = 128 << 10;
 /// Where in a buffer a slice begins: before it is room for the line that it continues, which is not longer than a line may
 /// be and its end, and for what is read with a value.
 pub(super) const HEADROOM: usize = MAX_LINE_BYTES + 2 * BLOCK_BYTES;
-const _: () = assert!(
-    HEADROOM + SLICE_BYTES + decoder::BEHIND_BYTES + BLOCK_BYTES <= PLACES,
-    "a block that begins in a slice ends in the buffer"
-);
-const _: () = assert!(decoder::BEFORE_BYTES <= HEADROOM, "the text before a slice has room there");
+const _: () =
+    assert!(HEADROOM + SLICE_BYTES + BLOCK_BYTES <= PLACES, "a block that begins in a slice ends in the buffer");
 /// So many slices are decompressed ahead: each side works on one, and one waits for each.
 const BUFFERS: usize = 4;
 
@@ -61,11 +58,11 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Says how many bytes there are; 0 is the verified end. Before them has to stand the text before.
+    /// Reads the next bytes of the text. Returns their number; 0 is the verified end.
     fn read(&mut self, text: &mut Text<impl Read>) -> Result<usize, ObjectError> {
-        let end = text.read(&mut self.buffer.bytes, HEADROOM, HEADROOM + SLICE_BYTES)?;
-        self.separators.find(&self.buffer, HEADROOM, end);
-        Ok(end - HEADROOM)
+        let count = text.read(&mut self.buffer.bytes[HEADROOM..HEADROOM + SLICE_BYTES])?;
+        self.separators.find(&self.buffer, HEADROOM, HEADROOM + count);
+        Ok(count)
     }
 }
 
@@ -96,9 +93,7 @@ impl<R: Read> Slices<R> {
         let room = HEADROOM - kept.len()..HEADROOM;
         match self {
             Slices::Here(text) => {
-                let before = kept.start.min(kept.end - decoder::BEFORE_BYTES)..kept.end;
-                let start = HEADROOM - before.len();
-                slice.buffer.bytes.copy_within(before, start);
+                slice.buffer.bytes.copy_within(kept, room.start);
                 slice.read(text)
             }
             Slices::Ahead(ahead) => {
@@ -156,15 +151,8 @@ fn ended_early() -> ObjectError {
 impl<R: Read> Decompression<R> {
     /// Decompresses to the end or to an error, or until nobody wants more.
     pub fn run(mut self) {
-        const BEFORE: Range<usize> = HEADROOM - decoder::BEFORE_BYTES..HEADROOM;
-        // A slice that was handed on can't be looked at any more.
-        let mut before = vec![0; decoder::BEFORE_BYTES];
         while let Ok(mut slice) = self.empty.recv() {
-            slice.buffer.bytes[BEFORE].copy_from_slice(&before);
             let read = slice.read(&mut self.text);
-            if let Ok(count) = read {
-                before.copy_from_slice(&slice.buffer.bytes[count..][BEFORE]);
-            }
             let ended = !matches!(read, Ok(1..));
             let compressed_bytes = self.text.compressed_bytes();
             let full = read.map(|count| Full { slice, count, compressed_bytes });

@@ -6,9 +6,8 @@
 use std::io::Read;
 
 use super::gzip::{self, Gzip};
-use super::source::Raw;
+use super::source::Source;
 use crate::error::ObjectError;
-use crate::input::inflate;
 
 /// Text may not expand beyond so many bytes, unless set otherwise: 16 GiB.
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 16 << 30;
@@ -18,24 +17,18 @@ pub const MAX_RATIO: u64 = 200;
 /// Before so many bytes of text the ratio is not looked at: small objects may well repeat themselves.
 pub const RATIO_FREE_BYTES: u64 = 64 << 20;
 
-/// So much of the text before has to stand before text that is read.
-pub const BEFORE_BYTES: usize = inflate::WINDOW_BYTES;
-/// So many bytes may be written behind the place up to which text is wanted, some of them in vain.
-pub const BEHIND_BYTES: usize = inflate::OVERRUN_BYTES;
-
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
 
 /// Reads the text of an object.
 pub struct Text<R> {
-    raw: Raw<R>,
-    encoding: Encoding,
+    encoding: Encoding<R>,
     max_bytes: u64,
     bytes: u64,
 }
 
-enum Encoding {
-    Plain,
-    Gzip(Box<Gzip>),
+enum Encoding<R> {
+    Plain(Source<R>),
+    Gzip(Gzip<R>),
 }
 
 impl<R: Read> Text<R> {
@@ -44,43 +37,42 @@ impl<R: Read> Text<R> {
     /// # Errors
     /// Where they can't be read, or are those of a Parquet file.
     pub fn open(reader: R, max_bytes: u64) -> Result<Text<R>, ObjectError> {
-        let mut raw = Raw::new(reader);
-        let head = raw.peek(PARQUET_MAGIC.len())?;
+        let mut source = Source::new(reader);
+        let head = source.peek(PARQUET_MAGIC.len()).map_err(ObjectError::Read)?;
         if head == PARQUET_MAGIC {
             return Err(ObjectError::Parquet);
         }
-        let encoding = if head.starts_with(&gzip::MAGIC) { Encoding::Gzip(Box::default()) } else { Encoding::Plain };
-        Ok(Text { raw, encoding, max_bytes, bytes: 0 })
+        let is_gzip = head.starts_with(&gzip::MAGIC);
+        let encoding = if is_gzip { Encoding::Gzip(Gzip::new(source)) } else { Encoding::Plain(source) };
+        Ok(Text { encoding, max_bytes, bytes: 0 })
     }
 
-    /// Reads on, from `at` up to about `limit`, and says where the text ends: at `at`, if this is the verified end of the object.
-    /// Before `at` has to stand the text that was read before, all of it or [`BEFORE_BYTES`], and behind `limit` have to be
-    /// [`BEHIND_BYTES`], of which some are written.
+    /// Copies the next bytes of the text into `out`. Returns their number; 0 is the verified end of the object.
     ///
     /// # Errors
     /// Where the input can't be read, is corrupt or cut off, or expands beyond the limit. There is nothing more to read then.
-    ///
-    /// # Panics
-    /// If there is no such room.
-    pub fn read<const N: usize>(&mut self, bytes: &mut [u8; N], at: usize, limit: usize) -> Result<usize, ObjectError> {
-        let end = match &mut self.encoding {
-            Encoding::Plain => at + self.raw.read(&mut bytes[at..limit])?,
-            Encoding::Gzip(gzip) => gzip.read(&mut self.raw, bytes, at, limit)?,
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
+        let count = match &mut self.encoding {
+            Encoding::Plain(source) => source.read(out).map_err(ObjectError::Read)?,
+            Encoding::Gzip(gzip) => gzip.read(out)?,
         };
-        self.bytes += (end - at) as u64;
+        self.bytes += count as u64;
         if self.bytes > self.max_bytes {
             return Err(ObjectError::TooLarge { max_bytes: self.max_bytes });
         }
-        let compressed_bytes = self.raw.offset();
+        let compressed_bytes = self.compressed_bytes();
         if self.bytes > RATIO_FREE_BYTES && self.bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
             return Err(ObjectError::CompressionRatio { bytes: self.bytes, compressed_bytes });
         }
-        Ok(end)
+        Ok(count)
     }
 
     /// Bytes of the input that were used up so far.
     pub fn compressed_bytes(&self) -> u64 {
-        self.raw.offset()
+        match &self.encoding {
+            Encoding::Plain(source) => source.offset(),
+            Encoding::Gzip(gzip) => gzip.source().offset(),
+        }
     }
 
     /// Bytes of text so far.
@@ -108,17 +100,12 @@ mod tests {
     }
 
     fn read_by(slice_bytes: usize, mut text: Text<impl Read>) -> Result<Vec<u8>, ObjectError> {
-        const MOST: usize = 1 << 17;
-        let (mut all, mut bytes) = (Vec::new(), Box::new([0; BEFORE_BYTES + MOST + BEHIND_BYTES]));
-        loop {
-            let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + slice_bytes)?;
-            if end == BEFORE_BYTES {
-                assert_eq!(text.bytes(), all.len() as u64);
-                return Ok(all);
-            }
-            all.extend_from_slice(&bytes[BEFORE_BYTES..end]);
-            bytes.copy_within(end - BEFORE_BYTES..end, 0);
+        let (mut all, mut slice) = (Vec::new(), vec![0; slice_bytes]);
+        while let count @ 1.. = text.read(&mut slice)? {
+            all.extend_from_slice(&slice[..count]);
         }
+        assert_eq!(text.bytes(), all.len() as u64);
+        Ok(all)
     }
 
     fn code(bytes: &[u8]) -> &'static str {
@@ -218,14 +205,19 @@ mod tests {
 
     #[test]
     fn a_reader_that_fails_is_no_end() {
-        struct Broken;
+        struct Broken(io::ErrorKind);
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("cable cut"))
+                Err(io::Error::new(self.0, "cable cut"))
             }
         }
-        let error = read_all(gzip(b"text")[..9].chain(Broken)).expect_err("a fault");
-        assert_eq!((error.code(), error.to_string().contains("cable cut")), ("read_failed", true));
+        let whole = gzip(b"text");
+        for kind in [io::ErrorKind::Other, io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidInput] {
+            for start in [&whole[..1], &whole[..9], &whole[..20], &whole, b"plain"] {
+                let error = read_all(start.chain(Broken(kind))).expect_err("a fault");
+                assert_eq!((error.code(), error.to_string().contains("cable cut")), ("read_failed", true));
+            }
+        }
     }
 
     #[test]
@@ -254,7 +246,8 @@ mod tests {
         let member = with_header(b"text");
         assert_eq!(read_all(&[member.clone(), member.clone()].concat()[..]).expect("whole"), b"texttext");
         for cut in 2..member.len() {
-            assert_eq!(code(&member[..cut]), "gzip_truncated", "{cut}");
+            let error = read_all(&member[..cut]).expect_err("a fault");
+            assert!(matches!(error, ObjectError::GzipTruncated { offset } if offset == cut as u64), "{error}");
         }
     }
 
@@ -272,67 +265,44 @@ mod tests {
         let member = gzip(b"text");
         let end = member.len() as u64;
         let told = |offset, reason: &str| (offset, reason.to_owned());
-        assert_eq!(changed(&member, 2, 7), told(4, "unknown compression method"));
+        let check_sum = "corrupt gzip stream does not have a matching checksum";
+        assert_eq!(changed(&member, 2, 7), told(10, "invalid gzip header"));
         for flag in [0x20, 0x40, 0x80] {
-            assert_eq!(changed(&member, 3, flag), told(4, "unknown header flags set"));
+            assert_eq!(changed(&member, 3, flag), told(10, "invalid gzip header"));
         }
-        assert_eq!(changed(&with_header(b""), 6, 9), told(32, "header crc mismatch"));
-        assert_eq!(changed(&member, member.len() - 5, 0), told(end - 4, "incorrect data check"));
-        assert_eq!(changed(&member, member.len() - 1, 1), told(end, "incorrect length check"));
-        assert_eq!(reason(&[&member[..], b"\x1f\x8c"].concat()), told(end + 2, "incorrect header check"));
+        assert_eq!(changed(&with_header(b""), 6, 9), told(32, check_sum));
+        assert_eq!(changed(&member, member.len() - 5, 0), told(end, check_sum));
+        assert_eq!(changed(&member, member.len() - 1, 1), told(end, check_sum));
+        assert_eq!(reason(&[&member[..], b"\x1f\x8c"].concat()), told(end, "invalid gzip header"));
         // A match from before a member's first byte, which the member before would have.
         let far = [&member[..10], &[0b11, 0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
-        assert_eq!(reason(&[&member[..], &far].concat()).1, "invalid distance too far back");
-    }
-
-    /// A member of so many bytes as they stand, and matches of 258 bytes at the largest distance there is.
-    fn far_matches(stored: usize, matches: usize) -> Vec<u8> {
-        let before: Vec<u8> = (0..stored as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
-        let mut bits: Vec<bool> = vec![true, true, false];
-        for _ in 0..matches {
-            // Symbol 285, and distance 29 with 13 bits that are set: codes begin with their highest bit.
-            bits.extend((0..8).rev().map(|bit| 0b1100_0101 >> bit & 1 == 1));
-            bits.extend((0..5).rev().map(|bit| 29 >> bit & 1 == 1));
-            bits.extend([true; 13]);
-        }
-        bits.extend([false; 7]);
-        let coded = bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit)));
-        let mut text = before.clone();
-        for _ in 0..258 * matches {
-            text.push(text[text.len().saturating_sub(WINDOW)]);
-        }
-        let mut crc = flate2::Crc::new();
-        crc.update(&text);
-        let lengths = [(stored as u16).to_le_bytes(), (!(stored as u16)).to_le_bytes()].concat();
-        let member = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 0][..], &lengths, &before, &coded.collect::<Vec<u8>>()];
-        [&member.concat()[..], &crc.sum().to_le_bytes(), &(text.len() as u32).to_le_bytes()].concat()
-    }
-    const WINDOW: usize = 32 << 10;
-
-    #[test]
-    fn a_match_reaches_as_far_as_the_window_and_no_farther() {
-        let member = far_matches(WINDOW, 1000);
-        let whole = read_all(&member[..]).expect("whole");
-        assert_eq!(whole.len(), WINDOW + 258_000);
-        for slice_bytes in [1000, 16 << 10, (16 << 10) + 1, WINDOW - 1, WINDOW, WINDOW + 1, 100_000] {
-            let text = Text::open(&member[..], u64::MAX).expect("gzip");
-            assert!(read_by(slice_bytes, text).expect("whole") == whole, "{slice_bytes}");
-        }
-        // One byte less is one too few, whatever stood before the member.
-        let near = far_matches(WINDOW - 1, 1);
-        for object in [near.clone(), [member, near].concat()] {
-            assert!(read_all(&object[..]).expect_err("a fault").to_string().contains("invalid distance too far back"));
-        }
+        assert_eq!(reason(&[&member[..], &far].concat()).1, "corrupt deflate stream");
     }
 
     #[test]
     fn a_member_fills_the_slice_that_another_began() {
         let members = gzip(b"0123456789").repeat(50);
         let mut text = Text::open(&members[..], u64::MAX).expect("gzip");
-        let mut bytes = [0; BEFORE_BYTES + 500 + BEHIND_BYTES];
-        let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + 500).expect("text");
-        assert_eq!(bytes[BEFORE_BYTES..end], b"0123456789".repeat(50));
-        assert_eq!(text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + 500).expect("the end"), BEFORE_BYTES);
+        let mut slice = [0; 500];
+        assert_eq!(text.read(&mut slice).expect("text"), 500);
+        assert_eq!(slice[..], b"0123456789".repeat(50));
+        assert_eq!(text.read(&mut slice).expect("the end"), 0);
+    }
+
+    #[test]
+    fn a_member_may_begin_at_the_end_of_the_input_buffer() {
+        for length in 65_500..65_520_usize {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+            encoder.write_all(&vec![b'x'; length]).expect("memory takes everything");
+            let first = encoder.finish().expect("memory takes everything");
+            let text = read_all(&[&first[..], &gzip(b"more")].concat()[..]).expect("whole");
+            assert_eq!((text.len(), &text[length..]), (length + 4, &b"more"[..]));
+            let error = read_all(&[&first[..], b"\x1fmore"].concat()[..]).expect_err("a fault");
+            assert!(
+                matches!(error, ObjectError::GzipCorrupt { offset, .. } if offset == first.len() as u64),
+                "{error}"
+            );
+        }
     }
 
     proptest! {

@@ -13,7 +13,6 @@ pub mod cpu;
 pub mod decoder;
 pub mod delimiters;
 mod gzip;
-pub mod inflate;
 pub mod lines;
 pub mod padded_buffer;
 mod source;

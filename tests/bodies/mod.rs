@@ -1,7 +1,5 @@
 //! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzzed.rs` on stable.
 
-mod decompression;
-
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -152,11 +150,6 @@ pub fn chunked_reading(bytes: &[u8]) {
     };
     let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
     assert_eq!(read(&mut whole, false), read(&mut pieces, true));
-}
-
-/// DEFLATE data and gzip are read as zlib-rs reads them. The first two bytes say in which pieces they come, and are wanted.
-pub fn decompression(bytes: &[u8]) {
-    decompression::compare(bytes);
 }
 
 /// Any JSON is an event or an error, and an envelope around it changes nothing but its depth.
