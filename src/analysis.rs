@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::format::Format;
 use crate::interfaces::{Interfaces, Known};
-use crate::let_through::{LetThrough, Tuple};
+use crate::let_through::{AcceptedFlows, FiveTuple};
 use crate::limits::Limits;
 use crate::names::{NameId, Names, index};
 use crate::parse::Malformed;
@@ -36,7 +36,7 @@ pub struct Analysis {
     pub(crate) places: Names,
     pub(crate) interfaces: Interfaces,
     own_vpcs: OwnVpcs,
-    pub(crate) let_through: LetThrough,
+    pub(crate) let_through: AcceptedFlows,
     pub(crate) rejects: Rejects,
     pub(crate) peering: Peering,
 }
@@ -60,7 +60,7 @@ impl Analysis {
             places: Names::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
             own_vpcs: OwnVpcs::default(),
-            let_through: LetThrough::new(limits.max_let_through_tuples),
+            let_through: AcceptedFlows::new(limits.max_let_through_tuples),
             rejects: Rejects::new(limits),
             peering: Peering::new(limits.max_address_pairs),
         }
@@ -99,7 +99,7 @@ impl Analysis {
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
-                if let Some(tuple) = Tuple::of(interface.id, flow).filter(|_| interface.is_kept) {
+                if let Some(tuple) = FiveTuple::from_flow(interface.id, flow).filter(|_| interface.is_kept) {
                     self.let_through.observe(tuple);
                 }
             }
@@ -171,7 +171,7 @@ impl Analysis {
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         if !next.interfaces.is_complete() {
             // Interfaces that have records here may have more there, which are not known as theirs.
-            self.let_through.give_up();
+            self.let_through.discard_all();
             self.peering.forget_missing_replies();
             self.rejects.part_interfaces();
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::let_through::Tuple;
+use crate::let_through::FiveTuple;
 use crate::names::NameId;
 use crate::record::{Flow, RejectReason, TCP, TcpFlags};
 
@@ -59,7 +59,7 @@ impl Basis {
         if tcp && flow.tcp_flags == TcpFlags::WithoutSyn {
             return Basis::Decided(Cause::OutOfState);
         }
-        match Tuple::of(interface, flow) {
+        match FiveTuple::from_flow(interface, flow) {
             Some(tuple) if tcp && flow.tcp_flags == TcpFlags::Absent => Basis::MayBeLateOrAnswer(tuple.srcport),
             Some(tuple) if tuple.srcport <= tuple.dstport => Basis::MayBeAnswer(tuple.srcport),
             _ => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),

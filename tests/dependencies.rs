@@ -94,7 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("parse", &["address", "buffer", "cpu", "field", "format", "lines", "record", "time"]),
     ("summary", &["cause", "finding", "record", "scope", "tally", "time"]),
     ("finding", &["cause", "record", "scope", "tally"]),
-    ("rejects", &["cause", "cpu", "interfaces", "keyed", "let_through", "limits", "names", "record", "tally"]),
+    ("rejects", &["cause", "interfaces", "keyed", "let_through", "limits", "names", "record", "tally"]),
     ("cause", &["let_through", "names", "record"]),
     ("let_through", &["limits", "names", "record"]),
     ("interfaces", &["limits", "names", "record", "tally"]),

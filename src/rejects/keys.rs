@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::cause::Basis;
 use crate::interfaces::Interfaces;
 use crate::keyed::Packable;
-use crate::let_through::Tuple;
+use crate::let_through::FiveTuple;
 use crate::names::NameId;
 
 /// What makes rejected records one group.
@@ -46,8 +46,8 @@ pub(super) struct PartKey {
 
 impl PartKey {
     /// The tuple of records whose cause hangs on what was let through.
-    pub fn tuple(&self) -> Option<Tuple> {
-        Some(Tuple {
+    pub fn tuple(&self) -> Option<FiveTuple> {
+        Some(FiveTuple {
             srcport: self.basis.srcport()?,
             interface: self.group.interface,
             protocol: self.group.protocol?,

@@ -7,7 +7,7 @@ mod places;
 use crate::analysis::Analysis;
 use crate::detect::{self, Exactness, Surroundings};
 use crate::interfaces::Interfaces;
-use crate::let_through::LetThrough;
+use crate::let_through::AcceptedFlows;
 use crate::limits::Limits;
 use crate::names::NameId;
 use crate::rejects::Place;
@@ -44,9 +44,9 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     let names_are_complete = !names.contains(&false);
     let limits_reached = limits_reached(&analysis, names_are_complete);
     let mut rejects = std::mem::take(&mut analysis.rejects);
-    rejects.look_up(&analysis.let_through);
+    rejects.correlate_accepted(&analysis.let_through);
     // It takes the most memory, and is needed no more.
-    analysis.let_through = LetThrough::default();
+    analysis.let_through = AcceptedFlows::default();
     let rejected_by_place = rejects.places().collect();
     let group_count = rejects.group_count();
     let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
