@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::aggregate::accepted::{LetThrough, Tuple};
+use crate::aggregate::accepted::{AcceptedFlows, FiveTuple};
 use crate::aggregate::counters::Seen;
 use crate::aggregate::inputs::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
 use crate::aggregate::interfaces::{Interfaces, Known};
@@ -54,7 +54,7 @@ pub struct Analysis {
     pub(crate) places: Names,
     pub(crate) interfaces: Interfaces,
     own_vpcs: OwnVpcs,
-    pub(crate) let_through: LetThrough,
+    pub(crate) accepted: AcceptedFlows,
     pub(crate) rejects: Rejects,
     pub(crate) peering: Peering,
 }
@@ -78,7 +78,7 @@ impl Analysis {
             places: Names::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
             own_vpcs: OwnVpcs::default(),
-            let_through: LetThrough::new(limits.max_accepted_tuples),
+            accepted: AcceptedFlows::new(limits.max_accepted_tuples),
             rejects: Rejects::new(limits),
             peering: Peering::new(limits.max_address_pairs),
         }
@@ -117,8 +117,8 @@ impl Analysis {
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
-                if let Some(tuple) = Tuple::of(interface.id, flow).filter(|_| interface.is_kept) {
-                    self.let_through.observe(tuple);
+                if let Some(tuple) = FiveTuple::from_flow(interface.id, flow).filter(|_| interface.is_kept) {
+                    self.accepted.observe(tuple);
                 }
             }
             Action::Reject => {
@@ -189,11 +189,11 @@ impl Analysis {
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         if !next.interfaces.is_complete() {
             // Interfaces that have records here may have more there, which are not known as theirs.
-            self.let_through.give_up();
+            self.accepted.discard_all();
             self.peering.forget_missing_replies();
             self.rejects.part_interfaces();
         }
-        self.let_through.merge(&next.let_through, &interfaces);
+        self.accepted.merge(&next.accepted, &interfaces);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);
         self.peering.merge(&next.peering, &interfaces, &places);
     }

@@ -1,7 +1,7 @@
 //! What a report's records say → the summary.
 
 use crate::aggregate::Analysis;
-use crate::aggregate::accepted::LetThrough;
+use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::counters::{Seen, Tally};
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::NameId;
@@ -34,15 +34,15 @@ impl Default for Settings {
 /// records, the settings, the topology and the order of the inputs.
 pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Topology>) -> Summary {
     analysis.settle();
-    let causes_are_exact = analysis.rejects.is_exact() && analysis.let_through.is_complete();
+    let causes_are_exact = analysis.rejects.is_exact() && analysis.accepted.is_complete();
     let names =
         [analysis.interfaces.is_complete(), analysis.places.is_complete(), analysis.rejects.places_are_complete()];
     let names_are_complete = !names.contains(&false);
     let limits_reached = limits_reached(&analysis, names_are_complete);
     let mut rejects = std::mem::take(&mut analysis.rejects);
-    rejects.look_up(&analysis.let_through);
+    rejects.correlate_accepted(&analysis.accepted);
     // It takes the most memory, and is needed no more.
-    analysis.let_through = LetThrough::default();
+    analysis.accepted = AcceptedFlows::default();
     let rejected_by_place = rejects.places().collect();
     let group_count = rejects.group_count();
     let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
@@ -110,7 +110,7 @@ fn traffic(interfaces: &Interfaces) -> Traffic {
 fn limits_reached(analysis: &Analysis, names_are_complete: bool) -> Vec<&'static str> {
     let complete = [
         analysis.rejects.is_exact(),
-        !analysis.let_through.limit_reached(),
+        !analysis.accepted.limit_reached(),
         !analysis.peering.limit_reached(),
         names_are_complete,
         !analysis.formats.overflowed,

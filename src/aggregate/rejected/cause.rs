@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::aggregate::accepted::Tuple;
+use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interner::NameId;
 use crate::record::{Flow, RejectReason, TCP, TcpFlags};
 
@@ -59,7 +59,7 @@ impl Basis {
         if tcp && flow.tcp_flags == TcpFlags::WithoutSyn {
             return Basis::Decided(Cause::OutOfState);
         }
-        match Tuple::of(interface, flow) {
+        match FiveTuple::from_flow(interface, flow) {
             Some(tuple) if tcp && flow.tcp_flags == TcpFlags::Absent => Basis::MayBeLateOrAnswer(tuple.srcport),
             Some(tuple) if tuple.srcport <= tuple.dstport => Basis::MayBeAnswer(tuple.srcport),
             _ => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
@@ -208,9 +208,9 @@ mod tests {
         assert_eq!(cause(&[&answer("-"), request]), "network-acl");
         assert_eq!(cause(&[&answer("1"), request]), "out-of-state");
         // An answer that was let through as well: with flags it stays open, without it is late.
-        let let_through = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
-        assert_eq!(cause(&[&answer("18"), request, let_through]), "security-group-or-network-acl");
-        assert_eq!(cause(&[&answer("-"), request, let_through]), "out-of-state");
+        let accepted = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
+        assert_eq!(cause(&[&answer("18"), request, accepted]), "security-group-or-network-acl");
+        assert_eq!(cause(&[&answer("-"), request, accepted]), "out-of-state");
     }
 
     #[test]

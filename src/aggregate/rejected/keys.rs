@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::aggregate::accepted::Tuple;
+use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::NameId;
 use crate::aggregate::packed_map::Packable;
@@ -46,8 +46,8 @@ pub(super) struct PartKey {
 
 impl PartKey {
     /// The tuple of records whose cause hangs on what was let through.
-    pub fn tuple(&self) -> Option<Tuple> {
-        Some(Tuple {
+    pub fn tuple(&self) -> Option<FiveTuple> {
+        Some(FiveTuple {
             srcport: self.basis.srcport()?,
             interface: self.group.interface,
             protocol: self.group.protocol?,

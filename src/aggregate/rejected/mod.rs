@@ -201,7 +201,7 @@ impl Rejects {
         self.places_are_complete
     }
 
-    /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::look_up).
+    /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::correlate_accepted).
     pub fn into_groups(self) -> Groups {
         Groups::of(self.parts)
     }
