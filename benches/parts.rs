@@ -15,12 +15,12 @@ use divan::{Bencher, black_box_drop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use flowsentry::aggregate::Analysis;
-use flowsentry::input::decoder::{DEFAULT_MAX_OBJECT_BYTES, Text};
-use flowsentry::input::lines::{Lines, Slices};
+use flowsentry::input::decoder::{DEFAULT_MAX_OBJECT_BYTES, Decoder};
+use flowsentry::input::lines::{ChunkReader, Lines};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::format::Format;
 use flowsentry::record::parser::Parser;
-use flowsentry::summary::build::{self, Settings};
+use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::summary::json;
 
 const SAMPLE: &[u8] = include_bytes!(
@@ -83,7 +83,7 @@ fn text_of(gzip: &[u8]) -> Vec<u8> {
 }
 
 fn read(gzip: &[u8], mut take: impl FnMut(&[u8])) {
-    let mut text = Text::open(gzip, DEFAULT_MAX_OBJECT_BYTES).expect("it is gzip");
+    let mut text = Decoder::open(gzip, DEFAULT_MAX_OBJECT_BYTES).expect("it is gzip");
     let mut slice = vec![0; SLICE_BYTES];
     while let count @ 1.. = text.read(&mut slice).expect("it is whole") {
         take(&slice[..count]);
@@ -104,8 +104,8 @@ fn version_2(wide: &[u8]) -> Vec<u8> {
 }
 
 fn lines(text: &[u8]) -> Lines<&[u8]> {
-    let text = Text::open(text, DEFAULT_MAX_OBJECT_BYTES).expect("it is text");
-    Lines::open(Slices::here(text)).expect("it is text")
+    let text = Decoder::open(text, DEFAULT_MAX_OBJECT_BYTES).expect("it is text");
+    Lines::open(ChunkReader::here(text)).expect("it is text")
 }
 
 fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, log: &Log) -> Bencher<'a, 'b> {
@@ -148,12 +148,12 @@ fn pipeline(bencher: Bencher<'_, '_>, log: &Log) {
 
 #[divan::bench(args = logs())]
 fn report(bencher: Bencher<'_, '_>, log: &Log) {
-    let settings = Settings::default();
+    let settings = SummaryOptions::default();
     bencher.with_inputs(|| log.analysis()).bench_values(|analysis| build::finish(analysis, &settings, None));
 }
 
 #[divan::bench(args = logs())]
 fn json(bencher: Bencher<'_, '_>, log: &Log) {
-    let summary = build::finish(log.analysis(), &Settings::default(), None);
+    let summary = build::finish(log.analysis(), &SummaryOptions::default(), None);
     bencher.bench(|| json::render(&summary));
 }

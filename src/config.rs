@@ -27,7 +27,7 @@ macro_rules! counts {
             ///
             /// # Errors
             /// Where the value is not a whole number of at least 1.
-            pub fn set(&mut self, name: &str, value: &str) -> Option<Result<(), $crate::config::NotACount>> {
+            pub fn set(&mut self, name: &str, value: &str) -> Option<Result<(), $crate::config::InvalidCount>> {
                 let count = match name {
                     $(stringify!($name) => &mut self.$name,)*
                     _ => return None,
@@ -41,15 +41,15 @@ macro_rules! counts {
 /// A value that is not a whole number of at least 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{name} is {value:?}, but must be an integer from 1 to {}", i64::MAX)]
-pub struct NotACount {
+pub struct InvalidCount {
     name: String,
     value: String,
 }
 
 /// TOML's integers end at 2^63 − 1; the environment's then do as well.
-pub(crate) fn count(name: &str, value: &str) -> Result<u64, NotACount> {
+pub(crate) fn count(name: &str, value: &str) -> Result<u64, InvalidCount> {
     let count = value.parse::<i64>().ok().filter(|count| *count >= 1).map(i64::unsigned_abs);
-    count.ok_or_else(|| NotACount { name: name.to_owned(), value: value.to_owned() })
+    count.ok_or_else(|| InvalidCount { name: name.to_owned(), value: value.to_owned() })
 }
 
 counts! {
@@ -64,7 +64,7 @@ counts! {
     /// `egress-blocked`: flows of one interface to public addresses that are refused.
     egress_blocked_flows = 5;
     /// `one-way-peering`: accepted TCP flows from one VPC to another that get no answer.
-    one_way_min_flows = 5;
+    one_way_peering_flows = 5;
 }
 
 counts! {
@@ -74,7 +74,7 @@ counts! {
     Limits:
     /// Rejected groups. Until the limit is reached, a group whose cause hangs on source ports takes one for each of them.
     max_rejected_groups = 196_608;
-    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. Beyond it
+    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. ExternalScope it
     /// none is kept.
     max_accepted_tuples = 3_407_872;
     /// Pairs of addresses with traffic that is noteworthy by the topology, both directions together.
@@ -105,7 +105,7 @@ pub enum ConfigError {
     },
     /// A value is wrong.
     #[error(transparent)]
-    NotACount(#[from] NotACount),
+    InvalidCount(#[from] InvalidCount),
     /// It is not TOML.
     #[error("line {line} is not TOML: {reason}")]
     NotToml {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             error("port_scan_port = 3"),
             "unknown threshold or limit \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
-             repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
+             repeated_reject_flows, egress_blocked_flows, one_way_peering_flows, max_rejected_groups, \
              max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {

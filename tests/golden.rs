@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowsentry::cli::report;
-use flowsentry::cli::report::Look;
+use flowsentry::cli::report::RenderOptions;
 use flowsentry::summary::Summary;
 use flowsentry::summary::json;
 use flowsentry::topology::Topology;
@@ -105,7 +105,7 @@ fn the_schema_notices_what_does_not_fit() {
 fn the_report_is_as_people_see_it() {
     for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
         let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
-        let report = report::render(&summary_of(&case), Look { width: 120, groups: None });
+        let report = report::render(&summary_of(&case), RenderOptions { width: 120, groups: None });
         compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
     }
 }

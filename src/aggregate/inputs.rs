@@ -6,7 +6,7 @@ use serde::Serialize;
 /// An input that was read whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Source {
+pub struct InputSource {
     /// The input as given, or `s3://bucket/key`.
     pub uri: String,
     /// Bytes of the input as stored.
@@ -37,7 +37,7 @@ pub struct ObjectIdentity {
 /// An input that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Failure {
+pub struct InputFailure {
     /// The input as given.
     pub uri: String,
     /// What is wrong with it, where, and what to do.

@@ -5,50 +5,50 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use crate::aggregate::consensus::Said;
-use crate::aggregate::counters::{Seen, Tally};
-use crate::aggregate::interner::{NameId, Names, Renumbered, index, same};
+use crate::aggregate::consensus::ReportedId;
+use crate::aggregate::counters::{Counters, TimeRange};
+use crate::aggregate::interner::{Interner, Symbol, SymbolRemap, index, same};
 use crate::config::Limits;
-use crate::record::{Action, Flow, Gap};
+use crate::record::{Action, Flow, SkipDataRecord};
 
 /// All interfaces met. Records that name none are kept together, as interface `None`.
 #[derive(Debug, Clone)]
 pub struct Interfaces {
-    names: Names,
+    names: Interner,
     /// By the number of the name; 0 is `None`.
     all: Vec<Interface>,
     /// Records of one interface come in runs.
-    last: Option<NameId>,
+    last: Option<Symbol>,
 }
 
 /// Which interface a record is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct InterfaceRef {
     /// The interface, if the record names one that is kept.
-    pub id: Option<NameId>,
+    pub id: Option<Symbol>,
     /// The VPC that the record itself names, if there was room for that.
-    pub vpc: Option<NameId>,
+    pub vpc: Option<Symbol>,
     /// Whether there was room for it. Of an interface beyond the limit nothing can be said that rests on several records.
-    pub is_kept: bool,
+    pub is_tracked: bool,
 }
 
 /// What the records of one interface say.
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
     /// The VPC of its analysed records.
-    pub vpc: Said,
+    pub vpc: ReportedId,
     /// The subnet of its analysed records.
-    pub subnet: Said,
+    pub subnet: ReportedId,
     /// Its accepted records.
-    pub accepted: Tally,
+    pub accepted: Counters,
     /// Its rejected records.
-    pub rejected: Tally,
+    pub rejected: Counters,
     /// The addresses of its analysed records.
-    pub constant: ConstantAddresses,
+    pub constant: SharedAddresses,
     /// Its records of class `skip_data`: their number as flows.
-    pub skipped: Tally,
+    pub skipped: Counters,
     /// When those were seen.
-    pub skipped_seen: Seen,
+    pub skipped_seen: TimeRange,
     /// The beginning of a hash of its name; 0 of none. Hardly ever asked for.
     fingerprint: OnceLock<u64>,
 }
@@ -62,7 +62,7 @@ impl Default for Interfaces {
 impl Interfaces {
     /// For at most so many. Records of those that come later are kept with those that name none.
     pub fn new(limit: u64) -> Interfaces {
-        Interfaces { names: Names::new(limit), all: vec![Interface::default()], last: None }
+        Interfaces { names: Interner::new(limit), all: vec![Interface::default()], last: None }
     }
 
     /// Whether no interface came later.
@@ -72,7 +72,7 @@ impl Interfaces {
 
     /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
     #[inline(always)]
-    pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Names) -> Known {
+    pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Interner) -> InterfaceRef {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
         let vpc = interface.vpc.observe(flow.vpc_id, places);
@@ -82,20 +82,20 @@ impl Interfaces {
             Action::Accept => interface.accepted.observe(flow),
             Action::Reject => interface.rejected.observe(flow),
         }
-        Known { id, vpc, is_kept: id.is_some() || flow.interface_id.is_none() }
+        InterfaceRef { id, vpc, is_tracked: id.is_some() || flow.interface_id.is_none() }
     }
 
     /// Takes in a hole in the log.
-    pub fn observe_gap(&mut self, gap: Gap<'_>) {
+    pub fn observe_gap(&mut self, gap: SkipDataRecord<'_>) {
         let id = self.id(gap.interface_id);
         let interface = &mut self.all[index(id)];
-        interface.skipped.merge(Tally { flows: 1, packets: gap.packets, bytes: gap.bytes });
+        interface.skipped.merge(Counters { flows: 1, packets: gap.packets, bytes: gap.bytes });
         interface.skipped_seen.observe(gap.start, gap.end);
     }
 
     /// Takes in another report's interfaces, whose VPCs and subnets have those numbers here. Says which number each
     /// of its interfaces has here.
-    pub fn merge(&mut self, other: &Interfaces, places: &Renumbered) -> Renumbered {
+    pub fn merge(&mut self, other: &Interfaces, places: &SymbolRemap) -> SymbolRemap {
         let ids = self.names.merge(&other.names);
         for (number, theirs) in other.iter() {
             let ours = self.get_mut(number.and_then(|number| ids.of(number)));
@@ -111,13 +111,13 @@ impl Interfaces {
     }
 
     /// The name of an interface.
-    pub fn name(&self, id: NameId) -> &str {
+    pub fn name(&self, id: Symbol) -> &str {
         self.names.name(id)
     }
 
     /// A number that the interface has in every report.
-    pub fn fingerprint(&self, id: Option<NameId>) -> u64 {
-        let of_name = |id: NameId| {
+    pub fn fingerprint(&self, id: Option<Symbol>) -> u64 {
+        let of_name = |id: Symbol| {
             let hash = Sha256::digest(self.names.name(id));
             hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
         };
@@ -125,34 +125,34 @@ impl Interfaces {
     }
 
     /// What is known of an interface.
-    pub fn get(&self, id: Option<NameId>) -> &Interface {
+    pub fn get(&self, id: Option<Symbol>) -> &Interface {
         &self.all[index(id)]
     }
 
     /// All interfaces, and first what stands for none.
-    pub fn iter(&self) -> impl Iterator<Item = (Option<NameId>, &Interface)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Option<Symbol>, &Interface)> {
         std::iter::once(None).chain(self.names.ids().map(Some)).zip(&self.all)
     }
 
     #[inline(always)]
-    fn id(&mut self, name: Option<&[u8]>) -> Option<NameId> {
+    fn id(&mut self, name: Option<&[u8]>) -> Option<Symbol> {
         let name = name?;
         if let Some(last) = self.last
             && same(self.names.name(last).as_bytes(), name)
         {
             return self.last;
         }
-        self.turn_to(name)
+        self.switch_to(name)
     }
 
     #[cold]
-    fn turn_to(&mut self, name: &[u8]) -> Option<NameId> {
+    fn switch_to(&mut self, name: &[u8]) -> Option<Symbol> {
         self.last = self.names.intern(name);
         self.get_mut(self.last);
         self.last
     }
 
-    fn get_mut(&mut self, id: Option<NameId>) -> &mut Interface {
+    fn get_mut(&mut self, id: Option<Symbol>) -> &mut Interface {
         if self.all.len() <= index(id) {
             self.all.resize_with(index(id) + 1, Interface::default);
         }
@@ -163,38 +163,38 @@ impl Interfaces {
 /// The addresses that occur, as src or dst, in every record of some records: at most two, as the first record has no
 /// more. An interface's own address is among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ConstantAddresses {
+pub enum SharedAddresses {
     /// No record yet.
     #[default]
     NoRecord,
     /// These; `None` where there are fewer, and last.
-    Left(Option<IpAddr>, Option<IpAddr>),
+    Remaining(Option<IpAddr>, Option<IpAddr>),
 }
 
-impl ConstantAddresses {
+impl SharedAddresses {
     /// Takes in the addresses of one more record.
     #[inline(always)]
     pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
         match *self {
-            ConstantAddresses::Left(None, None) => return,
-            ConstantAddresses::Left(Some(own), None) if is_one_of(own, src, dst) => return,
+            SharedAddresses::Remaining(None, None) => return,
+            SharedAddresses::Remaining(Some(own), None) if is_one_of(own, src, dst) => return,
             _ => {}
         }
-        self.merge(ConstantAddresses::of(src, dst.filter(|_| src != dst)));
+        self.merge(SharedAddresses::of(src, dst.filter(|_| src != dst)));
     }
 
-    fn of(a: Option<IpAddr>, b: Option<IpAddr>) -> ConstantAddresses {
-        if a.is_none() { ConstantAddresses::Left(b, None) } else { ConstantAddresses::Left(a, b) }
+    fn of(a: Option<IpAddr>, b: Option<IpAddr>) -> SharedAddresses {
+        if a.is_none() { SharedAddresses::Remaining(b, None) } else { SharedAddresses::Remaining(a, b) }
     }
 
     /// Takes in what is left of other records' addresses.
-    pub fn merge(&mut self, other: ConstantAddresses) {
-        use ConstantAddresses::{Left, NoRecord};
+    pub fn merge(&mut self, other: SharedAddresses) {
+        use SharedAddresses::{NoRecord, Remaining};
         *self = match (*self, other) {
             (left, NoRecord) | (NoRecord, left) => left,
-            (Left(a, b), Left(c, d)) => {
+            (Remaining(a, b), Remaining(c, d)) => {
                 let kept = |address: Option<IpAddr>| address.filter(|_| address == c || address == d);
-                ConstantAddresses::of(kept(a), kept(b))
+                SharedAddresses::of(kept(a), kept(b))
             }
         };
     }
@@ -202,7 +202,7 @@ impl ConstantAddresses {
     /// The one address that is left, if it is one.
     pub fn one(self) -> Option<IpAddr> {
         match self {
-            ConstantAddresses::Left(one, None) => one,
+            SharedAddresses::Remaining(one, None) => one,
             _ => None,
         }
     }
@@ -226,7 +226,7 @@ mod tests {
 
     fn left(records: &[(&str, &str)]) -> Option<String> {
         let address = |text: &str| crate::record::ip::parse(text.as_bytes());
-        let mut constant = ConstantAddresses::default();
+        let mut constant = SharedAddresses::default();
         for (src, dst) in records {
             constant.observe(address(src), address(dst));
         }

@@ -1,4 +1,4 @@
-//! Names from the log, each kept once and known by a small number, so that records need no strings.
+//! Interner from the log, each kept once and known by a small number, so that records need no strings.
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU32;
@@ -8,15 +8,15 @@ use hashbrown::HashTable;
 
 use crate::config::Limits;
 
-/// The number of a name in the [`Names`] that gave it out, from 1: an absent name, as `Option<NameId>`, takes no
+/// The number of a name in the [`Interner`] that gave it out, from 1: an absent name, as `Option<Symbol>`, takes no
 /// more room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameId(NonZeroU32);
+pub struct Symbol(NonZeroU32);
 
-impl NameId {
+impl Symbol {
     /// The name of this number; none has the number 0.
-    pub fn new(number: u32) -> Option<NameId> {
-        NonZeroU32::new(number).map(NameId)
+    pub fn new(number: u32) -> Option<Symbol> {
+        NonZeroU32::new(number).map(Symbol)
     }
 
     /// The number.
@@ -25,8 +25,8 @@ impl NameId {
     }
 
     /// The name that comes at this place, from 0.
-    fn at(place: usize) -> NameId {
-        let number = u32::try_from(place + 1).ok().and_then(NameId::new);
+    fn at(place: usize) -> Symbol {
+        let number = u32::try_from(place + 1).ok().and_then(Symbol::new);
         number.expect("every name takes memory: there are never 2^32")
     }
 
@@ -36,14 +36,14 @@ impl NameId {
 }
 
 /// Where what is kept by the numbers of names has that of a name: at 0 what stands for none.
-pub fn index(name: Option<NameId>) -> usize {
-    name.map_or(0, NameId::get) as usize
+pub fn index(name: Option<Symbol>) -> usize {
+    name.map_or(0, Symbol::get) as usize
 }
 
 /// Distinct names in the order in which they were met. Hashing is seeded at random: names come from strangers.
 #[derive(Debug, Clone)]
-pub struct Names {
-    ids: HashTable<NameId>,
+pub struct Interner {
+    ids: HashTable<Symbol>,
     hasher: RandomState,
     names: Vec<Box<str>>,
     limit: usize,
@@ -55,45 +55,52 @@ pub struct Names {
 /// AWS's names are of some twenty bytes.
 const ROOM_PER_NAME: usize = 64;
 
-impl Default for Names {
-    fn default() -> Names {
-        Names::new(Limits::default().max_interfaces)
+impl Default for Interner {
+    fn default() -> Interner {
+        Interner::new(Limits::default().max_interfaces)
     }
 }
 
-impl Names {
+impl Interner {
     /// For at most so many names, and as many bytes as such a number of AWS's names has at most.
-    pub fn new(limit: u64) -> Names {
+    pub fn new(limit: u64) -> Interner {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let room = limit.saturating_mul(ROOM_PER_NAME);
-        Names { ids: HashTable::new(), hasher: RandomState::default(), names: Vec::new(), limit, room, complete: true }
+        Interner {
+            ids: HashTable::new(),
+            hasher: RandomState::default(),
+            names: Vec::new(),
+            limit,
+            room,
+            complete: true,
+        }
     }
 
     /// The number of a name, new or not; none if there is no room for it. Bytes that are not UTF-8 are replaced, as they will
     /// be shown.
-    pub fn intern(&mut self, name: &[u8]) -> Option<NameId> {
-        self.find(name).or_else(|| self.intern_as_shown(&String::from_utf8_lossy(name)))
+    pub fn intern(&mut self, name: &[u8]) -> Option<Symbol> {
+        self.find(name).or_else(|| self.intern_lossy(&String::from_utf8_lossy(name)))
     }
 
     #[cold]
-    fn intern_as_shown(&mut self, name: &str) -> Option<NameId> {
+    fn intern_lossy(&mut self, name: &str) -> Option<Symbol> {
         if let Some(id) = self.find(name.as_bytes()) {
             return Some(id);
         }
         let room = self.room.checked_sub(name.len()).filter(|_| self.names.len() < self.limit);
         self.complete &= room.is_some();
         self.room = room?;
-        let id = NameId::at(self.names.len());
+        let id = Symbol::at(self.names.len());
         self.names.push(name.into());
-        let hash = |id: &NameId| self.hasher.hash_one(self.names[id.place()].as_bytes());
+        let hash = |id: &Symbol| self.hasher.hash_one(self.names[id.place()].as_bytes());
         self.ids.insert_unique(hash(&id), id, hash);
         Some(id)
     }
 
     /// A name that is right as it is: one that is not is like none of those that are kept.
     #[inline]
-    fn find(&self, name: &[u8]) -> Option<NameId> {
-        let is_it = |id: &NameId| same(self.names[id.place()].as_bytes(), name);
+    fn find(&self, name: &[u8]) -> Option<Symbol> {
+        let is_it = |id: &Symbol| same(self.names[id.place()].as_bytes(), name);
         self.ids.find(self.hasher.hash_one(name), is_it).copied()
     }
 
@@ -103,29 +110,29 @@ impl Names {
     }
 
     /// The name with this number.
-    pub fn name(&self, id: NameId) -> &str {
+    pub fn name(&self, id: Symbol) -> &str {
         &self.names[id.place()]
     }
 
     /// All numbers, in order.
-    pub fn ids(&self) -> impl Iterator<Item = NameId> {
-        (0..self.names.len()).map(NameId::at)
+    pub fn ids(&self) -> impl Iterator<Item = Symbol> {
+        (0..self.names.len()).map(Symbol::at)
     }
 
     /// Takes in all names of another collection. Says which number each has here.
-    pub fn merge(&mut self, other: &Names) -> Renumbered {
+    pub fn merge(&mut self, other: &Interner) -> SymbolRemap {
         self.complete &= other.complete;
-        Renumbered(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
+        SymbolRemap(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
     }
 }
 
 /// The numbers that the names of one collection have in another.
 #[derive(Debug)]
-pub struct Renumbered(Vec<Option<NameId>>);
+pub struct SymbolRemap(Vec<Option<Symbol>>);
 
-impl Renumbered {
+impl SymbolRemap {
     /// The number there of the name that has this number here; none if there was no room for it.
-    pub fn of(&self, id: NameId) -> Option<NameId> {
+    pub fn of(&self, id: Symbol) -> Option<Symbol> {
         self.0[id.place()]
     }
 
@@ -156,17 +163,17 @@ mod tests {
 
     #[test]
     fn a_name_has_one_number() {
-        let mut names = Names::default();
+        let mut names = Interner::default();
         let (a, b) = (names.intern(b"eni-a"), names.intern(b"eni-b"));
         assert_ne!(a, b);
         assert_eq!(names.intern(b"eni-a"), a);
         assert_eq!(b.map(|b| names.name(b)), Some("eni-b"));
-        assert_eq!(size_of::<Option<NameId>>(), 4);
+        assert_eq!(size_of::<Option<Symbol>>(), 4);
     }
 
     #[test]
     fn merged_names_keep_their_meaning() {
-        let (mut ours, mut theirs) = (Names::default(), Names::default());
+        let (mut ours, mut theirs) = (Interner::default(), Interner::default());
         ours.intern(b"eni-b");
         let [a, b] = [b"eni-a", b"eni-b"].map(|name| theirs.intern(name).expect("there is room"));
         let renumbered = ours.merge(&theirs);
@@ -191,18 +198,18 @@ mod tests {
 
     #[test]
     fn names_beyond_the_limit_have_no_number() {
-        let mut names = Names::new(2);
+        let mut names = Interner::new(2);
         let [a, b, c] = [&b"a"[..], b"b", b"c"].map(|name| names.intern(name));
         assert!(a.is_some() && b.is_some() && a == names.intern(b"a"));
         assert_eq!((c, names.is_complete()), (None, false));
-        let mut names = Names::new(2);
+        let mut names = Interner::new(2);
         assert_eq!(names.intern(&[b'x'; 3 * ROOM_PER_NAME]), None);
         assert!(names.intern(b"a").is_some());
     }
 
     #[test]
     fn names_that_look_the_same_are_the_same() {
-        let mut names = Names::default();
+        let mut names = Interner::default();
         assert_eq!(names.intern(b"eni-\xff"), names.intern(b"eni-\xfe"));
     }
 }

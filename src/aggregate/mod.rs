@@ -2,7 +2,7 @@
 //!
 //! In come records one by one, with the topology. [`Analysis`] counts all of them and keeps what has to be decided at the end:
 //! [`rejected`] groups, [`accepted`] 5-tuples by which causes are decided, traffic between VPCs ([`peering`]), and the sums by
-//! [`interfaces`]. Names are interned ([`interner`]), and what records say of one thing is held against each other
+//! [`interfaces`]. Interner are interned ([`interner`]), and what records say of one thing is held against each other
 //! ([`consensus`]). Out goes an `Analysis`, which merges with those of other inputs.
 //!
 //! Each collection that grows with the cardinality of a log has a limit in [`Limits`]. Totals stay exact past it. The order
@@ -24,17 +24,17 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::aggregate::accepted::{AcceptedFlows, FiveTuple};
-use crate::aggregate::counters::Seen;
-use crate::aggregate::inputs::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
-use crate::aggregate::interfaces::{Interfaces, Known};
-use crate::aggregate::interner::{NameId, Names, index};
-use crate::aggregate::peering::Peering;
-use crate::aggregate::rejected::Rejects;
+use crate::aggregate::counters::TimeRange;
+use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
+use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
+use crate::aggregate::interner::{Interner, Symbol, index};
+use crate::aggregate::peering::InterVpcTraffic;
+use crate::aggregate::rejected::RejectedFlows;
 use crate::config::Limits;
 use crate::record::format::Format;
-use crate::record::parser::Malformed;
+use crate::record::parser::ParseError;
 use crate::record::{Action, Flow, Record};
-use crate::topology::{Topology, VpcNumber};
+use crate::topology::{Topology, VpcIndex};
 
 /// So many malformed records are shown.
 const MALFORMED_SAMPLES: usize = 10;
@@ -44,19 +44,19 @@ const SAMPLE_CHARACTERS: usize = 200;
 /// What the records of a report say, before anything is concluded from it.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    pub(crate) sources: Vec<Source>,
-    pub(crate) failed: Vec<Failure>,
-    pub(crate) formats: Formats,
+    pub(crate) sources: Vec<InputSource>,
+    pub(crate) failed: Vec<InputFailure>,
+    pub(crate) formats: FormatSet,
     pub(crate) records: RecordCounts,
     pub(crate) malformed: Vec<MalformedSample>,
-    pub(crate) window: Seen,
-    /// Names of VPCs and subnets.
-    pub(crate) places: Names,
+    pub(crate) window: TimeRange,
+    /// Interner of VPCs and subnets.
+    pub(crate) places: Interner,
     pub(crate) interfaces: Interfaces,
-    own_vpcs: OwnVpcs,
+    own_vpcs: VpcCache,
     pub(crate) accepted: AcceptedFlows,
-    pub(crate) rejects: Rejects,
-    pub(crate) peering: Peering,
+    pub(crate) rejects: RejectedFlows,
+    pub(crate) peering: InterVpcTraffic,
 }
 
 impl Default for Analysis {
@@ -71,16 +71,16 @@ impl Analysis {
         Analysis {
             sources: Vec::new(),
             failed: Vec::new(),
-            formats: Formats { limit: limits.max_formats, ..Formats::default() },
+            formats: FormatSet { limit: limits.max_formats, ..FormatSet::default() },
             records: RecordCounts::default(),
             malformed: Vec::new(),
-            window: Seen::default(),
-            places: Names::new(limits.max_interfaces),
+            window: TimeRange::default(),
+            places: Interner::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
-            own_vpcs: OwnVpcs::default(),
+            own_vpcs: VpcCache::default(),
             accepted: AcceptedFlows::new(limits.max_accepted_tuples),
-            rejects: Rejects::new(limits),
-            peering: Peering::new(limits.max_address_pairs),
+            rejects: RejectedFlows::new(limits),
+            peering: InterVpcTraffic::new(limits.max_address_pairs),
         }
     }
 
@@ -117,7 +117,7 @@ impl Analysis {
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
-                if let Some(tuple) = FiveTuple::from_flow(interface.id, flow).filter(|_| interface.is_kept) {
+                if let Some(tuple) = FiveTuple::from_flow(interface.id, flow).filter(|_| interface.is_tracked) {
                     self.accepted.observe(tuple);
                 }
             }
@@ -129,7 +129,7 @@ impl Analysis {
     }
 
     /// Takes in one record that does not parse.
-    pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: &Malformed) {
+    pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: &ParseError) {
         self.records.total += 1;
         self.records.malformed += 1;
         if self.malformed.len() < MALFORMED_SAMPLES {
@@ -164,7 +164,7 @@ impl Analysis {
 
     /// Notes an input that can't be read whole. None of its records may be in this analysis.
     pub fn observe_failure(&mut self, uri: String, error: String) {
-        self.failed.push(Failure { uri, error });
+        self.failed.push(InputFailure { uri, error });
     }
 
     /// Takes in the analysis of the next input.
@@ -179,7 +179,7 @@ impl Analysis {
         }
         self.sources.extend(next.sources);
         self.failed.extend(next.failed);
-        next.formats.in_order.iter().for_each(|format| self.formats.observe(format));
+        next.formats.list.iter().for_each(|format| self.formats.observe(format));
         self.formats.overflowed |= next.formats.overflowed;
         self.records.merge(next.records);
         self.malformed.extend(next.malformed);
@@ -190,8 +190,8 @@ impl Analysis {
         if !next.interfaces.is_complete() {
             // Interfaces that have records here may have more there, which are not known as theirs.
             self.accepted.discard_all();
-            self.peering.forget_missing_replies();
-            self.rejects.part_interfaces();
+            self.peering.mark_replies_incomplete();
+            self.rejects.mark_interfaces_split();
         }
         self.accepted.merge(&next.accepted, &interfaces);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);
@@ -201,17 +201,17 @@ impl Analysis {
 
 /// The VPCs in the topology that records are of, so that names are not looked up for each.
 #[derive(Debug, Clone, Default)]
-struct OwnVpcs {
+struct VpcCache {
     /// Those of interfaces, by the interfaces' numbers.
-    of_interfaces: Vec<Option<Option<VpcNumber>>>,
+    of_interfaces: Vec<Option<Option<VpcIndex>>>,
     /// Those of names, by the names' numbers.
-    of_names: Vec<Option<Option<VpcNumber>>>,
+    of_names: Vec<Option<Option<VpcIndex>>>,
 }
 
-impl OwnVpcs {
+impl VpcCache {
     /// The VPC with this id, which as a name has that number.
     #[inline(always)]
-    fn named(&mut self, id: &[u8], name: Option<NameId>, topology: &Topology) -> Option<VpcNumber> {
+    fn named(&mut self, id: &[u8], name: Option<Symbol>, topology: &Topology) -> Option<VpcIndex> {
         match self.of_names.get(index(name)) {
             Some(Some(known)) => *known,
             _ => keep(&mut self.of_names, name, topology.number(&String::from_utf8_lossy(id))),
@@ -220,7 +220,7 @@ impl OwnVpcs {
 
     /// The VPC of an interface.
     #[inline(always)]
-    fn of(&mut self, interface: Known, id: Option<&[u8]>, topology: &Topology) -> Option<VpcNumber> {
+    fn of(&mut self, interface: InterfaceRef, id: Option<&[u8]>, topology: &Topology) -> Option<VpcIndex> {
         let id = id?;
         match self.of_interfaces.get(index(interface.id)) {
             Some(Some(known)) => *known,
@@ -234,7 +234,7 @@ impl OwnVpcs {
 
 /// Keeps it, if the name has a number of its own: what there was no room for has none.
 #[cold]
-fn keep(known: &mut Vec<Option<Option<VpcNumber>>>, name: Option<NameId>, vpc: Option<VpcNumber>) -> Option<VpcNumber> {
+fn keep(known: &mut Vec<Option<Option<VpcIndex>>>, name: Option<Symbol>, vpc: Option<VpcIndex>) -> Option<VpcIndex> {
     if name.is_some() {
         known.resize(known.len().max(index(name) + 1), None);
         known[index(name)] = Some(vpc);
@@ -247,9 +247,9 @@ const NAMES_PER_FORMAT: u64 = 1000;
 
 /// Distinct formats in the order in which they were met.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Formats {
+pub(crate) struct FormatSet {
     met: HashSet<Arc<Format>, RandomState>,
-    pub(crate) in_order: Vec<Arc<Format>>,
+    pub(crate) list: Vec<Arc<Format>>,
     limit: u64,
     /// How many columns they have.
     names: u64,
@@ -257,7 +257,7 @@ pub(crate) struct Formats {
     pub(crate) overflowed: bool,
 }
 
-impl Formats {
+impl FormatSet {
     fn observe(&mut self, format: &Arc<Format>) {
         if self.met.contains(format) {
             return;
@@ -265,10 +265,10 @@ impl Formats {
         // A stranger's header may have 32,000 names.
         self.names += format.names().len() as u64;
         let room = self.limit.saturating_mul(NAMES_PER_FORMAT);
-        self.overflowed |= self.in_order.len() as u64 >= self.limit || (self.names > room && !self.in_order.is_empty());
+        self.overflowed |= self.list.len() as u64 >= self.limit || (self.names > room && !self.list.is_empty());
         if !self.overflowed {
             self.met.insert(Arc::clone(format));
-            self.in_order.push(Arc::clone(format));
+            self.list.push(Arc::clone(format));
         }
     }
 }
@@ -294,7 +294,7 @@ mod tests {
         let mut known = Vec::new();
         assert_eq!(keep(&mut known, None, None), None);
         assert_eq!(known, []);
-        assert_eq!(keep(&mut known, NameId::new(2), None), None);
+        assert_eq!(keep(&mut known, Symbol::new(2), None), None);
         assert_eq!(known, [None, None, Some(None)]);
     }
 }

@@ -7,17 +7,17 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 /// A key that as a rule fits into 128 bits.
-pub trait Packable: Copy + Eq + Hash {
+pub trait PackedKey: Copy + Eq + Hash {
     /// In 128 bits, if it fits.
     fn pack(&self) -> Option<u128>;
 
-    /// What [`Packable::pack`] packed.
+    /// What [`PackedKey::pack`] packed.
     fn unpack(packed: u128) -> Self;
 }
 
 /// A map. Hashing is seeded at random: keys come from strangers.
 #[derive(Debug, Clone)]
-pub struct Keyed<K, V> {
+pub struct PackedMap<K, V> {
     packed: Entries<Packed, V>,
     wide: Entries<K, V>,
 }
@@ -51,7 +51,7 @@ enum SoughtKey<K> {
 /// So many are looked for at once: enough for the processor to wait for several at a time, and few enough to stay near it.
 pub const AT_ONCE: usize = 64;
 
-impl<K: Packable> Sought<K> {
+impl<K: PackedKey> Sought<K> {
     /// The key.
     pub fn key(&self) -> K {
         match self.key {
@@ -61,9 +61,9 @@ impl<K: Packable> Sought<K> {
     }
 }
 
-impl<K, V> Default for Keyed<K, V> {
-    fn default() -> Keyed<K, V> {
-        Keyed { packed: Entries::default(), wide: Entries::default() }
+impl<K, V> Default for PackedMap<K, V> {
+    fn default() -> PackedMap<K, V> {
+        PackedMap { packed: Entries::default(), wide: Entries::default() }
     }
 }
 
@@ -73,7 +73,7 @@ impl<K, V> Default for Entries<K, V> {
     }
 }
 
-impl<K: Packable, V> Keyed<K, V> {
+impl<K: PackedKey, V> PackedMap<K, V> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.packed.entries.len() + self.wide.entries.len()
@@ -87,7 +87,7 @@ impl<K: Packable, V> Keyed<K, V> {
     /// The value of a key; `new` gives that of a new one.
     #[inline]
     pub fn entry(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
-        self.entry_of(&self.seek(key), new)
+        self.entry_for(&self.seek(key), new)
     }
 
     /// To look for a key later.
@@ -102,25 +102,25 @@ impl<K: Packable, V> Keyed<K, V> {
 
     /// Makes out where it may be. For all that are sought this goes first: none waits for what another finds.
     #[inline]
-    pub fn make_out(&self, sought: &mut Sought<K>) {
+    pub fn locate(&self, sought: &mut Sought<K>) {
         sought.place = match sought.key {
-            SoughtKey::Packed(_) => self.packed.make_out(sought.hash),
-            SoughtKey::Wide(_) => self.wide.make_out(sought.hash),
+            SoughtKey::Packed(_) => self.packed.locate(sought.hash),
+            SoughtKey::Wide(_) => self.wide.locate(sought.hash),
         };
     }
 
     /// Reads there, so that it is at hand when its value is asked for: a value that is probably its.
     #[inline]
-    pub fn look_ahead(&self, sought: &Sought<K>) -> Option<&V> {
+    pub fn prefetch(&self, sought: &Sought<K>) -> Option<&V> {
         match sought.key {
-            SoughtKey::Packed(_) => self.packed.look_ahead(sought.place),
-            SoughtKey::Wide(_) => self.wide.look_ahead(sought.place),
+            SoughtKey::Packed(_) => self.packed.prefetch(sought.place),
+            SoughtKey::Wide(_) => self.wide.prefetch(sought.place),
         }
     }
 
     /// Its value, wherever it is by now; `new` gives that of a new one.
     #[inline]
-    pub fn entry_of(&mut self, sought: &Sought<K>, new: impl FnOnce() -> V) -> &mut V {
+    pub fn entry_for(&mut self, sought: &Sought<K>, new: impl FnOnce() -> V) -> &mut V {
         match sought.key {
             SoughtKey::Packed(packed) => self.packed.entry(packed, sought.hash, sought.place, new),
             SoughtKey::Wide(key) => self.wide.entry(key, sought.hash, sought.place, new),
@@ -142,7 +142,7 @@ impl<K: Packable, V> Keyed<K, V> {
         packed.chain(self.wide.entries.iter().map(|(key, value)| (*key, value)))
     }
 
-    /// The entry at this place of [`Keyed::iter`].
+    /// The entry at this place of [`PackedMap::iter`].
     ///
     /// # Panics
     /// If there are fewer.
@@ -157,7 +157,7 @@ impl<K: Packable, V> Keyed<K, V> {
         }
     }
 
-    /// All entries, as [`Keyed::iter`].
+    /// All entries, as [`PackedMap::iter`].
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)> {
         let packed = self.packed.entries.iter_mut().map(|(key, value)| (K::unpack(key.get()), value));
         packed.chain(self.wide.entries.iter_mut().map(|(key, value)| (*key, value)))
@@ -216,12 +216,12 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
     /// The number of the first entry whose hash has the same few bits that the table keeps: nearly always that of the key, if it
     /// is there.
     #[inline]
-    fn make_out(&self, hash: u64) -> u32 {
+    fn locate(&self, hash: u64) -> u32 {
         self.numbers.find(hash, |_| true).map_or(u32::MAX, |number| *number)
     }
 
     #[inline]
-    fn look_ahead(&self, place: u32) -> Option<&V> {
+    fn prefetch(&self, place: u32) -> Option<&V> {
         let (key, value) = self.entries.get(place as usize)?;
         std::hint::black_box(*key);
         Some(value)
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     /// Odd numbers fit.
-    impl Packable for u32 {
+    impl PackedKey for u32 {
         fn pack(&self) -> Option<u128> {
             (self % 2 == 1).then_some(u128::from(*self) << 70)
         }
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_key_has_one_value_whether_it_fits_or_not() {
-        let mut keyed = Keyed::default();
+        let mut keyed = PackedMap::default();
         for key in [5_u32, 4, 5, 7, 4, 5] {
             *keyed.entry(key, || 0) += 1;
         }
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn entries_with_other_keys_are_merged_and_found() {
-        let mut keyed = Keyed::default();
+        let mut keyed = PackedMap::default();
         (0..1000_u32).for_each(|key| *keyed.entry(key, || 0) += key);
         // As many odd numbers as even ones are left.
         keyed.rekey(|key| key % 10, |value, other| *value += other);
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_found_and_all_else_is_new() {
-        let mut keyed = Keyed::default();
+        let mut keyed = PackedMap::default();
         (0..1000_u32).for_each(|key| *keyed.entry(key, || key) += 0);
         // Each third weighs 5, the others 1 or 2.
         let weight = |value: &u32| if value.is_multiple_of(3) { 5 } else { u64::from(value % 3) };
@@ -344,17 +344,17 @@ mod tests {
 
     #[test]
     fn what_was_looked_for_ahead_is_found_wherever_it_went() {
-        let mut keyed = Keyed::default();
+        let mut keyed = PackedMap::default();
         (0..1000_u32).for_each(|key| *keyed.entry(key, || key) += 0);
         let mut sought = [2, 3, 998, 999, 5000, 5001].map(|key| keyed.seek(key));
-        sought.iter_mut().for_each(|sought| keyed.make_out(sought));
+        sought.iter_mut().for_each(|sought| keyed.locate(sought));
         // Another may be made out, but hardly for each of those that are there.
-        let seen = sought.each_ref().map(|sought| keyed.look_ahead(sought).copied());
+        let seen = sought.each_ref().map(|sought| keyed.prefetch(sought).copied());
         assert!(seen.iter().zip([2, 3, 998, 999]).any(|(seen, key)| *seen == Some(key)), "{seen:?}");
         // Those below 998 go, so the others stand elsewhere, and one that was not there comes.
         keyed.lower(|value| if *value < 998 { 1 } else { 5 });
         *keyed.entry(5001, || 7) += 0;
-        let found = sought.map(|sought| (sought.key(), *keyed.entry_of(&sought, || 1)));
+        let found = sought.map(|sought| (sought.key(), *keyed.entry_for(&sought, || 1)));
         assert_eq!(found, [(2, 1), (3, 1), (998, 998), (999, 999), (5000, 1), (5001, 7)]);
         assert_eq!(keyed.len(), 6);
     }

@@ -1,8 +1,8 @@
 //! `skipped-data`: AWS left records of an interface out, so nothing that is missing there proves anything.
 
-use super::{Context, Records, Verdict};
+use super::{Context, FindingDraft, MatchedFlows};
 use crate::aggregate::interfaces::Interface;
-use crate::aggregate::interner::NameId;
+use crate::aggregate::interner::Symbol;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 
 pub(super) const MEANING: &str = "AWS could not record all traffic of this interface (SKIPDATA): its counts are lower \
@@ -11,14 +11,14 @@ pub(super) const NEXT_STEP: &str = "Do not treat missing traffic as evidence. If
                                     interfaces or contact AWS: their internal capacity was exceeded.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let skipped = context.surroundings.interfaces.iter().filter(|(_, interface)| interface.skipped.flows > 0);
+    let skipped = context.network.interfaces.iter().filter(|(_, interface)| interface.skipped.flows > 0);
     skipped.map(|(id, interface)| finding(context, id, interface)).collect()
 }
 
-fn finding(context: &Context<'_>, id: Option<NameId>, interface: &Interface) -> Finding {
+fn finding(context: &Context<'_>, id: Option<Symbol>, interface: &Interface) -> Finding {
     let interface_id = context.interface_name(id);
-    let records = Records { tally: interface.skipped, seen: interface.skipped_seen, ..Records::default() };
-    let verdict = Verdict {
+    let records = MatchedFlows { tally: interface.skipped, seen: interface.skipped_seen, ..MatchedFlows::default() };
+    let verdict = FindingDraft {
         finding_type: FindingType::SkippedData,
         severity: Severity::Low,
         // Holes in the log are what this finding is sure of, and still: at most medium where there are holes.

@@ -67,7 +67,7 @@ pub struct Cpu {
 impl Cpu {
     /// Looks.
     pub fn detect() -> Cpu {
-        Cpu { newer: is_newer() }
+        Cpu { newer: has_avx2() }
     }
 
     /// A processor that can nothing more than every one of its kind, for tests.
@@ -81,7 +81,7 @@ impl Cpu {
     pub fn run<W: Work>(self, work: W) -> W::Output {
         #[cfg(target_arch = "x86_64")]
         if self.newer {
-            // SAFETY: `newer` is set by `is_newer` alone, which looks for each of the features that `newer` is compiled with.
+            // SAFETY: `newer` is set by `has_avx2` alone, which looks for each of the features that `newer` is compiled with.
             #[expect(unsafe_code, reason = "a sixth fewer instructions; see the module")]
             return unsafe { newer(work) };
         }
@@ -90,13 +90,13 @@ impl Cpu {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn is_newer() -> bool {
+fn has_avx2() -> bool {
     use std::arch::is_x86_feature_detected as has;
     has!("avx2") && has!("bmi1") && has!("bmi2") && has!("lzcnt") && has!("popcnt")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn is_newer() -> bool {
+fn has_avx2() -> bool {
     false
 }
 

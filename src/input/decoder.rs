@@ -1,6 +1,6 @@
 //! An object as text: gzip of any number of members, or plain. Its first bytes decide, not its name.
 //!
-//! What comes out is not to be trusted before [`Text::read`] has returned 0: a gzip member's check sum stands after
+//! What comes out is not to be trusted before [`Decoder::read`] has returned 0: a gzip member's check sum stands after
 //! its data, so a corrupt object is noticed only when its text was handed on already.
 
 use std::io::Read;
@@ -9,18 +9,18 @@ use super::gzip::{self, Gzip};
 use super::source::Source;
 use crate::error::ObjectError;
 
-/// Text may not expand beyond so many bytes, unless set otherwise: 16 GiB.
+/// Decoder may not expand beyond so many bytes, unless set otherwise: 16 GiB.
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 16 << 30;
-/// Flow logs shrink to a tenth. Text that is more than so many times as long as what it was made of is a trap: a gigabyte
+/// Flow logs shrink to a tenth. Decoder that is more than so many times as long as what it was made of is a trap: a gigabyte
 /// of zeros is a megabyte of gzip.
 pub const MAX_RATIO: u64 = 200;
 /// Before so many bytes of text the ratio is not looked at: small objects may well repeat themselves.
-pub const RATIO_FREE_BYTES: u64 = 64 << 20;
+pub const RATIO_GRACE_BYTES: u64 = 64 << 20;
 
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
 
 /// Reads the text of an object.
-pub struct Text<R> {
+pub struct Decoder<R> {
     encoding: Encoding<R>,
     max_bytes: u64,
     bytes: u64,
@@ -31,12 +31,12 @@ enum Encoding<R> {
     Gzip(Gzip<R>),
 }
 
-impl<R: Read> Text<R> {
+impl<R: Read> Decoder<R> {
     /// Looks at the first bytes.
     ///
     /// # Errors
     /// Where they can't be read, or are those of a Parquet file.
-    pub fn open(reader: R, max_bytes: u64) -> Result<Text<R>, ObjectError> {
+    pub fn open(reader: R, max_bytes: u64) -> Result<Decoder<R>, ObjectError> {
         let mut source = Source::new(reader);
         let head = source.peek(PARQUET_MAGIC.len()).map_err(ObjectError::Read)?;
         if head == PARQUET_MAGIC {
@@ -44,7 +44,7 @@ impl<R: Read> Text<R> {
         }
         let is_gzip = head.starts_with(&gzip::MAGIC);
         let encoding = if is_gzip { Encoding::Gzip(Gzip::new(source)) } else { Encoding::Plain(source) };
-        Ok(Text { encoding, max_bytes, bytes: 0 })
+        Ok(Decoder { encoding, max_bytes, bytes: 0 })
     }
 
     /// Copies the next bytes of the text into `out`. Returns their number; 0 is the verified end of the object.
@@ -61,7 +61,7 @@ impl<R: Read> Text<R> {
             return Err(ObjectError::TooLarge { max_bytes: self.max_bytes });
         }
         let compressed_bytes = self.compressed_bytes();
-        if self.bytes > RATIO_FREE_BYTES && self.bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
+        if self.bytes > RATIO_GRACE_BYTES && self.bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
             return Err(ObjectError::CompressionRatio { bytes: self.bytes, compressed_bytes });
         }
         Ok(count)
@@ -96,10 +96,10 @@ mod tests {
     }
 
     fn read_all(reader: impl Read) -> Result<Vec<u8>, ObjectError> {
-        read_by(300, Text::open(reader, 1 << 30)?)
+        read_by(300, Decoder::open(reader, 1 << 30)?)
     }
 
-    fn read_by(slice_bytes: usize, mut text: Text<impl Read>) -> Result<Vec<u8>, ObjectError> {
+    fn read_by(slice_bytes: usize, mut text: Decoder<impl Read>) -> Result<Vec<u8>, ObjectError> {
         let (mut all, mut slice) = (Vec::new(), vec![0; slice_bytes]);
         while let count @ 1.. = text.read(&mut slice)? {
             all.extend_from_slice(&slice[..count]);
@@ -171,7 +171,7 @@ mod tests {
     fn text_ends_at_the_limit_with_an_error_not_with_an_end() {
         let bomb = gzip(&vec![b'0'; 100_000]);
         for (max_bytes, fits) in [(99_999, false), (100_000, true)] {
-            let text = Text::open(&bomb[..], max_bytes).expect("gzip");
+            let text = Decoder::open(&bomb[..], max_bytes).expect("gzip");
             let outcome = read_by(1 << 17, text).map(|all| all.len()).map_err(|error| error.code());
             assert_eq!(outcome, if fits { Ok(100_000) } else { Err("too_large") });
         }
@@ -179,17 +179,17 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused_by_its_ratio_once_it_is_large() {
-        let zeros = gzip(&vec![b'0'; (RATIO_FREE_BYTES + 1) as usize]);
-        assert!((zeros.len() as u64) < RATIO_FREE_BYTES / MAX_RATIO);
+        let zeros = gzip(&vec![b'0'; (RATIO_GRACE_BYTES + 1) as usize]);
+        assert!((zeros.len() as u64) < RATIO_GRACE_BYTES / MAX_RATIO);
         assert_eq!(code(&zeros), "compression_ratio");
-        let small = gzip(&vec![b'0'; RATIO_FREE_BYTES as usize]);
-        assert_eq!(read_all(&small[..]).expect("small enough").len() as u64, RATIO_FREE_BYTES);
+        let small = gzip(&vec![b'0'; RATIO_GRACE_BYTES as usize]);
+        assert_eq!(read_all(&small[..]).expect("small enough").len() as u64, RATIO_GRACE_BYTES);
         // Spread over members it is the same trap; and its text may itself be gzip.
         let member = gzip(&vec![b'\n'; 1 << 20]);
         assert_eq!(code(&member.repeat(65)), "compression_ratio");
         assert_eq!(read_all(&gzip(&member)[..]).expect("one layer"), member);
         // Plain text has no ratio.
-        let plain = vec![b'0'; (RATIO_FREE_BYTES + 1) as usize];
+        let plain = vec![b'0'; (RATIO_GRACE_BYTES + 1) as usize];
         assert_eq!(read_all(&plain[..]).expect("plain").len(), plain.len());
     }
 
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_member_fills_the_slice_that_another_began() {
         let members = gzip(b"0123456789").repeat(50);
-        let mut text = Text::open(&members[..], u64::MAX).expect("gzip");
+        let mut text = Decoder::open(&members[..], u64::MAX).expect("gzip");
         let mut slice = [0; 500];
         assert_eq!(text.read(&mut slice).expect("text"), 500);
         assert_eq!(slice[..], b"0123456789".repeat(50));
@@ -334,7 +334,7 @@ mod tests {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
             encoder.write_all(&text)?;
             let members = [encoder.finish()?, gzip(b"more")].concat();
-            let read = read_by(slice_bytes, Text::open(Drip(&members), u64::MAX).expect("gzip")).expect("whole");
+            let read = read_by(slice_bytes, Decoder::open(Drip(&members), u64::MAX).expect("gzip")).expect("whole");
             prop_assert_eq!(read, [&text[..], b"more"].concat());
         }
 

@@ -8,10 +8,10 @@ use crate::input::padded_buffer::Buffer;
 /// Bytes that are looked at in one go.
 pub(super) const BLOCK_BYTES: usize = 64;
 /// Of a line with more columns it is not told where they are.
-pub const MOST_COLUMNS: usize = 63;
+pub const MAX_FIELDS: usize = 63;
 
 /// The places of all spaces and line ends of some text in a buffer, and how far its lines are handed out.
-pub(super) struct Separators {
+pub(super) struct DelimiterIndex {
     cpu: Cpu,
     /// First the place before the first line; then those of the separators, and some that were written in vain.
     places: Vec<u32>,
@@ -25,11 +25,11 @@ pub(super) struct Separators {
     /// Which of the places stands before the line that it ends.
     before: usize,
     /// Whether no two separators are neighbours.
-    all_apart: bool,
+    single_spaced: bool,
 }
 
 struct Find<'a> {
-    separators: &'a mut Separators,
+    separators: &'a mut DelimiterIndex,
     buffer: &'a Buffer,
     from: usize,
     to: usize,
@@ -48,14 +48,14 @@ impl Work for Find<'_> {
 const AT_ONCE: usize = 10;
 const _: () = assert!(AT_ONCE.is_multiple_of(2), "two are written in a word");
 /// So many bytes are looked at before it is asked again whether there is room.
-const PIECE_BYTES: usize = 64 * BLOCK_BYTES;
+const STRIDE_BYTES: usize = 64 * BLOCK_BYTES;
 /// What may be written in vain behind the places, or read by whoever reads the columns of a line.
-const BEHIND: usize = AT_ONCE + MOST_COLUMNS + 1;
+const SLACK: usize = AT_ONCE + MAX_FIELDS + 1;
 
 /// Of no text.
-impl Default for Separators {
-    fn default() -> Separators {
-        Separators {
+impl Default for DelimiterIndex {
+    fn default() -> DelimiterIndex {
+        DelimiterIndex {
             cpu: Cpu::detect(),
             places: Vec::new(),
             count: 0,
@@ -63,12 +63,12 @@ impl Default for Separators {
             end_count: 0,
             next: 0,
             before: 0,
-            all_apart: true,
+            single_spaced: true,
         }
     }
 }
 
-impl Separators {
+impl DelimiterIndex {
     /// Looks at the bytes from `from` up to `to`, and forgets what it found before. Behind `to` has to be room for a block.
     pub(super) fn find(&mut self, buffer: &Buffer, from: usize, to: usize) {
         self.cpu.run(Find { separators: self, buffer, from, to });
@@ -77,7 +77,7 @@ impl Separators {
     /// The first line starts there, and no separator stands before.
     pub(super) fn start_at(&mut self, start: usize) {
         let (before, first) = (before(start), self.places[..self.count].get(1));
-        self.all_apart &= first.is_none_or(|first| *first != before + 1);
+        self.single_spaced &= first.is_none_or(|first| *first != before + 1);
         self.places[0] = before;
     }
 
@@ -92,16 +92,16 @@ impl Separators {
 
     #[inline(always)]
     fn find_all(&mut self, buffer: &Buffer, from: usize, to: usize) {
-        make_room(&mut self.places, 1);
+        ensure_len(&mut self.places, 1);
         self.places[0] = before(from);
         (self.next, self.before) = (0, 0);
-        let mut found = Found { count: 1, end_count: 0, neighbours: 0, behind: 0 };
+        let mut found = ScanState { count: 1, end_count: 0, neighbours: 0, behind: 0 };
         let mut at = from;
         while at < to {
-            make_room(&mut self.places, found.count + PIECE_BYTES + BEHIND);
-            make_room(&mut self.line_ends, found.end_count + PIECE_BYTES);
+            ensure_len(&mut self.places, found.count + STRIDE_BYTES + SLACK);
+            ensure_len(&mut self.line_ends, found.end_count + STRIDE_BYTES);
             let (places, line_ends) = (&mut self.places[..], &mut self.line_ends[..]);
-            let piece_end = to.min(at + PIECE_BYTES);
+            let piece_end = to.min(at + STRIDE_BYTES);
             while piece_end - at >= BLOCK_BYTES {
                 found.note((places, line_ends), buffer, at, u64::MAX);
                 at += BLOCK_BYTES;
@@ -111,7 +111,7 @@ impl Separators {
                 at = piece_end;
             }
         }
-        self.all_apart = found.neighbours == 0;
+        self.single_spaced = found.neighbours == 0;
         (self.count, self.end_count) = (found.count, found.end_count);
     }
 
@@ -128,7 +128,7 @@ impl Separators {
         let end = self.line_ends[self.next] as usize;
         let start = std::mem::replace(&mut self.before, end);
         self.next += 1;
-        (&self.places[start..], end - start, self.all_apart)
+        (&self.places[start..], end - start, self.single_spaced)
     }
 }
 
@@ -138,7 +138,7 @@ fn before(start: usize) -> u32 {
 }
 
 /// What is found, as it stays in registers.
-struct Found {
+struct ScanState {
     /// How many separators there are, and line ends among them.
     count: usize,
     end_count: usize,
@@ -148,7 +148,7 @@ struct Found {
     behind: u64,
 }
 
-impl Found {
+impl ScanState {
     /// Takes in the bytes of a block of which `own` has bits.
     #[inline(always)]
     fn note(&mut self, (places, line_ends): (&mut [u32], &mut [u32]), buffer: &Buffer, at: usize, own: u64) {
@@ -179,7 +179,7 @@ fn equal(block: &[u8; BLOCK_BYTES], byte: u8) -> u64 {
 
 /// It is made some times at first: what is there lasts for the largest slice so far.
 #[inline]
-fn make_room(places: &mut Vec<u32>, least: usize) {
+fn ensure_len(places: &mut Vec<u32>, least: usize) {
     if places.len() < least {
         places.resize(least.next_multiple_of(1 << 12), 0);
     }
@@ -238,7 +238,7 @@ mod tests {
             let mut buffer = Buffer::default();
             buffer.bytes[..START].fill(b'\n');
             for cpu in [Cpu::detect(), Cpu::plain()] {
-                let mut separators = Separators { cpu, ..Separators::default() };
+                let mut separators = DelimiterIndex { cpu, ..DelimiterIndex::default() };
                 // What was found before is forgotten.
                 for (byte, is_end) in buffer.bytes[START..].iter_mut().zip(&earlier) {
                     *byte = if *is_end { b'\n' } else { b' ' };
@@ -253,11 +253,11 @@ mod tests {
                 let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
                 prop_assert_eq!(found, &expected[..]);
                 let apart = found.windows(2).all(|two| two[1] - two[0] > 1);
-                prop_assert_eq!(separators.all_apart, apart);
+                prop_assert_eq!(separators.single_spaced, apart);
                 let mut start = START;
                 if starts_there {
                     separators.start_at(START);
-                    prop_assert_eq!(separators.all_apart, apart && !is(&START) | text.is_empty());
+                    prop_assert_eq!(separators.single_spaced, apart && !is(&START) | text.is_empty());
                 } else {
                     let first_end = (START..end).find(|at| buffer.bytes[*at] == b'\n');
                     prop_assert_eq!(separators.skip_line(), first_end);

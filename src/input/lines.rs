@@ -1,11 +1,11 @@
-//! Text → numbered lines and where their columns end, slice by slice, in memory that does not grow with the text.
+//! Decoder → numbered lines and where their columns end, slice by slice, in memory that does not grow with the text.
 
 use std::io::Read;
 
 use super::MAX_LINE_BYTES;
-pub use super::chunks::Slices;
+pub use super::chunks::ChunkReader;
 use super::chunks::{HEADROOM, Slice};
-use super::delimiters::MOST_COLUMNS;
+use super::delimiters::MAX_FIELDS;
 use crate::error::ObjectError;
 use crate::input::padded_buffer::Buffer;
 
@@ -26,33 +26,33 @@ pub struct Line<'a> {
     pub too_long: bool,
     /// Where its columns are, if one space parts each two of them, and of the lines around, and if it stands in one slice, as
     /// nearly every line does.
-    pub columns: Option<Columns<'a>>,
+    pub columns: Option<FieldRanges<'a>>,
 }
 
 /// The columns of a line, none of them empty, within the text around it: values are read in words, which begin before
 /// a short value and end behind it.
 #[derive(Clone, Copy)]
-pub struct Columns<'a> {
-    /// Text with the line in it.
+pub struct FieldRanges<'a> {
+    /// Decoder with the line in it.
     pub text: &'a Buffer,
     /// Where in it the byte before each column stands, then the byte behind the last column.
-    bounds: &'a [u32; MOST_COLUMNS + 1],
+    bounds: &'a [u32; MAX_FIELDS + 1],
     /// How many they are.
     pub count: usize,
 }
 
-impl Columns<'_> {
+impl FieldRanges<'_> {
     /// Where a column begins and ends.
     #[inline(always)]
     pub fn range(&self, column: u8) -> (u32, u32) {
         let column = usize::from(column);
-        (self.bounds[column % (MOST_COLUMNS + 1)] + 1, self.bounds[(column + 1) % (MOST_COLUMNS + 1)])
+        (self.bounds[column % (MAX_FIELDS + 1)] + 1, self.bounds[(column + 1) % (MAX_FIELDS + 1)])
     }
 }
 
 /// Splits an object's text into lines.
 pub struct Lines<R> {
-    slices: Slices<R>,
+    slices: ChunkReader<R>,
     slice: Slice,
     /// Where the next line starts: before the slice, if that continues it.
     start: usize,
@@ -68,7 +68,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// Where the text can't be read.
-    pub fn open(slices: Slices<R>) -> Result<Lines<R>, ObjectError> {
+    pub fn open(slices: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
         let slice = Slice::default();
         let mut lines =
             Lines { slices, slice, start: HEADROOM, end: HEADROOM, number: 0, ended: false, kept: Vec::new() };
@@ -92,12 +92,12 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// Where the text can't be read to its end.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
-        if self.slice.separators.has_line() { Ok(Some(self.take())) } else { self.read_on() }
+        if self.slice.separators.has_line() { Ok(Some(self.take())) } else { self.refill_and_take() }
     }
 
     /// The next line, if it is in the buffer with its end.
     #[inline(always)]
-    pub fn line_at_hand(&mut self) -> Option<Line<'_>> {
+    pub fn next_buffered_line(&mut self) -> Option<Line<'_>> {
         self.slice.separators.has_line().then(|| self.take())
     }
 
@@ -115,25 +115,25 @@ impl<R: Read> Lines<R> {
     #[inline(always)]
     fn take(&mut self) -> Line<'_> {
         let Slice { buffer, separators } = &mut self.slice;
-        let (bounds, count, all_apart) = separators.take_line();
+        let (bounds, count, single_spaced) = separators.take_line();
         let end = bounds.get(count).map_or(self.start, |end| *end as usize);
         let start = std::mem::replace(&mut self.start, end + 1);
         self.number += 1;
         let line = &buffer.bytes[start..end];
-        if all_apart && line.len() <= MAX_LINE_BYTES && line.last() != Some(&b'\r') {
-            let columns = bounds.first_chunk().filter(|_| count <= MOST_COLUMNS);
-            let columns = columns.map(|bounds| Columns { text: buffer, bounds, count });
+        if single_spaced && line.len() <= MAX_LINE_BYTES && line.last() != Some(&b'\r') {
+            let columns = bounds.first_chunk().filter(|_| count <= MAX_FIELDS);
+            let columns = columns.map(|bounds| FieldRanges { text: buffer, bounds, count });
             return Line { number: self.number, bytes: line, too_long: false, columns };
         }
         unusual(self.number, line)
     }
 
     #[cold]
-    fn read_on(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
+    fn refill_and_take(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
         loop {
             let begun = self.end - self.start;
             if self.ended {
-                return Ok((begun > 0).then(|| self.take_up_to(self.end)));
+                return Ok((begun > 0).then(|| self.take_until(self.end)));
             }
             // A carriage return may belong to the line's end.
             if begun > MAX_LINE_BYTES + 1 {
@@ -143,7 +143,7 @@ impl<R: Read> Lines<R> {
             let separators = &mut self.slice.separators;
             if begun > 0 {
                 if let Some(end) = separators.skip_line() {
-                    return Ok(Some(self.take_up_to(end)));
+                    return Ok(Some(self.take_until(end)));
                 }
                 continue;
             }
@@ -155,7 +155,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// A line that a slice continues, or that has no end: where its columns are is not known.
-    fn take_up_to(&mut self, end: usize) -> Line<'_> {
+    fn take_until(&mut self, end: usize) -> Line<'_> {
         let start = std::mem::replace(&mut self.start, self.end.min(end + 1));
         self.number += 1;
         unusual(self.number, &self.slice.buffer.bytes[start..end])
@@ -205,13 +205,13 @@ mod tests {
 
     use super::super::chunks::SLICE_BYTES;
     use super::*;
-    use crate::input::decoder::Text;
+    use crate::input::decoder::Decoder;
 
     const WHOLE_BUFFER: usize = HEADROOM + SLICE_BYTES;
 
     fn split(text: &[u8]) -> Vec<(u64, Vec<u8>, bool)> {
-        let text = Text::open(text, u64::MAX).expect("text");
-        let mut lines = Lines::open(Slices::here(text)).expect("lines");
+        let text = Decoder::open(text, u64::MAX).expect("text");
+        let mut lines = Lines::open(ChunkReader::here(text)).expect("lines");
         let mut all = Vec::new();
         while let Some(line) = lines.next_line().expect("a line") {
             all.push((line.number, line.bytes.to_vec(), line.too_long));
@@ -243,13 +243,13 @@ mod tests {
 
     /// All lines of text that comes in these slices.
     fn columns(pieces: &[&[u8]]) -> Vec<Told> {
-        let mut lines = Lines::open(Slices::of(pieces)).expect("lines");
+        let mut lines = Lines::open(ChunkReader::of(pieces)).expect("lines");
         let mut all = Vec::new();
         loop {
             let at_hand = lines.slice.separators.has_line();
-            let line = if at_hand { lines.line_at_hand() } else { lines.next_line().expect("a line") };
+            let line = if at_hand { lines.next_buffered_line() } else { lines.next_line().expect("a line") };
             let Some(line) = line else { return all };
-            let column = |columns: &Columns<'_>, number: usize| {
+            let column = |columns: &FieldRanges<'_>, number: usize| {
                 let (start, end) = columns.range(number as u8);
                 columns.text.bytes[start as usize..end as usize].to_vec()
             };
@@ -317,8 +317,8 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let object = encoder.write_all(&text).and_then(|()| encoder.finish()).expect("memory takes everything");
         assert!(object.len() < 2 * period.len());
-        let opened = || Text::open(&object[..], u64::MAX).expect("gzip");
-        let read = |slices: Slices<&[u8]>| {
+        let opened = || Decoder::open(&object[..], u64::MAX).expect("gzip");
+        let read = |slices: ChunkReader<&[u8]>| {
             let (mut lines, mut all) = (Lines::open(slices).expect("lines"), Vec::new());
             while let Some(line) = lines.next_line().expect("a line") {
                 all.extend_from_slice(line.bytes);
@@ -327,8 +327,8 @@ mod tests {
             all.truncate(text.len());
             all
         };
-        assert!(read(Slices::here(opened())) == text);
-        let (slices, decompression) = Slices::ahead(opened());
+        assert!(read(ChunkReader::here(opened())) == text);
+        let (slices, decompression) = ChunkReader::ahead(opened());
         std::thread::scope(|scope| {
             scope.spawn(move || decompression.run());
             assert!(read(slices) == text);

@@ -1,7 +1,7 @@
 //! Bytes that are read in words, wherever a word begins.
 
 /// A word may begin at so many places.
-pub const PLACES: usize = 1 << 18;
+pub const CAPACITY: usize = 1 << 18;
 /// The longest word.
 const LONGEST: usize = 64;
 
@@ -11,7 +11,7 @@ pub struct Buffer {
     pub bytes: Box<[u8; BYTES]>,
 }
 
-const BYTES: usize = PLACES + LONGEST;
+const BYTES: usize = CAPACITY + LONGEST;
 
 /// Of zeros.
 impl Default for Buffer {
@@ -26,7 +26,7 @@ impl Buffer {
     #[inline(always)]
     pub fn word<const N: usize>(&self, at: u32) -> &[u8; N] {
         const { assert!(N <= LONGEST) };
-        let at = at as usize % PLACES;
+        let at = at as usize % CAPACITY;
         self.bytes[at..].first_chunk().unwrap_or(&[0; N])
     }
 }

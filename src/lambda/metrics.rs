@@ -20,10 +20,10 @@ use crate::findings::types::FindingType;
 use crate::summary::{ConnectionTraffic, Summary};
 
 /// CloudWatch refuses data points that are further ahead of its clock.
-const MOST_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(2 * 60 * 60);
 /// And those that are more than two weeks old. A day less, as they take their time to get there:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
-const MOST_BEHIND: Duration = Duration::from_secs(13 * 24 * 60 * 60);
+const MAX_METRIC_AGE: Duration = Duration::from_secs(13 * 24 * 60 * 60);
 
 /// The ids of AWS's resources are far shorter.
 const MAX_ID_BYTES: usize = 64;
@@ -31,7 +31,7 @@ const MAX_ID_BYTES: usize = 64;
 /// Every metric. One that a document has nothing to say of is left out of it.
 #[derive(Default, Entry)]
 #[entry(rename_all = "PascalCase")]
-struct Catalogue {
+struct Metrics {
     /// Records of every class.
     records_processed: Option<AsCount<u64>>,
     accepted_flows: Option<AsCount<u64>>,
@@ -72,18 +72,18 @@ struct Document {
     reason: Option<&'static str>,
     peering_connection_id: Option<String>,
     #[entry(flatten)]
-    metrics: Catalogue,
+    metrics: Metrics,
 }
 
 impl Document {
-    fn without_dimension(time: SystemTime, metrics: Catalogue) -> Document {
+    fn without_dimension(time: SystemTime, metrics: Metrics) -> Document {
         Document { time, finding_type: None, reason: None, peering_connection_id: None, metrics }
     }
 }
 
 /// Why an object is not flowsentry's to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum IgnoreReason {
     /// It lies among flowsentry's own outputs.
     OwnOutput,
     /// flowsentry stored it, this one or another, wherever it lies.
@@ -96,15 +96,15 @@ pub enum Reason {
     Superseded,
 }
 
-impl Reason {
+impl IgnoreReason {
     /// Its name in metrics and logs, which stays.
     pub fn name(self) -> &'static str {
         match self {
-            Reason::OwnOutput => "own-output",
-            Reason::FlowsentryOutput => "flowsentry-output",
-            Reason::CreatesNoObject => "not-a-creation-event",
-            Reason::NotAllowed => "not-allowed",
-            Reason::Superseded => "superseded",
+            IgnoreReason::OwnOutput => "own-output",
+            IgnoreReason::FlowsentryOutput => "flowsentry-output",
+            IgnoreReason::CreatesNoObject => "not-a-creation-event",
+            IgnoreReason::NotAllowed => "not-allowed",
+            IgnoreReason::Superseded => "superseded",
         }
     }
 }
@@ -114,12 +114,12 @@ impl Reason {
 /// are none: CloudWatch would refuse them, or, at another time, put the traffic where it was not.
 pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: SystemTime) -> Vec<u8> {
     let window_end = summary.window.and_then(|window| window.end).map(|end| unix_time(end.seconds()));
-    let window_end = window_end.filter(|end| *end <= now + MOST_AHEAD);
-    if window_end.is_some_and(|end| end + MOST_BEHIND < now) {
+    let window_end = window_end.filter(|end| *end <= now + MAX_CLOCK_SKEW);
+    if window_end.is_some_and(|end| end + MAX_METRIC_AGE < now) {
         return Vec::new();
     }
     let time = window_end.unwrap_or(now);
-    let metrics = Catalogue {
+    let metrics = Metrics {
         processing_duration: Some(duration),
         delivery_lag: window_end.map(|end| now.duration_since(end).unwrap_or_default().as_secs().into()),
         ..totals(summary)
@@ -135,9 +135,9 @@ pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: Sy
     lines
 }
 
-fn totals(summary: &Summary) -> Catalogue {
+fn totals(summary: &Summary) -> Metrics {
     let (accepted, rejected) = (summary.traffic.accepted, summary.traffic.rejected);
-    Catalogue {
+    Metrics {
         records_processed: count(summary.records.total),
         accepted_flows: count(accepted.flows),
         rejected_flows: count(rejected.flows),
@@ -147,12 +147,12 @@ fn totals(summary: &Summary) -> Catalogue {
         skipped_data_records: count(summary.records.skip_data),
         findings: count(summary.findings.len() as u64),
         objects_processed: count(1),
-        ..Catalogue::default()
+        ..Metrics::default()
     }
 }
 
 fn of_type(time: SystemTime, finding_type: FindingType, findings: u64) -> Document {
-    let metrics = Catalogue { findings: count(findings), ..Catalogue::default() };
+    let metrics = Metrics { findings: count(findings), ..Metrics::default() };
     Document { finding_type: Some(finding_type.name()), ..Document::without_dimension(time, metrics) }
 }
 
@@ -160,31 +160,31 @@ fn of_type(time: SystemTime, finding_type: FindingType, findings: u64) -> Docume
 fn of_connection(time: SystemTime, connection: &ConnectionTraffic) -> Option<Document> {
     let id = &connection.peering_connection_id;
     let named = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let metrics = Catalogue {
+    let metrics = Metrics {
         peering_bytes: Some(connection.traffic.accepted.bytes.into()),
         peering_rejected_flows: count(connection.traffic.rejected.flows),
-        ..Catalogue::default()
+        ..Metrics::default()
     };
     (named && (1..=MAX_ID_BYTES).contains(&id.len()))
         .then(|| Document { peering_connection_id: Some(id.clone()), ..Document::without_dimension(time, metrics) })
 }
 
 /// The metrics of an object that was not flowsentry's to read: one document without dimensions, one for the reason.
-pub fn ignored(namespace: &str, reason: Reason, now: SystemTime) -> Vec<u8> {
-    let metrics = || Catalogue { objects_ignored: count(1), ..Catalogue::default() };
+pub fn ignored(namespace: &str, reason: IgnoreReason, now: SystemTime) -> Vec<u8> {
+    let metrics = || Metrics { objects_ignored: count(1), ..Metrics::default() };
     with_and_without_reason(namespace, reason.name(), metrics, now)
 }
 
 /// The metrics of an object that can never be read: one document without dimensions, one for the error's code.
 pub fn quarantined(namespace: &str, code: &'static str, now: SystemTime) -> Vec<u8> {
-    let metrics = || Catalogue { objects_quarantined: count(1), ..Catalogue::default() };
+    let metrics = || Metrics { objects_quarantined: count(1), ..Metrics::default() };
     with_and_without_reason(namespace, code, metrics, now)
 }
 
 fn with_and_without_reason(
     namespace: &str,
     reason: &'static str,
-    metrics: impl Fn() -> Catalogue,
+    metrics: impl Fn() -> Metrics,
     now: SystemTime,
 ) -> Vec<u8> {
     let document = || Document::without_dimension(now, metrics());
@@ -195,13 +195,13 @@ fn with_and_without_reason(
 
 /// The metrics of objects that must come again.
 pub fn failed(namespace: &str, objects: u64, now: SystemTime) -> Vec<u8> {
-    let metrics = Catalogue { objects_failed: count(objects), ..Catalogue::default() };
+    let metrics = Metrics { objects_failed: count(objects), ..Metrics::default() };
     render(namespace, &Document::without_dimension(now, metrics))
 }
 
 /// The metrics of a topology that could not be read.
 pub fn topology_refresh_failed(namespace: &str, now: SystemTime) -> Vec<u8> {
-    let metrics = Catalogue { topology_refresh_failures: count(1), ..Catalogue::default() };
+    let metrics = Metrics { topology_refresh_failures: count(1), ..Metrics::default() };
     render(namespace, &Document::without_dimension(now, metrics))
 }
 
@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::{self, Options};
-    use crate::summary::build::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
     use crate::topology::Topology;
     use crate::topology::describe_output::Resources;
 
@@ -261,7 +261,7 @@ mod tests {
 
     fn summary_of(log: &str) -> Summary {
         let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-        build::finish(analysis, &Settings::default(), None)
+        build::finish(analysis, &SummaryOptions::default(), None)
     }
 
     /// Each line by itself, held against AWS's schema and against what the schema can't say.
@@ -359,7 +359,7 @@ mod tests {
             let log = record("ACCEPT") + &record("ACCEPT") + &record("REJECT");
             let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
             let analysis = pipeline::analyze("x.log", log.as_bytes(), &options).expect("a flow log");
-            let summary = build::finish(analysis, &Settings::default(), Some(&topology));
+            let summary = build::finish(analysis, &SummaryOptions::default(), Some(&topology));
             let mut documents = documents(&processed("Net", &summary, Duration::ZERO, unix_time(9)));
             documents.retain(|document| document.get("PeeringConnectionId").is_some());
             documents
@@ -413,11 +413,11 @@ mod tests {
     #[test]
     fn ignored_and_quarantined_objects_are_counted_by_reason_too() {
         for (reason, name) in [
-            (Reason::OwnOutput, "own-output"),
-            (Reason::FlowsentryOutput, "flowsentry-output"),
-            (Reason::CreatesNoObject, "not-a-creation-event"),
-            (Reason::NotAllowed, "not-allowed"),
-            (Reason::Superseded, "superseded"),
+            (IgnoreReason::OwnOutput, "own-output"),
+            (IgnoreReason::FlowsentryOutput, "flowsentry-output"),
+            (IgnoreReason::CreatesNoObject, "not-a-creation-event"),
+            (IgnoreReason::NotAllowed, "not-allowed"),
+            (IgnoreReason::Superseded, "superseded"),
         ] {
             let expected = with_and_without("ObjectsIgnored", name);
             assert_eq!(documents(&ignored("Net", reason, unix_time(7))), expected);

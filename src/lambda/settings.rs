@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::config::InvalidCount;
 use crate::config::Limits;
-use crate::config::NotACount;
 use crate::config::Thresholds;
 use crate::findings::types::Severity;
-use crate::lambda::topology_uri::{NotATopologyUri, Place, TopologyUri};
+use crate::lambda::topology_uri::{ParseTopologyUriError, TopologyLocation, TopologyUri};
 use crate::pipeline;
 use crate::record::format::Format;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
@@ -53,7 +53,7 @@ pub struct Settings {
     /// `LOG_FORMAT`, `MAX_OBJECT_BYTES` and `MAX_LINES`: how to read an object.
     pub pipeline: pipeline::Options,
     /// `TOP` and the thresholds: what to conclude and to show.
-    pub report: build::Settings,
+    pub report: build::SummaryOptions,
     /// `TOPOLOGY_URI`: where the topology is.
     pub topology_uri: Option<TopologyUri>,
     /// `TOPOLOGY_TTL_SECONDS`: for so long it is used without a look at whether there is a newer one.
@@ -122,7 +122,7 @@ impl Settings {
     /// # Errors
     /// Where one is missing or wrong; all of them are told.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Settings, SettingsError> {
-        let mut reader = Reader::new(variables);
+        let mut reader = EnvReader::new(variables);
         let settings = Settings {
             output_bucket: reader.required("OUTPUT_BUCKET", bucket_name),
             output_prefix: reader.or("OUTPUT_PREFIX", DEFAULT_OUTPUT_PREFIX.to_owned(), prefix),
@@ -140,17 +140,17 @@ impl Settings {
             topology_ttl: Duration::from_secs(reader.or(
                 "TOPOLOGY_TTL_SECONDS",
                 DEFAULT_TOPOLOGY_TTL_SECONDS,
-                |value| whole_number(value, 1),
+                |value| parse_integer(value, 1),
             )),
             log_level: reader.or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), log_level),
         };
-        reader.refuse_outputs_as_topology(&settings);
+        reader.check_topology_overlap(&settings);
         if reader.wrong.is_empty() { Ok(settings) } else { Err(SettingsError { wrong: reader.wrong }) }
     }
 }
 
 /// Variables, and what is wrong with them so far.
-struct Reader {
+struct EnvReader {
     variables: HashMap<String, String>,
     wrong: Vec<String>,
 }
@@ -161,9 +161,12 @@ const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// less than two a second thread takes from the first.
 const TWO_PROCESSORS_MB: u64 = 2 * 1769;
 
-impl Reader {
-    fn new(variables: impl IntoIterator<Item = (String, String)>) -> Reader {
-        Reader { variables: variables.into_iter().filter(|(_, value)| !value.is_empty()).collect(), wrong: Vec::new() }
+impl EnvReader {
+    fn new(variables: impl IntoIterator<Item = (String, String)>) -> EnvReader {
+        EnvReader {
+            variables: variables.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+            wrong: Vec::new(),
+        }
     }
 
     /// What a variable says, by `parse`, which else says what is allowed.
@@ -204,10 +207,10 @@ impl Reader {
                         .to_owned()
                 })
             }),
-            max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| whole_number(value, 1)),
-            max_lines: self.or("MAX_LINES", default.max_lines, |value| whole_number(value, 1)),
+            max_object_bytes: self.or("MAX_OBJECT_BYTES", default.max_object_bytes, |value| parse_integer(value, 1)),
+            max_lines: self.or("MAX_LINES", default.max_lines, |value| parse_integer(value, 1)),
             limits: self.limits(),
-            decompress_ahead: self.has_two_processors(),
+            decompress_in_background: self.has_two_processors(),
         }
     }
 
@@ -224,7 +227,7 @@ impl Reader {
     }
 
     /// Sets the counts that have variables of their names.
-    fn counts(&mut self, names: &[&str], mut set: impl FnMut(&str, &str) -> Option<Result<(), NotACount>>) {
+    fn counts(&mut self, names: &[&str], mut set: impl FnMut(&str, &str) -> Option<Result<(), InvalidCount>>) {
         for name in names {
             self.or(&name.to_ascii_uppercase(), (), |value| {
                 set(name, value).transpose().map(|_| ()).map_err(|_| format!("an integer from 1 to {}", i64::MAX))
@@ -232,17 +235,19 @@ impl Reader {
         }
     }
 
-    fn report(&mut self) -> build::Settings {
-        let default = build::Settings::default();
-        let top = self.or("TOP", default.top, |value| whole_number(value, 0));
+    fn report(&mut self) -> build::SummaryOptions {
+        let default = build::SummaryOptions::default();
+        let top = self.or("TOP", default.top, |value| parse_integer(value, 0));
         let mut thresholds = default.thresholds;
         self.counts(Thresholds::NAMES, |name, value| thresholds.set(name, value));
-        build::Settings { thresholds, top }
+        build::SummaryOptions { thresholds, top }
     }
 
     /// Summaries end in `.json` too: all of them would be listed and read.
-    fn refuse_outputs_as_topology(&mut self, settings: &Settings) {
-        let Some(TopologyUri { bucket, place: Place::Folder(folder) }) = &settings.topology_uri else { return };
+    fn check_topology_overlap(&mut self, settings: &Settings) {
+        let Some(TopologyUri { bucket, place: TopologyLocation::Folder(folder) }) = &settings.topology_uri else {
+            return;
+        };
         if *bucket == settings.output_bucket && settings.output_prefix.starts_with(folder) {
             self.wrong.push(format!(
                 "TOPOLOGY_URI is {}, but must not contain OUTPUT_PREFIX",
@@ -253,7 +258,7 @@ impl Reader {
 }
 
 fn topology_uri(value: &str) -> Result<Option<TopologyUri>, String> {
-    value.parse().map(Some).map_err(|allowed: NotATopologyUri| allowed.to_string())
+    value.parse().map(Some).map_err(|allowed: ParseTopologyUriError| allowed.to_string())
 }
 
 fn log_level(value: &str) -> Result<LogLevel, String> {
@@ -309,7 +314,7 @@ fn sources(value: &str) -> Result<Vec<Source>, String> {
     sources.map_err(|_| "a comma-separated list of bucket/prefix".to_owned())
 }
 
-fn whole_number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
+fn parse_integer<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
     let number = value.parse().ok().filter(|number| digits && *number >= T::from(least));
     number.ok_or_else(|| format!("an integer of at least {least}, in digits"))
@@ -375,7 +380,7 @@ mod tests {
         assert_eq!(settings.output_bucket, "out");
         assert_eq!(settings.output_prefix, "flowsentry/");
         assert_eq!(settings.metrics_namespace, "FlowSentry");
-        assert_eq!(settings.report, build::Settings::default());
+        assert_eq!(settings.report, build::SummaryOptions::default());
         assert_eq!(settings.pipeline.max_object_bytes, 16 << 30);
         assert_eq!(settings.pipeline.format, Format::version_2());
         assert_eq!((settings.topology_uri, settings.topology_ttl), (None, Duration::from_secs(300)));
@@ -389,7 +394,7 @@ mod tests {
         let ahead = |memory: &str| {
             let variables = [("OUTPUT_BUCKET", "out"), (MEMORY_SIZE, memory)];
             let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            Settings::from_variables(variables).expect("settings").pipeline.decompress_ahead
+            Settings::from_variables(variables).expect("settings").pipeline.decompress_in_background
         };
         assert_eq!(["512", "3537", "3538", "10240", ""].map(ahead), [false, false, true, true, false]);
     }
@@ -440,9 +445,9 @@ mod tests {
             host_sweep_hosts: 4,
             repeated_reject_flows: 5,
             egress_blocked_flows: 6,
-            one_way_min_flows: 7,
+            one_way_peering_flows: 7,
         };
-        assert_eq!(settings.report, build::Settings { thresholds, top: 0 });
+        assert_eq!(settings.report, build::SummaryOptions { thresholds, top: 0 });
     }
 
     #[test]

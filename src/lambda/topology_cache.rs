@@ -15,7 +15,7 @@ use crate::sanitize::beginning;
 use crate::topology::Topology;
 
 /// A look at the documents takes no longer while there is a topology to use.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So many problems are logged each time that a topology is read.
 const SHOWN_PROBLEMS: usize = 10;
@@ -24,7 +24,7 @@ const SHOWN_CHARACTERS: usize = 500;
 
 /// The topology between two invocations.
 #[derive(Debug)]
-pub struct KeptTopology {
+pub struct TopologyCache {
     client: Client,
     uri: TopologyUri,
     ttl: Duration,
@@ -42,13 +42,13 @@ pub struct RefreshFailed {
 
 #[derive(Debug, Default)]
 struct State {
-    kept: Option<Kept>,
+    kept: Option<CachedTopology>,
     /// When the documents were last looked at, with whatever result.
-    looked_at: Option<Instant>,
+    last_checked: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct CachedTopology {
     topology: Arc<Topology>,
     /// Of the documents that it was made of.
     etags: Etags,
@@ -57,8 +57,8 @@ struct Kept {
 impl State {
     /// What needs no look at the documents. While there is nothing, each look may find something.
     fn fresh(&self, now: Instant, ttl: Duration) -> Option<Arc<Topology>> {
-        let looked_at = self.looked_at.filter(|then| now.saturating_duration_since(*then) < ttl);
-        self.topology().filter(|_| looked_at.is_some())
+        let last_checked = self.last_checked.filter(|then| now.saturating_duration_since(*then) < ttl);
+        self.topology().filter(|_| last_checked.is_some())
     }
 
     fn topology(&self) -> Option<Arc<Topology>> {
@@ -66,10 +66,10 @@ impl State {
     }
 }
 
-impl KeptTopology {
+impl TopologyCache {
     /// One that is still to be read from there.
-    pub fn new(client: Client, uri: TopologyUri, ttl: Duration) -> KeptTopology {
-        KeptTopology { client, uri, ttl, state: Mutex::default() }
+    pub fn new(client: Client, uri: TopologyUri, ttl: Duration) -> TopologyCache {
+        TopologyCache { client, uri, ttl, state: Mutex::default() }
     }
 
     /// The topology, read anew if the last look at the documents was `ttl` ago and they changed. In between this asks
@@ -82,17 +82,17 @@ impl KeptTopology {
         if let Some(topology) = state.fresh(now, self.ttl) {
             return Ok(topology);
         }
-        state.looked_at = Some(now);
+        state.last_checked = Some(now);
         // What is in use already is better than an invocation that did nothing but wait.
-        let patience = if state.kept.is_some() { LONGEST_LOOK.min(patience / 3) } else { patience };
+        let patience = if state.kept.is_some() { REFRESH_TIMEOUT.min(patience / 3) } else { patience };
         let look = time::timeout(patience, self.look(state.kept.as_ref())).await;
-        match look.unwrap_or_else(|_| Err(DocumentsError::TooSlow { uri: self.uri.to_string() })) {
+        match look.unwrap_or_else(|_| Err(DocumentsError::TimedOut { uri: self.uri.to_string() })) {
             Ok(kept) => Ok(Arc::clone(&state.kept.insert(kept).topology)),
             Err(error) => Err(RefreshFailed { last_good: state.topology(), error }),
         }
     }
 
-    async fn look(&self, kept: Option<&Kept>) -> Result<Kept, DocumentsError> {
+    async fn look(&self, kept: Option<&CachedTopology>) -> Result<CachedTopology, DocumentsError> {
         let Some(kept) = kept else {
             return documents::read(&self.client, &self.uri).await.map(|read| self.take(read));
         };
@@ -100,10 +100,10 @@ impl KeptTopology {
         Ok(changed.map_or_else(|| kept.clone(), |documents| self.take(documents)))
     }
 
-    fn take(&self, documents: Documents) -> Kept {
+    fn take(&self, documents: Documents) -> CachedTopology {
         let topology = Topology::new(documents.resources);
         self.tell(&topology, &documents.etags);
-        Kept { topology: Arc::new(topology), etags: documents.etags }
+        CachedTopology { topology: Arc::new(topology), etags: documents.etags }
     }
 
     /// A line of each topology that is taken in use, and the first of its problems.
@@ -131,14 +131,14 @@ mod tests {
         let start = Instant::now();
         let ttl = Duration::from_secs(300);
         let is_fresh = |state: &State, seconds| state.fresh(start + Duration::from_secs(seconds), ttl).is_some();
-        let mut state = State { kept: None, looked_at: Some(start) };
+        let mut state = State { kept: None, last_checked: Some(start) };
         assert!(!is_fresh(&state, 0), "with nothing to use, every look is worth it");
         let topology = Arc::new(Topology::new(Resources::default()));
-        state.kept = Some(Kept { topology, etags: Etags::new() });
+        state.kept = Some(CachedTopology { topology, etags: Etags::new() });
         assert!(is_fresh(&state, 0) && is_fresh(&state, 299));
         assert!(!is_fresh(&state, 300));
         // A look that failed counts as one: the next is as far away.
-        state.looked_at = Some(start + ttl);
+        state.last_checked = Some(start + ttl);
         assert!(is_fresh(&state, 599) && !is_fresh(&state, 600));
     }
 }

@@ -1,13 +1,13 @@
 //! `TOPOLOGY_URI`: where in S3 the topology's documents are.
 //!
 //! ```
-//! use flowsentry::lambda::topology_uri::{Place, TopologyUri};
+//! use flowsentry::lambda::topology_uri::{TopologyLocation, TopologyUri};
 //!
 //! let one: TopologyUri = "s3://inventory/vpc/all.json".parse()?;
-//! assert_eq!(one.place, Place::Document("vpc/all.json".to_owned()));
+//! assert_eq!(one.place, TopologyLocation::Document("vpc/all.json".to_owned()));
 //! let many: TopologyUri = "s3://inventory/vpc".parse()?;
-//! assert_eq!(many.place, Place::Folder("vpc/".to_owned()));
-//! # Ok::<(), flowsentry::lambda::topology_uri::NotATopologyUri>(())
+//! assert_eq!(many.place, TopologyLocation::Folder("vpc/".to_owned()));
+//! # Ok::<(), flowsentry::lambda::topology_uri::ParseTopologyUriError>(())
 //! ```
 
 use std::fmt;
@@ -26,12 +26,12 @@ pub struct TopologyUri {
     /// Name of the bucket, or an access point's alias.
     pub bucket: String,
     /// What of the bucket.
-    pub place: Place,
+    pub place: TopologyLocation,
 }
 
 /// What of a bucket is meant. The last characters of the URI decide, so that no call has to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum TopologyLocation {
     /// The object with this key, which ends in `.json`.
     Document(String),
     /// Every `*.json` whose key begins so: all keys, or a folder with the slash at its end, so that `vpc` is not also
@@ -42,7 +42,7 @@ pub enum Place {
 /// Text that is no such URI. Says what is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("s3://bucket/key.json for one document or s3://bucket/prefix/ for every *.json under it")]
-pub struct NotATopologyUri;
+pub struct ParseTopologyUriError;
 
 impl TopologyUri {
     /// The URI of an object in its bucket.
@@ -53,27 +53,27 @@ impl TopologyUri {
     /// Whether an object is one of the documents.
     pub fn holds(&self, key: &str) -> bool {
         match &self.place {
-            Place::Document(document) => document == key,
-            Place::Folder(folder) => key.starts_with(folder) && key.ends_with(EXTENSION),
+            TopologyLocation::Document(document) => document == key,
+            TopologyLocation::Folder(folder) => key.starts_with(folder) && key.ends_with(EXTENSION),
         }
     }
 }
 
 impl FromStr for TopologyUri {
-    type Err = NotATopologyUri;
+    type Err = ParseTopologyUriError;
 
-    fn from_str(uri: &str) -> Result<TopologyUri, NotATopologyUri> {
-        let path = uri.strip_prefix("s3://").ok_or(NotATopologyUri)?;
+    fn from_str(uri: &str) -> Result<TopologyUri, ParseTopologyUriError> {
+        let path = uri.strip_prefix("s3://").ok_or(ParseTopologyUriError)?;
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
         let named = bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         let possible = key.len() <= MAX_KEY_BYTES && !key.chars().any(char::is_control);
         if !named || !(3..=255).contains(&bucket.len()) || !possible {
-            return Err(NotATopologyUri);
+            return Err(ParseTopologyUriError);
         }
         let place = match key {
-            _ if key.ends_with(EXTENSION) => Place::Document(key.to_owned()),
-            _ if key.is_empty() || key.ends_with('/') => Place::Folder(key.to_owned()),
-            _ => Place::Folder(format!("{key}/")),
+            _ if key.ends_with(EXTENSION) => TopologyLocation::Document(key.to_owned()),
+            _ if key.is_empty() || key.ends_with('/') => TopologyLocation::Folder(key.to_owned()),
+            _ => TopologyLocation::Folder(format!("{key}/")),
         };
         Ok(TopologyUri { bucket: bucket.to_owned(), place })
     }
@@ -81,7 +81,7 @@ impl FromStr for TopologyUri {
 
 impl fmt::Display for TopologyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Place::Document(key) | Place::Folder(key)) = &self.place;
+        let (TopologyLocation::Document(key) | TopologyLocation::Folder(key)) = &self.place;
         f.write_str(&self.uri_of(key))
     }
 }
@@ -90,14 +90,14 @@ impl fmt::Display for TopologyUri {
 mod tests {
     use super::*;
 
-    fn place(uri: &str) -> Option<Place> {
+    fn place(uri: &str) -> Option<TopologyLocation> {
         uri.parse::<TopologyUri>().ok().map(|uri| uri.place)
     }
 
     #[test]
     fn the_end_tells_a_document_from_a_folder() {
-        let document = |key: &str| Some(Place::Document(key.to_owned()));
-        let folder = |key: &str| Some(Place::Folder(key.to_owned()));
+        let document = |key: &str| Some(TopologyLocation::Document(key.to_owned()));
+        let folder = |key: &str| Some(TopologyLocation::Folder(key.to_owned()));
         assert_eq!(place("s3://inventory/a b/vpcs.json"), document("a b/vpcs.json"));
         assert_eq!(place("s3://inventory/vpcs.json/"), folder("vpcs.json/"));
         assert_eq!(place("s3://inventory/vpcs.JSON"), folder("vpcs.JSON/"));

@@ -1,14 +1,14 @@
 //! The one table of flow log fields: name, version and type of every field of VPC flow logs (versions 2 to 11) and
 //! of Transit Gateway flow logs. Everything else that is known about a field derives from it.
 //!
-//! Names, order and types are AWS's:
+//! Interner, order and types are AWS's:
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html> and
 //! <https://docs.aws.amazon.com/vpc/latest/tgw/tgw-flow-logs.html>. The integer types are those of AWS's Parquet
 //! files; every other field is text, `account-id` too (it may be `unknown`, and has leading zeros).
 
 /// What the values of a field are, when present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldType {
     /// Decimal digits, at most this number.
     Integer(u64),
     /// An IPv4 or IPv6 address without a zone.
@@ -17,11 +17,11 @@ pub enum Kind {
     Text,
 }
 
-const PORT: Kind = Kind::Integer(u16::MAX as u64);
-const PROTOCOL: Kind = Kind::Integer(u8::MAX as u64);
-const INTEGER: Kind = Kind::Integer(u64::MAX);
-const ADDRESS: Kind = Kind::Address;
-const TEXT: Kind = Kind::Text;
+const PORT: FieldType = FieldType::Integer(u16::MAX as u64);
+const PROTOCOL: FieldType = FieldType::Integer(u8::MAX as u64);
+const INTEGER: FieldType = FieldType::Integer(u64::MAX);
+const ADDRESS: FieldType = FieldType::Address;
+const TEXT: FieldType = FieldType::Text;
 
 macro_rules! fields {
     ($($field:ident $name:literal $version:literal $kind:ident;)*) => {
@@ -47,7 +47,7 @@ macro_rules! fields {
 
             /// The type of its values.
             #[inline]
-            pub const fn kind(self) -> Kind {
+            pub const fn kind(self) -> FieldType {
                 match self { $(Field::$field => $kind,)* }
             }
 
@@ -85,7 +85,7 @@ fields! {
     VpcId "vpc-id" 3 TEXT;
     SubnetId "subnet-id" 3 TEXT;
     InstanceId "instance-id" 3 TEXT;
-    TcpFlags "tcp-flags" 3 INTEGER;
+    SynFlag "tcp-flags" 3 INTEGER;
     Type "type" 3 TEXT;
     PktSrcaddr "pkt-srcaddr" 3 ADDRESS;
     PktDstaddr "pkt-dstaddr" 3 ADDRESS;
@@ -159,7 +159,7 @@ const LONGEST_NAME: usize = {
 const VERSION_2_FIELDS: usize = 14;
 
 /// The columns of AWS's default format, which cannot be customised: the 14 fields of version 2 in AWS's order.
-pub fn default_order() -> &'static [Field] {
+pub fn v2_fields() -> &'static [Field] {
     &Field::ALL[..VERSION_2_FIELDS]
 }
 
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_default_order_is_awss() {
-        let names: Vec<_> = default_order().iter().map(|f| f.name()).collect();
+        let names: Vec<_> = v2_fields().iter().map(|f| f.name()).collect();
         assert_eq!(
             names.join(" "),
             "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action \
@@ -203,12 +203,12 @@ mod tests {
 
     #[test]
     fn types_are_awss() {
-        assert_eq!(Field::Dstport.kind(), Kind::Integer(65_535));
-        assert_eq!(Field::Protocol.kind(), Kind::Integer(255));
-        assert_eq!(Field::PacketsLostTtlExpired.kind(), Kind::Integer(u64::MAX));
-        assert_eq!(Field::PktDstaddr.kind(), Kind::Address);
-        assert_eq!(Field::AccountId.kind(), Kind::Text);
-        let integers = Field::ALL.iter().filter(|f| matches!(f.kind(), Kind::Integer(_))).count();
+        assert_eq!(Field::Dstport.kind(), FieldType::Integer(65_535));
+        assert_eq!(Field::Protocol.kind(), FieldType::Integer(255));
+        assert_eq!(Field::PacketsLostTtlExpired.kind(), FieldType::Integer(u64::MAX));
+        assert_eq!(Field::PktDstaddr.kind(), FieldType::Address);
+        assert_eq!(Field::AccountId.kind(), FieldType::Text);
+        let integers = Field::ALL.iter().filter(|f| matches!(f.kind(), FieldType::Integer(_))).count();
         assert_eq!(integers, 8 + 1 + 1 + 4 + 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::record::field::{self, Field, Kind};
+use crate::record::field::{self, Field, FieldType};
 
 /// A column list. The header alone decides which column is which: any subset, any order, any version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -10,8 +10,8 @@ pub struct Format {
     columns: Vec<Column>,
     names: Vec<String>,
     version: Option<u8>,
-    settles_headers: bool,
-    classes_settle_headers: bool,
+    cannot_be_header: bool,
+    cannot_be_header_with_class: bool,
 }
 
 /// What to do with the tokens of one column.
@@ -53,7 +53,7 @@ pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 impl Format {
     /// AWS's default format: the 14 fields of version 2.
     pub fn version_2() -> Format {
-        Format::from_names(field::default_order().iter().map(|field| field.name().as_bytes()))
+        Format::from_names(field::v2_fields().iter().map(|field| field.name().as_bytes()))
     }
 
     /// The format that a line declares, if it is a header: at least half of its tokens are names of fields.
@@ -66,7 +66,7 @@ impl Format {
     /// # Errors
     /// Where fewer than half of the names are known, as for a header.
     pub fn from_setting(given: &str) -> Result<Format, FormatError> {
-        let names: Vec<&str> = given.split_ascii_whitespace().map(bare_name).collect();
+        let names: Vec<&str> = given.split_ascii_whitespace().map(strip_placeholder).collect();
         Format::from_header(names.join(" ").as_bytes()).ok_or_else(|| FormatError { given: given.to_owned() })
     }
 
@@ -87,12 +87,12 @@ impl Format {
             met |= first.map_or(0, bit);
             columns.push(first.map_or(Column::Skip, Column::of));
         }
-        let takes_names = columns.iter().filter(|column| !column.refuses_names()).count();
+        let takes_names = columns.iter().filter(|column| !column.is_typed()).count();
         // Of a record whose class a text tells, that text is no name.
         let settles = |names: usize| 2 * names < columns.len();
-        let settles_headers = settles(takes_names);
-        let classes_settle_headers = settles(takes_names.saturating_sub(1));
-        Format { columns, names: shown, version, settles_headers, classes_settle_headers }
+        let cannot_be_header = settles(takes_names);
+        let cannot_be_header_with_class = settles(takes_names.saturating_sub(1));
+        Format { columns, names: shown, version, cannot_be_header, cannot_be_header_with_class }
     }
 
     /// The columns, in order.
@@ -105,7 +105,7 @@ impl Format {
         self.columns.contains(&Column::of(field))
     }
 
-    /// Names with hyphens as underscores; unknown ones as they stand.
+    /// Interner with hyphens as underscores; unknown ones as they stand.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -124,8 +124,8 @@ impl Format {
     /// addresses, or have a word in them that is no name of a field. It spares most records the question.
     /// `has_class` says whether the line has an action or a log status that tells its class.
     #[inline]
-    pub fn settles_headers(&self, has_class: bool) -> bool {
-        self.settles_headers || has_class && self.classes_settle_headers
+    pub fn cannot_be_header(&self, has_class: bool) -> bool {
+        self.cannot_be_header || has_class && self.cannot_be_header_with_class
     }
 }
 
@@ -133,9 +133,9 @@ impl Column {
     /// The column of a field.
     pub fn of(field: Field) -> Column {
         match field.kind() {
-            Kind::Integer(max) => Column::Number(field, max),
-            Kind::Address => Column::Address(field),
-            Kind::Text => Column::Text(field),
+            FieldType::Integer(max) => Column::Number(field, max),
+            FieldType::Address => Column::Address(field),
+            FieldType::Text => Column::Text(field),
         }
     }
 
@@ -147,7 +147,7 @@ impl Column {
         }
     }
 
-    fn refuses_names(&self) -> bool {
+    fn is_typed(&self) -> bool {
         matches!(self, Column::Number(..) | Column::Address(_))
     }
 }
@@ -168,7 +168,7 @@ fn bit(field: Field) -> u128 {
     1 << (field as u32)
 }
 
-fn bare_name(name: &str) -> &str {
+fn strip_placeholder(name: &str) -> &str {
     name.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(name)
 }
 
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(Format::from_header(DEFAULT.as_bytes()), Some(format.clone()));
         assert_eq!(format.version(), Some(2));
         assert_eq!(format.names().join(" "), DEFAULT.replace('-', "_"));
-        assert!(format.settles_headers(false));
+        assert!(format.cannot_be_header(false));
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
     fn only_columns_of_numbers_and_addresses_settle_what_is_a_header() {
         let settles = |header: &[u8]| {
             let format = Format::from_header(header).expect("a header");
-            [false, true].map(|has_class| format.settles_headers(has_class))
+            [false, true].map(|has_class| format.cannot_be_header(has_class))
         };
         assert_eq!(settles(b"instance-id interface-id srcaddr dstaddr"), [false, true]);
         assert_eq!(settles(b"interface-id srcaddr dstaddr"), [true, true]);

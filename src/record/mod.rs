@@ -33,7 +33,7 @@ pub enum Record<'a> {
     /// NODATA: the interface had no traffic in the capture window.
     NoData,
     /// SKIPDATA: AWS left records of this interface out.
-    SkipData(Gap<'a>),
+    SkipData(SkipDataRecord<'a>),
     /// Anything else, such as a record of a transit gateway, which has no action.
     Other,
 }
@@ -78,7 +78,7 @@ pub struct Flow<'a> {
     /// `flow-direction`, where it is a word that AWS documents.
     pub direction: Option<Direction>,
     /// What `tcp-flags` says.
-    pub tcp_flags: TcpFlags,
+    pub tcp_flags: SynFlag,
     /// `traffic-path`, which AWS gives for egress alone.
     pub traffic_path: Option<u64>,
     /// What `reject-reason` says.
@@ -87,7 +87,7 @@ pub struct Flow<'a> {
 
 /// A hole in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap<'a> {
+pub struct SkipDataRecord<'a> {
     /// Interface whose records were left out.
     pub interface_id: Option<&'a [u8]>,
     /// Packets; AWS gives none here.
@@ -137,7 +137,7 @@ impl Direction {
 
 /// What matters of `tcp-flags`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TcpFlags {
+pub enum SynFlag {
     /// The column lacks, or AWS could not compute it.
     Absent,
     /// A connection was being opened.
@@ -150,7 +150,7 @@ pub enum TcpFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {
     /// Absent, or a word that AWS does not document.
-    Unstated,
+    Unspecified,
     /// `BPA`: VPC Block Public Access.
     BlockPublicAccess,
     /// `EC`: VPC Encryption Controls.

@@ -14,13 +14,13 @@ pub struct Timestamp(
 );
 
 /// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
-const LAST_SECOND: u64 = 253_402_300_799;
+const MAX_SECONDS: u64 = 253_402_300_799;
 
 impl Timestamp {
     /// The moment that many seconds after the epoch; `None` after the year 9999.
     pub const fn from_seconds(seconds: u64) -> Option<Timestamp> {
         match NonZeroU64::new(seconds.wrapping_add(1)) {
-            Some(one_more) if seconds <= LAST_SECOND => Some(Timestamp(one_more)),
+            Some(one_more) if seconds <= MAX_SECONDS => Some(Timestamp(one_more)),
             _ => None,
         }
     }
@@ -71,8 +71,8 @@ mod tests {
         let shown = |seconds| Timestamp::from_seconds(seconds).map(|t| t.to_string());
         assert_eq!(shown(0).as_deref(), Some("1970-01-01T00:00:00Z"));
         assert_eq!(shown(1_795_413_600).as_deref(), Some("2026-11-23T06:00:00Z"));
-        assert_eq!(shown(LAST_SECOND).as_deref(), Some("9999-12-31T23:59:59Z"));
-        assert_eq!(shown(LAST_SECOND + 1), None);
+        assert_eq!(shown(MAX_SECONDS).as_deref(), Some("9999-12-31T23:59:59Z"));
+        assert_eq!(shown(MAX_SECONDS + 1), None);
         assert_eq!(shown(u64::MAX), None);
     }
 }

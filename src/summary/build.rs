@@ -2,14 +2,14 @@
 
 use crate::aggregate::Analysis;
 use crate::aggregate::accepted::AcceptedFlows;
-use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interfaces::Interfaces;
-use crate::aggregate::interner::NameId;
-use crate::aggregate::rejected::Place;
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::rejected::Placement;
 use crate::config::Limits;
 use crate::config::Thresholds;
-use crate::findings::{self, Exactness, Surroundings};
-use crate::summary::{FormatSeen, Rejected, SCHEMA, Summary, Traffic, Window};
+use crate::findings::{self, Completeness, NetworkContext};
+use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::topology::Topology;
 
 /// So many rejected groups are listed unless set otherwise.
@@ -17,22 +17,22 @@ pub const DEFAULT_TOP: usize = 100;
 
 /// What to conclude and to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct SummaryOptions {
     /// From when on a pattern is a finding.
     pub thresholds: Thresholds,
     /// Rejected groups to list.
     pub top: usize,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { thresholds: Thresholds::default(), top: DEFAULT_TOP }
+impl Default for SummaryOptions {
+    fn default() -> SummaryOptions {
+        SummaryOptions { thresholds: Thresholds::default(), top: DEFAULT_TOP }
     }
 }
 
 /// Draws the conclusions, by the topology that the records were analysed by. The result depends on nothing but the
 /// records, the settings, the topology and the order of the inputs.
-pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Topology>) -> Summary {
+pub fn finish(mut analysis: Analysis, settings: &SummaryOptions, topology: Option<&Topology>) -> Summary {
     analysis.settle();
     let causes_are_exact = analysis.rejects.is_exact() && analysis.accepted.is_complete();
     let names =
@@ -47,24 +47,24 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     let group_count = rejects.group_count();
     let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
     let groups = rejects.into_groups();
-    let exact = Exactness {
+    let exact = Completeness {
         rejected: causes_are_exact && names_are_complete,
         peering: analysis.peering.is_exact() && names_are_complete,
         names: names_are_complete,
     };
-    let surroundings = Surroundings {
+    let network = NetworkContext {
         interfaces: &analysis.interfaces,
         places: &analysis.places,
         topology,
         known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
-    let report = Report { analysis: &analysis, surroundings, rejected_by_place };
+    let report = SummaryBuilder { analysis: &analysis, network, rejected_by_place };
     let notes = analysis.peering.by_note();
     let findings = findings::detect(&findings::Context {
         groups: &groups,
-        surroundings,
+        network,
         notes: &notes,
-        accepts_are_logged: analysis.records.accepted > 0,
+        has_accepted_records: analysis.records.accepted > 0,
         thresholds: &settings.thresholds,
         exact,
     });
@@ -93,9 +93,9 @@ pub fn finish(mut analysis: Analysis, settings: &Settings, topology: Option<&Top
     }
 }
 
-fn formats(analysis: &Analysis) -> Vec<FormatSeen> {
-    let formats = analysis.formats.in_order.iter();
-    formats.map(|format| FormatSeen { version: format.version(), fields: format.names().to_vec() }).collect()
+fn formats(analysis: &Analysis) -> Vec<ObservedFormat> {
+    let formats = analysis.formats.list.iter();
+    formats.map(|format| ObservedFormat { version: format.version(), fields: format.names().to_vec() }).collect()
 }
 
 /// All analysed records: each is one of an interface, or of none.
@@ -118,25 +118,25 @@ fn limits_reached(analysis: &Analysis, names_are_complete: bool) -> Vec<&'static
     Limits::NAMES.iter().zip(complete).filter(|(_, complete)| !complete).map(|(name, _)| *name).collect()
 }
 
-fn window(seen: Seen) -> Option<Window> {
+fn window(seen: TimeRange) -> Option<Window> {
     let known = seen.first_seen.is_some() || seen.last_seen.is_some();
     known.then_some(Window { start: seen.first_seen, end: seen.last_seen })
 }
 
 /// What the records say, beside what is known anyway.
-pub(super) struct Report<'a> {
+pub(super) struct SummaryBuilder<'a> {
     pub(super) analysis: &'a Analysis,
-    pub(super) surroundings: Surroundings<'a>,
-    pub(super) rejected_by_place: Vec<(Place, Tally)>,
+    pub(super) network: NetworkContext<'a>,
+    pub(super) rejected_by_place: Vec<(Placement, Counters)>,
 }
 
-impl<'a> Report<'a> {
-    pub(super) fn known_vpc(&self, interface: Option<NameId>) -> Option<&'a str> {
-        self.surroundings.known_interface(interface)?.vpc_id.as_deref()
+impl<'a> SummaryBuilder<'a> {
+    pub(super) fn known_vpc(&self, interface: Option<Symbol>) -> Option<&'a str> {
+        self.network.known_interface(interface)?.vpc_id.as_deref()
     }
 
-    pub(super) fn known_subnet(&self, interface: Option<NameId>) -> Option<&'a str> {
-        self.surroundings.known_interface(interface)?.subnet_id.as_deref()
+    pub(super) fn known_subnet(&self, interface: Option<Symbol>) -> Option<&'a str> {
+        self.network.known_interface(interface)?.subnet_id.as_deref()
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let window = |header: &str, record: &str| {
             let log = format!("{header}\n{record}\n");
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
-            let window = finish(analysis, &Settings::default(), None).window;
+            let window = finish(analysis, &SummaryOptions::default(), None).window;
             window.map(|window| (window.start.map(Timestamp::seconds), window.end.map(Timestamp::seconds)))
         };
         assert_eq!(window("srcaddr action start end", "10.0.0.1 ACCEPT 7 9"), Some((Some(7), Some(9))));

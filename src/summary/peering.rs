@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::aggregate::counters::Tally;
-use crate::aggregate::peering::{ByNote, Note, OfNote};
+use crate::aggregate::counters::Counters;
+use crate::aggregate::peering::{ClassView, FlowsByClass, TrafficClass};
 use crate::record::Action;
 use crate::summary::Traffic;
-use crate::topology::{Relation, Topology};
+use crate::topology::{PeeringStatus, Topology};
 
 /// Traffic between VPCs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,7 +58,7 @@ pub struct VpcPair {
     #[serde(flatten)]
     pub traffic: Traffic,
     /// Of it, what was accepted and has no reply in the report.
-    pub unanswered: Tally,
+    pub unanswered: Counters,
 }
 
 /// Traffic of the interfaces that one AWS service owns.
@@ -74,16 +74,16 @@ pub struct ServiceTraffic {
     pub traffic: Traffic,
 }
 
-pub(super) fn peering(topology: &Topology, notes: &ByNote<'_>, exact: bool) -> Peering {
+pub(super) fn peering(topology: &Topology, notes: &FlowsByClass<'_>, exact: bool) -> Peering {
     let mut connections: BTreeMap<&str, Traffic> = BTreeMap::new();
     let mut vpc_pairs = Vec::new();
     for (note, noted) in notes {
-        let Note::Between(src, dst) = *note else { continue };
+        let TrafficClass::Between(src, dst) = *note else { continue };
         let (traffic, unanswered) = sums(noted);
         let connection = match topology.relation(src, dst) {
-            Relation::Peered(id) => Some(id),
-            Relation::Inactive(ids) => ids.first().map(String::as_str),
-            Relation::None => None,
+            PeeringStatus::Peered(id) => Some(id),
+            PeeringStatus::Inactive(ids) => ids.first().map(String::as_str),
+            PeeringStatus::None => None,
         };
         if let Some(id) = connection {
             connections.entry(id).or_default().merge(traffic);
@@ -104,9 +104,9 @@ pub(super) fn peering(topology: &Topology, notes: &ByNote<'_>, exact: bool) -> P
     Peering { exact, connections, vpc_pairs }
 }
 
-fn sums(of_note: &OfNote<'_>) -> (Traffic, Tally) {
+fn sums(of_note: &ClassView<'_>) -> (Traffic, Counters) {
     let [accepted, rejected] = of_note.totals;
-    let mut unanswered = Tally::default();
+    let mut unanswered = Counters::default();
     for noted in of_note.unanswered().filter(|noted| noted.action == Action::Accept) {
         unanswered.merge(noted.sums.tally);
     }
@@ -133,7 +133,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::pipeline::{self, Options};
-    use crate::summary::build::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
     use crate::summary::{Summary, Traffic};
     use crate::topology::Topology;
     use crate::topology::describe_output::Resources;
@@ -164,7 +164,7 @@ mod tests {
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let log = format!("interface-id srcaddr dstaddr action log-status\n{}", records.join(" OK\n") + " OK\n");
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-        build::finish(analysis, &Settings::default(), Some(&topology))
+        build::finish(analysis, &SummaryOptions::default(), Some(&topology))
     }
 
     fn flows(traffic: Traffic) -> String {
@@ -265,7 +265,7 @@ mod tests {
         let log =
             "interface-id srcaddr dstaddr action log-status\neni-1 10.1.0.1 8.8.8.8 ACCEPT OK\neni-2 - - - SKIPDATA\n";
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-        let services = build::finish(analysis, &Settings::default(), Some(&topology)).services;
+        let services = build::finish(analysis, &SummaryOptions::default(), Some(&topology)).services;
         let shown: Vec<_> = services.iter().map(|row| (row.service.as_deref(), row.interfaces)).collect();
         assert_eq!(shown, [(Some("ec2"), 1)]);
     }

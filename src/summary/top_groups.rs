@@ -3,49 +3,49 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::build::Report;
-use crate::aggregate::counters::Tally;
+use super::build::SummaryBuilder;
+use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
 use crate::record::iana;
 use crate::summary::RejectedGroup;
-use crate::topology::VpcNumber;
+use crate::topology::VpcIndex;
 use crate::topology::endpoint::Endpoint;
 use crate::topology::endpoint::Scope;
 
-impl Report<'_> {
+impl SummaryBuilder<'_> {
     /// The groups with the most flows, as rows.
     pub(super) fn top_groups(&self, groups: &Groups, top: usize) -> Vec<RejectedGroup> {
         let key = |number: u32| self.shown_key(groups.get(number as usize).key);
         // Keys decide among groups that tie alone: to look at those of all takes longer than all else here.
-        let order = |(a_tally, a): &(Tally, u32), (b_tally, b): &(Tally, u32)| {
+        let order = |(a_tally, a): &(Counters, u32), (b_tally, b): &(Counters, u32)| {
             b_tally.cmp(a_tally).then_with(|| key(*a).cmp(&key(*b)))
         };
-        let mut rows: Vec<(Tally, u32)> = Vec::new();
-        let mut least = Tally::default();
+        let mut rows: Vec<(Counters, u32)> = Vec::new();
+        let mut least = Counters::default();
         for (tally, number) in groups.tallies().iter().zip(0..) {
             if *tally >= least {
                 rows.push((*tally, number));
             }
             // Few are kept while the others are looked at: so many that to sort them out is seldom.
             if rows.len() >= top.saturating_mul(2).saturating_add(AT_ONCE) {
-                least = keep_first(&mut rows, top, order);
+                least = truncate_to_top(&mut rows, top, order);
             }
         }
-        keep_first(&mut rows, top, order);
+        truncate_to_top(&mut rows, top, order);
         rows.sort_unstable_by(order);
         rows.into_iter().map(|(tally, number)| self.row(tally, &groups.get(number as usize))).collect()
     }
 
-    fn shown_key(&self, key: GroupKey) -> ShownKey<'_> {
-        (self.surroundings.interface_name(key.interface), key.src, key.dst, key.dstport, key.protocol)
+    fn shown_key(&self, key: GroupKey) -> SortKey<'_> {
+        (self.network.interface_name(key.interface), key.src, key.dst, key.dstport, key.protocol)
     }
 
-    fn row(&self, tally: Tally, group: &Group<'_>) -> RejectedGroup {
+    fn row(&self, tally: Counters, group: &Group<'_>) -> RejectedGroup {
         let key = group.key;
-        let own = self.surroundings.own_vpc(group);
-        let (direction, _) = self.surroundings.direction(group);
+        let own = self.network.own_vpc(group);
+        let (direction, _) = self.network.direction(group);
         RejectedGroup {
-            interface_id: self.surroundings.interface_name(key.interface).map(str::to_owned),
+            interface_id: self.network.interface_name(key.interface).map(str::to_owned),
             srcaddr: key.src,
             dstaddr: key.dst,
             dstport: key.dstport,
@@ -62,12 +62,12 @@ impl Report<'_> {
         }
     }
 
-    fn endpoint(&self, address: Option<IpAddr>, own: Option<VpcNumber>) -> Endpoint {
-        match (address, self.surroundings.topology) {
+    fn endpoint(&self, address: Option<IpAddr>, own: Option<VpcIndex>) -> Endpoint {
+        match (address, self.network.topology) {
             (None, _) => Endpoint::default(),
-            (Some(known), Some(topology)) => topology.endpoint(known, self.surroundings.locate(address, own)),
+            (Some(known), Some(topology)) => topology.endpoint(known, self.network.locate(address, own)),
             (Some(known), None) => {
-                let scope = if self.surroundings.is_public(known) { Scope::Public } else { Scope::Private };
+                let scope = if self.network.is_public(known) { Scope::Public } else { Scope::Private };
                 Endpoint { scope: Some(scope), ..Endpoint::default() }
             }
         }
@@ -78,11 +78,11 @@ impl Report<'_> {
 const AT_ONCE: usize = 256;
 
 /// Keeps so many rows, the first ones by this order of falling tallies, and says what another has to have at least.
-fn keep_first(
-    rows: &mut Vec<(Tally, u32)>,
+fn truncate_to_top(
+    rows: &mut Vec<(Counters, u32)>,
     count: usize,
-    order: impl Fn(&(Tally, u32), &(Tally, u32)) -> Ordering,
-) -> Tally {
+    order: impl Fn(&(Counters, u32), &(Counters, u32)) -> Ordering,
+) -> Counters {
     if count < rows.len() {
         rows.select_nth_unstable_by(count, order);
         rows.truncate(count);
@@ -90,7 +90,7 @@ fn keep_first(
     rows.iter().map(|(tally, _)| *tally).min().unwrap_or_default()
 }
 
-type ShownKey<'a> = (Option<&'a str>, Option<IpAddr>, Option<IpAddr>, Option<u16>, Option<u8>);
+type SortKey<'a> = (Option<&'a str>, Option<IpAddr>, Option<IpAddr>, Option<u16>, Option<u8>);
 
 #[cfg(test)]
 mod tests {
@@ -100,7 +100,7 @@ mod tests {
 
     use crate::pipeline::{self, Options};
     use crate::summary::Rejected;
-    use crate::summary::build::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
     use crate::topology::Topology;
     use crate::topology::describe_output::Resources;
     use crate::topology::endpoint::Endpoint;
@@ -128,7 +128,7 @@ mod tests {
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0);
-        build::finish(analysis, &Settings::default(), Some(&topology)).rejected
+        build::finish(analysis, &SummaryOptions::default(), Some(&topology)).rejected
     }
 
     fn direction(records: &[&str]) -> &'static str {
@@ -147,7 +147,7 @@ mod tests {
         let log = format!("interface-id srcaddr dstaddr action\n{records}");
         let rows = |top| {
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
-            let settings = Settings { top, ..Settings::default() };
+            let settings = SummaryOptions { top, ..SummaryOptions::default() };
             build::finish(analysis, &settings, None).rejected.groups
         };
         let all = rows(usize::MAX);
@@ -246,7 +246,7 @@ mod tests {
             let log = format!("interface-id vpc-id srcaddr dstaddr action flow-direction\n{}\n", records.join("\n"));
             let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
             let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-            let findings = build::finish(analysis, &Settings::default(), Some(&topology)).findings;
+            let findings = build::finish(analysis, &SummaryOptions::default(), Some(&topology)).findings;
             findings.iter().filter(|finding| finding.finding_type.name() == "egress-blocked").count()
         };
         assert_eq!(findings(egress("52.1.0.1")), 1);

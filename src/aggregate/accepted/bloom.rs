@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use super::FiveTuple;
-use crate::aggregate::interner::NameId;
+use crate::aggregate::interner::Symbol;
 
 /// A Bloom filter (*Space/time trade-offs in hash coding with allowable errors*, 1970) of two bits in one word for each tuple. A
 /// tuple and its reverse have the same bits, so one probe covers both directions.
@@ -47,7 +47,7 @@ impl BloomFilter {
         let (addresses, ports) = (fold(tuple.src) ^ fold(tuple.dst), tuple.srcport ^ tuple.dstport);
         let key = addresses ^ u64::from(ports) << 40 ^ u64::from(tuple.protocol) << 56;
         let product = key.wrapping_mul(self.seeds[0]);
-        let with_interface = (product ^ product >> 32).wrapping_add(u64::from(tuple.interface.map_or(0, NameId::get)));
+        let with_interface = (product ^ product >> 32).wrapping_add(u64::from(tuple.interface.map_or(0, Symbol::get)));
         let hash = with_interface.wrapping_mul(self.seeds[1]) >> 16;
         ((hash >> 12) as usize & (self.words.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn contained_tuples_and_their_reverses_pass_and_few_others_do() {
         let tuple = |n: u32| FiveTuple {
-            interface: NameId::new(n % 7),
+            interface: Symbol::new(n % 7),
             protocol: 6,
             src: IpAddr::from(n.to_be_bytes()),
             dst: if n.is_multiple_of(2) {

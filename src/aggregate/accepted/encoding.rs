@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::FiveTuple;
-use crate::aggregate::interner::NameId;
+use crate::aggregate::interner::Symbol;
 
 /// An IPv4 5-tuple, as nearly all are. The interface index is 0 for "no interface".
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ impl Ipv4Row {
     /// Returns the row of a tuple, or `None` if the tuple does not fit in one.
     #[inline]
     pub fn from_tuple(tuple: &FiveTuple) -> Option<Ipv4Row> {
-        let interface = tuple.interface.map_or(0, NameId::get);
+        let interface = tuple.interface.map_or(0, Symbol::get);
         let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return None };
         (interface < INTERFACE_END).then(|| Ipv4Row {
             src: src.to_bits(),
@@ -38,7 +38,7 @@ impl Ipv4Row {
     #[inline]
     pub fn tuple(self) -> FiveTuple {
         FiveTuple {
-            interface: NameId::new(self.interface_and_protocol >> 8),
+            interface: Symbol::new(self.interface_and_protocol >> 8),
             // The cast keeps the lowest 8 bits.
             protocol: self.interface_and_protocol as u8,
             src: IpAddr::V4(self.src.into()),

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 pub use self::bloom::BloomFilter;
 use self::encoding::Ipv4Row;
-use crate::aggregate::interner::{NameId, Renumbered};
+use crate::aggregate::interner::{Symbol, SymbolRemap};
 use crate::config::Limits;
 use crate::record::Flow;
 
@@ -21,14 +21,14 @@ use crate::record::Flow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FiveTuple {
     /// Interface, if the record names one.
-    pub interface: Option<NameId>,
+    pub interface: Option<Symbol>,
     /// IANA protocol number.
     pub protocol: u8,
-    /// Source address.
+    /// InputSource address.
     pub src: IpAddr,
     /// Destination address.
     pub dst: IpAddr,
-    /// Source port.
+    /// InputSource port.
     pub srcport: u16,
     /// Destination port.
     pub dstport: u16,
@@ -36,7 +36,7 @@ pub struct FiveTuple {
 
 impl FiveTuple {
     /// Returns the tuple of a record, or `None` if a part is absent.
-    pub fn from_flow(interface: Option<NameId>, flow: &Flow<'_>) -> Option<FiveTuple> {
+    pub fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>) -> Option<FiveTuple> {
         Some(FiveTuple {
             interface,
             protocol: flow.protocol?,
@@ -118,7 +118,7 @@ impl AcceptedFlows {
     }
 
     /// Adds the tuples of another input. `interfaces` maps its interface ids to those of this collection.
-    pub fn merge(&mut self, other: &AcceptedFlows, interfaces: &Renumbered) {
+    pub fn merge(&mut self, other: &AcceptedFlows, interfaces: &SymbolRemap) {
         other.for_each(|tuple| {
             let interface = tuple.interface.and_then(|id| interfaces.of(id));
             if interface.is_some() || tuple.interface.is_none() {
@@ -152,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::aggregate::interner::Names;
+    use crate::aggregate::interner::Interner;
 
     fn all(accepted: &AcceptedFlows) -> Vec<FiveTuple> {
         let mut all = Vec::new();
@@ -160,14 +160,14 @@ mod tests {
         all
     }
 
-    fn tuple(interface: Option<NameId>, src: &str, srcport: u16) -> FiveTuple {
+    fn tuple(interface: Option<Symbol>, src: &str, srcport: u16) -> FiveTuple {
         let address = |text: &str| crate::record::ip::parse(text.as_bytes()).expect("an address");
         FiveTuple { interface, protocol: 6, src: address(src), dst: address("10.0.0.9"), srcport, dstport: 443 }
     }
 
     #[test]
     fn merged_tuples_have_the_interface_ids_of_the_collection_they_came_to() {
-        let (mut ours, mut theirs) = (Names::default(), Names::default());
+        let (mut ours, mut theirs) = (Interner::default(), Interner::default());
         ours.intern(b"eni-a");
         let b_there = theirs.intern(b"eni-b");
         let b_there = b_there.expect("there is room");
@@ -193,9 +193,9 @@ mod tests {
         accepted.observe(tuple(None, "10.0.0.1", 3));
         assert!(!accepted.is_complete() && accepted.limit_reached());
         assert_eq!(all(&accepted), []);
-        merged.merge(&AcceptedFlows::new(2), &Names::default().merge(&Names::default()));
+        merged.merge(&AcceptedFlows::new(2), &Interner::default().merge(&Interner::default()));
         assert!(merged.is_complete());
-        merged.merge(&accepted, &Names::default().merge(&Names::default()));
+        merged.merge(&accepted, &Interner::default().merge(&Interner::default()));
         merged.observe(tuple(None, "10.0.0.1", 4));
         assert!(!merged.is_complete() && all(&merged).is_empty());
     }
@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn a_tuple_that_fits_no_ipv4_row_costs_as_much_as_three() {
         for (first, room) in [
-            (tuple(NameId::new((1 << 24) - 1), "10.0.0.1", 1), 3),
-            (tuple(NameId::new(1 << 24), "10.0.0.1", 1), 1),
+            (tuple(Symbol::new((1 << 24) - 1), "10.0.0.1", 1), 3),
+            (tuple(Symbol::new(1 << 24), "10.0.0.1", 1), 1),
             (tuple(None, "2001:db8::1", 1), 1),
         ] {
             let mut accepted = AcceptedFlows::new(4);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn any_tuple() -> impl Strategy<Value = FiveTuple> {
-        let interface = prop_oneof![0u32..4, (1 << 24) - 2..(1u32 << 24) + 2, any::<u32>()].prop_map(NameId::new);
+        let interface = prop_oneof![0u32..4, (1 << 24) - 2..(1u32 << 24) + 2, any::<u32>()].prop_map(Symbol::new);
         (interface, any::<u8>(), [address(), address()], any::<[u16; 2]>()).prop_map(
             |(interface, protocol, [src, dst], [srcport, dstport])| FiveTuple {
                 interface,

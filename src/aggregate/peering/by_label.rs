@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::RandomState;
 
 use super::pairs::{ACTIONS, Row};
-use super::{Addresses, Note, Peering, Sums};
-use crate::aggregate::counters::Tally;
+use super::{AddressPair, InterVpcTraffic, Sums, TrafficClass};
+use crate::aggregate::counters::Counters;
 use crate::record::{Action, TCP};
 
 /// All noteworthy records by what is noteworthy of them.
-pub type ByNote<'a> = BTreeMap<Note, OfNote<'a>>;
+pub type FlowsByClass<'a> = BTreeMap<TrafficClass, ClassView<'a>>;
 
 /// What is noteworthy in the same way.
 #[derive(Debug, Clone)]
-pub struct OfNote<'a> {
+pub struct ClassView<'a> {
     /// Sums over all accepted and all rejected records, whatever the limits.
-    pub totals: [Tally; 2],
-    peering: &'a Peering,
+    pub totals: [Counters; 2],
+    peering: &'a InterVpcTraffic,
     places: Vec<Place>,
 }
 
@@ -34,31 +34,31 @@ struct Place {
     has_reply: bool,
 }
 
-impl<'a> OfNote<'a> {
+impl<'a> ClassView<'a> {
     /// Both together.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> Counters {
         let [mut tally, rejected] = self.totals;
         tally.merge(rejected);
         tally
     }
 
     /// The records by their addresses, as far as these are kept, in no order.
-    pub fn noted(&self) -> impl Iterator<Item = Noted> {
+    pub fn noted(&self) -> impl Iterator<Item = ClassifiedFlows> {
         self.noted_if(|_| true)
     }
 
     /// Those that were refused.
-    pub fn rejected(&self) -> impl Iterator<Item = Noted> {
+    pub fn rejected(&self) -> impl Iterator<Item = ClassifiedFlows> {
         self.noted_if(|place| place.action == Action::Reject)
     }
 
     /// Those without a reply.
-    pub fn unanswered(&self) -> impl Iterator<Item = Noted> {
+    pub fn unanswered(&self) -> impl Iterator<Item = ClassifiedFlows> {
         self.noted_if(|place| !place.has_reply)
     }
 
     /// Of the others nothing is read.
-    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = Noted> {
+    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
         let peering = self.peering;
         let ends = |place: &Place| (place.pair, place.direction, place.action);
         let rows = self.places.chunk_by(move |a, b| ends(a) == ends(b));
@@ -68,9 +68,9 @@ impl<'a> OfNote<'a> {
 
 /// Some noteworthy records.
 #[derive(Debug, Clone, Copy)]
-pub struct Noted {
+pub struct ClassifiedFlows {
     /// Their addresses.
-    pub addresses: Addresses,
+    pub addresses: AddressPair,
     /// Let through or refused.
     pub action: Action,
     /// Their sums.
@@ -81,21 +81,21 @@ pub struct Noted {
     pub reply_was_rejected: bool,
 }
 
-impl Noted {
+impl ClassifiedFlows {
     /// Whether they are accepted TCP records, of which replies are to be expected.
     pub fn is_accepted_tcp(&self) -> bool {
         self.action == Action::Accept && self.addresses.protocol == Some(TCP)
     }
 }
 
-impl Peering {
+impl InterVpcTraffic {
     /// All noteworthy records by what is noteworthy of them.
-    pub fn by_note(&self) -> ByNote<'_> {
-        let mut numbers: HashMap<Note, usize, RandomState> = HashMap::default();
-        let mut of_notes: Vec<(Note, OfNote<'_>)> = Vec::new();
-        let mut number = |note: Note, totals: &[Tally; 2]| {
+    pub fn by_note(&self) -> FlowsByClass<'_> {
+        let mut numbers: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
+        let mut of_notes: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
+        let mut number = |note: TrafficClass, totals: &[Counters; 2]| {
             let number = *numbers.entry(note).or_insert_with(|| {
-                of_notes.push((note, OfNote { totals: Default::default(), peering: self, places: Vec::new() }));
+                of_notes.push((note, ClassView { totals: Default::default(), peering: self, places: Vec::new() }));
                 of_notes.len() - 1
             });
             of_notes[number].1.totals.iter_mut().zip(totals).for_each(|(all, more)| all.merge(*more));
@@ -122,14 +122,14 @@ impl Peering {
     }
 
     /// What stands in these rows, all of one pair, direction and action.
-    fn noted(&self, rows: &[Place]) -> Noted {
+    fn noted(&self, rows: &[Place]) -> ClassifiedFlows {
         let place = rows[0];
         let (key, pair) = self.pairs.at(place.pair as usize);
         let direction = usize::from(place.direction);
         let sums = |place: &Place| self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]).sums;
         let mut all = sums(&place);
         rows[1..].iter().for_each(|place| all.merge(&sums(place)));
-        Noted {
+        ClassifiedFlows {
             addresses: key.direction(direction),
             action: place.action,
             sums: all,

@@ -10,16 +10,16 @@ mod pairs;
 
 use std::net::IpAddr;
 
-pub use self::by_label::{ByNote, Noted, OfNote};
-pub use self::labels::{Beyond, Note, Origin};
-use self::labels::{Number, Remark, Remarks};
+pub use self::by_label::{ClassView, ClassifiedFlows, FlowsByClass};
+use self::labels::{ClassId, ClassPair, ClassTable};
+pub use self::labels::{ExternalScope, Origin, TrafficClass};
 pub use self::pairs::Sums;
 use self::pairs::{ACTIONS, NO_ROW, Pair, Row};
-use crate::aggregate::interfaces::Known;
-use crate::aggregate::interner::{NameId, Renumbered};
-use crate::aggregate::packed_map::{self, Keyed, Packable, Sought};
+use crate::aggregate::interfaces::InterfaceRef;
+use crate::aggregate::interner::{Symbol, SymbolRemap};
+use crate::aggregate::packed_map::{self, PackedKey, PackedMap, Sought};
 use crate::record::{Action, Flow};
-use crate::topology::{Located, Location, Topology, VpcNumber};
+use crate::topology::{Location, PackedLocation, Topology, VpcIndex};
 
 /// Values of `traffic-path` that are a peering connection: in one region, and between two.
 pub const PEERING_PATHS: [u64; 2] = [4, 5];
@@ -28,47 +28,47 @@ pub const SAME_VPC_PATH: u64 = 1;
 
 /// Interface, protocol and addresses: what a record and its reply have in common, the addresses the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Addresses {
+pub struct AddressPair {
     /// Interface, if the records name one.
-    pub interface: Option<NameId>,
+    pub interface: Option<Symbol>,
     /// IANA protocol number.
     pub protocol: Option<u8>,
-    /// Source.
+    /// InputSource.
     pub src: Option<IpAddr>,
     /// Destination.
     pub dst: Option<IpAddr>,
 }
 
-impl Addresses {
+impl AddressPair {
     /// The same for both directions, and which of them it is.
     #[inline]
-    fn pair(self) -> (Addresses, usize) {
+    fn pair(self) -> (AddressPair, usize) {
         let is_turned = match (self.src, self.dst) {
             (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => dst.to_bits() < src.to_bits(),
             (src, dst) => dst < src,
         };
-        if is_turned { (Addresses { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
+        if is_turned { (AddressPair { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
     }
 
     /// Those of a direction of a pair.
-    fn direction(self, direction: usize) -> Addresses {
-        if direction == 0 { self } else { Addresses { src: self.dst, dst: self.src, ..self } }
+    fn direction(self, direction: usize) -> AddressPair {
+        if direction == 0 { self } else { AddressPair { src: self.dst, dst: self.src, ..self } }
     }
 }
 
-impl Packable for Addresses {
+impl PackedKey for AddressPair {
     fn pack(&self) -> Option<u128> {
         let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
-        let interface = u128::from(self.interface.map_or(0, NameId::get));
+        let interface = u128::from(self.interface.map_or(0, Symbol::get));
         let protocol = self.protocol.map_or(0, |protocol| 1 << 8 | u128::from(protocol));
         Some(interface << 80 | protocol << 64 | u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits()))
     }
 
-    fn unpack(packed: u128) -> Addresses {
+    fn unpack(packed: u128) -> AddressPair {
         // Each cast keeps the bits of one part.
         let protocol = (packed >> 64) as u16;
-        Addresses {
-            interface: NameId::new((packed >> 80) as u32),
+        AddressPair {
+            interface: Symbol::new((packed >> 80) as u32),
             protocol: (protocol >> 8 != 0).then_some(protocol as u8),
             src: Some(IpAddr::from(((packed >> 32) as u32).to_be_bytes())),
             dst: Some(IpAddr::from((packed as u32).to_be_bytes())),
@@ -78,12 +78,12 @@ impl Packable for Addresses {
 
 /// The noteworthy records of a report.
 #[derive(Debug, Clone)]
-pub struct Peering {
-    pairs: Keyed<Addresses, Pair>,
+pub struct InterVpcTraffic {
+    pairs: PackedMap<AddressPair, Pair>,
     rows: Vec<Row>,
     /// Records that are still to be added to these: fewer than are looked for at once.
     waiting: Vec<Waiting>,
-    remarks: Remarks,
+    remarks: ClassTable,
     limit: u64,
     /// By how much all weights were lowered.
     lowered: u64,
@@ -98,7 +98,7 @@ pub struct Peering {
 /// A noteworthy record.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
-    pair: Sought<Addresses>,
+    pair: Sought<AddressPair>,
     direction: usize,
     action: Action,
     /// The number of what is noteworthy of it.
@@ -114,14 +114,14 @@ struct Waiting {
 /// `traffic-path`.
 const ROWS_PER_PAIR: u64 = 2;
 
-impl Peering {
+impl InterVpcTraffic {
     /// For at most so many pairs of addresses.
-    pub fn new(limit: u64) -> Peering {
-        Peering {
-            pairs: Keyed::default(),
+    pub fn new(limit: u64) -> InterVpcTraffic {
+        InterVpcTraffic {
+            pairs: PackedMap::default(),
             rows: Vec::new(),
             waiting: Vec::new(),
-            remarks: Remarks::default(),
+            remarks: ClassTable::default(),
             limit,
             lowered: 0,
             complete: true,
@@ -144,16 +144,16 @@ impl Peering {
     #[inline(always)]
     pub fn observe(
         &mut self,
-        interface: Known,
+        interface: InterfaceRef,
         flow: &Flow<'_>,
         topology: &Topology,
-        mut own: impl FnMut() -> (Option<VpcNumber>, Option<NameId>),
+        mut own: impl FnMut() -> (Option<VpcIndex>, Option<Symbol>),
     ) {
         let (src, dst) = (locate(flow.src, topology, &mut own), locate(flow.dst, topology, &mut own));
         // Nearly all records stay in one VPC, or come from the outside or go there.
         let stays = (src == dst) & src.is_in_one();
-        let goes_out = (dst == Located::OUTSIDE) & !goes_through_peering(flow.traffic_path);
-        let comes_in = (src == Located::OUTSIDE) & dst.is_in_one();
+        let goes_out = (dst == PackedLocation::OUTSIDE) & !goes_through_peering(flow.traffic_path);
+        let comes_in = (src == PackedLocation::OUTSIDE) & dst.is_in_one();
         let is_plain = stays | goes_out | comes_in;
         if is_plain && !topology.has_ties() {
             return;
@@ -164,22 +164,22 @@ impl Peering {
     #[inline(never)]
     fn observe_noteworthy(
         &mut self,
-        interface: Known,
+        interface: InterfaceRef,
         flow: Flow<'_>,
         topology: &Topology,
         (src, dst): (Location, Location),
-        mut own: impl FnMut() -> (Option<VpcNumber>, Option<NameId>),
+        mut own: impl FnMut() -> (Option<VpcIndex>, Option<Symbol>),
     ) {
-        let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_tied(address));
+        let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_ambiguous(address));
         let remark = noteworthy(&flow, (src, dst), &mut own);
-        let is_between = matches!(remark, Some((Note::Between(..), _)));
+        let is_between = matches!(remark, Some((TrafficClass::Between(..), _)));
         let replies = flow.action == Action::Accept && (is_between || tied());
         if remark.is_none() && !replies {
             return;
         }
         let number = remark.map(|remark| self.remarks.count(remark, &flow, self.limit));
-        let Known { id, is_kept, .. } = interface;
-        if !is_kept {
+        let InterfaceRef { id, is_tracked, .. } = interface;
+        if !is_tracked {
             // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
             self.all_interfaces_kept = false;
             return;
@@ -188,7 +188,7 @@ impl Peering {
         let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
         let mut sums = Sums { arrived, ..Sums::default() };
         sums.observe(&flow);
-        let addresses = Addresses { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
+        let addresses = AddressPair { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
         self.waiting.push(Waiting {
             pair: self.pairs.seek(key),
@@ -207,16 +207,16 @@ impl Peering {
     /// Adds the records that wait.
     pub fn settle(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.iter_mut().for_each(|record| self.pairs.make_out(&mut record.pair));
+        waiting.iter_mut().for_each(|record| self.pairs.locate(&mut record.pair));
         for record in &waiting {
-            if let Some(pair) = self.pairs.look_ahead(&record.pair) {
+            if let Some(pair) = self.pairs.prefetch(&record.pair) {
                 // Read, so that it is fetched with those of the others.
                 std::hint::black_box(pair.accepted[record.direction].remark);
             }
         }
         for record in &waiting {
             let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let pair = self.pairs.entry_of(&record.pair, || Pair::new(missing));
+            let pair = self.pairs.entry_for(&record.pair, || Pair::new(missing));
             pair.replied[record.direction] |= record.replies;
             pair.refused[record.direction] |= record.refused;
             if let Some(remark) = record.remark {
@@ -228,30 +228,30 @@ impl Peering {
                     &record.sums,
                 );
             }
-            self.keep_to_limit();
+            self.enforce_limit();
         }
         waiting.clear();
         self.waiting = waiting;
     }
 
     /// What has no reply yet may have one that can't be told.
-    pub fn forget_missing_replies(&mut self) {
+    pub fn mark_replies_incomplete(&mut self) {
         self.all_interfaces_kept = false;
         self.replies_may_be_missing = true;
     }
 
     /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
-    pub fn merge(&mut self, other: &Peering, interfaces: &Renumbered, places: &Renumbered) {
-        let note_here = |note: Note| match note {
-            Note::Beyond(Origin::Named(name), beyond) => {
-                Note::Beyond(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
+    pub fn merge(&mut self, other: &InterVpcTraffic, interfaces: &SymbolRemap, places: &SymbolRemap) {
+        let note_here = |note: TrafficClass| match note {
+            TrafficClass::ExternalScope(Origin::Named(name), beyond) => {
+                TrafficClass::ExternalScope(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
             }
             note => note,
         };
         let mut remarks_here = Vec::with_capacity(other.remarks.all.len());
         for ((first, second), totals) in &other.remarks.all {
             let remark = (note_here(*first), second.map(note_here));
-            let Number { number, is_whole } = self.remarks.number(remark, self.limit);
+            let ClassId { number, is_whole } = self.remarks.number(remark, self.limit);
             let ours = &mut self.remarks.all[number as usize].1;
             ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
             self.complete &= is_whole;
@@ -270,7 +270,7 @@ impl Peering {
                 self.all_interfaces_kept = false;
                 continue;
             }
-            let key = Addresses { interface, ..key };
+            let key = AddressPair { interface, ..key };
             let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
             let ours = self.pairs.entry(key, || Pair::new(lowered));
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
@@ -285,14 +285,14 @@ impl Peering {
                     }
                 }
             }
-            self.keep_to_limit();
+            self.enforce_limit();
         }
         self.complete &= other.complete;
         self.all_interfaces_kept &= other.all_interfaces_kept;
         self.replies_may_be_missing |= other.replies_may_be_missing;
     }
 
-    fn keep_to_limit(&mut self) {
+    fn enforce_limit(&mut self) {
         if self.pairs.len() as u64 > self.limit || self.rows.len() as u64 > self.limit.saturating_mul(ROWS_PER_PAIR) {
             self.lower();
         }
@@ -325,27 +325,28 @@ impl Peering {
 fn noteworthy(
     flow: &Flow<'_>,
     (src, dst): (Location, Location),
-    own: impl FnOnce() -> (Option<VpcNumber>, Option<NameId>),
-) -> Option<Remark> {
+    own: impl FnOnce() -> (Option<VpcIndex>, Option<Symbol>),
+) -> Option<ClassPair> {
     match (src, dst) {
         (Location::Ambiguous(a), Location::Ambiguous(b)) => {
-            Some((Note::Ambiguous(a), (a != b).then_some(Note::Ambiguous(b))))
+            Some((TrafficClass::Ambiguous(a), (a != b).then_some(TrafficClass::Ambiguous(b))))
         }
-        (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => Some((Note::Ambiguous(tie), None)),
+        (Location::Ambiguous(tie), _) | (_, Location::Ambiguous(tie)) => Some((TrafficClass::Ambiguous(tie), None)),
         (Location::In(a), Location::In(b)) if a != b => {
-            Some((Note::Between(a, b), flow.traffic_path.map(|path| Note::Path(a, b, path))))
+            Some((TrafficClass::Between(a, b), flow.traffic_path.map(|path| TrafficClass::Path(a, b, path))))
         }
         (src, Location::Outside) if goes_through_peering(flow.traffic_path) => {
-            let beyond = |dst| if crate::record::ip::is_public(dst) { Beyond::Public } else { Beyond::Private };
-            Some((Note::Beyond(origin(src, own()), beyond(flow.dst?)), None))
+            let beyond =
+                |dst| if crate::record::ip::is_public(dst) { ExternalScope::Public } else { ExternalScope::Private };
+            Some((TrafficClass::ExternalScope(origin(src, own()), beyond(flow.dst?)), None))
         }
         _ => None,
     }
 }
 
-fn origin(src: Location, own: (Option<VpcNumber>, Option<NameId>)) -> Origin {
+fn origin(src: Location, own: (Option<VpcIndex>, Option<Symbol>)) -> Origin {
     match (src, own) {
-        (Location::In(vpc), _) | (_, (Some(vpc), _)) => Origin::Known(vpc),
+        (Location::In(vpc), _) | (_, (Some(vpc), _)) => Origin::InterfaceRef(vpc),
         (_, (None, Some(name))) => Origin::Named(name),
         (_, (None, None)) => Origin::Unknown,
     }
@@ -362,10 +363,10 @@ fn goes_through_peering(traffic_path: Option<u64>) -> bool {
 fn locate(
     address: Option<IpAddr>,
     topology: &Topology,
-    own: impl FnOnce() -> (Option<VpcNumber>, Option<NameId>),
-) -> Located {
+    own: impl FnOnce() -> (Option<VpcIndex>, Option<Symbol>),
+) -> PackedLocation {
     match address {
         Some(address) => topology.located(address, || own().0),
-        None => Located::OUTSIDE,
+        None => PackedLocation::OUTSIDE,
     }
 }

@@ -1,17 +1,17 @@
 //! What is kept of two addresses: the sums of their records, by direction, action and what is noteworthy.
 
-use super::labels::Remarks;
+use super::labels::ClassTable;
 use super::{SAME_VPC_PATH, goes_through_peering};
-use crate::aggregate::counters::{Seen, Tally, least};
-use crate::record::{Action, Flow, TcpFlags};
+use crate::aggregate::counters::{Counters, TimeRange, least};
+use crate::record::{Action, Flow, SynFlag};
 
 /// Noteworthy records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sums {
     /// Flows, packets and bytes.
-    pub tally: Tally,
+    pub tally: Counters,
     /// When they were seen.
-    pub seen: Seen,
+    pub seen: TimeRange,
     /// The least ports among them, as an example.
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
     /// Whether one says to have left through a peering connection.
@@ -33,7 +33,7 @@ impl Sums {
         let through_peering = path.map(|path| goes_through_peering(Some(path)));
         self.through_peering |= through_peering == Some(true);
         self.by_another_path |= through_peering == Some(false);
-        self.has_flags |= flow.tcp_flags != TcpFlags::Absent;
+        self.has_flags |= flow.tcp_flags != SynFlag::Absent;
     }
 
     /// Adds what others are.
@@ -75,7 +75,7 @@ pub(super) const NO_ROW: u32 = u32::MAX;
 /// Of a row that is not in use.
 const NO_REMARK: u32 = u32::MAX;
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
-/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`. Beyond that records
+/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`. ExternalScope that records
 /// count without theirs.
 const MOST_REMARKS: usize = 16;
 
@@ -88,7 +88,7 @@ impl Pair {
     /// where a pair's records have too many paths, they are added without.
     pub(super) fn add(
         &mut self,
-        (rows, remarks): (&mut Vec<Row>, &mut Remarks),
+        (rows, remarks): (&mut Vec<Row>, &mut ClassTable),
         direction: usize,
         action: Action,
         remark: u32,
@@ -153,8 +153,8 @@ impl Row {
         remark: NO_REMARK,
         next: NO_ROW,
         sums: Sums {
-            tally: Tally { flows: 0, packets: 0, bytes: 0 },
-            seen: Seen { first_seen: None, last_seen: None },
+            tally: Counters { flows: 0, packets: 0, bytes: 0 },
+            seen: TimeRange { first_seen: None, last_seen: None },
             least_ports: None,
             through_peering: false,
             by_another_path: false,

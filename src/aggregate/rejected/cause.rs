@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::aggregate::accepted::FiveTuple;
-use crate::aggregate::interner::NameId;
-use crate::record::{Flow, RejectReason, TCP, TcpFlags};
+use crate::aggregate::interner::Symbol;
+use crate::record::{Flow, RejectReason, SynFlag, TCP};
 
 /// Why a record was rejected. The order decides ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -38,66 +38,68 @@ impl Cause {
 
 /// What a rejected record says of its cause by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Basis {
+pub enum CauseHint {
     /// All that is to be known.
-    Decided(Cause),
+    Known(Cause),
     /// It may be an answer to what was let through, with this source port.
-    MayBeAnswer(u16),
+    PossibleReply(u16),
     /// TCP without flags: besides, it may be late.
-    MayBeLateOrAnswer(u16),
+    PossibleLateOrReply(u16),
 }
 
-impl Basis {
+impl CauseHint {
     /// What a rejected record of this interface says.
-    pub fn of(interface: Option<NameId>, flow: &Flow<'_>) -> Basis {
+    pub fn of(interface: Option<Symbol>, flow: &Flow<'_>) -> CauseHint {
         match flow.reject_reason {
-            RejectReason::BlockPublicAccess => return Basis::Decided(Cause::BlockPublicAccess),
-            RejectReason::EncryptionControls => return Basis::Decided(Cause::EncryptionControls),
-            RejectReason::Unstated => {}
+            RejectReason::BlockPublicAccess => return CauseHint::Known(Cause::BlockPublicAccess),
+            RejectReason::EncryptionControls => return CauseHint::Known(Cause::EncryptionControls),
+            RejectReason::Unspecified => {}
         }
         let tcp = flow.protocol == Some(TCP);
-        if tcp && flow.tcp_flags == TcpFlags::WithoutSyn {
-            return Basis::Decided(Cause::OutOfState);
+        if tcp && flow.tcp_flags == SynFlag::WithoutSyn {
+            return CauseHint::Known(Cause::OutOfState);
         }
         match FiveTuple::from_flow(interface, flow) {
-            Some(tuple) if tcp && flow.tcp_flags == TcpFlags::Absent => Basis::MayBeLateOrAnswer(tuple.srcport),
-            Some(tuple) if tuple.srcport <= tuple.dstport => Basis::MayBeAnswer(tuple.srcport),
-            _ => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
+            Some(tuple) if tcp && flow.tcp_flags == SynFlag::Absent => CauseHint::PossibleLateOrReply(tuple.srcport),
+            Some(tuple) if tuple.srcport <= tuple.dstport => CauseHint::PossibleReply(tuple.srcport),
+            _ => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
         }
     }
 
     /// The source port, where the cause hangs on it.
     pub fn srcport(self) -> Option<u16> {
         match self {
-            Basis::Decided(_) => None,
-            Basis::MayBeAnswer(srcport) | Basis::MayBeLateOrAnswer(srcport) => Some(srcport),
+            CauseHint::Known(_) => None,
+            CauseHint::PossibleReply(srcport) | CauseHint::PossibleLateOrReply(srcport) => Some(srcport),
         }
     }
 
     /// The same where it hangs on nothing any more: what is not known is not guessed.
-    pub fn closed(self) -> Basis {
+    pub fn closed(self) -> CauseHint {
         match self {
-            Basis::Decided(cause) => Basis::Decided(cause),
-            Basis::MayBeAnswer(_) | Basis::MayBeLateOrAnswer(_) => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
+            CauseHint::Known(cause) => CauseHint::Known(cause),
+            CauseHint::PossibleReply(_) | CauseHint::PossibleLateOrReply(_) => {
+                CauseHint::Known(Cause::SecurityGroupOrNetworkAcl)
+            }
         }
     }
 
-    /// The cause of records to this port. `alike` says whether an accepted record is alike, `is_answer` whether one is
+    /// The cause of records to this port. `alike` says whether an accepted record is alike, `reverse_tuple_accepted` whether one is
     /// alike the other way round, and no other accepted record can be alike.
-    pub fn decide(self, dstport: Option<u16>, alike: bool, is_answer: bool) -> Cause {
+    pub fn decide(self, dstport: Option<u16>, alike: bool, reverse_tuple_accepted: bool) -> Cause {
         let (srcport, may_be_late) = match self {
-            Basis::Decided(cause) => return cause,
-            Basis::MayBeAnswer(srcport) => (srcport, false),
-            Basis::MayBeLateOrAnswer(srcport) => (srcport, true),
+            CauseHint::Known(cause) => return cause,
+            CauseHint::PossibleReply(srcport) => (srcport, false),
+            CauseHint::PossibleLateOrReply(srcport) => (srcport, true),
         };
-        match (alike, is_answer) {
+        match (alike, reverse_tuple_accepted) {
             (true, _) if may_be_late => Cause::OutOfState,
             (false, true) if Some(srcport) <= dstport => Cause::NetworkAcl,
             _ => Cause::SecurityGroupOrNetworkAcl,
         }
     }
 
-    /// Bits that [`Basis::pack`] takes.
+    /// Bits that [`CauseHint::pack`] takes.
     pub const BITS: u32 = 3 + 16;
 
     /// In a small number.
@@ -105,17 +107,17 @@ impl Basis {
         u32::from(self.kind()) << 16 | u32::from(self.srcport().unwrap_or(0))
     }
 
-    /// What [`Basis::pack`] packed.
-    pub fn unpack(packed: u32) -> Basis {
+    /// What [`CauseHint::pack`] packed.
+    pub fn unpack(packed: u32) -> CauseHint {
         let srcport = packed as u16;
         match packed >> 16 {
-            0 => Basis::Decided(Cause::BlockPublicAccess),
-            1 => Basis::Decided(Cause::EncryptionControls),
-            2 => Basis::Decided(Cause::OutOfState),
-            3 => Basis::Decided(Cause::NetworkAcl),
-            4 => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
-            5 => Basis::MayBeAnswer(srcport),
-            _ => Basis::MayBeLateOrAnswer(srcport),
+            0 => CauseHint::Known(Cause::BlockPublicAccess),
+            1 => CauseHint::Known(Cause::EncryptionControls),
+            2 => CauseHint::Known(Cause::OutOfState),
+            3 => CauseHint::Known(Cause::NetworkAcl),
+            4 => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
+            5 => CauseHint::PossibleReply(srcport),
+            _ => CauseHint::PossibleLateOrReply(srcport),
         }
     }
 
@@ -126,9 +128,9 @@ impl Basis {
 
     fn kind(self) -> u8 {
         match self {
-            Basis::Decided(cause) => cause as u8,
-            Basis::MayBeAnswer(_) => 5,
-            Basis::MayBeLateOrAnswer(_) => 6,
+            CauseHint::Known(cause) => cause as u8,
+            CauseHint::PossibleReply(_) => 5,
+            CauseHint::PossibleLateOrReply(_) => 6,
         }
     }
 }
@@ -136,7 +138,7 @@ impl Basis {
 #[cfg(test)]
 mod tests {
     use crate::pipeline::{self, Options};
-    use crate::summary::build::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
 
     /// The cause of the one rejected record among these.
     fn cause(records: &[&str]) -> &'static str {
@@ -144,7 +146,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!((analysis.records.rejected, analysis.records.malformed), (1, 0), "{:?}", analysis.malformed);
-        build::finish(analysis, &Settings::default(), None).rejected.groups[0].cause.name()
+        build::finish(analysis, &SummaryOptions::default(), None).rejected.groups[0].cause.name()
     }
 
     #[test]

@@ -2,26 +2,26 @@
 
 use datasketches::hll::{HllSketch, HllType};
 
-use super::keys::{PartKey, identity};
-use super::{DISTINCT_LG_K, Rejects, Sums};
+use super::keys::{SubgroupKey, identity};
+use super::{DISTINCT_LG_K, RejectedFlows, SubgroupStats};
 use crate::aggregate::interfaces::Interfaces;
 
-impl Rejects {
+impl RejectedFlows {
     /// Whether the groups are all there, with all their records and causes.
     pub fn is_exact(&self) -> bool {
-        self.causes_are_open && self.lowered == 0
+        self.split_by_port && self.lowered == 0
     }
 
     /// No group has more flows than are told of it, or than none if it is not there, but for so many. `rejected` are the flows of
     /// all, `of_no_interface` those of records that name none that is kept.
     pub fn error_bound(&self, rejected: u64, of_no_interface: u64) -> u64 {
-        let told_of_none = if self.interfaces_are_parted { of_no_interface } else { 0 };
+        let told_of_none = if self.interfaces_split { of_no_interface } else { 0 };
         self.lowered_flows(rejected).saturating_add(told_of_none)
     }
 
     /// Says that records of interfaces that are kept may be among those of none.
-    pub fn part_interfaces(&mut self) {
-        self.interfaces_are_parted = true;
+    pub fn mark_interfaces_split(&mut self) {
+        self.interfaces_split = true;
     }
 
     /// No group has lost more flows to the limit.
@@ -32,7 +32,7 @@ impl Rejects {
         let told = self.parts.iter().fold(0, |flows: u64, (_, sums)| flows.saturating_add(sums.tally.flows));
         let left = rejected.saturating_sub(told);
         let of_each = self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)));
-        if self.lowered_were_joined { left } else { of_each.min(left) }
+        if self.merged_after_eviction { left } else { of_each.min(left) }
     }
 
     /// Counts all groups that come, and those that are there.
@@ -51,10 +51,10 @@ impl Rejects {
         self.distinct.as_ref().map(|distinct| distinct.estimate().round() as u64)
     }
 
-    pub(super) fn keep_to_limit(&mut self, interfaces: &Interfaces) {
+    pub(super) fn enforce_limit(&mut self, interfaces: &Interfaces) {
         let most = self.limits.max_rejected_groups;
         if self.parts.len() as u64 > most {
-            self.close_causes();
+            self.merge_ports();
             if self.parts.len() as u64 > most {
                 self.count_distinct(interfaces);
                 let lowered = self.lowered;
@@ -66,10 +66,10 @@ impl Rejects {
     }
 
     /// Keeps source ports apart no more: what hung on them can't be decided.
-    pub(super) fn close_causes(&mut self) {
-        if self.causes_are_open {
-            self.causes_are_open = false;
-            self.parts.rekey(|key| PartKey { basis: key.basis.closed(), ..key }, Sums::add);
+    pub(super) fn merge_ports(&mut self) {
+        if self.split_by_port {
+            self.split_by_port = false;
+            self.parts.rekey(|key| SubgroupKey { basis: key.basis.closed(), ..key }, SubgroupStats::add);
         }
     }
 }

@@ -7,24 +7,24 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::Sums;
-use super::keys::{GroupKey, PartKey};
-use crate::aggregate::consensus::{Agreed, Said};
-use crate::aggregate::counters::{Seen, Tally};
-use crate::aggregate::packed_map::{Keyed, Packable};
+use super::SubgroupStats;
+use super::keys::{GroupKey, SubgroupKey};
+use crate::aggregate::consensus::{Consensus, ReportedId};
+use crate::aggregate::counters::{Counters, TimeRange};
+use crate::aggregate::packed_map::{PackedKey, PackedMap};
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::Direction;
 
 /// All groups of rejected records, in the order in which they were first met.
 #[derive(Debug)]
 pub struct Groups {
-    parts: Keyed<PartKey, Sums>,
+    parts: PackedMap<SubgroupKey, SubgroupStats>,
     /// The places of the parts, those of one group beside each other.
     places: Vec<u32>,
     /// Where among these each group begins. It ends where the next one begins.
     starts: Vec<u32>,
     /// The sums of each group.
-    tallies: Vec<Tally>,
+    tallies: Vec<Counters>,
 }
 
 /// A group of rejected records.
@@ -32,13 +32,13 @@ pub struct Groups {
 pub struct Group<'a> {
     /// What its records have in common.
     pub key: GroupKey,
-    parts: &'a Keyed<PartKey, Sums>,
+    parts: &'a PackedMap<SubgroupKey, SubgroupStats>,
     places: &'a [u32],
 }
 
 /// Records of one group with one cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct Subgroup {
     /// Why they were rejected.
     pub cause: Cause,
     /// The least source port among them.
@@ -46,15 +46,15 @@ pub struct Part {
     /// Whether `tcp-flags` of each shows that it was to open a connection.
     pub opening: bool,
     /// Their sums.
-    pub tally: Tally,
+    pub tally: Counters,
     /// When they were seen.
-    pub seen: Seen,
+    pub seen: TimeRange,
 }
 
-impl Part {
-    fn of(key: PartKey, sums: &Sums) -> Part {
-        Part {
-            cause: key.basis.decide(key.group.dstport, sums.alike, sums.is_answer),
+impl Subgroup {
+    fn of(key: SubgroupKey, sums: &SubgroupStats) -> Subgroup {
+        Subgroup {
+            cause: key.basis.decide(key.group.dstport, sums.alike, sums.reverse_tuple_accepted),
             srcport: sums.least_srcport,
             opening: !sums.unproven,
             tally: sums.tally,
@@ -65,7 +65,7 @@ impl Part {
 
 impl Groups {
     /// Of all parts, those of each group put beside each other.
-    pub(super) fn of(parts: Keyed<PartKey, Sums>) -> Groups {
+    pub(super) fn of(parts: PackedMap<SubgroupKey, SubgroupStats>) -> Groups {
         let hasher = RandomState::default();
         let hash =
             |group: GroupKey| group.pack().map_or_else(|| hasher.hash_one(group), |packed| hasher.hash_one(packed));
@@ -74,7 +74,7 @@ impl Groups {
         let mut numbers: HashTable<(u32, u32)> = HashTable::with_capacity(parts.len());
         // Nearly all groups have one part.
         let mut starts: Vec<u32> = Vec::with_capacity(parts.len());
-        let mut tallies: Vec<Tally> = Vec::with_capacity(parts.len());
+        let mut tallies: Vec<Counters> = Vec::with_capacity(parts.len());
         let mut of_parts = Vec::with_capacity(parts.len());
         for (place, (key, sums)) in (0..).zip(parts.iter()) {
             let hash_of_group = hash(key.group);
@@ -83,7 +83,7 @@ impl Groups {
             if known.is_none() {
                 numbers.insert_unique(hash_of_group, (place, number), |(first, _)| hash(group(*first)));
                 starts.push(0);
-                tallies.push(Tally::default());
+                tallies.push(Counters::default());
             }
             starts[number as usize] += 1;
             tallies[number as usize].merge(sums.tally);
@@ -133,53 +133,53 @@ impl Groups {
     }
 
     /// The parts of all groups, in no order.
-    pub fn parts(&self) -> impl Iterator<Item = (GroupKey, Part)> {
-        self.parts.iter().map(|(key, sums)| (key.group, Part::of(key, sums)))
+    pub fn parts(&self) -> impl Iterator<Item = (GroupKey, Subgroup)> {
+        self.parts.iter().map(|(key, sums)| (key.group, Subgroup::of(key, sums)))
     }
 
     /// One of [`Groups::parts`], by its place there.
     ///
     /// # Panics
     /// If there are fewer.
-    pub fn part(&self, place: usize) -> (GroupKey, Part) {
+    pub fn part(&self, place: usize) -> (GroupKey, Subgroup) {
         let (key, sums) = self.parts.at(place);
-        (key.group, Part::of(key, sums))
+        (key.group, Subgroup::of(key, sums))
     }
 
     /// The sums of each group, in the order of [`Groups::iter`].
-    pub fn tallies(&self) -> &[Tally] {
+    pub fn tallies(&self) -> &[Counters] {
         &self.tallies
     }
 }
 
 impl<'a> Group<'a> {
-    fn entries(&self) -> impl Iterator<Item = (PartKey, &'a Sums)> + use<'a> {
+    fn entries(&self) -> impl Iterator<Item = (SubgroupKey, &'a SubgroupStats)> + use<'a> {
         let parts = self.parts;
         self.places.iter().map(|place| parts.at(*place as usize))
     }
 
     /// Its records by cause and, where the cause hung on it, by source port; in no order.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<'a> {
-        self.entries().map(|(key, sums)| Part::of(key, sums))
+    pub fn parts(&self) -> impl Iterator<Item = Subgroup> + use<'a> {
+        self.entries().map(|(key, sums)| Subgroup::of(key, sums))
     }
 
     /// `flow-direction`, as its records have it.
-    pub fn direction(&self) -> Agreed<Direction> {
-        let mut direction = Agreed::Unsaid;
+    pub fn direction(&self) -> Consensus<Direction> {
+        let mut direction = Consensus::Unknown;
         self.entries().for_each(|(_, sums)| direction.merge(sums.direction));
         direction
     }
 
     /// The VPC that its records name.
-    pub fn vpc(&self) -> Said {
-        let mut vpc = Said::default();
+    pub fn vpc(&self) -> ReportedId {
+        let mut vpc = ReportedId::default();
         self.entries().for_each(|(_, sums)| vpc.add(sums.vpc));
         vpc
     }
 
     /// When its records were seen.
-    pub fn seen(&self) -> Seen {
-        let mut seen = Seen::default();
+    pub fn seen(&self) -> TimeRange {
+        let mut seen = TimeRange::default();
         self.entries().for_each(|(_, sums)| seen.merge(sums.seen));
         seen
     }

@@ -4,16 +4,16 @@ use std::net::IpAddr;
 
 use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interfaces::Interfaces;
-use crate::aggregate::interner::NameId;
-use crate::aggregate::packed_map::Packable;
-use crate::aggregate::rejected::cause::Basis;
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::packed_map::PackedKey;
+use crate::aggregate::rejected::cause::CauseHint;
 
 /// What makes rejected records one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GroupKey {
     /// Interface, if the records name one.
-    pub interface: Option<NameId>,
-    /// Source address.
+    pub interface: Option<Symbol>,
+    /// InputSource address.
     pub src: Option<IpAddr>,
     /// Destination address.
     pub dst: Option<IpAddr>,
@@ -25,13 +25,13 @@ pub struct GroupKey {
 
 /// Interface, VPC and subnet that a record names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Placement {
     /// Interface.
-    pub interface: Option<NameId>,
+    pub interface: Option<Symbol>,
     /// VPC.
-    pub vpc: Option<NameId>,
+    pub vpc: Option<Symbol>,
     /// Subnet.
-    pub subnet: Option<NameId>,
+    pub subnet: Option<Symbol>,
     /// Whether that is all that it names; else it names a VPC or subnet for which there was no room, and what a topology knows of
     /// the interface says nothing of those.
     pub is_whole: bool,
@@ -39,12 +39,12 @@ pub struct Place {
 
 /// The records of a group that stand and fall together when the causes are decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct PartKey {
+pub(super) struct SubgroupKey {
     pub group: GroupKey,
-    pub basis: Basis,
+    pub basis: CauseHint,
 }
 
-impl PartKey {
+impl SubgroupKey {
     /// The tuple of records whose cause hangs on what was let through.
     pub fn tuple(&self) -> Option<FiveTuple> {
         Some(FiveTuple {
@@ -77,9 +77,9 @@ pub(super) fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
 /// that says they are there.
 const PACKED_GROUP_BITS: u32 = 16 + 32 + 32 + 17 + 9;
 
-impl Packable for GroupKey {
+impl PackedKey for GroupKey {
     fn pack(&self) -> Option<u128> {
-        let interface = self.interface.map_or(0, NameId::get);
+        let interface = self.interface.map_or(0, Symbol::get);
         let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
         if interface >= 1 << 16 {
             return None;
@@ -95,7 +95,7 @@ impl Packable for GroupKey {
         let (addresses, rest) = ((packed >> 26) as u64, packed as u32 & ((1 << 26) - 1));
         let (dstport, protocol) = (rest >> 9, rest & ((1 << 9) - 1));
         GroupKey {
-            interface: NameId::new((packed >> 90) as u32),
+            interface: Symbol::new((packed >> 90) as u32),
             src: Some(IpAddr::from(((addresses >> 32) as u32).to_be_bytes())),
             dst: Some(IpAddr::from((addresses as u32).to_be_bytes())),
             dstport: (dstport >> 16 != 0).then_some(dstport as u16),
@@ -104,28 +104,33 @@ impl Packable for GroupKey {
     }
 }
 
-impl Packable for Place {
+impl PackedKey for Placement {
     fn pack(&self) -> Option<u128> {
-        let number = |id: Option<NameId>| u128::from(id.map_or(0, NameId::get));
+        let number = |id: Option<Symbol>| u128::from(id.map_or(0, Symbol::get));
         let is_whole = u128::from(self.is_whole);
         Some(is_whole << 96 | number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
     }
 
-    fn unpack(packed: u128) -> Place {
+    fn unpack(packed: u128) -> Placement {
         // Each cast keeps the bits of one part.
-        let id = |bits: u128| NameId::new(bits as u32);
-        Place { interface: id(packed >> 64), vpc: id(packed >> 32), subnet: id(packed), is_whole: packed >> 96 != 0 }
+        let id = |bits: u128| Symbol::new(bits as u32);
+        Placement {
+            interface: id(packed >> 64),
+            vpc: id(packed >> 32),
+            subnet: id(packed),
+            is_whole: packed >> 96 != 0,
+        }
     }
 }
 
-impl Packable for PartKey {
+impl PackedKey for SubgroupKey {
     fn pack(&self) -> Option<u128> {
-        const _: () = assert!(PACKED_GROUP_BITS + Basis::BITS <= u128::BITS);
-        Some(self.group.pack()? << Basis::BITS | u128::from(self.basis.pack()))
+        const _: () = assert!(PACKED_GROUP_BITS + CauseHint::BITS <= u128::BITS);
+        Some(self.group.pack()? << CauseHint::BITS | u128::from(self.basis.pack()))
     }
 
-    fn unpack(packed: u128) -> PartKey {
-        let basis = packed as u32 & ((1 << Basis::BITS) - 1);
-        PartKey { group: GroupKey::unpack(packed >> Basis::BITS), basis: Basis::unpack(basis) }
+    fn unpack(packed: u128) -> SubgroupKey {
+        let basis = packed as u32 & ((1 << CauseHint::BITS) - 1);
+        SubgroupKey { group: GroupKey::unpack(packed >> CauseHint::BITS), basis: CauseHint::unpack(basis) }
     }
 }

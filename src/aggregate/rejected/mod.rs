@@ -13,35 +13,35 @@ mod keys;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
-pub use self::groups::{Group, Groups, Part};
-pub use self::keys::{GroupKey, Place};
-use self::keys::{PartKey, identity};
-use crate::aggregate::consensus::{Agreed, Said};
-use crate::aggregate::counters::{Seen, Tally, least};
-use crate::aggregate::interfaces::{Interfaces, Known};
-use crate::aggregate::interner::{NameId, Names, Renumbered};
-use crate::aggregate::packed_map::{self, Keyed, Sought};
-use crate::aggregate::rejected::cause::Basis;
+pub use self::groups::{Group, Groups, Subgroup};
+pub use self::keys::{GroupKey, Placement};
+use self::keys::{SubgroupKey, identity};
+use crate::aggregate::consensus::{Consensus, ReportedId};
+use crate::aggregate::counters::{Counters, TimeRange, least};
+use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
+use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
+use crate::aggregate::packed_map::{self, PackedMap, Sought};
+use crate::aggregate::rejected::cause::CauseHint;
 use crate::config::Limits;
-use crate::record::{Direction, Flow, TCP, TcpFlags};
+use crate::record::{Direction, Flow, SynFlag, TCP};
 
 /// The rejected records of a report, while it is being read.
 #[derive(Debug, Clone)]
-pub struct Rejects {
-    parts: Keyed<PartKey, Sums>,
+pub struct RejectedFlows {
+    parts: PackedMap<SubgroupKey, SubgroupStats>,
     /// Records that are still to be added to these: fewer than are looked for at once.
-    waiting: Vec<(Sought<PartKey>, Sums)>,
+    waiting: Vec<(Sought<SubgroupKey>, SubgroupStats)>,
     /// Rejected traffic by the places that the records themselves name.
-    places: Keyed<Place, Tally>,
+    places: PackedMap<Placement, Counters>,
     limits: Limits,
     /// Whether causes that hang on source ports are still kept apart.
-    causes_are_open: bool,
+    split_by_port: bool,
     /// By how much all weights were lowered.
     lowered: u64,
     /// Whether groups that had been lowered became one: of interfaces for which there was no room in a merged report.
-    lowered_were_joined: bool,
+    merged_after_eviction: bool,
     /// Whether records of interfaces that are kept may be among those of none: of merged reports each keeps its own first ones.
-    interfaces_are_parted: bool,
+    interfaces_split: bool,
     /// Of which causes there are records, as bits: a group may have an entry for each.
     causes: u8,
     /// How many groups there are, about, since some were dropped.
@@ -52,43 +52,43 @@ pub struct Rejects {
 
 /// The sums of a part.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    tally: Tally,
-    seen: Seen,
+struct SubgroupStats {
+    tally: Counters,
+    seen: TimeRange,
     /// By how much all weights had been lowered when it came: so many of its flows may be missing.
     missing: u32,
-    vpc: Said,
-    direction: Agreed<Direction>,
+    vpc: ReportedId,
+    direction: Consensus<Direction>,
     least_srcport: Option<u16>,
     /// Whether there is a record that does not say it opened a connection.
     unproven: bool,
     /// Whether an accepted record is alike.
     alike: bool,
     /// Whether one is alike the other way round.
-    is_answer: bool,
+    reverse_tuple_accepted: bool,
 }
 
 /// The sketch has 2^14 registers.
 const DISTINCT_LG_K: u8 = 14;
 
-impl Default for Rejects {
-    fn default() -> Rejects {
-        Rejects::new(&Limits::default())
+impl Default for RejectedFlows {
+    fn default() -> RejectedFlows {
+        RejectedFlows::new(&Limits::default())
     }
 }
 
-impl Rejects {
+impl RejectedFlows {
     /// Which keep no more than that.
-    pub fn new(limits: &Limits) -> Rejects {
-        Rejects {
-            parts: Keyed::default(),
+    pub fn new(limits: &Limits) -> RejectedFlows {
+        RejectedFlows {
+            parts: PackedMap::default(),
             waiting: Vec::new(),
-            places: Keyed::default(),
+            places: PackedMap::default(),
             limits: *limits,
-            causes_are_open: true,
+            split_by_port: true,
             lowered: 0,
-            lowered_were_joined: false,
-            interfaces_are_parted: false,
+            merged_after_eviction: false,
+            interfaces_split: false,
             causes: 0,
             distinct: None,
             places_are_complete: true,
@@ -97,27 +97,27 @@ impl Rejects {
 
     /// Takes in a rejected record of this one of the interfaces. `places` holds the names of VPCs and subnets.
     #[inline(never)]
-    pub fn observe(&mut self, interface: Known, interfaces: &Interfaces, flow: Flow<'_>, places: &mut Names) {
+    pub fn observe(&mut self, interface: InterfaceRef, interfaces: &Interfaces, flow: Flow<'_>, places: &mut Interner) {
         let flow = &flow;
-        let Known { id: interface, is_kept, vpc } = interface;
+        let InterfaceRef { id: interface, is_tracked, vpc } = interface;
         let group =
             GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
-        let basis = Basis::of(interface, flow);
+        let basis = CauseHint::of(interface, flow);
         // What other records say of an interface that is not known by itself is not said of this one.
-        let basis = if is_kept { basis } else { basis.closed() };
+        let basis = if is_tracked { basis } else { basis.closed() };
         let subnet = flow.subnet_id.and_then(|name| places.intern(name));
         let is_whole = vpc.is_some() == flow.vpc_id.is_some() && subnet.is_some() == flow.subnet_id.is_some();
-        let place = Place { interface, vpc, subnet, is_whole };
-        let mut sums = Sums {
-            vpc: Said::of(flow.vpc_id, place.vpc),
+        let place = Placement { interface, vpc, subnet, is_whole };
+        let mut sums = SubgroupStats {
+            vpc: ReportedId::of(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
-            unproven: flow.protocol != Some(TCP) || flow.tcp_flags != TcpFlags::WithSyn,
-            ..Sums::default()
+            unproven: flow.protocol != Some(TCP) || flow.tcp_flags != SynFlag::WithSyn,
+            ..SubgroupStats::default()
         };
         flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
         sums.tally.observe(flow);
         sums.seen.observe(flow.start, flow.end);
-        self.waiting.push((self.parts.seek(PartKey { group, basis }), sums));
+        self.waiting.push((self.parts.seek(SubgroupKey { group, basis }), sums));
         self.place(place).observe(flow);
         if self.waiting.len() >= packed_map::AT_ONCE {
             self.settle(interfaces);
@@ -127,9 +127,9 @@ impl Rejects {
     /// Adds the records that wait.
     pub fn settle(&mut self, interfaces: &Interfaces) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.iter_mut().for_each(|(part, _)| self.parts.make_out(part));
+        waiting.iter_mut().for_each(|(part, _)| self.parts.locate(part));
         for (part, _) in &waiting {
-            if let Some(sums) = self.parts.look_ahead(part) {
+            if let Some(sums) = self.parts.prefetch(part) {
                 // Read, so that it is fetched with those of the others.
                 std::hint::black_box(sums.missing);
             }
@@ -137,7 +137,7 @@ impl Rejects {
         for (part, sums) in &waiting {
             let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
             self.entry(part, missing, interfaces).add(sums);
-            self.keep_to_limit(interfaces);
+            self.enforce_limit(interfaces);
         }
         waiting.clear();
         self.waiting = waiting;
@@ -145,11 +145,16 @@ impl Rejects {
 
     /// Takes in another report's rejected records, whose interfaces, which are among these, and places have those numbers
     /// here.
-    pub fn merge(&mut self, other: &Rejects, (interfaces, numbers): (&Interfaces, &Renumbered), places: &Renumbered) {
-        let interface_here = |id: Option<NameId>| id.and_then(|id| numbers.of(id));
+    pub fn merge(
+        &mut self,
+        other: &RejectedFlows,
+        (interfaces, numbers): (&Interfaces, &SymbolRemap),
+        places: &SymbolRemap,
+    ) {
+        let interface_here = |id: Option<Symbol>| id.and_then(|id| numbers.of(id));
         let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
-        if !other.causes_are_open {
-            self.close_causes();
+        if !other.split_by_port {
+            self.merge_ports();
         }
         if let Some(theirs) = &other.distinct {
             let ours = self.count_distinct(interfaces);
@@ -165,26 +170,26 @@ impl Rejects {
             self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
         }
         self.lowered += other.lowered;
-        self.lowered_were_joined |= other.lowered_were_joined || other.lowered > 0 && !numbers.is_complete();
-        self.interfaces_are_parted |= other.interfaces_are_parted;
+        self.merged_after_eviction |= other.merged_after_eviction || other.lowered > 0 && !numbers.is_complete();
+        self.interfaces_split |= other.interfaces_split;
         for (key, theirs) in other.parts.iter() {
             let interface = interface_here(key.group.interface);
-            let is_kept = interface.is_some() || key.group.interface.is_none();
+            let is_tracked = interface.is_some() || key.group.interface.is_none();
             let group = GroupKey { interface, ..key.group };
-            let basis = if is_kept { key.basis } else { key.basis.closed() };
+            let basis = if is_tracked { key.basis } else { key.basis.closed() };
             let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let part = self.parts.seek(PartKey { group, basis });
+            let part = self.parts.seek(SubgroupKey { group, basis });
             let ours = self.entry(&part, lowered, interfaces);
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
             ours.merge(theirs, places);
-            self.keep_to_limit(interfaces);
+            self.enforce_limit(interfaces);
         }
         for (place, tally) in other.places.iter() {
-            let place_here = |id: Option<NameId>| id.and_then(|id| places.of(id));
+            let place_here = |id: Option<Symbol>| id.and_then(|id| places.of(id));
             let (vpc, subnet) = (place_here(place.vpc), place_here(place.subnet));
             let are_kept = vpc.is_some() == place.vpc.is_some() && subnet.is_some() == place.subnet.is_some();
             let is_whole = place.is_whole && are_kept;
-            let here = Place { interface: interface_here(place.interface), vpc, subnet, is_whole };
+            let here = Placement { interface: interface_here(place.interface), vpc, subnet, is_whole };
             self.place(here).merge(*tally);
         }
         self.causes |= other.causes;
@@ -192,7 +197,7 @@ impl Rejects {
     }
 
     /// Rejected traffic by place, as first met.
-    pub fn places(&self) -> impl Iterator<Item = (Place, Tally)> {
+    pub fn places(&self) -> impl Iterator<Item = (Placement, Counters)> {
         self.places.iter().map(|(place, tally)| (place, *tally))
     }
 
@@ -201,40 +206,40 @@ impl Rejects {
         self.places_are_complete
     }
 
-    /// The groups. Their causes are decided by what was let through, if that has been [looked at](Rejects::correlate_accepted).
+    /// The groups. Their causes are decided by what was let through, if that has been [looked at](RejectedFlows::correlate_accepted).
     pub fn into_groups(self) -> Groups {
         Groups::of(self.parts)
     }
 
-    fn entry(&mut self, part: &Sought<PartKey>, missing: u32, interfaces: &Interfaces) -> &mut Sums {
+    fn entry(&mut self, part: &Sought<SubgroupKey>, missing: u32, interfaces: &Interfaces) -> &mut SubgroupStats {
         let key = part.key();
-        let basis = if self.causes_are_open { key.basis } else { key.basis.closed() };
+        let basis = if self.split_by_port { key.basis } else { key.basis.closed() };
         self.causes |= basis.bit();
         let distinct = &mut self.distinct;
         let new = || {
             distinct.iter_mut().for_each(|distinct| distinct.update(identity(&key.group, interfaces)));
-            Sums { missing, ..Sums::default() }
+            SubgroupStats { missing, ..SubgroupStats::default() }
         };
         if basis == key.basis {
-            self.parts.entry_of(part, new)
+            self.parts.entry_for(part, new)
         } else {
-            self.parts.entry(PartKey { basis, ..key }, new)
+            self.parts.entry(SubgroupKey { basis, ..key }, new)
         }
     }
 
-    fn place(&mut self, place: Place) -> &mut Tally {
+    fn place(&mut self, place: Placement) -> &mut Counters {
         // Those of no VPC and subnet are no more than there are interfaces, which have a limit of their own.
         let is_beyond = self.places.len() as u64 >= self.limits.max_interfaces
             && (place.vpc.is_some() || place.subnet.is_some())
             && self.places.get_mut(place).is_none();
         self.places_are_complete &= !is_beyond;
-        let place = if is_beyond { Place { vpc: None, subnet: None, is_whole: false, ..place } } else { place };
-        self.places.entry(place, Tally::default)
+        let place = if is_beyond { Placement { vpc: None, subnet: None, is_whole: false, ..place } } else { place };
+        self.places.entry(place, Counters::default)
     }
 }
 
-impl Sums {
-    fn merge(&mut self, other: &Sums, places: &Renumbered) {
+impl SubgroupStats {
+    fn merge(&mut self, other: &SubgroupStats, places: &SymbolRemap) {
         let vpc = self.vpc;
         self.add(other);
         self.vpc = vpc;
@@ -242,7 +247,7 @@ impl Sums {
     }
 
     /// Takes in sums of the same report.
-    fn add(&mut self, other: &Sums) {
+    fn add(&mut self, other: &SubgroupStats) {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
         self.vpc.add(other.vpc);
@@ -257,13 +262,13 @@ mod tests {
     use crate::aggregate::rejected::cause::Cause;
     use crate::pipeline::{self, Options};
     use crate::summary::Rejected;
-    use crate::summary::build::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
 
     fn rejected(header: &str, records: &[&str]) -> Rejected {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-        build::finish(analysis, &Settings::default(), None).rejected
+        build::finish(analysis, &SummaryOptions::default(), None).rejected
     }
 
     #[test]

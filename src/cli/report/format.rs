@@ -2,7 +2,7 @@
 
 use indicatif::HumanCount;
 
-use crate::aggregate::counters::Seen;
+use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::timestamp::Timestamp;
 use crate::summary::Window;
@@ -68,11 +68,11 @@ pub(super) fn cause(cause: Cause) -> &'static str {
 }
 
 pub(super) fn window(window: Option<Window>) -> String {
-    window.map_or_else(String::new, |Window { start, end }| span(Seen { first_seen: start, last_seen: end }))
+    window.map_or_else(String::new, |Window { start, end }| span(TimeRange { first_seen: start, last_seen: end }))
 }
 
 /// `, 2026-11-23T06:00:00Z to 06:05:00Z`; the second date is left out where it is the first.
-pub(super) fn span(seen: Seen) -> String {
+pub(super) fn span(seen: TimeRange) -> String {
     let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
     match (shown(seen.first_seen), shown(seen.last_seen)) {
         (Some(first), Some(last)) => {
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_span_names_a_date_once() {
         let at = Timestamp::from_seconds;
-        let shown = |first, last| span(Seen { first_seen: first, last_seen: last });
+        let shown = |first, last| span(TimeRange { first_seen: first, last_seen: last });
         assert_eq!(shown(at(0), at(60)), ", 1970-01-01T00:00:00Z to 00:01:00Z");
         assert_eq!(shown(at(0), at(86_400)), ", 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z");
         assert_eq!(shown(at(0), None), ", from 1970-01-01T00:00:00Z");

@@ -1,7 +1,7 @@
 //! The summary as people read it, in ten seconds: what was read, what was refused and where, the findings with the
 //! worst first.
 //!
-//! Names from the log are shown with control characters escaped and cut to a bounded length. Styles are ANSI
+//! Interner from the log are shown with control characters escaped and cut to a bounded length. Styles are ANSI
 //! sequences; whoever writes the report strips them where they are not wanted.
 
 mod format;
@@ -17,7 +17,7 @@ pub use format::printable;
 use format::{cause, count, cut, name, percent, plural, span, window};
 use table::Column;
 
-use crate::aggregate::counters::Tally;
+use crate::aggregate::counters::Counters;
 use crate::findings;
 use crate::findings::topology_check::Check;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
@@ -26,8 +26,8 @@ use crate::summary::{RejectedGroup, Summary, VpcPair};
 
 /// How the report is to look.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
-    /// Columns of the terminal.
+pub struct RenderOptions {
+    /// FieldRanges of the terminal.
     pub width: usize,
     /// Rejected groups to show; 10 if not said.
     pub groups: Option<usize>,
@@ -48,8 +48,8 @@ const BLUE: Style = AnsiColor::Blue.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Renders the report.
-pub fn render(summary: &Summary, look: Look) -> String {
-    let mut report = Report { text: String::new(), width: look.width.max(MIN_WIDTH) };
+pub fn render(summary: &Summary, look: RenderOptions) -> String {
+    let mut report = SummaryBuilder { text: String::new(), width: look.width.max(MIN_WIDTH) };
     report.read(summary);
     report.failures(summary);
     report.limits(summary);
@@ -65,7 +65,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
 
 /// Renders what is wrong with a topology, for a terminal of so many columns.
 pub fn render_check(check: &Check, width: usize) -> String {
-    let mut report = Report { text: String::new(), width: width.max(MIN_WIDTH) };
+    let mut report = SummaryBuilder { text: String::new(), width: width.max(MIN_WIDTH) };
     report.check(check);
     report.text
 }
@@ -78,12 +78,12 @@ fn severity_style(severity: Severity) -> Style {
     }
 }
 
-struct Report {
+struct SummaryBuilder {
     text: String,
     width: usize,
 }
 
-impl Report {
+impl SummaryBuilder {
     fn line(&mut self, line: impl AsRef<str>) {
         self.text.push_str(line.as_ref());
         self.text.push('\n');
@@ -105,7 +105,7 @@ impl Report {
     }
 
     fn table(&mut self, columns: &[Column], rows: &[Vec<String>]) {
-        let (lines, left_out) = table::lay_out(columns, rows, self.width);
+        let (lines, left_out) = table::fit(columns, rows, self.width);
         lines.iter().for_each(|line| self.line(line));
         if !left_out.is_empty() {
             self.line(format!("  {DIM}hidden columns (terminal too narrow): {}{DIM:#}", left_out.join(", ")));
@@ -158,7 +158,7 @@ impl Report {
         let all = traffic.accepted.flows.saturating_add(traffic.rejected.flows);
         self.line("");
         let rows = [("accepted", traffic.accepted), ("rejected", traffic.rejected)];
-        let rows = rows.map(|(name, tally): (&str, Tally)| {
+        let rows = rows.map(|(name, tally): (&str, Counters)| {
             vec![
                 name.to_owned(),
                 plural(tally.flows, "flow"),
@@ -251,7 +251,7 @@ impl Report {
             .iter()
             .take(INTERFACES)
             .map(|row| {
-                let Tally { flows, packets, bytes } = row.tally;
+                let Counters { flows, packets, bytes } = row.tally;
                 let [interface, subnet, vpc] =
                     [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| name(id.as_deref()));
                 vec![count(flows), count(packets), DecimalBytes(bytes).to_string(), interface, subnet, vpc]

@@ -17,7 +17,7 @@ pub(super) struct Column {
 const GAP: usize = 2;
 
 /// The lines of a table, and the headings of the columns that were left out.
-pub(super) fn lay_out(columns: &[Column], rows: &[Vec<String>], width: usize) -> (Vec<String>, Vec<&'static str>) {
+pub(super) fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> (Vec<String>, Vec<&'static str>) {
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_by_the_width_that_is_seen() {
-        let (lines, left_out) = lay_out(&COLUMNS, &rows(), 80);
+        let (lines, left_out) = fit(&COLUMNS, &rows(), 80);
         let expected =
             ["     FLOWS  SOURCE    INTERFACE", "         7  10.0.0.1  eni-1", "  12345678  日本      eni-22"];
         assert_eq!((lines.as_slice(), left_out.len()), (&expected.map(str::to_owned)[..], 0));
@@ -75,9 +75,9 @@ mod tests {
 
     #[test]
     fn what_matters_least_leaves_first_and_the_rest_stays_whole() {
-        let (lines, left_out) = lay_out(&COLUMNS, &rows(), 25);
+        let (lines, left_out) = fit(&COLUMNS, &rows(), 25);
         assert_eq!((lines[1].as_str(), left_out), ("         7  10.0.0.1", vec!["INTERFACE"]));
-        let (lines, _) = lay_out(&COLUMNS, &rows(), 5);
+        let (lines, _) = fit(&COLUMNS, &rows(), 5);
         assert_eq!(lines[2], "  12345678  日本");
     }
 }

@@ -1,10 +1,10 @@
 //! What is wrong with a topology, as people read it.
 
 use super::format::{plural, printable};
-use super::{Report, severity_style};
+use super::{SummaryBuilder, severity_style};
 use crate::findings::topology_check::Check;
 
-impl Report {
+impl SummaryBuilder {
     pub(super) fn check(&mut self, check: &Check) {
         let counts = [
             plural(check.vpcs as u64, "VPC"),

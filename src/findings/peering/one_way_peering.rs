@@ -1,9 +1,9 @@
 //! `one-way-peering`: accepted TCP records from one peered VPC to the other that get no reply: as a rule, the way back is
 //! missing.
 
-use super::{View, Way};
-use crate::aggregate::peering::{Noted, OfNote};
-use crate::findings::Verdict;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::{ClassView, ClassifiedFlows};
+use crate::findings::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are accepted but get no reply: usually the peer \
@@ -11,15 +11,15 @@ pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are a
 pub(in crate::findings) const NEXT_STEP: &str = "Check the return route in the peer's route tables, then its security groups \
                                                and network ACLs.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
-    let unanswered = view.unanswered(noted, Noted::is_accepted_tcp)?;
-    if unanswered.records.tally.flows < view.context.thresholds.one_way_min_flows {
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
+    let unanswered = view.unanswered(noted, ClassifiedFlows::is_accepted_tcp)?;
+    if unanswered.records.tally.flows < view.context.thresholds.one_way_peering_flows {
         return None;
     }
     // Of what was left out for lack of memory some may have been answered.
     let some_answered =
         !view.context.exact.peering || noted.noted().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_answered { Severity::Medium } else { Severity::High },
         confidence: unanswered.confidence,

@@ -1,17 +1,17 @@
 //! `rejected-peering`: rejected records from one peered VPC to the other.
 
-use super::{View, Way};
-use crate::aggregate::peering::OfNote;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{Records, Verdict};
+use crate::findings::{FindingDraft, MatchedFlows};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected by a security group or a network \
                                              ACL, or because its connection was already closed.";
 pub(in crate::findings) const NEXT_STEP: &str = "If it is intended, allow the peer's CIDR blocks, or its security groups if \
                                                both VPCs are in one Region. If not, find the program at the source.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
-    let mut records = Records::default();
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
+    let mut records = MatchedFlows::default();
     for noted in noted.rejected() {
         records.add_noted(view.context, &noted);
     }
@@ -20,7 +20,7 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) ->
     if records.tally.flows == 0 {
         return None;
     }
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::RejectedPeering,
         severity: Severity::Medium,
         confidence: Confidence::High,

@@ -1,8 +1,8 @@
 //! `unpeered-vpc`: records from one VPC to another that get no reply, with nothing that connects the two.
 
-use super::{View, Way};
-use crate::aggregate::peering::OfNote;
-use crate::findings::Verdict;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC without a peering connection, direct or through \
@@ -11,13 +11,13 @@ pub(in crate::findings) const NEXT_STEP: &str = "If the two VPCs should communic
                                                gateway. If not, check the client's configuration: it targets the wrong \
                                                address.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
     if !view.topology.between(way.src, way.dst).is_empty() {
         return None;
     }
     let mut unanswered = view.unanswered(noted, |_| true)?;
-    let doubt = unanswered.doubt_if_arrived();
-    let verdict = Verdict {
+    let doubt = unanswered.downgrade_if_delivered();
+    let verdict = FindingDraft {
         finding_type: FindingType::UnpeeredVpc,
         severity: Severity::Medium,
         confidence: unanswered.confidence,
@@ -56,7 +56,7 @@ mod tests {
         );
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-d"}"#);
         assert_eq!(json(&finding.details), "{}");
-        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::TcpFlags, Evidence::Topology].into());
+        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::SynFlag, Evidence::Topology].into());
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (2, 20, 800));
     }
 

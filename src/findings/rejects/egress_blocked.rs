@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::{Context, Records, Verdict, is_own_attempt};
-use crate::aggregate::interner::NameId;
+use super::super::{Context, FindingDraft, MatchedFlows, is_new_connection};
+use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
@@ -18,16 +18,16 @@ pub(in crate::findings) const NEXT_STEP: &str = "Check the destinations. If they
 
 #[derive(Default)]
 struct Blocked {
-    records: Records,
+    records: MatchedFlows,
     destinations: BTreeSet<IpAddr>,
     evidence: BTreeSet<Evidence>,
 }
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let mut interfaces: BTreeMap<Option<NameId>, Blocked> = BTreeMap::new();
-    for group in context.groups.iter().filter(|group| context.is_one(group.key.interface)) {
+    let mut interfaces: BTreeMap<Option<Symbol>, Blocked> = BTreeMap::new();
+    for group in context.groups.iter().filter(|group| context.is_identified(group.key.interface)) {
         let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
-        if let (Direction::Egress, evidence) = context.surroundings.direction(&group) {
+        if let (Direction::Egress, evidence) = context.network.direction(&group) {
             interfaces.entry(group.key.interface).or_default().add(context, &group, (dst, evidence));
         }
     }
@@ -40,18 +40,18 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 impl Blocked {
     fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
-        for part in group.parts().filter(is_own_attempt) {
+        for part in group.parts().filter(is_new_connection) {
             self.records.add(context, group.key, &part);
             self.destinations.insert(dst);
             self.evidence.extend(evidence);
         }
     }
 
-    fn into_finding(self, context: &Context<'_>, interface: Option<NameId>) -> Finding {
+    fn into_finding(self, context: &Context<'_>, interface: Option<Symbol>) -> Finding {
         let interface_id = context.interface_name(interface);
         let distinct_hosts = self.destinations.len() as u64;
         let inferred = self.evidence.contains(&Evidence::ConstantAddress);
-        let verdict = Verdict {
+        let verdict = FindingDraft {
             finding_type: FindingType::EgressBlocked,
             severity: Severity::Medium,
             confidence: if inferred { Confidence::Medium } else { Confidence::High },

@@ -2,7 +2,7 @@
 //!
 //! TCP and UDP only. Late packets and answers do not count.
 
-use super::super::{Context, Verdict, gather, severity_of_probing};
+use super::super::{Context, FindingDraft, gather, probe_severity};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::iana;
 
@@ -20,9 +20,9 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
         let (confidence, flags) = records.confidence_of_probing();
         records.into_finding(
             context,
-            Verdict {
+            FindingDraft {
                 finding_type: FindingType::HostSweep,
-                severity: severity_of_probing(context, srcaddr),
+                severity: probe_severity(context, srcaddr),
                 confidence,
                 title: format!(
                     "{srcaddr} was rejected at {} of {distinct_hosts} hosts",

@@ -1,6 +1,6 @@
 //! `repeated-rejects`: the same connection is refused again and again.
 
-use super::super::{Context, Records, Verdict};
+use super::super::{Context, FindingDraft, MatchedFlows};
 use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
@@ -14,15 +14,15 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let tallies = (0..).zip(context.groups.tallies());
     let repeated = tallies.filter(|(_, tally)| tally.flows >= context.thresholds.repeated_reject_flows);
     let groups = repeated.map(|(number, _)| context.groups.get(number));
-    groups.filter(|group| context.is_one(group.key.interface)).map(|group| finding(context, &group)).collect()
+    groups.filter(|group| context.is_identified(group.key.interface)).map(|group| finding(context, &group)).collect()
 }
 
 fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
     let key = group.key;
-    let (direction, _) = context.surroundings.direction(group);
-    let mut records = Records::default();
+    let (direction, _) = context.network.direction(group);
+    let mut records = MatchedFlows::default();
     group.parts().for_each(|part| records.add(context, group.key, &part));
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::RepeatedRejects,
         severity: Severity::Low,
         confidence: Confidence::High,

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::super::{Context, Records, Verdict};
-use crate::aggregate::interner::NameId;
+use super::super::{Context, FindingDraft, MatchedFlows};
+use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
@@ -16,10 +16,10 @@ pub(in crate::findings) const MEANING: &str = "Requests are accepted, but their 
 pub(in crate::findings) const NEXT_STEP: &str = "Allow the replies in the network ACL of the subnet: usually the ephemeral ports 1024 to \
                                     65535 towards the client.";
 
-type Key = (Option<NameId>, IpAddr, IpAddr, u8);
+type Key = (Option<Symbol>, IpAddr, IpAddr, u8);
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let mut replies: BTreeMap<Key, Records> = BTreeMap::new();
+    let mut replies: BTreeMap<Key, MatchedFlows> = BTreeMap::new();
     for (key, part) in context.groups.parts().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
         if let (Some(src), Some(dst), Some(protocol)) = (key.src, key.dst, key.protocol) {
             replies.entry((key.interface, src, dst, protocol)).or_default().add(context, key, &part);
@@ -28,8 +28,8 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     replies.into_iter().map(|(key, records)| finding(context, key, records)).collect()
 }
 
-fn finding(context: &Context<'_>, (interface, srcaddr, dstaddr, protocol): Key, records: Records) -> Finding {
-    let verdict = Verdict {
+fn finding(context: &Context<'_>, (interface, srcaddr, dstaddr, protocol): Key, records: MatchedFlows) -> Finding {
+    let verdict = FindingDraft {
         finding_type: FindingType::ReplyBlocked,
         severity: Severity::Medium,
         confidence: Confidence::High,
@@ -37,7 +37,7 @@ fn finding(context: &Context<'_>, (interface, srcaddr, dstaddr, protocol): Key, 
             "A network ACL rejects the {} replies from {srcaddr} to {dstaddr}",
             iana::protocol(Some(protocol))
         ),
-        subject: Subject::Replies { interface_id: context.interface_name(interface), srcaddr, dstaddr, protocol },
+        subject: Subject::ReplyFlow { interface_id: context.interface_name(interface), srcaddr, dstaddr, protocol },
         details: Details::None {},
         evidence: [Evidence::AcceptedRequest].into(),
     };

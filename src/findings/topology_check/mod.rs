@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::findings::types::{self, Severity};
 use crate::topology::describe_output::{Destination, PeeringConnection, PeeringRoute, RouteTable, Side};
-use crate::topology::{Topology, VpcNumber};
+use crate::topology::{Topology, VpcIndex};
 
 /// The value of [`Check::schema`].
 pub const SCHEMA: &str = "flowsentry/topology-check/v1";
@@ -177,9 +177,9 @@ fn finding(
 /// Two VPCs that are peered, which AWS does not allow with overlapping blocks, or that have a peer in common, where it
 /// does.
 fn overlapping(topology: &Topology) -> Vec<TopologyFinding> {
-    let mut pairs: BTreeMap<(VpcNumber, VpcNumber), BTreeSet<VpcNumber>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(VpcIndex, VpcIndex), BTreeSet<VpcIndex>> = BTreeMap::new();
     for (number, _) in topology.vpcs() {
-        let peers: Vec<VpcNumber> = topology.peers(number).collect();
+        let peers: Vec<VpcIndex> = topology.peers(number).collect();
         for (place, &a) in peers.iter().enumerate() {
             pairs.entry((number.min(a), number.max(a))).or_default();
             for &b in &peers[place + 1..] {
@@ -190,7 +190,7 @@ fn overlapping(topology: &Topology) -> Vec<TopologyFinding> {
     pairs.into_iter().filter_map(|((a, b), via)| overlap(topology, a, b, via)).collect()
 }
 
-fn overlap(topology: &Topology, a: VpcNumber, b: VpcNumber, via: BTreeSet<VpcNumber>) -> Option<TopologyFinding> {
+fn overlap(topology: &Topology, a: VpcIndex, b: VpcIndex, via: BTreeSet<VpcIndex>) -> Option<TopologyFinding> {
     let [of_a, of_b] = [a, b].map(|number| topology.vpc(number));
     let mut cidr_blocks: Vec<IpNet> = Vec::new();
     for block in &of_a.blocks {

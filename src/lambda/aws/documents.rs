@@ -8,9 +8,9 @@ use thiserror::Error;
 
 use super::download::Body;
 use super::error::S3Error;
-use super::s3::{self, Listed, Object};
+use super::s3::{self, ListedObject, Object};
 use crate::lambda::event::ObjectReference;
-use crate::lambda::topology_uri::{Place, TopologyUri};
+use crate::lambda::topology_uri::{TopologyLocation, TopologyUri};
 use crate::topology::describe_output::{DocumentError, Resources};
 
 /// What describe calls say of some ten thousand interfaces is a tenth of it.
@@ -68,7 +68,7 @@ pub enum DocumentsError {
     NotJson(#[from] DocumentError),
     /// They are JSON, but there is no resource in them that could be used.
     #[error("no usable resources in {uri}: {problem}")]
-    Useless {
+    Unusable {
         /// Where they are.
         uri: String,
         /// The first thing that is wrong.
@@ -76,7 +76,7 @@ pub enum DocumentsError {
     },
     /// They did not come in time.
     #[error("timed out reading {uri}")]
-    TooSlow {
+    TimedOut {
         /// Where they are.
         uri: String,
     },
@@ -106,8 +106,8 @@ impl DocumentsError {
             DocumentsError::TooLarge { .. } => "topology_too_large",
             DocumentsError::ReadFailed { .. } => "read_failed",
             DocumentsError::NotJson(_) => "topology_not_json",
-            DocumentsError::Useless { .. } => "topology_unusable",
-            DocumentsError::TooSlow { .. } => "topology_timeout",
+            DocumentsError::Unusable { .. } => "topology_unusable",
+            DocumentsError::TimedOut { .. } => "topology_timeout",
             DocumentsError::Panicked { .. } => "internal_error",
         }
     }
@@ -119,8 +119,8 @@ impl DocumentsError {
 /// Where one can't be read, or nothing in them can be used.
 pub async fn read(client: &Client, uri: &TopologyUri) -> Result<Documents, DocumentsError> {
     match &uri.place {
-        Place::Document(key) => read_all(client, uri, [key]).await,
-        Place::Folder(folder) => read_all(client, uri, list(client, uri, folder).await?.keys()).await,
+        TopologyLocation::Document(key) => read_all(client, uri, [key]).await,
+        TopologyLocation::Folder(folder) => read_all(client, uri, list(client, uri, folder).await?.keys()).await,
     }
 }
 
@@ -134,14 +134,14 @@ pub async fn read_if_changed(
     known: &Etags,
 ) -> Result<Option<Documents>, DocumentsError> {
     match &uri.place {
-        Place::Document(key) => {
+        TopologyLocation::Document(key) => {
             let Some(Some(etag)) = known.get(key) else { return read(client, uri).await.map(Some) };
             match s3::get_if_changed(client, &reference(uri, key), etag).await? {
                 Some(object) => Documents::default().take(client, uri, object).await?.useful(uri).map(Some),
                 None => Ok(None),
             }
         }
-        Place::Folder(folder) => {
+        TopologyLocation::Folder(folder) => {
             let listed = list(client, uri, folder).await?;
             let is_known = listed == *known && listed.values().all(Option::is_some);
             if is_known { Ok(None) } else { read_all(client, uri, listed.keys()).await.map(Some) }
@@ -166,7 +166,7 @@ async fn read_all(
 async fn list(client: &Client, uri: &TopologyUri, folder: &str) -> Result<Etags, DocumentsError> {
     let mut etags = Etags::new();
     let mut together = 0;
-    s3::list(client, &uri.bucket, folder, |Listed { key, etag, bytes }| {
+    s3::list(client, &uri.bucket, folder, |ListedObject { key, etag, bytes }| {
         if uri.holds(&key) {
             together = grown(uri, together, bytes)?;
             etags.insert(key, etag);
@@ -206,7 +206,7 @@ impl Documents {
     fn useful(self, uri: &TopologyUri) -> Result<Documents, DocumentsError> {
         match self.resources.problems.first() {
             Some(problem) if self.resources.origins.is_empty() => {
-                Err(DocumentsError::Useless { uri: uri.to_string(), problem: problem.to_string() })
+                Err(DocumentsError::Unusable { uri: uri.to_string(), problem: problem.to_string() })
             }
             _ => Ok(self),
         }

@@ -19,7 +19,7 @@ use crate::lambda::event::ObjectReference;
 
 /// A body that breaks off is asked for again from there on, so often in all.
 const MAX_RESUMPTIONS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 /// Pieces that wait to be read, each as large as the network gives them: some 100 KiB at most.
 const WAITING_PIECES: usize = 8;
 
@@ -46,7 +46,7 @@ pub enum BodyError {
     },
     /// Nobody wants it any more: there is no time left.
     #[error("the download was cancelled")]
-    GivenUp,
+    Cancelled,
 }
 
 fn shown(announced: Option<u64>) -> String {
@@ -113,14 +113,14 @@ impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // What came already may be much to work on.
         if self.given_up.load(Ordering::Relaxed) {
-            return Err(BodyError::GivenUp.into());
+            return Err(BodyError::Cancelled.into());
         }
         while self.piece.is_empty() && !self.ended {
             match self.pieces.blocking_recv() {
                 // An empty piece is the end: without one, the download did not come to it.
                 Some(Ok(piece)) => (self.ended, self.piece) = (piece.is_empty(), piece),
                 Some(Err(error)) => return Err(error.into()),
-                None => return Err(BodyError::GivenUp.into()),
+                None => return Err(BodyError::Cancelled.into()),
             }
         }
         let count = self.piece.len().min(buffer.len());
@@ -179,7 +179,7 @@ impl Download {
         // A body that came whole and is refused does not match its check sum: all of it is in doubt.
         let Some(etag) = self.etag.clone().filter(|_| more_to_come) else { return Err(self.broken_off(reason)) };
         while self.resumptions < MAX_RESUMPTIONS {
-            time::sleep(FIRST_PAUSE * 2_u32.pow(self.resumptions)).await;
+            time::sleep(INITIAL_BACKOFF * 2_u32.pow(self.resumptions)).await;
             self.resumptions += 1;
             match s3::get_rest(&self.client, &self.reference, &etag, self.received).await {
                 Ok(answer) if is_from(answer.content_range.as_deref(), self.received) => return Ok(answer.body),

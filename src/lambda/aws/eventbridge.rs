@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 240 << 10;
 
 /// An entry is sent so often before its event is left to come again.
 const ATTEMPTS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Alerts that could not be sent.
 #[derive(Debug, Error)]
@@ -62,7 +62,7 @@ pub async fn send(client: &Client, bus: &str, alerts: &[Alert]) -> Result<(), Bu
                     message,
                 });
             }
-            time::sleep(FIRST_PAUSE * 2_u32.pow(attempt - 1)).await;
+            time::sleep(INITIAL_BACKOFF * 2_u32.pow(attempt - 1)).await;
             attempt += 1;
             waiting = refused.alerts;
         }
@@ -71,12 +71,16 @@ pub async fn send(client: &Client, bus: &str, alerts: &[Alert]) -> Result<(), Bu
 }
 
 /// Alerts that a request did not place on the bus, and what EventBridge says of the first.
-struct Refused<'a> {
+struct FailedEntries<'a> {
     alerts: Vec<&'a Alert>,
     reason: (String, String),
 }
 
-async fn send_once<'a>(client: &Client, bus: &str, alerts: &[&'a Alert]) -> Result<Result<(), Refused<'a>>, BusError> {
+async fn send_once<'a>(
+    client: &Client,
+    bus: &str,
+    alerts: &[&'a Alert],
+) -> Result<Result<(), FailedEntries<'a>>, BusError> {
     let entries = alerts.iter().map(|alert| entry(bus, alert)).collect();
     match client.put_events().set_entries(Some(entries)).send().await {
         Ok(answer) => Ok(refused(alerts, answer.entries())),
@@ -99,7 +103,7 @@ fn entry(bus: &str, alert: &Alert) -> PutEventsRequestEntry {
 }
 
 /// The answer has an entry for each that was sent, in the same order. One that is missing says nothing good.
-fn refused<'a>(alerts: &[&'a Alert], results: &[PutEventsResultEntry]) -> Result<(), Refused<'a>> {
+fn refused<'a>(alerts: &[&'a Alert], results: &[PutEventsResultEntry]) -> Result<(), FailedEntries<'a>> {
     let mut reason = None;
     let mut refused = Vec::new();
     for (place, alert) in alerts.iter().enumerate() {
@@ -114,7 +118,7 @@ fn refused<'a>(alerts: &[&'a Alert], results: &[PutEventsResultEntry]) -> Result
             (code.to_owned(), message.to_owned())
         });
     }
-    reason.map_or(Ok(()), |reason| Err(Refused { alerts: refused, reason }))
+    reason.map_or(Ok(()), |reason| Err(FailedEntries { alerts: refused, reason }))
 }
 
 /// Requests that EventBridge takes.

@@ -95,7 +95,7 @@ async fn sent(
 
 /// An object as a list of a bucket tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     /// Its key.
     pub key: String,
     /// Its ETag, without the quotes.
@@ -112,13 +112,13 @@ pub async fn list<E: From<S3Error>>(
     client: &Client,
     bucket: &str,
     prefix: &str,
-    mut take: impl FnMut(Listed) -> Result<(), E>,
+    mut take: impl FnMut(ListedObject) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| S3Error::new("ListObjectsV2", bucket, prefix, error))?;
         for object in page.contents() {
-            take(Listed {
+            take(ListedObject {
                 key: object.key().unwrap_or_default().to_owned(),
                 etag: object.e_tag().map(unquoted),
                 bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
@@ -212,7 +212,7 @@ pub struct Output<'a> {
 
 /// Whether something was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
+pub enum PutOutcome {
     /// It was.
     Stored,
     /// There is something of that name already. An answer that was lost on its way may be why: S3 stored it, and the
@@ -224,7 +224,7 @@ pub enum Put {
 ///
 /// # Errors
 /// Where S3 refuses, or can't be reached.
-pub async fn put_new(client: &Client, output: &Output<'_>) -> Result<Put, S3Error> {
+pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
     let Output { bucket, key, kind, content_type, metadata, bytes } = output;
     let mut retries = 0;
     loop {
@@ -234,8 +234,8 @@ pub async fn put_new(client: &Client, output: &Output<'_>) -> Result<Put, S3Erro
             request = request.metadata(*name, value);
         }
         match request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error)) {
-            Ok(_) => return Ok(Put::Stored),
-            Err(error) if error.is_precondition_failed() => return Ok(Put::Exists),
+            Ok(_) => return Ok(PutOutcome::Stored),
+            Err(error) if error.is_precondition_failed() => return Ok(PutOutcome::Exists),
             Err(error) if error.status == Some(CONFLICT) && retries < CONFLICT_RETRIES => {
                 time::sleep(CONFLICT_PAUSE * 2_u32.pow(retries)).await;
                 retries += 1;

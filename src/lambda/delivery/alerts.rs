@@ -22,7 +22,7 @@ pub const MAX_ALERTS: usize = 20;
 
 /// The version of OCSF.
 const OCSF_VERSION: &str = "1.5.0";
-/// Names of resources and the like are shorter; what strangers make longer is cut.
+/// Interner of resources and the like are shorter; what strangers make longer is cut.
 const MAX_TEXT_CHARACTERS: usize = 128;
 const MAX_TITLE_CHARACTERS: usize = 512;
 const MAX_LIST_ITEMS: usize = 20;
@@ -66,7 +66,7 @@ pub fn render(findings: &[u8], context: &Context<'_>) -> Result<Vec<Alert>, serd
     let rest = bad_enough.split_off(bad_enough.len().min(MAX_ALERTS));
     let mut alerts: Vec<Alert> = bad_enough.iter().map(|finding| context.alert(finding)).collect();
     if !rest.is_empty() {
-        alerts.push(context.roll_up(&rest));
+        alerts.push(context.digest_alert(&rest));
     }
     Ok(alerts)
 }
@@ -118,7 +118,7 @@ struct StoredExample {
 
 impl Context<'_> {
     fn alert(&self, finding: &StoredFinding) -> Alert {
-        let mut detail = self.event(&Told {
+        let mut detail = self.event(&AlertFields {
             finding_id: &finding.id,
             title: &finding.title,
             severity: finding.severity,
@@ -152,7 +152,7 @@ impl Context<'_> {
     }
 
     /// One alert for all findings that are not told one by one.
-    fn roll_up(&self, rest: &[StoredFinding]) -> Alert {
+    fn digest_alert(&self, rest: &[StoredFinding]) -> Alert {
         let mut by_type: BTreeMap<&str, u64> = BTreeMap::new();
         for finding in rest {
             *by_type.entry(&finding.finding_type).or_default() += 1;
@@ -164,7 +164,7 @@ impl Context<'_> {
         let first_seen = times(|finding| finding.first_seen.as_deref()).min();
         let last_seen = times(|finding| finding.last_seen.as_deref()).max();
         let id = types::id("roll-up", &self.keys.fingerprint);
-        let mut detail = self.event(&Told {
+        let mut detail = self.event(&AlertFields {
             finding_id: &id,
             title: &title,
             severity,
@@ -178,7 +178,7 @@ impl Context<'_> {
     }
 
     /// What all alerts have.
-    fn event(&self, told: &Told<'_>) -> Value {
+    fn event(&self, told: &AlertFields<'_>) -> Value {
         let title = visible(told.title, MAX_TITLE_CHARACTERS);
         let kind = cut(told.kind);
         let (severity_id, severity) = severity(told.severity);
@@ -252,7 +252,7 @@ impl Context<'_> {
     }
 }
 
-struct Told<'a> {
+struct AlertFields<'a> {
     finding_id: &'a str,
     title: &'a str,
     severity: Severity,

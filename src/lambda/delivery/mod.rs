@@ -1,4 +1,4 @@
-//! Delivery of one object's outputs: summary, findings, metrics, alerts, receipts.
+//! DeliveryState of one object's outputs: summary, findings, metrics, alerts, receipts.
 //!
 //! [`state`] decides which step comes next and what an outcome means; it makes no call. `executor` makes the calls.
 //! [`output_keys`] names the outputs by the object's identity alone, [`alerts`] makes events of findings, [`records`] has the

@@ -1,4 +1,4 @@
-//! Names of the outputs, made from nothing but the object's identity: however often an object is analysed, the result
+//! Interner of the outputs, made from nothing but the object's identity: however often an object is analysed, the result
 //! has one name. Partitioned the Hive way, for Athena.
 
 use jiff::civil::Date;

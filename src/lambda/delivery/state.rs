@@ -2,12 +2,12 @@
 //! each version of an object, its metrics at most once, its alerts at least once and never before it is stored, whoever
 //! else works on the same object and wherever the function is killed.
 //!
-//! A delivery asks for one [`Call`] after another and is told the [`Answer`]; who makes the calls is not its concern. A
+//! A delivery asks for one [`Action`] after another and is told the [`ActionOutcome`]; who makes the calls is not its concern. A
 //! call that fails ends the delivery: the event comes again, and finds what is done already.
 //!
 //! ```text
-//! PutSummary ─ done ────────────────────────────▶ TellMetrics ▶ PutFindings ▶ SendAlerts ▶ PutReceipt
-//!     └ exists ▶ LookAtSummary ─ our own ───────────▲              ▲
+//! PutSummary ─ done ────────────────────────────▶ EmitMetrics ▶ PutFindings ▶ SendAlerts ▶ PutReceipt
+//!     └ exists ▶ HeadSummary ─ our own ───────────▲              ▲
 //!                    └ another's ▶ LookAtReceipt / LookAtFindings ─ missing ▶ ReadSummary
 //!                                        └ there: nothing is left to do
 //! ```
@@ -18,16 +18,16 @@
 
 /// What a delivery came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum ObjectResult {
     /// The object was read whole; its summary asks for this.
-    Summary(Work),
+    Summary(PendingOutputs),
     /// The object can never be read.
     Quarantine,
 }
 
 /// What is to be done after a summary is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Work {
+pub struct PendingOutputs {
     /// It has findings, which are stored by themselves too.
     pub findings: bool,
     /// Some of them are to be told.
@@ -36,13 +36,13 @@ pub struct Work {
 
 /// Something that a delivery asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Call {
+pub enum Action {
     /// Store the summary, unless there is one.
     PutSummary,
     /// Who stored the summary, and what it asks for.
-    LookAtSummary,
+    HeadSummary,
     /// Emit the metrics of the summary. It can't fail.
-    TellMetrics,
+    EmitMetrics,
     /// Store the findings of the stored summary, unless they are.
     PutFindings,
     /// Whether the findings are stored.
@@ -53,19 +53,19 @@ pub enum Call {
     ReadSummary,
     /// Send an alert of each finding of the stored summary that is bad enough.
     SendAlerts,
-    /// Note that the alerts are sent, unless that is noted.
+    /// TrafficClass that the alerts are sent, unless that is noted.
     PutReceipt,
     /// Store a quarantine receipt, unless there is one.
     PutQuarantine,
     /// Who stored the quarantine receipt.
     LookAtQuarantine,
     /// Emit the metrics of a quarantined object. It can't fail.
-    TellQuarantined,
+    EmitQuarantineMetrics,
 }
 
 /// What is answered to a call that does not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Answer {
+pub enum ActionOutcome {
     /// It is done.
     Done,
     /// Of something to store: it is there already. Perhaps this very delivery stored it, and did not hear of it.
@@ -73,7 +73,7 @@ pub enum Answer {
     /// Of something to look at: this delivery stored it.
     Ours,
     /// Of something to look at or to read: another delivery stored it. What it asks for, if it is a summary.
-    Theirs(Work),
+    Theirs(PendingOutputs),
     /// Of something to look at: it is not there.
     Missing,
 }
@@ -82,14 +82,14 @@ pub enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// This call.
-    Ask(Call),
+    Ask(Action),
     /// Nothing.
-    End(End),
+    Completion(Completion),
 }
 
 /// How a delivery ends whose calls did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum End {
+pub enum Completion {
     /// This delivery stored the summary.
     Summarized,
     /// Another one had stored it.
@@ -99,62 +99,64 @@ pub enum End {
     /// Another one had stored it.
     AlreadyQuarantined,
     /// What is stored comes and goes while this delivery looks.
-    Unsettled,
+    Conflict,
 }
 
 /// So often something that is said to exist may be missing when it is looked at.
-const MAX_VANISHINGS: u8 = 2;
+const MAX_CONCURRENT_DELETES: u8 = 2;
 
 /// The steps of one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Delivery {
-    verdict: Verdict,
-    asked: Call,
+pub struct DeliveryState {
+    verdict: ObjectResult,
+    asked: Action,
     /// Of the stored summary.
-    work: Work,
+    work: PendingOutputs,
     /// Whether this delivery stored the summary.
     first: bool,
     vanishings: u8,
 }
 
-impl Delivery {
+impl DeliveryState {
     /// The delivery of what an object came to, and its first call.
-    pub fn start(verdict: Verdict) -> (Delivery, Call) {
+    pub fn start(verdict: ObjectResult) -> (DeliveryState, Action) {
         let (asked, work) = match verdict {
-            Verdict::Summary(work) => (Call::PutSummary, work),
-            Verdict::Quarantine => (Call::LookAtSummary, Work { findings: false, alerts: false }),
+            ObjectResult::Summary(work) => (Action::PutSummary, work),
+            ObjectResult::Quarantine => (Action::HeadSummary, PendingOutputs { findings: false, alerts: false }),
         };
-        (Delivery { verdict, asked, work, first: false, vanishings: 0 }, asked)
+        (DeliveryState { verdict, asked, work, first: false, vanishings: 0 }, asked)
     }
 
     /// What comes after this answer to the call that was asked for last.
-    pub fn answered(&mut self, answer: Answer) -> Step {
+    pub fn answered(&mut self, answer: ActionOutcome) -> Step {
         let step = match (self.asked, answer) {
-            (Call::PutSummary, Answer::Exists) => Step::Ask(Call::LookAtSummary),
-            (Call::PutSummary, _) | (Call::LookAtSummary, Answer::Ours) => self.stored_by_us(),
-            (Call::LookAtSummary, Answer::Theirs(work)) => self.stored_by_another(work),
-            (Call::LookAtSummary, _) => match self.verdict {
-                Verdict::Summary(_) => self.vanished(Call::PutSummary),
-                Verdict::Quarantine => Step::Ask(Call::PutQuarantine),
+            (Action::PutSummary, ActionOutcome::Exists) => Step::Ask(Action::HeadSummary),
+            (Action::PutSummary, _) | (Action::HeadSummary, ActionOutcome::Ours) => self.stored_by_us(),
+            (Action::HeadSummary, ActionOutcome::Theirs(work)) => self.stored_by_another(work),
+            (Action::HeadSummary, _) => match self.verdict {
+                ObjectResult::Summary(_) => self.vanished(Action::PutSummary),
+                ObjectResult::Quarantine => Step::Ask(Action::PutQuarantine),
             },
-            (Call::TellMetrics, _) if self.work.findings => Step::Ask(Call::PutFindings),
-            (Call::TellMetrics, _) => self.settled(),
-            (Call::LookAtFindings | Call::LookAtReceipt, Answer::Missing) => Step::Ask(Call::ReadSummary),
-            (Call::LookAtFindings | Call::LookAtReceipt, _) => self.settled(),
-            (Call::ReadSummary, Answer::Theirs(work)) => {
+            (Action::EmitMetrics, _) if self.work.findings => Step::Ask(Action::PutFindings),
+            (Action::EmitMetrics, _) => self.settled(),
+            (Action::LookAtFindings | Action::LookAtReceipt, ActionOutcome::Missing) => Step::Ask(Action::ReadSummary),
+            (Action::LookAtFindings | Action::LookAtReceipt, _) => self.settled(),
+            (Action::ReadSummary, ActionOutcome::Theirs(work)) => {
                 self.work = work;
-                if work.findings { Step::Ask(Call::PutFindings) } else { self.settled() }
+                if work.findings { Step::Ask(Action::PutFindings) } else { self.settled() }
             }
-            (Call::ReadSummary, _) => Step::End(End::Unsettled),
-            (again @ (Call::PutFindings | Call::PutReceipt), Answer::Missing) => self.vanished(again),
-            (Call::PutFindings, _) if self.work.alerts => Step::Ask(Call::SendAlerts),
-            (Call::SendAlerts, _) => Step::Ask(Call::PutReceipt),
-            (Call::PutFindings | Call::PutReceipt, _) => self.settled(),
-            (Call::PutQuarantine, Answer::Exists) => Step::Ask(Call::LookAtQuarantine),
-            (Call::PutQuarantine, _) | (Call::LookAtQuarantine, Answer::Ours) => Step::Ask(Call::TellQuarantined),
-            (Call::LookAtQuarantine, Answer::Missing) => self.vanished(Call::PutQuarantine),
-            (Call::LookAtQuarantine, _) => Step::End(End::AlreadyQuarantined),
-            (Call::TellQuarantined, _) => Step::End(End::Quarantined),
+            (Action::ReadSummary, _) => Step::Completion(Completion::Conflict),
+            (again @ (Action::PutFindings | Action::PutReceipt), ActionOutcome::Missing) => self.vanished(again),
+            (Action::PutFindings, _) if self.work.alerts => Step::Ask(Action::SendAlerts),
+            (Action::SendAlerts, _) => Step::Ask(Action::PutReceipt),
+            (Action::PutFindings | Action::PutReceipt, _) => self.settled(),
+            (Action::PutQuarantine, ActionOutcome::Exists) => Step::Ask(Action::LookAtQuarantine),
+            (Action::PutQuarantine, _) | (Action::LookAtQuarantine, ActionOutcome::Ours) => {
+                Step::Ask(Action::EmitQuarantineMetrics)
+            }
+            (Action::LookAtQuarantine, ActionOutcome::Missing) => self.vanished(Action::PutQuarantine),
+            (Action::LookAtQuarantine, _) => Step::Completion(Completion::AlreadyQuarantined),
+            (Action::EmitQuarantineMetrics, _) => Step::Completion(Completion::Quarantined),
         };
         if let Step::Ask(call) = step {
             self.asked = call;
@@ -164,27 +166,27 @@ impl Delivery {
 
     fn stored_by_us(&mut self) -> Step {
         self.first = true;
-        Step::Ask(Call::TellMetrics)
+        Step::Ask(Action::EmitMetrics)
     }
 
     /// The last thing that is stored tells whether anything is left to do.
-    fn stored_by_another(&mut self, work: Work) -> Step {
+    fn stored_by_another(&mut self, work: PendingOutputs) -> Step {
         self.work = work;
         match work {
-            Work { alerts: true, .. } => Step::Ask(Call::LookAtReceipt),
-            Work { findings: true, .. } => Step::Ask(Call::LookAtFindings),
-            Work { .. } => self.settled(),
+            PendingOutputs { alerts: true, .. } => Step::Ask(Action::LookAtReceipt),
+            PendingOutputs { findings: true, .. } => Step::Ask(Action::LookAtFindings),
+            PendingOutputs { .. } => self.settled(),
         }
     }
 
     fn settled(&self) -> Step {
-        Step::End(if self.first { End::Summarized } else { End::AlreadySummarized })
+        Step::Completion(if self.first { Completion::Summarized } else { Completion::AlreadySummarized })
     }
 
     /// Somebody removed it in between: to remove the outputs of an object is how an operator has it analysed anew.
-    fn vanished(&mut self, again: Call) -> Step {
+    fn vanished(&mut self, again: Action) -> Step {
         self.vanishings += 1;
-        if self.vanishings > MAX_VANISHINGS { Step::End(End::Unsettled) } else { Step::Ask(again) }
+        if self.vanishings > MAX_CONCURRENT_DELETES { Step::Completion(Completion::Conflict) } else { Step::Ask(again) }
     }
 }
 

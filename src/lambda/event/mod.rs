@@ -10,7 +10,7 @@ mod s3_notification;
 use serde_json::Value;
 use thiserror::Error;
 
-pub use self::object_key::form_decoded;
+pub use self::object_key::decode_form_key;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Envelopes may lie in one another so deep.
@@ -25,11 +25,11 @@ pub enum Invocation {
     /// From a queue, to which each message is answered by itself.
     Queue(Vec<Message>),
     /// From anywhere else: it succeeds or fails as a whole.
-    Direct(Notices),
+    Direct(ObjectEvents),
 }
 
 /// What one event tells, each judged alone.
-pub type Notices = Vec<Result<Notice, EventError>>;
+pub type ObjectEvents = Vec<Result<ObjectEvent, EventError>>;
 
 /// A message of an SQS queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,16 +37,16 @@ pub struct Message {
     /// By which a failure is told to the queue.
     pub id: String,
     /// What its body tells.
-    pub notices: Notices,
+    pub notices: ObjectEvents,
 }
 
 /// Something that happened to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum ObjectEvent {
     /// It was created.
     Created(ObjectReference),
     /// It is not new: it was deleted, restored, tagged …
-    NotCreated {
+    OtherEvent {
         /// What happened, as S3 names it.
         event_name: String,
         /// To what.
@@ -135,7 +135,7 @@ fn message(record: &Value) -> Result<Message, EventError> {
 }
 
 /// What an event tells that lies in so many envelopes.
-fn notices(event: &Value, envelopes: usize) -> Notices {
+fn notices(event: &Value, envelopes: usize) -> ObjectEvents {
     let text = |name: &str| event.get(name).and_then(Value::as_str);
     if let Some(records) = event.get("Records").and_then(Value::as_array) {
         return records.iter().flat_map(|record| of_record(record, envelopes)).collect();
@@ -148,7 +148,7 @@ fn notices(event: &Value, envelopes: usize) -> Notices {
     // A message of SNS in a queue, unless the subscription delivers raw messages:
     // https://docs.aws.amazon.com/sns/latest/dg/sns-sqs-as-subscriber.html
     if text("Type") == Some("Notification") {
-        return of_text(event.get("Message"), envelopes);
+        return from_text(event.get("Message"), envelopes);
     }
     // What Lambda sends to the destination of failed invocations, directly or through EventBridge:
     // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
@@ -161,9 +161,9 @@ fn notices(event: &Value, envelopes: usize) -> Notices {
     }
 }
 
-fn of_record(record: &Value, envelopes: usize) -> Notices {
+fn of_record(record: &Value, envelopes: usize) -> ObjectEvents {
     match record.get("Sns") {
-        Some(message) => of_text(message.get("Message"), envelopes),
+        Some(message) => from_text(message.get("Message"), envelopes),
         None if is_of_queue(record) => of_body(record, envelopes),
         None => vec![s3_notification::of_s3(record)],
     }
@@ -174,12 +174,12 @@ fn is_of_queue(record: &Value) -> bool {
         || (record.get("body").is_some() && record.get("s3").is_none())
 }
 
-fn of_body(record: &Value, envelopes: usize) -> Notices {
-    of_text(record.get("body"), envelopes)
+fn of_body(record: &Value, envelopes: usize) -> ObjectEvents {
+    from_text(record.get("body"), envelopes)
 }
 
 /// What an envelope holds as text.
-fn of_text(text: Option<&Value>, envelopes: usize) -> Notices {
+fn from_text(text: Option<&Value>, envelopes: usize) -> ObjectEvents {
     let not_json = |reason: String| vec![Err(EventError::NotJson(reason))];
     match text.unwrap_or(&Value::Null) {
         Value::String(text) => match serde_json::from_str(text) {
@@ -191,7 +191,7 @@ fn of_text(text: Option<&Value>, envelopes: usize) -> Notices {
 }
 
 /// What one more envelope holds.
-fn opened(event: &Value, envelopes: usize) -> Notices {
+fn opened(event: &Value, envelopes: usize) -> ObjectEvents {
     match envelopes + 1 {
         envelopes if envelopes > MAX_ENVELOPES => vec![Err(EventError::TooDeep)],
         envelopes => notices(event, envelopes),

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::object_key::{decoded_differently, form_decoded};
-use super::{EventError, Notice, ObjectReference, shape};
+use super::object_key::{alternate_key, decode_form_key};
+use super::{EventError, ObjectEvent, ObjectReference, shape};
 
 /// A record of an S3 notification, in which keys are encoded as forms are:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-pub(super) fn of_s3(record: &Value) -> Result<Notice, EventError> {
+pub(super) fn of_s3(record: &Value) -> Result<ObjectEvent, EventError> {
     let entity = entity(record, record.get("s3"))?;
-    let object = ObjectReference { key: form_decoded(entity.key), ..entity.reference(text(record, &["awsRegion"])) };
+    let object = ObjectReference { key: decode_form_key(entity.key), ..entity.reference(text(record, &["awsRegion"])) };
     let is_created = |name: &str| name.trim_start_matches("s3:").starts_with("ObjectCreated");
     Ok(notice(object, text(record, &["eventName"]), is_created))
 }
@@ -17,18 +17,18 @@ pub(super) fn of_s3(record: &Value) -> Result<Notice, EventError> {
 /// An event of EventBridge, in which AWS leaves keys as they are:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>. Others encode them; which it is shows where
 /// the object is.
-pub(super) fn of_event_bridge(event: &Value) -> Result<Notice, EventError> {
+pub(super) fn of_event_bridge(event: &Value) -> Result<ObjectEvent, EventError> {
     let entity = entity(event, event.get("detail"))?;
-    let decoded_key = decoded_differently(entity.key);
+    let decoded_key = alternate_key(entity.key);
     let object = ObjectReference { decoded_key, ..entity.reference(text(event, &["region"])) };
     Ok(notice(object, text(event, &["detail-type"]), |name| name == "Object Created"))
 }
 
 /// What has no name is taken for the creation that notifications are sent for.
-fn notice(object: ObjectReference, event_name: Option<&str>, is_created: impl Fn(&str) -> bool) -> Notice {
+fn notice(object: ObjectReference, event_name: Option<&str>, is_created: impl Fn(&str) -> bool) -> ObjectEvent {
     match event_name {
-        Some(name) if !is_created(name) => Notice::NotCreated { event_name: name.to_owned(), object },
-        _ => Notice::Created(object),
+        Some(name) if !is_created(name) => ObjectEvent::OtherEvent { event_name: name.to_owned(), object },
+        _ => ObjectEvent::Created(object),
     }
 }
 

@@ -11,14 +11,14 @@ fn reference(bucket: &str, key: &str) -> ObjectReference {
     ObjectReference::latest(bucket, key)
 }
 
-fn created(bucket: &str, key: &str) -> Result<Notice, EventError> {
-    Ok(Notice::Created(reference(bucket, key)))
+fn created(bucket: &str, key: &str) -> Result<ObjectEvent, EventError> {
+    Ok(ObjectEvent::Created(reference(bucket, key)))
 }
 
 /// What the fixtures tell of.
-fn of_the_fixtures(key: &str) -> Result<Notice, EventError> {
+fn of_the_fixtures(key: &str) -> Result<ObjectEvent, EventError> {
     let (etag, region) = (Some(ETAG.to_owned()), Some("us-east-1".to_owned()));
-    Ok(Notice::Created(ObjectReference { etag, region, ..reference("amzn-s3-demo-bucket", key) }))
+    Ok(ObjectEvent::Created(ObjectReference { etag, region, ..reference("amzn-s3-demo-bucket", key) }))
 }
 
 fn s3_record(bucket: &str, key: &str) -> Value {
@@ -36,8 +36,8 @@ macro_rules! fixtures {
 #[test]
 fn every_shape_of_the_same_event_tells_the_same() {
     let version_id = Some("096fKKXTRTtl3on89fVO.nfljtsv6qko".to_owned());
-    let Ok(Notice::Created(object)) = of_the_fixtures(KEY) else { panic!("created") };
-    let with_version = Ok(Notice::Created(ObjectReference { version_id, ..object }));
+    let Ok(ObjectEvent::Created(object)) = of_the_fixtures(KEY) else { panic!("created") };
+    let with_version = Ok(ObjectEvent::Created(ObjectReference { version_id, ..object }));
     assert_eq!(fixture(include_str!("../../../events/s3-put.json")), Invocation::Direct(vec![with_version]));
     for (name, text) in fixtures!["sns-s3", "eventbridge", "destination-s3"] {
         assert_eq!(fixture(text), Invocation::Direct(vec![of_the_fixtures(KEY)]), "{name}");
@@ -88,7 +88,7 @@ fn keys_of_event_bridge_are_raw_and_have_another_reading() {
     };
     let of = |key: &str| match read(&event(key)) {
         Ok(Invocation::Direct(notices)) => match &notices[..] {
-            [Ok(Notice::Created(object))] => object.clone(),
+            [Ok(ObjectEvent::Created(object))] => object.clone(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -117,7 +117,7 @@ fn only_bucket_and_key_are_needed_and_what_is_no_text_counts_as_missing() {
     }
     let local = json!({"detail": {"bucket": {"name": "b"}, "object": {"key": "k", "eTag": "\"e\""}}});
     let expected = ObjectReference { etag: Some("e".to_owned()), ..reference("b", "k") };
-    assert_eq!(read(&local), Ok(Invocation::Direct(vec![Ok(Notice::Created(expected))])));
+    assert_eq!(read(&local), Ok(Invocation::Direct(vec![Ok(ObjectEvent::Created(expected))])));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn every_record_counts_and_a_bad_one_stands_alone() {
 fn what_creates_no_object_is_told_apart() {
     let of = |name: &str| {
         let payload = json!({"eventName": name, "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
-        matches!(s3_notification::of_s3(&payload), Ok(Notice::Created(_)))
+        matches!(s3_notification::of_s3(&payload), Ok(ObjectEvent::Created(_)))
     };
     assert!(of("ObjectCreated:CompleteMultipartUpload"));
     assert!(of("s3:ObjectCreated:Put"));
@@ -190,7 +190,7 @@ fn what_creates_no_object_is_told_apart() {
     assert_eq!(s3_notification::of_s3(&unnamed), created("b", "k"));
     for name in ["Object Deleted", "Object Restore Completed", "Object Tags Added"] {
         let event = json!({"detail-type": name, "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
-        let expected = Notice::NotCreated { event_name: name.to_owned(), object: reference("b", "k") };
+        let expected = ObjectEvent::OtherEvent { event_name: name.to_owned(), object: reference("b", "k") };
         assert_eq!(s3_notification::of_event_bridge(&event), Ok(expected));
     }
 }

@@ -42,7 +42,7 @@ impl Deadline {
     }
 
     /// What is left for what should not be dropped.
-    pub(in crate::lambda) fn left_at_last(self) -> Duration {
+    pub(in crate::lambda) fn remaining_with_grace(self) -> Duration {
         self.last.saturating_duration_since(Instant::now())
     }
 
@@ -62,7 +62,7 @@ impl Deadline {
     }
 
     /// The same for what should not be dropped: it has a little longer.
-    pub(in crate::lambda) async fn bound_at_last<T>(self, work: impl Future<Output = T>) -> Option<T> {
+    pub(in crate::lambda) async fn with_grace<T>(self, work: impl Future<Output = T>) -> Option<T> {
         time::timeout_at(self.last, work).await.ok()
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(ends_in(3_850).bound(std::future::pending::<u8>()).await, None);
         let nearly = ends_in(3_760);
         let work = async || time::sleep(Duration::from_millis(100)).await;
-        assert_eq!((nearly.bound(work()).await, nearly.bound_at_last(work()).await), (None, Some(())));
+        assert_eq!((nearly.bound(work()).await, nearly.with_grace(work()).await), (None, Some(())));
     }
 
     #[tokio::test]

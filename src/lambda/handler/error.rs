@@ -15,7 +15,7 @@ use crate::lambda::event::EventError;
 
 /// Why an object's event must come again.
 #[derive(Debug, Error)]
-pub(in crate::lambda) enum Failure {
+pub(in crate::lambda) enum ProcessingError {
     #[error(transparent)]
     NotUnderstood(#[from] EventError),
     #[error(transparent)]
@@ -36,11 +36,11 @@ pub(in crate::lambda) enum Failure {
         "{key} belongs to a summary that was removed; remove it and the other outputs of this object to have the object \
          analyzed again"
     )]
-    OfAnotherSummary { key: String },
+    SummaryMismatch { key: String },
     #[error("topology unavailable: {reason}")]
     TopologyUnavailable { reason: String },
     #[error("output key changed concurrently: {key}; make sure that nothing else writes or removes outputs")]
-    Unsettled { key: String },
+    Conflict { key: String },
     #[error(
         "not enough time left before the function's timeout; if this happens repeatedly, raise its memory or timeout"
     )]
@@ -49,35 +49,35 @@ pub(in crate::lambda) enum Failure {
     Panicked { message: String },
 }
 
-/// Objects of one message, or of an invocation, that must come again.
+/// ObjectProcessor of one message, or of an invocation, that must come again.
 #[derive(Debug)]
-pub(in crate::lambda) struct Failed {
+pub(in crate::lambda) struct BatchFailure {
     /// At least one.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<ProcessingError>,
     /// So many there were in all.
     pub total: usize,
 }
 
-impl Failed {
+impl BatchFailure {
     /// Whether nothing but a topology was missing.
-    pub(in crate::lambda) fn is_for_want_of_topology(&self) -> bool {
-        let missing = |failure: &Failure| matches!(failure, Failure::TopologyUnavailable { .. });
+    pub(in crate::lambda) fn is_topology_unavailable(&self) -> bool {
+        let missing = |failure: &ProcessingError| matches!(failure, ProcessingError::TopologyUnavailable { .. });
         self.failures.len() == self.total && self.failures.iter().all(missing)
     }
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for BatchFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failed { failures, total } = self;
+        let BatchFailure { failures, total } = self;
         let first = failures.first().map_or_else(String::new, |failure| shown(&failure.to_string()));
         write!(f, "{} of {total} object(s) failed; first: {first}", failures.len())
     }
 }
 
-impl From<Failed> for InvocationError {
-    fn from(failed: Failed) -> InvocationError {
+impl From<BatchFailure> for InvocationError {
+    fn from(failed: BatchFailure) -> InvocationError {
         match failed.failures.first() {
-            Some(Failure::TopologyUnavailable { reason }) if failed.is_for_want_of_topology() => {
+            Some(ProcessingError::TopologyUnavailable { reason }) if failed.is_topology_unavailable() => {
                 InvocationError::TopologyUnavailable { reason: reason.clone() }
             }
             _ => InvocationError::ObjectsFailed(failed.to_string()),
@@ -85,44 +85,44 @@ impl From<Failed> for InvocationError {
     }
 }
 
-impl Failure {
+impl ProcessingError {
     /// AWS's code, or one in snake_case. Both stay.
     pub(in crate::lambda) fn code(&self) -> &str {
         match self {
-            Failure::NotUnderstood(_) => "unknown_event",
-            Failure::S3(error) => error.code(),
-            Failure::Object { source, .. } => source.code(),
-            Failure::Permanent { code, .. } => code,
-            Failure::Bus(error) => error.code(),
-            Failure::NotASummary { .. } => "not_a_summary",
-            Failure::OfAnotherSummary { .. } => "summary_mismatch",
-            Failure::TopologyUnavailable { .. } => "topology_unavailable",
-            Failure::Unsettled { .. } => "output_conflict",
-            Failure::OutOfTime => "deadline_exceeded",
-            Failure::Panicked { .. } => "internal_error",
+            ProcessingError::NotUnderstood(_) => "unknown_event",
+            ProcessingError::S3(error) => error.code(),
+            ProcessingError::Object { source, .. } => source.code(),
+            ProcessingError::Permanent { code, .. } => code,
+            ProcessingError::Bus(error) => error.code(),
+            ProcessingError::NotASummary { .. } => "not_a_summary",
+            ProcessingError::SummaryMismatch { .. } => "summary_mismatch",
+            ProcessingError::TopologyUnavailable { .. } => "topology_unavailable",
+            ProcessingError::Conflict { .. } => "output_conflict",
+            ProcessingError::OutOfTime => "deadline_exceeded",
+            ProcessingError::Panicked { .. } => "internal_error",
         }
     }
 
     /// What a panic says, if it is text.
-    pub(in crate::lambda) fn of_panic(panic: &(dyn Any + Send)) -> Failure {
+    pub(in crate::lambda) fn from_panic(panic: &(dyn Any + Send)) -> ProcessingError {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Failure::Panicked { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) }
+        ProcessingError::Panicked { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) }
     }
 }
 
-impl From<S3Error> for Failure {
-    fn from(error: S3Error) -> Failure {
-        Failure::S3(Box::new(error))
+impl From<S3Error> for ProcessingError {
+    fn from(error: S3Error) -> ProcessingError {
+        ProcessingError::S3(Box::new(error))
     }
 }
 
 /// Of work on another thread, which nothing but a panic can end.
-impl From<JoinError> for Failure {
-    fn from(error: JoinError) -> Failure {
+impl From<JoinError> for ProcessingError {
+    fn from(error: JoinError) -> ProcessingError {
         match error.try_into_panic() {
-            Ok(panic) => Failure::of_panic(&*panic),
-            Err(error) => Failure::Panicked { message: error.to_string() },
+            Ok(panic) => ProcessingError::from_panic(&*panic),
+            Err(error) => ProcessingError::Panicked { message: error.to_string() },
         }
     }
 }

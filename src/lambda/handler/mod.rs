@@ -19,22 +19,22 @@ use tokio::sync::{OnceCell, Semaphore};
 use tracing::{error, info, warn};
 
 use self::deadline::Deadline;
-use self::error::{Failed, Failure};
-use self::object::{Objects, Outcome, Quarantined, Summarized};
-pub use self::response::{Answer, InvocationError, ItemFailure};
+use self::error::{BatchFailure, ProcessingError};
+use self::object::{ObjectProcessor, Outcome, Quarantined, Summarized};
+pub use self::response::{HandlerResponse, InvocationError, ItemFailure};
 use crate::lambda::aws::Clients;
-use crate::lambda::event::{self, EventError, Invocation, Message, Notice, Notices};
+use crate::lambda::event::{self, EventError, Invocation, Message, ObjectEvent, ObjectEvents};
 use crate::lambda::logging::write_metrics;
-use crate::lambda::metrics::{self, Reason};
+use crate::lambda::metrics::{self, IgnoreReason};
 use crate::lambda::settings::Settings;
-use crate::lambda::topology_cache::{KeptTopology, RefreshFailed};
+use crate::lambda::topology_cache::{RefreshFailed, TopologyCache};
 use crate::pipeline;
 use crate::sanitize::visible;
 
 /// So much of a stranger's text stands in a log line or an error.
 const SHOWN_CHARACTERS: usize = 1500;
 /// Lambda gives a function ten seconds to start.
-const LONGEST_PREPARATION: Duration = Duration::from_secs(8);
+const INIT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// So many objects that there was no time for are named.
 const SHOWN_OBJECTS: usize = 10;
@@ -44,13 +44,13 @@ const SHOWN_OBJECTS: usize = 10;
 pub struct Handler {
     clients: Clients,
     settings: Arc<Settings>,
-    topology: Option<KeptTopology>,
+    topology: Option<TopologyCache>,
     /// One analysis at a time: one that was given up may still be at work.
     analyses: Arc<Semaphore>,
 }
 
 /// One invocation.
-struct Turn {
+struct InvocationContext {
     deadline: Deadline,
     /// How to read objects: all by the same topology, which is looked for when the first is read. The reason if there is
     /// none.
@@ -61,13 +61,13 @@ impl Handler {
     /// A function that reads and writes through these clients.
     pub fn new(clients: Clients, settings: Settings) -> Handler {
         let uri = settings.topology_uri.clone();
-        let topology = uri.map(|uri| KeptTopology::new(clients.s3.clone(), uri, settings.topology_ttl));
+        let topology = uri.map(|uri| TopologyCache::new(clients.s3.clone(), uri, settings.topology_ttl));
         Handler { clients, settings: Arc::new(settings), topology, analyses: Arc::new(Semaphore::new(1)) }
     }
 
     /// Does what needs no event. What fails is tried again with the first one.
     pub async fn prepare(&self) {
-        if self.options(LONGEST_PREPARATION).await.is_err() {
+        if self.options(INIT_TIMEOUT).await.is_err() {
             info!("topology not loaded at start; the first invocation will retry");
         }
     }
@@ -77,13 +77,15 @@ impl Handler {
     /// # Errors
     /// Where the event is not understood, where there is something to read and no topology, or, unless the event comes
     /// from a queue, where an object failed.
-    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, InvocationError> {
-        let turn = Turn { deadline: Deadline::of(&event.context), options: OnceCell::new() };
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<HandlerResponse, InvocationError> {
+        let turn = InvocationContext { deadline: Deadline::of(&event.context), options: OnceCell::new() };
         match event::read(&event.payload)? {
             Invocation::Queue(messages) => self.handle_messages(messages, &turn).await,
-            Invocation::Direct(notices) => {
-                self.handle_notices(notices, 0, &turn).await.map(|()| Answer::Done).map_err(InvocationError::from)
-            }
+            Invocation::Direct(notices) => self
+                .handle_notices(notices, 0, &turn)
+                .await
+                .map(|()| HandlerResponse::Done)
+                .map_err(InvocationError::from),
         }
     }
 
@@ -109,7 +111,11 @@ impl Handler {
         Ok(options)
     }
 
-    async fn handle_messages(&self, messages: Vec<Message>, turn: &Turn) -> Result<Answer, InvocationError> {
+    async fn handle_messages(
+        &self,
+        messages: Vec<Message>,
+        turn: &InvocationContext,
+    ) -> Result<HandlerResponse, InvocationError> {
         let total = messages.len();
         let mut waiting: usize = messages.iter().map(|message| message.notices.len()).sum();
         let mut failures = Vec::new();
@@ -125,11 +131,11 @@ impl Handler {
             }
         }
         if !not_begun.is_empty() {
-            self.tell_not_begun(&not_begun);
+            self.log_not_started(&not_begun);
         }
         // Where nothing at all could be done for want of a topology, the invocation itself says so.
         let for_want_of_topology =
-            |failed: &Option<Failed>| failed.as_ref().is_some_and(Failed::is_for_want_of_topology);
+            |failed: &Option<BatchFailure>| failed.as_ref().is_some_and(BatchFailure::is_topology_unavailable);
         if failures.len() == total
             && failures.iter().all(|(_, failed)| for_want_of_topology(failed))
             && let Some((_, Some(failed))) = failures.pop()
@@ -137,68 +143,73 @@ impl Handler {
             return Err(failed.into());
         }
         let item = |(id, _)| ItemFailure { item_identifier: id };
-        Ok(Answer::Queue { batch_item_failures: failures.into_iter().map(item).collect() })
+        Ok(HandlerResponse::Queue { batch_item_failures: failures.into_iter().map(item).collect() })
     }
 
     /// Every notice gets its turn, whatever becomes of the others, until the time is over. So many others wait besides.
-    async fn handle_notices(&self, notices: Notices, others: usize, turn: &Turn) -> Result<(), Failed> {
+    async fn handle_notices(
+        &self,
+        notices: ObjectEvents,
+        others: usize,
+        turn: &InvocationContext,
+    ) -> Result<(), BatchFailure> {
         let total = notices.len();
         let mut failures = Vec::new();
         let mut notices = notices.into_iter();
         while let Some(notice) = notices.next() {
             if turn.deadline.is_over() {
-                let rest: Notices = std::iter::once(notice).chain(notices).collect();
-                self.tell_not_begun(&rest);
-                failures.extend(rest.iter().map(|_| Failure::OutOfTime));
+                let rest: ObjectEvents = std::iter::once(notice).chain(notices).collect();
+                self.log_not_started(&rest);
+                failures.extend(rest.iter().map(|_| ProcessingError::OutOfTime));
                 break;
             }
             let deadline = turn.deadline.share(others + notices.len() > 0);
             failures.extend(self.handle_notice(notice, deadline, turn).await.err());
         }
-        if failures.is_empty() { Ok(()) } else { Err(Failed { failures, total }) }
+        if failures.is_empty() { Ok(()) } else { Err(BatchFailure { failures, total }) }
     }
 
     /// Settles what a notice asks for, and tells of it. A panic is the end of this notice's turn only.
     #[expect(clippy::disallowed_methods, reason = "how long it takes is measured here")]
     async fn handle_notice(
         &self,
-        notice: Result<Notice, EventError>,
+        notice: Result<ObjectEvent, EventError>,
         deadline: Deadline,
-        turn: &Turn,
-    ) -> Result<(), Failure> {
+        turn: &InvocationContext,
+    ) -> Result<(), ProcessingError> {
         let uri = notice.as_ref().ok().map(uri);
         let started = Instant::now();
-        let settled = deadline.bound_at_last(caught(self.settle(notice, deadline, turn))).await;
-        let result = settled.unwrap_or(Err(Failure::OutOfTime));
+        let settled = deadline.with_grace(caught(self.settle(notice, deadline, turn))).await;
+        let result = settled.unwrap_or(Err(ProcessingError::OutOfTime));
         self.tell(uri.as_deref(), &result, started.elapsed());
         result.map(|_| ())
     }
 
     async fn settle(
         &self,
-        notice: Result<Notice, EventError>,
+        notice: Result<ObjectEvent, EventError>,
         deadline: Deadline,
-        turn: &Turn,
-    ) -> Result<Outcome, Failure> {
+        turn: &InvocationContext,
+    ) -> Result<Outcome, ProcessingError> {
         let object = match notice? {
-            Notice::NotCreated { event_name, .. } => {
-                return Ok(Outcome::Ignored { reason: Reason::CreatesNoObject, event_name: Some(event_name) });
+            ObjectEvent::OtherEvent { event_name, .. } => {
+                return Ok(Outcome::Ignored { reason: IgnoreReason::CreatesNoObject, event_name: Some(event_name) });
             }
-            Notice::Created(object) => object,
+            ObjectEvent::Created(object) => object,
         };
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
-        let objects = Objects { clients, settings, analyses, deadline };
+        let objects = ObjectProcessor { clients, settings, analyses, deadline };
         if let Some(reason) = objects.refused(&object) {
             return Ok(Outcome::ignored(reason));
         }
         let options = turn.options.get_or_init(|| self.options(deadline.left())).await;
-        let unavailable = |reason: &String| Failure::TopologyUnavailable { reason: reason.clone() };
+        let unavailable = |reason: &String| ProcessingError::TopologyUnavailable { reason: reason.clone() };
         objects.settle(&object, options.as_ref().map_err(unavailable)?).await
     }
 
     /// One log line of a notice, and the metrics that are not told with its outputs.
     #[expect(clippy::disallowed_methods, reason = "metrics tell when an object was ignored or failed")]
-    fn tell(&self, uri: Option<&str>, result: &Result<Outcome, Failure>, duration: Duration) {
+    fn tell(&self, uri: Option<&str>, result: &Result<Outcome, ProcessingError>, duration: Duration) {
         let (namespace, now) = (&self.settings.metrics_namespace, SystemTime::now());
         let duration_ms = milliseconds(duration);
         let uri = uri.map(shown);
@@ -227,8 +238,8 @@ impl Handler {
 
     /// One log line and one metric of all objects that there was no time for: a batch may have thousands.
     #[expect(clippy::disallowed_methods, reason = "metrics tell when objects failed")]
-    fn tell_not_begun(&self, notices: &[Result<Notice, EventError>]) {
-        let failure = Failure::OutOfTime;
+    fn log_not_started(&self, notices: &[Result<ObjectEvent, EventError>]) {
+        let failure = ProcessingError::OutOfTime;
         let uris = notices.iter().flatten().take(SHOWN_OBJECTS).map(|notice| shown(&uri(notice)));
         let (objects, first) = (notices.len(), uris.collect::<Vec<_>>().join(" "));
         error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "object not started");
@@ -237,13 +248,13 @@ impl Handler {
 }
 
 /// What the work gives; a panic in it is a failure.
-async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn caught<T>(work: impl Future<Output = Result<T, ProcessingError>>) -> Result<T, ProcessingError> {
     let result = AssertUnwindSafe(work).catch_unwind().await;
-    result.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
+    result.unwrap_or_else(|panic| Err(ProcessingError::from_panic(&*panic)))
 }
 
-fn uri(notice: &Notice) -> String {
-    let (Notice::Created(object) | Notice::NotCreated { object, .. }) = notice;
+fn uri(notice: &ObjectEvent) -> String {
+    let (ObjectEvent::Created(object) | ObjectEvent::OtherEvent { object, .. }) = notice;
     object.uri()
 }
 

@@ -8,17 +8,17 @@ use tokio::sync::Semaphore;
 use tokio::task;
 
 use super::deadline::Deadline;
-use super::error::Failure;
+use super::error::ProcessingError;
 use crate::error::ObjectError;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::download::{Body, BodyError};
 use crate::lambda::aws::error::S3Error;
 use crate::lambda::aws::s3::{self, Object};
-use crate::lambda::delivery::executor::{Deliverer, Product, Rendered};
+use crate::lambda::delivery::executor::{DeliveryExecutor, ObjectOutput, RenderedSummary};
 use crate::lambda::delivery::output_keys::OutputKeys;
-use crate::lambda::delivery::state::End;
+use crate::lambda::delivery::state::Completion;
 use crate::lambda::event::ObjectReference;
-use crate::lambda::metrics::Reason;
+use crate::lambda::metrics::IgnoreReason;
 use crate::lambda::settings::Settings;
 use crate::pipeline;
 use crate::summary::ObjectIdentity;
@@ -32,7 +32,7 @@ pub(super) enum Outcome {
     Quarantined(Quarantined),
     /// It was not ours to read.
     Ignored {
-        reason: Reason,
+        reason: IgnoreReason,
         /// What happened to it, where that is why.
         event_name: Option<String>,
     },
@@ -62,7 +62,7 @@ pub(super) struct Quarantined {
 }
 
 /// What a look at an object gives.
-enum Found {
+enum ObjectLookup {
     /// It is there, by this name.
     Object(Box<Object>, ObjectReference),
     /// It was replaced by a newer version, whose own event comes.
@@ -74,7 +74,7 @@ enum Found {
 }
 
 /// Reads objects of one invocation.
-pub(super) struct Objects<'a> {
+pub(super) struct ObjectProcessor<'a> {
     pub clients: &'a Clients,
     pub settings: &'a Arc<Settings>,
     /// One analysis at a time: one that was given up may still be at work.
@@ -82,7 +82,7 @@ pub(super) struct Objects<'a> {
     pub deadline: Deadline,
 }
 
-impl Objects<'_> {
+impl ObjectProcessor<'_> {
     /// Reads an object, and stores and tells what it comes to.
     ///
     /// # Errors
@@ -92,16 +92,16 @@ impl Objects<'_> {
         &self,
         reference: &ObjectReference,
         options: &pipeline::Options,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, ProcessingError> {
         let started = Instant::now();
         let came_to = self.deadline.bound(self.read(reference, options)).await;
-        let (identity, product) = match came_to.unwrap_or(Err(Failure::OutOfTime))? {
+        let (identity, product) = match came_to.unwrap_or(Err(ProcessingError::OutOfTime))? {
             Ok(came_to) => came_to,
             Err(reason) => return Ok(Outcome::ignored(reason)),
         };
         let keys = OutputKeys::of(&self.settings.output_prefix, &identity);
         let names = (&identity, &keys);
-        let deliverer = Deliverer::new(self.clients, self.settings, names, &product, started, self.deadline);
+        let deliverer = DeliveryExecutor::new(self.clients, self.settings, names, &product, started, self.deadline);
         let end = deliverer.deliver().await?;
         Ok(Outcome::of(end, product, keys, started.elapsed()))
     }
@@ -111,22 +111,22 @@ impl Objects<'_> {
         &self,
         reference: &ObjectReference,
         options: &pipeline::Options,
-    ) -> Result<Result<(ObjectIdentity, Product), Reason>, Failure> {
+    ) -> Result<Result<(ObjectIdentity, ObjectOutput), IgnoreReason>, ProcessingError> {
         Ok(match self.find(reference).await? {
-            Found::Superseded => Err(Reason::Superseded),
-            Found::Object(object, _) if object.is_output => Err(Reason::FlowsentryOutput),
-            Found::Object(object, reference) => {
+            ObjectLookup::Superseded => Err(IgnoreReason::Superseded),
+            ObjectLookup::Object(object, _) if object.is_output => Err(IgnoreReason::FlowsentryOutput),
+            ObjectLookup::Object(object, reference) => {
                 let identity = object.identity.clone();
                 let product = self.analyze(*object, &reference, options).await?;
-                product.map(|product| (identity, product)).ok_or(Reason::Superseded)
+                product.map(|product| (identity, product)).ok_or(IgnoreReason::Superseded)
             }
-            Found::Gone => Ok((s3::identity(reference), gone())),
-            Found::Archived => Ok((s3::identity(reference), archived())),
+            ObjectLookup::Gone => Ok((s3::identity(reference), gone())),
+            ObjectLookup::Archived => Ok((s3::identity(reference), archived())),
         })
     }
 
     /// Why the object is none of ours, as its name alone tells: nothing is asked of S3 then.
-    pub(super) fn refused(&self, object: &ObjectReference) -> Option<Reason> {
+    pub(super) fn refused(&self, object: &ObjectReference) -> Option<IgnoreReason> {
         let Settings { output_bucket, output_prefix, allowed_sources, .. } = &**self.settings;
         let allowed = || {
             let in_source = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
@@ -134,42 +134,42 @@ impl Objects<'_> {
         };
         // An output that is read as an input gives an output, and so on for ever.
         if object.bucket == *output_bucket && object.key.starts_with(output_prefix) {
-            Some(Reason::OwnOutput)
+            Some(IgnoreReason::OwnOutput)
         } else if allowed() {
             None
         } else {
-            Some(Reason::NotAllowed)
+            Some(IgnoreReason::NotAllowed)
         }
     }
 
     /// Looks for the object by its key, else by the other reading of its key, if that has the entity tag of the event.
-    async fn find(&self, reference: &ObjectReference) -> Result<Found, Failure> {
+    async fn find(&self, reference: &ObjectReference) -> Result<ObjectLookup, ProcessingError> {
         let error = match s3::get(&self.clients.s3, reference).await {
-            Ok(object) => return Ok(Found::Object(Box::new(object), reference.clone())),
+            Ok(object) => return Ok(ObjectLookup::Object(Box::new(object), reference.clone())),
             Err(error) => error,
         };
         if error.is_missing() {
-            if let Some(object) = self.find_decoded(reference).await? {
+            if let Some(object) = self.find_by_decoded_key(reference).await? {
                 return Ok(object);
             }
         } else if error.is_precondition_failed()
             // By this name there is another object: whatever the second look meets, that stands.
-            && let Ok(Some(object)) = self.find_decoded(reference).await
+            && let Ok(Some(object)) = self.find_by_decoded_key(reference).await
         {
             return Ok(object);
         }
-        found_instead(error)
+        classify_s3_error(error)
     }
 
-    async fn find_decoded(&self, reference: &ObjectReference) -> Result<Option<Found>, Failure> {
+    async fn find_by_decoded_key(&self, reference: &ObjectReference) -> Result<Option<ObjectLookup>, ProcessingError> {
         let decoded = reference.decoded().filter(|decoded| decoded.etag.is_some() && self.refused(decoded).is_none());
         let Some(decoded) = decoded else { return Ok(None) };
         // The entity tag is what makes sure, whether or not there is a version too.
         let by_etag = ObjectReference { version_id: None, ..decoded.clone() };
         match s3::get(&self.clients.s3, &by_etag).await {
-            Ok(object) => Ok(Some(Found::Object(Box::new(object), by_etag))),
+            Ok(object) => Ok(Some(ObjectLookup::Object(Box::new(object), by_etag))),
             Err(error) if error.is_missing() || error.is_precondition_failed() => Ok(None),
-            Err(error) if error.is_archived() => Ok(Some(Found::Archived)),
+            Err(error) if error.is_archived() => Ok(Some(ObjectLookup::Archived)),
             Err(error) => Err(error.into()),
         }
     }
@@ -180,7 +180,7 @@ impl Objects<'_> {
         object: Object,
         reference: &ObjectReference,
         options: &pipeline::Options,
-    ) -> Result<Option<Product>, Failure> {
+    ) -> Result<Option<ObjectOutput>, ProcessingError> {
         let turn = Arc::clone(self.analyses).acquire_owned().await;
         let (uri, identity) = (reference.uri(), object.identity.clone());
         let body = Body::download(object, self.clients.s3.clone(), reference.clone());
@@ -197,9 +197,9 @@ impl Objects<'_> {
             Err(ObjectError::Read(error)) => match body_error(&error) {
                 Some(BodyError::Replaced) => Ok(None),
                 Some(BodyError::Deleted) => Ok(Some(gone())),
-                _ => Err(Failure::Object { uri, source: ObjectError::Read(error) }),
+                _ => Err(ProcessingError::Object { uri, source: ObjectError::Read(error) }),
             },
-            Err(error) => Ok(Some(Product::Quarantine { code: error.code(), message: error.to_string() })),
+            Err(error) => Ok(Some(ObjectOutput::Quarantine { code: error.code(), message: error.to_string() })),
         }
     }
 }
@@ -211,12 +211,12 @@ fn summarize(
     mut body: Body,
     settings: &Settings,
     options: &pipeline::Options,
-) -> Result<Product, ObjectError> {
+) -> Result<ObjectOutput, ObjectError> {
     match pipeline::analyze(uri, &mut body, options) {
         Ok(mut analysis) => {
             analysis.identify(identity);
             let summary = build::finish(analysis, &settings.report, options.topology.as_deref());
-            Ok(Product::Summary(Box::new(Rendered::of(summary))))
+            Ok(ObjectOutput::Summary(Box::new(RenderedSummary::of(summary))))
         }
         Err(error) => {
             // Damage is the object's own only if the whole body came as S3 has it: its length and its check sum are
@@ -229,13 +229,13 @@ fn summarize(
     }
 }
 
-fn found_instead(error: S3Error) -> Result<Found, Failure> {
+fn classify_s3_error(error: S3Error) -> Result<ObjectLookup, ProcessingError> {
     if error.is_precondition_failed() {
-        Ok(Found::Superseded)
+        Ok(ObjectLookup::Superseded)
     } else if error.is_missing() {
-        Ok(Found::Gone)
+        Ok(ObjectLookup::Gone)
     } else if error.is_archived() {
-        Ok(Found::Archived)
+        Ok(ObjectLookup::Archived)
     } else {
         Err(error.into())
     }
@@ -245,36 +245,36 @@ fn body_error(error: &io::Error) -> Option<&BodyError> {
     error.get_ref()?.downcast_ref()
 }
 
-fn gone() -> Product {
+fn gone() -> ObjectOutput {
     let message = "the object was deleted before it was read; if this was not intended, restore it, send its event again \
                    and check what deletes objects so early (this receipt is kept; the summary takes precedence)";
-    Product::Quarantine { code: "object_deleted", message: message.to_owned() }
+    ObjectOutput::Quarantine { code: "object_deleted", message: message.to_owned() }
 }
 
-fn archived() -> Product {
+fn archived() -> ObjectOutput {
     let message = "the object is archived; restore it and send its event again (this receipt is kept; the summary takes \
                    precedence)";
-    Product::Quarantine { code: "archived", message: message.to_owned() }
+    ObjectOutput::Quarantine { code: "archived", message: message.to_owned() }
 }
 
 impl Outcome {
-    pub(super) fn ignored(reason: Reason) -> Outcome {
+    pub(super) fn ignored(reason: IgnoreReason) -> Outcome {
         Outcome::Ignored { reason, event_name: None }
     }
 
-    fn of(end: End, product: Product, keys: OutputKeys, duration: Duration) -> Outcome {
+    fn of(end: Completion, product: ObjectOutput, keys: OutputKeys, duration: Duration) -> Outcome {
         match (end, product) {
-            (End::Quarantined | End::AlreadyQuarantined, Product::Quarantine { code, message }) => {
-                let first = end == End::Quarantined;
+            (Completion::Quarantined | Completion::AlreadyQuarantined, ObjectOutput::Quarantine { code, message }) => {
+                let first = end == Completion::Quarantined;
                 Outcome::Quarantined(Quarantined { first, code, message, key: keys.quarantine })
             }
             (_, product) => {
                 let summary = match &product {
-                    Product::Summary(rendered) => Some(&rendered.summary),
-                    Product::Quarantine { .. } => None,
+                    ObjectOutput::Summary(rendered) => Some(&rendered.summary),
+                    ObjectOutput::Quarantine { .. } => None,
                 };
                 Outcome::Summarized(Summarized {
-                    first: end == End::Summarized,
+                    first: end == Completion::Summarized,
                     records: summary.map(|summary| summary.records.total),
                     findings: summary.map(|summary| summary.findings.len()),
                     key: keys.summary,
@@ -292,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_the_analysis_is_a_failure_that_passes() {
         let lines = |log: &'static str| move || log.lines().nth(1).expect("two lines").to_owned();
-        let on_another_thread = async |log| Ok::<_, Failure>(task::spawn_blocking(lines(log)).await?);
+        let on_another_thread = async |log| Ok::<_, ProcessingError>(task::spawn_blocking(lines(log)).await?);
         assert_eq!(on_another_thread("one\ntwo").await.ok().as_deref(), Some("two"));
         let failure = on_another_thread("one").await.expect_err("it panics");
         assert_eq!(failure.code(), "internal_error");

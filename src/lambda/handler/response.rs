@@ -11,7 +11,7 @@ use crate::lambda::event::EventError;
 /// What is answered to an invocation that succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum HandlerResponse {
     /// To a queue: the messages that failed. See "Implementing partial batch responses" in
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
     #[serde(rename_all = "camelCase")]
@@ -37,7 +37,7 @@ pub enum InvocationError {
     /// The payload is not understood.
     #[error(transparent)]
     UnknownEvent(#[from] EventError),
-    /// Objects must come again. The message says how many of how many, and what is wrong with the first.
+    /// ObjectProcessor must come again. The message says how many of how many, and what is wrong with the first.
     #[error("{0}")]
     ObjectsFailed(String),
     /// There is no topology to judge by, none that was read before either. Nothing was done, so all of the event must

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-pub use self::v4::parse_in as parse_v4_in;
+pub use self::v4::parse_at as parse_v4_in;
 
 /// The address that these bytes write, IPv4 or IPv6 without a zone. An IPv4-mapped IPv6 address is its IPv4 one.
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
@@ -26,7 +26,7 @@ const fn net_v6(first: u16, second: u16, last: u16, prefix: u8) -> Ipv6Net {
 }
 
 /// Blocks that IANA's special-purpose registries keep from the public internet.
-const NOT_PUBLIC_V4: [Ipv4Net; 14] = [
+const SPECIAL_PURPOSE_V4: [Ipv4Net; 14] = [
     net_v4(0, 0, 0, 0, 8),
     net_v4(10, 0, 0, 0, 8),
     net_v4(100, 64, 0, 0, 10),
@@ -44,7 +44,7 @@ const NOT_PUBLIC_V4: [Ipv4Net; 14] = [
 ];
 
 /// The same for IPv6.
-const NOT_PUBLIC_V6: [Ipv6Net; 8] = [
+const SPECIAL_PURPOSE_V6: [Ipv6Net; 8] = [
     net_v6(0, 0, 0, 128),
     net_v6(0, 0, 1, 128),
     net_v6(0x100, 0, 0, 64),
@@ -58,8 +58,8 @@ const NOT_PUBLIC_V6: [Ipv6Net; 8] = [
 /// Whether an address that is in no known VPC is one of the public internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => !NOT_PUBLIC_V4.iter().any(|block| block.contains(&v4)),
-        IpAddr::V6(v6) => !NOT_PUBLIC_V6.iter().any(|block| block.contains(&v6)),
+        IpAddr::V4(v4) => !SPECIAL_PURPOSE_V4.iter().any(|block| block.contains(&v4)),
+        IpAddr::V6(v6) => !SPECIAL_PURPOSE_V6.iter().any(|block| block.contains(&v6)),
     }
 }
 

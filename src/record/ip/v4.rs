@@ -10,8 +10,8 @@ use crate::input::padded_buffer::Buffer;
 /// The IPv4 address that stands there in a text, if it is one; else it is to be parsed by itself. Up to four times a record,
 /// so all four numbers are read without a branch on their lengths.
 #[inline(always)]
-pub fn parse_in<S: Simd>(simd: S, text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
-    if S::SHUFFLES { parse_shuffled(simd, text, start, end) } else { parse_in_words(text, start, end) }
+pub fn parse_at<S: Simd>(simd: S, text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+    if S::SHUFFLES { parse_simd(simd, text, start, end) } else { parse_swar(text, start, end) }
 }
 
 /// Where the digits of an address are, by where its numbers end.
@@ -59,7 +59,7 @@ static BY_LAYOUT: ([Layout; LAYOUTS], [u8; 1 << 16]) = {
 
 /// All digits to their places by two instructions.
 #[inline(always)]
-fn parse_shuffled(simd: impl Simd, text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+fn parse_simd(simd: impl Simd, text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     let length = end.wrapping_sub(start);
     if !(7..=15).contains(&length) {
         return None;
@@ -79,14 +79,14 @@ fn parse_shuffled(simd: impl Simd, text: &Buffer, start: u32, end: u32) -> Optio
     if bytemuck::cast::<_, u128>(no_digit | too_great | zero_in_front) != 0 {
         return None;
     }
-    let in_order = u8x16::new([12, 8, 4, 0, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128]);
-    let [bits, ..]: [u32; 4] = bytemuck::cast(simd.shuffle(bytemuck::cast(octets), in_order));
+    let list = u8x16::new([12, 8, 4, 0, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128]);
+    let [bits, ..]: [u32; 4] = bytemuck::cast(simd.shuffle(bytemuck::cast(octets), list));
     Some(Ipv4Addr::from_bits(bits))
 }
 
 /// Two numbers a word.
 #[inline(always)]
-fn parse_in_words(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
+fn parse_swar(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     const ONES: u64 = 0x0000_00ff_0000_00ff;
     /// The least number of so many digits.
@@ -183,9 +183,9 @@ mod tests {
         let line = [before, text, behind].concat();
         buffer.bytes[..line.len()].copy_from_slice(line.as_bytes());
         let (start, end) = (before.len() as u32, (before.len() + text.len()) as u32);
-        let found = parse_in_words(&buffer, start, end);
+        let found = parse_swar(&buffer, start, end);
         // Without an instruction for it shuffling is slow, and gives the same.
-        assert_eq!(parse_shuffled(Plain, &buffer, start, end), found, "{text}");
+        assert_eq!(parse_simd(Plain, &buffer, start, end), found, "{text}");
         found
     }
 

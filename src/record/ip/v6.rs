@@ -7,7 +7,7 @@ use wide::u8x16;
 /// As `Ipv6Addr::from_str` takes them, which looks for an IPv4 address in every group: six times as long. What is not written
 /// as AWS writes it is left to that.
 pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
-    parse_usual(text).or_else(|| standard(text))
+    parse_fast(text).or_else(|| standard(text))
 }
 
 /// Bytes before the text, so that the four up to the end of its first group can be read.
@@ -16,7 +16,7 @@ const BEFORE: usize = 4;
 const LONGEST: usize = 8 * 4 + 7;
 
 /// Groups of one to four digits, eight or with a gap between two: all digits at once, then each group in one word.
-fn parse_usual(text: &[u8]) -> Option<IpAddr> {
+fn parse_fast(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST {
         return None;
     }

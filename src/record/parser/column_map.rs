@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_place, number_place, text_place};
-use crate::input::delimiters::MOST_COLUMNS;
-use crate::record::field::{Field, Kind};
+use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_place, number_slot, text_place};
+use crate::input::delimiters::MAX_FIELDS;
+use crate::record::field::{Field, FieldType};
 use crate::record::format::{Column, Format};
 
 /// Where a format's columns are. Of the formats that are met most it is known when the program is compiled.
 #[derive(Debug, Clone)]
-pub enum Usual {
+pub enum KnownFormat {
     /// AWS's default.
     Version2,
     /// All fields of the versions 2 to 5, in AWS's order.
@@ -31,12 +31,12 @@ pub struct Layout {
 }
 
 /// The place of a column that the format lacks.
-pub(super) const LACKS: u8 = u8::MAX;
+pub(super) const ABSENT: u8 = u8::MAX;
 
 /// A layout, or one that is known when the program is compiled.
-pub trait Places {
-    /// Whether all fields of version 2 are there, at the places of [`First`].
-    const ALL_OF_VERSION_2: bool;
+pub trait ColumnMap {
+    /// Whether all fields of version 2 are there, at the places of [`LeadingFields`].
+    const HAS_V2_FIELDS: bool;
 
     /// How many there are.
     fn columns(&self) -> usize;
@@ -50,8 +50,8 @@ pub trait Places {
     fn checked(&self) -> &[(u8, u64)];
 }
 
-impl Places for Layout {
-    const ALL_OF_VERSION_2: bool = false;
+impl ColumnMap for Layout {
+    const HAS_V2_FIELDS: bool = false;
 
     #[inline(always)]
     fn columns(&self) -> usize {
@@ -80,19 +80,19 @@ impl Places for Layout {
 }
 
 /// The first so many fields of the table of all fields, in its order.
-pub struct First<const COLUMNS: usize>;
+pub struct LeadingFields<const COLUMNS: usize>;
 
-impl<const COLUMNS: usize> First<COLUMNS> {
+impl<const COLUMNS: usize> LeadingFields<COLUMNS> {
     const LAYOUT: ([u8; NUMBERS], [u8; ADDRESSES], [u8; TEXTS]) = {
-        let mut layout = ([LACKS; NUMBERS], [LACKS; ADDRESSES], [LACKS; TEXTS]);
+        let mut layout = ([ABSENT; NUMBERS], [ABSENT; ADDRESSES], [ABSENT; TEXTS]);
         let mut place = 0;
         while place < COLUMNS {
             let field = Field::ALL[place];
             match field.kind() {
-                Kind::Integer(_) if number_place(field) < NUMBERS => layout.0[number_place(field)] = place as u8,
-                Kind::Address => layout.1[address_place(field)] = place as u8,
-                Kind::Text if text_place(field) < TEXTS => layout.2[text_place(field)] = place as u8,
-                Kind::Integer(_) | Kind::Text => {}
+                FieldType::Integer(_) if number_slot(field) < NUMBERS => layout.0[number_slot(field)] = place as u8,
+                FieldType::Address => layout.1[address_place(field)] = place as u8,
+                FieldType::Text if text_place(field) < TEXTS => layout.2[text_place(field)] = place as u8,
+                FieldType::Integer(_) | FieldType::Text => {}
             }
             place += 1;
         }
@@ -100,8 +100,8 @@ impl<const COLUMNS: usize> First<COLUMNS> {
     };
 }
 
-impl<const COLUMNS: usize> Places for First<COLUMNS> {
-    const ALL_OF_VERSION_2: bool = COLUMNS >= 14;
+impl<const COLUMNS: usize> ColumnMap for LeadingFields<COLUMNS> {
+    const HAS_V2_FIELDS: bool = COLUMNS >= 14;
 
     #[inline(always)]
     fn columns(&self) -> usize {
@@ -130,35 +130,35 @@ impl<const COLUMNS: usize> Places for First<COLUMNS> {
     }
 }
 
-impl Usual {
-    pub(super) fn new(format: &Format) -> Usual {
+impl KnownFormat {
+    pub(super) fn new(format: &Format) -> KnownFormat {
         let layout = Layout::new(format);
         if layout == Layout::first::<14>() {
-            Usual::Version2
+            KnownFormat::Version2
         } else if layout == Layout::first::<29>() {
-            Usual::Version5
+            KnownFormat::Version5
         } else {
-            Usual::Other(Arc::new(layout))
+            KnownFormat::Other(Arc::new(layout))
         }
     }
 }
 
 impl Layout {
     fn new(format: &Format) -> Layout {
-        let few = format.columns().len() <= MOST_COLUMNS;
+        let few = format.columns().len() <= MAX_FIELDS;
         let mut layout = Layout {
             columns: if few { format.columns().len() } else { usize::MAX },
-            numbers: [LACKS; NUMBERS],
-            addresses: [LACKS; ADDRESSES],
-            texts: [LACKS; TEXTS],
+            numbers: [ABSENT; NUMBERS],
+            addresses: [ABSENT; ADDRESSES],
+            texts: [ABSENT; TEXTS],
             checked: Box::default(),
         };
         let mut checked = Vec::new();
-        for (place, column) in (0..LACKS).zip(format.columns()) {
+        for (place, column) in (0..ABSENT).zip(format.columns()) {
             match *column {
                 Column::Skip => {}
-                Column::Number(field, max) if number_place(field) == NUMBERS => checked.push((place, max)),
-                Column::Number(field, _) => layout.numbers[number_place(field)] = place,
+                Column::Number(field, max) if number_slot(field) == NUMBERS => checked.push((place, max)),
+                Column::Number(field, _) => layout.numbers[number_slot(field)] = place,
                 Column::Address(field) => layout.addresses[address_place(field)] = place,
                 Column::Text(field) if text_place(field) == TEXTS => {}
                 Column::Text(field) => layout.texts[text_place(field)] = place,
@@ -169,8 +169,8 @@ impl Layout {
     }
 
     fn first<const COLUMNS: usize>() -> Layout {
-        let (numbers, addresses, texts) = First::<COLUMNS>::LAYOUT;
-        Layout { columns: COLUMNS, numbers, addresses, texts, checked: First::<COLUMNS>.checked().into() }
+        let (numbers, addresses, texts) = LeadingFields::<COLUMNS>::LAYOUT;
+        Layout { columns: COLUMNS, numbers, addresses, texts, checked: LeadingFields::<COLUMNS>.checked().into() }
     }
 }
 
@@ -184,9 +184,9 @@ mod tests {
             let names: Vec<&str> = Field::ALL[..columns].iter().map(|field| field.name()).collect();
             Format::from_header(names.join(" ").as_bytes()).expect("a header")
         };
-        assert!(matches!(Usual::new(&Format::version_2()), Usual::Version2));
-        assert!(matches!(Usual::new(&of(14)), Usual::Version2));
-        assert!(matches!(Usual::new(&of(29)), Usual::Version5));
-        assert!(matches!(Usual::new(&of(28)), Usual::Other(_)));
+        assert!(matches!(KnownFormat::new(&Format::version_2()), KnownFormat::Version2));
+        assert!(matches!(KnownFormat::new(&of(14)), KnownFormat::Version2));
+        assert!(matches!(KnownFormat::new(&of(29)), KnownFormat::Version5));
+        assert!(matches!(KnownFormat::new(&of(28)), KnownFormat::Other(_)));
     }
 }

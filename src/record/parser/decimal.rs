@@ -22,7 +22,7 @@ pub(super) fn number(text: &Buffer, start: u32, end: u32) -> Option<u64> {
 /// The same of at most 4 digits, or of `-`, which is no number and reads as 0: whether it is one nobody can foresee, so that is
 /// no branch.
 #[inline(always)]
-pub(super) fn short_or_none(text: &Buffer, start: u32, end: u32) -> Option<(u64, bool)> {
+pub(super) fn parse_short_or_dash(text: &Buffer, start: u32, end: u32) -> Option<(u64, bool)> {
     let length = end.wrapping_sub(start);
     if !(1..=4).contains(&length) {
         return None;
@@ -51,12 +51,12 @@ fn two(text: &Buffer, start: u32) -> Option<u64> {
 /// The last `length` of the eight bytes up to `end`.
 #[inline(always)]
 fn eight(text: &Buffer, end: u32, length: u32) -> Option<u64> {
-    sum(own_digits(text, end, length))
+    sum(mask_digits(text, end, length))
 }
 
 /// The digits of those bytes, the first one lowest, and zeros before them.
 #[inline(always)]
-fn own_digits(text: &Buffer, end: u32, length: u32) -> u64 {
+fn mask_digits(text: &Buffer, end: u32, length: u32) -> u64 {
     let word = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
     // What stands before the number makes way for zeros. The shift is of 0 to 56 bits.
     let own = u64::MAX.wrapping_shl(8 * (8 - length));
@@ -134,7 +134,7 @@ fn fours(digits: u8x16) -> u64x2 {
 
 /// What two times of ten digits owe to their first two.
 #[inline(always)]
-pub(super) fn hundred_millions(text: &Buffer, first: u32, second: u32) -> Option<[u64; 2]> {
+pub(super) fn timestamp_high_digits(text: &Buffer, first: u32, second: u32) -> Option<[u64; 2]> {
     let first = u32::from(u16::from_le_bytes(*text.word(first)));
     let second = u32::from(u16::from_le_bytes(*text.word(second)));
     let digits = (first | second << 16) ^ ZEROS as u32;
@@ -174,7 +174,7 @@ mod tests {
             let mut buffer = Buffer::default();
             let line = format!("eni-1 443 {text} -");
             buffer.bytes[..line.len()].copy_from_slice(line.as_bytes());
-            short_or_none(&buffer, 10, 10 + text.len() as u32)
+            parse_short_or_dash(&buffer, 10, 10 + text.len() as u32)
         };
         for text in ["0", "7", "42", "255", "0008", "9999"] {
             assert_eq!(of(text), Some((text.parse().expect("a number"), true)));
@@ -222,7 +222,7 @@ mod tests {
             let mut buffer = Buffer::default();
             buffer.bytes[20..22].copy_from_slice(first.as_bytes());
             buffer.bytes[40..42].copy_from_slice(second.as_bytes());
-            hundred_millions(&buffer, 20, 40)
+            timestamp_high_digits(&buffer, 20, 40)
         };
         assert_eq!(of("17", "99"), Some([1_700_000_000, 9_900_000_000]));
         assert_eq!(of("00", "08"), Some([0, 800_000_000]));

@@ -4,27 +4,31 @@ use std::net::IpAddr;
 
 use wide::u8x16;
 
-use super::column_map::{LACKS, Places};
+use super::column_map::{ABSENT, ColumnMap};
 use super::decimal;
-use super::fields::{self, Values, address_place, number_place, text_place};
+use super::fields::{self, FieldValues, address_place, number_slot, text_place};
 use crate::input::cpu::Simd;
-use crate::input::lines::Columns;
+use crate::input::lines::FieldRanges;
 use crate::input::padded_buffer::Buffer;
-use crate::record::field::{Field, Kind};
+use crate::record::field::{Field, FieldType};
 use crate::record::ip;
 use crate::record::{Flow, Record};
 
 /// The accepted or rejected record that a line is, if nothing about it is unusual; with `V4`, if all its addresses are of IPv4
 /// as well, as of nearly every line: whatever is done with them then is compiled for these alone.
 #[inline(always)]
-pub fn flow<'a, const V4: bool, P: Places>(simd: impl Simd, places: &P, columns: &Columns<'a>) -> Option<Flow<'a>> {
+pub fn flow<'a, const V4: bool, P: ColumnMap>(
+    simd: impl Simd,
+    places: &P,
+    columns: &FieldRanges<'a>,
+) -> Option<Flow<'a>> {
     if columns.count != places.columns() {
         return None;
     }
-    let mut values = Values::default();
+    let mut values = FieldValues::default();
     addresses::<V4>(simd, places, columns, &mut values)?;
-    if P::ALL_OF_VERSION_2 {
-        values.set_first_numbers(numbers_of_version_2(places, columns)?);
+    if P::HAS_V2_FIELDS {
+        values.set_first_numbers(v2_numbers(places, columns)?);
     } else {
         numbers(places, columns, &mut values)?;
     }
@@ -34,11 +38,11 @@ pub fn flow<'a, const V4: bool, P: Places>(simd: impl Simd, places: &P, columns:
 
 /// The record that a line is, unless something about it is unusual, right or wrong: numbers may lack or be long.
 #[inline(always)]
-pub fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+pub fn record<'a>(simd: impl Simd, places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
     if columns.count != places.columns() {
         return None;
     }
-    let mut values = Values::default();
+    let mut values = FieldValues::default();
     addresses::<false>(simd, places, columns, &mut values)?;
     numbers(places, columns, &mut values)?;
     others(places, columns, &mut values)?;
@@ -46,13 +50,13 @@ pub fn record<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) 
 }
 
 #[inline(always)]
-fn has(places: &impl Places, field: Field) -> bool {
-    places.address(address_place(field)) != LACKS
+fn has(places: &impl ColumnMap, field: Field) -> bool {
+    places.address(address_place(field)) != ABSENT
 }
 
 /// The numbers of version 2, each by itself, and those that are checked alone.
 #[inline(always)]
-fn numbers(places: &impl Places, columns: &Columns<'_>, values: &mut Values<'_>) -> Option<()> {
+fn numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>, values: &mut FieldValues<'_>) -> Option<()> {
     number(places, columns, Field::Srcport, values)?;
     number(places, columns, Field::Dstport, values)?;
     number(places, columns, Field::Protocol, values)?;
@@ -72,9 +76,9 @@ fn numbers(places: &impl Places, columns: &Columns<'_>, values: &mut Values<'_>)
 #[inline(always)]
 fn addresses<const V4: bool>(
     simd: impl Simd,
-    places: &impl Places,
-    columns: &Columns<'_>,
-    values: &mut Values<'_>,
+    places: &impl ColumnMap,
+    columns: &FieldRanges<'_>,
+    values: &mut FieldValues<'_>,
 ) -> Option<()> {
     address::<V4>(simd, places, columns, Field::Srcaddr, values)?;
     address::<V4>(simd, places, columns, Field::Dstaddr, values)?;
@@ -84,8 +88,8 @@ fn addresses<const V4: bool>(
 
 /// What the line has beside addresses and the numbers of version 2.
 #[inline(always)]
-fn others<'a>(places: &impl Places, columns: &Columns<'a>, values: &mut Values<'a>) -> Option<()> {
-    short_number(places, columns, Field::TcpFlags, values)?;
+fn others<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>, values: &mut FieldValues<'a>) -> Option<()> {
+    short_number(places, columns, Field::SynFlag, values)?;
     short_number(places, columns, Field::TrafficPath, values)?;
     text(places, columns, Field::InterfaceId, values);
     text(places, columns, Field::VpcId, values);
@@ -97,16 +101,16 @@ fn others<'a>(places: &impl Places, columns: &Columns<'a>, values: &mut Values<'
     Some(())
 }
 
-/// The numbers of version 2 at once, as they are in nearly every record, in the order of [`number_place`].
+/// The numbers of version 2 at once, as they are in nearly every record, in the order of [`number_slot`].
 #[inline(always)]
-fn numbers_of_version_2(places: &impl Places, columns: &Columns<'_>) -> Option<[u64; 7]> {
+fn v2_numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>) -> Option<[u64; 7]> {
     let start = range(places, columns, Field::Start);
     let end = range(places, columns, Field::End);
     // Ten digits, as they have until the year 2286: two by themselves, and eight.
     if (start.1.wrapping_sub(start.0) ^ 10) | (end.1.wrapping_sub(end.0) ^ 10) != 0 {
         return None;
     }
-    let upper = decimal::hundred_millions(columns.text, start.0, end.0)?;
+    let upper = decimal::timestamp_high_digits(columns.text, start.0, end.0)?;
     let packets = range(places, columns, Field::Packets);
     let bytes = range(places, columns, Field::Bytes);
     let times = [(start.1.wrapping_sub(8), start.1), (end.1.wrapping_sub(8), end.1)];
@@ -129,20 +133,25 @@ fn numbers_of_version_2(places: &impl Places, columns: &Columns<'_>) -> Option<[
 }
 
 #[inline(always)]
-fn range(places: &impl Places, columns: &Columns<'_>, field: Field) -> (u32, u32) {
-    columns.range(places.number(number_place(field)))
+fn range(places: &impl ColumnMap, columns: &FieldRanges<'_>, field: Field) -> (u32, u32) {
+    columns.range(places.number(number_slot(field)))
 }
 
 /// The first column of AWS's formats: `version`, which is checked alone.
 const VERSION: u8 = 0;
 
 #[inline(always)]
-fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {
-    let place = places.number(number_place(field));
-    if place != LACKS {
+fn number(
+    places: &impl ColumnMap,
+    columns: &FieldRanges<'_>,
+    field: Field,
+    values: &mut FieldValues<'_>,
+) -> Option<()> {
+    let place = places.number(number_slot(field));
+    if place != ABSENT {
         let (start, end) = columns.range(place);
         if let Some(value) = read_number(columns.text, start, end)? {
-            if matches!(field.kind(), Kind::Integer(max) if value > max) {
+            if matches!(field.kind(), FieldType::Integer(max) if value > max) {
                 return None;
             }
             values.set_number(field, value, true);
@@ -153,11 +162,16 @@ fn number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mu
 
 /// A number that is short or lacks.
 #[inline(always)]
-fn short_number(places: &impl Places, columns: &Columns<'_>, field: Field, values: &mut Values<'_>) -> Option<()> {
-    let place = places.number(number_place(field));
-    if place != LACKS {
+fn short_number(
+    places: &impl ColumnMap,
+    columns: &FieldRanges<'_>,
+    field: Field,
+    values: &mut FieldValues<'_>,
+) -> Option<()> {
+    let place = places.number(number_slot(field));
+    if place != ABSENT {
         let (start, end) = columns.range(place);
-        let Some((value, is_present)) = decimal::short_or_none(columns.text, start, end) else {
+        let Some((value, is_present)) = decimal::parse_short_or_dash(columns.text, start, end) else {
             return number(places, columns, field, values);
         };
         values.set_number(field, value, is_present);
@@ -169,16 +183,16 @@ fn short_number(places: &impl Places, columns: &Columns<'_>, field: Field, value
 #[inline(always)]
 fn packet_address<const V4: bool>(
     simd: impl Simd,
-    places: &impl Places,
-    columns: &Columns<'_>,
+    places: &impl ColumnMap,
+    columns: &FieldRanges<'_>,
     (field, of_flow): (Field, Field),
-    values: &mut Values<'_>,
+    values: &mut FieldValues<'_>,
 ) -> Option<()> {
     let (place, place_of_flow) = (places.address(address_place(field)), places.address(address_place(of_flow)));
-    if place != LACKS
-        && place_of_flow != LACKS
+    if place != ABSENT
+        && place_of_flow != ABSENT
         && let Some(same) = values.address(of_flow)
-        && are_same(columns, columns.range(place), columns.range(place_of_flow))
+        && same_bytes(columns, columns.range(place), columns.range(place_of_flow))
     {
         values.set_address(field, same);
         return Some(());
@@ -188,7 +202,7 @@ fn packet_address<const V4: bool>(
 
 /// Whether the same is written at two places: of an IPv4 address in one word.
 #[inline(always)]
-fn are_same(columns: &Columns<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
+fn same_bytes(columns: &FieldRanges<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
     let length = a.1.wrapping_sub(a.0);
     if length != b.1.wrapping_sub(b.0) {
         return false;
@@ -205,13 +219,13 @@ fn are_same(columns: &Columns<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
 #[inline(always)]
 fn address<const V4: bool>(
     simd: impl Simd,
-    places: &impl Places,
-    columns: &Columns<'_>,
+    places: &impl ColumnMap,
+    columns: &FieldRanges<'_>,
     field: Field,
-    values: &mut Values<'_>,
+    values: &mut FieldValues<'_>,
 ) -> Option<()> {
     let place = places.address(address_place(field));
-    if place != LACKS {
+    if place != ABSENT {
         let (start, end) = columns.range(place);
         match ip::parse_v4_in(simd, columns.text, start, end) {
             Some(v4) => values.set_address(field, v4.into()),
@@ -227,9 +241,9 @@ fn address<const V4: bool>(
 }
 
 #[inline(always)]
-fn text<'a>(places: &impl Places, columns: &Columns<'a>, field: Field, values: &mut Values<'a>) {
+fn text<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>, field: Field, values: &mut FieldValues<'a>) {
     let place = places.text(text_place(field));
-    if place != LACKS {
+    if place != ABSENT {
         let (start, end) = columns.range(place);
         values.set_text(field, &columns.text.bytes[start as usize..end as usize]);
     }
@@ -237,7 +251,7 @@ fn text<'a>(places: &impl Places, columns: &Columns<'a>, field: Field, values: &
 
 /// An address that is not an IPv4 one, or none for `-`.
 #[cold]
-fn other_address(columns: &Columns<'_>, place: u8) -> Option<Option<IpAddr>> {
+fn other_address(columns: &FieldRanges<'_>, place: u8) -> Option<Option<IpAddr>> {
     let (start, end) = columns.range(place);
     let text = &columns.text.bytes[start as usize..end as usize];
     if text == b"-" { Some(None) } else { ip::parse(text).map(Some) }

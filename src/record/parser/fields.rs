@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::Malformed;
-use crate::record::field::{Field, Kind};
+use super::ParseError;
+use crate::record::field::{Field, FieldType};
 use crate::record::ip;
 use crate::record::timestamp::Timestamp;
-use crate::record::{Action, Direction, Flow, Gap, Record, RejectReason, TcpFlags};
+use crate::record::{Action, Direction, Flow, Record, RejectReason, SkipDataRecord, SynFlag};
 
 /// The SYN bit of `tcp-flags`. AWS logs FIN 1, SYN 2, RST 4 and SYN-ACK 18, ORed over the capture window:
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
@@ -14,7 +14,7 @@ const SYN: u64 = 2;
 
 /// The values of a line that the analysis reads, each at the place of its field; what it does not read is put where
 /// nothing looks.
-pub(super) struct Values<'a> {
+pub(super) struct FieldValues<'a> {
     numbers: [u64; NUMBERS + 1],
     /// A bit for each number that is present.
     present: u32,
@@ -27,13 +27,13 @@ pub(super) const NUMBERS: usize = 9;
 pub(super) const ADDRESSES: usize = 4;
 pub(super) const TEXTS: usize = 7;
 
-impl Default for Values<'_> {
+impl Default for FieldValues<'_> {
     fn default() -> Self {
-        Values { numbers: [0; NUMBERS + 1], present: 0, addresses: [None; ADDRESSES + 1], texts: [b""; TEXTS + 1] }
+        FieldValues { numbers: [0; NUMBERS + 1], present: 0, addresses: [None; ADDRESSES + 1], texts: [b""; TEXTS + 1] }
     }
 }
 
-pub(super) const fn number_place(field: Field) -> usize {
+pub(super) const fn number_slot(field: Field) -> usize {
     match field {
         Field::Srcport => 0,
         Field::Dstport => 1,
@@ -42,7 +42,7 @@ pub(super) const fn number_place(field: Field) -> usize {
         Field::Bytes => 4,
         Field::Start => 5,
         Field::End => 6,
-        Field::TcpFlags => 7,
+        Field::SynFlag => 7,
         Field::TrafficPath => 8,
         _ => NUMBERS,
     }
@@ -71,7 +71,7 @@ pub(super) const fn text_place(field: Field) -> usize {
     }
 }
 
-impl<'a> Values<'a> {
+impl<'a> FieldValues<'a> {
     /// Sets the first numbers, all present.
     #[inline(always)]
     pub(super) fn set_first_numbers<const COUNT: usize>(&mut self, numbers: [u64; COUNT]) {
@@ -79,14 +79,14 @@ impl<'a> Values<'a> {
         self.numbers[..COUNT].copy_from_slice(&numbers);
     }
 
-    pub(super) fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), Malformed> {
+    pub(super) fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), ParseError> {
         match field.kind() {
-            Kind::Integer(max) => {
+            FieldType::Integer(max) => {
                 let value = number(token).filter(|value| *value <= max);
-                self.set_number(field, value.ok_or(Malformed::Number { field, max })?, true);
+                self.set_number(field, value.ok_or(ParseError::Number { field, max })?, true);
             }
-            Kind::Address => self.set_address(field, ip::parse(token).ok_or(Malformed::Address { field })?),
-            Kind::Text => self.set_text(field, token),
+            FieldType::Address => self.set_address(field, ip::parse(token).ok_or(ParseError::Address { field })?),
+            FieldType::Text => self.set_text(field, token),
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl<'a> Values<'a> {
     /// Sets a number, present or not without a branch.
     #[inline(always)]
     pub(super) fn set_number(&mut self, field: Field, value: u64, is_present: bool) {
-        let place = number_place(field);
+        let place = number_slot(field);
         self.numbers[place] = value;
         self.present |= u32::from(is_present) << place;
     }
@@ -112,7 +112,7 @@ impl<'a> Values<'a> {
     /// A number, if it is present.
     #[inline(always)]
     fn number(&self, field: Field) -> Option<u64> {
-        let place = number_place(field);
+        let place = number_slot(field);
         (self.present & 1 << place != 0).then_some(self.numbers[place])
     }
 
@@ -173,7 +173,7 @@ impl<'a> Values<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn classify(&self, has: impl Fn(Field) -> bool) -> Result<Record<'a>, Malformed> {
+    pub(super) fn classify(&self, has: impl Fn(Field) -> bool) -> Result<Record<'a>, ParseError> {
         let action = self.action();
         if action.is_some() {
             self.require_addresses(has)?;
@@ -181,7 +181,7 @@ impl<'a> Values<'a> {
         Ok(match (self.text(Field::LogStatus), action) {
             (b"NODATA", _) => Record::NoData,
             // FAILURE is not a word of AWS's documentation, but of its users': it says what SKIPDATA says.
-            (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(Gap {
+            (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(SkipDataRecord {
                 interface_id: self.named(Field::InterfaceId),
                 packets: self.number(Field::Packets).unwrap_or_default(),
                 bytes: self.number(Field::Bytes).unwrap_or_default(),
@@ -194,14 +194,14 @@ impl<'a> Values<'a> {
     }
 
     #[inline(always)]
-    fn require_addresses(&self, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
+    fn require_addresses(&self, has: impl Fn(Field) -> bool) -> Result<(), ParseError> {
         self.require_address(Field::Srcaddr, &has)?;
         self.require_address(Field::Dstaddr, &has)
     }
 
     #[inline(always)]
-    fn require_address(&self, field: Field, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
-        if self.address(field).is_none() && has(field) { Err(Malformed::NoAddress { field }) } else { Ok(()) }
+    fn require_address(&self, field: Field, has: impl Fn(Field) -> bool) -> Result<(), ParseError> {
+        if self.address(field).is_none() && has(field) { Err(ParseError::MissingAddress { field }) } else { Ok(()) }
     }
 
     #[inline(always)]
@@ -222,16 +222,16 @@ impl<'a> Values<'a> {
             start: self.time(Field::Start),
             end: self.time(Field::End),
             direction: self.direction(),
-            tcp_flags: match self.number(Field::TcpFlags) {
-                None => TcpFlags::Absent,
-                Some(flags) if flags & SYN != 0 => TcpFlags::WithSyn,
-                Some(_) => TcpFlags::WithoutSyn,
+            tcp_flags: match self.number(Field::SynFlag) {
+                None => SynFlag::Absent,
+                Some(flags) if flags & SYN != 0 => SynFlag::WithSyn,
+                Some(_) => SynFlag::WithoutSyn,
             },
             traffic_path: self.number(Field::TrafficPath),
             reject_reason: match self.text(Field::RejectReason) {
                 b"BPA" => RejectReason::BlockPublicAccess,
                 b"EC" => RejectReason::EncryptionControls,
-                _ => RejectReason::Unstated,
+                _ => RejectReason::Unspecified,
             },
         }
     }

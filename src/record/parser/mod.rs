@@ -13,26 +13,26 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::column_map::{First, Places, Usual};
-use self::fields::Values;
+use self::column_map::{ColumnMap, KnownFormat, LeadingFields};
+use self::fields::FieldValues;
 use crate::input::cpu::{Cpu, Simd, Work};
-use crate::input::lines::{Columns, Line};
+use crate::input::lines::{FieldRanges, Line};
 use crate::record::Record;
 use crate::record::field::Field;
 use crate::record::format::{self, Format};
 
 /// Why a line is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Malformed {
+pub enum ParseError {
     /// The line is longer than [`crate::input::MAX_LINE_BYTES`].
     #[error("the line exceeds {} bytes", crate::input::MAX_LINE_BYTES)]
     TooLong,
     /// The columns are not those of the header.
     #[error("{found} columns instead of {expected}")]
     ColumnCount {
-        /// Columns of the line.
+        /// FieldRanges of the line.
         found: usize,
-        /// Columns of the format.
+        /// FieldRanges of the format.
         expected: usize,
     },
     /// A number does not parse, or is too large.
@@ -51,7 +51,7 @@ pub enum Malformed {
     },
     /// ACCEPT or REJECT, and an address of the format is absent.
     #[error("{} is missing in a record with an action", .field.name())]
-    NoAddress {
+    MissingAddress {
         /// The field.
         field: Field,
     },
@@ -61,14 +61,14 @@ pub enum Malformed {
 #[derive(Debug, Clone)]
 pub struct Parser {
     format: Arc<Format>,
-    usual: Usual,
+    usual: KnownFormat,
     cpu: Cpu,
 }
 
 impl Parser {
     /// For lines of this format.
     pub fn new(format: Arc<Format>) -> Parser {
-        Parser { usual: Usual::new(&format), format, cpu: Cpu::detect() }
+        Parser { usual: KnownFormat::new(&format), format, cpu: Cpu::detect() }
     }
 
     /// The format.
@@ -77,11 +77,11 @@ impl Parser {
     }
 
     /// Where its columns are.
-    pub fn usual(&self) -> &Usual {
+    pub fn usual(&self) -> &KnownFormat {
         &self.usual
     }
 
-    /// The record that a line is, if nothing about it is unusual; else [`Parser::parse_any`] says what it is.
+    /// The record that a line is, if nothing about it is unusual; else [`Parser::parse_slow`] says what it is.
     pub fn parse<'a>(&self, line: &Line<'a>) -> Option<Record<'a>> {
         self.cpu.run(Parse { usual: &self.usual, columns: line.columns.as_ref()? })
     }
@@ -90,15 +90,15 @@ impl Parser {
     ///
     /// # Errors
     /// Where the line is malformed, as [`parse`] says.
-    pub fn parse_any<'a>(&self, line: &Line<'a>) -> Result<Record<'a>, Malformed> {
+    pub fn parse_slow<'a>(&self, line: &Line<'a>) -> Result<Record<'a>, ParseError> {
         parse(line.bytes, &self.format)
     }
 }
 
 /// A line to be parsed.
 struct Parse<'p, 'a> {
-    usual: &'p Usual,
-    columns: &'p Columns<'a>,
+    usual: &'p KnownFormat,
+    columns: &'p FieldRanges<'a>,
 }
 
 impl<'a> Work for Parse<'_, 'a> {
@@ -107,15 +107,15 @@ impl<'a> Work for Parse<'_, 'a> {
     #[inline(always)]
     fn run(self, simd: impl Simd) -> Option<Record<'a>> {
         match self.usual {
-            Usual::Version2 => parse_by(simd, &First::<14>, self.columns),
-            Usual::Version5 => parse_by(simd, &First::<29>, self.columns),
-            Usual::Other(layout) => parse_by(simd, &**layout, self.columns),
+            KnownFormat::Version2 => parse_by(simd, &LeadingFields::<14>, self.columns),
+            KnownFormat::Version5 => parse_by(simd, &LeadingFields::<29>, self.columns),
+            KnownFormat::Other(layout) => parse_by(simd, &**layout, self.columns),
         }
     }
 }
 
 #[inline(always)]
-fn parse_by<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) -> Option<Record<'a>> {
+fn parse_by<'a>(simd: impl Simd, places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
     let flow = fast_path::flow::<false, _>(simd, places, columns).map(Record::Flow);
     flow.or_else(|| fast_path::record(simd, places, columns))
 }
@@ -125,8 +125,8 @@ fn parse_by<'a>(simd: impl Simd, places: &impl Places, columns: &Columns<'a>) ->
 /// # Errors
 /// Where the line is malformed: the number of columns first, then the first value that does not parse.
 #[cold]
-pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malformed> {
-    let mut values = Values::default();
+pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, ParseError> {
+    let mut values = FieldValues::default();
     let mut columns = format.columns().iter();
     let mut first_bad = None;
     let mut found = 0;
@@ -141,7 +141,7 @@ pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, Malforme
     }
     let expected = format.columns().len();
     if found != expected {
-        return Err(Malformed::ColumnCount { found, expected });
+        return Err(ParseError::ColumnCount { found, expected });
     }
     match first_bad {
         Some(bad) => Err(bad),
@@ -154,9 +154,9 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::input::decoder::Text;
-    use crate::input::delimiters::MOST_COLUMNS;
-    use crate::input::lines::{Lines, Slices};
+    use crate::input::decoder::Decoder;
+    use crate::input::delimiters::MAX_FIELDS;
+    use crate::input::lines::{ChunkReader, Lines};
     use crate::record::Action;
     use crate::record::timestamp::Timestamp;
 
@@ -205,22 +205,22 @@ mod tests {
         assert_eq!(class("- -", "-", "OK"), Ok("other"));
         assert_eq!(class(both, "DROP", "OK"), Ok("other"));
         assert_eq!(class(both, "accept", "OK"), Ok("other"));
-        assert_eq!(class("- 10.0.0.2", "ACCEPT", "NODATA"), Err(Malformed::NoAddress { field: Field::Srcaddr }));
-        assert_eq!(class("10.0.0.1 -", "REJECT", "OK"), Err(Malformed::NoAddress { field: Field::Dstaddr }));
+        assert_eq!(class("- 10.0.0.2", "ACCEPT", "NODATA"), Err(ParseError::MissingAddress { field: Field::Srcaddr }));
+        assert_eq!(class("10.0.0.1 -", "REJECT", "OK"), Err(ParseError::MissingAddress { field: Field::Dstaddr }));
     }
 
     /// Whether a line is read the usual way, which then has to say the same as the other one.
     fn is_usual(line: &str, format: &Format) -> bool {
         let parser = Parser::new(Arc::new(format.clone()));
         let text = format!("before\n{line}\nbehind\n");
-        let text = Text::open(text.as_bytes(), u64::MAX).expect("text");
-        let mut lines = Lines::open(Slices::here(text)).expect("lines");
+        let text = Decoder::open(text.as_bytes(), u64::MAX).expect("text");
+        let mut lines = Lines::open(ChunkReader::here(text)).expect("lines");
         assert!(lines.next_line().expect("a line").is_some());
         let found = lines.next_line().expect("a line").expect("a line");
         assert_eq!(found.bytes, line.as_bytes());
         let usual = parser.parse(&found);
         if let Some(usual) = usual {
-            assert_eq!(Ok(usual), parser.parse_any(&found), "{line}");
+            assert_eq!(Ok(usual), parser.parse_slow(&found), "{line}");
         }
         usual.is_some()
     }
@@ -314,8 +314,8 @@ mod tests {
     #[test]
     fn any_order_of_columns_is_read_the_usual_way() {
         let format = |names: &str| Format::from_header(names.as_bytes()).expect("a header");
-        let all: Vec<&str> = Field::ALL.iter().take(MOST_COLUMNS).map(|field| field.name()).collect();
-        assert!(is_usual(&["-"; MOST_COLUMNS].join(" "), &format(&all.join(" "))));
+        let all: Vec<&str> = Field::ALL.iter().take(MAX_FIELDS).map(|field| field.name()).collect();
+        assert!(is_usual(&["-"; MAX_FIELDS].join(" "), &format(&all.join(" "))));
         let columns = "log-status action new end start bytes pkt-dstaddr srcaddr tcp-flags encryption-status dstaddr";
         assert!(is_usual("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 7 10.0.0.2", &format(columns)));
         assert!(!is_usual("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 high 10.0.0.2", &format(columns)));
@@ -329,7 +329,7 @@ mod tests {
             let format = Format::from_header(header.join(" ").as_bytes()).expect("a header");
             let line = |dstport: &str| "- ".repeat(columns - 1) + dstport;
             assert_eq!(parse(line("65535").as_bytes(), &format), Ok(Record::Other));
-            let malformed = Malformed::Number { field: Field::Dstport, max: 65535 };
+            let malformed = ParseError::Number { field: Field::Dstport, max: 65535 };
             assert_eq!(parse(line("65536").as_bytes(), &format), Err(malformed), "{columns}");
         }
     }
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other));
         assert_eq!(
             parse(b"10.0.0.1 high i-1", &format),
-            Err(Malformed::Number { field: Field::EncryptionStatus, max: u64::MAX })
+            Err(ParseError::Number { field: Field::EncryptionStatus, max: u64::MAX })
         );
     }
 

@@ -35,7 +35,7 @@ fn texts(blocks: &[IpNet]) -> Vec<String> {
 #[test]
 fn documents_in_which_anything_is_odd_are_read_one_by_one() {
     let vpc = r#"{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}"#;
-    let at_once = |json: &[u8]| wire::Lists::of(json).is_some();
+    let at_once = |json: &[u8]| wire::DescribeOutput::of(json).is_some();
     assert!(at_once(format!(r#" {{"Vpcs": [{vpc}], "NextToken": 1e999}} "#).as_bytes()));
     assert!(at_once(format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "Odd": "\ud800"}}]}}"#).as_bytes()));
     for odd in [

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::pipeline::{self, Options};
 use crate::summary::Summary;
-use crate::summary::build::{self, Settings};
+use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
 
 const KEY: &str = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/x.log.gz";
@@ -15,7 +15,7 @@ fn object() -> ObjectIdentity {
 
 fn summary(log: &str) -> Summary {
     let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-    build::finish(analysis, &Settings::default(), None)
+    build::finish(analysis, &SummaryOptions::default(), None)
 }
 
 /// So many sources that are each refused at 15 ports.

@@ -8,15 +8,15 @@ use std::collections::HashSet;
 
 use super::*;
 
-const NOTHING: Work = Work { findings: false, alerts: false };
-const FINDINGS: Work = Work { findings: true, alerts: false };
-const ALERTS: Work = Work { findings: true, alerts: true };
+const NOTHING: PendingOutputs = PendingOutputs { findings: false, alerts: false };
+const FINDINGS: PendingOutputs = PendingOutputs { findings: true, alerts: false };
+const ALERTS: PendingOutputs = PendingOutputs { findings: true, alerts: true };
 
 /// Each event may be delivered so often.
 const DELIVERIES: u8 = 3;
 
 /// What attempts come to if they can read the object: two topologies may be in use.
-type Contents = [Verdict; 2];
+type Contents = [ObjectResult; 2];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct World {
@@ -40,13 +40,13 @@ struct Worker {
     /// How often its event was delivered.
     attempts: u8,
     running: Option<Running>,
-    ended: Option<End>,
+    ended: Option<Completion>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Running {
-    delivery: Delivery,
-    asked: Call,
+    delivery: DeliveryState,
+    asked: Action,
     token: u8,
     /// Whether there was a summary when the attempt began.
     summary_before: bool,
@@ -68,19 +68,19 @@ enum Fate {
     Partial,
 }
 
-fn fates(call: Call) -> &'static [Fate] {
+fn fates(call: Action) -> &'static [Fate] {
     match call {
         // Killed before or after it.
-        Call::TellMetrics | Call::TellQuarantined => &[Fate::Done, Fate::Failed, Fate::Lost],
-        Call::SendAlerts => &[Fate::Done, Fate::Failed, Fate::Lost, Fate::Retried, Fate::Partial],
-        Call::PutSummary | Call::PutFindings | Call::PutReceipt | Call::PutQuarantine => {
+        Action::EmitMetrics | Action::EmitQuarantineMetrics => &[Fate::Done, Fate::Failed, Fate::Lost],
+        Action::SendAlerts => &[Fate::Done, Fate::Failed, Fate::Lost, Fate::Retried, Fate::Partial],
+        Action::PutSummary | Action::PutFindings | Action::PutReceipt | Action::PutQuarantine => {
             &[Fate::Done, Fate::Failed, Fate::Lost, Fate::Retried]
         }
-        Call::LookAtSummary
-        | Call::LookAtFindings
-        | Call::LookAtReceipt
-        | Call::ReadSummary
-        | Call::LookAtQuarantine => &[Fate::Done, Fate::Failed],
+        Action::HeadSummary
+        | Action::LookAtFindings
+        | Action::LookAtReceipt
+        | Action::ReadSummary
+        | Action::LookAtQuarantine => &[Fate::Done, Fate::Failed],
     }
 }
 
@@ -122,9 +122,9 @@ impl World {
         let worker = &mut world.workers[at];
         worker.attempts += 1;
         let own = (at + usize::from(worker.attempts)) % 2;
-        let verdict = if self.object { contents[own] } else { Verdict::Quarantine };
-        let (delivery, asked) = Delivery::start(verdict);
-        let in_hand = matches!(verdict, Verdict::Summary(_)).then_some(own);
+        let verdict = if self.object { contents[own] } else { ObjectResult::Quarantine };
+        let (delivery, asked) = DeliveryState::start(verdict);
+        let in_hand = matches!(verdict, ObjectResult::Summary(_)).then_some(own);
         let (token, summary_before) = (token(at, worker.attempts), self.summary.is_some());
         worker.running = Some(Running { delivery, asked, token, summary_before, in_hand });
         world
@@ -152,7 +152,7 @@ impl World {
         let worker = &mut world.workers[at];
         match answer.map(|answer| running.delivery.answered(answer)) {
             Some(Step::Ask(asked)) => worker.running = Some(Running { asked, ..running }),
-            Some(Step::End(end)) => worker.ended = Some(end),
+            Some(Step::Completion(end)) => worker.ended = Some(end),
             None => {}
         }
         if let Some(end) = worker.ended {
@@ -162,59 +162,59 @@ impl World {
         world
     }
 
-    fn perform(&mut self, running: &mut Running, contents: &Contents) -> Answer {
-        let put = |there: bool| if there { Answer::Exists } else { Answer::Done };
+    fn perform(&mut self, running: &mut Running, contents: &Contents) -> ActionOutcome {
+        let put = |there: bool| if there { ActionOutcome::Exists } else { ActionOutcome::Done };
         match running.asked {
-            Call::PutSummary => {
+            Action::PutSummary => {
                 let answer = put(self.summary.is_some());
                 self.summary.get_or_insert((running.in_hand.expect("its own"), running.token));
                 answer
             }
-            Call::LookAtSummary => match self.summary {
-                None => Answer::Missing,
-                Some((_, token)) if token == running.token => Answer::Ours,
-                Some((stored, _)) => Answer::Theirs(work(contents, stored)),
+            Action::HeadSummary => match self.summary {
+                None => ActionOutcome::Missing,
+                Some((_, token)) if token == running.token => ActionOutcome::Ours,
+                Some((stored, _)) => ActionOutcome::Theirs(work(contents, stored)),
             },
-            Call::TellMetrics => {
+            Action::EmitMetrics => {
                 self.metrics += 1;
-                Answer::Done
+                ActionOutcome::Done
             }
-            Call::PutFindings => {
+            Action::PutFindings => {
                 let answer = put(self.findings.is_some());
                 self.findings.get_or_insert(running.in_hand.expect("read"));
                 answer
             }
-            Call::LookAtFindings if self.findings.is_none() => Answer::Missing,
-            Call::LookAtReceipt if !self.receipt => Answer::Missing,
-            Call::LookAtFindings | Call::LookAtReceipt => Answer::Theirs(NOTHING),
-            Call::ReadSummary => {
+            Action::LookAtFindings if self.findings.is_none() => ActionOutcome::Missing,
+            Action::LookAtReceipt if !self.receipt => ActionOutcome::Missing,
+            Action::LookAtFindings | Action::LookAtReceipt => ActionOutcome::Theirs(NOTHING),
+            Action::ReadSummary => {
                 let (stored, _) = self.summary.expect("it was looked at");
                 running.in_hand = Some(stored);
-                Answer::Theirs(work(contents, stored))
+                ActionOutcome::Theirs(work(contents, stored))
             }
-            Call::SendAlerts => {
+            Action::SendAlerts => {
                 self.alerts[running.in_hand.expect("read")] = [true; 2];
-                Answer::Done
+                ActionOutcome::Done
             }
-            Call::PutReceipt => {
+            Action::PutReceipt => {
                 let answer = put(self.receipt);
                 self.receipt = true;
                 answer
             }
-            Call::PutQuarantine => {
+            Action::PutQuarantine => {
                 assert!(!running.summary_before, "quarantined though there is a summary: {self:?}");
                 let answer = put(self.quarantine.is_some());
                 self.quarantine.get_or_insert(running.token);
                 answer
             }
-            Call::LookAtQuarantine => match self.quarantine {
-                None => Answer::Missing,
-                Some(token) if token == running.token => Answer::Ours,
-                Some(_) => Answer::Theirs(NOTHING),
+            Action::LookAtQuarantine => match self.quarantine {
+                None => ActionOutcome::Missing,
+                Some(token) if token == running.token => ActionOutcome::Ours,
+                Some(_) => ActionOutcome::Theirs(NOTHING),
             },
-            Call::TellQuarantined => {
+            Action::EmitQuarantineMetrics => {
                 self.metrics_of_quarantine += 1;
-                Answer::Done
+                ActionOutcome::Done
             }
         }
     }
@@ -229,7 +229,7 @@ impl World {
             assert!(!arrived[0] && !arrived[1] || stored == Some(of), "alerts of no stored summary: {self:?}");
         }
         assert!(!self.receipt || self.alerts[stored.expect("stored")] == [true; 2], "a false receipt: {self:?}");
-        let readable = contents.iter().all(|verdict| matches!(verdict, Verdict::Summary(_)));
+        let readable = contents.iter().all(|verdict| matches!(verdict, ObjectResult::Summary(_)));
         assert!(self.quarantine.is_none() || self.deleted || !readable, "quarantined though readable: {self:?}");
     }
 
@@ -241,7 +241,7 @@ impl World {
 
     /// What holds as soon as one delivery succeeds. Whoever stored something and came to its end has told it. That it quarantined the object while another one, which had begun to
     /// read it before it was deleted, stores a summary, can't be excluded without a further object for each object.
-    fn assert_promise_of_success(&self, end: End, contents: &Contents) {
+    fn assert_promise_of_success(&self, end: Completion, contents: &Contents) {
         if let Some((_, token)) = self.summary.filter(|(_, token)| self.has_ended(*token)) {
             assert_eq!(self.metrics, 1, "attempt {token} told nothing: {self:?}");
         }
@@ -249,15 +249,17 @@ impl World {
             assert_eq!(self.metrics_of_quarantine, 1, "attempt {token} told nothing: {self:?}");
         }
         match (end, self.summary) {
-            (End::Summarized | End::AlreadySummarized, Some((stored, _))) => {
+            (Completion::Summarized | Completion::AlreadySummarized, Some((stored, _))) => {
                 let work = work(contents, stored);
                 assert!(!work.findings || self.findings == Some(stored), "no findings: {self:?}");
                 assert!(!work.alerts || (self.alerts[stored] == [true; 2] && self.receipt), "no alerts: {self:?}");
             }
-            (End::Quarantined | End::AlreadyQuarantined, _) => {
+            (Completion::Quarantined | Completion::AlreadyQuarantined, _) => {
                 assert!(self.quarantine.is_some(), "no receipt: {self:?}");
             }
-            (End::Summarized | End::AlreadySummarized | End::Unsettled, _) => panic!("nothing is stored: {self:?}"),
+            (Completion::Summarized | Completion::AlreadySummarized | Completion::Conflict, _) => {
+                panic!("nothing is stored: {self:?}")
+            }
         }
     }
 }
@@ -267,10 +269,10 @@ fn token(worker: usize, attempt: u8) -> u8 {
     10 * u8::try_from(worker).expect("two workers") + attempt
 }
 
-fn work(contents: &Contents, stored: usize) -> Work {
+fn work(contents: &Contents, stored: usize) -> PendingOutputs {
     match contents[stored] {
-        Verdict::Summary(work) => work,
-        Verdict::Quarantine => panic!("no summary was made"),
+        ObjectResult::Summary(work) => work,
+        ObjectResult::Quarantine => panic!("no summary was made"),
     }
 }
 
@@ -309,7 +311,7 @@ fn explore(contents: Contents) -> Explored {
 
 #[test]
 fn two_deliveries_keep_the_promise_however_they_go() {
-    let works = [NOTHING, FINDINGS, ALERTS].map(Verdict::Summary);
+    let works = [NOTHING, FINDINGS, ALERTS].map(ObjectResult::Summary);
     let mut sum = Explored::default();
     for first in works {
         for second in works {
@@ -329,7 +331,7 @@ fn two_deliveries_keep_the_promise_however_they_go() {
 
 #[test]
 fn two_deliveries_of_what_can_t_be_read_quarantine_it_once() {
-    let explored = explore([Verdict::Quarantine; 2]);
+    let explored = explore([ObjectResult::Quarantine; 2]);
     println!("{explored:#?}");
     assert!(explored.all_done > 0 && explored.receipt_beside_summary == 0, "{explored:?}");
 }
@@ -338,19 +340,19 @@ fn two_deliveries_of_what_can_t_be_read_quarantine_it_once() {
 #[test]
 fn what_one_delivery_can_read_and_the_other_can_t_is_settled_all_the_same() {
     for work in [NOTHING, FINDINGS, ALERTS] {
-        let explored = explore([Verdict::Summary(work), Verdict::Quarantine]);
+        let explored = explore([ObjectResult::Summary(work), ObjectResult::Quarantine]);
         assert!(explored.all_done > 0, "{explored:?}");
     }
 }
 
 /// The steps of a delivery that is answered so.
-fn steps(verdict: Verdict, answers: &[Answer]) -> (Vec<Call>, Option<End>) {
-    let (mut delivery, first) = Delivery::start(verdict);
+fn steps(verdict: ObjectResult, answers: &[ActionOutcome]) -> (Vec<Action>, Option<Completion>) {
+    let (mut delivery, first) = DeliveryState::start(verdict);
     let mut calls = vec![first];
     for answer in answers {
         match delivery.answered(*answer) {
             Step::Ask(call) => calls.push(call),
-            Step::End(end) => return (calls, Some(end)),
+            Step::Completion(end) => return (calls, Some(end)),
         }
     }
     (calls, None)
@@ -358,46 +360,51 @@ fn steps(verdict: Verdict, answers: &[Answer]) -> (Vec<Call>, Option<End>) {
 
 #[test]
 fn a_delivery_that_nothing_disturbs_asks_for_what_it_has_to_do() {
-    let done = [Answer::Done; 5];
-    let summarized = |work: Work| steps(Verdict::Summary(work), &done);
-    let end = Some(End::Summarized);
-    assert_eq!(summarized(NOTHING), (vec![Call::PutSummary, Call::TellMetrics], end));
-    assert_eq!(summarized(FINDINGS), (vec![Call::PutSummary, Call::TellMetrics, Call::PutFindings], end));
-    let all = vec![Call::PutSummary, Call::TellMetrics, Call::PutFindings, Call::SendAlerts, Call::PutReceipt];
+    let done = [ActionOutcome::Done; 5];
+    let summarized = |work: PendingOutputs| steps(ObjectResult::Summary(work), &done);
+    let end = Some(Completion::Summarized);
+    assert_eq!(summarized(NOTHING), (vec![Action::PutSummary, Action::EmitMetrics], end));
+    assert_eq!(summarized(FINDINGS), (vec![Action::PutSummary, Action::EmitMetrics, Action::PutFindings], end));
+    let all =
+        vec![Action::PutSummary, Action::EmitMetrics, Action::PutFindings, Action::SendAlerts, Action::PutReceipt];
     assert_eq!(summarized(ALERTS), (all, end));
-    let quarantined = steps(Verdict::Quarantine, &[Answer::Missing, Answer::Done, Answer::Done]);
+    let quarantined =
+        steps(ObjectResult::Quarantine, &[ActionOutcome::Missing, ActionOutcome::Done, ActionOutcome::Done]);
     assert_eq!(
         quarantined,
-        (vec![Call::LookAtSummary, Call::PutQuarantine, Call::TellQuarantined], Some(End::Quarantined))
+        (
+            vec![Action::HeadSummary, Action::PutQuarantine, Action::EmitQuarantineMetrics],
+            Some(Completion::Quarantined)
+        )
     );
 }
 
 #[test]
 fn a_duplicate_costs_two_looks_and_tells_nothing() {
-    let of = |theirs: Work, last: &[Answer]| {
-        let answers = [&[Answer::Exists, Answer::Theirs(theirs)], last].concat();
-        steps(Verdict::Summary(ALERTS), &answers)
+    let of = |theirs: PendingOutputs, last: &[ActionOutcome]| {
+        let answers = [&[ActionOutcome::Exists, ActionOutcome::Theirs(theirs)], last].concat();
+        steps(ObjectResult::Summary(ALERTS), &answers)
     };
-    let end = Some(End::AlreadySummarized);
-    assert_eq!(of(NOTHING, &[]), (vec![Call::PutSummary, Call::LookAtSummary], end));
-    let there = [Answer::Theirs(NOTHING)];
-    assert_eq!(of(FINDINGS, &there), (vec![Call::PutSummary, Call::LookAtSummary, Call::LookAtFindings], end));
-    assert_eq!(of(ALERTS, &there), (vec![Call::PutSummary, Call::LookAtSummary, Call::LookAtReceipt], end));
+    let end = Some(Completion::AlreadySummarized);
+    assert_eq!(of(NOTHING, &[]), (vec![Action::PutSummary, Action::HeadSummary], end));
+    let there = [ActionOutcome::Theirs(NOTHING)];
+    assert_eq!(of(FINDINGS, &there), (vec![Action::PutSummary, Action::HeadSummary, Action::LookAtFindings], end));
+    assert_eq!(of(ALERTS, &there), (vec![Action::PutSummary, Action::HeadSummary, Action::LookAtReceipt], end));
 }
 
 #[test]
 fn a_summary_that_comes_and_goes_is_an_end() {
-    let answers = [Answer::Exists, Answer::Missing].repeat(4);
-    let (calls, end) = steps(Verdict::Summary(NOTHING), &answers);
-    assert_eq!((calls.len(), end), (6, Some(End::Unsettled)));
-    let answers = [&[Answer::Missing][..], &[Answer::Exists, Answer::Missing].repeat(4)].concat();
-    let (calls, end) = steps(Verdict::Quarantine, &answers);
-    assert_eq!((calls.len(), end), (7, Some(End::Unsettled)));
+    let answers = [ActionOutcome::Exists, ActionOutcome::Missing].repeat(4);
+    let (calls, end) = steps(ObjectResult::Summary(NOTHING), &answers);
+    assert_eq!((calls.len(), end), (6, Some(Completion::Conflict)));
+    let answers = [&[ActionOutcome::Missing][..], &[ActionOutcome::Exists, ActionOutcome::Missing].repeat(4)].concat();
+    let (calls, end) = steps(ObjectResult::Quarantine, &answers);
+    assert_eq!((calls.len(), end), (7, Some(Completion::Conflict)));
     // So it is with what belongs to a summary.
-    let answers = [&[Answer::Done; 2][..], &[Answer::Missing; 4]].concat();
-    let (calls, end) = steps(Verdict::Summary(FINDINGS), &answers);
-    assert_eq!((&calls[2..], end), (&[Call::PutFindings; 3][..], Some(End::Unsettled)));
+    let answers = [&[ActionOutcome::Done; 2][..], &[ActionOutcome::Missing; 4]].concat();
+    let (calls, end) = steps(ObjectResult::Summary(FINDINGS), &answers);
+    assert_eq!((&calls[2..], end), (&[Action::PutFindings; 3][..], Some(Completion::Conflict)));
     // Removed once to have the object analysed anew, it is stored again.
-    let answers = [Answer::Exists, Answer::Missing, Answer::Done, Answer::Done];
-    assert_eq!(steps(Verdict::Summary(NOTHING), &answers).1, Some(End::Summarized));
+    let answers = [ActionOutcome::Exists, ActionOutcome::Missing, ActionOutcome::Done, ActionOutcome::Done];
+    assert_eq!(steps(ObjectResult::Summary(NOTHING), &answers).1, Some(Completion::Summarized));
 }
