@@ -1,7 +1,7 @@
 //! DEFLATE data (RFC 1951) → the bytes that were compressed.
 //!
 //! Decompression by zlib-rs was a third of an analysis. What is here takes seven tenths of its time on flow logs
-//! (`benches/parts.rs`):
+//! (`benches/stages.rs`):
 //!
 //! - a literal and the match behind it are looked up at once, as most of what flow logs are compressed to is matches behind
 //!   one literal or none, and a branch for that is one that no processor foresees;
