@@ -24,7 +24,7 @@ from run import TARGET
 
 BUILT = TARGET / "sam-build"
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
-# Of the runtime provided.al2023: https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
+# glibc version of the runtime provided.al2023: https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
 GLIBC = (2, 34)
 # Bytes. Lambda allows eight times as many, but downloads the package before a cold start.
 MOST_ZIPPED = 6_000_000
