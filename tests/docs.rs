@@ -6,6 +6,7 @@
 #![cfg(feature = "aws")]
 #![expect(clippy::disallowed_methods, reason = "docs and sources are files")]
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::collections::BTreeSet;
