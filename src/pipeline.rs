@@ -21,7 +21,6 @@ use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
 use crate::config::Limits;
 use crate::error::ObjectError;
-use crate::input::cpu::{Cpu, Simd, Work};
 use crate::input::decoder::{self, Decoder};
 use crate::input::lines::{self, ChunkReader, FieldRanges, Line, Lines};
 use crate::record::Record;
@@ -80,9 +79,8 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
 fn analyze_slices<R: Read>(uri: &str, slices: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(slices)?;
     let mut object = ObjectAnalyzer::new(uri, options);
-    let cpu = Cpu::detect();
     loop {
-        cpu.run(BufferedLines { lines: &mut lines, object: &mut object })?;
+        BufferedLines { lines: &mut lines, object: &mut object }.observe_all()?;
         match lines.next_line()? {
             Some(line) => object.observe(line)?,
             None => break,
@@ -97,35 +95,31 @@ struct BufferedLines<'w, 'a, R> {
     object: &'w mut ObjectAnalyzer<'a>,
 }
 
-impl<R: Read> Work for BufferedLines<'_, '_, R> {
-    type Output = Result<(), ObjectError>;
-
-    #[inline(always)]
-    fn run(mut self, simd: impl Simd) -> Result<(), ObjectError> {
+impl<R: Read> BufferedLines<'_, '_, R> {
+    /// Consumes all of them.
+    fn observe_all(mut self) -> Result<(), ObjectError> {
         loop {
             let drained = match self.object.parser.usual().clone() {
-                KnownFormat::Version2 => self.observe(simd, &LeadingFields::<14>)?,
-                KnownFormat::Version5 => self.observe(simd, &LeadingFields::<29>)?,
-                KnownFormat::Other(layout) => self.observe(simd, &*layout)?,
+                KnownFormat::Version2 => self.observe(&LeadingFields::<14>)?,
+                KnownFormat::Version5 => self.observe(&LeadingFields::<29>)?,
+                KnownFormat::Other(layout) => self.observe(&*layout)?,
             };
             if drained {
                 return Ok(());
             }
         }
     }
-}
 
-impl<R: Read> BufferedLines<'_, '_, R> {
     /// Takes in lines of that format, and says whether that were all: after an unusual line another may hold.
     #[inline(always)]
-    fn observe(&mut self, simd: impl Simd, places: &impl ColumnMap) -> Result<bool, ObjectError> {
+    fn observe(&mut self, places: &impl ColumnMap) -> Result<bool, ObjectError> {
         while let Some(line) = self.lines.next_buffered_line() {
             self.object.allow(&line)?;
             // Nearly every line is a record in which nothing is unusual, and which can't be a header.
             if let Some(columns) = &line.columns
                 && self.object.parser.format().cannot_be_header(true)
-                && (self.object.try_fast_path::<true>(simd, places, columns)
-                    || self.object.try_fast_path::<false>(simd, places, columns))
+                && (self.object.try_fast_path::<true>(places, columns)
+                    || self.object.try_fast_path::<false>(places, columns))
             {
                 self.object.record_format_once();
             } else {
@@ -180,13 +174,8 @@ impl<'a> ObjectAnalyzer<'a> {
     /// Takes in a line's record, if nothing about it is unusual, and says whether that was so: with `V4`, if its addresses are of
     /// IPv4 alone.
     #[inline(always)]
-    fn try_fast_path<const V4: bool>(
-        &mut self,
-        simd: impl Simd,
-        places: &impl ColumnMap,
-        columns: &FieldRanges<'_>,
-    ) -> bool {
-        let Some(flow) = fast_path::flow::<V4, _>(simd, places, columns) else { return false };
+    fn try_fast_path<const V4: bool>(&mut self, places: &impl ColumnMap, columns: &FieldRanges<'_>) -> bool {
+        let Some(flow) = fast_path::flow::<V4, _>(places, columns) else { return false };
         self.analysis.observe_flow(&flow, self.topology);
         true
     }

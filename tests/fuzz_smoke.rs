@@ -1,10 +1,10 @@
 //! What the fuzzer runs, on stable: bytes that are likely to matter, and any bytes.
 
-#[path = "support/fuzz_bodies.rs"]
-mod fuzz_bodies;
 #[expect(dead_code, reason = "logs are summarised by other tests")]
 #[path = "support/flow_log.rs"]
 mod flow_log;
+#[path = "support/fuzz_bodies.rs"]
+mod fuzz_bodies;
 
 use proptest::prelude::*;
 

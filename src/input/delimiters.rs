@@ -1,8 +1,7 @@
 //! Where spaces and line ends stand, 64 bytes at a time.
 
-use wide::u8x16;
+use wide::u8x32;
 
-use crate::input::cpu::{Cpu, Simd, Work};
 use crate::input::padded_buffer::Buffer;
 
 /// Bytes that are looked at in one go.
@@ -12,36 +11,21 @@ pub const MAX_FIELDS: usize = 63;
 
 /// The places of all spaces and line ends of some text in a buffer, and how far its lines are handed out.
 pub(super) struct DelimiterIndex {
-    cpu: Cpu,
     /// First the place before the first line; then those of the separators, and some that were written in vain.
     places: Vec<u32>,
     count: usize,
-    /// Which of the places are line ends, and some that were written in vain.
+    /// The places of line ends alone, and some that were written in vain.
     line_ends: Vec<u32>,
     /// How many line ends there are.
     end_count: usize,
     /// The next of these.
     next: usize,
-    /// Which of the places stands before the line that it ends.
+    /// The index of the place before the next line.
     before: usize,
+    /// The number of columns of the last line, as most lines have the same number.
+    columns: usize,
     /// Whether no two separators are neighbours.
     single_spaced: bool,
-}
-
-struct Find<'a> {
-    separators: &'a mut DelimiterIndex,
-    buffer: &'a Buffer,
-    from: usize,
-    to: usize,
-}
-
-impl Work for Find<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, _: impl Simd) {
-        self.separators.find_all(self.buffer, self.from, self.to);
-    }
 }
 
 /// So many places are written at once, as a block has about as many.
@@ -56,13 +40,13 @@ const SLACK: usize = AT_ONCE + MAX_FIELDS + 1;
 impl Default for DelimiterIndex {
     fn default() -> DelimiterIndex {
         DelimiterIndex {
-            cpu: Cpu::detect(),
             places: Vec::new(),
             count: 0,
             line_ends: Vec::new(),
             end_count: 0,
             next: 0,
             before: 0,
+            columns: 1,
             single_spaced: true,
         }
     }
@@ -71,27 +55,6 @@ impl Default for DelimiterIndex {
 impl DelimiterIndex {
     /// Looks at the bytes from `from` up to `to`, and forgets what it found before. Behind `to` has to be room for a block.
     pub(super) fn find(&mut self, buffer: &Buffer, from: usize, to: usize) {
-        self.cpu.run(Find { separators: self, buffer, from, to });
-    }
-
-    /// The first line starts there, and no separator stands before.
-    pub(super) fn start_at(&mut self, start: usize) {
-        let (before, first) = (before(start), self.places[..self.count].get(1));
-        self.single_spaced &= first.is_none_or(|first| *first != before + 1);
-        self.places[0] = before;
-    }
-
-    /// Goes behind the first line, and says where that ends, if it does.
-    pub(super) fn skip_line(&mut self) -> Option<usize> {
-        if !self.has_line() {
-            return None;
-        }
-        let (bounds, count, _) = self.take_line();
-        Some(bounds[count] as usize)
-    }
-
-    #[inline(always)]
-    fn find_all(&mut self, buffer: &Buffer, from: usize, to: usize) {
         ensure_len(&mut self.places, 1);
         self.places[0] = before(from);
         (self.next, self.before) = (0, 0);
@@ -115,6 +78,22 @@ impl DelimiterIndex {
         (self.count, self.end_count) = (found.count, found.end_count);
     }
 
+    /// The first line starts there, and no separator stands before.
+    pub(super) fn start_at(&mut self, start: usize) {
+        let (before, first) = (before(start), self.places[..self.count].get(1));
+        self.single_spaced &= first.is_none_or(|first| *first != before + 1);
+        self.places[0] = before;
+    }
+
+    /// Goes behind the first line, and says where that ends, if it does.
+    pub(super) fn skip_line(&mut self) -> Option<usize> {
+        if !self.has_line() {
+            return None;
+        }
+        let (bounds, count, _) = self.take_line();
+        Some(bounds[count] as usize)
+    }
+
     /// Whether there is a line whose end is known.
     #[inline]
     pub(super) fn has_line(&self) -> bool {
@@ -125,11 +104,21 @@ impl DelimiterIndex {
     /// whether none of the separators around are neighbours.
     #[inline]
     pub(super) fn take_line(&mut self) -> (&[u32], usize, bool) {
-        let end = self.line_ends[self.next] as usize;
-        let start = std::mem::replace(&mut self.before, end);
+        let end = self.line_ends[self.next];
+        let start = self.before;
+        if self.places[..self.count].get(start + self.columns) != Some(&end) {
+            self.columns = count_columns(&self.places[start..self.count], end);
+        }
+        self.before += self.columns;
         self.next += 1;
-        (&self.places[start..], end - start, self.single_spaced)
+        (&self.places[start..], self.columns, self.single_spaced)
     }
+}
+
+/// Returns the index of a line's end among its bounds, which is its number of columns.
+#[cold]
+fn count_columns(bounds: &[u32], end: u32) -> usize {
+    bounds.iter().position(|bound| *bound == end).unwrap_or_default()
 }
 
 /// A buffer has fewer than 2^32 bytes, and headroom.
@@ -158,11 +147,11 @@ impl ScanState {
         self.neighbours |= all & (all << 1 | self.behind);
         self.behind = all >> 63;
         // Whether a block has a line end nobody can foresee, so one is written anyway. Hardly any has two.
-        let first = ends & ends.wrapping_neg();
-        line_ends[self.end_count] = self.count as u32 + (all & first.wrapping_sub(1)).count_ones();
+        line_ends[self.end_count] = at as u32 + ends.trailing_zeros();
         self.end_count += usize::from(ends != 0);
-        if ends != first {
-            self.end_count += note_more_ends(&mut line_ends[self.end_count..], self.count as u32, all, ends ^ first);
+        let more = ends & ends.wrapping_sub(1);
+        if more != 0 {
+            self.end_count += note_more_ends(&mut line_ends[self.end_count..], at as u32, more);
         }
         note(&mut places[self.count..], at as u32, all);
         self.count += all.count_ones() as usize;
@@ -172,9 +161,9 @@ impl ScanState {
 /// A bit for each byte that is this one, the first byte's lowest.
 #[inline(always)]
 fn equal(block: &[u8; BLOCK_BYTES], byte: u8) -> u64 {
-    let (sixteens, _) = block.as_chunks::<16>();
-    let is = |sixteen: &[u8; 16]| u8x16::new(*sixteen).simd_eq(u8x16::splat(byte)).to_bitmask();
-    sixteens.iter().rev().fold(0, |bits, sixteen| bits << 16 | u64::from(is(sixteen)))
+    let (halves, _) = block.as_chunks::<32>();
+    let is = |half: &[u8; 32]| u8x32::new(*half).simd_eq(u8x32::splat(byte)).to_bitmask();
+    halves.iter().rev().fold(0, |bits, half| bits << 32 | u64::from(is(half)))
 }
 
 /// It is made some times at first: what is there lasts for the largest slice so far.
@@ -187,12 +176,11 @@ fn ensure_len(places: &mut Vec<u32>, least: usize) {
 
 /// Writes the places of all line ends but the first, and says how many they are.
 #[cold]
-fn note_more_ends(line_ends: &mut [u32], count: u32, all: u64, mut ends: u64) -> usize {
+fn note_more_ends(line_ends: &mut [u32], at: u32, mut ends: u64) -> usize {
     let more = ends.count_ones() as usize;
     for line_end in &mut line_ends[..more] {
-        let first = ends & ends.wrapping_neg();
-        *line_end = count + (all & (first - 1)).count_ones();
-        ends ^= first;
+        *line_end = at + ends.trailing_zeros();
+        ends &= ends - 1;
     }
     more
 }
@@ -233,45 +221,45 @@ mod tests {
                 0..500),
             earlier in prop::collection::vec(any::<bool>(), 0..200),
             starts_there: bool,
+            last_columns in 0_usize..40,
         ) {
             const START: usize = 100;
             let mut buffer = Buffer::default();
             buffer.bytes[..START].fill(b'\n');
-            for cpu in [Cpu::detect(), Cpu::plain()] {
-                let mut separators = DelimiterIndex { cpu, ..DelimiterIndex::default() };
-                // What was found before is forgotten.
-                for (byte, is_end) in buffer.bytes[START..].iter_mut().zip(&earlier) {
-                    *byte = if *is_end { b'\n' } else { b' ' };
-                }
-                separators.find(&buffer, START, START + earlier.len());
-                buffer.bytes[START..].fill(b' ');
-                buffer.bytes[START..START + text.len()].copy_from_slice(&text);
-                let end = START + text.len();
-                separators.find(&buffer, START, end);
-                let found = &separators.places[1..separators.count];
-                let is = |at: &usize| matches!(buffer.bytes[*at], b' ' | b'\n');
-                let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
-                prop_assert_eq!(found, &expected[..]);
-                let apart = found.windows(2).all(|two| two[1] - two[0] > 1);
-                prop_assert_eq!(separators.single_spaced, apart);
-                let mut start = START;
-                if starts_there {
-                    separators.start_at(START);
-                    prop_assert_eq!(separators.single_spaced, apart && !is(&START) | text.is_empty());
-                } else {
-                    let first_end = (START..end).find(|at| buffer.bytes[*at] == b'\n');
-                    prop_assert_eq!(separators.skip_line(), first_end);
-                    start = first_end.map_or(start, |end| end + 1);
-                }
-                while separators.has_line() {
-                    let (bounds, count, _) = separators.take_line();
-                    prop_assert_eq!(bounds[0] as usize, start - 1);
-                    start = bounds[count] as usize + 1;
-                    prop_assert_eq!(buffer.bytes[start - 1], b'\n');
-                }
-                prop_assert!(!buffer.bytes[start..end].contains(&b'\n'));
-                prop_assert_eq!(separators.skip_line(), None);
+            let mut separators = DelimiterIndex::default();
+            // What was found before is forgotten.
+            for (byte, is_end) in buffer.bytes[START..].iter_mut().zip(&earlier) {
+                *byte = if *is_end { b'\n' } else { b' ' };
             }
+            separators.find(&buffer, START, START + earlier.len());
+            buffer.bytes[START..].fill(b' ');
+            buffer.bytes[START..START + text.len()].copy_from_slice(&text);
+            let end = START + text.len();
+            separators.find(&buffer, START, end);
+            separators.columns = last_columns;
+            let found = &separators.places[1..separators.count];
+            let is = |at: &usize| matches!(buffer.bytes[*at], b' ' | b'\n');
+            let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
+            prop_assert_eq!(found, &expected[..]);
+            let apart = found.windows(2).all(|two| two[1] - two[0] > 1);
+            prop_assert_eq!(separators.single_spaced, apart);
+            let mut start = START;
+            if starts_there {
+                separators.start_at(START);
+                prop_assert_eq!(separators.single_spaced, apart && !is(&START) | text.is_empty());
+            } else {
+                let first_end = (START..end).find(|at| buffer.bytes[*at] == b'\n');
+                prop_assert_eq!(separators.skip_line(), first_end);
+                start = first_end.map_or(start, |end| end + 1);
+            }
+            while separators.has_line() {
+                let (bounds, count, _) = separators.take_line();
+                prop_assert_eq!(bounds[0] as usize, start - 1);
+                start = bounds[count] as usize + 1;
+                prop_assert_eq!(buffer.bytes[start - 1], b'\n');
+            }
+            prop_assert!(!buffer.bytes[start..end].contains(&b'\n'));
+            prop_assert_eq!(separators.skip_line(), None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Decimal numbers, eight digits at a time, and four such numbers at once.
 
-use wide::{i16x8, i32x4, u8x16, u16x8, u64x2};
+use wide::{bytemuck, i16x8, i32x4, u8x16, u16x8, u64x2};
 
 use crate::input::padded_buffer::Buffer;
 

@@ -7,7 +7,6 @@ use wide::u8x16;
 use super::column_map::{ABSENT, ColumnMap};
 use super::decimal;
 use super::fields::{self, FieldValues, address_place, number_slot, text_place};
-use crate::input::cpu::Simd;
 use crate::input::lines::FieldRanges;
 use crate::input::padded_buffer::Buffer;
 use crate::record::field::{Field, FieldType};
@@ -17,16 +16,12 @@ use crate::record::{Flow, Record};
 /// The accepted or rejected record that a line is, if nothing about it is unusual; with `V4`, if all its addresses are of IPv4
 /// as well, as of nearly every line: whatever is done with them then is compiled for these alone.
 #[inline(always)]
-pub fn flow<'a, const V4: bool, P: ColumnMap>(
-    simd: impl Simd,
-    places: &P,
-    columns: &FieldRanges<'a>,
-) -> Option<Flow<'a>> {
+pub fn flow<'a, const V4: bool, P: ColumnMap>(places: &P, columns: &FieldRanges<'a>) -> Option<Flow<'a>> {
     if columns.count != places.columns() {
         return None;
     }
     let mut values = FieldValues::default();
-    addresses::<V4>(simd, places, columns, &mut values)?;
+    addresses::<V4>(places, columns, &mut values)?;
     if P::HAS_V2_FIELDS {
         values.set_first_numbers(v2_numbers(places, columns)?);
     } else {
@@ -38,12 +33,12 @@ pub fn flow<'a, const V4: bool, P: ColumnMap>(
 
 /// The record that a line is, unless something about it is unusual, right or wrong: numbers may lack or be long.
 #[inline(always)]
-pub fn record<'a>(simd: impl Simd, places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
+pub fn record<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
     if columns.count != places.columns() {
         return None;
     }
     let mut values = FieldValues::default();
-    addresses::<false>(simd, places, columns, &mut values)?;
+    addresses::<false>(places, columns, &mut values)?;
     numbers(places, columns, &mut values)?;
     others(places, columns, &mut values)?;
     values.classify(|field| has(places, field)).ok()
@@ -75,15 +70,14 @@ fn numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>, values: &mut Fiel
 
 #[inline(always)]
 fn addresses<const V4: bool>(
-    simd: impl Simd,
     places: &impl ColumnMap,
     columns: &FieldRanges<'_>,
     values: &mut FieldValues<'_>,
 ) -> Option<()> {
-    address::<V4>(simd, places, columns, Field::Srcaddr, values)?;
-    address::<V4>(simd, places, columns, Field::Dstaddr, values)?;
-    packet_address::<V4>(simd, places, columns, (Field::PktSrcaddr, Field::Srcaddr), values)?;
-    packet_address::<V4>(simd, places, columns, (Field::PktDstaddr, Field::Dstaddr), values)
+    address::<V4>(places, columns, Field::Srcaddr, values)?;
+    address::<V4>(places, columns, Field::Dstaddr, values)?;
+    packet_address::<V4>(places, columns, (Field::PktSrcaddr, Field::Srcaddr), values)?;
+    packet_address::<V4>(places, columns, (Field::PktDstaddr, Field::Dstaddr), values)
 }
 
 /// What the line has beside addresses and the numbers of version 2.
@@ -182,7 +176,6 @@ fn short_number(
 /// The address of a packet, which as a rule is written as that of the flow.
 #[inline(always)]
 fn packet_address<const V4: bool>(
-    simd: impl Simd,
     places: &impl ColumnMap,
     columns: &FieldRanges<'_>,
     (field, of_flow): (Field, Field),
@@ -197,7 +190,7 @@ fn packet_address<const V4: bool>(
         values.set_address(field, same);
         return Some(());
     }
-    address::<V4>(simd, places, columns, field, values)
+    address::<V4>(places, columns, field, values)
 }
 
 /// Whether the same is written at two places: of an IPv4 address in one word.
@@ -218,7 +211,6 @@ fn same_bytes(columns: &FieldRanges<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
 
 #[inline(always)]
 fn address<const V4: bool>(
-    simd: impl Simd,
     places: &impl ColumnMap,
     columns: &FieldRanges<'_>,
     field: Field,
@@ -227,7 +219,7 @@ fn address<const V4: bool>(
     let place = places.address(address_place(field));
     if place != ABSENT {
         let (start, end) = columns.range(place);
-        match ip::parse_v4_in(simd, columns.text, start, end) {
+        match ip::parse_v4_in(columns.text, start, end) {
             Some(v4) => values.set_address(field, v4.into()),
             None if V4 => return None,
             None => {

@@ -15,7 +15,6 @@ use thiserror::Error;
 
 use self::column_map::{ColumnMap, KnownFormat, LeadingFields};
 use self::fields::FieldValues;
-use crate::input::cpu::{Cpu, Simd, Work};
 use crate::input::lines::{FieldRanges, Line};
 use crate::record::Record;
 use crate::record::field::Field;
@@ -62,13 +61,12 @@ pub enum ParseError {
 pub struct Parser {
     format: Arc<Format>,
     usual: KnownFormat,
-    cpu: Cpu,
 }
 
 impl Parser {
     /// For lines of this format.
     pub fn new(format: Arc<Format>) -> Parser {
-        Parser { usual: KnownFormat::new(&format), format, cpu: Cpu::detect() }
+        Parser { usual: KnownFormat::new(&format), format }
     }
 
     /// The format.
@@ -83,7 +81,12 @@ impl Parser {
 
     /// The record that a line is, if nothing about it is unusual; else [`Parser::parse_slow`] says what it is.
     pub fn parse<'a>(&self, line: &Line<'a>) -> Option<Record<'a>> {
-        self.cpu.run(Parse { usual: &self.usual, columns: line.columns.as_ref()? })
+        let columns = line.columns.as_ref()?;
+        match &self.usual {
+            KnownFormat::Version2 => parse_by(&LeadingFields::<14>, columns),
+            KnownFormat::Version5 => parse_by(&LeadingFields::<29>, columns),
+            KnownFormat::Other(layout) => parse_by(&**layout, columns),
+        }
     }
 
     /// What any line is.
@@ -95,29 +98,10 @@ impl Parser {
     }
 }
 
-/// A line to be parsed.
-struct Parse<'p, 'a> {
-    usual: &'p KnownFormat,
-    columns: &'p FieldRanges<'a>,
-}
-
-impl<'a> Work for Parse<'_, 'a> {
-    type Output = Option<Record<'a>>;
-
-    #[inline(always)]
-    fn run(self, simd: impl Simd) -> Option<Record<'a>> {
-        match self.usual {
-            KnownFormat::Version2 => parse_by(simd, &LeadingFields::<14>, self.columns),
-            KnownFormat::Version5 => parse_by(simd, &LeadingFields::<29>, self.columns),
-            KnownFormat::Other(layout) => parse_by(simd, &**layout, self.columns),
-        }
-    }
-}
-
 #[inline(always)]
-fn parse_by<'a>(simd: impl Simd, places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
-    let flow = fast_path::flow::<false, _>(simd, places, columns).map(Record::Flow);
-    flow.or_else(|| fast_path::record(simd, places, columns))
+fn parse_by<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
+    let flow = fast_path::flow::<false, _>(places, columns).map(Record::Flow);
+    flow.or_else(|| fast_path::record(places, columns))
 }
 
 /// Parses any line by its format, one byte after another: what is malformed is decided here.
