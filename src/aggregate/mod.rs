@@ -144,12 +144,6 @@ impl Analysis {
         }
     }
 
-    /// Adds what waits for more of its kind: before anything is read of it.
-    pub(crate) fn settle(&mut self) {
-        self.peering.settle();
-        self.rejects.settle(&self.interfaces);
-    }
-
     /// Notes that records of this format were met.
     pub fn observe_format(&mut self, format: &Arc<Format>) {
         self.formats.observe(format);
@@ -169,8 +163,6 @@ impl Analysis {
 
     /// Takes in the analysis of the next input.
     pub fn merge(&mut self, mut next: Analysis) {
-        self.settle();
-        next.settle();
         if self.sources.is_empty() {
             // No input has been read whole before: as a rule there is but one, and much to move.
             next.failed.splice(..0, std::mem::take(&mut self.failed));

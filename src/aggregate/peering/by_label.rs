@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
-use super::pairs::{ACTIONS, Row};
+use super::pairs::ACTIONS;
 use super::{AddressPair, InterVpcTraffic, Sums, TrafficClass};
 use crate::aggregate::counters::Counters;
 use crate::record::{Action, TCP};
@@ -18,17 +18,16 @@ pub struct ClassView<'a> {
     /// Sums over all accepted and all rejected records, whatever the limits.
     pub totals: [Counters; 2],
     peering: &'a InterVpcTraffic,
-    places: Vec<Place>,
+    places: Vec<Place<'a>>,
 }
 
-/// Where a row is.
+/// Some records of a pair: those of one direction, action and remark.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    /// The pair's. What is noteworthy in this way and in another besides has a row of its own, beside the others of the same pair,
-    /// direction and action.
+struct Place<'a> {
+    sums: &'a Sums,
+    /// The number of the pair. Records with this note and another one have a remark, and so sums, of their own: these stand beside
+    /// the others of the same pair, direction and action.
     pair: u32,
-    /// [`NO_ROW`](super::pairs::NO_ROW) is that of the first accepted ones.
-    row: u32,
     direction: u8,
     action: Action,
     has_reply: bool,
@@ -58,9 +57,9 @@ impl<'a> ClassView<'a> {
     }
 
     /// Of the others nothing is read.
-    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
+    fn noted_if(&self, which: impl Fn(&Place<'a>) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
         let peering = self.peering;
-        let ends = |place: &Place| (place.pair, place.direction, place.action);
+        let ends = |place: &Place<'_>| (place.pair, place.direction, place.action);
         let rows = self.places.chunk_by(move |a, b| ends(a) == ends(b));
         rows.filter(move |rows| which(&rows[0])).map(|rows| peering.noted(rows))
     }
@@ -109,10 +108,10 @@ impl InterVpcTraffic {
                 let has_reply =
                     entry.replied[usize::from(1 - direction)] || entry.missing > 0 || self.replies_may_be_missing;
                 for action in ACTIONS {
-                    for (row, Row { remark, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
-                        let (first, second) = of_remarks[*remark as usize];
+                    for (remark, sums) in entry.sums(usize::from(direction), action) {
+                        let (first, second) = of_remarks[remark as usize];
                         for number in std::iter::once(first).chain(second) {
-                            of_notes[number].1.places.push(Place { pair, row, direction, action, has_reply });
+                            of_notes[number].1.places.push(Place { sums, pair, direction, action, has_reply });
                         }
                     }
                 }
@@ -121,14 +120,13 @@ impl InterVpcTraffic {
         of_notes.into_iter().collect()
     }
 
-    /// What stands in these rows, all of one pair, direction and action.
-    fn noted(&self, rows: &[Place]) -> ClassifiedFlows {
+    /// Merges these, which are all of one pair, direction and action.
+    fn noted(&self, rows: &[Place<'_>]) -> ClassifiedFlows {
         let place = rows[0];
         let (key, pair) = self.pairs.at(place.pair as usize);
         let direction = usize::from(place.direction);
-        let sums = |place: &Place| self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]).sums;
-        let mut all = sums(&place);
-        rows[1..].iter().for_each(|place| all.merge(&sums(place)));
+        let mut all = *place.sums;
+        rows[1..].iter().for_each(|place| all.merge(place.sums));
         ClassifiedFlows {
             addresses: key.direction(direction),
             action: place.action,

@@ -14,10 +14,10 @@ pub use self::by_label::{ClassView, ClassifiedFlows, FlowsByClass};
 use self::labels::{ClassId, ClassPair, ClassTable};
 pub use self::labels::{ExternalScope, Origin, TrafficClass};
 pub use self::pairs::Sums;
-use self::pairs::{ACTIONS, NO_ROW, Pair, Row};
+use self::pairs::{ACTIONS, Pair};
 use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
-use crate::aggregate::packed_map::{self, PackedKey, PackedMap, Sought};
+use crate::aggregate::packed_map::{PackedKey, PackedMap};
 use crate::record::{Action, Flow};
 use crate::topology::{Location, PackedLocation, Topology, VpcIndex};
 
@@ -80,9 +80,8 @@ impl PackedKey for AddressPair {
 #[derive(Debug, Clone)]
 pub struct InterVpcTraffic {
     pairs: PackedMap<AddressPair, Pair>,
-    rows: Vec<Row>,
-    /// Records that are still to be added to these: fewer than are looked for at once.
-    waiting: Vec<Waiting>,
+    /// The sums in the pairs beside the first ones.
+    further_sums: u64,
     remarks: ClassTable,
     limit: u64,
     /// By how much all weights were lowered.
@@ -95,32 +94,15 @@ pub struct InterVpcTraffic {
     all_interfaces_kept: bool,
 }
 
-/// A noteworthy record.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    pair: Sought<AddressPair>,
-    direction: usize,
-    action: Action,
-    /// The number of what is noteworthy of it.
-    remark: Option<u32>,
-    /// Whether it may be a reply.
-    replies: bool,
-    /// Whether it was refused between two VPCs.
-    refused: bool,
-    sums: Sums,
-}
-
-/// So many rows there may be beside the first for each pair that there may be: as a rule there is none, or one or two with
-/// `traffic-path`.
-const ROWS_PER_PAIR: u64 = 2;
+/// The limit of further sums, as a multiple of that of pairs. Most pairs have none, or one or two with `traffic-path`.
+const FURTHER_SUMS_PER_PAIR: u64 = 2;
 
 impl InterVpcTraffic {
     /// For at most so many pairs of addresses.
     pub fn new(limit: u64) -> InterVpcTraffic {
         InterVpcTraffic {
             pairs: PackedMap::default(),
-            rows: Vec::new(),
-            waiting: Vec::new(),
+            further_sums: 0,
             remarks: ClassTable::default(),
             limit,
             lowered: 0,
@@ -190,48 +172,15 @@ impl InterVpcTraffic {
         sums.observe(&flow);
         let addresses = AddressPair { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
-        self.waiting.push(Waiting {
-            pair: self.pairs.seek(key),
-            direction,
-            action: flow.action,
-            remark: number.map(|number| number.number),
-            replies,
-            refused: flow.action == Action::Reject && is_between,
-            sums,
-        });
-        if self.waiting.len() >= packed_map::AT_ONCE {
-            self.settle();
+        let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+        let pair = self.pairs.entry(key, || Pair::new(missing));
+        pair.replied[direction] |= replies;
+        pair.refused[direction] |= flow.action == Action::Reject && is_between;
+        if let Some(ClassId { number, .. }) = number {
+            let ends = (direction, flow.action);
+            self.complete &= pair.add((&mut self.further_sums, &mut self.remarks), ends, number, &sums);
         }
-    }
-
-    /// Adds the records that wait.
-    pub fn settle(&mut self) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.iter_mut().for_each(|record| self.pairs.locate(&mut record.pair));
-        for record in &waiting {
-            if let Some(pair) = self.pairs.prefetch(&record.pair) {
-                // Read, so that it is fetched with those of the others.
-                std::hint::black_box(pair.accepted[record.direction].remark);
-            }
-        }
-        for record in &waiting {
-            let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let pair = self.pairs.entry_for(&record.pair, || Pair::new(missing));
-            pair.replied[record.direction] |= record.replies;
-            pair.refused[record.direction] |= record.refused;
-            if let Some(remark) = record.remark {
-                self.complete &= pair.add(
-                    (&mut self.rows, &mut self.remarks),
-                    record.direction,
-                    record.action,
-                    remark,
-                    &record.sums,
-                );
-            }
-            self.enforce_limit();
-        }
-        waiting.clear();
-        self.waiting = waiting;
+        self.enforce_limit();
     }
 
     /// What has no reply yet may have one that can't be told.
@@ -260,7 +209,7 @@ impl InterVpcTraffic {
         let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
         // What only one of the two has may have been dropped by the other.
         if theirs_lowered > 0 {
-            self.pairs.iter_mut().for_each(|(_, pair)| pair.missing = pair.missing.saturating_add(theirs_lowered));
+            self.pairs.values_mut().for_each(|pair| pair.missing = pair.missing.saturating_add(theirs_lowered));
         }
         self.lowered += other.lowered;
         for (key, theirs) in other.pairs.iter() {
@@ -278,10 +227,10 @@ impl InterVpcTraffic {
                 ours.replied[direction] |= theirs.replied[direction];
                 ours.refused[direction] |= theirs.refused[direction];
                 for action in ACTIONS {
-                    for (_, row) in theirs.rows(&other.rows, direction, action) {
-                        let remark = remarks_here[row.remark as usize];
-                        self.complete &=
-                            ours.add((&mut self.rows, &mut self.remarks), direction, action, remark, &row.sums);
+                    for (remark, sums) in theirs.sums(direction, action) {
+                        let remark = remarks_here[remark as usize];
+                        let ends = (direction, action);
+                        self.complete &= ours.add((&mut self.further_sums, &mut self.remarks), ends, remark, sums);
                     }
                 }
             }
@@ -293,31 +242,20 @@ impl InterVpcTraffic {
     }
 
     fn enforce_limit(&mut self) {
-        if self.pairs.len() as u64 > self.limit || self.rows.len() as u64 > self.limit.saturating_mul(ROWS_PER_PAIR) {
+        if self.pairs.len() as u64 > self.limit || self.further_sums > self.limit.saturating_mul(FURTHER_SUMS_PER_PAIR)
+        {
             self.lower();
         }
     }
 
     /// Drops the lightest pairs.
     fn lower(&mut self) {
-        let (rows, lowered) = (&self.rows, self.lowered);
-        self.lowered += self.pairs.lower(|pair| {
-            // One of which nothing is noteworthy may still be a reply.
-            pair.flows(rows).max(1).saturating_add(u64::from(pair.missing)).saturating_sub(lowered)
+        let lowered = self.lowered;
+        self.lowered += self.pairs.decrement_all(|pair| {
+            // A pair without sums may still be a reply.
+            pair.flows().max(1).saturating_add(u64::from(pair.missing)).saturating_sub(lowered)
         });
-        // The rows of what is left, and no others.
-        let all = std::mem::take(&mut self.rows);
-        for (_, pair) in self.pairs.iter_mut() {
-            let old = std::mem::replace(pair, Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], ..*pair });
-            for direction in 0..2 {
-                for action in ACTIONS {
-                    for (_, row) in old.rows(&all, direction, action) {
-                        self.complete &=
-                            pair.add((&mut self.rows, &mut self.remarks), direction, action, row.remark, &row.sums);
-                    }
-                }
-            }
-        }
+        self.further_sums = self.pairs.values().map(Pair::further_sums).sum();
     }
 }
 

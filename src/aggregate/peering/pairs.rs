@@ -49,13 +49,13 @@ impl Sums {
 }
 
 /// Both directions between two addresses.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Pair {
-    /// By direction: the first row of the accepted records, as hardly any pair is without one.
-    pub(super) accepted: [Row; 2],
-    /// By direction: the number of the first row of the rejected records, [`NO_ROW`] if there is none.
-    pub(super) rejected: [u32; 2],
-    /// By how much all weights had been lowered when it came.
+    /// By direction: the sums of the accepted records with the remark that came first. Nearly all pairs need no others.
+    accepted: [Option<(u32, Sums)>; 2],
+    /// All other sums, in the order in which they came.
+    further: Vec<Further>,
+    /// The sum of the amounts by which all weights had been lowered when the pair came.
     pub(super) missing: u32,
     /// By direction: whether there is an accepted record that may be a reply.
     pub(super) replied: [bool; 2],
@@ -63,126 +63,97 @@ pub(super) struct Pair {
     pub(super) refused: [bool; 2],
 }
 
-/// The records of one direction with one action and one remark.
+/// The records of one direction, with one action and one remark.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    pub(super) remark: u32,
-    pub(super) next: u32,
-    pub(super) sums: Sums,
+struct Further {
+    direction: u8,
+    action: Action,
+    remark: u32,
+    sums: Sums,
 }
 
-pub(super) const NO_ROW: u32 = u32::MAX;
-/// Of a row that is not in use.
-const NO_REMARK: u32 = u32::MAX;
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
-/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`. ExternalScope that records
+/// The limit of further sums of one pair, direction and action. AWS has eight values of `traffic-path`; beyond the limit records
 /// count without theirs.
-const MOST_REMARKS: usize = 16;
+const MAX_FURTHER: usize = 16;
 
 impl Pair {
     pub(super) fn new(missing: u32) -> Pair {
-        Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }
+        Pair { accepted: [None; 2], further: Vec::new(), missing, replied: [false; 2], refused: [false; 2] }
     }
 
-    /// Adds records of one direction with one action and one remark. Whether there was room for all that is noteworthy of them:
-    /// where a pair's records have too many paths, they are added without.
+    /// Adds records of one direction and action with one remark, and counts new further sums. Returns whether there was room for
+    /// the whole remark: beyond the limit, the records are added without their path.
     pub(super) fn add(
         &mut self,
-        (rows, remarks): (&mut Vec<Row>, &mut ClassTable),
-        direction: usize,
-        action: Action,
+        (further_sums, remarks): (&mut u64, &mut ClassTable),
+        ends: (usize, Action),
         remark: u32,
         sums: &Sums,
     ) -> bool {
-        if self.add_row(rows, direction, action, (remark, MOST_REMARKS), sums) {
-            return true;
-        }
-        let rest = remarks.without_path(remark);
-        self.add_row(rows, direction, action, (rest, MOST_REMARKS + 1), sums) && rest == remark
-    }
-
-    /// Whether there was room for it.
-    fn add_row(
-        &mut self,
-        rows: &mut Vec<Row>,
-        direction: usize,
-        action: Action,
-        (remark, most): (u32, usize),
-        sums: &Sums,
-    ) -> bool {
-        if action == Action::Reject {
-            return add(rows, &mut self.rejected[direction], (remark, most), sums);
-        }
-        let row = &mut self.accepted[direction];
-        if row.remark == NO_REMARK {
-            *row = Row { remark, next: NO_ROW, sums: *sums };
-            true
-        } else if row.remark == remark {
-            row.sums.merge(sums);
-            true
-        } else {
-            add(rows, &mut row.next, (remark, most), sums)
-        }
-    }
-
-    /// All its records.
-    pub(super) fn flows(&self, rows: &[Row]) -> u64 {
-        let all = ACTIONS.into_iter().flat_map(|action| [0, 1].map(|direction| (direction, action)));
-        let all = all.flat_map(|(direction, action)| self.rows(rows, direction, action));
-        all.fold(0, |flows, (_, row)| flows.saturating_add(row.sums.tally.flows))
-    }
-
-    /// Its rows of one direction and action, each with its number; [`NO_ROW`] is that of the first accepted ones.
-    pub(super) fn rows<'a>(
-        &'a self,
-        rows: &'a [Row],
-        direction: usize,
-        action: Action,
-    ) -> impl Iterator<Item = (u32, &'a Row)> {
-        let row = |number: u32| rows.get(number as usize).map(|row| (number, row));
-        let first = match action {
-            Action::Accept => Some((NO_ROW, &self.accepted[direction])).filter(|(_, row)| row.remark != NO_REMARK),
-            Action::Reject => row(self.rejected[direction]),
+        let before = self.further.len();
+        let is_whole = self.add_up_to(MAX_FURTHER, ends, remark, sums) || {
+            let rest = remarks.without_path(remark);
+            self.add_up_to(MAX_FURTHER + 1, ends, rest, sums) && rest == remark
         };
-        std::iter::successors(first, move |(_, last)| row(last.next))
+        *further_sums += (self.further.len() - before) as u64;
+        is_whole
     }
-}
 
-impl Row {
-    pub(super) const EMPTY: Row = Row {
-        remark: NO_REMARK,
-        next: NO_ROW,
-        sums: Sums {
-            tally: Counters { flows: 0, packets: 0, bytes: 0 },
-            seen: TimeRange { first_seen: None, last_seen: None },
-            least_ports: None,
-            through_peering: false,
-            by_another_path: false,
-            arrived: false,
-            has_flags: false,
-        },
-    };
-}
-
-/// Adds to the row with this remark in the chain that begins there, which may have so many. Whether there was room for it.
-fn add(rows: &mut Vec<Row>, first: &mut u32, (remark, most): (u32, usize), sums: &Sums) -> bool {
-    let end = rows.len() as u32;
-    let mut place = *first;
-    let mut last = None;
-    for _ in 0..most {
-        let Some(row) = rows.get_mut(place as usize) else {
-            match last.and_then(|last: u32| rows.get_mut(last as usize)) {
-                Some(last) => last.next = end,
-                None => *first = end,
+    /// Returns whether there was room, with this limit of further sums.
+    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), remark: u32, sums: &Sums) -> bool {
+        if action == Action::Accept {
+            match &mut self.accepted[direction] {
+                Some((first, all)) if *first == remark => {
+                    all.merge(sums);
+                    return true;
+                }
+                Some(_) => {}
+                first @ None => {
+                    *first = Some((remark, *sums));
+                    return true;
+                }
             }
-            rows.push(Row { remark, next: NO_ROW, sums: *sums });
-            return true;
-        };
-        if row.remark == remark {
-            row.sums.merge(sums);
-            return true;
         }
-        (last, place) = (Some(place), row.next);
+        let mut count = 0;
+        for further in self.further.iter_mut().filter(|further| further.is_of(direction, action)) {
+            if further.remark == remark {
+                further.sums.merge(sums);
+                return true;
+            }
+            count += 1;
+        }
+        let has_room = count < limit;
+        if has_room {
+            // By default there would be room for four at once: most pairs have one or two.
+            self.further.reserve_exact(1);
+            self.further.push(Further { direction: direction as u8, action, remark, sums: *sums });
+        }
+        has_room
     }
-    false
+
+    /// Returns the number of all its records.
+    pub(super) fn flows(&self) -> u64 {
+        let accepted = self.accepted.iter().flatten().map(|(_, sums)| sums);
+        let all = accepted.chain(self.further.iter().map(|further| &further.sums));
+        all.fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows))
+    }
+
+    /// Returns how many sums it has beside the first ones.
+    pub(super) fn further_sums(&self) -> u64 {
+        self.further.len() as u64
+    }
+
+    /// Returns its sums of one direction and action, each with its remark.
+    pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (u32, &Sums)> {
+        let first = self.accepted[direction].as_ref().filter(|_| action == Action::Accept);
+        let further = self.further.iter().filter(move |further| further.is_of(direction, action));
+        first.map(|(remark, sums)| (*remark, sums)).into_iter().chain(further.map(|of| (of.remark, &of.sums)))
+    }
+}
+
+impl Further {
+    fn is_of(&self, direction: usize, action: Action) -> bool {
+        usize::from(self.direction) == direction && self.action == action
+    }
 }

@@ -29,7 +29,7 @@ impl RejectedFlows {
         if self.lowered == 0 {
             return 0;
         }
-        let told = self.parts.iter().fold(0, |flows: u64, (_, sums)| flows.saturating_add(sums.tally.flows));
+        let told = self.parts.values().fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows));
         let left = rejected.saturating_sub(told);
         let of_each = self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)));
         if self.merged_after_eviction { left } else { of_each.min(left) }
@@ -58,9 +58,10 @@ impl RejectedFlows {
             if self.parts.len() as u64 > most {
                 self.count_distinct(interfaces);
                 let lowered = self.lowered;
-                self.lowered += self
-                    .parts
-                    .lower(|sums| sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(lowered));
+                let weight = |sums: &SubgroupStats| {
+                    sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(lowered)
+                };
+                self.lowered += self.parts.decrement_all(weight);
             }
         }
     }

@@ -104,25 +104,6 @@ impl PackedKey for GroupKey {
     }
 }
 
-impl PackedKey for Placement {
-    fn pack(&self) -> Option<u128> {
-        let number = |id: Option<Symbol>| u128::from(id.map_or(0, Symbol::get));
-        let is_whole = u128::from(self.is_whole);
-        Some(is_whole << 96 | number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
-    }
-
-    fn unpack(packed: u128) -> Placement {
-        // Each cast keeps the bits of one part.
-        let id = |bits: u128| Symbol::new(bits as u32);
-        Placement {
-            interface: id(packed >> 64),
-            vpc: id(packed >> 32),
-            subnet: id(packed),
-            is_whole: packed >> 96 != 0,
-        }
-    }
-}
-
 impl PackedKey for SubgroupKey {
     fn pack(&self) -> Option<u128> {
         const _: () = assert!(PACKED_GROUP_BITS + CauseHint::BITS <= u128::BITS);

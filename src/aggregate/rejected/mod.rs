@@ -20,7 +20,7 @@ use crate::aggregate::consensus::{Consensus, ReportedId};
 use crate::aggregate::counters::{Counters, TimeRange, least};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
-use crate::aggregate::packed_map::{self, PackedMap, Sought};
+use crate::aggregate::packed_map::{OrderedMap, PackedMap};
 use crate::aggregate::rejected::cause::CauseHint;
 use crate::config::Limits;
 use crate::record::{Direction, Flow, SynFlag, TCP};
@@ -29,10 +29,8 @@ use crate::record::{Direction, Flow, SynFlag, TCP};
 #[derive(Debug, Clone)]
 pub struct RejectedFlows {
     parts: PackedMap<SubgroupKey, SubgroupStats>,
-    /// Records that are still to be added to these: fewer than are looked for at once.
-    waiting: Vec<(Sought<SubgroupKey>, SubgroupStats)>,
     /// Rejected traffic by the places that the records themselves name.
-    places: PackedMap<Placement, Counters>,
+    places: OrderedMap<Placement, Counters>,
     limits: Limits,
     /// Whether causes that hang on source ports are still kept apart.
     split_by_port: bool,
@@ -82,8 +80,7 @@ impl RejectedFlows {
     pub fn new(limits: &Limits) -> RejectedFlows {
         RejectedFlows {
             parts: PackedMap::default(),
-            waiting: Vec::new(),
-            places: PackedMap::default(),
+            places: OrderedMap::default(),
             limits: *limits,
             split_by_port: true,
             lowered: 0,
@@ -117,30 +114,10 @@ impl RejectedFlows {
         flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
         sums.tally.observe(flow);
         sums.seen.observe(flow.start, flow.end);
-        self.waiting.push((self.parts.seek(SubgroupKey { group, basis }), sums));
+        let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
+        self.entry(SubgroupKey { group, basis }, missing, interfaces).add(&sums);
+        self.enforce_limit(interfaces);
         self.place(place).observe(flow);
-        if self.waiting.len() >= packed_map::AT_ONCE {
-            self.settle(interfaces);
-        }
-    }
-
-    /// Adds the records that wait.
-    pub fn settle(&mut self, interfaces: &Interfaces) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.iter_mut().for_each(|(part, _)| self.parts.locate(part));
-        for (part, _) in &waiting {
-            if let Some(sums) = self.parts.prefetch(part) {
-                // Read, so that it is fetched with those of the others.
-                std::hint::black_box(sums.missing);
-            }
-        }
-        for (part, sums) in &waiting {
-            let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            self.entry(part, missing, interfaces).add(sums);
-            self.enforce_limit(interfaces);
-        }
-        waiting.clear();
-        self.waiting = waiting;
     }
 
     /// Takes in another report's rejected records, whose interfaces, which are among these, and places have those numbers
@@ -167,7 +144,7 @@ impl RejectedFlows {
         }
         // What only one of the two has may have been dropped by the other.
         if theirs_lowered > 0 {
-            self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
+            self.parts.values_mut().for_each(|sums| sums.missing = sums.missing.saturating_add(theirs_lowered));
         }
         self.lowered += other.lowered;
         self.merged_after_eviction |= other.merged_after_eviction || other.lowered > 0 && !numbers.is_complete();
@@ -178,13 +155,12 @@ impl RejectedFlows {
             let group = GroupKey { interface, ..key.group };
             let basis = if is_tracked { key.basis } else { key.basis.closed() };
             let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let part = self.parts.seek(SubgroupKey { group, basis });
-            let ours = self.entry(&part, lowered, interfaces);
+            let ours = self.entry(SubgroupKey { group, basis }, lowered, interfaces);
             ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
             ours.merge(theirs, places);
             self.enforce_limit(interfaces);
         }
-        for (place, tally) in other.places.iter() {
+        for (place, tally) in &other.places {
             let place_here = |id: Option<Symbol>| id.and_then(|id| places.of(id));
             let (vpc, subnet) = (place_here(place.vpc), place_here(place.subnet));
             let are_kept = vpc.is_some() == place.vpc.is_some() && subnet.is_some() == place.subnet.is_some();
@@ -198,7 +174,7 @@ impl RejectedFlows {
 
     /// Rejected traffic by place, as first met.
     pub fn places(&self) -> impl Iterator<Item = (Placement, Counters)> {
-        self.places.iter().map(|(place, tally)| (place, *tally))
+        self.places.iter().map(|(place, tally)| (*place, *tally))
     }
 
     /// Whether the sums by place are by the places that all records name.
@@ -211,30 +187,24 @@ impl RejectedFlows {
         Groups::of(self.parts)
     }
 
-    fn entry(&mut self, part: &Sought<SubgroupKey>, missing: u32, interfaces: &Interfaces) -> &mut SubgroupStats {
-        let key = part.key();
+    fn entry(&mut self, key: SubgroupKey, missing: u32, interfaces: &Interfaces) -> &mut SubgroupStats {
         let basis = if self.split_by_port { key.basis } else { key.basis.closed() };
         self.causes |= basis.bit();
         let distinct = &mut self.distinct;
-        let new = || {
+        self.parts.entry(SubgroupKey { basis, ..key }, || {
             distinct.iter_mut().for_each(|distinct| distinct.update(identity(&key.group, interfaces)));
             SubgroupStats { missing, ..SubgroupStats::default() }
-        };
-        if basis == key.basis {
-            self.parts.entry_for(part, new)
-        } else {
-            self.parts.entry(SubgroupKey { basis, ..key }, new)
-        }
+        })
     }
 
     fn place(&mut self, place: Placement) -> &mut Counters {
         // Those of no VPC and subnet are no more than there are interfaces, which have a limit of their own.
         let is_beyond = self.places.len() as u64 >= self.limits.max_interfaces
             && (place.vpc.is_some() || place.subnet.is_some())
-            && self.places.get_mut(place).is_none();
+            && !self.places.contains_key(&place);
         self.places_are_complete &= !is_beyond;
         let place = if is_beyond { Placement { vpc: None, subnet: None, is_whole: false, ..place } } else { place };
-        self.places.entry(place, Counters::default)
+        self.places.entry(place).or_default()
     }
 }
 
