@@ -52,7 +52,7 @@ pub fn parse_at(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     if !(7..=15).contains(&length) {
         return None;
     }
-    let window: &[u8; 32] = text.word(start.wrapping_sub(4));
+    let window: &[u8; 32] = text.read_at(start.wrapping_sub(4));
     let (_, address) = window.split_first_chunk::<4>()?;
     let ends = dots(address.first_chunk()?) & ((1 << length) - 1) | 1 << length;
     let (layouts, by_ends) = &BY_ENDS;

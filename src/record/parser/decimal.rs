@@ -27,7 +27,7 @@ pub(super) fn parse_short_or_dash(text: &Buffer, start: u32, end: u32) -> Option
     if !(1..=4).contains(&length) {
         return None;
     }
-    let four = u32::from_le_bytes(*text.word(end.wrapping_sub(4)));
+    let four = u32::from_le_bytes(*text.read_at(end.wrapping_sub(4)));
     // What stands before the number makes way for zeros. The shift is of 0 to 24 bits.
     let digits = (four ^ ZEROS as u32) & u32::MAX.wrapping_shl(8 * (4 - length));
     let is_none = (length == 1) & (digits == u32::from(b'-' ^ b'0') << 24);
@@ -41,7 +41,7 @@ pub(super) fn parse_short_or_dash(text: &Buffer, start: u32, end: u32) -> Option
 
 #[inline(always)]
 fn two(text: &Buffer, start: u32) -> Option<u64> {
-    let digits = u16::from_le_bytes(*text.word(start)) ^ ZEROS as u16;
+    let digits = u16::from_le_bytes(*text.read_at(start)) ^ ZEROS as u16;
     if (digits | digits.wrapping_add(0x0606)) & 0xf0f0 != 0 {
         return None;
     }
@@ -57,7 +57,7 @@ fn eight(text: &Buffer, end: u32, length: u32) -> Option<u64> {
 /// The digits of those bytes, the first one lowest, and zeros before them.
 #[inline(always)]
 fn mask_digits(text: &Buffer, end: u32, length: u32) -> u64 {
-    let word = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
+    let word = u64::from_le_bytes(*text.read_at(end.wrapping_sub(8)));
     // What stands before the number makes way for zeros. The shift is of 0 to 56 bits.
     let own = u64::MAX.wrapping_shl(8 * (8 - length));
     (word ^ ZEROS) & own
@@ -98,7 +98,7 @@ pub(super) fn four(text: &Buffer, places: [(u32, u32); 4], most: [i32; 4]) -> Op
         let (start, end) = places[number];
         lengths[number] = end.wrapping_sub(start);
         others |= lengths[number].wrapping_sub(1);
-        words[number] = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
+        words[number] = u64::from_le_bytes(*text.read_at(end.wrapping_sub(8)));
         own[number] = LAST[lengths[number] as usize % LAST.len()];
     }
     if others >= 8 {
@@ -135,8 +135,8 @@ fn fours(digits: u8x16) -> u64x2 {
 /// What two times of ten digits owe to their first two.
 #[inline(always)]
 pub(super) fn timestamp_high_digits(text: &Buffer, first: u32, second: u32) -> Option<[u64; 2]> {
-    let first = u32::from(u16::from_le_bytes(*text.word(first)));
-    let second = u32::from(u16::from_le_bytes(*text.word(second)));
+    let first = u32::from(u16::from_le_bytes(*text.read_at(first)));
+    let second = u32::from(u16::from_le_bytes(*text.read_at(second)));
     let digits = (first | second << 16) ^ ZEROS as u32;
     if (digits | digits.wrapping_add(0x0606_0606)) & 0xf0f0_f0f0 != 0 {
         return None;

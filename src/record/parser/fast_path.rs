@@ -204,7 +204,7 @@ fn same_bytes(columns: &FieldRanges<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
         let text = |(start, end): (u32, u32)| &columns.text.bytes[start as usize..end as usize];
         return text(a) == text(b);
     }
-    let word = |start: u32| u8x16::new(*columns.text.word(start));
+    let word = |start: u32| u8x16::new(*columns.text.read_at(start));
     let own = (1 << length) - 1;
     word(a.0).simd_eq(word(b.0)).to_bitmask() & own == own
 }
