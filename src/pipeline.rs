@@ -103,7 +103,7 @@ impl<R: Read> BufferedLines<'_, '_, R> {
     /// Consumes all buffered lines.
     fn observe_all(mut self) -> Result<(), ObjectError> {
         loop {
-            let drained = match self.object.parser.usual().clone() {
+            let drained = match self.object.parser.known_format().clone() {
                 KnownFormat::Version2 => self.observe(&LeadingFields::<14>)?,
                 KnownFormat::Version5 => self.observe(&LeadingFields::<29>)?,
                 KnownFormat::Other(layout) => self.observe(&*layout)?,

@@ -72,6 +72,7 @@ impl Interfaces {
 
     /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Interner) -> InterfaceRef {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
@@ -86,6 +87,7 @@ impl Interfaces {
     }
 
     /// Takes in a hole in the log.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn observe_gap(&mut self, gap: SkipDataRecord<'_>) {
         let id = self.id(gap.interface_id);
         let interface = &mut self.all[index(id)];
@@ -116,6 +118,7 @@ impl Interfaces {
     }
 
     /// A number that the interface has in every report.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn fingerprint(&self, id: Option<Symbol>) -> u64 {
         let of_name = |id: Symbol| {
             let hash = Sha256::digest(self.names.name(id));
@@ -125,6 +128,7 @@ impl Interfaces {
     }
 
     /// What is known of an interface.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn get(&self, id: Option<Symbol>) -> &Interface {
         &self.all[index(id)]
     }
@@ -152,6 +156,7 @@ impl Interfaces {
         self.last
     }
 
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     fn get_mut(&mut self, id: Option<Symbol>) -> &mut Interface {
         if self.all.len() <= index(id) {
             self.all.resize_with(index(id) + 1, Interface::default);

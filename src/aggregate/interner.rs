@@ -25,6 +25,7 @@ impl Symbol {
     }
 
     /// The name that comes at this place, from 0.
+    #[expect(clippy::expect_used, reason = "each name takes memory, so there are never 2^32")]
     fn at(place: usize) -> Symbol {
         let number = u32::try_from(place + 1).ok().and_then(Symbol::new);
         number.expect("every name takes memory: there are never 2^32")
@@ -83,6 +84,7 @@ impl Interner {
     }
 
     #[cold]
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     fn intern_lossy(&mut self, name: &str) -> Option<Symbol> {
         if let Some(id) = self.find(name.as_bytes()) {
             return Some(id);
@@ -99,6 +101,7 @@ impl Interner {
 
     /// A name that is right as it is: one that is not is like none of those that are kept.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     fn find(&self, name: &[u8]) -> Option<Symbol> {
         let is_it = |id: &Symbol| same(self.names[id.place()].as_bytes(), name);
         self.ids.find(self.hasher.hash_one(name), is_it).copied()
@@ -110,6 +113,7 @@ impl Interner {
     }
 
     /// The name with this number.
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     pub fn name(&self, id: Symbol) -> &str {
         &self.names[id.place()]
     }
@@ -132,6 +136,7 @@ pub struct SymbolRemap(Vec<Option<Symbol>>);
 
 impl SymbolRemap {
     /// The number there of the name that has this number here; none if there was no room for it.
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     pub fn of(&self, id: Symbol) -> Option<Symbol> {
         self.0[id.place()]
     }

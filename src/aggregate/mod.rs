@@ -129,6 +129,7 @@ impl Analysis {
     }
 
     /// Takes in one record that does not parse.
+    #[expect(clippy::indexing_slicing, reason = "the range ends at the length at most")]
     pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: &ParseError) {
         self.records.total += 1;
         self.records.malformed += 1;
@@ -226,6 +227,7 @@ impl VpcCache {
 
 /// Keeps it, if the name has a number of its own: what there was no room for has none.
 #[cold]
+#[expect(clippy::indexing_slicing, reason = "the vector was resized to hold this index")]
 fn keep(known: &mut Vec<Option<Option<VpcIndex>>>, name: Option<Symbol>, vpc: Option<VpcIndex>) -> Option<VpcIndex> {
     if name.is_some() {
         known.resize(known.len().max(index(name) + 1), None);

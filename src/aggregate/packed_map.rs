@@ -88,6 +88,7 @@ impl<K: PackedKey, V> PackedMap<K, V> {
     /// # Panics
     /// If there are fewer entries.
     #[inline]
+    #[expect(clippy::expect_used, reason = "documented: the caller passes the number of an entry")]
     pub fn at(&self, number: usize) -> (K, &V) {
         match self.packed.get_index(number) {
             Some((key, value)) => (key.unpack(), value),

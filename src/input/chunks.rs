@@ -62,6 +62,7 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// Reads the next bytes of the text. Returns their number; 0 is the verified end.
+    #[expect(clippy::indexing_slicing, reason = "a buffer has room for the headroom and a chunk")]
     fn read(&mut self, text: &mut Decoder<impl Read>) -> Result<usize, ObjectError> {
         let count = text.read(&mut self.buffer.bytes[HEADROOM..HEADROOM + CHUNK_BYTES])?;
         self.delimiters.find(&self.buffer, HEADROOM, HEADROOM + count);
@@ -92,6 +93,7 @@ impl<R: Read> ChunkReader<R> {
     ///
     /// # Errors
     /// If the text cannot be read to its end.
+    #[expect(clippy::indexing_slicing, reason = "an unfinished line fits into the headroom, and lies in the buffer")]
     pub(super) fn next(&mut self, chunk: &mut Chunk, kept: Range<usize>) -> Result<usize, ObjectError> {
         let room = HEADROOM - kept.len()..HEADROOM;
         match self {

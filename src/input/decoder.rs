@@ -27,7 +27,7 @@ pub struct Decoder<R> {
 
 enum Encoding<R> {
     Plain(Source<R>),
-    Gzip(Gzip<R>),
+    Gzip(Box<Gzip<R>>),
 }
 
 impl<R: Read> Decoder<R> {
@@ -42,7 +42,7 @@ impl<R: Read> Decoder<R> {
             return Err(ObjectError::Parquet);
         }
         let is_gzip = head.starts_with(&gzip::MAGIC);
-        let encoding = if is_gzip { Encoding::Gzip(Gzip::new(source)) } else { Encoding::Plain(source) };
+        let encoding = if is_gzip { Encoding::Gzip(Box::new(Gzip::new(source))) } else { Encoding::Plain(source) };
         Ok(Decoder { encoding, max_bytes, bytes: 0 })
     }
 

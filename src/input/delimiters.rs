@@ -58,6 +58,7 @@ impl Default for DelimiterIndex {
 
 impl DelimiterIndex {
     /// Indexes the bytes from `from` to `to`, and forgets the previous text. The buffer must have room for a block after `to`.
+    #[expect(clippy::indexing_slicing, reason = "the vector was just grown to one entry")]
     pub(super) fn find(&mut self, buffer: &Buffer, from: usize, to: usize) {
         ensure_len(&mut self.positions, 1);
         self.positions[0] = before(from);
@@ -83,6 +84,7 @@ impl DelimiterIndex {
     }
 
     /// Moves the start of the first line to `start`. No delimiter may precede it.
+    #[expect(clippy::indexing_slicing, reason = "`find` wrote at least one position, and `count` of them")]
     pub(super) fn start_at(&mut self, start: usize) {
         let (before, first) = (before(start), self.positions[..self.count].get(1));
         self.single_spaced &= first.is_none_or(|first| *first != before + 1);
@@ -90,6 +92,7 @@ impl DelimiterIndex {
     }
 
     /// Skips the next line. Returns the position of its line end, if it has one.
+    #[expect(clippy::indexing_slicing, reason = "`ensure_len` keeps room for all delimiters of a chunk and the slack")]
     pub(super) fn skip_line(&mut self) -> Option<usize> {
         if !self.has_line() {
             return None;
@@ -107,6 +110,7 @@ impl DelimiterIndex {
     /// Takes the next line. Returns its delimiter positions (preceding delimiter, spaces, line end, trailing slack), its number of
     /// fields, and whether all lines are single-spaced.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "`ensure_len` keeps room for all delimiters of a chunk and the slack")]
     pub(super) fn take_line(&mut self) -> (&[u32], usize, bool) {
         let end = self.line_ends[self.next];
         let start = self.before;
@@ -144,6 +148,7 @@ struct ScanState {
 impl ScanState {
     /// Scans a block. `own` has a bit for each byte that belongs to the text.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "`ensure_len` keeps room for all delimiters of a chunk and the slack")]
     fn push_positions(
         &mut self,
         (positions, line_ends): (&mut [u32], &mut [u32]),
@@ -186,6 +191,7 @@ fn ensure_len(positions: &mut Vec<u32>, least: usize) {
 
 /// Writes the positions of all line ends but the first. Returns their number.
 #[cold]
+#[expect(clippy::indexing_slicing, reason = "`ensure_len` keeps room for all delimiters of a chunk and the slack")]
 fn push_more_ends(line_ends: &mut [u32], at: u32, mut ends: u64) -> usize {
     let more = ends.count_ones() as usize;
     for line_end in &mut line_ends[..more] {

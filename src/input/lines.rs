@@ -48,6 +48,7 @@ pub struct FieldRanges<'a> {
 impl FieldRanges<'_> {
     /// Returns the start and the end of a field in the buffer. A field that does not exist has an unspecified range.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "taken modulo the length of the array")]
     pub fn range(&self, column: u8) -> (u32, u32) {
         let column = usize::from(column);
         (self.bounds[column % (MAX_FIELDS + 1)] + 1, self.bounds[(column + 1) % (MAX_FIELDS + 1)])
@@ -72,6 +73,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// If the text cannot be read.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     pub fn open(chunks: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
         let chunk = Chunk::default();
         let mut lines =
@@ -117,6 +119,7 @@ impl<R: Read> Lines<R> {
 
     /// Takes the next line, whose end is in the buffer.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     fn take(&mut self) -> Line<'_> {
         let Chunk { buffer, delimiters } = &mut self.chunk;
         let (bounds, count, single_spaced) = delimiters.take_line();
@@ -160,6 +163,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Takes a line that spans chunks or has no line end. Its field ranges are unknown.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     fn take_until(&mut self, end: usize) -> Line<'_> {
         let start = std::mem::replace(&mut self.start, self.end.min(end + 1));
         self.number += 1;
@@ -167,6 +171,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Keeps the beginning of a line that is too long, and skips the rest.
+    #[expect(clippy::indexing_slicing, reason = "more than MAX_LINE_BYTES are in the buffer")]
     fn take_too_long(&mut self) -> Result<Line<'_>, ObjectError> {
         self.kept.clear();
         self.kept.extend_from_slice(&self.chunk.buffer.bytes[self.start..self.start + MAX_LINE_BYTES]);
@@ -195,6 +200,7 @@ impl<R: Read> Lines<R> {
 /// Returns a line without field ranges: it spans chunks, ends with CRLF or without a line end, may be too long, or its chunk has
 /// repeated delimiters.
 #[cold]
+#[expect(clippy::indexing_slicing, reason = "the range ends at the length at most")]
 fn line_without_ranges(number: u64, line: &[u8]) -> Line<'_> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let too_long = line.len() > MAX_LINE_BYTES;

@@ -27,6 +27,10 @@ impl Default for Buffer {
 impl Buffer {
     /// Returns the `N` bytes at this position.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the position is below CAPACITY, the length of the buffer without its padding"
+    )]
     pub fn read_at<const N: usize>(&self, at: u32) -> &[u8; N] {
         const { assert!(N <= LONGEST) };
         let at = at as usize % CAPACITY;

@@ -57,6 +57,7 @@ impl<'a> ClassView<'a> {
     }
 
     /// Of the others nothing is read.
+    #[expect(clippy::indexing_slicing, reason = "rows are chunks by key, and no chunk is empty")]
     fn noted_if(&self, which: impl Fn(&Place<'a>) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
         let peering = self.peering;
         let ends = |place: &Place<'_>| (place.pair, place.direction, place.action);
@@ -89,6 +90,7 @@ impl ClassifiedFlows {
 
 impl InterVpcTraffic {
     /// All noteworthy records by what is noteworthy of them.
+    #[expect(clippy::indexing_slicing, reason = "a label has an entry in the table, and a direction is 0 or 1")]
     pub fn by_note(&self) -> FlowsByClass<'_> {
         let mut numbers: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
         let mut of_notes: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
@@ -121,6 +123,7 @@ impl InterVpcTraffic {
     }
 
     /// Merges these, which are all of one pair, direction and action.
+    #[expect(clippy::indexing_slicing, reason = "rows are chunks by key, and no chunk is empty")]
     fn noted(&self, rows: &[Place<'_>]) -> ClassifiedFlows {
         let place = rows[0];
         let (key, pair) = self.pairs.at(place.pair as usize);

@@ -81,6 +81,10 @@ pub(super) struct ClassId {
 
 impl ClassTable {
     /// Adds a record to the sums over all of which the same is noteworthy. Says what number that has.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label is an index that this table gave out; the other arrays have two entries, for bools"
+    )]
     pub(super) fn count(&mut self, remark: ClassPair, flow: &Flow<'_>, limit: u64) -> ClassId {
         let number = self.number(remark, limit);
         self.all[number.number as usize].1[flow.action as usize].observe(flow);
@@ -111,12 +115,20 @@ impl ClassTable {
 
     /// The number of what is left of a remark without its path.
     #[cold]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label is an index that this table gave out; the other arrays have two entries, for bools"
+    )]
     pub(super) fn without_path(&mut self, number: u32) -> u32 {
         let ((first, _), _) = self.all[number as usize];
         self.number((first, None), u64::MAX).number
     }
 
     /// Counts its path, if there is room for that.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label is an index that this table gave out; the other arrays have two entries, for bools"
+    )]
     fn has_room(&mut self, remark: ClassPair, limit: u64) -> bool {
         let Some(TrafficClass::Path(_, _, path)) = remark.1 else { return true };
         let count = &mut self.paths[usize::from(path > MAX_KNOWN_PATH)];

@@ -144,6 +144,7 @@ impl InterVpcTraffic {
     }
 
     #[inline(never)]
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1, and a label is an index of its table")]
     fn observe_noteworthy(
         &mut self,
         interface: InterfaceRef,
@@ -190,6 +191,7 @@ impl InterVpcTraffic {
     }
 
     /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1, and a label is an index of its table")]
     pub fn merge(&mut self, other: &InterVpcTraffic, interfaces: &SymbolRemap, places: &SymbolRemap) {
         let note_here = |note: TrafficClass| match note {
             TrafficClass::ExternalScope(Origin::Named(name), beyond) => {

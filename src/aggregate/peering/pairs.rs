@@ -101,6 +101,7 @@ impl Pair {
     }
 
     /// Returns whether there was room, with this limit of further sums.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
     fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), remark: u32, sums: &Sums) -> bool {
         if action == Action::Accept {
             match &mut self.accepted[direction] {
@@ -145,6 +146,7 @@ impl Pair {
     }
 
     /// Returns its sums of one direction and action, each with its remark.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
     pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (u32, &Sums)> {
         let first = self.accepted[direction].as_ref().filter(|_| action == Action::Accept);
         let further = self.further.iter().filter(move |further| further.is_of(direction, action));

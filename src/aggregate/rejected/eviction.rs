@@ -36,6 +36,7 @@ impl RejectedFlows {
     }
 
     /// Counts all groups that come, and those that are there.
+    #[expect(clippy::expect_used, reason = "the size is a constant that sketches have")]
     pub(super) fn count_distinct(&mut self, interfaces: &Interfaces) -> &mut HllSketch {
         let parts = &self.parts;
         self.distinct.get_or_insert_with(|| {

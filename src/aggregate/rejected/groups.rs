@@ -65,6 +65,10 @@ impl Subgroup {
 
 impl Groups {
     /// Of all parts, those of each group put beside each other.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "each subgroup has the number of a group, and each group has a first subgroup"
+    )]
     pub(super) fn of(parts: PackedMap<SubgroupKey, SubgroupStats>) -> Groups {
         let hasher = RandomState::default();
         let hash =
@@ -125,6 +129,10 @@ impl Groups {
     ///
     /// # Panics
     /// If there are fewer.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "each subgroup has the number of a group, and each group has a first subgroup"
+    )]
     pub fn get(&self, number: usize) -> Group<'_> {
         let end = self.starts.get(number + 1).map_or(self.places.len(), |end| *end as usize);
         let places = &self.places[self.starts[number] as usize..end];

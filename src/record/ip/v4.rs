@@ -1,4 +1,4 @@
-//! IPv4 addresses, by themselves and in a line.
+//! Parses IPv4 addresses: a fast parser for addresses within a line, and a plain one for any text.
 
 use std::net::Ipv4Addr;
 
@@ -6,23 +6,24 @@ use wide::{bytemuck, i16x8, i32x4, u8x16, u16x8, u32x4};
 
 use crate::input::padded_buffer::Buffer;
 
-/// Where the four numbers of an address end, and how long they are.
+/// Positions and lengths of the four numbers of an address.
 struct Layout {
-    /// Where each number ends, from the start of the address.
+    /// End of each number, from the start of the address.
     ends: [u8; 4],
-    /// The bytes of each number among the four bytes before its end.
+    /// Mask of the digits of each number among the four bytes before its end.
     masks: [u32; 4],
-    /// The least number of that many digits: a smaller one has a leading zero.
-    least: [i32; 4],
+    /// Smallest number with this many digits. A smaller value has a leading zero.
+    min_values: [i32; 4],
 }
 
 /// Four numbers of one to three digits each.
 const LAYOUTS: usize = 3 * 3 * 3 * 3;
 
-/// The layouts, and the number of each one, counted from 1. The second table is indexed by a word with a bit set where each
-/// number ends; 0 means that no address ends its numbers there.
+/// All layouts, and a table that gives the layout's index plus 1 for a word with a bit at the end of each number. 0 means that no
+/// address has this pattern.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 static BY_ENDS: ([Layout; LAYOUTS], [u8; 1 << 16]) = {
-    let mut layouts = [const { Layout { ends: [0; 4], masks: [0; 4], least: [0; 4] } }; LAYOUTS];
+    let mut layouts = [const { Layout { ends: [0; 4], masks: [0; 4], min_values: [0; 4] } }; LAYOUTS];
     let mut by_ends = [0; 1 << 16];
     let mut number = 0;
     while number < LAYOUTS {
@@ -32,7 +33,7 @@ static BY_ENDS: ([Layout; LAYOUTS], [u8; 1 << 16]) = {
             let end = start + lengths[octet];
             layouts[number].ends[octet] = end as u8;
             layouts[number].masks[octet] = u32::MAX << (32 - 8 * lengths[octet]);
-            layouts[number].least[octet] = [0, 0, 10, 100][lengths[octet]];
+            layouts[number].min_values[octet] = [0, 0, 10, 100][lengths[octet]];
             bits |= 1 << end;
             (start, octet) = (end + 1, octet + 1);
         }
@@ -42,11 +43,15 @@ static BY_ENDS: ([Layout; LAYOUTS], [u8; 1 << 16]) = {
     (layouts, by_ends)
 };
 
-/// Parses the IPv4 address between two places of a line. Returns `None` for anything else: [`super::parse`] then decides.
+/// Parses the IPv4 address between two positions of a line. Returns `None` for anything else; [`super::parse`] then decides.
 ///
-/// This runs up to four times a record. The places of the dots select a layout, so that all four numbers are read at once,
+/// This runs up to four times per record. The positions of the dots select a layout, so that all four numbers are read at once,
 /// without a branch on their lengths, by instructions that every x86-64 and arm64 processor has.
 #[inline(always)]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "16 bits index a table of 2^16, and 16 positions leave four bytes of the window"
+)]
 pub fn parse_at(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     let length = end.wrapping_sub(start);
     if !(7..=15).contains(&length) {
@@ -69,7 +74,7 @@ pub fn parse_at(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     let pairs: i16x8 = bytemuck::cast((digits & u16x8::splat(0xff)) * u16x8::splat(10) + (digits >> 8));
     let octets = pairs.dot(i16x8::new([100, 1, 100, 1, 100, 1, 100, 1]));
     let too_great = octets & i32x4::splat(!0xff);
-    let leading_zeros = i32x4::new(layout.least).simd_gt(octets);
+    let leading_zeros = i32x4::new(layout.min_values).simd_gt(octets);
     if bytemuck::cast::<_, u128>(not_digits | too_great | leading_zeros) != 0 {
         return None;
     }
@@ -78,13 +83,13 @@ pub fn parse_at(text: &Buffer, start: u32, end: u32) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from_bits(two(first) << 16 | two(second)))
 }
 
-/// Returns a bit for each byte that is a dot, the first byte's lowest.
+/// Returns a bit for each byte that is a dot. The lowest bit is that of the first byte.
 fn dots(window: &[u8; 16]) -> u32 {
     u8x16::new(*window).simd_eq(u8x16::splat(b'.')).to_bitmask()
 }
 
-/// Four decimal numbers to 255 without leading zeros, as `Ipv4Addr::from_str` takes them, without the detour over
-/// `str`: this runs up to four times a record.
+/// Parses four decimal numbers up to 255 without leading zeros, like `Ipv4Addr::from_str`, but from bytes.
+#[expect(clippy::indexing_slicing, reason = "an address has at most four octets")]
 pub(super) fn parse(text: &[u8]) -> Option<Ipv4Addr> {
     if text.len() < 7 || text.len() > 15 {
         return None;
@@ -125,10 +130,10 @@ mod tests {
 
     use super::*;
 
-    /// Parses an address within a line, both ways.
-    fn both(before: &str, text: &str, behind: &str) -> Option<Ipv4Addr> {
+    /// Parses an address within a line by both parsers, and compares the results.
+    fn both(before: &str, text: &str, after: &str) -> Option<Ipv4Addr> {
         let mut buffer = Buffer::default();
-        let line = [before, text, behind].concat();
+        let line = [before, text, after].concat();
         buffer.bytes[..line.len()].copy_from_slice(line.as_bytes());
         let (start, end) = (before.len() as u32, (before.len() + text.len()) as u32);
         let found = parse_at(&buffer, start, end);
@@ -138,15 +143,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn within_a_line_ipv4_is_the_same_and_all_else_is_left(
+        fn both_parsers_agree_within_a_line(
             before in ".{4,8}", text in "([0-9]{1,4}\\.){3}[0-9]{1,4}|[0-9.:a/]{7,15}|\\PC{1,16}",
         ) {
-            let found = both(&before, &text, " more and more, behind it");
+            let found = both(&before, &text, " more and more, after it");
             prop_assert_eq!(found, text.parse::<Ipv4Addr>().ok());
         }
 
         #[test]
-        fn within_a_line_every_ipv4_address_is_found(address: Ipv4Addr) {
+        fn every_ipv4_address_is_parsed_within_a_line(address: Ipv4Addr) {
             prop_assert_eq!(both("eni-1 ", &address.to_string(), " 172.31.16.21 20641"), Some(address));
         }
     }
