@@ -23,8 +23,8 @@ impl SummaryBuilder<'_> {
                 let places = &self.analysis.places;
                 InterfaceRejects {
                     interface_id: self.network.interface_name(id).map(str::to_owned),
-                    vpc_id: interface.vpc.agreed(self.known_vpc(id), places).map(str::to_owned),
-                    subnet_id: interface.subnet.agreed(self.known_subnet(id), places).map(str::to_owned),
+                    vpc_id: interface.vpc.resolve(self.known_vpc(id), places).map(str::to_owned),
+                    subnet_id: interface.subnet.resolve(self.known_subnet(id), places).map(str::to_owned),
                     tally,
                 }
             })

@@ -2,7 +2,7 @@
 
 use super::labels::ClassTable;
 use super::{SAME_VPC_PATH, goes_through_peering};
-use crate::aggregate::counters::{Counters, TimeRange, least};
+use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::record::{Action, Flow, SynFlag};
 
 /// Noteworthy records with the same addresses.
@@ -12,7 +12,7 @@ pub struct Sums {
     pub tally: Counters,
     /// When they were seen.
     pub seen: TimeRange,
-    /// The least ports among them, as an example.
+    /// The min_some ports among them, as an example.
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
     /// Whether one says to have left through a peering connection.
     pub through_peering: bool,
@@ -28,7 +28,7 @@ impl Sums {
     pub(super) fn observe(&mut self, flow: &Flow<'_>) {
         self.tally.observe(flow);
         self.seen.observe(flow.start, flow.end);
-        self.least_ports = least(self.least_ports, Some((flow.srcport, flow.dstport)));
+        self.least_ports = min_some(self.least_ports, Some((flow.srcport, flow.dstport)));
         let path = flow.traffic_path.filter(|path| *path != SAME_VPC_PATH);
         let through_peering = path.map(|path| goes_through_peering(Some(path)));
         self.through_peering |= through_peering == Some(true);
@@ -40,7 +40,7 @@ impl Sums {
     pub fn merge(&mut self, other: &Sums) {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
-        self.least_ports = least(self.least_ports, other.least_ports);
+        self.least_ports = min_some(self.least_ports, other.least_ports);
         self.through_peering |= other.through_peering;
         self.by_another_path |= other.by_another_path;
         self.arrived |= other.arrived;

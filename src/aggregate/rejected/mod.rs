@@ -17,7 +17,7 @@ pub use self::groups::{Group, Groups, Subgroup};
 pub use self::keys::{GroupKey, Placement};
 use self::keys::{SubgroupKey, identity};
 use crate::aggregate::consensus::{Consensus, ReportedId};
-use crate::aggregate::counters::{Counters, TimeRange, least};
+use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{OrderedMap, PackedMap};
@@ -106,7 +106,7 @@ impl RejectedFlows {
         let is_whole = vpc.is_some() == flow.vpc_id.is_some() && subnet.is_some() == flow.subnet_id.is_some();
         let place = Placement { interface, vpc, subnet, is_whole };
         let mut sums = SubgroupStats {
-            vpc: ReportedId::of(flow.vpc_id, place.vpc),
+            vpc: ReportedId::new(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
             unproven: flow.protocol != Some(TCP) || flow.tcp_flags != SynFlag::WithSyn,
             ..SubgroupStats::default()
@@ -222,7 +222,7 @@ impl SubgroupStats {
         self.seen.merge(other.seen);
         self.vpc.add(other.vpc);
         self.direction.merge(other.direction);
-        self.least_srcport = least(self.least_srcport, other.least_srcport);
+        self.least_srcport = min_some(self.least_srcport, other.least_srcport);
         self.unproven |= other.unproven;
     }
 }
