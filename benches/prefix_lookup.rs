@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use flowsentry::topology::prefixes::{BlockNumber, Prefixes};
+use flowsentry::topology::prefix_table::{BlockNumber, PrefixTable};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 use rand::{Rng, SeedableRng};
@@ -35,7 +35,7 @@ fn main() {
     let mut chance = ChaCha8Rng::seed_from_u64(1);
     let blocks = blocks(&mut chance);
     let addresses: Vec<IpAddr> = (0..ADDRESSES).map(|n| address(&mut chance, &blocks, n)).collect();
-    let (prefixes, trie) = (Prefixes::new(&blocks), Trie::new(&blocks));
+    let (prefixes, trie) = (PrefixTable::new(&blocks), Trie::new(&blocks));
     let found = agree(&blocks, &addresses, &prefixes, &trie);
     println!("{ADDRESSES} addresses, {found} of them in one of {BLOCKS} blocks; ns for each look-up:");
     let all = &addresses[..];
@@ -49,7 +49,7 @@ fn main() {
         report(&format!("prefix-trie, {family} alone"), &addresses, |address| trie.longest(address));
     }
     let start = Instant::now();
-    black_box(Prefixes::new(black_box(&blocks)));
+    black_box(PrefixTable::new(black_box(&blocks)));
     println!("{:>12.1} ms  to make Prefixes of the blocks", start.elapsed().as_secs_f64() * 1e3);
 }
 
@@ -122,7 +122,7 @@ impl Trie {
 }
 
 /// Checks that all give the same results, and counts the addresses that are in a block.
-fn agree(blocks: &[IpNet], addresses: &[IpAddr], prefixes: &Prefixes, trie: &Trie) -> usize {
+fn agree(blocks: &[IpNet], addresses: &[IpAddr], prefixes: &PrefixTable, trie: &Trie) -> usize {
     for (n, address) in addresses.iter().enumerate() {
         let answer = prefixes.longest(*address);
         assert_eq!(answer, trie.longest(*address), "{address}");

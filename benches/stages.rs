@@ -6,25 +6,22 @@
 //!
 //! The time of parsing does not include line splitting.
 
-#![expect(clippy::disallowed_types, reason = "the baseline uses flate2 directly")]
-
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box_drop};
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use flowsentry::analysis::Analysis;
-use flowsentry::format::Format;
-use flowsentry::lines::{Lines, Slices};
-use flowsentry::parse::Parser;
+use flowsentry::aggregate::Analysis;
+use flowsentry::input::decoder::{DEFAULT_MAX_OBJECT_BYTES, Decoder};
+use flowsentry::input::lines::{ChunkReader, Lines};
 use flowsentry::pipeline::{self, Options};
-use flowsentry::report::{self, Settings};
-use flowsentry::sink;
-use flowsentry::text::{BEFORE_BYTES, BEHIND_BYTES, DEFAULT_MAX_OBJECT_BYTES, Text};
+use flowsentry::record::format::Format;
+use flowsentry::record::parser::Parser;
+use flowsentry::summary::build::{self, SummaryOptions};
+use flowsentry::summary::json;
 
 const SAMPLE: &[u8] = include_bytes!(
     "../examples/sample/123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261123T0600Z_2371c8a9.log.gz"
@@ -86,15 +83,10 @@ fn text_of(gzip: &[u8]) -> Vec<u8> {
 }
 
 fn read(gzip: &[u8], mut take: impl FnMut(&[u8])) {
-    let mut text = Text::open(gzip, DEFAULT_MAX_OBJECT_BYTES).expect("it is gzip");
-    let mut bytes = Box::new([0; BEFORE_BYTES + SLICE_BYTES + BEHIND_BYTES]);
-    loop {
-        let end = text.read(&mut bytes, BEFORE_BYTES, BEFORE_BYTES + SLICE_BYTES).expect("it is whole");
-        if end == BEFORE_BYTES {
-            return;
-        }
-        take(&bytes[BEFORE_BYTES..end]);
-        bytes.copy_within(end - BEFORE_BYTES..end, 0);
+    let mut text = Decoder::open(gzip, DEFAULT_MAX_OBJECT_BYTES).expect("it is gzip");
+    let mut slice = vec![0; SLICE_BYTES];
+    while let count @ 1.. = text.read(&mut slice).expect("it is whole") {
+        take(&slice[..count]);
     }
 }
 
@@ -112,8 +104,8 @@ fn version_2(wide: &[u8]) -> Vec<u8> {
 }
 
 fn lines(text: &[u8]) -> Lines<&[u8]> {
-    let text = Text::open(text, DEFAULT_MAX_OBJECT_BYTES).expect("it is text");
-    Lines::open(Slices::here(text)).expect("it is text")
+    let text = Decoder::open(text, DEFAULT_MAX_OBJECT_BYTES).expect("it is text");
+    Lines::open(ChunkReader::here(text)).expect("it is text")
 }
 
 fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, log: &Log) -> Bencher<'a, 'b> {
@@ -123,17 +115,6 @@ fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, log: &Log) -> Bencher<'a, 'b> {
 #[divan::bench(args = logs())]
 fn decompression(bencher: Bencher<'_, '_>, log: &Log) {
     counted(bencher, log).bench(|| read(&log.gzip, |slice| black_box_drop(slice)));
-}
-
-/// The yardstick.
-#[divan::bench(args = logs())]
-fn decompression_by_zlib_rs(bencher: Bencher<'_, '_>, log: &Log) {
-    counted(bencher, log).bench(|| {
-        let (mut decoder, mut slice) = (MultiGzDecoder::new(&log.gzip[..]), vec![0; SLICE_BYTES]);
-        while let count @ 1.. = decoder.read(&mut slice).expect("it is whole") {
-            black_box_drop(&slice[..count]);
-        }
-    });
 }
 
 /// Out of plain text.
@@ -167,12 +148,12 @@ fn pipeline(bencher: Bencher<'_, '_>, log: &Log) {
 
 #[divan::bench(args = logs())]
 fn report(bencher: Bencher<'_, '_>, log: &Log) {
-    let settings = Settings::default();
-    bencher.with_inputs(|| log.analysis()).bench_values(|analysis| report::finish(analysis, &settings, None));
+    let settings = SummaryOptions::default();
+    bencher.with_inputs(|| log.analysis()).bench_values(|analysis| build::finish(analysis, &settings, None));
 }
 
 #[divan::bench(args = logs())]
 fn json(bencher: Bencher<'_, '_>, log: &Log) {
-    let summary = report::finish(log.analysis(), &Settings::default(), None);
-    bencher.bench(|| sink::json::render(&summary));
+    let summary = build::finish(log.analysis(), &SummaryOptions::default(), None);
+    bencher.bench(|| json::render(&summary));
 }

@@ -1,13 +1,13 @@
 //! The loop: an object's bytes in, what its records say out. Read this first.
 //!
 //! ```
-//! use flowsentry::format::Format;
+//! use flowsentry::record::format::Format;
 //! use flowsentry::pipeline::{self, Options};
-//! use flowsentry::report::{self, Settings};
+//! use flowsentry::summary::build::{self, SummaryOptions};
 //!
 //! let log = b"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK";
 //! let analysis = pipeline::analyze("rdp.log", &log[..], &Options::default())?;
-//! let summary = report::finish(analysis, &Settings::default(), None);
+//! let summary = build::finish(analysis, &SummaryOptions::default(), None);
 //! assert_eq!(summary.records.rejected, 1);
 //! assert_eq!(summary.rejected.groups[0].service_name, Some("ms-wbt-server"));
 //! # Ok::<(), flowsentry::error::ObjectError>(())
@@ -17,17 +17,17 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
-use crate::analysis::Analysis;
-use crate::cpu::{Cpu, Simd, Work};
+use crate::aggregate::Analysis;
+use crate::aggregate::inputs::InputSource;
+use crate::config::Limits;
 use crate::error::ObjectError;
-use crate::format::{self, Format};
-use crate::limits::Limits;
-use crate::lines::{self, Columns, Line, Lines, Slices};
-use crate::parse::layout::{First, Places, Usual};
-use crate::parse::{Malformed, Parser, usual};
+use crate::input::cpu::{Cpu, Simd, Work};
+use crate::input::decoder::{self, Decoder};
+use crate::input::lines::{self, ChunkReader, FieldRanges, Line, Lines};
 use crate::record::Record;
-use crate::summary::Source;
-use crate::text::{self, Text};
+use crate::record::format::{self, Format};
+use crate::record::parser::column_map::{ColumnMap, KnownFormat, LeadingFields};
+use crate::record::parser::{ParseError, Parser, fast_path};
 use crate::topology::Topology;
 
 /// How to read an object.
@@ -45,18 +45,18 @@ pub struct Options {
     pub limits: Limits,
     /// Whether to decompress on another thread: for hardly more processor time, two thirds of the time where there are two
     /// cores.
-    pub decompress_ahead: bool,
+    pub decompress_in_background: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
             format: Format::version_2(),
-            max_object_bytes: text::DEFAULT_MAX_OBJECT_BYTES,
+            max_object_bytes: decoder::DEFAULT_MAX_OBJECT_BYTES,
             max_lines: lines::DEFAULT_MAX_LINES,
             topology: None,
             limits: Limits::default(),
-            decompress_ahead: false,
+            decompress_in_background: false,
         }
     }
 }
@@ -66,23 +66,23 @@ impl Default for Options {
 /// # Errors
 /// Where it can't be read whole, or is not a flow log; nothing of it counts then.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
-    let text = Text::open(reader, options.max_object_bytes)?;
-    if !options.decompress_ahead {
-        return analyze_slices(uri, Slices::here(text), options);
+    let text = Decoder::open(reader, options.max_object_bytes)?;
+    if !options.decompress_in_background {
+        return analyze_slices(uri, ChunkReader::here(text), options);
     }
-    let (slices, decompression) = Slices::ahead(text);
+    let (slices, decompression) = ChunkReader::ahead(text);
     thread::scope(|scope| {
         scope.spawn(move || decompression.run());
         analyze_slices(uri, slices, options)
     })
 }
 
-fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> Result<Analysis, ObjectError> {
+fn analyze_slices<R: Read>(uri: &str, slices: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(slices)?;
-    let mut object = Object::new(uri, options);
+    let mut object = ObjectAnalyzer::new(uri, options);
     let cpu = Cpu::detect();
     loop {
-        cpu.run(AtHand { lines: &mut lines, object: &mut object })?;
+        cpu.run(BufferedLines { lines: &mut lines, object: &mut object })?;
         match lines.next_line()? {
             Some(line) => object.observe(line)?,
             None => break,
@@ -92,44 +92,44 @@ fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> R
 }
 
 /// The lines that are in memory.
-struct AtHand<'w, 'a, R> {
+struct BufferedLines<'w, 'a, R> {
     lines: &'w mut Lines<R>,
-    object: &'w mut Object<'a>,
+    object: &'w mut ObjectAnalyzer<'a>,
 }
 
-impl<R: Read> Work for AtHand<'_, '_, R> {
+impl<R: Read> Work for BufferedLines<'_, '_, R> {
     type Output = Result<(), ObjectError>;
 
     #[inline(always)]
     fn run(mut self, simd: impl Simd) -> Result<(), ObjectError> {
         loop {
-            let were_all = match self.object.parser.usual().clone() {
-                Usual::Version2 => self.observe(simd, &First::<14>)?,
-                Usual::Version5 => self.observe(simd, &First::<29>)?,
-                Usual::Other(layout) => self.observe(simd, &*layout)?,
+            let drained = match self.object.parser.usual().clone() {
+                KnownFormat::Version2 => self.observe(simd, &LeadingFields::<14>)?,
+                KnownFormat::Version5 => self.observe(simd, &LeadingFields::<29>)?,
+                KnownFormat::Other(layout) => self.observe(simd, &*layout)?,
             };
-            if were_all {
+            if drained {
                 return Ok(());
             }
         }
     }
 }
 
-impl<R: Read> AtHand<'_, '_, R> {
+impl<R: Read> BufferedLines<'_, '_, R> {
     /// Takes in lines of that format, and says whether that were all: after an unusual line another may hold.
     #[inline(always)]
-    fn observe(&mut self, simd: impl Simd, places: &impl Places) -> Result<bool, ObjectError> {
-        while let Some(line) = self.lines.line_at_hand() {
+    fn observe(&mut self, simd: impl Simd, places: &impl ColumnMap) -> Result<bool, ObjectError> {
+        while let Some(line) = self.lines.next_buffered_line() {
             self.object.allow(&line)?;
             // Nearly every line is a record in which nothing is unusual, and which can't be a header.
             if let Some(columns) = &line.columns
-                && self.object.parser.format().settles_headers(true)
-                && (self.object.observe_usual::<true>(simd, places, columns)
-                    || self.object.observe_usual::<false>(simd, places, columns))
+                && self.object.parser.format().cannot_be_header(true)
+                && (self.object.try_fast_path::<true>(simd, places, columns)
+                    || self.object.try_fast_path::<false>(simd, places, columns))
             {
-                self.object.meet_format();
+                self.object.record_format_once();
             } else {
-                self.object.observe_unusual(line);
+                self.object.observe_slow(line);
                 return Ok(false);
             }
         }
@@ -138,7 +138,7 @@ impl<R: Read> AtHand<'_, '_, R> {
 }
 
 /// An object that is being read.
-struct Object<'a> {
+struct ObjectAnalyzer<'a> {
     uri: &'a str,
     max_lines: u64,
     topology: Option<&'a Topology>,
@@ -146,26 +146,26 @@ struct Object<'a> {
     /// By the order of columns that holds now.
     parser: Parser,
     /// Whether a header, or a record without one, has told that this format is in use.
-    format_met: bool,
-    header_met: bool,
+    format_recorded: bool,
+    header_seen: bool,
 }
 
-impl<'a> Object<'a> {
-    fn new(uri: &'a str, options: &'a Options) -> Object<'a> {
-        Object {
+impl<'a> ObjectAnalyzer<'a> {
+    fn new(uri: &'a str, options: &'a Options) -> ObjectAnalyzer<'a> {
+        ObjectAnalyzer {
             uri,
             max_lines: options.max_lines,
             analysis: Analysis::new(&options.limits),
             topology: options.topology.as_deref(),
             parser: Parser::new(Arc::new(options.format.clone())),
-            format_met: false,
-            header_met: false,
+            format_recorded: false,
+            header_seen: false,
         }
     }
 
     fn observe(&mut self, line: Line<'_>) -> Result<(), ObjectError> {
         self.allow(&line)?;
-        self.observe_unusual(line);
+        self.observe_slow(line);
         Ok(())
     }
 
@@ -180,28 +180,33 @@ impl<'a> Object<'a> {
     /// Takes in a line's record, if nothing about it is unusual, and says whether that was so: with `V4`, if its addresses are of
     /// IPv4 alone.
     #[inline(always)]
-    fn observe_usual<const V4: bool>(&mut self, simd: impl Simd, places: &impl Places, columns: &Columns<'_>) -> bool {
-        let Some(flow) = usual::flow::<V4, _>(simd, places, columns) else { return false };
+    fn try_fast_path<const V4: bool>(
+        &mut self,
+        simd: impl Simd,
+        places: &impl ColumnMap,
+        columns: &FieldRanges<'_>,
+    ) -> bool {
+        let Some(flow) = fast_path::flow::<V4, _>(simd, places, columns) else { return false };
         self.analysis.observe_flow(&flow, self.topology);
         true
     }
 
     /// Takes the line by value, and so do others what the loop hands on seldom: what is referred to can't stay in registers.
     #[cold]
-    fn observe_unusual(&mut self, line: Line<'_>) {
+    fn observe_slow(&mut self, line: Line<'_>) {
         let line = &line;
         if line.too_long {
-            self.observe_malformed(line, Malformed::TooLong);
+            self.observe_malformed(line, ParseError::TooLong);
             return;
         }
         if let Some(record) = self.parser.parse(line)
-            && self.parser.format().settles_headers(record.has_class())
+            && self.parser.format().cannot_be_header(record.has_class())
         {
             self.observe_record(&record);
             return;
         }
-        match self.parser.parse_any(line) {
-            Ok(record) if self.parser.format().settles_headers(record.has_class()) => self.observe_record(&record),
+        match self.parser.parse_slow(line) {
+            Ok(record) if self.parser.format().cannot_be_header(record.has_class()) => self.observe_record(&record),
             _ if line.bytes.trim_ascii().is_empty() => {}
             _ if format::is_header(line.bytes) => self.observe_header(line.bytes),
             Ok(record) => self.observe_record(&record),
@@ -210,41 +215,42 @@ impl<'a> Object<'a> {
     }
 
     fn observe_record(&mut self, record: &Record<'_>) {
-        self.meet_format();
+        self.record_format_once();
         self.analysis.observe(record, self.topology);
     }
 
     fn observe_header(&mut self, line: &[u8]) {
         if let Some(format) = Format::from_header(line) {
             self.parser = Parser::new(Arc::new(format));
-            self.format_met = false;
-            self.header_met = true;
-            self.meet_format();
+            self.format_recorded = false;
+            self.header_seen = true;
+            self.record_format_once();
         }
     }
 
-    fn observe_malformed(&mut self, line: &Line<'_>, malformed: Malformed) {
-        self.meet_format();
+    fn observe_malformed(&mut self, line: &Line<'_>, malformed: ParseError) {
+        self.record_format_once();
         self.analysis.observe_malformed(self.uri, line.number, line.bytes, &malformed);
     }
 
-    fn meet_format(&mut self) {
-        if !self.format_met {
-            self.format_met = true;
+    fn record_format_once(&mut self) {
+        if !self.format_recorded {
+            self.format_recorded = true;
             self.analysis.observe_format(self.parser.format());
         }
     }
 
     fn finish(mut self, compressed_bytes: u64, bytes: u64) -> Result<Analysis, ObjectError> {
         let records = self.analysis.records;
-        if records.total > 0 && !self.header_met && records.malformed == records.total {
+        if records.total > 0 && !self.header_seen && records.malformed == records.total {
             return Err(ObjectError::NotAFlowLog {
                 records: records.total,
                 format: format!("\"{}\"", self.parser.format().names().join(" ")),
                 reason: self.analysis.malformed.swap_remove(0).reason,
             });
         }
-        let source = Source { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
+        let source =
+            InputSource { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
         self.analysis.sources.push(source);
         Ok(self.analysis)
     }
@@ -276,7 +282,7 @@ mod tests {
             version account-id interface-id dstaddr srcaddr dstport srcport protocol packets bytes start end action log-status\n\
             2 1 eni-1 10.0.0.3 10.0.0.4 443 50000 6 1 40 1418530010 1418530070 REJECT OK\n";
         let analysis = analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-        let summary = crate::report::finish(analysis, &crate::report::Settings::default(), None);
+        let summary = crate::summary::build::finish(analysis, &crate::summary::build::SummaryOptions::default(), None);
         let groups = summary.rejected.groups.iter();
         let found: Vec<_> = groups.map(|group| (group.srcaddr.map(|src| src.to_string()), group.dstport)).collect();
         assert_eq!(found, [(Some("10.0.0.1".to_owned()), Some(22)), (Some("10.0.0.4".to_owned()), Some(443))]);

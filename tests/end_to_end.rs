@@ -28,7 +28,7 @@ use std::time::{Instant, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flowsentry::time::Timestamp;
+use flowsentry::record::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use local::{Answer, Local, OUTPUT, SOURCE};

@@ -15,11 +15,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flowsentry::sink;
-use flowsentry::sink::text::Look;
+use flowsentry::cli::report;
+use flowsentry::cli::report::RenderOptions;
 use flowsentry::summary::Summary;
+use flowsentry::summary::json;
 use flowsentry::topology::Topology;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -77,7 +78,7 @@ fn every_summary_fits_the_schema() {
     let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is one");
     for case in cases() {
-        let summary = sink::json::render(&summary_of(&case));
+        let summary = json::render(&summary_of(&case));
         let summary: serde_json::Value = serde_json::from_slice(&summary).expect("JSON");
         let errors: Vec<_> = validator.iter_errors(&summary).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{}: {errors:?}", case.display());
@@ -104,7 +105,7 @@ fn the_schema_notices_what_does_not_fit() {
 fn the_report_is_as_people_see_it() {
     for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
         let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
-        let report = sink::text::render(&summary_of(&case), Look { width: 120, groups: None });
+        let report = report::render(&summary_of(&case), RenderOptions { width: 120, groups: None });
         compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
     }
 }

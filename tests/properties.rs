@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use flow_log::{gzip, summarise};
-use flowsentry::finding::FindingType;
+use flowsentry::findings::types::FindingType;
 use flowsentry::pipeline::{self, Options};
-use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;
+use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::topology::Topology;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -231,9 +231,9 @@ proptest! {
 fn read(bytes: &[u8]) {
     let options = Options { topology: Some(Arc::clone(&KNOWN)), ..Options::default() };
     if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
-        let summary = report::finish(analysis, &Settings::default(), Some(&KNOWN));
-        let look = flowsentry::sink::text::Look { width: 80, groups: None };
-        let report = flowsentry::sink::text::render(&summary, look);
+        let summary = build::finish(analysis, &SummaryOptions::default(), Some(&KNOWN));
+        let look = flowsentry::cli::report::RenderOptions { width: 80, groups: None };
+        let report = flowsentry::cli::report::render(&summary, look);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));
     }
 }

@@ -13,8 +13,8 @@ use walkdir::WalkDir;
 
 use super::complain;
 use super::progress::Progress;
-use crate::analysis::Analysis;
-use crate::limits::Limits;
+use crate::aggregate::Analysis;
+use crate::config::Limits;
 use crate::pipeline::{self, Options};
 
 /// What flow logs in a folder are called.
@@ -24,11 +24,11 @@ const EXTENSIONS: [&str; 3] = ["log", "gz", "parquet"];
 #[derive(Debug)]
 pub(super) struct Input {
     uri: String,
-    place: Result<Place, String>,
+    place: Result<InputKind, String>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum InputKind {
     Stdin,
     File(PathBuf),
 }
@@ -39,7 +39,7 @@ pub(super) fn expand(arguments: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
         if argument.as_os_str() == "-" {
-            inputs.push(Input { uri: "-".to_owned(), place: Ok(Place::Stdin) });
+            inputs.push(Input { uri: "-".to_owned(), place: Ok(InputKind::Stdin) });
         } else if argument.is_dir() {
             inputs.extend(expand_folder(argument));
         } else {
@@ -84,14 +84,14 @@ fn is_flow_log(path: &Path) -> bool {
 
 impl Input {
     fn file(path: &Path) -> Input {
-        Input { uri: path.display().to_string(), place: Ok(Place::File(path.to_owned())) }
+        Input { uri: path.display().to_string(), place: Ok(InputKind::File(path.to_owned())) }
     }
 
     /// The same for two names of one file.
     fn identity(&self) -> Option<PathBuf> {
         match self.place.as_ref().ok()? {
-            Place::Stdin => Some(PathBuf::from("-")),
-            Place::File(path) => path.canonicalize().ok(),
+            InputKind::Stdin => Some(PathBuf::from("-")),
+            InputKind::File(path) => path.canonicalize().ok(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Input {
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn size(&self) -> u64 {
         match &self.place {
-            Ok(Place::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            Ok(InputKind::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
             _ => 0,
         }
     }
@@ -107,8 +107,8 @@ impl Input {
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn open(&self) -> Result<Box<dyn Read + Send>, String> {
         match &self.place {
-            Ok(Place::Stdin) => Ok(Box::new(io::stdin())),
-            Ok(Place::File(path)) => match File::open(path) {
+            Ok(InputKind::Stdin) => Ok(Box::new(io::stdin())),
+            Ok(InputKind::File(path)) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
                 Err(error) => Err(format!("cannot be opened: {error}")),
             },
@@ -130,7 +130,7 @@ pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> An
     let progress = Progress::over(inputs.iter().map(Input::size).sum());
     let workers = threads.min(inputs.len());
     // Where there are two for each input, both are put to use within it.
-    let options = &Options { decompress_ahead: threads / 2 >= inputs.len(), ..options.clone() };
+    let options = &Options { decompress_in_background: threads / 2 >= inputs.len(), ..options.clone() };
     let queue = Queue::new(inputs, 2 * workers);
     let (send, receive) = mpsc::channel();
     let analysis = thread::scope(|scope| {
@@ -168,7 +168,7 @@ fn merge(
                 Err(error) => merged.observe_failure(inputs[next].uri.clone(), error),
             }
             next += 1;
-            queue.merged_up_to(next);
+            queue.mark_merged(next);
         }
     }
     merged
@@ -198,7 +198,7 @@ impl<'a> Queue<'a> {
         Some((place, input))
     }
 
-    fn merged_up_to(&self, next: usize) {
+    fn mark_merged(&self, next: usize) {
         *self.merged.lock().unwrap_or_else(PoisonError::into_inner) = next;
         self.moved.notify_all();
     }
@@ -260,10 +260,10 @@ mod tests {
             let third = scope.spawn(|| queue.next().map(|(n, _)| n));
             thread::sleep(std::time::Duration::from_millis(50));
             assert!(!third.is_finished());
-            queue.merged_up_to(1);
+            queue.mark_merged(1);
             assert_eq!(third.join().expect("no panic"), Some(2));
         });
-        queue.merged_up_to(2);
+        queue.mark_merged(2);
         assert_eq!(queue.next().map(|(n, _)| n), Some(3));
         assert!(queue.next().is_none());
     }

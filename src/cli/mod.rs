@@ -2,6 +2,7 @@
 
 mod inputs;
 mod progress;
+pub mod report;
 mod topology;
 
 use std::io::{self, IsTerminal, Write};
@@ -13,21 +14,21 @@ use std::thread;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
-use crate::format::Format;
 use crate::pipeline;
-use crate::report::{self, DEFAULT_TOP, Settings};
-use crate::sink;
+use crate::record::format::Format;
 use crate::summary::Summary;
+use crate::summary::build::{self, DEFAULT_TOP, SummaryOptions};
+use crate::summary::json;
 
-/// Columns of the text report where stdout is no terminal.
-const WIDTH_OF_A_FILE: usize = 120;
+/// FieldRanges of the text report where stdout is no terminal.
+const DEFAULT_WIDTH: usize = 120;
 
 /// Exit status: every input was read whole.
-const WHOLE: u8 = 0;
+const EXIT_SUCCESS: u8 = 0;
 /// Exit status: an input was not read whole, or the report could not be written.
-const NOT_WHOLE: u8 = 1;
+const EXIT_PARTIAL: u8 = 1;
 /// Exit status: wrong usage, or a topology that can't be read. It is clap's own as well.
-const WRONG_USAGE: u8 = 2;
+const EXIT_USAGE: u8 = 2;
 
 /// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
 #[derive(Debug, Parser)]
@@ -74,7 +75,7 @@ struct Analyze {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 
-    /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
+    /// FieldRanges of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
     #[arg(long, value_parser = Format::from_setting)]
     log_format: Option<Format>,
 
@@ -119,7 +120,7 @@ struct CliError {
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
     let Config { thresholds, limits } = config(arguments)?;
-    let settings = Settings { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
+    let settings = SummaryOptions { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         format.unknown_names().for_each(|name| complain(&format!("--log-format: unknown field {name:?}")));
@@ -127,10 +128,10 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let summary = report::finish(analysis, &settings, topology.as_deref());
-    name_failures(&summary);
+    let summary = build::finish(analysis, &settings, topology.as_deref());
+    report_failures(&summary);
     written(write(arguments, &summary))?;
-    let status = if summary.failed.is_empty() { WHOLE } else { NOT_WHOLE };
+    let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     // The program ends: its memory is given back at once, not piece by piece.
     std::mem::forget((summary, options, topology));
     Ok(status)
@@ -141,13 +142,13 @@ fn config(arguments: &Analyze) -> Result<Config, CliError> {
     let Some(path) = &arguments.config else { return Ok(Config::default()) };
     let wrong = |path: &Path, error: &dyn std::fmt::Display| CliError {
         message: format!("--config {}: {error}", path.display()),
-        status: WRONG_USAGE,
+        status: EXIT_USAGE,
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(path, &error))?;
     Config::from_toml(&text).map_err(|error| wrong(path, &error))
 }
 
-fn name_failures(summary: &Summary) {
+fn report_failures(summary: &Summary) {
     for failure in &summary.failed {
         complain(&format!("{}: {}", failure.uri, failure.error));
     }
@@ -156,10 +157,10 @@ fn name_failures(summary: &Summary) {
 fn write(arguments: &Analyze, summary: &Summary) -> io::Result<()> {
     match arguments.format {
         // As it is: what strips styles strips a name's control characters too.
-        ReportFormat::Json => write_all(io::stdout(), &sink::json::render(summary)),
+        ReportFormat::Json => write_all(io::stdout(), &json::render(summary)),
         ReportFormat::Text => {
-            let look = sink::text::Look { width: width(), groups: arguments.top };
-            write_all(anstream::stdout(), sink::text::render(summary, look).as_bytes())
+            let look = report::RenderOptions { width: width(), groups: arguments.top };
+            write_all(anstream::stdout(), report::render(summary, look).as_bytes())
         }
     }
 }
@@ -168,7 +169,7 @@ fn written(result: io::Result<()>) -> Result<(), CliError> {
     match result {
         // Whoever reads the report, `head` say, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(CliError { message: format!("cannot write the report: {error}"), status: NOT_WHOLE }),
+        Err(error) => Err(CliError { message: format!("cannot write the report: {error}"), status: EXIT_PARTIAL }),
         Ok(()) => Ok(()),
     }
 }
@@ -180,10 +181,10 @@ fn write_all(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
 
 fn width() -> usize {
     let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    terminal.map_or(WIDTH_OF_A_FILE, |(width, _)| width.0.into())
+    terminal.map_or(DEFAULT_WIDTH, |(width, _)| width.0.into())
 }
 
 /// One line on stderr. What it quotes may come from strangers. That nobody can read it stops nothing.
 fn complain(message: &str) {
-    drop(writeln!(anstream::stderr(), "flowsentry: {}", sink::text::printable(message)));
+    drop(writeln!(anstream::stderr(), "flowsentry: {}", report::printable(message)));
 }

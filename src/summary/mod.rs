@@ -3,7 +3,11 @@
 //! These types are the JSON contract. Fields may be added; none may be renamed, dropped or change its meaning. The
 //! JSON Schema made from them is `docs/summary.schema.json`.
 
+pub mod build;
+mod by_scope;
+pub mod json;
 mod peering;
+mod top_groups;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,12 +16,13 @@ use serde::Serialize;
 
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
-use crate::cause::Cause;
-use crate::finding::Finding;
+use crate::aggregate::counters::{Counters, TimeRange};
+pub use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
+use crate::aggregate::rejected::cause::Cause;
+use crate::findings::types::Finding;
 use crate::record::Direction;
-use crate::scope::Scope;
-use crate::tally::{Seen, Tally};
-use crate::time::Timestamp;
+use crate::record::timestamp::Timestamp;
+use crate::topology::endpoint::Endpoint;
 
 /// The value of [`Summary::schema`].
 pub const SCHEMA: &str = "flowsentry/summary/v1";
@@ -29,13 +34,13 @@ pub struct Summary {
     /// Always `flowsentry/summary/v1`.
     pub schema: &'static str,
     /// The inputs that were read whole, in the order given.
-    pub sources: Vec<Source>,
+    pub sources: Vec<InputSource>,
     /// The inputs that could not be read whole. None of their records counts.
-    pub failed: Vec<Failure>,
+    pub failed: Vec<InputFailure>,
     /// Least start and greatest end of the analysed records.
     pub window: Option<Window>,
     /// The distinct column lists met, in the order met.
-    pub formats: Vec<FormatSeen>,
+    pub formats: Vec<ObservedFormat>,
     /// Every record by its class.
     pub records: RecordCounts,
     /// What was let through and what was refused.
@@ -50,49 +55,8 @@ pub struct Summary {
     pub services: Vec<ServiceTraffic>,
     /// What deserves a look, the worst first.
     pub findings: Vec<Finding>,
-    /// Names of the settings that limit how much of the variety is kept and by which something was left out.
+    /// Interner of the settings that limit how much of the variety is kept and by which something was left out.
     pub limits_reached: Vec<&'static str>,
-}
-
-/// An input that was read whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Source {
-    /// The input as given, or `s3://bucket/key`.
-    pub uri: String,
-    /// Bytes of the input as stored.
-    pub compressed_bytes: u64,
-    /// Bytes of text after decompression.
-    pub bytes: u64,
-    /// Records of every class.
-    pub records: u64,
-    /// What S3 calls the object.
-    #[serde(flatten)]
-    pub object: Option<ObjectIdentity>,
-}
-
-/// One version of one S3 object, as GetObject named it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ObjectIdentity {
-    /// Name of the bucket.
-    pub bucket: String,
-    /// Key, decoded.
-    pub key: String,
-    /// Version, where the bucket is versioned.
-    pub version_id: Option<String>,
-    /// Entity tag, without quotes.
-    pub etag: Option<String>,
-}
-
-/// An input that could not be read whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Failure {
-    /// The input as given.
-    pub uri: String,
-    /// What is wrong with it, where, and what to do.
-    pub error: String,
 }
 
 /// A span of time.
@@ -108,31 +72,11 @@ pub struct Window {
 /// A column list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct FormatSeen {
+pub struct ObservedFormat {
     /// The highest version among its known fields.
     pub version: Option<u8>,
     /// Field names, hyphens as underscores; unknown ones as they stand.
     pub fields: Vec<String>,
-}
-
-/// How many records fell into each class; every record is in exactly one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RecordCounts {
-    /// All records.
-    pub total: u64,
-    /// Action ACCEPT.
-    pub accepted: u64,
-    /// Action REJECT.
-    pub rejected: u64,
-    /// Log status NODATA: no traffic in the interval.
-    pub no_data: u64,
-    /// Log status SKIPDATA: AWS left records out.
-    pub skip_data: u64,
-    /// Records without an action, such as those of a transit gateway.
-    pub other: u64,
-    /// Lines that do not parse.
-    pub malformed: u64,
 }
 
 /// Sums over the analysed records.
@@ -140,9 +84,9 @@ pub struct RecordCounts {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Traffic {
     /// Let through.
-    pub accepted: Tally,
+    pub accepted: Counters,
     /// Refused by a security group, a network ACL or the like.
-    pub rejected: Tally,
+    pub rejected: Counters,
 }
 
 impl Traffic {
@@ -156,20 +100,6 @@ impl Traffic {
         self.accepted.merge(other.accepted);
         self.rejected.merge(other.rejected);
     }
-}
-
-/// One malformed record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct MalformedSample {
-    /// The input.
-    pub uri: String,
-    /// Line number from 1, headers and blank lines counted.
-    pub line: u64,
-    /// What does not parse.
-    pub reason: String,
-    /// The line's beginning, at most 200 characters.
-    pub text: String,
 }
 
 /// Rejected connections.
@@ -201,7 +131,7 @@ pub struct Rejected {
 pub struct RejectedGroup {
     /// Interface that recorded the traffic.
     pub interface_id: Option<String>,
-    /// Source: `pkt-srcaddr` where present, else `srcaddr`.
+    /// InputSource: `pkt-srcaddr` where present, else `srcaddr`.
     pub srcaddr: Option<IpAddr>,
     /// Destination: `pkt-dstaddr` where present, else `dstaddr`.
     pub dstaddr: Option<IpAddr>,
@@ -213,7 +143,7 @@ pub struct RejectedGroup {
     pub protocol_name: Option<&'static str>,
     /// IANA service name of the destination port.
     pub service_name: Option<&'static str>,
-    /// Seen from the interface.
+    /// TimeRange from the interface.
     pub direction: Direction,
     /// The cause of most of its flows.
     pub cause: Cause,
@@ -221,32 +151,14 @@ pub struct RejectedGroup {
     pub causes: BTreeMap<Cause, u64>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
     /// First and last time seen.
     #[serde(flatten)]
-    pub seen: Seen,
+    pub seen: TimeRange,
     /// What is known of the source.
     pub src: Endpoint,
     /// What is known of the destination.
     pub dst: Endpoint,
-}
-
-/// What is known of an address. Without a topology, only the scope.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Endpoint {
-    /// Null where the record has no such address.
-    pub scope: Option<Scope>,
-    /// VPC of the address.
-    pub vpc_id: Option<String>,
-    /// Subnet of the address.
-    pub subnet_id: Option<String>,
-    /// Interface that owns the address.
-    pub interface_id: Option<String>,
-    /// AWS service that owns the interface.
-    pub service: Option<String>,
-    /// Its Name tag, or its description.
-    pub name: Option<String>,
 }
 
 /// Rejected traffic of one interface.
@@ -261,7 +173,7 @@ pub struct InterfaceRejects {
     pub subnet_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
 }
 
 /// Rejected traffic of one subnet.
@@ -274,7 +186,7 @@ pub struct SubnetRejects {
     pub vpc_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
 }
 
 /// Rejected traffic of one VPC.
@@ -285,7 +197,7 @@ pub struct VpcRejects {
     pub vpc_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
 }
 
 #[cfg(test)]

@@ -1,25 +1,23 @@
 //! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzzed.rs` on stable.
 
-mod decompression;
-
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use flowsentry::event::{self, Invocation};
-use flowsentry::field::{Field, Kind};
-use flowsentry::format::Format;
-use flowsentry::lines::{Lines, Slices};
-use flowsentry::parse;
+use flowsentry::findings::topology_check::check;
+use flowsentry::input::decoder::Decoder;
+use flowsentry::input::lines::{ChunkReader, Lines};
+use flowsentry::lambda::event::{self, Invocation};
 use flowsentry::pipeline::{self, Options};
+use flowsentry::record::field::{Field, FieldType};
+use flowsentry::record::format::Format;
+use flowsentry::record::parser;
 use flowsentry::record::{Action, Record};
-use flowsentry::report::{self, Settings};
-use flowsentry::sink::json;
-use flowsentry::text::Text;
+use flowsentry::summary::build::{self, SummaryOptions};
+use flowsentry::summary::json;
 use flowsentry::topology::Topology;
-use flowsentry::topology::check::check;
-use flowsentry::topology::document::Resources;
+use flowsentry::topology::describe_output::Resources;
 use serde_json::{Value, json};
 
 /// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple
@@ -33,7 +31,7 @@ pub fn header_and_lines(bytes: &[u8]) {
     two_ways(bytes, &format);
     let names: Vec<Option<Field>> = format.names().iter().map(|name| Field::from_name(name.as_bytes())).collect();
     for line in lines.take(64) {
-        let class = match parse::parse(line, &format) {
+        let class = match parser::parse(line, &format) {
             Err(_) => "malformed",
             Ok(Record::NoData) => "no_data",
             Ok(Record::SkipData(_)) => "skip_data",
@@ -47,12 +45,12 @@ pub fn header_and_lines(bytes: &[u8]) {
 
 /// What is read many bytes at a time is what is read byte by byte.
 fn two_ways(bytes: &[u8], format: &Format) {
-    let parser = parse::Parser::new(Arc::new(format.clone()));
-    let Ok(text) = Text::open(bytes, 1 << 20) else { return };
-    let Ok(mut lines) = Lines::open(Slices::here(text)) else { return };
+    let parser = parser::Parser::new(Arc::new(format.clone()));
+    let Ok(text) = Decoder::open(bytes, 1 << 20) else { return };
+    let Ok(mut lines) = Lines::open(ChunkReader::here(text)) else { return };
     while let Ok(Some(line)) = lines.next_line() {
         if let Some(record) = parser.parse(&line) {
-            assert_eq!(Ok(record), parse::parse(line.bytes, format), "{:?}", line.bytes);
+            assert_eq!(Ok(record), parser::parse(line.bytes, format), "{:?}", line.bytes);
         }
     }
 }
@@ -107,18 +105,18 @@ fn lacks_address<'a>(names: &[Option<Field>], value: &impl Fn(Field) -> Option<&
     [&b"ACCEPT"[..], b"REJECT"].contains(&action) && (lacks(Field::Srcaddr) || lacks(Field::Dstaddr))
 }
 
-fn is_valid(token: &[u8], kind: Kind) -> bool {
+fn is_valid(token: &[u8], kind: FieldType) -> bool {
     let text = std::str::from_utf8(token).unwrap_or("\u{fffd}");
     match kind {
-        Kind::Integer(max) => {
+        FieldType::Integer(max) => {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             digits && text.trim_start_matches('0').len() <= 20 && {
                 let significant = text.trim_start_matches('0');
                 !text.is_empty() && (significant.is_empty() || u64::from_str(significant).is_ok_and(|it| it <= max))
             }
         }
-        Kind::Address => IpAddr::from_str(text).is_ok(),
-        Kind::Text => true,
+        FieldType::Address => IpAddr::from_str(text).is_ok(),
+        FieldType::Text => true,
     }
 }
 
@@ -145,18 +143,13 @@ impl Read for Pieces<'_> {
 /// nor to what is said of a fault.
 pub fn chunked_reading(bytes: &[u8]) {
     let (lengths, object) = bytes.split_at(bytes.len().min(8));
-    let read = |reader: &mut (dyn Read + Send), decompress_ahead| {
-        let options = Options { max_object_bytes: 1 << 20, decompress_ahead, ..Options::default() };
+    let read = |reader: &mut (dyn Read + Send), decompress_in_background| {
+        let options = Options { max_object_bytes: 1 << 20, decompress_in_background, ..Options::default() };
         let analysis = pipeline::analyze("any", reader, &options).map_err(|error| error.to_string())?;
-        Ok::<_, String>(json::render(&report::finish(analysis, &Settings::default(), None)))
+        Ok::<_, String>(json::render(&build::finish(analysis, &SummaryOptions::default(), None)))
     };
     let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
     assert_eq!(read(&mut whole, false), read(&mut pieces, true));
-}
-
-/// DEFLATE data and gzip are read as zlib-rs reads them. The first two bytes say in which pieces they come, and are wanted.
-pub fn decompression(bytes: &[u8]) {
-    decompression::compare(bytes);
 }
 
 /// Any JSON is an event or an error, and an envelope around it changes nothing but its depth.
@@ -188,7 +181,7 @@ pub fn key_decoding(bytes: &[u8]) {
         rest = if escape.is_some() { &behind[2..] } else { behind };
     }
     let expected = String::from_utf8(decoded).unwrap_or_else(|_| key.to_owned());
-    assert_eq!(event::form_decoded(key), expected);
+    assert_eq!(event::decode_form_key(key), expected);
 }
 
 fn hexadecimal(bytes: &[u8]) -> Option<u8> {
@@ -209,7 +202,7 @@ pub fn topology_documents(bytes: &[u8]) {
     let log = "2 1 eni-1 10.0.0.1 10.1.0.1 1 22 6 1 40 9 9 ACCEPT OK\n2 1 eni-1 10.1.0.1 10.0.0.1 22 1 6 1 40 9 9 REJECT OK\n";
     let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
     let analysis = pipeline::analyze("any", log.as_bytes(), &options).expect("a flow log");
-    let summary = report::finish(analysis, &Settings::default(), Some(&topology));
+    let summary = build::finish(analysis, &SummaryOptions::default(), Some(&topology));
     assert_eq!(summary.records.total, 2);
     assert!(summary.peering.is_some());
 }

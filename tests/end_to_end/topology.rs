@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowsentry::aws::topology::KeptTopology;
+use flowsentry::lambda::topology_cache::TopologyCache;
 use serde_json::Value;
 
 use super::local::{Answer, Local, OUTPUT, TOPOLOGY};
@@ -247,7 +247,7 @@ async fn a_document_that_did_not_change_has_no_body_and_no_line() {
 async fn a_look_that_failed_is_not_repeated_before_its_time() {
     let local = Local::start().await;
     let uri = format!("s3://{TOPOLOGY}/{KEY}").parse().expect("a URI");
-    let kept = KeptTopology::new(local.client(), uri, Duration::from_secs(300));
+    let kept = TopologyCache::new(local.client(), uri, Duration::from_secs(300));
     let start = Instant::now();
     let at = |seconds| kept.current(start + Duration::from_secs(seconds), Duration::from_secs(60));
     let get = format!("GetObject {KEY}");

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use flate2::{Compression, write::GzEncoder};
-use flowsentry::analysis::Analysis;
+use flowsentry::aggregate::Analysis;
 use flowsentry::pipeline::{self, Options};
-use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;
+use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::topology::Topology;
 
 /// One gzip member.
@@ -29,5 +29,5 @@ pub fn summarise<'a>(
             Err(error) => merged.observe_failure(uri.to_owned(), error.to_string()),
         }
     }
-    report::finish(merged, &Settings::default(), topology.map(Arc::as_ref))
+    build::finish(merged, &SummaryOptions::default(), topology.map(Arc::as_ref))
 }

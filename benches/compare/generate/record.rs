@@ -54,7 +54,7 @@ pub enum Content {
     NoData,
     SkipData,
     /// A flow whose line is damaged.
-    Malformed(Damage, Flow),
+    ParseError(Damage, Flow),
 }
 
 #[derive(Clone, Copy)]

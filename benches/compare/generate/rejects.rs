@@ -37,12 +37,12 @@ const SCANNED: [Service; 20] = [
     (UDP, 5060),
 ];
 
-pub struct Rejects {
+pub struct RejectedFlows {
     scanners: Zipf,
     misconfigured_peers: Zipf,
 }
 
-impl Rejects {
+impl RejectedFlows {
     pub fn new() -> Self {
         Self { scanners: Zipf::new(network::SCANNERS), misconfigured_peers: Zipf::new(MISCONFIGURED_PEERS) }
     }

@@ -207,7 +207,7 @@ fn route_table(vpc: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use flowsentry::topology::document::Resources;
+    use flowsentry::topology::describe_output::Resources;
     use flowsentry::topology::{Location, Topology};
 
     use super::super::network;

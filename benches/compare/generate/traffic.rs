@@ -6,7 +6,7 @@
 use super::connections::{Connections, MAX_RECORDS_PER_CONNECTION};
 use super::network::{self, Interface};
 use super::record::{Content, Run};
-use super::rejects::Rejects;
+use super::rejects::RejectedFlows;
 use super::rng::{RandomStream, Zipf};
 
 const RUN_LENGTH: (u32, u32) = (6, 17);
@@ -29,7 +29,7 @@ pub struct Traffic<'a> {
     rng: RandomStream,
     busy_interfaces: Zipf,
     connections: Connections,
-    rejects: Rejects,
+    rejects: RejectedFlows,
 }
 
 impl<'a> Traffic<'a> {
@@ -39,7 +39,7 @@ impl<'a> Traffic<'a> {
             rng,
             busy_interfaces: Zipf::new(network::INTERFACES),
             connections: Connections::new(),
-            rejects: Rejects::new(),
+            rejects: RejectedFlows::new(),
         }
     }
 

@@ -1,0 +1,156 @@
+//! `edge-to-edge-routing`: records that leave through a peering connection for an address in no known VPC: a peer's
+//! internet gateway, NAT, VPN or endpoint can't be used from here.
+
+use super::PeeringContext;
+use crate::aggregate::peering::{ClassView, ExternalScope, Origin, TrafficClass};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::{FindingDraft, MatchedFlows};
+
+pub(in crate::findings) const MEANING: &str = "Traffic enters a peering connection for a destination in no known VPC. AWS \
+                                             drops it: an internet gateway, NAT device, VPN or endpoint of the peer \
+                                             cannot be used through peering.";
+pub(in crate::findings) const NEXT_STEP: &str = "Give the source VPC its own gateway, or route through a transit gateway. \
+                                               If the destination is one of your VPCs, add it to the topology.";
+
+pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
+    let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {
+        TrafficClass::ExternalScope(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
+        _ => None,
+    });
+    edges.collect()
+}
+
+fn finding(view: &PeeringContext<'_>, origin: Origin, beyond: ExternalScope, noted: &ClassView<'_>) -> Finding {
+    let mut records = MatchedFlows::default();
+    records.add_all(view.context, noted);
+    let (src_vpc_id, shown) = match origin {
+        Origin::InterfaceRef(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
+        Origin::Named(name) => {
+            let name = view.context.network.places.name(name).to_owned();
+            (Some(name.clone()), name)
+        }
+        Origin::Unknown => (None, "an unknown VPC".to_owned()),
+    };
+    let beyond_shown = match beyond {
+        ExternalScope::Public => "the internet",
+        ExternalScope::Private => "private addresses in no known VPC",
+    };
+    let verdict = FindingDraft {
+        finding_type: FindingType::EdgeToEdgeRouting,
+        severity: Severity::High,
+        confidence: Confidence::High,
+        title: format!("{shown} tries to reach {beyond_shown} through a peering connection"),
+        subject: Subject::Edge { src_vpc_id, dst_scope: beyond.scope() },
+        details: Details::None {},
+        evidence: [Evidence::Topology, Evidence::TrafficPath].into(),
+    };
+    records.into_finding(view.context, verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, detect_with, json, record, records, summarise_by};
+    use super::*;
+
+    const TYPE: FindingType = FindingType::EdgeToEdgeRouting;
+
+    /// The subjects of what is found in one record.
+    fn subjects(ends: &str, what: &str) -> Vec<String> {
+        detect_in(TYPE, records(1, "eni-1", ends, what)).iter().map(|finding| json(&finding.subject)).collect()
+    }
+
+    fn subject(src_vpc_id: &str, dst_scope: &str) -> [String; 1] {
+        [format!(r#"{{"src_vpc_id":{src_vpc_id},"dst_scope":"{dst_scope}"}}"#)]
+    }
+
+    #[test]
+    fn equal_ones_are_ordered_by_the_words_of_their_scope() {
+        let log = ["8.8.8.8", "192.168.0.1"]
+            .map(|dst| record("eni-a", &format!("10.1.0.5 {dst} 60000 443"), "6 ACCEPT 2 4 vpc-a"));
+        let found = detect_in(FindingType::EdgeToEdgeRouting, log.into());
+        let scopes: Vec<_> = found.iter().map(|finding| json(&finding.subject)).collect();
+        assert!(scopes[0].contains("private") && scopes[1].contains("public"), "{scopes:?}");
+    }
+
+    #[test]
+    fn a_peers_internet_gateway_is_tried() {
+        let mut log = records(2, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
+        log.push(record("eni-a", "10.1.0.6 2600::1 60009 53", "17 REJECT - 5 vpc-a"));
+        let findings = detect_in(TYPE, log);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
+        assert_eq!(finding.title, "10.1.0.0/16 (vpc-a) tries to reach the internet through a peering connection");
+        assert_eq!(json(&finding.subject), subject(r#""vpc-a""#, "public")[0]);
+        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(finding.evidence, [Evidence::Topology, Evidence::TrafficPath].into());
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (3, 30, 1200));
+        assert_eq!(finding.examples.len(), 2);
+    }
+
+    #[test]
+    fn it_is_found_where_no_two_vpcs_have_the_same_block_too() {
+        let log = records(1, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
+        let told = summarise_by(&[r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#], &[log]);
+        let found: Vec<_> = told.findings.iter().map(|finding| json(&finding.subject)).collect();
+        assert_eq!(found, subject(r#""vpc-a""#, "public"));
+    }
+
+    #[test]
+    fn public_and_private_are_two_subjects() {
+        assert_eq!(subjects("10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 -"), subject(r#""vpc-a""#, "public"));
+        assert_eq!(subjects("10.1.0.5 192.168.0.1 443", "6 ACCEPT 2 5 -"), subject(r#""vpc-a""#, "private"));
+        assert_eq!(subjects("10.1.0.5 fd00::1 443", "6 ACCEPT 2 5 -"), subject(r#""vpc-a""#, "private"));
+    }
+
+    #[test]
+    fn only_a_peering_path_is_one() {
+        for path in ["-", "1", "2", "3", "6", "7", "8"] {
+            assert_eq!(subjects("10.1.0.5 8.8.8.8 443", &format!("6 ACCEPT 2 {path} vpc-a")), [""; 0], "{path}");
+        }
+    }
+
+    #[test]
+    fn a_destination_in_a_known_vpc_is_none() {
+        for dst in ["10.2.0.7", "10.4.0.7", "10.1.0.7"] {
+            assert_eq!(subjects(&format!("10.1.0.5 {dst} 443"), "6 ACCEPT 2 4 vpc-a"), [""; 0], "{dst}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_address_is_not_in_no_vpc() {
+        assert_eq!(subjects("10.1.0.5 10.9.0.7 443", "6 ACCEPT 2 4 vpc-a"), [""; 0]);
+        assert_eq!(subjects("10.9.0.7 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a"), [""; 0]);
+    }
+
+    #[test]
+    fn the_source_is_known_by_its_address_else_by_the_records_own_vpc() {
+        assert_eq!(subjects("10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-b"), subject(r#""vpc-a""#, "public"));
+        assert_eq!(subjects("10.77.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-b"), subject(r#""vpc-b""#, "public"));
+        assert_eq!(
+            subjects("10.77.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-nowhere"),
+            subject(r#""vpc-nowhere""#, "public")
+        );
+        assert_eq!(subjects("10.77.0.5 8.8.8.8 443", "6 ACCEPT 2 4 -"), subject("null", "public"));
+        assert_eq!(subjects("10.9.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-f"), subject(r#""vpc-f""#, "public"));
+    }
+
+    #[test]
+    fn the_own_vpc_may_be_that_of_the_interface_in_the_topology() {
+        for vpc_id in ["vpc-d", "vpc-elsewhere"] {
+            let document =
+                format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", "VpcId": "{vpc_id}"}}]}}"#);
+            let log = records(1, "eni-1", "10.77.0.5 8.8.8.8 443", "6 ACCEPT 2 4 -");
+            let finding = &detect_with(&[document], TYPE, log)[0];
+            assert_eq!(json(&finding.subject), subject(&format!("\"{vpc_id}\""), "public")[0]);
+        }
+    }
+
+    #[test]
+    fn a_reply_does_not_undo_it() {
+        let log = vec![
+            record("eni-a", "10.1.0.5 8.8.8.8 60000 443", "6 ACCEPT 2 4 vpc-a"),
+            record("eni-a", "8.8.8.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"),
+        ];
+        assert_eq!(detect_in(TYPE, log)[0].tally.flows, 1);
+    }
+}

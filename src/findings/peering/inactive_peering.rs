@@ -1,0 +1,113 @@
+//! `inactive-peering`: records from one VPC to another that get no reply, with connections between the two of which
+//! none is active.
+
+use std::collections::BTreeSet;
+
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
+
+pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
+                                             reply.";
+pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, create a new one, or remove the routes to it.";
+
+pub(super) fn detect(
+    view: &PeeringContext<'_>,
+    way: VpcDirection,
+    ids: &BTreeSet<String>,
+    noted: &ClassView<'_>,
+) -> Option<Finding> {
+    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let doubt = unanswered.downgrade_if_delivered();
+    let connections = ids.iter().filter_map(|id| view.topology.connection(id));
+    let statuses: BTreeSet<String> = connections.map(|connection| connection.status.clone()).collect();
+    let statuses: Vec<String> = statuses.into_iter().collect();
+    let peering_connection_ids: Vec<String> = ids.iter().cloned().collect();
+    let verdict = FindingDraft {
+        finding_type: FindingType::InactivePeering,
+        severity: Severity::High,
+        confidence: unanswered.confidence,
+        title: format!(
+            "{} tries to reach {} via {}, which is {}{doubt}",
+            view.shown(way.src),
+            view.shown(way.dst),
+            peering_connection_ids.join(" or "),
+            statuses.join(" or ")
+        ),
+        subject: Subject::Vpcs { src_vpc_id: view.id(way.src), dst_vpc_id: view.id(way.dst) },
+        details: Details::Inactive { peering_connection_ids, statuses },
+        evidence: unanswered.evidence,
+    };
+    Some(unanswered.records.into_finding(view.context, verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
+    use super::*;
+    use crate::findings::types::{Confidence, Evidence};
+
+    const TYPE: FindingType = FindingType::InactivePeering;
+
+    fn tries() -> Vec<String> {
+        records(2, "eni-a", "10.1.0.5 10.5.0.7 443", "6 ACCEPT 2 4 vpc-a")
+    }
+
+    #[test]
+    fn the_connections_and_their_distinct_statuses_are_told() {
+        let findings = detect_in(TYPE, tries());
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
+        assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-e"}"#);
+        assert_eq!(
+            json(&finding.details),
+            r#"{"peering_connection_ids":["pcx-ae1","pcx-ae2","pcx-ae3"],"statuses":["deleted","rejected"]}"#
+        );
+        assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology","traffic-path"]"#);
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (2, 20, 800));
+    }
+
+    #[test]
+    fn the_pair_is_that_of_the_least_connection() {
+        assert_eq!(pairs(&summarise(&[], &[tries()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
+    }
+
+    #[test]
+    fn one_active_connection_is_enough() {
+        let active = [connection("pcx-ae9", "active", "vpc-a", "vpc-e")];
+        assert_eq!(detect_with(&active, TYPE, tries()), []);
+        assert_eq!(pairs(&summarise(&active, &[tries()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
+    }
+
+    #[test]
+    fn every_status_but_active_is_inactive() {
+        for status in ["initiating-request", "pending-acceptance", "provisioning", "failed", "expired", "deleting"] {
+            let finding = &detect_with(
+                &[connection("pcx-ad", status, "vpc-a", "vpc-d")],
+                TYPE,
+                records(1, "eni-a", "10.1.0.5 10.4.0.7 443", "17 REJECT - - vpc-a"),
+            )[0];
+            let (peering_connection_ids, statuses) = (vec!["pcx-ad".to_owned()], vec![status.to_owned()]);
+            assert_eq!(finding.details, Details::Inactive { peering_connection_ids, statuses });
+        }
+    }
+
+    #[test]
+    fn a_reply_makes_it_vanish_in_its_direction_and_the_other() {
+        let mut log = tries();
+        log.push(record("eni-a", "10.5.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
+        assert_eq!(detect_in(TYPE, log.clone()), []);
+        assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-a vpc-e pcx-ae1 2 0", "vpc-e vpc-a pcx-ae1 1 0"]);
+    }
+
+    #[test]
+    fn rejected_records_count_as_well() {
+        let mut log = tries();
+        log.push(record("eni-e", "10.5.0.7 10.1.0.5 60001 22", "6 REJECT 2 - vpc-e"));
+        let findings = detect_in(TYPE, log);
+        assert_eq!(findings.iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(findings[1].evidence, [Evidence::NoReply, Evidence::SynFlag, Evidence::Topology].into());
+        assert_eq!(findings[1].confidence, Confidence::Medium);
+    }
+}

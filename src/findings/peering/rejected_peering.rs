@@ -1,0 +1,101 @@
+//! `rejected-peering`: rejected records from one peered VPC to the other.
+
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::{FindingDraft, MatchedFlows};
+
+pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected by a security group or a network \
+                                             ACL, or because its connection was already closed.";
+pub(in crate::findings) const NEXT_STEP: &str = "If it is intended, allow the peer's CIDR blocks, or its security groups if \
+                                               both VPCs are in one Region. If not, find the program at the source.";
+
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
+    let mut records = MatchedFlows::default();
+    for noted in noted.rejected() {
+        records.add_noted(view.context, &noted);
+    }
+    let [_, rejected] = noted.totals;
+    records.tally = rejected;
+    if records.tally.flows == 0 {
+        return None;
+    }
+    let verdict = FindingDraft {
+        finding_type: FindingType::RejectedPeering,
+        severity: Severity::Medium,
+        confidence: Confidence::High,
+        title: format!("Traffic from {} to {} via {id} is rejected", view.shown(way.src), view.shown(way.dst)),
+        subject: Subject::Peers {
+            src_vpc_id: view.id(way.src),
+            dst_vpc_id: view.id(way.dst),
+            peering_connection_id: id.to_owned(),
+        },
+        details: Details::None {},
+        evidence: [Evidence::Topology, Evidence::RejectedFlows].into(),
+    };
+    Some(records.into_finding(view.context, verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{detect_in, gap, json, record, records};
+    use super::*;
+    use crate::record::Action;
+
+    const TYPE: FindingType = FindingType::RejectedPeering;
+
+    #[test]
+    fn one_rejected_record_between_peers_is_enough() {
+        let findings = detect_in(TYPE, records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "17 REJECT - - vpc-b"));
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+        assert_eq!(finding.title, "Traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) via pcx-ab is rejected");
+        assert_eq!(
+            json(&finding.subject),
+            r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
+        );
+        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(finding.evidence, [Evidence::RejectedFlows, Evidence::Topology].into());
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (1, 10, 400));
+        assert_eq!(
+            json(&finding.examples),
+            r#"[{"interface_id":"eni-b","srcaddr":"10.1.0.5","dstaddr":"10.2.0.7","srcport":60000,"dstport":443,"protocol":17,"action":"REJECT"}]"#
+        );
+    }
+
+    #[test]
+    fn a_reply_does_not_undo_a_reject_and_accepted_records_do_not_count() {
+        let log = vec![
+            record("eni-b", "10.1.0.5 10.2.0.7 60000 443", "6 REJECT 2 - vpc-b"),
+            record("eni-b", "10.1.0.5 10.2.0.7 60001 443", "6 ACCEPT 2 - vpc-b"),
+            record("eni-b", "10.2.0.7 10.1.0.5 443 60001", "6 ACCEPT 18 4 vpc-b"),
+        ];
+        let findings = detect_in(TYPE, log);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.tally.flows, 1);
+        let examples: Vec<_> = finding.examples.iter().map(|example| (example.srcport, example.action)).collect();
+        assert_eq!(examples, [(Some(60_000), Action::Reject)]);
+        assert_eq!(json(&finding.seen), r#"{"first_seen":"2026-11-23T06:00:00Z","last_seen":"2026-11-23T06:01:00Z"}"#);
+    }
+
+    #[test]
+    fn accepted_records_are_none() {
+        assert_eq!(detect_in(TYPE, records(20, "eni-b", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 - vpc-b")), []);
+    }
+
+    #[test]
+    fn rejected_records_of_vpcs_that_are_not_peered_are_none() {
+        for dst in ["10.3.0.7", "10.4.0.7", "10.5.0.7", "10.1.0.7", "10.77.0.7"] {
+            assert_eq!(detect_in(TYPE, records(9, "eni-a", &format!("10.1.0.5 {dst} 443"), "6 REJECT 2 - vpc-a")), []);
+        }
+    }
+
+    #[test]
+    fn holes_lower_the_confidence() {
+        let mut log = records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "6 REJECT 2 - vpc-b");
+        log.push(gap("eni-b"));
+        let finding = &detect_in(TYPE, log)[0];
+        assert_eq!(finding.confidence, Confidence::Medium);
+        assert!(finding.evidence.contains(&Evidence::SkipData));
+    }
+}

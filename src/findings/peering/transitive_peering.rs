@@ -1,0 +1,201 @@
+//! `transitive-peering`: records from one VPC to another that get no reply, with no connection between the two, but a
+//! VPC that is peered with both. Peering is not transitive.
+
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
+
+pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a third VPC through a peered VPC. Peering is not \
+                                             transitive: AWS drops it.";
+pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly or connect them with a transit gateway; \
+                                               otherwise remove the route.";
+
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
+    let via = view.topology.between(way.src, way.dst);
+    if via.is_empty() {
+        return None;
+    }
+    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let doubt = unanswered.downgrade_if_delivered();
+    let via_vpc_ids = view.ids(via);
+    let verdict = FindingDraft {
+        finding_type: FindingType::TransitivePeering,
+        severity: Severity::High,
+        confidence: unanswered.confidence,
+        title: format!(
+            "{} tries to reach {} through {}; peering is not transitive: peer them directly or use a transit gateway{doubt}",
+            view.shown(way.src),
+            view.shown(way.dst),
+            via_vpc_ids.join(" or ")
+        ),
+        subject: Subject::Vpcs { src_vpc_id: view.id(way.src), dst_vpc_id: view.id(way.dst) },
+        details: Details::Via { via_vpc_ids },
+        evidence: unanswered.evidence,
+    };
+    Some(unanswered.records.into_finding(view.context, verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{connection, detect_in, detect_with, gap, json, pairs, record, records, summarise};
+    use super::*;
+    use crate::findings::types::{Confidence, Evidence};
+
+    const TYPE: FindingType = FindingType::TransitivePeering;
+    const TRY: &str = "6 ACCEPT 2 4 vpc-a";
+
+    fn tries() -> Vec<String> {
+        records(3, "eni-a", "10.1.0.5 10.3.0.7 443", TRY)
+    }
+
+    #[test]
+    fn a_third_vpc_is_tried_through_the_one_between() {
+        let mut log = tries();
+        log.push(record("eni-a", "10.1.0.5 10.3.0.8 60030 22", "6 REJECT 2 - vpc-a"));
+        let findings = detect_in(TYPE, log);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence, finding.exact), (Severity::High, Confidence::High, true));
+        assert_eq!(
+            finding.title,
+            "10.1.0.0/16 (vpc-a) tries to reach 10.3.0.0/16 (vpc-c) through vpc-b; peering is not \
+             transitive: peer them directly or use a transit gateway"
+        );
+        assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-c"}"#);
+        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"]}"#);
+        assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology","traffic-path"]"#);
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (4, 40, 1600));
+        assert_eq!(json(&finding.seen.first_seen), r#""2026-11-23T06:00:00Z""#);
+        assert_eq!(json(&finding.seen.last_seen), r#""2026-11-23T06:01:30Z""#);
+        assert_eq!(
+            json(&finding.examples),
+            r#"[{"interface_id":"eni-a","srcaddr":"10.1.0.5","dstaddr":"10.3.0.7","srcport":60000,"dstport":443,"protocol":6,"action":"ACCEPT"},"#
+                .to_owned()
+                + r#"{"interface_id":"eni-a","srcaddr":"10.1.0.5","dstaddr":"10.3.0.8","srcport":60030,"dstport":22,"protocol":6,"action":"REJECT"}]"#
+        );
+    }
+
+    #[test]
+    fn without_a_traffic_path_the_confidence_is_medium() {
+        let finding = &detect_in(TYPE, records(1, "eni-a", "10.1.0.5 10.3.0.7 443", "6 ACCEPT - - -"))[0];
+        assert_eq!(finding.confidence, Confidence::Medium);
+        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::Topology].into());
+    }
+
+    #[test]
+    fn what_arrived_went_another_way() {
+        let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
+        assert_eq!(finding.confidence, Confidence::Low);
+        assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
+        assert!(finding.title.ends_with("; some traffic arrived, so another path exists"), "{}", finding.title);
+    }
+
+    #[test]
+    fn another_path_is_a_doubt_and_one_in_the_vpc_is_none() {
+        let with = |paths: &[&str]| {
+            let record = |(n, path): (usize, &&str)| {
+                record("eni-a", &format!("10.1.0.5 10.3.0.7 {} 443", 60_000 + n), &format!("6 ACCEPT 2 {path} vpc-a"))
+            };
+            detect_in(TYPE, paths.iter().enumerate().map(record).collect()).remove(0).confidence
+        };
+        assert_eq!(with(&["4", "-"]), Confidence::High);
+        assert_eq!(with(&["4", "1"]), Confidence::High);
+        assert_eq!(with(&["4", "3"]), Confidence::Medium);
+        assert_eq!(with(&["3", "-"]), Confidence::Low);
+        assert_eq!(with(&["1"]), Confidence::Medium);
+    }
+
+    #[test]
+    fn each_direction_is_judged_by_itself() {
+        let mut log = tries();
+        log.extend(records(2, "eni-c", "10.3.0.9 10.1.0.5 443", "17 ACCEPT - 5 vpc-c"));
+        let subjects: Vec<String> = detect_in(TYPE, log).iter().map(|finding| json(&finding.subject)).collect();
+        let expected = [("vpc-a", "vpc-c"), ("vpc-c", "vpc-a")];
+        assert_eq!(subjects, expected.map(|(src, dst)| format!(r#"{{"src_vpc_id":"{src}","dst_vpc_id":"{dst}"}}"#)));
+    }
+
+    #[test]
+    fn a_reply_wherever_it_stands_shows_another_way_and_the_pair_stays() {
+        let reply = record("eni-a", "10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a");
+        let tries = records(1, "eni-a", "10.1.0.5 10.3.0.7 443", TRY);
+        let after = vec![tries[0].clone(), reply.clone()];
+        let before = vec![reply.clone(), tries[0].clone()];
+        for inputs in [vec![after], vec![before], vec![tries.clone(), vec![reply.clone()]], vec![vec![reply], tries]] {
+            let summary = summarise(&[], &inputs);
+            assert_eq!(summary.findings, [], "{inputs:?}");
+            assert_eq!(pairs(&summary), ["vpc-a vpc-c - 1 0", "vpc-c vpc-a - 1 0"]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply() {
+        let flows = |more: &str, what: &str, interface: &str| {
+            let mut log = tries();
+            log.push(record(interface, more, what));
+            detect_in(TYPE, log)
+                .iter()
+                .find(|f| json(&f.subject).starts_with(r#"{"src_vpc_id":"vpc-a""#))
+                .map(|f| f.tally.flows)
+        };
+        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), None, "this is one");
+        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-b"), Some(3), "another interface");
+        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a", "eni-a"), Some(3), "rejected");
+        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "17 ACCEPT - - vpc-a", "eni-a"), Some(3), "another protocol");
+        assert_eq!(flows("10.3.0.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), Some(3), "another host");
+        assert_eq!(flows("10.1.0.5 10.3.0.7 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), Some(4), "the same way");
+    }
+
+    #[test]
+    fn only_the_addresses_without_a_reply_count() {
+        let mut log = tries();
+        log.extend(records(4, "eni-a", "10.1.0.5 10.3.0.8 443", TRY));
+        log.push(record("eni-a", "10.3.0.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
+        assert_eq!(detect_in(TYPE, log)[0].tally.flows, 3);
+    }
+
+    #[test]
+    fn a_connection_of_any_status_makes_it_another_finding() {
+        let inactive = [connection("pcx-ac", "deleted", "vpc-c", "vpc-a")];
+        assert_eq!(detect_with(&inactive, TYPE, tries()), []);
+        assert_eq!(detect_with(&inactive, FindingType::InactivePeering, tries()).len(), 1);
+        let active = [connection("pcx-ac", "active", "vpc-a", "vpc-c")];
+        assert_eq!(detect_with(&active, TYPE, tries()), []);
+    }
+
+    #[test]
+    fn several_vpcs_between_are_all_named_in_order() {
+        let more = [connection("pcx-ad", "active", "vpc-a", "vpc-d"), connection("pcx-cd", "active", "vpc-c", "vpc-d")];
+        let finding = &detect_with(&more, TYPE, tries())[0];
+        assert_eq!(finding.details, Details::Via { via_vpc_ids: vec!["vpc-b".to_owned(), "vpc-d".to_owned()] });
+    }
+
+    #[test]
+    fn a_hole_in_the_log_lowers_the_confidence() {
+        let mut log = tries();
+        log.push(gap("eni-a"));
+        let finding = &detect_in(TYPE, log)[0];
+        assert_eq!(finding.confidence, Confidence::Medium);
+        assert!(finding.evidence.contains(&Evidence::SkipData));
+        let mut log = tries();
+        log.push(gap("eni-b"));
+        let elsewhere = &detect_in(TYPE, log)[0];
+        assert_eq!(elsewhere.confidence, Confidence::High);
+        assert!(!elsewhere.evidence.contains(&Evidence::SkipData));
+    }
+
+    #[test]
+    fn a_log_of_rejects_alone_can_have_no_reply() {
+        let finding = &detect_in(TYPE, records(2, "eni-a", "10.1.0.5 10.3.0.7 443", "6 REJECT 2 - vpc-a"))[0];
+        assert_eq!((finding.confidence, finding.severity), (Confidence::Low, Severity::High));
+        assert!(finding.evidence.contains(&Evidence::NoAcceptedRecords));
+    }
+
+    #[test]
+    fn at_most_five_examples_are_shown_the_least() {
+        let log = (0..9).rev().flat_map(|n| records(2, "eni-a", &format!("10.1.0.5 10.3.0.{n} 443"), TRY)).collect();
+        let finding = &detect_in(TYPE, log)[0];
+        let shown: Vec<_> = finding.examples.iter().map(|example| example.dstaddr.map(|dst| dst.to_string())).collect();
+        assert_eq!(shown, [0, 1, 2, 3, 4].map(|n| Some(format!("10.3.0.{n}"))));
+        assert_eq!(finding.tally.flows, 18);
+    }
+}

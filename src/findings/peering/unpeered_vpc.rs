@@ -1,0 +1,95 @@
+//! `unpeered-vpc`: records from one VPC to another that get no reply, with nothing that connects the two.
+
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
+use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
+
+pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC without a peering connection, direct or through \
+                                             a third VPC.";
+pub(in crate::findings) const NEXT_STEP: &str = "If the two VPCs should communicate, peer them or connect them with a transit \
+                                               gateway. If not, check the client's configuration: it targets the wrong \
+                                               address.";
+
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
+    if !view.topology.between(way.src, way.dst).is_empty() {
+        return None;
+    }
+    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let doubt = unanswered.downgrade_if_delivered();
+    let verdict = FindingDraft {
+        finding_type: FindingType::UnpeeredVpc,
+        severity: Severity::Medium,
+        confidence: unanswered.confidence,
+        title: format!(
+            "{} tries to reach {}, but they have no peering connection{doubt}",
+            view.shown(way.src),
+            view.shown(way.dst)
+        ),
+        subject: Subject::Vpcs { src_vpc_id: view.id(way.src), dst_vpc_id: view.id(way.dst) },
+        details: Details::None {},
+        evidence: unanswered.evidence,
+    };
+    Some(unanswered.records.into_finding(view.context, verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
+    use super::*;
+    use crate::findings::types::{Confidence, Evidence};
+
+    const TYPE: FindingType = FindingType::UnpeeredVpc;
+
+    fn tries() -> Vec<String> {
+        records(2, "eni-a", "10.1.0.5 10.4.0.7 443", "6 ACCEPT 2 - vpc-a")
+    }
+
+    #[test]
+    fn a_vpc_that_nothing_leads_to() {
+        let findings = detect_in(TYPE, tries());
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::Medium));
+        assert_eq!(
+            finding.title,
+            "10.1.0.0/16 (vpc-a) tries to reach 10.4.0.0/16 (vpc-d), but they have no peering connection"
+        );
+        assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-d"}"#);
+        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::SynFlag, Evidence::Topology].into());
+        assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (2, 20, 800));
+    }
+
+    #[test]
+    fn a_vpc_between_makes_it_transitive() {
+        let between = [connection("pcx-bd", "active", "vpc-b", "vpc-d")];
+        assert_eq!(detect_with(&between, TYPE, tries()), []);
+        assert_eq!(detect_with(&between, FindingType::TransitivePeering, tries()).len(), 1);
+    }
+
+    #[test]
+    fn an_inactive_connection_to_one_between_does_not() {
+        assert_eq!(detect_with(&[connection("pcx-bd", "failed", "vpc-b", "vpc-d")], TYPE, tries()).len(), 1);
+    }
+
+    #[test]
+    fn a_connection_between_the_two_of_any_status_makes_it_another_finding() {
+        for status in ["active", "pending-acceptance", "deleted"] {
+            assert_eq!(detect_with(&[connection("pcx-ad", status, "vpc-d", "vpc-a")], TYPE, tries()), [], "{status}");
+        }
+    }
+
+    #[test]
+    fn a_reply_shows_another_way_and_the_pair_stays() {
+        let mut log = tries();
+        log.push(record("eni-a", "10.4.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
+        let summary = summarise(&[], &[log]);
+        assert_eq!(summary.findings, []);
+        assert_eq!(pairs(&summary), ["vpc-a vpc-d - 2 0", "vpc-d vpc-a - 1 0"]);
+    }
+
+    #[test]
+    fn an_address_in_no_known_vpc_is_none() {
+        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.77.0.7 443", "6 ACCEPT 2 - vpc-a")), []);
+    }
+}

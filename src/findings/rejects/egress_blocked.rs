@@ -1,0 +1,127 @@
+//! `egress-blocked`: an interface is refused its way to public addresses.
+//!
+//! Late packets and answers do not count: they belong to what was let through.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::super::{Context, FindingDraft, MatchedFlows, is_new_connection};
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::rejected::Group;
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::record::Direction;
+
+pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \
+                                  or the host should not connect.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check the destinations. If they are intended, allow them in the security group and the \
+                                    network ACL. If not, investigate the host: malware calls home this way.";
+
+#[derive(Default)]
+struct Blocked {
+    records: MatchedFlows,
+    destinations: BTreeSet<IpAddr>,
+    evidence: BTreeSet<Evidence>,
+}
+
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
+    let mut interfaces: BTreeMap<Option<Symbol>, Blocked> = BTreeMap::new();
+    for group in context.groups.iter().filter(|group| context.is_identified(group.key.interface)) {
+        let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
+        if let (Direction::Egress, evidence) = context.network.direction(&group) {
+            interfaces.entry(group.key.interface).or_default().add(context, &group, (dst, evidence));
+        }
+    }
+    interfaces
+        .into_iter()
+        .filter(|(_, blocked)| blocked.records.tally.flows >= context.thresholds.egress_blocked_flows)
+        .map(|(interface, blocked)| blocked.into_finding(context, interface))
+        .collect()
+}
+
+impl Blocked {
+    fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
+        for part in group.parts().filter(is_new_connection) {
+            self.records.add(context, group.key, &part);
+            self.destinations.insert(dst);
+            self.evidence.extend(evidence);
+        }
+    }
+
+    fn into_finding(self, context: &Context<'_>, interface: Option<Symbol>) -> Finding {
+        let interface_id = context.interface_name(interface);
+        let distinct_hosts = self.destinations.len() as u64;
+        let inferred = self.evidence.contains(&Evidence::ConstantAddress);
+        let verdict = FindingDraft {
+            finding_type: FindingType::EgressBlocked,
+            severity: Severity::Medium,
+            confidence: if inferred { Confidence::Medium } else { Confidence::High },
+            title: format!(
+                "{} was blocked from reaching {distinct_hosts} public {}",
+                interface_id.as_deref().unwrap_or("an unnamed interface"),
+                if distinct_hosts == 1 { "address" } else { "addresses" }
+            ),
+            subject: Subject::Interface { interface_id },
+            details: Details::Hosts { distinct_hosts },
+            evidence: self.evidence,
+        };
+        self.records.into_finding(context, verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{detect_in, gap, record};
+    use super::*;
+
+    fn blocked(dst: &str, flows: u16, flags: &str, direction: &str) -> Vec<String> {
+        let ends = |flow: u16| format!("10.0.0.1 {dst} {} 443", 50_000 + flow);
+        (0..flows).map(|flow| record("eni-1", &ends(flow), 6, "REJECT", flags, direction)).collect()
+    }
+
+    #[test]
+    fn five_flows_to_public_addresses_are_blocked_egress() {
+        let records = [blocked("8.8.8.8", 3, "2", "egress"), blocked("2600::1", 2, "2", "egress")].concat();
+        let findings = detect_in(FindingType::EgressBlocked, records);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+        assert_eq!(finding.details, Details::Hosts { distinct_hosts: 2 });
+        assert_eq!(
+            (finding.tally.flows, finding.title.as_str()),
+            (5, "eni-1 was blocked from reaching 2 public addresses")
+        );
+        assert_eq!(finding.evidence, [Evidence::FlowDirection].into());
+    }
+
+    #[test]
+    fn four_are_not() {
+        assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 4, "2", "egress")).is_empty());
+    }
+
+    #[test]
+    fn private_destinations_ingress_and_late_packets_do_not_count() {
+        let four = blocked("8.8.8.8", 4, "2", "egress");
+        for more in [
+            blocked("10.9.9.9", 5, "2", "egress"),
+            blocked("9.9.9.9", 5, "2", "ingress"),
+            blocked("9.9.9.9", 5, "0", "egress"),
+        ] {
+            assert!(detect_in(FindingType::EgressBlocked, [four.clone(), more].concat()).is_empty());
+        }
+    }
+
+    #[test]
+    fn without_flow_direction_the_address_that_all_records_share_tells_it() {
+        let records = [blocked("8.8.8.8", 3, "2", "-"), blocked("9.9.9.9", 3, "2", "-")].concat();
+        let finding = &detect_in(FindingType::EgressBlocked, records)[0];
+        assert_eq!((finding.tally.flows, finding.confidence), (6, Confidence::Medium));
+        assert_eq!(finding.evidence, [Evidence::ConstantAddress].into());
+        // With one destination the interface may be either end.
+        assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 6, "2", "-")).is_empty());
+    }
+
+    #[test]
+    fn holes_in_the_log_lower_the_confidence() {
+        let records = [blocked("8.8.8.8", 5, "2", "egress"), vec![gap("eni-1")]].concat();
+        assert_eq!(detect_in(FindingType::EgressBlocked, records)[0].confidence, Confidence::Medium);
+    }
+}

@@ -1,0 +1,78 @@
+//! A moment of the log: seconds since the Unix epoch, shown as RFC 3339 in UTC.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use jiff::{SignedDuration, civil};
+use serde::{Serialize, Serializer};
+
+/// Whole seconds since 1970-01-01T00:00:00Z, at most 9999-12-31T23:59:59Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(
+    /// One more, so that an absent one takes no more room.
+    NonZeroU64,
+);
+
+/// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
+const MAX_SECONDS: u64 = 253_402_300_799;
+
+impl Timestamp {
+    /// The moment that many seconds after the epoch; `None` after the year 9999.
+    pub const fn from_seconds(seconds: u64) -> Option<Timestamp> {
+        match NonZeroU64::new(seconds.wrapping_add(1)) {
+            Some(one_more) if seconds <= MAX_SECONDS => Some(Timestamp(one_more)),
+            _ => None,
+        }
+    }
+
+    /// Seconds since the epoch.
+    pub const fn seconds(self) -> u64 {
+        self.0.get() - 1
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // civil::DateTime reaches the end of the year 9999; jiff::Timestamp ends 26 hours before.
+        let seconds = i64::try_from(self.seconds()).map_err(|_| fmt::Error)?;
+        let epoch = civil::date(1970, 1, 1).at(0, 0, 0, 0);
+        let moment = epoch.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| fmt::Error)?;
+        write!(f, "{moment}Z")
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "RFC 3339, UTC, to the second",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_rfc_3339_to_the_second() {
+        let shown = |seconds| Timestamp::from_seconds(seconds).map(|t| t.to_string());
+        assert_eq!(shown(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(shown(1_795_413_600).as_deref(), Some("2026-11-23T06:00:00Z"));
+        assert_eq!(shown(MAX_SECONDS).as_deref(), Some("9999-12-31T23:59:59Z"));
+        assert_eq!(shown(MAX_SECONDS + 1), None);
+        assert_eq!(shown(u64::MAX), None);
+    }
+}
