@@ -303,7 +303,7 @@ impl MatchedFlows {
     /// Probing is sure where `tcp-flags` of every record shows it. Without them it may be the end of connections that
     /// were let through before the log begins.
     fn confidence_of_probing(&self) -> (Confidence, Option<Evidence>) {
-        if self.unproven { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::SynFlag)) }
+        if self.unproven { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::TcpFlags)) }
     }
 
     fn into_finding(self, context: &Context<'_>, verdict: FindingDraft) -> Finding {
