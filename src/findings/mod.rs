@@ -271,7 +271,7 @@ impl MatchedFlows {
     /// Adds all records that are noteworthy in one way: their sums hold whatever was left out for lack of memory.
     fn add_all(&mut self, context: &Context<'_>, of_note: &ClassView<'_>) {
         let mut tally = self.tally;
-        of_note.noted().for_each(|noted| self.add_noted(context, &noted));
+        of_note.flows().for_each(|noted| self.add_noted(context, &noted));
         tally.merge(of_note.tally());
         self.tally = tally;
     }

@@ -58,7 +58,7 @@ pub fn finish(mut analysis: Analysis, settings: &SummaryOptions, topology: Optio
         known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
     let report = SummaryBuilder { analysis: &analysis, network, rejected_by_place };
-    let notes = analysis.peering.by_note();
+    let notes = analysis.peering.by_class();
     let findings = findings::detect(&findings::Context {
         groups: &groups,
         network,

@@ -1,30 +1,31 @@
-//! What is kept of two addresses: the sums of their records, by direction, action and what is noteworthy.
+//! FlowStats of the records between two addresses, by direction, action, and class pair.
 
 use super::labels::ClassTable;
 use super::{SAME_VPC_PATH, goes_through_peering};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::record::{Action, Flow, SynFlag};
 
-/// Noteworthy records with the same addresses.
+/// FlowStats of classified records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sums {
-    /// Flows, packets and bytes.
+pub struct FlowStats {
+    /// Flows, packets, and bytes.
     pub tally: Counters,
-    /// When they were seen.
+    /// Time range of the records.
     pub seen: TimeRange,
-    /// The min_some ports among them, as an example.
+    /// The smallest ports, as an example.
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
-    /// Whether one says to have left through a peering connection.
+    /// Whether `traffic-path` of a record is a peering connection.
     pub through_peering: bool,
-    /// Whether one says to have taken another path.
+    /// Whether `traffic-path` of a record is another path out of the VPC.
     pub by_another_path: bool,
-    /// Whether one was seen in the VPC of its destination: it arrived.
+    /// Whether a record was seen in the VPC of its destination, so that it arrived.
     pub arrived: bool,
-    /// Whether one has `tcp-flags`.
+    /// Whether a record has `tcp-flags`.
     pub has_flags: bool,
 }
 
-impl Sums {
+impl FlowStats {
+    /// Adds one record.
     pub(super) fn observe(&mut self, flow: &Flow<'_>) {
         self.tally.observe(flow);
         self.seen.observe(flow.start, flow.end);
@@ -36,8 +37,8 @@ impl Sums {
         self.has_flags |= flow.tcp_flags != SynFlag::Absent;
     }
 
-    /// Adds what others are.
-    pub fn merge(&mut self, other: &Sums) {
+    /// Adds the sums of other records.
+    pub fn merge(&mut self, other: &FlowStats) {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
         self.least_ports = min_some(self.least_ports, other.least_ports);
@@ -48,77 +49,85 @@ impl Sums {
     }
 }
 
-/// Both directions between two addresses.
+/// The records of both directions between two addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Pair {
-    /// By direction: the sums of the accepted records with the remark that came first. Nearly all pairs need no others.
-    accepted: [Option<(u32, Sums)>; 2],
-    /// All other sums, in the order in which they came.
+    /// By direction: the accepted records of the class pair that came first. Nearly all pairs need no others.
+    accepted: [Option<(u32, FlowStats)>; 2],
+    /// All other sums, in the order of their first record.
     further: Vec<Further>,
-    /// The sum of the amounts by which all weights had been lowered when the pair came.
-    pub(super) missing: u32,
-    /// By direction: whether there is an accepted record that may be a reply.
-    pub(super) replied: [bool; 2],
-    /// By direction: whether there is a rejected record between two VPCs.
-    pub(super) refused: [bool; 2],
+    /// Maximum undercount of the pair: the total decrement when it was added.
+    pub(super) max_undercount: u32,
+    /// By direction: whether an accepted record may be a reply.
+    pub(super) may_be_reply: [bool; 2],
+    /// By direction: whether a record between two VPCs was rejected.
+    pub(super) has_rejected: [bool; 2],
 }
 
-/// The records of one direction, with one action and one remark.
+/// The records of one direction, action, and class pair.
 #[derive(Debug, Clone, Copy)]
 struct Further {
     direction: u8,
     action: Action,
-    remark: u32,
-    sums: Sums,
+    class: u32,
+    sums: FlowStats,
 }
 
+/// The actions, in the order of the sums.
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
-/// The limit of further sums of one pair, direction and action. AWS has eight values of `traffic-path`; beyond the limit records
-/// count without theirs.
+/// Limit of further sums per pair, direction, and action. AWS has eight values of `traffic-path`; above the limit, records count
+/// without theirs.
 const MAX_FURTHER: usize = 16;
 
 impl Pair {
-    pub(super) fn new(missing: u32) -> Pair {
-        Pair { accepted: [None; 2], further: Vec::new(), missing, replied: [false; 2], refused: [false; 2] }
+    /// Creates a pair without records.
+    pub(super) fn new(max_undercount: u32) -> Pair {
+        Pair {
+            accepted: [None; 2],
+            further: Vec::new(),
+            max_undercount,
+            may_be_reply: [false; 2],
+            has_rejected: [false; 2],
+        }
     }
 
-    /// Adds records of one direction and action with one remark, and counts new further sums. Returns whether there was room for
-    /// the whole remark: beyond the limit, the records are added without their path.
+    /// Adds records of one direction, action, and class pair, and counts new further sums. Returns `false` above the limit: then the
+    /// records were added without their path.
     pub(super) fn add(
         &mut self,
-        (further_sums, remarks): (&mut u64, &mut ClassTable),
+        (further_sums, classes): (&mut u64, &mut ClassTable),
         ends: (usize, Action),
-        remark: u32,
-        sums: &Sums,
+        class: u32,
+        sums: &FlowStats,
     ) -> bool {
         let before = self.further.len();
-        let is_whole = self.add_up_to(MAX_FURTHER, ends, remark, sums) || {
-            let rest = remarks.without_path(remark);
-            self.add_up_to(MAX_FURTHER + 1, ends, rest, sums) && rest == remark
+        let is_complete = self.add_up_to(MAX_FURTHER, ends, class, sums) || {
+            let rest = classes.without_path(class);
+            self.add_up_to(MAX_FURTHER + 1, ends, rest, sums) && rest == class
         };
         *further_sums += (self.further.len() - before) as u64;
-        is_whole
+        is_complete
     }
 
-    /// Returns whether there was room, with this limit of further sums.
+    /// Adds records within this limit of further sums. Returns `false` if there is no room.
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
-    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), remark: u32, sums: &Sums) -> bool {
+    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), class: u32, sums: &FlowStats) -> bool {
         if action == Action::Accept {
             match &mut self.accepted[direction] {
-                Some((first, all)) if *first == remark => {
+                Some((first, all)) if *first == class => {
                     all.merge(sums);
                     return true;
                 }
                 Some(_) => {}
                 first @ None => {
-                    *first = Some((remark, *sums));
+                    *first = Some((class, *sums));
                     return true;
                 }
             }
         }
         let mut count = 0;
         for further in self.further.iter_mut().filter(|further| further.is_of(direction, action)) {
-            if further.remark == remark {
+            if further.class == class {
                 further.sums.merge(sums);
                 return true;
             }
@@ -126,35 +135,36 @@ impl Pair {
         }
         let has_room = count < limit;
         if has_room {
-            // By default there would be room for four at once: most pairs have one or two.
+            // The default growth is four entries; most pairs have one or two.
             self.further.reserve_exact(1);
-            self.further.push(Further { direction: direction as u8, action, remark, sums: *sums });
+            self.further.push(Further { direction: direction as u8, action, class, sums: *sums });
         }
         has_room
     }
 
-    /// Returns the number of all its records.
+    /// Returns the number of flows.
     pub(super) fn flows(&self) -> u64 {
         let accepted = self.accepted.iter().flatten().map(|(_, sums)| sums);
         let all = accepted.chain(self.further.iter().map(|further| &further.sums));
         all.fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows))
     }
 
-    /// Returns how many sums it has beside the first ones.
+    /// Returns the number of further sums.
     pub(super) fn further_sums(&self) -> u64 {
         self.further.len() as u64
     }
 
-    /// Returns its sums of one direction and action, each with its remark.
+    /// Returns the sums of one direction and action, each with the id of its class pair.
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
-    pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (u32, &Sums)> {
+    pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (u32, &FlowStats)> {
         let first = self.accepted[direction].as_ref().filter(|_| action == Action::Accept);
         let further = self.further.iter().filter(move |further| further.is_of(direction, action));
-        first.map(|(remark, sums)| (*remark, sums)).into_iter().chain(further.map(|of| (of.remark, &of.sums)))
+        first.map(|(class, sums)| (*class, sums)).into_iter().chain(further.map(|of| (of.class, &of.sums)))
     }
 }
 
 impl Further {
+    /// Returns whether these are the sums of this direction and action.
     fn is_of(&self, direction: usize, action: Action) -> bool {
         usize::from(self.direction) == direction && self.action == action
     }

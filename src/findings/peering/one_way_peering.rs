@@ -18,7 +18,7 @@ pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, not
     }
     // Of what was left out for lack of memory some may have been answered.
     let some_answered =
-        !view.context.exact.peering || noted.noted().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
+        !view.context.exact.peering || noted.flows().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
     let verdict = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_answered { Severity::Medium } else { Severity::High },
