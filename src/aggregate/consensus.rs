@@ -66,7 +66,7 @@ impl ReportedId {
         match (reported, id) {
             (None, _) => ReportedId { id: Consensus::Unknown, unreported: true },
             (Some(_), Some(id)) => ReportedId { id: Consensus::One(id), unreported: false },
-            // An id without a symbol differs from all that have one.
+            // An id without a symbol differs from every interned id.
             (Some(_), None) => ReportedId { id: Consensus::Conflict, unreported: false },
         }
     }
@@ -90,7 +90,7 @@ impl ReportedId {
         let id = places.intern(reported);
         match id {
             Some(reported) => self.id.observe(reported),
-            // An id without a symbol differs from all that have one.
+            // An id without a symbol differs from every interned id.
             None => self.id = Consensus::Conflict,
         }
         id

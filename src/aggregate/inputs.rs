@@ -40,7 +40,7 @@ pub struct ObjectIdentity {
 pub struct InputFailure {
     /// The input as given.
     pub uri: String,
-    /// The error, its position, and what to do.
+    /// The error, its position, and the next step.
     pub error: String,
 }
 

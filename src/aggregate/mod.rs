@@ -1,12 +1,11 @@
 //! Records to state.
 //!
-//! In come records one by one, with the topology. [`Analysis`] counts all of them and keeps what has to be decided at the end:
-//! [`rejected`] groups, [`accepted`] 5-tuples by which causes are decided, traffic between VPCs ([`peering`]), and the sums by
-//! [`interfaces`]. Interner are interned ([`interner`]), and what records say of one thing is held against each other
-//! ([`consensus`]). Out goes an `Analysis`, which merges with those of other inputs.
+//! In come records one by one, with the topology. [`Analysis`] counts them all. It keeps [`rejected`] groups, the [`accepted`] 5-tuples
+//! that decide causes, traffic between VPCs ([`peering`]), and the sums by interface ([`interfaces`]). Names are interned ([`interner`]);
+//! values on which records should agree have a [`consensus`]. Out goes an `Analysis`, which merges with those of other inputs.
 //!
-//! Each collection that grows with the cardinality of a log has a limit in [`Limits`]. Totals stay exact past it. The order
-//! of records within an input does not matter; the order of inputs matters only for lists that are given in it.
+//! Each collection that grows with the cardinality of a log has a limit in [`Limits`]. Totals stay exact above it. The order of records
+//! within an input does not matter. The order of inputs matters only for lists in input order.
 
 pub mod accepted;
 pub mod consensus;

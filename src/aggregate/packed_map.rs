@@ -1,7 +1,7 @@
 //! Maps with many entries, in insertion order.
 //!
 //! A [`PackedMap`] keeps the keys that fit into 128 bits in that form: as plain structs they take three times the memory, and
-//! these maps take a third of all that an analysis needs. Its invariants:
+//! these maps take a third of the memory of an analysis. Its invariants:
 //! * A key is in `packed` if [`PackedKey::pack`] packs it, and in `wide` if not; never in both.
 //! * [`PackedKey::unpack`] is the inverse of [`PackedKey::pack`]: a new field of a key changes both.
 //! * Entries are numbered through: those of `packed` come first, each part in insertion order.

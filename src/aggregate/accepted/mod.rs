@@ -1,4 +1,4 @@
-//! The accepted 5-tuples of each interface, by which the causes of rejected flows are decided.
+//! The accepted 5-tuples of each interface, which decide the causes of rejected flows.
 //!
 //! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned once, at
 //! the end. A rejected flow may precede the accepted one that explains it, so no row can be dropped before.
