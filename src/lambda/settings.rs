@@ -445,7 +445,7 @@ mod tests {
             host_sweep_hosts: 4,
             repeated_reject_flows: 5,
             egress_blocked_flows: 6,
-            one_way_peering_flows: 7,
+            one_way_min_flows: 7,
         };
         assert_eq!(settings.report, build::SummaryOptions { thresholds, top: 0 });
     }
