@@ -1,14 +1,14 @@
-# What there is to do by hand: `make` lists it. STACK, and for AWS the profile and the region that `aws` uses, hold for all:
+# Manual tasks: `make` lists them. STACK, and the AWS profile and Region of `aws`, apply to all of them:
 #
 #     make replay STACK=flowsentry-prod AWS_PROFILE=network AWS_REGION=eu-west-1
 
 STACK ?= flowsentry
-# Of the command, where it takes any.
+# Additional arguments of the command.
 ARGS ?=
 EVENT ?= events/sqs-s3.json
 REGIONS ?= $(AWS_REGION)
 
-# SAM CLI, cargo-lambda and zig, in the versions that the tests use; what is on the PATH beside them is not asked.
+# SAM CLI, cargo-lambda and Zig, in the versions that the tests use; they take precedence over those on the PATH.
 TOOLS := target/sam/bin
 export PATH := $(CURDIR)/$(TOOLS):$(HOME)/.cargo/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -20,60 +20,60 @@ CARGO_DENY := 0.20.2
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
 
-build: $(TOOLS)/sam ## the function's package, as sam deploy takes it
+build: $(TOOLS)/sam ## builds the function with sam build
 	sam build $(ARGS)
 
-test: ## the whole gate: .ci/run
+test: ## runs all checks: .ci/run
 	bash .ci/run
 
-lint: ## format and clippy, with and without AWS
+lint: ## checks format and clippy, with and without the aws feature
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --no-default-features -- --deny warnings
 
-validate: ## the template by sam validate, cfn-lint and checkov
+validate: ## checks the template with sam validate, cfn-lint and checkov
 	python3 tests/aws/lint.py
 
-audit: target/cargo-tools/bin/cargo-deny ## licences, sources and banned crates; advisories with ARGS=advisories
+audit: target/cargo-tools/bin/cargo-deny ## checks licenses, sources and banned crates; with ARGS=advisories also advisories
 	target/cargo-tools/bin/cargo-deny check bans licenses sources $(ARGS)
 
-sbom: ## target/sbom: what the function is made of, as CycloneDX JSON
+sbom: ## writes the software bill of materials (CycloneDX JSON) to target/sbom
 	python3 tools/sbom.py
 
-package: ## builds the package, starts it as Lambda does, and shows its size
+package: ## builds the deployment package, starts it like Lambda, and prints its size
 	python3 tests/aws/package.py
 
-deploy: build ## build and deploy; the first time asks for everything and makes samconfig.toml
+deploy: build ## builds and deploys; the first time, asks for all parameters and writes samconfig.toml
 	@if [ -e samconfig.toml ]; then sam deploy $(ARGS); else sam deploy --guided --stack-name $(STACK) $(ARGS); fi
 
-outputs: ## what to do after a deployment: the stack's outputs, each command whole, as sam deploy breaks its lines
+outputs: ## prints the stack outputs, with unwrapped commands
 	@aws cloudformation describe-stacks --stack-name $(STACK) --output text --query \
 	    'join(`"\n\n"`, Stacks[0].Outputs[].join(`"\n"`, [join(`""`, [`"# "`, OutputKey, `": "`, Description]), OutputValue]))'
 
-delete: $(TOOLS)/sam ## removes the stack; buckets that it made stay (docs/deploy.md)
+delete: $(TOOLS)/sam ## deletes the stack; its buckets are kept (docs/deploy.md)
 	sam delete --stack-name $(STACK)
 
-local: $(TOOLS)/sam ## the function on this machine, by EVENT=events/….json, with a local S3
+local: $(TOOLS)/sam ## runs the function locally with EVENT=events/….json and a local S3
 	python3 tools/local.py --event $(EVENT) $(ARGS)
 
-topology: ## the describe output of REGIONS="eu-west-1 us-east-1" to TO=s3://bucket/folder/
+topology: ## uploads the topology of REGIONS="eu-west-1 us-east-1" to TO=s3://bucket/folder/
 	@test -n "$(TO)" -a -n "$(REGIONS)" || { echo 'make topology TO=s3://bucket/folder/ REGIONS="eu-west-1"'; exit 2; }
 	@mkdir -p target/topology && rm -f target/topology/*.json
 	@account=$$(aws sts get-caller-identity --query Account --output text) && for region in $(REGIONS); do \
-	    for what in vpcs subnets vpc-peering-connections network-interfaces route-tables; do \
-	        aws ec2 describe-$$what --region $$region --output json >target/topology/$$account-$$region-$$what.json || exit 1; \
+	    for resource in vpcs subnets vpc-peering-connections network-interfaces route-tables; do \
+	        aws ec2 describe-$$resource --region $$region --output json >target/topology/$$account-$$region-$$resource.json || exit 1; \
 	    done; \
 	done
 	aws s3 cp --recursive --exclude '*' --include '*.json' target/topology/ "$(TO)"
 
-replay: ## sends what lies in the dead-letter queues of STACK again
+replay: ## sends messages of the dead-letter queues of STACK again
 	python3 tools/replay.py dead-letters --stack $(STACK) $(ARGS)
 
-replay-day: ## sends the events of OBJECTS=s3://bucket/AWSLogs/…/2026/11/23/ again
+replay-day: ## sends events for OBJECTS=s3://bucket/AWSLogs/…/2026/11/23/
 	@test -n "$(OBJECTS)" || { echo 'make replay-day OBJECTS=s3://bucket/AWSLogs/…/2026/11/23/ STACK=$(STACK)'; exit 2; }
 	python3 tools/replay.py day --stack $(STACK) $(ARGS) "$(OBJECTS)"
 
-clean: ## removes all that was built, with the tools
+clean: ## removes all build output, including the tools
 	rm -rf target .aws-sam
 
 $(TOOLS)/sam:

@@ -27,7 +27,7 @@ macro_rules! counts {
             ///
             /// # Errors
             /// Where the value is not a whole number of at least 1.
-            pub fn set(&mut self, name: &str, value: &str) -> Option<Result<(), $crate::config::NotACount>> {
+            pub fn set(&mut self, name: &str, value: &str) -> Option<Result<(), $crate::config::InvalidCount>> {
                 let count = match name {
                     $(stringify!($name) => &mut self.$name,)*
                     _ => return None,
@@ -40,16 +40,16 @@ macro_rules! counts {
 
 /// A value that is not a whole number of at least 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{name} is {value:?}, and must be a whole number from 1 to {}", i64::MAX)]
-pub struct NotACount {
+#[error("{name} is {value:?}, but must be an integer from 1 to {}", i64::MAX)]
+pub struct InvalidCount {
     name: String,
     value: String,
 }
 
 /// TOML's integers end at 2^63 − 1; the environment's then do as well.
-pub(crate) fn count(name: &str, value: &str) -> Result<u64, NotACount> {
+pub(crate) fn count(name: &str, value: &str) -> Result<u64, InvalidCount> {
     let count = value.parse::<i64>().ok().filter(|count| *count >= 1).map(i64::unsigned_abs);
-    count.ok_or_else(|| NotACount { name: name.to_owned(), value: value.to_owned() })
+    count.ok_or_else(|| InvalidCount { name: name.to_owned(), value: value.to_owned() })
 }
 
 counts! {
@@ -74,9 +74,9 @@ counts! {
     Limits:
     /// Rejected groups. Until the limit is reached, a group whose cause hangs on source ports takes one for each of them.
     max_rejected_groups = 196_608;
-    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. Beyond it
+    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. ExternalScope it
     /// none is kept.
-    max_let_through_tuples = 3_407_872;
+    max_accepted_tuples = 3_407_872;
     /// Pairs of addresses with traffic that is noteworthy by the topology, both directions together.
     max_address_pairs = 98_304;
     /// Network interfaces; as many VPCs and subnets that records name, and as many combinations of the three.
@@ -98,14 +98,14 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// Nothing has this name.
-    #[error("{name:?} is no threshold or limit; there are {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
+    #[error("unknown threshold or limit {name:?}; valid names: {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
     Unknown {
         /// The name given.
         name: String,
     },
     /// A value is wrong.
     #[error(transparent)]
-    NotACount(#[from] NotACount),
+    InvalidCount(#[from] InvalidCount),
     /// It is not TOML.
     #[error("line {line} is not TOML: {reason}")]
     NotToml {
@@ -160,9 +160,9 @@ mod tests {
         let error = |text: &str| Config::from_toml(text).expect_err("wrong").to_string();
         assert_eq!(
             error("port_scan_port = 3"),
-            "\"port_scan_port\" is no threshold or limit; there are port_scan_ports, host_sweep_hosts, \
+            "unknown threshold or limit \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
-             max_let_through_tuples, max_address_pairs, max_interfaces, max_formats"
+             max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {
             let text = format!("host_sweep_hosts = {value}");
@@ -170,9 +170,9 @@ mod tests {
         }
         assert_eq!(
             error("host_sweep_hosts = 0"),
-            "host_sweep_hosts is \"0\", and must be a whole number from 1 to 9223372036854775807"
+            "host_sweep_hosts is \"0\", but must be an integer from 1 to 9223372036854775807"
         );
-        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", and must be"));
+        assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", but must be"));
         let syntax = error("port_scan_ports = 3\nhost_sweep_hosts = = 3");
         assert!(syntax.starts_with("line 2 is not TOML: ") && !syntax.contains('\n'), "{syntax}");
     }

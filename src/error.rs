@@ -12,13 +12,13 @@ pub enum ObjectError {
     #[error("reading failed: {0}")]
     Read(#[source] io::Error),
     /// A gzip member has no end.
-    #[error("the gzip data is cut off at byte {offset}: fetch the object again, or ask who wrote it")]
+    #[error("truncated gzip stream at byte {offset}; re-download the object or check its producer")]
     GzipTruncated {
         /// Bytes of the object that there are.
         offset: u64,
     },
     /// A gzip member is damaged, or its check sum does not match.
-    #[error("the gzip data is corrupt near byte {offset} ({reason}): fetch the object again, or ask who wrote it")]
+    #[error("corrupt gzip stream near byte {offset} ({reason}); re-download the object or check its producer")]
     GzipCorrupt {
         /// Where in the object.
         offset: u64,
@@ -27,8 +27,8 @@ pub enum ObjectError {
     },
     /// Something other than zero bytes or a further member stands after a gzip member.
     #[error(
-        "what follows the gzip data at byte {offset} is neither a gzip member nor zero padding: ask who wrote it, or cut \
-         it off"
+        "unexpected data after the gzip stream at byte {offset}, neither a gzip member nor zero padding; remove it or check \
+         the producer of the object"
     )]
     GzipTrailingData {
         /// Where in the object.
@@ -36,7 +36,7 @@ pub enum ObjectError {
     },
     /// The text is larger than allowed.
     #[error(
-        "the text is larger than the limit of {max_bytes} bytes (the function's MAX_OBJECT_BYTES): raise it, or split the text"
+        "the decompressed text exceeds {max_bytes} bytes; raise MAX_OBJECT_BYTES (function only) or split the object"
     )]
     TooLarge {
         /// The limit.
@@ -44,8 +44,8 @@ pub enum ObjectError {
     },
     /// The text is far longer than what it was made of: a decompression bomb.
     #[error(
-        "{compressed_bytes} bytes of gzip became {bytes} bytes of text and more, which no flow log does: if it is one \
-         all the same, store it as plain text"
+        "compression ratio exceeds 200:1 ({compressed_bytes} bytes of gzip, at least {bytes} bytes of text); store it \
+         uncompressed if it is a real flow log"
     )]
     CompressionRatio {
         /// Bytes of text when it was noticed.
@@ -54,22 +54,20 @@ pub enum ObjectError {
         compressed_bytes: u64,
     },
     /// There are more lines than allowed.
-    #[error("the text has more than {max_lines} lines (the function's MAX_LINES): raise that, or split the text")]
+    #[error("the text has more than {max_lines} lines; raise MAX_LINES (function only) or split the object")]
     TooManyLines {
         /// The limit.
         max_lines: u64,
     },
     /// A Parquet file.
     #[error(
-        "this is a Parquet file, which is not read yet: create the flow log with the file format `plain-text`, or \
-         convert the file"
+        "Parquet files are not supported; create the flow log with the file format `plain-text` or convert the file"
     )]
     Parquet,
     /// There are records, but not one that parses, and no header.
     #[error(
-        "this is not a flow log: it has no header, and not one of its lines ({records}) is a record of the format \
-         {format}. If it is one, give the order of its columns with --log-format or LOG_FORMAT. Of the first line \
-         {reason}"
+        "not a flow log: it has no header, and none of its {records} lines is a record of the format {format}; if it is a \
+         flow log, set the column order with --log-format or LOG_FORMAT (first line: {reason})"
     )]
     NotAFlowLog {
         /// Lines that are not blank.

@@ -1,33 +1,23 @@
-//! flowsentry reads AWS VPC Flow Logs and says who was refused, where, and why, and what goes wrong between peered VPCs.
+//! flowsentry reads AWS VPC Flow Logs. It reports which connections were rejected, where, and why, and finds VPC peering
+//! problems.
 //!
-//! The map, in the order in which a record travels:
+//! The rooms, in the order in which a record passes through them:
 //!
-//! | module | turns | into |
+//! | room | turns | into |
 //! | --- | --- | --- |
 //! | [`pipeline`] | a reader | an analysis: the loop, read this first |
-//! | [`text`] | an object's bytes | text: gzip members, limits, truncation |
-//! | [`lines`], [`buffer`], [`cpu`] | text | numbered lines, and where their columns are |
-//! | [`field`], [`mod@format`], [`parse`], [`record`] | a line | a record, by ONE table of the fields |
-//! | [`analysis`] | records | counts, and what is kept for the end: |
-//! | [`interfaces`], [`let_through`], [`rejects`], [`keyed`], [`limits`] | records | by interface, by 5-tuple, by rejected group |
-//! | [`topology`], [`peering`] | records | located at both ends; those that are noteworthy by it |
-//! | [`report`], [`cause`] | an analysis | the summary |
-//! | [`detect`], [`finding`] | rejected groups, noteworthy records | findings |
-//! | [`summary`] | | the types that are the JSON contract |
-//! | [`sink`] | a summary | bytes: JSON, text for people, metrics, alerts |
+//! | [`input`] | bytes | numbered lines |
+//! | [`record`] | a line | a record |
+//! | [`topology`] | AWS's describe output, an address | the VPC, subnet and interface of the address |
+//! | [`aggregate`] | records | state: counts, rejected groups, traffic between VPCs |
+//! | [`findings`] | state | findings |
+//! | [`summary`] | findings and state | the types of the JSON contract |
+//! | [`cli`] | arguments | a report: the command `flowsentry` |
+//! | [`lambda`] | an event | stored summaries, metrics, alerts: the function |
 //!
-//! and for the function:
-//!
-//! | module | turns | into |
-//! | --- | --- | --- |
-//! | [`event`] | an invocation's payload | the objects that it tells of |
-//! | [`settings`], [`topology_uri`] | environment variables | what they mean |
-//! | [`config`], [`counts`], [`thresholds`] | a configuration file | the same, for the command |
-//! | [`keys`] | an object's identity | names of its outputs |
-//! | [`delivery`] | what an object came to | the steps in which it is stored and told, and their order |
-//!
-//! All of these are pure functions of their input: no clock, environment, file or network. Around them stand the
-//! shells of the two programs: [`cli`]; `handler` with `aws` and `log`.
+//! A room uses the rooms above it in this table, and none below it; `tests/rooms.rs` holds that order. Every room may use
+//! [`error`], [`config`] and [`sanitize`]. All rooms but the programs' are pure functions of their input: no clock,
+//! environment, file or network.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!(
@@ -35,26 +25,14 @@ compile_error!(
 );
 
 pub mod aggregate;
-#[cfg(feature = "aws")]
-pub mod aws;
 pub mod cli;
 pub mod config;
-pub mod delivery;
 pub mod error;
-pub mod event;
 pub mod findings;
-#[cfg(feature = "aws")]
-pub mod handler;
 pub mod input;
-pub mod keys;
-#[cfg(feature = "aws")]
-pub mod log;
+pub mod lambda;
 pub mod pipeline;
 pub mod record;
-pub mod report;
 pub mod sanitize;
-pub mod settings;
-pub mod sink;
 pub mod summary;
 pub mod topology;
-pub mod topology_uri;

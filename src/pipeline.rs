@@ -1,13 +1,16 @@
-//! The loop: an object's bytes in, what its records say out. Read this first.
+//! The main loop: reads the bytes of one object and aggregates its records. Read this first.
+//!
+//! Nearly every line takes the fast path: its fields are at known positions and have common lengths. Every other line takes the slow
+//! path, which alone decides whether a line is a header, blank, a record, or malformed.
 //!
 //! ```
 //! use flowsentry::record::format::Format;
 //! use flowsentry::pipeline::{self, Options};
-//! use flowsentry::report::{self, Settings};
+//! use flowsentry::summary::build::{self, SummaryOptions};
 //!
 //! let log = b"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK";
 //! let analysis = pipeline::analyze("rdp.log", &log[..], &Options::default())?;
-//! let summary = report::finish(analysis, &Settings::default(), None);
+//! let summary = build::finish(analysis, &SummaryOptions::default(), None);
 //! assert_eq!(summary.records.rejected, 1);
 //! assert_eq!(summary.rejected.groups[0].service_name, Some("ms-wbt-server"));
 //! # Ok::<(), flowsentry::error::ObjectError>(())
@@ -18,34 +21,33 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::aggregate::Analysis;
+use crate::aggregate::inputs::InputSource;
 use crate::config::Limits;
 use crate::error::ObjectError;
-use crate::input::cpu::{Cpu, Simd, Work};
-use crate::input::decoder::{self, Text};
-use crate::input::lines::{self, Columns, Line, Lines, Slices};
+use crate::input::decoder::{self, Decoder};
+use crate::input::lines::{self, ChunkReader, FieldRanges, Line, Lines};
 use crate::record::Record;
 use crate::record::format::{self, Format};
-use crate::record::parser::column_map::{First, Places, Usual};
-use crate::record::parser::{Malformed, Parser, fast_path};
-use crate::summary::Source;
+use crate::record::parser::column_map::{ColumnMap, KnownFormat, LeadingFields};
+use crate::record::parser::{ParseError, Parser, fast_path};
 use crate::topology::Topology;
 
-/// How to read an object.
+/// Options for reading an object.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The order of columns before any header.
+    /// The columns before any header.
     pub format: Format,
-    /// The text may not be larger.
+    /// Limit of text bytes.
     pub max_object_bytes: u64,
-    /// And not have more lines.
+    /// Limit of lines.
     pub max_lines: u64,
-    /// What is known of VPCs and their peering.
+    /// The topology, if there is one.
     pub topology: Option<Arc<Topology>>,
-    /// How much of the log's variety is kept.
+    /// Limits of the state that grows with the cardinality of the log.
     pub limits: Limits,
-    /// Whether to decompress on another thread: for hardly more processor time, two thirds of the time where there are two
-    /// cores.
-    pub decompress_ahead: bool,
+    /// Whether to decompress on a background thread. With two cores this takes two thirds of the wall time, and hardly more CPU
+    /// time.
+    pub decompress_in_background: bool,
 }
 
 impl Default for Options {
@@ -56,33 +58,33 @@ impl Default for Options {
             max_lines: lines::DEFAULT_MAX_LINES,
             topology: None,
             limits: Limits::default(),
-            decompress_ahead: false,
+            decompress_in_background: false,
         }
     }
 }
 
-/// Reads one object to its verified end.
+/// Reads one object to its verified end and returns its analysis.
 ///
 /// # Errors
-/// Where it can't be read whole, or is not a flow log; nothing of it counts then.
+/// If the object cannot be read completely, or is not a flow log. Then none of its records counts.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
-    let text = Text::open(reader, options.max_object_bytes)?;
-    if !options.decompress_ahead {
-        return analyze_slices(uri, Slices::here(text), options);
+    let text = Decoder::open(reader, options.max_object_bytes)?;
+    if !options.decompress_in_background {
+        return analyze_chunks(uri, ChunkReader::here(text), options);
     }
-    let (slices, decompression) = Slices::ahead(text);
+    let (chunks, worker) = ChunkReader::ahead(text);
     thread::scope(|scope| {
-        scope.spawn(move || decompression.run());
-        analyze_slices(uri, slices, options)
+        scope.spawn(move || worker.run());
+        analyze_chunks(uri, chunks, options)
     })
 }
 
-fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> Result<Analysis, ObjectError> {
-    let mut lines = Lines::open(slices)?;
-    let mut object = Object::new(uri, options);
-    let cpu = Cpu::detect();
+/// Analyzes the lines of an object.
+fn analyze_chunks<R: Read>(uri: &str, chunks: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
+    let mut lines = Lines::open(chunks)?;
+    let mut object = ObjectAnalyzer::new(uri, options);
     loop {
-        cpu.run(AtHand { lines: &mut lines, object: &mut object })?;
+        BufferedLines { lines: &mut lines, object: &mut object }.observe_all()?;
         match lines.next_line()? {
             Some(line) => object.observe(line)?,
             None => break,
@@ -91,45 +93,41 @@ fn analyze_slices<R: Read>(uri: &str, slices: Slices<R>, options: &Options) -> R
     object.finish(lines.compressed_bytes(), lines.bytes())
 }
 
-/// The lines that are in memory.
-struct AtHand<'w, 'a, R> {
+/// The lines that are in the buffer.
+struct BufferedLines<'w, 'a, R> {
     lines: &'w mut Lines<R>,
-    object: &'w mut Object<'a>,
+    object: &'w mut ObjectAnalyzer<'a>,
 }
 
-impl<R: Read> Work for AtHand<'_, '_, R> {
-    type Output = Result<(), ObjectError>;
-
-    #[inline(always)]
-    fn run(mut self, simd: impl Simd) -> Result<(), ObjectError> {
+impl<R: Read> BufferedLines<'_, '_, R> {
+    /// Consumes all buffered lines.
+    fn observe_all(mut self) -> Result<(), ObjectError> {
         loop {
-            let were_all = match self.object.parser.usual().clone() {
-                Usual::Version2 => self.observe(simd, &First::<14>)?,
-                Usual::Version5 => self.observe(simd, &First::<29>)?,
-                Usual::Other(layout) => self.observe(simd, &*layout)?,
+            let drained = match self.object.parser.known_format().clone() {
+                KnownFormat::Version2 => self.observe(&LeadingFields::<14>)?,
+                KnownFormat::Version5 => self.observe(&LeadingFields::<29>)?,
+                KnownFormat::Other(layout) => self.observe(&*layout)?,
             };
-            if were_all {
+            if drained {
                 return Ok(());
             }
         }
     }
-}
 
-impl<R: Read> AtHand<'_, '_, R> {
-    /// Takes in lines of that format, and says whether that were all: after an unusual line another may hold.
+    /// Consumes buffered lines with this column map. Returns `true` when the buffer is drained, `false` when a line may have changed
+    /// the format.
     #[inline(always)]
-    fn observe(&mut self, simd: impl Simd, places: &impl Places) -> Result<bool, ObjectError> {
-        while let Some(line) = self.lines.line_at_hand() {
-            self.object.allow(&line)?;
-            // Nearly every line is a record in which nothing is unusual, and which can't be a header.
+    fn observe(&mut self, map: &impl ColumnMap) -> Result<bool, ObjectError> {
+        while let Some(line) = self.lines.next_buffered_line() {
+            self.object.check_line_limit(&line)?;
+            // Nearly every line is a plain record that cannot be a header.
             if let Some(columns) = &line.columns
-                && self.object.parser.format().settles_headers(true)
-                && (self.object.observe_usual::<true>(simd, places, columns)
-                    || self.object.observe_usual::<false>(simd, places, columns))
+                && self.object.parser.format().cannot_be_header(true)
+                && (self.object.try_fast_path::<true>(map, columns) || self.object.try_fast_path::<false>(map, columns))
             {
-                self.object.meet_format();
+                self.object.record_format_once();
             } else {
-                self.object.observe_unusual(line);
+                self.object.observe_slow(line);
                 return Ok(false);
             }
         }
@@ -137,71 +135,71 @@ impl<R: Read> AtHand<'_, '_, R> {
     }
 }
 
-/// An object that is being read.
-struct Object<'a> {
+/// State of the analysis of one object.
+struct ObjectAnalyzer<'a> {
     uri: &'a str,
     max_lines: u64,
     topology: Option<&'a Topology>,
     analysis: Analysis,
-    /// By the order of columns that holds now.
+    /// Parser for the current columns.
     parser: Parser,
-    /// Whether a header, or a record without one, has told that this format is in use.
-    format_met: bool,
-    header_met: bool,
+    /// Whether the current format is already listed in the analysis.
+    format_recorded: bool,
+    header_seen: bool,
 }
 
-impl<'a> Object<'a> {
-    fn new(uri: &'a str, options: &'a Options) -> Object<'a> {
-        Object {
+impl<'a> ObjectAnalyzer<'a> {
+    fn new(uri: &'a str, options: &'a Options) -> ObjectAnalyzer<'a> {
+        ObjectAnalyzer {
             uri,
             max_lines: options.max_lines,
             analysis: Analysis::new(&options.limits),
             topology: options.topology.as_deref(),
             parser: Parser::new(Arc::new(options.format.clone())),
-            format_met: false,
-            header_met: false,
+            format_recorded: false,
+            header_seen: false,
         }
     }
 
+    /// Consumes one line.
     fn observe(&mut self, line: Line<'_>) -> Result<(), ObjectError> {
-        self.allow(&line)?;
-        self.observe_unusual(line);
+        self.check_line_limit(&line)?;
+        self.observe_slow(line);
         Ok(())
     }
 
     #[inline(always)]
-    fn allow(&self, line: &Line<'_>) -> Result<(), ObjectError> {
+    fn check_line_limit(&self, line: &Line<'_>) -> Result<(), ObjectError> {
         if line.number > self.max_lines {
             return Err(ObjectError::TooManyLines { max_lines: self.max_lines });
         }
         Ok(())
     }
 
-    /// Takes in a line's record, if nothing about it is unusual, and says whether that was so: with `V4`, if its addresses are of
-    /// IPv4 alone.
+    /// Tries the fast path. Returns `false` if the line must be parsed by the slow path. `V4` restricts it to IPv4-only records.
     #[inline(always)]
-    fn observe_usual<const V4: bool>(&mut self, simd: impl Simd, places: &impl Places, columns: &Columns<'_>) -> bool {
-        let Some(flow) = fast_path::flow::<V4, _>(simd, places, columns) else { return false };
+    fn try_fast_path<const V4: bool>(&mut self, map: &impl ColumnMap, columns: &FieldRanges<'_>) -> bool {
+        let Some(flow) = fast_path::flow::<V4, _>(map, columns) else { return false };
         self.analysis.observe_flow(&flow, self.topology);
         true
     }
 
-    /// Takes the line by value, and so do others what the loop hands on seldom: what is referred to can't stay in registers.
+    /// Parses a line by the slow path. Takes the line by value: a reference from the hot loop would force it out of registers.
     #[cold]
-    fn observe_unusual(&mut self, line: Line<'_>) {
+    fn observe_slow(&mut self, line: Line<'_>) {
         let line = &line;
         if line.too_long {
-            self.observe_malformed(line, Malformed::TooLong);
+            self.observe_malformed(line, ParseError::TooLong);
             return;
         }
         if let Some(record) = self.parser.parse(line)
-            && self.parser.format().settles_headers(record.has_class())
+            && self.parser.format().cannot_be_header(record.has_class())
         {
             self.observe_record(&record);
             return;
         }
-        match self.parser.parse_any(line) {
-            Ok(record) if self.parser.format().settles_headers(record.has_class()) => self.observe_record(&record),
+        match self.parser.parse_slow(line) {
+            Ok(record) if self.parser.format().cannot_be_header(record.has_class()) => self.observe_record(&record),
             _ if line.bytes.trim_ascii().is_empty() => {}
             _ if format::is_header(line.bytes) => self.observe_header(line.bytes),
             Ok(record) => self.observe_record(&record),
@@ -210,41 +208,42 @@ impl<'a> Object<'a> {
     }
 
     fn observe_record(&mut self, record: &Record<'_>) {
-        self.meet_format();
+        self.record_format_once();
         self.analysis.observe(record, self.topology);
     }
 
     fn observe_header(&mut self, line: &[u8]) {
         if let Some(format) = Format::from_header(line) {
             self.parser = Parser::new(Arc::new(format));
-            self.format_met = false;
-            self.header_met = true;
-            self.meet_format();
+            self.format_recorded = false;
+            self.header_seen = true;
+            self.record_format_once();
         }
     }
 
-    fn observe_malformed(&mut self, line: &Line<'_>, malformed: Malformed) {
-        self.meet_format();
+    fn observe_malformed(&mut self, line: &Line<'_>, malformed: ParseError) {
+        self.record_format_once();
         self.analysis.observe_malformed(self.uri, line.number, line.bytes, &malformed);
     }
 
-    fn meet_format(&mut self) {
-        if !self.format_met {
-            self.format_met = true;
+    fn record_format_once(&mut self) {
+        if !self.format_recorded {
+            self.format_recorded = true;
             self.analysis.observe_format(self.parser.format());
         }
     }
 
     fn finish(mut self, compressed_bytes: u64, bytes: u64) -> Result<Analysis, ObjectError> {
         let records = self.analysis.records;
-        if records.total > 0 && !self.header_met && records.malformed == records.total {
+        if records.total > 0 && !self.header_seen && records.malformed == records.total {
             return Err(ObjectError::NotAFlowLog {
                 records: records.total,
                 format: format!("\"{}\"", self.parser.format().names().join(" ")),
                 reason: self.analysis.malformed.swap_remove(0).reason,
             });
         }
-        let source = Source { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
+        let source =
+            InputSource { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
         self.analysis.sources.push(source);
         Ok(self.analysis)
     }
@@ -255,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_more_than_allowed_is_an_error_not_an_end() {
+    fn one_line_above_the_limit_is_an_error() {
         let record = "2 1 eni-1 10.0.0.1 10.0.0.2 1 22 6 1 40 1418530010 1418530070 REJECT OK\n";
         let options = |max_lines| Options { max_lines, ..Options::default() };
         let of = |lines: &str, max_lines| {
@@ -265,21 +264,18 @@ mod tests {
         let error = of(&record.repeat(4), 3).expect_err("too many");
         assert_eq!(
             (error.code(), error.to_string().as_str()),
-            (
-                "too_many_lines",
-                "the text has more than 3 lines (the function's MAX_LINES): raise that, or split the text"
-            )
+            ("too_many_lines", "the text has more than 3 lines; raise MAX_LINES (function only) or split the object")
         );
         assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
     }
 
     #[test]
-    fn a_header_holds_from_the_next_line_on_whatever_was_before() {
+    fn a_header_applies_from_the_next_line_on() {
         let log = "2 1 eni-1 10.0.0.1 10.0.0.2 50000 22 6 1 40 1418530010 1418530070 REJECT OK\n\
             version account-id interface-id dstaddr srcaddr dstport srcport protocol packets bytes start end action log-status\n\
             2 1 eni-1 10.0.0.3 10.0.0.4 443 50000 6 1 40 1418530010 1418530070 REJECT OK\n";
         let analysis = analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-        let summary = crate::report::finish(analysis, &crate::report::Settings::default(), None);
+        let summary = crate::summary::build::finish(analysis, &crate::summary::build::SummaryOptions::default(), None);
         let groups = summary.rejected.groups.iter();
         let found: Vec<_> = groups.map(|group| (group.srcaddr.map(|src| src.to_string()), group.dstport)).collect();
         assert_eq!(found, [(Some("10.0.0.1".to_owned()), Some(22)), (Some("10.0.0.4".to_owned()), Some(443))]);

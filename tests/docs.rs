@@ -1,11 +1,12 @@
 //! The tables of the docs that repeat facts of the code have just those facts: no row is missing, none is superfluous, and
 //! each default is the one that holds. What is private to the program is read from its sources.
 //!
-//! `FLOWSENTRY_BLESS=1 cargo test --test docs` writes the table of findings, which is made from the code.
+//! `UPDATE_GOLDEN=1 cargo test --test docs` writes the table of findings, which is made from the code.
 
 #![cfg(feature = "aws")]
 #![expect(clippy::disallowed_methods, reason = "docs and sources are files")]
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::collections::BTreeSet;
@@ -18,14 +19,14 @@ use flowsentry::config::Limits;
 use flowsentry::config::Thresholds;
 use flowsentry::findings;
 use flowsentry::findings::types::FindingType;
-use flowsentry::settings::Settings;
-use flowsentry::sink::emf::{self, Reason};
+use flowsentry::lambda::metrics::{self, IgnoreReason};
+use flowsentry::lambda::settings::Settings;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use serde_json::Value;
 use walkdir::WalkDir;
 
-type Names = BTreeSet<String>;
+type Interner = BTreeSet<String>;
 
 /// The rows of each table with this head, as cells.
 fn rows(page: &str, head: &str) -> Vec<Vec<String>> {
@@ -52,9 +53,9 @@ fn code(cell: &str) -> &str {
 }
 
 /// The first cells of the rows, each of which occurs once.
-fn first_cells(page: &str, head: &str) -> Names {
+fn first_cells(page: &str, head: &str) -> Interner {
     let rows = rows(page, head);
-    let names: Names = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    let names: Interner = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
     assert_eq!(names.len(), rows.len(), "{page}: {head} has a row twice");
     names
 }
@@ -72,7 +73,7 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
 }
 
 /// Texts in quotes that are made of these characters only.
-fn quoted(text: &str, is_part: impl Fn(char) -> bool) -> Names {
+fn quoted(text: &str, is_part: impl Fn(char) -> bool) -> Interner {
     let texts = text.split('"').skip(1).step_by(2);
     texts.filter(|text| !text.is_empty() && text.chars().all(&is_part)).map(str::to_owned).collect()
 }
@@ -81,7 +82,7 @@ fn is_code(character: char) -> bool {
     character.is_ascii_lowercase() || character == '_' || character == '-'
 }
 
-fn names<const N: usize>(names: [&str; N]) -> Names {
+fn names<const N: usize>(names: [&str; N]) -> Interner {
     names.map(str::to_owned).into()
 }
 
@@ -98,7 +99,7 @@ fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
 #[test]
 fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
-    let mut variables = quoted(&source("src/settings.rs"), is_variable);
+    let mut variables = quoted(&source("src/lambda/settings.rs"), is_variable);
     // Lambda's, and not a setting.
     assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
@@ -138,8 +139,8 @@ fn defaults_are_those_that_hold() {
 
 #[test]
 fn every_limit_has_a_row() {
-    let limits: Names = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
-    assert_eq!(first_cells(REFERENCE, "| limit | past it |"), limits);
+    let limits: Interner = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
+    assert_eq!(first_cells(REFERENCE, "| limit | beyond it |"), limits);
 }
 
 /// Each metric with its unit and its dimension, as a document has them.
@@ -173,22 +174,22 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     let now = SystemTime::UNIX_EPOCH
         + Duration::from_secs(summary.window.and_then(|window| window.end).expect("a window").seconds());
 
-    let mut metrics = emitted(&emf::processed("x", &summary, Duration::from_secs(1), now));
-    metrics.extend(emitted(&emf::ignored("x", Reason::Superseded, now)));
-    metrics.extend(emitted(&emf::quarantined("x", "gone", now)));
-    metrics.extend(emitted(&emf::failed("x", 1, now)));
-    metrics.extend(emitted(&emf::topology_refresh_failed("x", now)));
+    let mut metrics = emitted(&metrics::processed("x", &summary, Duration::from_secs(1), now));
+    metrics.extend(emitted(&metrics::ignored("x", IgnoreReason::Superseded, now)));
+    metrics.extend(emitted(&metrics::quarantined("x", "object_deleted", now)));
+    metrics.extend(emitted(&metrics::failed("x", 1, now)));
+    metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
 
     // And none that nothing of these told.
-    let catalogue = source("src/sink/emf.rs");
+    let catalogue = source("src/lambda/metrics.rs");
     let fields =
         between(&catalogue, "struct Catalogue {", "\n}").lines().filter_map(|line| line.trim().split_once(": Option<"));
     let pascal = |name: &str| {
         let words = name.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
         words.collect::<String>()
     };
-    let declared: Names = fields.map(|(name, _)| pascal(name)).collect();
-    assert_eq!(metrics.iter().map(|[name, ..]| name.clone()).collect::<Names>(), declared);
+    let declared: Interner = fields.map(|(name, _)| pascal(name)).collect();
+    assert_eq!(metrics.iter().map(|[name, ..]| name.clone()).collect::<Interner>(), declared);
 
     let rows = rows(REFERENCE, "| metric | unit | dimension | counts | what to do |");
     let documented: BTreeSet<[String; 3]> =
@@ -199,7 +200,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
 
 #[test]
 fn the_table_of_findings_is_made_from_the_code() {
-    let (from, to) = ("<!-- findings: made from src/detect -->\n", "<!-- end of findings -->");
+    let (from, to) = ("<!-- findings: made from src/findings -->\n", "<!-- end of findings -->");
     let mut table = "| finding | means | what to do |\n| --- | --- | --- |\n".to_owned();
     for finding_type in FindingType::ALL {
         let (meaning, next_step) = (findings::meaning(*finding_type), findings::next_step(*finding_type));
@@ -209,7 +210,7 @@ fn the_table_of_findings_is_made_from_the_code() {
     let (before, rest) = page.split_once(from).expect("where the table begins");
     let (_, after) = rest.split_once(to).expect("where it ends");
     let made = format!("{before}{from}\n{table}\n{to}{after}");
-    if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(REFERENCE, &made).expect("the page");
     } else {
         assert_eq!(page, made);
@@ -219,10 +220,10 @@ fn the_table_of_findings_is_made_from_the_code() {
 #[test]
 fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
     let rows = rows("README.md", "| finding | it means | severity |");
-    let documented: Names = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    let documented: Interner = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
     assert_eq!(
         documented,
-        FindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect::<Names>()
+        FindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect::<Interner>()
     );
     assert_eq!(documented.len(), rows.len(), "a row is there twice");
     let row = |name: &str| rows.iter().find(|cells| code(&cells[0]) == name).expect("a row");
@@ -255,7 +256,7 @@ fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
         ("egress-blocked", egress_blocked_flows),
         ("one-way-peering", one_way_min_flows),
     ] {
-        let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Names>();
+        let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Interner>();
         assert!(words.contains(&threshold.to_string()), "{name}: {threshold}");
     }
 }
@@ -264,10 +265,10 @@ fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
 fn every_code_has_a_row() {
     let object = source("src/error.rs");
     let object = quoted(between(&object, "pub fn code(&self)", "\n    }"), is_code);
-    let (handler, failure) = (source("src/handler/object.rs"), source("src/handler/failure.rs"));
+    let (handler, failure) = (source("src/lambda/handler/object.rs"), source("src/lambda/handler/error.rs"));
     let of_handler =
         handler.split("code: \"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned());
-    let mut quarantined: Names = of_handler.chain(object.iter().cloned()).collect();
+    let mut quarantined: Interner = of_handler.chain(object.iter().cloned()).collect();
     // A download that breaks off says nothing of the object.
     assert!(quarantined.remove("read_failed"));
     assert!(quarantined.len() > 8, "{quarantined:?}");
@@ -280,23 +281,23 @@ fn every_code_has_a_row() {
     let mut documented = first_cells(REFERENCE, "| failed | means | what to do |");
     for aws in ["AccessDenied", "NoSuchBucket", "RequestFailed"] {
         assert!(documented.remove(aws), "{aws}");
-        assert!(source("src/aws/s3.rs").contains(&format!("\"{aws}\"")), "{aws}");
+        assert!(source("src/lambda/aws/error.rs").contains(&format!("\"{aws}\"")), "{aws}");
     }
     assert_eq!(documented, failed);
 
-    let documents = source("src/aws/documents.rs");
+    let documents = source("src/lambda/aws/documents.rs");
     let topology = quoted(between(&documents, "pub fn code(&self)", "\n    }"), is_code);
     assert!(topology.len() > 5, "{topology:?}");
     assert_eq!(first_cells(REFERENCE, "| topology | means | what to do |"), topology);
 
-    let answer = source("src/handler/answer.rs");
+    let answer = source("src/lambda/handler/response.rs");
     let invocation = quoted(between(&answer, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
     assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable"]));
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
 
-    let reasons = source("src/sink/emf.rs");
+    let reasons = source("src/lambda/metrics.rs");
     let ignored = quoted(between(&reasons, "pub fn name(self)", "\n    }"), is_code);
-    assert!(ignored.contains(Reason::Superseded.name()), "{ignored:?}");
+    assert!(ignored.contains(IgnoreReason::Superseded.name()), "{ignored:?}");
     assert_eq!(first_cells(REFERENCE, "| ignored | means | what to do |"), ignored);
 }
 

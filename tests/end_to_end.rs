@@ -8,6 +8,7 @@
 mod failures;
 #[path = "end_to_end/ignored.rs"]
 mod ignored;
+#[path = "support/local/mod.rs"]
 mod local;
 #[path = "end_to_end/log.rs"]
 mod log;
@@ -264,7 +265,7 @@ async fn of_a_batch_only_the_messages_that_failed_come_again() {
     assert_eq!(content_type, "application/json");
     let receipt = json(&receipt);
     let message = receipt["message"].as_str().expect("a message");
-    assert!(message.starts_with("the gzip data is cut off at byte"), "{message}");
+    assert!(message.starts_with("truncated gzip stream at byte"), "{message}");
     let expected = json!({
         "uri": format!("s3://{SOURCE}/cut.log.gz"), "version_id": null, "etag": receipt["etag"],
         "error": "gzip_truncated", "message": message,
@@ -295,7 +296,7 @@ async fn of_a_batch_only_the_messages_that_failed_come_again() {
         denied,
         ("already_summarized", None),
         message,
-        ("quarantined", Some("gone")),
+        ("quarantined", Some("object_deleted")),
     ];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let outcomes: Vec<(String, String)> = outcomes.iter().map(|(a, b)| (text(a), text(b))).collect();

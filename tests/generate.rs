@@ -2,5 +2,5 @@
 //! which needs nothing else of this one.
 
 #[expect(dead_code, reason = "its main is not run")]
-#[path = "../benches/programs/generate/main.rs"]
+#[path = "../benches/compare/generate/main.rs"]
 mod generate;

@@ -5,19 +5,21 @@
 //! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>); `made-*` are our own;
 //! `peering-*` is what happens between three VPCs, of which A and B are peered, and B and C, and what changes then, as
 //! version 2 and version 5 show it.
-//! `FLOWSENTRY_BLESS=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
 
 #![expect(clippy::disallowed_methods, reason = "golden folders are files")]
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flowsentry::sink;
-use flowsentry::sink::text::Look;
+use flowsentry::cli::report;
+use flowsentry::cli::report::RenderOptions;
 use flowsentry::summary::Summary;
+use flowsentry::summary::json;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 
@@ -55,7 +57,7 @@ fn summary_of(case: &Path) -> Summary {
 }
 
 fn compare(path: &Path, actual: &str) {
-    if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(path, actual).expect("a file");
     }
     let expected = fs::read_to_string(path).unwrap_or_default();
@@ -77,7 +79,7 @@ fn every_summary_fits_the_schema() {
     let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is one");
     for case in cases() {
-        let summary = sink::json::render(&summary_of(&case));
+        let summary = json::render(&summary_of(&case));
         let summary: serde_json::Value = serde_json::from_slice(&summary).expect("JSON");
         let errors: Vec<_> = validator.iter_errors(&summary).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{}: {errors:?}", case.display());
@@ -104,7 +106,7 @@ fn the_schema_notices_what_does_not_fit() {
 fn the_report_is_as_people_see_it() {
     for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
         let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
-        let report = sink::text::render(&summary_of(&case), Look { width: 120, groups: None });
+        let report = report::render(&summary_of(&case), RenderOptions { width: 120, groups: None });
         compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
     }
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use flowsentry::aggregate::Analysis;
-use flowsentry::aggregate::counters::Tally;
+use flowsentry::aggregate::counters::Counters;
 use flowsentry::aggregate::rejected::cause::Cause;
 use flowsentry::config::Limits;
 use flowsentry::config::Thresholds;
 use flowsentry::findings::types::{FindingType, Severity};
 use flowsentry::pipeline::{self, Options};
-use flowsentry::report::{self, Settings};
-use flowsentry::sink::json;
+use flowsentry::summary::build::{self, SummaryOptions};
+use flowsentry::summary::json;
 use flowsentry::summary::{Rejected, RejectedGroup, Summary};
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
@@ -61,10 +61,10 @@ struct Talk {
 
 impl Talk {
     /// A record of a client at this port, or of the answer to it.
-    fn record(&self, client_port: u16, is_answer: bool, number: u64) -> String {
+    fn record(&self, client_port: u16, reverse_tuple_accepted: bool, number: u64) -> String {
         let Talk { place, ends: [client, server], server_port, rest: [protocol, what] } = self;
         let (packets, start) = (number % 7 + 1, 1_795_413_600 + number);
-        let ends = match is_answer {
+        let ends = match reverse_tuple_accepted {
             false => format!("{client} {server} {client_port} {server_port}"),
             true => format!("{server} {client} {server_port} {client_port}"),
         };
@@ -91,10 +91,11 @@ fn inputs() -> impl Strategy<Value = Vec<Vec<String>>> {
     let run = (any::<Index>(), 50_000..50_003u16, prop::bool::weighted(0.3), 1..9usize);
     (vec(talk(), 1..30), vec(vec(run, 0..20), 1..=6)).prop_map(|(talks, inputs)| {
         let mut numbers = 0..;
-        let mut records = |(talk, client_port, is_answer, times): (Index, u16, bool, usize)| -> Vec<String> {
-            let numbers = numbers.by_ref().take(times);
-            numbers.map(|number| talk.get(&talks).record(client_port, is_answer, number)).collect()
-        };
+        let mut records =
+            |(talk, client_port, reverse_tuple_accepted, times): (Index, u16, bool, usize)| -> Vec<String> {
+                let numbers = numbers.by_ref().take(times);
+                numbers.map(|number| talk.get(&talks).record(client_port, reverse_tuple_accepted, number)).collect()
+            };
         inputs.into_iter().map(|runs| runs.into_iter().flat_map(&mut records).collect()).collect()
     })
 }
@@ -103,12 +104,12 @@ fn inputs() -> impl Strategy<Value = Vec<Vec<String>>> {
 fn limits() -> impl Strategy<Value = Limits> {
     let one = |count: std::ops::Range<u64>, default: u64| prop_oneof![count, Just(default)];
     let default = Limits::default();
-    let groups_and_tuples = (one(1..30, default.max_rejected_groups), one(1..200, default.max_let_through_tuples));
+    let groups_and_tuples = (one(1..30, default.max_rejected_groups), one(1..200, default.max_accepted_tuples));
     let pairs_and_interfaces = (one(1..20, default.max_address_pairs), one(1..8, default.max_interfaces));
     (groups_and_tuples, pairs_and_interfaces).prop_map(
-        |((max_rejected_groups, max_let_through_tuples), (max_address_pairs, max_interfaces))| Limits {
+        |((max_rejected_groups, max_accepted_tuples), (max_address_pairs, max_interfaces))| Limits {
             max_rejected_groups,
-            max_let_through_tuples,
+            max_accepted_tuples,
             max_address_pairs,
             max_interfaces,
             ..Limits::default()
@@ -124,7 +125,7 @@ fn summarise(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
         merged.merge(pipeline::analyze("log", log.as_bytes(), &options).expect("a flow log"));
     }
     let thresholds = Thresholds { repeated_reject_flows: 5, one_way_min_flows: 2, ..Thresholds::default() };
-    let summary = report::finish(merged, &Settings { thresholds, top }, Some(&KNOWN));
+    let summary = build::finish(merged, &SummaryOptions { thresholds, top }, Some(&KNOWN));
     assert_eq!(summary.records.malformed, 0, "{:?}", summary.malformed);
     summary
 }
@@ -150,14 +151,14 @@ fn same<'a>(group: &'a RejectedGroup, summary: &'a Summary) -> impl Iterator<Ite
     summary.rejected.groups.iter().filter(is_same)
 }
 
-fn sum(tallies: impl Iterator<Item = Tally>) -> Tally {
-    tallies.fold(Tally::default(), |mut sum, tally| {
+fn sum(tallies: impl Iterator<Item = Counters>) -> Counters {
+    tallies.fold(Counters::default(), |mut sum, tally| {
         sum.merge(tally);
         sum
     })
 }
 
-fn is_within(told: Tally, truth: Tally) -> bool {
+fn is_within(told: Counters, truth: Counters) -> bool {
     told.flows <= truth.flows && told.packets <= truth.packets && told.bytes <= truth.bytes
 }
 
@@ -172,7 +173,7 @@ const UNANSWERED: &[FindingType] = &[
 /// Of a cause that is left open there are more of these: they are of attempts of one's own.
 const ATTEMPTS: &[FindingType] = &[FindingType::EgressBlocked, FindingType::HostSweep, FindingType::PortScan];
 
-fn unanswered(summary: &Summary) -> BTreeMap<String, Tally> {
+fn unanswered(summary: &Summary) -> BTreeMap<String, Counters> {
     let pairs = summary.peering.iter().flat_map(|peering| &peering.vpc_pairs);
     pairs.map(|pair| (format!("{} {}", pair.src_vpc_id, pair.dst_vpc_id), pair.unanswered)).collect()
 }
@@ -192,7 +193,7 @@ proptest! {
     #[test]
     fn what_hangs_on_a_limit_that_is_reached_is_not_exact(inputs in inputs(), limits in limits()) {
         let told = summarise(&inputs, &limits, 3);
-        let of_rejects = reached(&told, &["max_rejected_groups", "max_let_through_tuples", "max_interfaces"]);
+        let of_rejects = reached(&told, &["max_rejected_groups", "max_accepted_tuples", "max_interfaces"]);
         prop_assert_eq!(told.rejected.exact, !of_rejects, "{:?}", told.limits_reached);
         let of_peering = reached(&told, &["max_address_pairs", "max_interfaces"]);
         let exact = told.peering.as_ref().map(|peering| peering.exact);
@@ -223,7 +224,7 @@ proptest! {
         }
         let [told, truth] = [told.peering, truth.peering].map(|peering| {
             let mut peering = peering.expect("there is a topology");
-            peering.vpc_pairs.iter_mut().for_each(|pair| pair.unanswered = Tally::default());
+            peering.vpc_pairs.iter_mut().for_each(|pair| pair.unanswered = Counters::default());
             peering
         });
         prop_assert_eq!((told.connections, told.vpc_pairs), (truth.connections, truth.vpc_pairs));
@@ -394,11 +395,11 @@ fn without_all_tuples_no_cause_rests_on_them() {
         ]
     });
     let told =
-        |max_let_through_tuples| summarise(&[log.concat()], &Limits { max_let_through_tuples, ..Limits::default() }, 9);
+        |max_accepted_tuples| summarise(&[log.concat()], &Limits { max_accepted_tuples, ..Limits::default() }, 9);
     assert_eq!(causes(&told(2)), [Cause::NetworkAcl; 2]);
     assert_eq!((told(2).limits_reached, flows(&told(2), FindingType::ReplyBlocked)), (vec![], vec![1, 1]));
     assert_eq!(causes(&told(1)), [Cause::SecurityGroupOrNetworkAcl; 2]);
-    assert_eq!((told(1).limits_reached, told(1).rejected.exact), (vec!["max_let_through_tuples"], false));
+    assert_eq!((told(1).limits_reached, told(1).rejected.exact), (vec!["max_accepted_tuples"], false));
     assert_eq!(flows(&told(1), FindingType::ReplyBlocked), [0; 0]);
 }
 
@@ -595,7 +596,7 @@ fn column_lists_beyond_those_that_are_kept_are_not_listed_but_hold() {
                action srcaddr\nREJECT 8.8.8.8\nsrcaddr action\n8.8.8.8 REJECT\n";
     let limits = Limits { max_formats: 2, ..Limits::default() };
     let analysis = pipeline::analyze("log", log.as_bytes(), &Options { limits, ..Options::default() });
-    let told = report::finish(analysis.expect("a flow log"), &Settings::default(), None);
+    let told = build::finish(analysis.expect("a flow log"), &SummaryOptions::default(), None);
     assert_eq!(told.limits_reached, ["max_formats"]);
     let formats: Vec<String> = told.formats.iter().map(|format| format.fields.join(" ")).collect();
     assert_eq!(formats, ["srcaddr action", "srcaddr dstaddr action"]);
@@ -612,7 +613,7 @@ fn names_of_strangers_take_no_more_room_than_so_many_of_awss() {
         let log = format!("{HEADER}\n{}\n", (0..100).map(record).collect::<Vec<_>>().join("\n"));
         merged.merge(pipeline::analyze("log", log.as_bytes(), &Options::default()).expect("a flow log"));
     }
-    let told = report::finish(merged, &Settings::default(), None);
+    let told = build::finish(merged, &SummaryOptions::default(), None);
     assert_eq!((told.limits_reached.contains(&"max_interfaces"), told.records.rejected), (true, 2000));
     // Of 65,535 names of 64 bytes at most.
     let [others, kept @ ..] = &told.rejected.by_interface[..] else { panic!("there are records") };

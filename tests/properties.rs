@@ -1,5 +1,6 @@
 //! What must hold for any log.
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::collections::BTreeSet;
@@ -8,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use flow_log::{gzip, summarise};
 use flowsentry::findings::types::FindingType;
 use flowsentry::pipeline::{self, Options};
-use flowsentry::report::{self, Settings};
 use flowsentry::summary::Summary;
+use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use proptest::prelude::*;
@@ -231,9 +232,9 @@ proptest! {
 fn read(bytes: &[u8]) {
     let options = Options { topology: Some(Arc::clone(&KNOWN)), ..Options::default() };
     if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
-        let summary = report::finish(analysis, &Settings::default(), Some(&KNOWN));
-        let look = flowsentry::sink::text::Look { width: 80, groups: None };
-        let report = flowsentry::sink::text::render(&summary, look);
+        let summary = build::finish(analysis, &SummaryOptions::default(), Some(&KNOWN));
+        let look = flowsentry::cli::report::RenderOptions { width: 80, groups: None };
+        let report = flowsentry::cli::report::render(&summary, look);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));
     }
 }

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Runs the function on this machine, by hand: cargo-lambda stands in for Lambda, moto for S3, both on the loopback.
+"""Runs the function locally, with cargo-lambda as Lambda and moto as S3, both on loopback addresses.
 
-    python3 tools/local.py                       # the sample, by an event of events/
+    python3 tools/local.py                       # the sample, with a sample event
     python3 tools/local.py --event events/sqs-eventbridge.json --object my.log.gz
 
-The object is stored under each name that the event has, the event is sent, and what the function answers, logs and
-stores is shown; its outputs are left in target/local. Needs Python 3.11, cargo-lambda and a Rust toolchain, or in
-FLOWSENTRY_LAMBDA a program that is ready. Settings of the function may stand in the environment, as in
-`PORT_SCAN_PORTS=3 make local`.
+Stores the object under each key in the event, sends the event, and prints the function's response, log and outputs, which
+are kept in target/local. Needs Python 3.11, cargo-lambda and a Rust toolchain, or a built function in FLOWSENTRY_LAMBDA.
+Environment variables configure the function, for example `PORT_SCAN_PORTS=3 make local`.
 """
 
 import argparse
@@ -27,11 +26,11 @@ TARGET = PROJECT / "target"
 SAMPLE = PROJECT / "examples" / "sample"
 OUTPUTS = TARGET / "local"
 REGION, OUTPUT_BUCKET, TOPOLOGY_BUCKET = "us-east-1", "flowsentry-local-out", "flowsentry-local-topology"
-# The events have the entity tag and the version of AWS's own examples.
+# The sample events contain the ETag and the version ID of AWS's examples.
 EXAMPLE_ETAG, EXAMPLE_VERSION = "d41d8cd98f00b204e9800998ecf8427e", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
-SECONDS_TO_START, SECONDS_TO_ANSWER = 60, 120
-# What Lambda or the shell sets is not the function's to have from here.
-SETTINGS = ("AWS_", "CARGO_", "RUST", "PYTHON")
+START_TIMEOUT_SECONDS, RESPONSE_TIMEOUT_SECONDS = 60, 120
+# Variables with these prefixes are not passed on to the function.
+EXCLUDED_PREFIXES = ("AWS_", "CARGO_", "RUST", "PYTHON")
 
 
 def main():
@@ -41,12 +40,12 @@ def main():
 
     python = run.environment(TARGET / "python")
     if Path(sys.prefix).resolve() != Path(python).parent.parent.resolve():
-        # Here the packages are missing that a local S3 needs. Signals are for the one that comes instead.
+        # Restarts in the virtual environment, which has the packages for the local S3. execv keeps the process id for signals.
         os.execv(python, [python, __file__, *sys.argv[1:]])
     if not (shutil.which("cargo-lambda") or shutil.which("cargo-lambda", path=Path.home() / ".cargo" / "bin")):
-        print("there is no cargo-lambda here: `pip install cargo-lambda`, or run `make local`", file=sys.stderr)
+        print("cargo-lambda not found; run `pip install cargo-lambda` or `make local`", file=sys.stderr)
         return 1
-    # Whatever ends this ends what it started.
+    # SIGTERM also stops the child processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return Local(arguments, run.program()).run()
@@ -59,18 +58,18 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--event", type=Path, default=PROJECT / "events" / "sqs-s3.json")
     parser.add_argument("--object", type=Path, default=next(iter(sorted(SAMPLE.glob("*.gz")))))
-    parser.add_argument("--topology", type=Path, default=SAMPLE / "topology", help="a folder of JSON documents")
-    parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C, to send further events")
+    parser.add_argument("--topology", type=Path, default=SAMPLE / "topology", help="folder of JSON documents")
+    parser.add_argument("--keep", action="store_true", help="keep running until Ctrl-C, to send more events")
     arguments = parser.parse_args()
     for path in (arguments.event, arguments.object):
         if not path.is_file():
-            parser.error(f"there is no file {path}")
+            parser.error(f"no such file: {path}")
     if not any(arguments.topology.glob("*.json")):
-        parser.error(f"there is no *.json in {arguments.topology}")
+        parser.error(f"no *.json in {arguments.topology}")
     try:
         json.loads(arguments.event.read_text())
     except ValueError as error:
-        parser.error(f"{arguments.event} is no JSON: {error}")
+        parser.error(f"{arguments.event} is not JSON: {error}")
     return arguments
 
 
@@ -86,9 +85,9 @@ class Local:
             self.start_s3()
             event = self.store()
             self.start_function()
-            answer, failed = self.invoke(event)
-            print(f"\n== answer\n{answer}\n")
-            self.show()
+            response, failed = self.invoke(event)
+            print(f"\n== response\n{response}\n")
+            self.print_outputs()
             if self.arguments.keep:
                 self.wait()
             return 1 if failed else 0
@@ -101,25 +100,25 @@ class Local:
         self.processes.append(subprocess.Popen(command, env=environment, **options))
 
     def wait_for(self, port, log):
-        """Until the process that was started last listens."""
-        end = time.monotonic() + SECONDS_TO_START
+        """Waits until the last started process listens."""
+        end = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < end and self.processes[-1].poll() is None:
             try:
                 return socket.create_connection(("127.0.0.1", port)).close()
             except ConnectionRefusedError:
                 time.sleep(0.05)
-        raise SystemExit(f"it did not start: look into {log}")
+        raise SystemExit(f"failed to start; see {log}")
 
     def start_s3(self):
         server = PROJECT / "tests" / "aws" / "server.py"
         log = (OUTPUTS / "s3.log").open("wb")
         command = [sys.executable, server, "-H", "127.0.0.1", "-p", str(self.s3_port)]
-        # It ends when this program does, however that ends.
+        # The server exits when its stdin is closed, that is, when this program ends.
         self.start(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
         self.wait_for(self.s3_port, log.name)
 
     def store(self):
-        """Stores object and topology, and gives the event, with the tag and the version that the object got."""
+        """Stores the object and the topology. Returns the event with the object's ETag and version ID."""
         import boto3
         from botocore.config import Config
 
@@ -145,11 +144,11 @@ class Local:
     def start_function(self):
         apis = ["cargo", "lambda", "watch", "--only-lambda-apis", "--ignore-changes"]
         log = (OUTPUTS / "cargo-lambda.log").open("wb")
-        # The toolchain is what the machine has: nothing may fetch another.
+        # Uses the installed toolchain; rustup must not download another one.
         environment = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")
         self.start([*apis, "-A", "127.0.0.1", "-P", str(self.lambda_port)], environment, cwd=PROJECT, stdout=log, stderr=log)
         self.wait_for(self.lambda_port, log.name)
-        settings = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+        settings = {name: value for name, value in os.environ.items() if not name.startswith(EXCLUDED_PREFIXES)}
         environment = {
             "OUTPUT_BUCKET": OUTPUT_BUCKET,
             "TOPOLOGY_URI": f"s3://{TOPOLOGY_BUCKET}/",
@@ -164,32 +163,32 @@ class Local:
             "AWS_SECRET_ACCESS_KEY": "not a secret",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        print("\n== what the function logs, and its metrics", flush=True)
+        print("\n== log and metrics of the function", flush=True)
         self.start([self.program], environment)
 
     def invoke(self, event):
-        """What it answers, and whether it failed, as a whole or with a message."""
+        """Returns the response, and whether the invocation or one of its messages failed."""
         path, function = OUTPUTS / "event.json", self.processes[-1]
         path.write_text(event)
         command = ["cargo", "lambda", "invoke", "-A", "127.0.0.1", "-P", str(self.lambda_port), "--data-file", path]
         self.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        asking, end = self.processes.pop(), time.monotonic() + SECONDS_TO_ANSWER
+        client, end = self.processes.pop(), time.monotonic() + RESPONSE_TIMEOUT_SECONDS
         try:
-            # An event that nobody takes waits for ever.
-            while asking.poll() is None:
+            # cargo lambda invoke waits forever if the function has exited.
+            while client.poll() is None:
                 if function.poll() is not None:
-                    raise SystemExit("the function ended before it answered: its last line says why")
+                    raise SystemExit("the function exited before it responded; see its last log line")
                 if time.monotonic() > end:
-                    raise SystemExit(f"no answer within {SECONDS_TO_ANSWER} seconds")
+                    raise SystemExit(f"no response within {RESPONSE_TIMEOUT_SECONDS} seconds")
                 time.sleep(0.02)
-            answer, error = asking.communicate()
+            response, error = client.communicate()
         finally:
-            asking.kill()
-            asking.wait()
-        return (answer or error).strip(), asking.returncode != 0 or "itemIdentifier" in answer
+            client.kill()
+            client.wait()
+        return (response or error).strip(), client.returncode != 0 or "itemIdentifier" in response
 
-    def show(self):
-        """The outputs, and of the summary what it comes to."""
+    def print_outputs(self):
+        """Prints the outputs and an extract of each summary."""
         listed = self.s3.list_objects_v2(Bucket=OUTPUT_BUCKET).get("Contents", [])
         print("== outputs, in target/local/outputs")
         shutil.rmtree(OUTPUTS / "outputs", ignore_errors=True)
@@ -201,15 +200,15 @@ class Local:
             print(f"  {item['Key']}  {len(body):,} bytes")
         for path in sorted((OUTPUTS / "outputs").rglob("summaries/**/*.json")):
             summary = json.loads(path.read_text())
-            print(f"\n== the summary of {summary['sources'][0]['uri']}")
+            print(f"\n== summary of {summary['sources'][0]['uri']}")
             print(json.dumps({name: summary[name] for name in ("window", "records", "traffic")}, indent=2))
             print(f"rejected connections: {summary['rejected']['group_count']}")
             for finding in summary["findings"]:
                 print(f"{finding['severity']:6} {finding['type']}: {finding['title']}")
 
     def wait(self):
-        print(f"\nS3 is at {self.endpoint}, the function takes events at")
-        print(f"http://127.0.0.1:{self.lambda_port}/2015-03-31/functions/_/invocations; Ctrl-C ends both")
+        print(f"\nS3: {self.endpoint}; send events to")
+        print(f"http://127.0.0.1:{self.lambda_port}/2015-03-31/functions/_/invocations; stop with Ctrl-C")
         try:
             self.processes[-1].wait()
         except KeyboardInterrupt:
@@ -217,7 +216,7 @@ class Local:
 
 
 def objects(event):
-    """Bucket and key of each object that an event tells of, however its envelopes lie in one another."""
+    """Yields bucket and key of each object in an event, in any nesting of envelopes."""
     if isinstance(event, str) and event.startswith("{"):
         yield from objects(json.loads(event))
     elif isinstance(event, list):
@@ -226,7 +225,7 @@ def objects(event):
     elif isinstance(event, dict):
         if isinstance(event.get("bucket"), dict) and isinstance(event.get("object"), dict):
             key = event["object"]["key"]
-            # EventBridge's keys are as they are, those of S3's own messages are encoded.
+            # Keys in S3 notifications are encoded, keys in EventBridge events are not.
             yield event["bucket"]["name"], unquote_plus(key) if "s3SchemaVersion" in event else key
         else:
             yield from objects(list(event.values()))

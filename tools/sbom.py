@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes what the function is made of: target/sbom/*.cdx.json, CycloneDX 1.5, for each processor.
+"""Writes a software bill of materials of the function: target/sbom/*.cdx.json, CycloneDX 1.5, per architecture.
 
     python3 tools/sbom.py
 
-What is linked, as `cargo tree` resolves it, and nothing that only builds or tests it: tools that ask `cargo metadata` name
-crates too that are there for tests alone. The same source gives the same bytes: there is no time and no serial number in them.
-Needs Python 3.11 and cargo; run `cargo fetch --locked` before, where there is no network.
+It contains the linked crates, as `cargo tree` resolves them, without build and test dependencies (tools that use
+`cargo metadata` include these). The output is reproducible: it has no time and no serial number. Needs Python 3.11 and cargo;
+without a network, run `cargo fetch --locked` before.
 """
 
 import argparse
@@ -26,49 +26,49 @@ REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 
 def main():
     lock = tomllib.loads((PROJECT / "Cargo.lock").read_text())
-    check_sums = {(one["name"], one["version"]): one for one in lock["package"]}
+    checksums = {(one["name"], one["version"]): one for one in lock["package"]}
     FOLDER.mkdir(parents=True, exist_ok=True)
     for target in TARGETS:
-        bill = document(packages(target), check_sums)
+        bill = document(packages(target), checksums)
         path = FOLDER / f"{PROGRAM}-{bill['metadata']['component']['version']}-{target}.cdx.json"
         path.write_text(json.dumps(bill, indent=2) + "\n")
         print(f"{path.relative_to(PROJECT)}: {len(bill['components'])} components")
 
 
 def packages(target):
-    """Each package that is linked, as (name, version): licence and what it uses, the program's own first."""
-    # Each line has its depth first; of a package that was shown already, what it uses is left out.
+    """Returns the linked packages, root first: (name, version) → (license, set of dependencies)."""
+    # Each line begins with its depth. Dependencies of repeated packages are omitted.
     tree = ["cargo", "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "depth", "--target", target]
-    # The toolchain is what the machine has: nothing may fetch another.
+    # Uses the installed toolchain; rustup must not download another one.
     variables = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")
     command = [*tree, "--format", "\t{p}\t{l}"]
     done = subprocess.run(command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True, check=True)
     found, path = {}, []
     for line in done.stdout.splitlines():
-        depth, package, licence = line.split("\t")
+        depth, package, license = line.split("\t")
         name, version = package.split()[:2]
         key = (name, version.removeprefix("v"))
         del path[int(depth) :]
         if path:
             found[path[-1]][1].add(key)
-        found.setdefault(key, (licence.removesuffix(" (*)"), set()))
+        found.setdefault(key, (license.removesuffix(" (*)"), set()))
         path.append(key)
     return found
 
 
-def document(packages, check_sums):
-    (root, (licence, _)), *others = packages.items()
+def document(packages, checksums):
+    (root, (license, _)), *others = packages.items()
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
         "metadata": {
             "lifecycles": [{"phase": "pre-build"}],
-            "component": {"type": "application", **component(root, licence), "name": PROGRAM},
+            "component": {"type": "application", **component(root, license), "name": PROGRAM},
         },
         "components": [
-            {"type": "library", **component(key, licence), "hashes": [hash_of(check_sums[key])]}
-            for key, (licence, _) in sorted(others)
+            {"type": "library", **component(key, license), "hashes": [hash_of(checksums[key])]}
+            for key, (license, _) in sorted(others)
         ],
         "dependencies": [
             {"ref": purl(key), "dependsOn": sorted(purl(used) for used in uses)}
@@ -77,12 +77,12 @@ def document(packages, check_sums):
     }
 
 
-def component(key, licence):
+def component(key, license):
     name, version = key
-    # Some crates still part them by a slash, which meant OR.
-    expression = " OR ".join(part.strip() for part in licence.split("/"))
-    licences = [{"expression": expression}]
-    return {"bom-ref": purl(key), "name": name, "version": version, "purl": purl(key), "licenses": licences}
+    # Some crates still use the deprecated slash, which means OR.
+    expression = " OR ".join(part.strip() for part in license.split("/"))
+    licenses = [{"expression": expression}]
+    return {"bom-ref": purl(key), "name": name, "version": version, "purl": purl(key), "licenses": licenses}
 
 
 def hash_of(package):

@@ -3,20 +3,21 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use flowsentry::handler::Handler;
-use flowsentry::settings::{LogLevel, Settings};
-use flowsentry::{aws, log};
+use flowsentry::lambda::aws;
+use flowsentry::lambda::handler::Handler;
+use flowsentry::lambda::logging;
+use flowsentry::lambda::settings::{LogLevel, Settings};
 use lambda_runtime::service_fn;
 use tracing::error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let settings = Settings::from_variables(environment());
-    log::start(settings.as_ref().map_or_else(|_| LogLevel::default(), |settings| settings.log_level));
+    logging::start(settings.as_ref().map_or_else(|_| LogLevel::default(), |settings| settings.log_level));
     let settings = match settings {
         Ok(settings) => settings,
         Err(wrong) => {
-            error!(error = %wrong, "the settings can't be used");
+            error!(error = %wrong, "invalid configuration");
             return ExitCode::FAILURE;
         }
     };
@@ -25,7 +26,7 @@ async fn main() -> ExitCode {
     match lambda_runtime::run(service_fn(|event| handler.handle(event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(%error, "the runtime stopped");
+            error!(%error, "Lambda runtime stopped");
             ExitCode::FAILURE
         }
     }

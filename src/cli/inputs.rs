@@ -24,11 +24,11 @@ const EXTENSIONS: [&str; 3] = ["log", "gz", "parquet"];
 #[derive(Debug)]
 pub(super) struct Input {
     uri: String,
-    place: Result<Place, String>,
+    place: Result<InputKind, String>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum InputKind {
     Stdin,
     File(PathBuf),
 }
@@ -39,7 +39,7 @@ pub(super) fn expand(arguments: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
         if argument.as_os_str() == "-" {
-            inputs.push(Input { uri: "-".to_owned(), place: Ok(Place::Stdin) });
+            inputs.push(Input { uri: "-".to_owned(), place: Ok(InputKind::Stdin) });
         } else if argument.is_dir() {
             inputs.extend(expand_folder(argument));
         } else {
@@ -50,7 +50,7 @@ pub(super) fn expand(arguments: &[PathBuf]) -> Vec<Input> {
     inputs.retain(|input| {
         let first = input.identity().is_none_or(|identity| known.insert(identity));
         if !first {
-            complain(&format!("{} is given more than once; it is read once", input.uri));
+            complain(&format!("{}: duplicate input, read once", input.uri));
         }
         first
     });
@@ -72,7 +72,7 @@ fn expand_folder(folder: &Path) -> Vec<Input> {
         }
     }
     if inputs.is_empty() {
-        let nothing = format!("no *.{} below this folder", EXTENSIONS.join(", *."));
+        let nothing = format!("no *.{} in this folder", EXTENSIONS.join(", *."));
         inputs.push(Input { uri: folder.display().to_string(), place: Err(nothing) });
     }
     inputs
@@ -84,14 +84,14 @@ fn is_flow_log(path: &Path) -> bool {
 
 impl Input {
     fn file(path: &Path) -> Input {
-        Input { uri: path.display().to_string(), place: Ok(Place::File(path.to_owned())) }
+        Input { uri: path.display().to_string(), place: Ok(InputKind::File(path.to_owned())) }
     }
 
     /// The same for two names of one file.
     fn identity(&self) -> Option<PathBuf> {
         match self.place.as_ref().ok()? {
-            Place::Stdin => Some(PathBuf::from("-")),
-            Place::File(path) => path.canonicalize().ok(),
+            InputKind::Stdin => Some(PathBuf::from("-")),
+            InputKind::File(path) => path.canonicalize().ok(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Input {
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn size(&self) -> u64 {
         match &self.place {
-            Ok(Place::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            Ok(InputKind::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
             _ => 0,
         }
     }
@@ -107,10 +107,10 @@ impl Input {
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn open(&self) -> Result<Box<dyn Read + Send>, String> {
         match &self.place {
-            Ok(Place::Stdin) => Ok(Box::new(io::stdin())),
-            Ok(Place::File(path)) => match File::open(path) {
+            Ok(InputKind::Stdin) => Ok(Box::new(io::stdin())),
+            Ok(InputKind::File(path)) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
-                Err(error) => Err(format!("it can't be opened: {error}")),
+                Err(error) => Err(format!("cannot be opened: {error}")),
             },
             Err(error) => Err(error.clone()),
         }
@@ -120,7 +120,7 @@ impl Input {
         let reader = progress.watch(self.open()?);
         // Whatever a stranger's file brings about, the other inputs are still read.
         panic::catch_unwind(AssertUnwindSafe(|| pipeline::analyze(&self.uri, reader, options)))
-            .map_err(|_| "flowsentry has a bug that this input shows; please report it".to_owned())?
+            .map_err(|_| "internal error while reading this input (panic); please report it".to_owned())?
             .map_err(|error| error.to_string())
     }
 }
@@ -130,7 +130,7 @@ pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> An
     let progress = Progress::over(inputs.iter().map(Input::size).sum());
     let workers = threads.min(inputs.len());
     // Where there are two for each input, both are put to use within it.
-    let options = &Options { decompress_ahead: threads / 2 >= inputs.len(), ..options.clone() };
+    let options = &Options { decompress_in_background: threads / 2 >= inputs.len(), ..options.clone() };
     let queue = Queue::new(inputs, 2 * workers);
     let (send, receive) = mpsc::channel();
     let analysis = thread::scope(|scope| {
@@ -168,7 +168,7 @@ fn merge(
                 Err(error) => merged.observe_failure(inputs[next].uri.clone(), error),
             }
             next += 1;
-            queue.merged_up_to(next);
+            queue.mark_merged(next);
         }
     }
     merged
@@ -198,7 +198,7 @@ impl<'a> Queue<'a> {
         Some((place, input))
     }
 
-    fn merged_up_to(&self, next: usize) {
+    fn mark_merged(&self, next: usize) {
         *self.merged.lock().unwrap_or_else(PoisonError::into_inner) = next;
         self.moved.notify_all();
     }
@@ -248,7 +248,7 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), 4);
         assert_eq!(analysis.failed.len(), 1);
-        assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet below this folder");
+        assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet in this folder");
     }
 
     #[test]
@@ -260,10 +260,10 @@ mod tests {
             let third = scope.spawn(|| queue.next().map(|(n, _)| n));
             thread::sleep(std::time::Duration::from_millis(50));
             assert!(!third.is_finished());
-            queue.merged_up_to(1);
+            queue.mark_merged(1);
             assert_eq!(third.join().expect("no panic"), Some(2));
         });
-        queue.merged_up_to(2);
+        queue.mark_merged(2);
         assert_eq!(queue.next().map(|(n, _)| n), Some(3));
         assert!(queue.next().is_none());
     }

@@ -2,6 +2,7 @@
 
 mod inputs;
 mod progress;
+pub mod report;
 mod topology;
 
 use std::io::{self, IsTerminal, Write};
@@ -15,21 +16,21 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Config;
 use crate::pipeline;
 use crate::record::format::Format;
-use crate::report::{self, DEFAULT_TOP, Settings};
-use crate::sink;
 use crate::summary::Summary;
+use crate::summary::build::{self, DEFAULT_TOP, SummaryOptions};
+use crate::summary::json;
 
-/// Columns of the text report where stdout is no terminal.
-const WIDTH_OF_A_FILE: usize = 120;
+/// FieldRanges of the text report where stdout is no terminal.
+const DEFAULT_WIDTH: usize = 120;
 
 /// Exit status: every input was read whole.
-const WHOLE: u8 = 0;
+const EXIT_SUCCESS: u8 = 0;
 /// Exit status: an input was not read whole, or the report could not be written.
-const NOT_WHOLE: u8 = 1;
+const EXIT_PARTIAL: u8 = 1;
 /// Exit status: wrong usage, or a topology that can't be read. It is clap's own as well.
-const WRONG_USAGE: u8 = 2;
+const EXIT_USAGE: u8 = 2;
 
-/// Finds rejected connections and trouble between peered VPCs in AWS VPC Flow Logs.
+/// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -39,54 +40,54 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Analyse flow logs: files, folders, or stdin
+    /// Analyze flow logs from files, folders or stdin
     #[command(
-        after_help = "Exit status: 0 every input was read whole; 1 one was not (it is named on stderr, and none of \
-                            its records counts); 2 wrong usage, or a topology that can't be read."
+        after_help = "Exit status: 0: all inputs were read; 1: at least one input failed (it is reported on stderr and \
+                            excluded); 2: invalid usage or unreadable topology."
     )]
     Analyze(Analyze),
-    /// Look at the topology itself
+    /// Check a topology
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum TopologyCommand {
-    /// Find overlapping blocks, missing routes, and routes that lead nowhere
+    /// Find overlapping CIDR blocks, missing routes and unusable routes
     #[command(
-        after_help = "Exit status: 0 no finding of at least medium severity; 1 one or more; 2 the topology can't be \
-                            read, or wrong usage."
+        after_help = "Exit status: 0: no finding of medium or high severity; 1: at least one; 2: invalid usage or \
+                            unreadable topology."
     )]
     Check(topology::Check),
 }
 
 #[derive(Debug, Args)]
 struct Analyze {
-    /// A file, a folder (*.log, *.gz and *.parquet below it), or - for stdin; gzip or plain text
+    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; gzip or plain text
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// AWS's describe output: a file, or a folder of *.json; may be given more than once
+    /// Output of aws ec2 describe-…: a file or a folder of *.json; repeatable
     #[arg(long, value_name = "PATH")]
     topology: Vec<PathBuf>,
 
-    /// text for people, json for programs: one summary over all inputs
+    /// text for people, json for programs (one summary of all inputs)
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 
-    /// The columns of files that have no header, as in "${version} ${srcaddr} ${dstaddr}" [default: AWS's version 2]
+    /// FieldRanges of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
     #[arg(long, value_parser = Format::from_setting)]
     log_format: Option<Format>,
 
-    /// Rejected groups to list [default: 100, of which text shows 10]
+    /// Maximum number of rejected groups to list [default: 100; text shows 10]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
-    /// Thresholds and limits, as TOML: `port_scan_ports = 15` and the like; a wrong name is answered with all there are
+    /// TOML file with thresholds and limits, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Threads to use [default: as many as there are cores]
+    /// Number of threads [default: number of cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
 }
@@ -119,18 +120,18 @@ struct CliError {
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
     let Config { thresholds, limits } = config(arguments)?;
-    let settings = Settings { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
+    let settings = SummaryOptions { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
-        format.unknown_names().for_each(|name| complain(&format!("--log-format: {name:?} is no field that is known")));
+        format.unknown_names().for_each(|name| complain(&format!("--log-format: unknown field {name:?}")));
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let summary = report::finish(analysis, &settings, topology.as_deref());
-    name_failures(&summary);
+    let summary = build::finish(analysis, &settings, topology.as_deref());
+    report_failures(&summary);
     written(write(arguments, &summary))?;
-    let status = if summary.failed.is_empty() { WHOLE } else { NOT_WHOLE };
+    let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     // The program ends: its memory is given back at once, not piece by piece.
     std::mem::forget((summary, options, topology));
     Ok(status)
@@ -141,13 +142,13 @@ fn config(arguments: &Analyze) -> Result<Config, CliError> {
     let Some(path) = &arguments.config else { return Ok(Config::default()) };
     let wrong = |path: &Path, error: &dyn std::fmt::Display| CliError {
         message: format!("--config {}: {error}", path.display()),
-        status: WRONG_USAGE,
+        status: EXIT_USAGE,
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(path, &error))?;
     Config::from_toml(&text).map_err(|error| wrong(path, &error))
 }
 
-fn name_failures(summary: &Summary) {
+fn report_failures(summary: &Summary) {
     for failure in &summary.failed {
         complain(&format!("{}: {}", failure.uri, failure.error));
     }
@@ -156,10 +157,10 @@ fn name_failures(summary: &Summary) {
 fn write(arguments: &Analyze, summary: &Summary) -> io::Result<()> {
     match arguments.format {
         // As it is: what strips styles strips a name's control characters too.
-        ReportFormat::Json => write_all(io::stdout(), &sink::json::render(summary)),
+        ReportFormat::Json => write_all(io::stdout(), &json::render(summary)),
         ReportFormat::Text => {
-            let look = sink::text::Look { width: width(), groups: arguments.top };
-            write_all(anstream::stdout(), sink::text::render(summary, look).as_bytes())
+            let look = report::RenderOptions { width: width(), groups: arguments.top };
+            write_all(anstream::stdout(), report::render(summary, look).as_bytes())
         }
     }
 }
@@ -168,7 +169,7 @@ fn written(result: io::Result<()>) -> Result<(), CliError> {
     match result {
         // Whoever reads the report, `head` say, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(CliError { message: format!("the report can't be written: {error}"), status: NOT_WHOLE }),
+        Err(error) => Err(CliError { message: format!("cannot write the report: {error}"), status: EXIT_PARTIAL }),
         Ok(()) => Ok(()),
     }
 }
@@ -180,10 +181,10 @@ fn write_all(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
 
 fn width() -> usize {
     let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    terminal.map_or(WIDTH_OF_A_FILE, |(width, _)| width.0.into())
+    terminal.map_or(DEFAULT_WIDTH, |(width, _)| width.0.into())
 }
 
 /// One line on stderr. What it quotes may come from strangers. That nobody can read it stops nothing.
 fn complain(message: &str) {
-    drop(writeln!(anstream::stderr(), "flowsentry: {}", sink::text::printable(message)));
+    drop(writeln!(anstream::stderr(), "flowsentry: {}", report::printable(message)));
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shorter runs are over before anyone has read the bar: 32 MiB.
-const WORTH_A_BAR: u64 = 32 << 20;
+const MIN_PROGRESS_BYTES: u64 = 32 << 20;
 
 /// How much of the inputs has been read.
 pub(super) struct Progress(ProgressBar);
@@ -13,7 +13,7 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     /// Over so many bytes in all. indicatif shows nothing where stderr is no terminal.
     pub(super) fn over(bytes: u64) -> Progress {
-        if bytes < WORTH_A_BAR {
+        if bytes < MIN_PROGRESS_BYTES {
             return Progress(ProgressBar::hidden());
         }
         let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left");

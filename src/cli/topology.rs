@@ -6,17 +6,18 @@ use std::sync::Arc;
 use clap::Args;
 use walkdir::WalkDir;
 
-use super::{CliError, NOT_WHOLE, ReportFormat, WHOLE, WRONG_USAGE, complain, width, write_all, written};
+use super::report;
+use super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, ReportFormat, complain, width, write_all, written};
 use crate::findings::topology_check;
 use crate::findings::types::Severity;
-use crate::sink;
+use crate::summary::json;
 use crate::topology::Topology;
 use crate::topology::describe_output::Resources;
 
 /// `topology check`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// AWS's describe output: a file, or a folder of *.json
+    /// Output of aws ec2 describe-…: a file or a folder of *.json
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
@@ -27,14 +28,14 @@ pub(super) struct Check {
 
 /// Looks for what is wrong with a topology. Exit status 1 says that something of at least medium severity is.
 pub(super) fn check(arguments: &Check) -> Result<u8, CliError> {
-    let Some(topology) = read(&arguments.paths)? else { return Ok(WHOLE) };
+    let Some(topology) = read(&arguments.paths)? else { return Ok(EXIT_SUCCESS) };
     let check = topology_check::check(&topology);
     written(match arguments.format {
-        ReportFormat::Json => write_all(std::io::stdout(), &sink::json::render_check(&check)),
-        ReportFormat::Text => write_all(anstream::stdout(), sink::text::render_check(&check, width()).as_bytes()),
+        ReportFormat::Json => write_all(std::io::stdout(), &json::render_check(&check)),
+        ReportFormat::Text => write_all(anstream::stdout(), report::render_check(&check, width()).as_bytes()),
     })?;
     let bad = check.findings.iter().any(|finding| finding.severity >= Severity::Medium);
-    Ok(if bad { NOT_WHOLE } else { WHOLE })
+    Ok(if bad { EXIT_PARTIAL } else { EXIT_SUCCESS })
 }
 
 /// Reads all documents; none without any path. What in them can't be used is named on stderr.
@@ -47,13 +48,13 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError>
         let json = contents(&document)?;
         resources
             .read(&document.display().to_string(), &json)
-            .map_err(|error| CliError { message: error.to_string(), status: WRONG_USAGE })?;
+            .map_err(|error| CliError { message: error.to_string(), status: EXIT_USAGE })?;
     }
     let topology = Topology::new(resources);
     topology.problems().iter().for_each(|problem| complain(&problem.to_string()));
     if topology.resources().is_empty() && !topology.problems().is_empty() {
-        let message = "nothing of the topology could be used: is it the output of aws ec2 describe-…?".to_owned();
-        return Err(CliError { message, status: WRONG_USAGE });
+        let message = "no usable resources in the topology; pass the output of aws ec2 describe-…".to_owned();
+        return Err(CliError { message, status: EXIT_USAGE });
     }
     Ok(Some(Arc::new(topology)))
 }
@@ -74,7 +75,7 @@ fn documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
             }
         }
         if documents.len() == before {
-            return Err(unreadable(path, &"no *.json is in this folder"));
+            return Err(unreadable(path, &"no *.json in this folder"));
         }
     }
     Ok(documents)
@@ -86,5 +87,5 @@ fn contents(path: &Path) -> Result<Vec<u8>, CliError> {
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
-    CliError { message: format!("the topology {} can't be read: {error}", path.display()), status: WRONG_USAGE }
+    CliError { message: format!("cannot read the topology {}: {error}", path.display()), status: EXIT_USAGE }
 }

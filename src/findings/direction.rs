@@ -3,21 +3,21 @@
 use std::net::IpAddr;
 
 use crate::aggregate::interfaces::Interfaces;
-use crate::aggregate::interner::{NameId, Names, index};
+use crate::aggregate::interner::{Interner, Symbol, index};
 use crate::aggregate::rejected::{Group, GroupKey};
 use crate::findings::types::Evidence;
 use crate::record::Direction;
 use crate::record::ip;
 use crate::topology::describe_output::Interface;
-use crate::topology::{Location, Topology, VpcNumber};
+use crate::topology::{Location, Topology, VpcIndex};
 
 /// What tells where an address is and whose it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct NetworkContext<'a> {
     /// Interfaces.
     pub interfaces: &'a Interfaces,
-    /// Names of VPCs and subnets.
-    pub places: &'a Names,
+    /// Interner of VPCs and subnets.
+    pub places: &'a Interner,
     /// What is known of VPCs and their peering.
     pub topology: Option<&'a Topology>,
     /// What the topology knows of each of the interfaces, in their order.
@@ -29,7 +29,7 @@ pub fn known_interfaces<'a>(interfaces: &Interfaces, topology: Option<&'a Topolo
     interfaces.iter().map(|(id, _)| topology?.interface(interfaces.name(id?))).collect()
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> NetworkContext<'a> {
     /// Which way a group goes, and what tells it: its records; else the addresses that its interface owns; else its VPC; else
     /// the address that all records of its interface share.
     pub fn direction(&self, group: &Group<'_>) -> (Direction, Option<Evidence>) {
@@ -37,7 +37,7 @@ impl<'a> Surroundings<'a> {
         let judged = said
             .or_else(|| self.by_owner(group.key).map(|direction| (direction, Evidence::Topology)))
             .or_else(|| self.by_own_vpc(group).map(|direction| (direction, Evidence::Topology)))
-            .or_else(|| self.by_constant_address(group.key).map(|direction| (direction, Evidence::ConstantAddress)));
+            .or_else(|| self.by_shared_address(group.key).map(|direction| (direction, Evidence::ConstantAddress)));
         judged.map_or((Direction::Unknown, None), |(direction, evidence)| (direction, Some(evidence)))
     }
 
@@ -56,30 +56,30 @@ impl<'a> Surroundings<'a> {
         }
     }
 
-    fn by_constant_address(&self, key: GroupKey) -> Option<Direction> {
-        let own = self.interfaces.get(Some(key.interface?)).constant.one()?;
+    fn by_shared_address(&self, key: GroupKey) -> Option<Direction> {
+        let own = self.interfaces.get(Some(key.interface?)).shared_addresses.sole()?;
         way(key, |address| address == own)
     }
 
     /// The VPC that the records of a group agree on.
-    pub fn own_vpc(&self, group: &Group<'_>) -> Option<VpcNumber> {
+    pub fn own_vpc(&self, group: &Group<'_>) -> Option<VpcIndex> {
         let known = self.known_interface(group.key.interface).and_then(|known| known.vpc_id.as_deref());
-        self.topology?.number(group.vpc().agreed(known, self.places)?)
+        self.topology?.number(group.vpc().resolve(known, self.places)?)
     }
 
     /// Where an address of a record with this own VPC is.
-    pub fn locate(&self, address: Option<IpAddr>, own: Option<VpcNumber>) -> Location {
+    pub fn locate(&self, address: Option<IpAddr>, own: Option<VpcIndex>) -> Location {
         let located = address.zip(self.topology).map(|(address, topology)| topology.locate(address, || own));
         located.unwrap_or(Location::Outside)
     }
 
     /// The name of an interface.
-    pub fn interface_name(&self, id: Option<NameId>) -> Option<&'a str> {
+    pub fn interface_name(&self, id: Option<Symbol>) -> Option<&'a str> {
         id.map(|id| self.interfaces.name(id))
     }
 
     /// The interface, if the topology knows it.
-    pub fn known_interface(&self, id: Option<NameId>) -> Option<&'a Interface> {
+    pub fn known_interface(&self, id: Option<Symbol>) -> Option<&'a Interface> {
         *self.known_interfaces.get(index(id))?
     }
 

@@ -20,13 +20,13 @@ use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
-pub use self::direction::{Surroundings, known_interfaces};
+pub use self::direction::{NetworkContext, known_interfaces};
 use self::types::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
-use crate::aggregate::counters::{Seen, Tally};
-use crate::aggregate::interner::NameId;
-use crate::aggregate::peering::{ByNote, Noted, OfNote};
+use crate::aggregate::counters::{Counters, TimeRange};
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::peering::{ClassView, ClassifiedFlows, FlowsByClass};
 use crate::aggregate::rejected::cause::Cause;
-use crate::aggregate::rejected::{GroupKey, Groups, Part};
+use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
 use crate::config::Thresholds;
 use crate::record::{Action, TCP, UDP};
 
@@ -38,20 +38,20 @@ pub struct Context<'a> {
     /// Rejected groups.
     pub groups: &'a Groups,
     /// What tells where an address is and whose it is.
-    pub surroundings: Surroundings<'a>,
-    /// Records that are noteworthy by the topology.
-    pub notes: &'a ByNote<'a>,
+    pub network: NetworkContext<'a>,
+    /// MatchedFlows that are noteworthy by the topology.
+    pub notes: &'a FlowsByClass<'a>,
     /// Whether there is any accepted record: a flow log may be of rejects alone.
-    pub accepts_are_logged: bool,
+    pub has_accepted_records: bool,
     /// From when on a pattern is a finding.
     pub thresholds: &'a Thresholds,
     /// Whether memory limits left nothing out.
-    pub exact: Exactness,
+    pub exact: Completeness,
 }
 
 /// Whether memory limits left nothing out.
 #[derive(Debug, Clone, Copy)]
-pub struct Exactness {
+pub struct Completeness {
     /// Of rejected groups, their records and causes.
     pub rejected: bool,
     /// Of the records that are noteworthy by the topology.
@@ -61,22 +61,22 @@ pub struct Exactness {
 }
 
 impl Context<'_> {
-    fn interface_name(&self, id: Option<NameId>) -> Option<String> {
-        self.surroundings.interface_name(id).map(str::to_owned)
+    fn interface_name(&self, id: Option<Symbol>) -> Option<String> {
+        self.network.interface_name(id).map(str::to_owned)
     }
 
     /// Whether records that are kept as this interface's are of one, or of none: records of interfaces that were not kept are
     /// with those that name none.
-    fn is_one(&self, id: Option<NameId>) -> bool {
-        id.is_some() || self.surroundings.interfaces.is_complete()
+    fn is_identified(&self, id: Option<Symbol>) -> bool {
+        id.is_some() || self.network.interfaces.is_complete()
     }
 
     fn is_public(&self, address: IpAddr) -> bool {
-        self.surroundings.is_public(address)
+        self.network.is_public(address)
     }
 
-    fn has_gaps(&self, id: Option<NameId>) -> bool {
-        self.surroundings.interfaces.get(id).skipped.flows > 0
+    fn has_gaps(&self, id: Option<Symbol>) -> bool {
+        self.network.interfaces.get(id).skipped.flows > 0
     }
 }
 
@@ -92,7 +92,7 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     ]
     .into_iter()
     .flat_map(|detect| detect(context))
-    .chain(context.surroundings.topology.into_iter().flat_map(|topology| peering::detect(context, topology)))
+    .chain(context.network.topology.into_iter().flat_map(|topology| peering::detect(context, topology)))
     .collect();
     findings.sort_unstable_by(|a, b| {
         (b.severity, b.tally.flows, a.finding_type, &a.subject).cmp(&(
@@ -146,13 +146,13 @@ pub fn next_step(finding_type: FindingType) -> &'static str {
 }
 
 /// A source that is not on the public internet is one of ours, or beyond a VPN: its probing is worse.
-fn severity_of_probing(context: &Context<'_>, src: IpAddr) -> Severity {
+fn probe_severity(context: &Context<'_>, src: IpAddr) -> Severity {
     if context.is_public(src) { Severity::Medium } else { Severity::High }
 }
 
 /// Late packets and answers are the end or the answer of something that was let through: no probing, and no egress
 /// that is blocked.
-fn is_own_attempt(part: &Part) -> bool {
+fn is_new_connection(part: &Subgroup) -> bool {
     !matches!(part.cause, Cause::OutOfState | Cause::NetworkAcl)
 }
 
@@ -166,7 +166,7 @@ struct Probe {
 
 /// All probes, each with the number of its part.
 fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
-    let own = (0..).zip(context.groups.parts()).filter(|(_, (_, part))| is_own_attempt(part));
+    let own = (0..).zip(context.groups.subgroups()).filter(|(_, (_, part))| is_new_connection(part));
     own.filter_map(|(number, (key, _))| {
         let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
         Some((number, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))
@@ -178,9 +178,9 @@ fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
     context: &Context<'_>,
     at_least: u64,
     subject_and_target: impl Fn(&Probe) -> (S, T),
-) -> Vec<(S, u64, Records)> {
+) -> Vec<(S, u64, MatchedFlows)> {
     let subjects = probes(context).map(|(_, probe)| subject_and_target(&probe).0);
-    let many = Many::of(subjects, at_least);
+    let many = CountingFilter::of(subjects, at_least);
     let of_many = |(number, probe)| {
         let (subject, target) = subject_and_target(&probe);
         many.may_be(&subject).then_some((subject, target, number))
@@ -192,9 +192,9 @@ fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
         if distinct < at_least {
             return None;
         }
-        let mut records = Records::default();
+        let mut records = MatchedFlows::default();
         for (_, _, number) in of_subject {
-            let (key, part) = context.groups.part(*number as usize);
+            let (key, part) = context.groups.subgroup(*number as usize);
             records.add(context, key, &part);
         }
         Some((of_subject[0].0, distinct, records))
@@ -203,20 +203,21 @@ fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
 }
 
 /// Which subjects may occur many times: nearly all occur a few times only, and are not to be sorted.
-struct Many {
+struct CountingFilter {
     counts: Vec<u32>,
     at_least: u64,
     hasher: RandomState,
 }
 
-impl Many {
+impl CountingFilter {
     /// The more counts there are, the fewer subjects share one; these stay near the processor.
     const MOST_COUNTS: usize = 1 << 16;
 
-    fn of<S: Hash>(subjects: impl Iterator<Item = S>, at_least: u64) -> Many {
+    fn of<S: Hash>(subjects: impl Iterator<Item = S>, at_least: u64) -> CountingFilter {
         let (_, at_most) = subjects.size_hint();
-        let counts = at_most.unwrap_or(usize::MAX).saturating_mul(2).clamp(1, Many::MOST_COUNTS).next_power_of_two();
-        let mut many = Many { counts: vec![0; counts], at_least, hasher: RandomState::default() };
+        let counts =
+            at_most.unwrap_or(usize::MAX).saturating_mul(2).clamp(1, CountingFilter::MOST_COUNTS).next_power_of_two();
+        let mut many = CountingFilter { counts: vec![0; counts], at_least, hasher: RandomState::default() };
         for subject in subjects {
             let place = many.place(&subject);
             many.counts[place] = many.counts[place].saturating_add(1);
@@ -237,40 +238,40 @@ impl Many {
 
 /// The records that make a finding hold, as they are gathered.
 #[derive(Default)]
-struct Records {
-    tally: Tally,
-    seen: Seen,
-    interfaces: BTreeSet<Option<NameId>>,
+struct MatchedFlows {
+    tally: Counters,
+    seen: TimeRange,
+    interfaces: BTreeSet<Option<Symbol>>,
     /// Whether a record does not show that it was to open a connection.
     unproven: bool,
     examples: BTreeSet<Example>,
 }
 
-impl Records {
-    fn add(&mut self, context: &Context<'_>, key: GroupKey, part: &Part) {
+impl MatchedFlows {
+    fn add(&mut self, context: &Context<'_>, key: GroupKey, part: &Subgroup) {
         self.tally.merge(part.tally);
         self.seen.merge(part.seen);
         self.interfaces.insert(key.interface);
-        self.unproven |= !part.opening;
-        let ends = (context.surroundings.interface_name(key.interface), key.src, key.dst);
+        self.unproven |= !part.is_syn;
+        let ends = (context.network.interface_name(key.interface), key.src, key.dst);
         self.add_example(ends, (part.srcport, key.dstport, key.protocol), Action::Reject);
     }
 
     /// Adds records that are noteworthy by the topology.
-    fn add_noted(&mut self, context: &Context<'_>, noted: &Noted) {
-        let Noted { addresses, action, sums, .. } = *noted;
+    fn add_noted(&mut self, context: &Context<'_>, noted: &ClassifiedFlows) {
+        let ClassifiedFlows { addresses, action, sums, .. } = *noted;
         let (srcport, dstport) = sums.least_ports.unwrap_or_default();
         self.tally.merge(sums.tally);
         self.seen.merge(sums.seen);
         self.interfaces.insert(addresses.interface);
-        let ends = (context.surroundings.interface_name(addresses.interface), addresses.src, addresses.dst);
+        let ends = (context.network.interface_name(addresses.interface), addresses.src, addresses.dst);
         self.add_example(ends, (srcport, dstport, addresses.protocol), action);
     }
 
     /// Adds all records that are noteworthy in one way: their sums hold whatever was left out for lack of memory.
-    fn add_all(&mut self, context: &Context<'_>, of_note: &OfNote<'_>) {
+    fn add_all(&mut self, context: &Context<'_>, of_note: &ClassView<'_>) {
         let mut tally = self.tally;
-        of_note.noted().for_each(|noted| self.add_noted(context, &noted));
+        of_note.flows().for_each(|noted| self.add_noted(context, &noted));
         tally.merge(of_note.tally());
         self.tally = tally;
     }
@@ -305,7 +306,7 @@ impl Records {
         if self.unproven { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::TcpFlags)) }
     }
 
-    fn into_finding(self, context: &Context<'_>, verdict: Verdict) -> Finding {
+    fn into_finding(self, context: &Context<'_>, verdict: FindingDraft) -> Finding {
         let mut evidence = verdict.evidence;
         let mut confidence = verdict.confidence;
         if self.interfaces.iter().any(|id| context.has_gaps(*id)) {
@@ -331,7 +332,7 @@ impl Records {
 
 impl FindingType {
     /// Whether nothing that a finding of this type rests on was left out for lack of memory.
-    fn is_exact(self, exact: Exactness) -> bool {
+    fn is_exact(self, exact: Completeness) -> bool {
         match self {
             FindingType::EgressBlocked
             | FindingType::HostSweep
@@ -352,7 +353,7 @@ impl FindingType {
 }
 
 /// What a detector says of some records.
-struct Verdict {
+struct FindingDraft {
     finding_type: FindingType,
     severity: Severity,
     confidence: Confidence,

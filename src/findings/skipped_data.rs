@@ -1,29 +1,29 @@
 //! `skipped-data`: AWS left records of an interface out, so nothing that is missing there proves anything.
 
-use super::{Context, Records, Verdict};
+use super::{Context, FindingDraft, MatchedFlows};
 use crate::aggregate::interfaces::Interface;
-use crate::aggregate::interner::NameId;
+use crate::aggregate::interner::Symbol;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 
-pub(super) const MEANING: &str = "AWS could not record all traffic of this interface (SKIPDATA): the numbers for it are \
-                                  lower bounds.";
-pub(super) const NEXT_STEP: &str = "Do not conclude from what is missing here. If it goes on, spread the load over more \
-                                    interfaces, or ask AWS: it is their internal capacity.";
+pub(super) const MEANING: &str = "AWS could not record all traffic of this interface (SKIPDATA): its counts are lower \
+                                  bounds.";
+pub(super) const NEXT_STEP: &str = "Do not treat missing traffic as evidence. If it continues, spread the load over more \
+                                    interfaces or contact AWS: their internal capacity was exceeded.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let skipped = context.surroundings.interfaces.iter().filter(|(_, interface)| interface.skipped.flows > 0);
+    let skipped = context.network.interfaces.iter().filter(|(_, interface)| interface.skipped.flows > 0);
     skipped.map(|(id, interface)| finding(context, id, interface)).collect()
 }
 
-fn finding(context: &Context<'_>, id: Option<NameId>, interface: &Interface) -> Finding {
+fn finding(context: &Context<'_>, id: Option<Symbol>, interface: &Interface) -> Finding {
     let interface_id = context.interface_name(id);
-    let records = Records { tally: interface.skipped, seen: interface.skipped_seen, ..Records::default() };
-    let verdict = Verdict {
+    let records = MatchedFlows { tally: interface.skipped, seen: interface.skipped_seen, ..MatchedFlows::default() };
+    let verdict = FindingDraft {
         finding_type: FindingType::SkippedData,
         severity: Severity::Low,
         // Holes in the log are what this finding is sure of, and still: at most medium where there are holes.
         confidence: Confidence::Medium,
-        title: format!("AWS left out records of {}", interface_id.as_deref().unwrap_or("an unnamed interface")),
+        title: format!("AWS skipped records of {}", interface_id.as_deref().unwrap_or("an unnamed interface")),
         subject: Subject::Interface { interface_id },
         details: Details::None {},
         evidence: [Evidence::SkipData].into(),
@@ -41,9 +41,9 @@ mod tests {
         let findings = detect_in(FindingType::SkippedData, [gap("eni-2"), gap("eni-1"), gap("eni-2"), gap("-")]);
         let seen: Vec<_> = findings.iter().map(|finding| (finding.title.as_str(), finding.tally.flows)).collect();
         let expected = [
-            ("AWS left out records of eni-2", 2),
-            ("AWS left out records of an unnamed interface", 1),
-            ("AWS left out records of eni-1", 1),
+            ("AWS skipped records of eni-2", 2),
+            ("AWS skipped records of an unnamed interface", 1),
+            ("AWS skipped records of eni-1", 1),
         ];
         assert_eq!(seen, expected);
         assert_eq!((findings[0].severity, findings[0].tally.packets), (Severity::Low, 0));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::pipeline::{self, Options};
-use crate::report::{self, Settings};
+use crate::summary::build::{self, SummaryOptions};
 
 /// The columns of the detectors' cases.
 const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags flow-direction \
@@ -25,7 +25,7 @@ fn findings_in(records: impl IntoIterator<Item = String>) -> Vec<Finding> {
     let log = format!("{HEADER}\n{}", records.into_iter().collect::<String>());
     let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
     assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-    report::finish(analysis, &Settings::default(), None).findings
+    build::finish(analysis, &SummaryOptions::default(), None).findings
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_one_input_does_not_prove_the_whole_does_not() {
     for log in [log("2", 0..20), log("-", 0..20)] {
         merged.merge(pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log"));
     }
-    let findings = report::finish(merged, &Settings::default(), None).findings;
+    let findings = build::finish(merged, &SummaryOptions::default(), None).findings;
     assert_eq!((findings.len(), findings[0].confidence), (1, Confidence::Medium));
 }
 

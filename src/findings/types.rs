@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::aggregate::counters::{Seen, Tally};
+use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::{Action, Direction};
 use crate::topology::endpoint::Scope;
@@ -35,10 +35,10 @@ pub struct Finding {
     pub evidence: BTreeSet<Evidence>,
     /// Sums over the records that make the finding hold.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
     /// When those were seen.
     #[serde(flatten)]
-    pub seen: Seen,
+    pub seen: TimeRange,
     /// False where a memory limit made the finding approximate.
     pub exact: bool,
     /// Up to five of those records.
@@ -225,7 +225,7 @@ pub enum Subject {
         protocol: Option<u8>,
     },
     /// Of `reply-blocked`.
-    Replies {
+    ReplyFlow {
         /// Interface that recorded the traffic.
         interface_id: Option<String>,
         /// Source of the replies.
@@ -252,7 +252,7 @@ pub enum Subject {
         dstaddr: IpAddr,
     },
     /// Of `ambiguous-address`.
-    Block {
+    CidrBlock {
         /// The block that VPCs tie on.
         #[cfg_attr(test, schemars(with = "String"))]
         cidr_block: IpNet,
@@ -304,7 +304,7 @@ pub enum Details {
     },
     /// Of `repeated-rejects`.
     Group {
-        /// Seen from the interface.
+        /// TimeRange from the interface.
         direction: Direction,
         /// The cause of most of its flows.
         cause: Cause,
@@ -327,7 +327,7 @@ pub enum Details {
         traffic_paths: Vec<u64>,
     },
     /// Of `ambiguous-address`.
-    Tied {
+    CandidateVpcs {
         /// The VPCs that tie.
         vpc_ids: Vec<String>,
     },

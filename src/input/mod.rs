@@ -5,11 +5,10 @@
 //! the positions of their fields, which [`delimiters`] finds for a whole buffer at once. Out go lines, or one
 //! [`ObjectError`](crate::error::ObjectError) that names the byte offset.
 //!
-//! Text is not verified before the end of the object, since a gzip check sum follows its data. Memory does not grow with
+//! Decoder is not verified before the end of the object, since a gzip check sum follows its data. Memory does not grow with
 //! the object.
 
 pub mod chunks;
-pub mod cpu;
 pub mod decoder;
 pub mod delimiters;
 mod gzip;

@@ -1,27 +1,27 @@
-//! The one table of flow log fields: name, version and type of every field of VPC flow logs (versions 2 to 11) and
-//! of Transit Gateway flow logs. Everything else that is known about a field derives from it.
+//! The table of flow log fields: name, version, and type of every field of VPC flow logs (versions 2 to 11) and of Transit
+//! Gateway flow logs. All other knowledge about fields derives from it.
 //!
-//! Names, order and types are AWS's:
+//! Names, order and types are those of AWS:
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html> and
 //! <https://docs.aws.amazon.com/vpc/latest/tgw/tgw-flow-logs.html>. The integer types are those of AWS's Parquet
-//! files; every other field is text, `account-id` too (it may be `unknown`, and has leading zeros).
+//! files; every other field is text. `account-id` is text because it has leading zeros and may be `unknown`.
 
-/// What the values of a field are, when present.
+/// Type of the values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Decimal digits, at most this number.
+pub enum FieldType {
+    /// Decimal digits up to this maximum.
     Integer(u64),
     /// An IPv4 or IPv6 address without a zone.
     Address,
-    /// Anything without a space.
+    /// Any text without spaces.
     Text,
 }
 
-const PORT: Kind = Kind::Integer(u16::MAX as u64);
-const PROTOCOL: Kind = Kind::Integer(u8::MAX as u64);
-const INTEGER: Kind = Kind::Integer(u64::MAX);
-const ADDRESS: Kind = Kind::Address;
-const TEXT: Kind = Kind::Text;
+const PORT: FieldType = FieldType::Integer(u16::MAX as u64);
+const PROTOCOL: FieldType = FieldType::Integer(u8::MAX as u64);
+const INTEGER: FieldType = FieldType::Integer(u64::MAX);
+const ADDRESS: FieldType = FieldType::Address;
+const TEXT: FieldType = FieldType::Text;
 
 macro_rules! fields {
     ($($field:ident $name:literal $version:literal $kind:ident;)*) => {
@@ -35,23 +35,23 @@ macro_rules! fields {
             /// Every field, in AWS's order.
             pub const ALL: &[Field] = &[$(Field::$field,)*];
 
-            /// AWS's name, with hyphens.
+            /// Returns AWS's name, with hyphens.
             pub const fn name(self) -> &'static str {
                 match self { $(Field::$field => $name,)* }
             }
 
-            /// The flow log version that brought the field.
+            /// Returns the flow log version that introduced the field.
             pub const fn version(self) -> u8 {
                 match self { $(Field::$field => $version,)* }
             }
 
-            /// The type of its values.
+            /// Returns the type of its values.
             #[inline]
-            pub const fn kind(self) -> Kind {
+            pub const fn kind(self) -> FieldType {
                 match self { $(Field::$field => $kind,)* }
             }
 
-            /// The field of that name, written with hyphens or with underscores.
+            /// Returns the field with this name, written with hyphens or underscores.
             pub fn from_name(name: &[u8]) -> Option<Field> {
                 let mut hyphens = [0; LONGEST_NAME];
                 let hyphens = hyphens.get_mut(..name.len())?;
@@ -85,7 +85,7 @@ fields! {
     VpcId "vpc-id" 3 TEXT;
     SubnetId "subnet-id" 3 TEXT;
     InstanceId "instance-id" 3 TEXT;
-    TcpFlags "tcp-flags" 3 INTEGER;
+    SynFlag "tcp-flags" 3 INTEGER;
     Type "type" 3 TEXT;
     PktSrcaddr "pkt-srcaddr" 3 ADDRESS;
     PktDstaddr "pkt-dstaddr" 3 ADDRESS;
@@ -142,6 +142,7 @@ fields! {
     NextHopInterfaceType "next-hop-interface-type" 11 TEXT;
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const LONGEST_NAME: usize = {
     let mut longest = 0;
     let mut i = 0;
@@ -155,11 +156,12 @@ const LONGEST_NAME: usize = {
     longest
 };
 
-/// How many fields of version 2 there are: AWS's default format is all of them, in the table's order.
+/// Number of version 2 fields. AWS's default format has all of them, in the order of the table.
 const VERSION_2_FIELDS: usize = 14;
 
-/// The columns of AWS's default format, which cannot be customised: the 14 fields of version 2 in AWS's order.
-pub fn default_order() -> &'static [Field] {
+/// Returns the columns of AWS's default format, which cannot be customized: the 14 fields of version 2 in AWS's order.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+pub fn v2_fields() -> &'static [Field] {
     &Field::ALL[..VERSION_2_FIELDS]
 }
 
@@ -168,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_per_version_are_those_that_aws_documents() {
+    fn each_version_has_as_many_fields_as_aws_documents() {
         let up_to = |version| Field::ALL.iter().filter(|f| f.version() != 6 && f.version() <= version).count();
         let counts: Vec<_> = [2, 3, 4, 5, 7, 8, 9, 10, 11].map(up_to).into();
         assert_eq!(counts, [14, 21, 25, 29, 39, 40, 41, 42, 54]);
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_default_order_is_awss() {
-        let names: Vec<_> = default_order().iter().map(|f| f.name()).collect();
+        let names: Vec<_> = v2_fields().iter().map(|f| f.name()).collect();
         assert_eq!(
             names.join(" "),
             "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action \
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_a_name() {
+    fn other_words_are_not_names() {
         for name in ["", "-", "2", "Version", "srcaddr ", "next-hop-interface-type-2", "interface id", "action\u{e9}"] {
             assert_eq!(Field::from_name(name.as_bytes()), None, "{name}");
         }
@@ -203,12 +205,12 @@ mod tests {
 
     #[test]
     fn types_are_awss() {
-        assert_eq!(Field::Dstport.kind(), Kind::Integer(65_535));
-        assert_eq!(Field::Protocol.kind(), Kind::Integer(255));
-        assert_eq!(Field::PacketsLostTtlExpired.kind(), Kind::Integer(u64::MAX));
-        assert_eq!(Field::PktDstaddr.kind(), Kind::Address);
-        assert_eq!(Field::AccountId.kind(), Kind::Text);
-        let integers = Field::ALL.iter().filter(|f| matches!(f.kind(), Kind::Integer(_))).count();
+        assert_eq!(Field::Dstport.kind(), FieldType::Integer(65_535));
+        assert_eq!(Field::Protocol.kind(), FieldType::Integer(255));
+        assert_eq!(Field::PacketsLostTtlExpired.kind(), FieldType::Integer(u64::MAX));
+        assert_eq!(Field::PktDstaddr.kind(), FieldType::Address);
+        assert_eq!(Field::AccountId.kind(), FieldType::Text);
+        let integers = Field::ALL.iter().filter(|f| matches!(f.kind(), FieldType::Integer(_))).count();
         assert_eq!(integers, 8 + 1 + 1 + 4 + 1);
     }
 }

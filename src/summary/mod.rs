@@ -3,7 +3,11 @@
 //! These types are the JSON contract. Fields may be added; none may be renamed, dropped or change its meaning. The
 //! JSON Schema made from them is `docs/summary.schema.json`.
 
+pub mod build;
+mod by_scope;
+pub mod json;
 mod peering;
+mod top_groups;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,8 +16,8 @@ use serde::Serialize;
 
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
-use crate::aggregate::counters::{Seen, Tally};
-pub use crate::aggregate::inputs::{Failure, MalformedSample, ObjectIdentity, RecordCounts, Source};
+use crate::aggregate::counters::{Counters, TimeRange};
+pub use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::Finding;
 use crate::record::Direction;
@@ -30,13 +34,13 @@ pub struct Summary {
     /// Always `flowsentry/summary/v1`.
     pub schema: &'static str,
     /// The inputs that were read whole, in the order given.
-    pub sources: Vec<Source>,
+    pub sources: Vec<InputSource>,
     /// The inputs that could not be read whole. None of their records counts.
-    pub failed: Vec<Failure>,
+    pub failed: Vec<InputFailure>,
     /// Least start and greatest end of the analysed records.
     pub window: Option<Window>,
     /// The distinct column lists met, in the order met.
-    pub formats: Vec<FormatSeen>,
+    pub formats: Vec<ObservedFormat>,
     /// Every record by its class.
     pub records: RecordCounts,
     /// What was let through and what was refused.
@@ -51,7 +55,7 @@ pub struct Summary {
     pub services: Vec<ServiceTraffic>,
     /// What deserves a look, the worst first.
     pub findings: Vec<Finding>,
-    /// Names of the settings that limit how much of the variety is kept and by which something was left out.
+    /// Interner of the settings that limit how much of the variety is kept and by which something was left out.
     pub limits_reached: Vec<&'static str>,
 }
 
@@ -68,7 +72,7 @@ pub struct Window {
 /// A column list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct FormatSeen {
+pub struct ObservedFormat {
     /// The highest version among its known fields.
     pub version: Option<u8>,
     /// Field names, hyphens as underscores; unknown ones as they stand.
@@ -80,9 +84,9 @@ pub struct FormatSeen {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Traffic {
     /// Let through.
-    pub accepted: Tally,
+    pub accepted: Counters,
     /// Refused by a security group, a network ACL or the like.
-    pub rejected: Tally,
+    pub rejected: Counters,
 }
 
 impl Traffic {
@@ -127,7 +131,7 @@ pub struct Rejected {
 pub struct RejectedGroup {
     /// Interface that recorded the traffic.
     pub interface_id: Option<String>,
-    /// Source: `pkt-srcaddr` where present, else `srcaddr`.
+    /// InputSource: `pkt-srcaddr` where present, else `srcaddr`.
     pub srcaddr: Option<IpAddr>,
     /// Destination: `pkt-dstaddr` where present, else `dstaddr`.
     pub dstaddr: Option<IpAddr>,
@@ -139,7 +143,7 @@ pub struct RejectedGroup {
     pub protocol_name: Option<&'static str>,
     /// IANA service name of the destination port.
     pub service_name: Option<&'static str>,
-    /// Seen from the interface.
+    /// TimeRange from the interface.
     pub direction: Direction,
     /// The cause of most of its flows.
     pub cause: Cause,
@@ -147,10 +151,10 @@ pub struct RejectedGroup {
     pub causes: BTreeMap<Cause, u64>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
     /// First and last time seen.
     #[serde(flatten)]
-    pub seen: Seen,
+    pub seen: TimeRange,
     /// What is known of the source.
     pub src: Endpoint,
     /// What is known of the destination.
@@ -169,7 +173,7 @@ pub struct InterfaceRejects {
     pub subnet_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
 }
 
 /// Rejected traffic of one subnet.
@@ -182,7 +186,7 @@ pub struct SubnetRejects {
     pub vpc_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
 }
 
 /// Rejected traffic of one VPC.
@@ -193,14 +197,14 @@ pub struct VpcRejects {
     pub vpc_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: Counters,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `FLOWSENTRY_BLESS=1 cargo test the_schema_is_that_of_the_types` writes it anew.
+    /// `UPDATE_GOLDEN=1 cargo test the_schema_is_that_of_the_types` writes it anew.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test holds a file of the repository against the types")]
     fn the_schema_is_that_of_the_types() {
@@ -209,7 +213,7 @@ mod tests {
         let mut schema = settings.into_generator().into_root_schema_for::<Summary>();
         schema.insert("$id".to_owned(), SCHEMA.into());
         let schema = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
-        if std::env::var_os("FLOWSENTRY_BLESS").is_some() {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(path, &schema).expect("the file can be written");
         }
         assert!(std::fs::read_to_string(path).is_ok_and(|kept| kept == schema), "{path} is not what the types give");

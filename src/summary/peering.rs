@@ -1,9 +1,15 @@
-//! Traffic between VPCs, and by the services that own the interfaces.
+//! Traffic between VPCs, by connection and by pair, and by the services that own the interfaces.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Traffic;
-use crate::aggregate::counters::Tally;
+use crate::aggregate::counters::Counters;
+use crate::aggregate::peering::{ClassView, FlowsByClass, TrafficClass};
+use crate::record::Action;
+use crate::summary::Traffic;
+use crate::topology::{PeeringStatus, Topology};
 
 /// Traffic between VPCs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,7 +58,7 @@ pub struct VpcPair {
     #[serde(flatten)]
     pub traffic: Traffic,
     /// Of it, what was accepted and has no reply in the report.
-    pub unanswered: Tally,
+    pub unanswered: Counters,
 }
 
 /// Traffic of the interfaces that one AWS service owns.
@@ -66,4 +72,201 @@ pub struct ServiceTraffic {
     /// Accepted and rejected.
     #[serde(flatten)]
     pub traffic: Traffic,
+}
+
+pub(super) fn peering(topology: &Topology, notes: &FlowsByClass<'_>, exact: bool) -> Peering {
+    let mut connections: BTreeMap<&str, Traffic> = BTreeMap::new();
+    let mut vpc_pairs = Vec::new();
+    for (note, noted) in notes {
+        let TrafficClass::Between(src, dst) = *note else { continue };
+        let (traffic, unanswered) = sums(noted);
+        let connection = match topology.relation(src, dst) {
+            PeeringStatus::Peered(id) => Some(id),
+            PeeringStatus::Inactive(ids) => ids.first().map(String::as_str),
+            PeeringStatus::None => None,
+        };
+        if let Some(id) = connection {
+            connections.entry(id).or_default().merge(traffic);
+        }
+        vpc_pairs.push(VpcPair {
+            src_vpc_id: topology.vpc(src).id.clone(),
+            dst_vpc_id: topology.vpc(dst).id.clone(),
+            peering_connection_id: connection.map(str::to_owned),
+            traffic,
+            unanswered,
+        });
+    }
+    // Pairs come by their ids, connections too: a stable sort keeps that where flows are equal.
+    vpc_pairs.sort_by_key(|pair| Reverse(pair.traffic.flows()));
+    let mut connections: Vec<ConnectionTraffic> =
+        connections.into_iter().filter_map(|(id, traffic)| connection(topology, id, traffic)).collect();
+    connections.sort_by_key(|connection| Reverse(connection.traffic.flows()));
+    Peering { exact, connections, vpc_pairs }
+}
+
+fn sums(of_note: &ClassView<'_>) -> (Traffic, Counters) {
+    let [accepted, rejected] = of_note.totals;
+    let mut unanswered = Counters::default();
+    for noted in of_note.unanswered().filter(|noted| noted.action == Action::Accept) {
+        unanswered.merge(noted.sums.tally);
+    }
+    (Traffic { accepted, rejected }, unanswered)
+}
+
+fn connection(topology: &Topology, id: &str, traffic: Traffic) -> Option<ConnectionTraffic> {
+    let connection = topology.connection(id)?;
+    let (requester, accepter) = (&connection.requester, &connection.accepter);
+    let differ = |a: &Option<String>, b: &Option<String>| a.as_ref().zip(b.as_ref()).map(|(a, b)| a != b);
+    Some(ConnectionTraffic {
+        peering_connection_id: id.to_owned(),
+        status: connection.status.clone(),
+        requester_vpc_id: requester.vpc_id.clone(),
+        accepter_vpc_id: accepter.vpc_id.clone(),
+        inter_region: differ(&requester.region, &accepter.region),
+        cross_account: differ(&requester.owner_id, &accepter.owner_id),
+        traffic,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::pipeline::{self, Options};
+    use crate::summary::build::{self, SummaryOptions};
+    use crate::summary::{Summary, Traffic};
+    use crate::topology::Topology;
+    use crate::topology::describe_output::Resources;
+
+    const TOPOLOGY: &str = r#"{
+      "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"},
+               {"VpcId": "vpc-c", "CidrBlock": "10.3.0.0/16"}, {"VpcId": "vpc-d", "CidrBlock": "10.4.0.0/16"}],
+      "VpcPeeringConnections": [
+        {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"},
+         "RequesterVpcInfo": {"VpcId": "vpc-b", "Region": "r1", "OwnerId": "1"},
+         "AccepterVpcInfo": {"VpcId": "vpc-a", "Region": "r2", "OwnerId": "1"}},
+        {"VpcPeeringConnectionId": "pcx-2", "Status": {"Code": "active"},
+         "RequesterVpcInfo": {"VpcId": "vpc-a"}, "AccepterVpcInfo": {"VpcId": "vpc-c", "OwnerId": "2"}},
+        {"VpcPeeringConnectionId": "pcx-3", "Status": {"Code": "expired"},
+         "RequesterVpcInfo": {"VpcId": "vpc-a", "Region": "r1", "OwnerId": "1"},
+         "AccepterVpcInfo": {"VpcId": "vpc-d", "Region": "r1", "OwnerId": "2"}},
+        {"VpcPeeringConnectionId": "pcx-4", "Status": {"Code": "active"},
+         "RequesterVpcInfo": {"VpcId": "vpc-c"}, "AccepterVpcInfo": {"VpcId": "vpc-d"}}],
+      "NetworkInterfaces": [
+        {"NetworkInterfaceId": "eni-1"}, {"NetworkInterfaceId": "eni-2", "RequesterId": "amazon-rds"},
+        {"NetworkInterfaceId": "eni-3", "RequesterId": "amazon-rds"}, {"NetworkInterfaceId": "eni-4"}]}"#;
+
+    /// The summary over records, each `interface-id srcaddr dstaddr action`.
+    fn summarise(topology: &str, records: &[&str]) -> Summary {
+        let mut resources = Resources::default();
+        resources.read("topology.json", topology.as_bytes()).expect("JSON");
+        let topology = Arc::new(Topology::new(resources));
+        let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+        let log = format!("interface-id srcaddr dstaddr action log-status\n{}", records.join(" OK\n") + " OK\n");
+        let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
+        build::finish(analysis, &SummaryOptions::default(), Some(&topology))
+    }
+
+    fn flows(traffic: Traffic) -> String {
+        format!("{} {}", traffic.accepted.flows, traffic.rejected.flows)
+    }
+
+    const RECORDS: [&str; 8] = [
+        "eni-1 10.1.0.1 10.4.0.1 ACCEPT",
+        "eni-1 10.1.0.1 10.2.0.1 ACCEPT",
+        "eni-1 10.1.0.1 10.2.0.2 REJECT",
+        "eni-1 10.2.0.1 10.1.0.1 ACCEPT",
+        "eni-1 10.3.0.1 10.1.0.1 ACCEPT",
+        "eni-1 10.3.0.2 10.1.0.1 ACCEPT",
+        "eni-1 10.1.0.1 10.1.0.2 ACCEPT",
+        "eni-1 10.2.0.1 10.3.0.1 ACCEPT",
+    ];
+
+    #[test]
+    fn connections_have_the_traffic_of_both_directions() {
+        let peering = summarise(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
+        let shown: Vec<String> = peering
+            .connections
+            .iter()
+            .map(|connection| {
+                let (id, status) = (&connection.peering_connection_id, &connection.status);
+                let (requester, accepter) = (&connection.requester_vpc_id, &connection.accepter_vpc_id);
+                let (region, account) = (connection.inter_region, connection.cross_account);
+                format!("{id} {status} {requester} {accepter} {region:?} {account:?} {}", flows(connection.traffic))
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "pcx-1 active vpc-b vpc-a Some(true) Some(false) 2 1",
+                "pcx-2 active vpc-a vpc-c None None 2 0",
+                "pcx-3 expired vpc-a vpc-d Some(false) Some(true) 1 0",
+            ]
+        );
+        assert!(peering.exact);
+    }
+
+    #[test]
+    fn pairs_are_all_traffic_between_vpcs_each_direction_by_itself() {
+        let peering = summarise(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
+        let shown: Vec<String> = peering
+            .vpc_pairs
+            .iter()
+            .map(|pair| {
+                let id = pair.peering_connection_id.as_deref().unwrap_or("-");
+                let (src, dst, unanswered) = (&pair.src_vpc_id, &pair.dst_vpc_id, pair.unanswered.flows);
+                format!("{src} {dst} {id} {} {unanswered}", flows(pair.traffic))
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "vpc-a vpc-b pcx-1 1 1 0",
+                "vpc-c vpc-a pcx-2 2 0 2",
+                "vpc-a vpc-d pcx-3 1 0 1",
+                "vpc-b vpc-a pcx-1 1 0 0",
+                "vpc-b vpc-c - 1 0 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn services_are_those_of_the_interfaces_that_were_seen() {
+        let services = |topology: &str| -> Vec<String> {
+            let records = [
+                "eni-1 1.1.1.1 10.1.0.1 REJECT",
+                "eni-2 1.1.1.1 10.1.0.2 ACCEPT",
+                "eni-3 1.1.1.1 10.1.0.3 ACCEPT",
+                "eni-3 1.1.1.1 10.1.0.3 REJECT",
+                "eni-9 1.1.1.1 10.1.0.9 ACCEPT",
+                "- 1.1.1.1 10.1.0.8 ACCEPT",
+                "- 1.1.1.1 10.1.0.8 ACCEPT",
+                "- 1.1.1.1 10.1.0.8 ACCEPT",
+            ];
+            let rows = summarise(topology, &records).services;
+            rows.iter().map(|row| format!("{:?} {} {}", row.service, row.interfaces, flows(row.traffic))).collect()
+        };
+        assert_eq!(services(TOPOLOGY), ["None 1 4 0", "Some(\"rds\") 2 2 1", "Some(\"ec2\") 1 0 1"]);
+        assert_eq!(services(r#"{"Vpcs": []}"#), [""; 0]);
+    }
+
+    #[test]
+    fn a_topology_of_which_nothing_is_met_gives_empty_lists() {
+        let peering = summarise(r#"{"Vpcs": []}"#, &RECORDS).peering.expect("there is a topology");
+        assert_eq!((peering.connections.len(), peering.vpc_pairs.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_interface_without_analysed_records_is_not_seen() {
+        let mut resources = Resources::default();
+        resources.read("topology.json", TOPOLOGY.as_bytes()).expect("JSON");
+        let topology = Arc::new(Topology::new(resources));
+        let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+        let log =
+            "interface-id srcaddr dstaddr action log-status\neni-1 10.1.0.1 8.8.8.8 ACCEPT OK\neni-2 - - - SKIPDATA\n";
+        let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
+        let services = build::finish(analysis, &SummaryOptions::default(), Some(&topology)).services;
+        let shown: Vec<_> = services.iter().map(|row| (row.service.as_deref(), row.interfaces)).collect();
+        assert_eq!(shown, [(Some("ec2"), 1)]);
+    }
 }

@@ -14,20 +14,20 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-pub use self::location::{Located, Location};
+pub use self::location::{Location, PackedLocation};
 use crate::record::ip;
 use crate::topology::endpoint::Endpoint;
 use crate::topology::endpoint::Scope;
 use describe_output::{Interface, PeeringConnection, Problem, Resources};
-use prefix_table::Prefixes;
+use prefix_table::PrefixTable;
 
 /// The number of a VPC in a topology, by the order of the ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VpcNumber(u32);
+pub struct VpcIndex(u32);
 
 /// A VPC that the topology knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownVpc {
+pub struct VpcInfo {
     /// Its id.
     pub id: String,
     /// Its associated blocks; if it is known through peering connections alone, those that the active ones give.
@@ -40,19 +40,19 @@ pub struct KnownVpc {
 
 /// A block, and the VPCs that have it: if they are several, they tie on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tie {
+pub struct OverlappingBlock {
     /// The block.
     pub block: IpNet,
     /// The VPCs, in order.
-    pub vpcs: Vec<VpcNumber>,
+    pub vpcs: Vec<VpcIndex>,
 }
 
 /// The number of a block in a topology.
-pub type TieNumber = prefix_table::BlockNumber;
+pub type BlockId = prefix_table::BlockNumber;
 
 /// What connects two VPCs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation<'a> {
+pub enum PeeringStatus<'a> {
     /// An active connection: the least id of several.
     Peered(&'a str),
     /// Connections of which none is active, by id.
@@ -65,20 +65,20 @@ pub enum Relation<'a> {
 #[derive(Debug, Clone)]
 pub struct Topology {
     resources: Resources,
-    vpcs: Vec<KnownVpc>,
-    ties: Vec<Tie>,
+    vpcs: Vec<VpcInfo>,
+    ties: Vec<OverlappingBlock>,
     /// By the number of the block, from 1: where its addresses are, as far as the block alone tells it. At 0 those of none.
-    locations: Vec<Located>,
+    locations: Vec<PackedLocation>,
     /// Whether any block is that of several VPCs: as a rule none is.
     has_ties: bool,
-    prefixes: Prefixes,
-    links: HashMap<(VpcNumber, VpcNumber), Links, RandomState>,
-    peers: BTreeMap<VpcNumber, BTreeSet<VpcNumber>>,
+    prefixes: PrefixTable,
+    links: HashMap<(VpcIndex, VpcIndex), Links, RandomState>,
+    peers: BTreeMap<VpcIndex, BTreeSet<VpcIndex>>,
     owners: HashMap<IpAddr, Vec<String>, RandomState>,
     /// The interfaces that prefixes were delegated to.
     prefixed: Vec<String>,
     /// The VPCs of the interfaces, by the interfaces' ids: asked for many a record.
-    vpcs_of_interfaces: HashMap<String, VpcNumber, RandomState>,
+    vpcs_of_interfaces: HashMap<String, VpcIndex, RandomState>,
 }
 
 /// The ids of the connections between two VPCs.
@@ -96,7 +96,7 @@ impl Topology {
         let mut topology = Topology {
             locations: locations(&ties),
             has_ties: ties.iter().any(|tie| tie.vpcs.len() > 1),
-            prefixes: Prefixes::new(&ties.iter().map(|tie| tie.block).collect::<Vec<_>>()),
+            prefixes: PrefixTable::new(&ties.iter().map(|tie| tie.block).collect::<Vec<_>>()),
             ties,
             links: HashMap::default(),
             peers: BTreeMap::new(),
@@ -111,7 +111,7 @@ impl Topology {
             for side in [&connection.requester, &connection.accepter] {
                 let known = topology.number(&side.vpc_id).map(|number| topology.vpc(number));
                 if connection.is_active() && known.is_none_or(|vpc| vpc.blocks.is_empty()) {
-                    let message = format!("it leads to {}, of which no block is known", side.vpc_id);
+                    let message = format!("leads to {}, whose CIDR blocks are unknown", side.vpc_id);
                     let document =
                         resources.origins.get(id).map(|document| (**document).to_owned()).unwrap_or_default();
                     resources.problems.push(Problem { document, resource: id.clone(), message });
@@ -133,23 +133,23 @@ impl Topology {
     }
 
     /// The VPC with this id.
-    pub fn number(&self, id: &str) -> Option<VpcNumber> {
+    pub fn number(&self, id: &str) -> Option<VpcIndex> {
         let place = self.vpcs.binary_search_by(|vpc| vpc.id.as_str().cmp(id)).ok()?;
-        Some(VpcNumber(place as u32))
+        Some(VpcIndex(place as u32))
     }
 
     /// What is known of a VPC.
-    pub fn vpc(&self, number: VpcNumber) -> &KnownVpc {
+    pub fn vpc(&self, number: VpcIndex) -> &VpcInfo {
         &self.vpcs[number.0 as usize]
     }
 
     /// All VPCs, by id.
-    pub fn vpcs(&self) -> impl Iterator<Item = (VpcNumber, &KnownVpc)> {
-        (0..).map(VpcNumber).zip(&self.vpcs)
+    pub fn vpcs(&self) -> impl Iterator<Item = (VpcIndex, &VpcInfo)> {
+        (0..).map(VpcIndex).zip(&self.vpcs)
     }
 
     /// A block and its VPCs.
-    pub fn block(&self, number: TieNumber) -> &Tie {
+    pub fn block(&self, number: BlockId) -> &OverlappingBlock {
         &self.ties[number as usize]
     }
 
@@ -159,20 +159,20 @@ impl Topology {
     }
 
     /// The VPC of the interface with this id.
-    pub fn vpc_of_interface(&self, id: &str) -> Option<VpcNumber> {
+    pub fn vpc_of_interface(&self, id: &str) -> Option<VpcIndex> {
         self.vpcs_of_interfaces.get(id).copied()
     }
 
     /// The VPC that the longest block with this address belongs to. If several have that block, it is `own`, the VPC
     /// of the record, if that is one of them; else the one that is peered with `own`, if it is the only one.
-    pub fn locate(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Location {
+    pub fn locate(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcIndex>) -> Location {
         self.located(address, own).location()
     }
 
     /// The same, in one number.
     #[inline(always)]
-    pub fn located(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcNumber>) -> Located {
-        let located = self.locations[self.prefixes.longest_from_one(address) as usize];
+    pub fn located(&self, address: IpAddr, own: impl FnOnce() -> Option<VpcIndex>) -> PackedLocation {
+        let located = self.locations[self.prefixes.lookup_one_based(address) as usize];
         match located.tie() {
             None => located,
             Some(tie) => self.untie(tie, own()).into(),
@@ -180,7 +180,7 @@ impl Topology {
     }
 
     #[cold]
-    fn untie(&self, number: TieNumber, own: Option<VpcNumber>) -> Location {
+    fn untie(&self, number: BlockId, own: Option<VpcIndex>) -> Location {
         let tied = &self.ties[number as usize].vpcs;
         let Some(own) = own else { return Location::Ambiguous(number) };
         if tied.contains(&own) {
@@ -205,24 +205,24 @@ impl Topology {
     }
 
     /// Whether an address is in a block that several VPCs have.
-    pub fn is_tied(&self, address: IpAddr) -> bool {
-        let tied = |number: TieNumber| self.ties[number as usize].vpcs.len() > 1;
+    pub fn is_ambiguous(&self, address: IpAddr) -> bool {
+        let tied = |number: BlockId| self.ties[number as usize].vpcs.len() > 1;
         self.has_ties && self.prefixes.longest(address).is_some_and(tied)
     }
 
     /// What connects two VPCs.
-    pub fn relation(&self, a: VpcNumber, b: VpcNumber) -> Relation<'_> {
-        let Some(links) = self.links.get(&ordered(a, b)) else { return Relation::None };
-        links.active.first().map_or(Relation::Inactive(&links.inactive), |id| Relation::Peered(id))
+    pub fn relation(&self, a: VpcIndex, b: VpcIndex) -> PeeringStatus<'_> {
+        let Some(links) = self.links.get(&ordered(a, b)) else { return PeeringStatus::None };
+        links.active.first().map_or(PeeringStatus::Inactive(&links.inactive), |id| PeeringStatus::Peered(id))
     }
 
     /// Whether an active connection is between two VPCs.
-    pub fn is_peered(&self, a: VpcNumber, b: VpcNumber) -> bool {
-        matches!(self.relation(a, b), Relation::Peered(_))
+    pub fn is_peered(&self, a: VpcIndex, b: VpcIndex) -> bool {
+        matches!(self.relation(a, b), PeeringStatus::Peered(_))
     }
 
     /// The VPCs that are peered with both.
-    pub fn between(&self, a: VpcNumber, b: VpcNumber) -> Vec<VpcNumber> {
+    pub fn between(&self, a: VpcIndex, b: VpcIndex) -> Vec<VpcIndex> {
         match (self.peers.get(&a), self.peers.get(&b)) {
             (Some(of_a), Some(of_b)) => of_a.intersection(of_b).copied().collect(),
             _ => Vec::new(),
@@ -230,7 +230,7 @@ impl Topology {
     }
 
     /// The VPCs that a VPC is peered with.
-    pub fn peers(&self, vpc: VpcNumber) -> impl Iterator<Item = VpcNumber> {
+    pub fn peers(&self, vpc: VpcIndex) -> impl Iterator<Item = VpcIndex> {
         self.peers.get(&vpc).into_iter().flatten().copied()
     }
 
@@ -298,16 +298,16 @@ impl Topology {
     }
 }
 
-fn ordered(a: VpcNumber, b: VpcNumber) -> (VpcNumber, VpcNumber) {
+fn ordered(a: VpcIndex, b: VpcIndex) -> (VpcIndex, VpcIndex) {
     (a.min(b), a.max(b))
 }
 
 /// Those that were described, those that are a side of a connection, and those that interfaces are in. Connections that
 /// are not active bring no blocks: AWS gives none, and what was written down before may be another's by now.
-fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
-    let mut vpcs: BTreeMap<&str, KnownVpc> = BTreeMap::new();
+fn known_vpcs(resources: &Resources) -> Vec<VpcInfo> {
+    let mut vpcs: BTreeMap<&str, VpcInfo> = BTreeMap::new();
     for (id, vpc) in &resources.vpcs {
-        let known = KnownVpc { id: id.clone(), blocks: vpc.blocks.clone(), name: vpc.name.clone(), region: None };
+        let known = VpcInfo { id: id.clone(), blocks: vpc.blocks.clone(), name: vpc.name.clone(), region: None };
         vpcs.insert(id, known);
     }
     for connection in resources.peering_connections.values() {
@@ -330,28 +330,28 @@ fn known_vpcs(resources: &Resources) -> Vec<KnownVpc> {
 }
 
 /// All blocks of VPCs, in order.
-fn ties(vpcs: &[KnownVpc]) -> Vec<Tie> {
-    let mut blocks: BTreeMap<IpNet, Vec<VpcNumber>> = BTreeMap::new();
-    for (number, vpc) in (0..).map(VpcNumber).zip(vpcs) {
+fn ties(vpcs: &[VpcInfo]) -> Vec<OverlappingBlock> {
+    let mut blocks: BTreeMap<IpNet, Vec<VpcIndex>> = BTreeMap::new();
+    for (number, vpc) in (0..).map(VpcIndex).zip(vpcs) {
         for block in &vpc.blocks {
             blocks.entry(*block).or_default().push(number);
         }
     }
-    blocks.into_iter().map(|(block, vpcs)| Tie { block, vpcs }).collect()
+    blocks.into_iter().map(|(block, vpcs)| OverlappingBlock { block, vpcs }).collect()
 }
 
 /// Where the addresses of none of these are, and then those of each.
-fn locations(ties: &[Tie]) -> Vec<Located> {
-    let location = |(number, tie): (TieNumber, &Tie)| match tie.vpcs[..] {
+fn locations(ties: &[OverlappingBlock]) -> Vec<PackedLocation> {
+    let location = |(number, tie): (BlockId, &OverlappingBlock)| match tie.vpcs[..] {
         [sole] => Location::In(sole),
         _ => Location::Ambiguous(number),
     };
     let locations = std::iter::once(Location::Outside).chain((0..).zip(ties).map(location));
-    locations.map(Located::from).collect()
+    locations.map(PackedLocation::from).collect()
 }
 
-fn without_blocks(id: &str) -> KnownVpc {
-    KnownVpc { id: id.to_owned(), blocks: Vec::new(), name: None, region: None }
+fn without_blocks(id: &str) -> VpcInfo {
+    VpcInfo { id: id.to_owned(), blocks: Vec::new(), name: None, region: None }
 }
 
 fn prefixed(resources: &Resources) -> Vec<String> {
@@ -369,9 +369,9 @@ fn owners(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
     owners
 }
 
-fn vpcs_of_interfaces(resources: &Resources, vpcs: &[KnownVpc]) -> HashMap<String, VpcNumber, RandomState> {
-    let mut numbers: HashMap<&str, VpcNumber, RandomState> = with_room_for(vpcs.len());
-    numbers.extend(vpcs.iter().map(|vpc| vpc.id.as_str()).zip((0..).map(VpcNumber)));
+fn vpcs_of_interfaces(resources: &Resources, vpcs: &[VpcInfo]) -> HashMap<String, VpcIndex, RandomState> {
+    let mut numbers: HashMap<&str, VpcIndex, RandomState> = with_room_for(vpcs.len());
+    numbers.extend(vpcs.iter().map(|vpc| vpc.id.as_str()).zip((0..).map(VpcIndex)));
     let number = |interface: &Interface| numbers.get(interface.vpc_id.as_deref()?).copied();
     let mut of_interfaces = with_room_for(resources.interfaces.len());
     of_interfaces

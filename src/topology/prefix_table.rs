@@ -3,7 +3,7 @@
 //! Blocks nest or are apart, so they cut the addresses into spans, each with one longest block. Of IPv6 the spans are
 //! searched by halves. Of IPv4 a table says it by the second octet, which the first octet has chosen; where these do not tell it
 //! another by the third, then one by the next 4 bits: a VPC's block is no smaller. All first octets without a block share a
-//! table, so that the many addresses of the internet are looked up in few bytes. `cargo bench --bench locate` has it side by
+//! table, so that the many addresses of the internet are looked up in few bytes. `cargo bench --bench prefix_lookup` has it side by
 //! side with a trie and with a linear scan.
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ pub type BlockNumber = u32;
 
 /// Finds the longest of some blocks that holds an address.
 #[derive(Debug, Clone)]
-pub struct Prefixes {
+pub struct PrefixTable {
     /// By the first octet: where its table begins in the next. At 0 is that of the octets without a block.
     first: [u32; 1 << 8],
     /// By the second octet, table after table.
@@ -24,8 +24,8 @@ pub struct Prefixes {
     middle: Vec<[Entry; 1 << 8]>,
     /// By the next 4.
     lower: Vec<[Entry; 1 << 4]>,
-    v4: Spans<u32>,
-    v6: Spans<u128>,
+    v4: Intervals<u32>,
+    v6: Intervals<u128>,
 }
 
 /// What a table says of addresses: no block, a block, the number of a finer table, or that the spans are to be searched.
@@ -56,16 +56,16 @@ impl Entry {
     }
 }
 
-/// Spans from each start to the next, with the block that holds them.
+/// Intervals from each start to the next, with the block that holds them.
 #[derive(Debug, Clone)]
-struct Spans<A> {
+struct Intervals<A> {
     starts: Vec<A>,
     blocks: Vec<Option<BlockNumber>>,
 }
 
-impl Prefixes {
+impl PrefixTable {
     /// Of blocks of which none stands twice.
-    pub fn new(blocks: &[IpNet]) -> Prefixes {
+    pub fn new(blocks: &[IpNet]) -> PrefixTable {
         let numbered = || (0..).zip(blocks);
         let v4 = numbered().filter_map(|(number, block)| match block {
             IpNet::V4(v4) => Some(Block { first: v4.network().to_bits(), last: v4.broadcast().to_bits(), number }),
@@ -75,10 +75,10 @@ impl Prefixes {
             IpNet::V6(v6) => Some(Block { first: v6.network().to_bits(), last: v6.broadcast().to_bits(), number }),
             IpNet::V4(_) => None,
         });
-        let v4 = Spans::cut(v4.collect(), 0, |last| last.checked_add(1));
-        let v6 = Spans::cut(v6.collect(), 0, |last| last.checked_add(1));
+        let v4 = Intervals::cut(v4.collect(), 0, |last| last.checked_add(1));
+        let v6 = Intervals::cut(v6.collect(), 0, |last| last.checked_add(1));
         let upper = vec![Entry::NONE; 1 << 8];
-        let mut prefixes = Prefixes { first: [0; 1 << 8], upper, middle: Vec::new(), lower: Vec::new(), v4, v6 };
+        let mut prefixes = PrefixTable { first: [0; 1 << 8], upper, middle: Vec::new(), lower: Vec::new(), v4, v6 };
         prefixes.fill_tables();
         prefixes
     }
@@ -142,13 +142,13 @@ impl Prefixes {
     /// The longest block that holds the address.
     #[inline(always)]
     pub fn longest(&self, address: IpAddr) -> Option<BlockNumber> {
-        self.longest_from_one(address).checked_sub(1)
+        self.lookup_one_based(address).checked_sub(1)
     }
 
     /// The same, blocks counted from 1: 0 is none. So whoever has a table of blocks need not ask whether there is one, which
     /// of the addresses of a flow log nobody can foresee.
     #[inline(always)]
-    pub fn longest_from_one(&self, address: IpAddr) -> u32 {
+    pub fn lookup_one_based(&self, address: IpAddr) -> u32 {
         match address {
             IpAddr::V4(v4) => {
                 let bits = v4.to_bits();
@@ -188,12 +188,12 @@ struct Block<A> {
     number: BlockNumber,
 }
 
-impl<A: Copy + Ord> Spans<A> {
+impl<A: Copy + Ord> Intervals<A> {
     /// Cuts all addresses from `zero` on into spans.
-    fn cut(mut blocks: Vec<Block<A>>, zero: A, next: impl Fn(A) -> Option<A>) -> Spans<A> {
+    fn cut(mut blocks: Vec<Block<A>>, zero: A, next: impl Fn(A) -> Option<A>) -> Intervals<A> {
         // A block comes before those that it holds.
         blocks.sort_unstable_by_key(|block| (block.first, std::cmp::Reverse(block.last)));
-        let mut spans = Spans { starts: vec![zero], blocks: vec![None] };
+        let mut spans = Intervals { starts: vec![zero], blocks: vec![None] };
         let mut open: Vec<Block<A>> = Vec::new();
         for block in blocks {
             spans.close(&mut open, |last| last < block.first, &next);
@@ -258,7 +258,7 @@ mod tests {
     fn the_longest_block_wins_and_an_outer_goes_on_behind_it() {
         let blocks = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "255.255.255.255/32", "::/0"]
             .map(|block| block.parse::<IpNet>().expect("a block"));
-        let prefixes = Prefixes::new(&blocks);
+        let prefixes = PrefixTable::new(&blocks);
         for (address, expected) in [
             ("9.255.255.255", None),
             ("10.0.0.0", Some(0)),
@@ -278,14 +278,14 @@ mod tests {
         ] {
             assert_eq!(prefixes.longest(address.parse().expect("an address")), expected, "{address}");
         }
-        assert_eq!(Prefixes::new(&[]).longest(IpAddr::from([10, 0, 0, 1])), None);
+        assert_eq!(PrefixTable::new(&[]).longest(IpAddr::from([10, 0, 0, 1])), None);
     }
 
     #[test]
     fn first_octets_without_a_block_share_a_table() {
         let tables = |blocks: &[&str]| {
             let blocks: Vec<IpNet> = blocks.iter().map(|block| block.parse().expect("a block")).collect();
-            Prefixes::new(&blocks).upper.len() >> 8
+            PrefixTable::new(&blocks).upper.len() >> 8
         };
         assert_eq!(tables(&[]), 1);
         assert_eq!(tables(&["10.0.0.0/16", "10.9.0.0/20", "2001:db8::/32", "10.0.0.0/8"]), 2);
@@ -296,7 +296,7 @@ mod tests {
         #[test]
         fn agrees_with_a_linear_scan(blocks in prop::collection::btree_set(block(), 0..30), v4: [u8; 4], near: prop::sample::Index) {
             let blocks: Vec<IpNet> = blocks.into_iter().collect();
-            let prefixes = Prefixes::new(&blocks);
+            let prefixes = PrefixTable::new(&blocks);
             let mut addresses = vec![IpAddr::from(v4), IpAddr::from([0u8; 16])];
             if !blocks.is_empty() {
                 let block = blocks[near.index(blocks.len())];

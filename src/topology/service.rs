@@ -7,7 +7,7 @@
 
 /// What tells the owner of an interface; empty where it does not say.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Traits<'a> {
+pub struct InterfaceTraits<'a> {
     /// `InterfaceType`.
     pub interface_type: &'a str,
     /// `RequesterId`.
@@ -82,7 +82,7 @@ const DEFAULT: &str = "ec2";
 const UNKNOWN: &str = "aws";
 
 /// The owner of an interface.
-pub fn owner(traits: &Traits<'_>) -> &'static str {
+pub fn owner(traits: &InterfaceTraits<'_>) -> &'static str {
     let exact = |table: &[(&str, &'static str)], key: &str| table.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
     let prefix =
         |table: &[(&str, &'static str)], text: &str| table.iter().find(|(k, _)| text.starts_with(k)).map(|(_, v)| *v);
@@ -94,7 +94,7 @@ pub fn owner(traits: &Traits<'_>) -> &'static str {
         .unwrap_or(if traits.requester_managed || !traits.operator.is_empty() { UNKNOWN } else { DEFAULT })
 }
 
-fn sagemaker(traits: &Traits<'_>) -> Option<&'static str> {
+fn sagemaker(traits: &InterfaceTraits<'_>) -> Option<&'static str> {
     let notebook = traits.description.contains(":sagemaker:") && traits.description.contains("arn:aws");
     notebook.then_some("sagemaker")
 }
@@ -105,12 +105,12 @@ mod tests {
 
     /// Type, requester and description of an interface that AWS manages.
     fn managed(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
-        owner(&Traits { interface_type, requester_id, requester_managed: true, description, operator: "" })
+        owner(&InterfaceTraits { interface_type, requester_id, requester_managed: true, description, operator: "" })
     }
 
     /// The same of one that AWS does not say to manage.
     fn own(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
-        owner(&Traits { interface_type, requester_id, requester_managed: false, description, operator: "" })
+        owner(&InterfaceTraits { interface_type, requester_id, requester_managed: false, description, operator: "" })
     }
 
     const ACCOUNT: &str = "123456789012";
@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn what_another_operates_is_not_ones_own() {
-        let operated = |operator| owner(&Traits { interface_type: "interface", operator, ..Traits::default() });
+        let operated =
+            |operator| owner(&InterfaceTraits { interface_type: "interface", operator, ..InterfaceTraits::default() });
         assert_eq!((operated("eks.amazonaws.com"), operated("")), ("aws", "ec2"));
     }
 }

@@ -32,7 +32,7 @@ fn located(topology: &Topology, text: &str, own: Option<&str>) -> String {
         Location::Outside => "outside".to_owned(),
         Location::In(number) => topology.vpc(number).id.clone(),
         Location::Ambiguous(tie) => {
-            let Tie { block, vpcs } = topology.block(tie);
+            let OverlappingBlock { block, vpcs } = topology.block(tie);
             let ids: Vec<&str> = vpcs.iter().map(|number| topology.vpc(*number).id.as_str()).collect();
             format!("{block}: {}", ids.join(" or "))
         }
@@ -103,7 +103,7 @@ fn an_active_connection_to_a_vpc_without_blocks_leads_nowhere() {
         )
     };
     let described = vpc("vpc-a", "10.1.0.0/16");
-    let problem = "2: pcx-1: it leads to vpc-b, of which no block is known";
+    let problem = "2: pcx-1: leads to vpc-b, whose CIDR blocks are unknown";
     assert_eq!(problems(&topology(&[&described, &bare("active")])), [problem]);
     assert_eq!(problems(&topology(&[&described, &bare("pending-acceptance")])), [""; 0]);
     assert_eq!(problems(&topology(&[&described, &bare("active"), &vpc("vpc-b", "10.2.0.0/16")])), [""; 0]);
@@ -134,7 +134,7 @@ fn ties_go_to_the_own_vpc_else_to_its_only_peer_among_them() {
         assert_eq!(located(&topology, "10.9.0.1", own), expected, "{own:?}");
     }
     assert_eq!(located(&topology, "10.4.0.1", Some("vpc-f")), "vpc-d");
-    assert!(topology.is_tied(address("10.9.255.255")) && !topology.is_tied(address("10.4.0.1")));
+    assert!(topology.is_ambiguous(address("10.9.255.255")) && !topology.is_ambiguous(address("10.4.0.1")));
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn two_vpcs_are_peered_by_their_least_active_connection() {
     let (a, b, c, d) = (number("vpc-a"), number("vpc-b"), number("vpc-c"), number("vpc-d"));
     assert_eq!(
         (topology.relation(a, b), topology.relation(b, a)),
-        (Relation::Peered("pcx-2"), Relation::Peered("pcx-2"))
+        (PeeringStatus::Peered("pcx-2"), PeeringStatus::Peered("pcx-2"))
     );
     let inactive = BTreeSet::from(["pcx-0".to_owned(), "pcx-4".to_owned()]);
-    assert_eq!(topology.relation(c, a), Relation::Inactive(&inactive));
-    assert_eq!(topology.relation(b, c), Relation::None);
+    assert_eq!(topology.relation(c, a), PeeringStatus::Inactive(&inactive));
+    assert_eq!(topology.relation(b, c), PeeringStatus::None);
     assert_eq!((topology.between(b, c), topology.between(a, d)), (vec![], vec![]));
     assert_eq!(topology.peers(a).collect::<Vec<_>>(), [b]);
     assert_eq!(topology.number("vpc-z"), None);

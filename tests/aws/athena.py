@@ -1,8 +1,8 @@
-"""Athena on this machine: the template's tables over what the function stored, and the template's queries.
+"""A local Athena: the template's tables over the outputs of the function, and the template's queries.
 
-The engine is DuckDB. Tables are made of nothing but the Glue tables' definitions: their columns and types, and the partition
-projection, which decides what of a bucket they reach. Queries are parsed by Trino's own grammar, which is Athena's, and then
-translated; test_athena.py holds the translation, construct by construct.
+The engine is DuckDB. Tables are created from the definitions of the Glue tables: columns, types and partition projection,
+which determines the objects that they include. Queries are parsed with the grammar of Trino, which Athena uses, and then
+translated; test_athena.py tests the translation of each construct.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from trino_query_parser import parse_statement
 
 
 def hive_type(text):
-    """A Hive type: a name, or ("array", type), ("map", key, value) or ("struct", {name: type})."""
+    """Parses a Hive type: a name, or ("array", type), ("map", key, value) or ("struct", {name: type})."""
     parsed, rest = _hive_type(text)
     assert rest == "", f"{rest!r} follows a type"
     return parsed
@@ -37,7 +37,7 @@ def _hive_type(text):
         field = ""
         if name == "struct":
             field, rest = rest.split(":", 1)
-            # Hive would take anything else for a part of the name.
+            # Hive would treat any other character as part of the name.
             assert re.fullmatch(r"[a-z][a-z0-9_]*", field), f"{field!r} is no name"
         part, rest = _hive_type(rest)
         parts.append((field, part))
@@ -70,7 +70,7 @@ def duckdb_type(type):
 
 
 class Table:
-    """A Glue table, by the properties of its resource."""
+    """A Glue table, from the properties of its resource."""
 
     def __init__(self, properties):
         table = properties["TableInput"]
@@ -83,7 +83,7 @@ class Table:
         assert {column["Type"] for column in table.get("PartitionKeys", [])} <= {"string"}
 
     def reaches(self, uri, today):
-        """The partition that an object is in, as Athena makes them: None if it makes none that the object is in."""
+        """Returns the partition of an object by partition projection; None if no projected partition contains it."""
         if not self.partitions:
             return {} if uri.startswith(self.location) else None
         found = self._template.match(uri)
@@ -97,7 +97,7 @@ class Table:
         assert self.parameters["projection.enabled"] == "true"
         parts = re.split(r"\$\{(\w+)\}", self.parameters["storage.location.template"])
         assert sorted(parts[1::2]) == sorted(self.partitions)
-        # What Athena makes is a folder, and an object is in it if its key begins with it.
+        # Athena projects a folder, and an object is in it if its key has that prefix.
         pattern = "".join(f"(?P<{part}>[^/]*)" if index % 2 else re.escape(part) for index, part in enumerate(parts))
         return re.compile(pattern)
 
@@ -109,7 +109,7 @@ class Table:
             case "date":
                 assert (setting("format"), setting("interval"), setting("interval.unit")) == ("yyyy-MM-dd", "1", "DAYS")
                 first, last = (_bound(bound, today) for bound in setting("range").split(","))
-                # The range is gone through, and each day of it written in the format.
+                # The range is expanded to days, each formatted with the date format.
                 return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value)) and str(first) <= value <= str(last)
             case other:
                 raise ValueError(other)
@@ -125,38 +125,38 @@ def _bound(text, today):
 
 
 def parse(sql):
-    """A query of Athena's: what is not of the grammar of Trino, which Athena's engine version 3 is made from, is an error."""
+    """Parses a query with the grammar of Trino, the base of Athena engine version 3; anything else is an error."""
     parse_statement(sql)
     return sqlglot.parse_one(sql, read="athena", error_level=sqlglot.ErrorLevel.RAISE)
 
 
 def translate(sql, today):
-    """The same query for DuckDB, as if it ran on that day."""
+    """Translates the query for DuckDB, with a fixed current date."""
 
     tree = parse(sql)
     for node in list(tree.find_all(exp.CurrentDate)):
         date = exp.cast(exp.Literal.string(str(today)), "date")
         if isinstance(node.parent, (exp.Add, exp.Sub)):
-            # A date and days are a date in Athena, and a time stamp in DuckDB.
+            # Date plus days is a date in Athena, but a timestamp in DuckDB.
             whole = node.parent
             node.replace(date)
             whole.replace(exp.cast(whole.copy(), "date"))
         else:
             node.replace(date)
     for node in list(tree.find_all(exp.RegexpExtract)):
-        # Where nothing matches, Athena gives null, and DuckDB an empty string.
+        # Without a match, Athena returns null, but DuckDB an empty string.
         matches = exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
         node.replace(exp.Case(ifs=[exp.If(this=matches, true=node.copy())]))
     return tree.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE, comments=False)
 
 
 class Athena:
-    """Tables over the objects of a bucket, which are given by key, as of a day."""
+    """Tables over the objects of a bucket, by key, as of a date."""
 
     def __init__(self, tables, folder, bucket, objects, today):
         self.today, self.tables = today, {table.name: table for table in tables}
         self._database = duckdb.connect()
-        # Nothing is fetched, and Athena's time zone is UTC.
+        # No downloads; Athena's time zone is UTC.
         self._database.execute("SET autoinstall_known_extensions = false; SET TimeZone = 'UTC'")
         for table in tables:
             self._make(table, folder / table.name, bucket, objects)
@@ -167,7 +167,7 @@ class Athena:
         beside = {**dict.fromkeys(table.partitions, "VARCHAR"), "$path": "VARCHAR"}
         columns = ", ".join(f'"{name}" {type}' for name, type in {**types, **beside}.items())
         self._database.execute(f'CREATE TABLE "{table.name}" ({columns})')
-        # What is missing is null, and what is not of its type is an error, as it is to Hive's SerDe.
+        # Missing values are null, and values of a wrong type are errors, as with Hive's SerDe.
         read = ", ".join(f"'{name}': '{type}'" for name, type in types.items())
         names, marks = ", ".join(f'"{name}"' for name in types), ", ".join("?" * len(beside))
         for number, (key, content) in enumerate(sorted(objects.items())):
@@ -184,7 +184,7 @@ class Athena:
             )
 
     def query(self, sql):
-        """The rows of a query in Athena's dialect, as dictionaries."""
+        """Runs a query in Athena's dialect; returns the rows as dictionaries."""
         cursor = self._database.execute(translate(sql, self.today))
         names = [column[0] for column in cursor.description]
         assert len(set(names)) == len(names)

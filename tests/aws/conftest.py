@@ -1,4 +1,4 @@
-"""What tests share: one server of AWS's protocols, on the loopback."""
+"""Shared fixtures: one server of the AWS protocols, on a loopback address."""
 
 import os
 import socket
@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from analysed import analysed
+from corpus import analyze_corpus
 from athena import Table
 from template import Resolved, transformed
-from world import Clients, World
+from aws_env import Clients, AwsEnv
 
 REPORT = pytest.StashKey[list]()
 
 
 @pytest.fixture(scope="session")
 def clients(tmp_path_factory):
-    """A server, and clients of it."""
+    """A server and its clients."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, Path(__file__).with_name("server.py"), "-H", "127.0.0.1", "-p", str(port)]
-    # It writes a line for each request.
+    # The server logs a line per request.
     with open(tmp_path_factory.mktemp("moto") / "log", "wb") as log:
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:
@@ -47,31 +47,31 @@ def _wait_for(server, port, patience=60):
 
 
 @pytest.fixture
-def world(clients):
-    """What one test has to itself."""
-    world = World(clients)
-    yield world
-    world.close()
+def env(clients):
+    """The environment of one test."""
+    env = AwsEnv(clients)
+    yield env
+    env.close()
 
 
 @pytest.fixture(scope="session")
 def run(clients, tmp_path_factory):
-    """Many logs that were analysed, and the tables over what was written; nobody changes it."""
-    world = World(clients)
-    yield analysed(world, tmp_path_factory.mktemp("tables"))
-    world.close()
+    """Many analyzed logs, and tables over the outputs; read-only."""
+    env = AwsEnv(clients)
+    yield analyze_corpus(env, tmp_path_factory.mktemp("tables"))
+    env.close()
 
 
 @pytest.fixture(scope="session")
 def tables():
-    """The Glue tables by their names, as they come."""
+    """The Glue tables by name, with default parameters."""
     resources = Resolved(transformed()).resources("AWS::Glue::Table").values()
     return {table.name: table for table in map(Table, resources)}
 
 
 @pytest.fixture
 def report(request):
-    """Takes lines that are shown below the tests, whether they pass or fail."""
+    """Collects lines to print after the tests, whether they pass or fail."""
     return request.config.stash.setdefault(REPORT, []).append
 
 

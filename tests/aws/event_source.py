@@ -1,4 +1,4 @@
-"""What Lambda does between a queue and a function, its event source mapping:
+"""Lambda's event source mapping between a queue and a function:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
@@ -6,7 +6,7 @@ BATCH = 10
 
 
 def batch(messages, queue_arn="arn:aws:sqs:us-east-1:123456789012:flow-logs"):
-    """The event of messages as SQS gives them to whoever receives them."""
+    """Returns the event for messages as SQS returns them to a consumer."""
     return {"Records": [_record(message, queue_arn) for message in messages]}
 
 
@@ -25,10 +25,10 @@ def _record(message, queue_arn):
 
 
 class EventSource:
-    """Gives a function the messages of a queue, and removes those that it does not report as failed."""
+    """Sends the messages of a queue to a function, and deletes those that did not fail."""
 
     def __init__(self, sqs, queue_url, function, batch_size=BATCH, amend=None):
-        """Bodies are handed over as they are, or as `amend` gives them."""
+        """Sends bodies unchanged, or as returned by `amend`."""
         self._sqs, self._queue_url, self._function = sqs, queue_url, function
         self._batch_size, self._amend = batch_size, amend or (lambda body: body)
         attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
@@ -36,7 +36,7 @@ class EventSource:
         self.invocations = self.messages = 0
 
     def poll(self, seconds=60.0):
-        """One batch: how many messages were received, and which failed. Those can be received again at once."""
+        """Processes one batch. Returns the number of received messages and the failed ones, which become visible at once."""
         answer = self._sqs.receive_message(
             QueueUrl=self._queue_url, MaxNumberOfMessages=self._batch_size, AttributeNames=["ApproximateReceiveCount"]
         )
@@ -55,7 +55,7 @@ class EventSource:
         return len(messages), failed
 
     def drain(self, batches=50, seconds=60.0):
-        """Goes on until the queue gives nothing more; then each message was done, or moved to the dead-letter queue."""
+        """Processes batches until the queue is empty: each message was completed or moved to the dead-letter queue."""
         for _ in range(batches):
             if self.poll(seconds) == (0, []):
                 return
@@ -63,7 +63,7 @@ class EventSource:
 
     @staticmethod
     def _failed(messages, answer):
-        """Who has no answer, or an answer about strangers, has failed with all messages."""
+        """Without a response, or with unknown message ids in it, all messages have failed."""
         ids = [message["MessageId"] for message in messages]
         failed = ids if answer.error else answer.failed
         return failed if set(failed) <= set(ids) else ids

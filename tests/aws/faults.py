@@ -1,35 +1,35 @@
-"""What can happen to a request: actions for the rules of the proxy."""
+"""Faults of requests: actions for the rules of the proxy."""
 
 import json
 import time
 from threading import Event
 
 
-def refuse(status, code, message="a test refuses it"):
-    """Not forwarded."""
-    return lambda exchange: exchange.refuse(status, code, message)
+def reject(status, code, message="rejected by a test"):
+    """Responds with an error without forwarding."""
+    return lambda exchange: exchange.reject(status, code, message)
 
 
 def stall(exchange):
-    """Neither forwarded nor answered."""
+    """Neither forwards nor responds."""
     exchange.pause(None)
     exchange.hang_up()
 
 
 def fail_after(exchange):
-    """Forwarded, and answered as if something had gone wrong."""
+    """Forwards the request, but responds with an error."""
     exchange.forward().read()
-    exchange.refuse(500, "InternalError", "a test lost the answer")
+    exchange.reject(500, "InternalError", "a test lost the answer")
 
 
 def reset_after(exchange):
-    """Forwarded, and then the connection breaks."""
+    """Forwards the request, then breaks the connection."""
     exchange.forward().read()
     exchange.reset()
 
 
 def cut(after, meanwhile=lambda: None):
-    """So much of the body comes, something happens, and then the connection breaks."""
+    """Sends part of the body, runs an action, then breaks the connection."""
 
     def act(exchange):
         exchange.reply(exchange.forward(), cut_after=after)
@@ -40,7 +40,7 @@ def cut(after, meanwhile=lambda: None):
 
 
 def drip(piece, seconds):
-    """The body comes in small pieces, with pauses."""
+    """Sends the body in small chunks with pauses."""
 
     def act(exchange):
         answer = exchange.forward()
@@ -58,7 +58,7 @@ def drip(piece, seconds):
 
 
 def fail_entries(fails, code="ThrottlingException"):
-    """PutEvents as it is when the bus refuses entries; those whose places don't fail are forwarded."""
+    """Responds to PutEvents with failed entries; forwards the others."""
 
     def act(exchange):
         entries = json.loads(exchange.request.body)["Entries"]
@@ -66,7 +66,7 @@ def fail_entries(fails, code="ThrottlingException"):
         good = [entry for place, entry in enumerate(entries) if place not in failed]
         answer = exchange.forward(json.dumps({"Entries": good}).encode()).read() if good else b'{"Entries": []}'
         taken = iter(json.loads(answer)["Entries"])
-        failure = {"ErrorCode": code, "ErrorMessage": "a test refuses it"}
+        failure = {"ErrorCode": code, "ErrorMessage": "rejected by a test"}
         results = [failure if place in failed else next(taken) for place in range(len(entries))]
         body = json.dumps({"FailedEntryCount": len(failed), "Entries": results})
         exchange.answer(200, "application/x-amz-json-1.1", body.encode())
@@ -75,7 +75,7 @@ def fail_entries(fails, code="ThrottlingException"):
 
 
 class Hold:
-    """Keeps a request from the server, or its answer from the function, until it is let go; that may be never."""
+    """Holds a request before the server, or its response before the function, until it is released (or forever)."""
 
     def __init__(self, forwarded):
         self._forwarded = forwarded
@@ -91,14 +91,14 @@ class Hold:
         exchange.reply(answer)
 
     def wait(self, patience=20):
-        """Until it holds something."""
+        """Waits until it holds a request."""
         assert self._reached.wait(patience), "nothing is held"
 
     def is_reached_before(self, answered, patience=20):
-        """Whether it holds something; else the function answers without."""
+        """Returns whether it holds a request; otherwise the function responds without it."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            # In this order: a function that was held does not answer.
+            # In this order: a held function does not respond.
             if answered():
                 return self._reached.is_set()
             if self._reached.wait(0.005):
@@ -106,6 +106,6 @@ class Hold:
         raise TimeoutError("nothing is held, and nothing is answered")
 
     def let_go(self, patience=20):
-        """Returns when the server has it."""
+        """Returns when the server has the request."""
         self._go.set()
         assert self._arrived.wait(patience), "it does not arrive"

@@ -1,4 +1,4 @@
-"""Flow logs, small ones, with times near now: CloudWatch takes no metrics of old ones."""
+"""Small flow logs with recent times, because CloudWatch rejects metrics for old times."""
 
 import gzip as gzip_
 import time
@@ -12,7 +12,7 @@ HEADER = (
 START = int(time.time()) // 60 * 60 - 600
 END = START + 60
 
-# So many ports of one host make a scan, unless set otherwise.
+# Number of ports on one host that makes a port scan, by default.
 SCAN_PORTS = 15
 
 
@@ -21,38 +21,38 @@ def record(src="10.0.0.9", dst="10.0.0.5", port=443, action="ACCEPT"):
 
 
 def scan(src, dst="10.0.0.5"):
-    """The records of one finding, a port scan: of high severity from a private address, else of medium."""
+    """Returns the records of one port-scan finding: high severity from a private address, otherwise medium."""
     return "".join(record(src, dst, port, "REJECT") for port in range(1, SCAN_PORTS + 1))
 
 
 def skipped():
-    """A record that makes one finding of low severity."""
+    """Returns a record that makes one finding of low severity."""
     return f"2 {ACCOUNT} eni-0a1b - - - - - - - {START} {END} - SKIPDATA\n"
 
 
 def flow_log(scans=0, accepted=1, extra=""):
-    """A log with so many scans, each by another source, and so many records that were let through."""
+    """Returns a log with this number of scans from different sources, and of accepted records."""
     scanned = "".join(scan(f"10.0.{1 + number // 250}.{1 + number % 250}") for number in range(scans))
     return HEADER + record() * accepted + scanned + extra
 
 
 def records(scans=0, accepted=1):
-    """So many records has such a log."""
+    """Returns the number of records of such a log."""
     return scans * SCAN_PORTS + accepted
 
 
 def numbered(number):
-    """A log with a number of records that no other has, by which its metrics are known; and that number."""
+    """Returns a log with a unique number of records, which identifies its metrics, and that number."""
     scans, total = number % 3, 100 + number
     return flow_log(scans, accepted=total - scans * SCAN_PORTS), total
 
 
 def gzip(text):
-    """Always the same bytes for the same text."""
+    """Compresses deterministically."""
     return gzip_.compress(text.encode() if isinstance(text, str) else text, mtime=0)
 
 
 def key(name):
-    """A name such as AWS gives a flow log's object."""
+    """Returns an object key like AWS's."""
     day = time.strftime("%Y/%m/%d", time.gmtime(START))
     return f"AWSLogs/{ACCOUNT}/vpcflowlogs/us-east-1/{day}/{name}.log.gz"

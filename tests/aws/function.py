@@ -1,4 +1,4 @@
-"""The function's own program, as Lambda runs it."""
+"""The function's program, run like Lambda runs it."""
 
 import json
 import os
@@ -13,9 +13,9 @@ REGION, ACCESS_KEY, SECRET_KEY = "us-east-1", "local", "not a secret"
 
 @dataclass
 class Written:
-    """All that functions wrote."""
+    """Everything that functions wrote."""
 
-    # Each line of stdout and of stderr, as bytes.
+    # Lines of stdout and of stderr, as bytes.
     stdout: list[bytes] = field(default_factory=list)
     stderr: list[bytes] = field(default_factory=list)
 
@@ -24,16 +24,16 @@ class Written:
 
     @property
     def metrics(self):
-        """The documents of stdout."""
+        """Returns the metric documents (stdout)."""
         return [json.loads(line) for line in self.stdout]
 
     @property
     def log(self):
-        """The lines of stderr."""
+        """Returns the log lines (stderr)."""
         return [json.loads(line) for line in self.stderr]
 
     def values(self, metric):
-        """Each value of a metric, of the documents without dimensions."""
+        """Returns all values of a metric, from documents without dimensions."""
         dimensions = lambda document: document["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
         plain = [document for document in self.metrics if dimensions(document) == [[]]]
         return [document[metric] for document in plain if metric in document]
@@ -42,17 +42,17 @@ class Written:
         return sum(self.values(metric))
 
     def outcomes(self):
-        """What became of the objects, in order: outcome, and the code or reason where there is one."""
-        lines = [line for line in self.log if line["message"] == "object"]
+        """Returns the outcome of each object, in order, with the code or reason if there is one."""
+        lines = [line for line in self.log if line["message"] in ("object processed", "object failed")]
         return [(line["outcome"], line.get("code") or line.get("reason")) for line in lines]
 
 
 class Function:
-    """One sandbox: a process that gets one event after the other."""
+    """One sandbox: a process that gets one event after another."""
 
     def __init__(self, endpoint, settings):
         self._api = RuntimeApi()
-        # Nothing but what Lambda gives, the local services and the settings.
+        # The environment contains only Lambda's variables, the local services and the settings.
         environment = {
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_LAMBDA_FUNCTION_NAME": "flowsentry",
@@ -81,25 +81,25 @@ class Function:
         self._api.function_ended()
 
     def invoke(self, event, seconds=60.0, patience=45.0):
-        """Hands it an event and waits for the answer. It has so many seconds until Lambda would end it."""
+        """Sends an event and waits for the response. Lambda would time out after this number of seconds."""
         return self._api.answer(self._api.begin(event, seconds), patience)
 
     def begin(self, event, seconds=60.0):
-        """Hands it an event, and does not wait."""
+        """Sends an event without waiting."""
         self._api.begin(event, seconds)
 
     def answered(self):
-        """Whether it has answered what it was handed."""
+        """Returns whether it has responded to the event."""
         return self._api.has_answer()
 
     def peak_memory(self):
-        """The most memory that it had so far, in bytes."""
+        """Returns its peak memory in bytes."""
         with open(f"/proc/{self._process.pid}/status") as status:
             line = next(line for line in status if line.startswith("VmHWM:"))
         return int(line.split()[1]) << 10
 
     def stop(self):
-        """Kills it, and gives all that it wrote."""
+        """Kills it and returns everything that it wrote."""
         self._process.kill()
         self._process.wait()
         for reader in self._readers:

@@ -1,8 +1,8 @@
-"""Who may do what: IAM's evaluation of policies, as far as the template's policies need it and not a step further.
+"""IAM's policy evaluation, limited to the features in the template's policies.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 
-What is not known here, such as another operator of conditions, is an error and not an answer.
+Anything else, such as another condition operator, raises an error.
 """
 
 import re
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Call:
-    """One action on one resource, and what IAM knows of the request besides."""
+    """One action on one resource, with the request context."""
 
     action: str
     resource: str
-    # Who does it: the ARN of a role, or a service such as events.amazonaws.com.
+    # The caller: the ARN of a role, or a service such as events.amazonaws.com.
     principal: str
     context: tuple = ()
-    # What it comes from, for whoever reads that it is refused.
+    # The origin of the call, for error messages.
     because: str = field(default="", compare=False)
 
     def __str__(self):
@@ -27,13 +27,13 @@ class Call:
 
 
 def call(action, resource, principal, because="", **context):
-    """A call; the names of the context are written with __ for the colon and _ for the hyphen."""
+    """Creates a call; context keys are written with __ for the colon and _ for the hyphen."""
     named = {name.replace("__", ":").replace("_", "-"): value for name, value in context.items()}
     return Call(action, resource, principal, tuple(sorted((name, str(value)) for name, value in named.items())), because)
 
 
 def statements(*documents):
-    """The statements of policies."""
+    """Returns the statements of policies."""
     return [one for document in documents for one in listed(document["Statement"])]
 
 
@@ -42,9 +42,9 @@ def listed(value):
 
 
 def is_allowed(one, own, of_resource=(), needs_both=False):
-    """Whether a call is allowed by the caller's own statements or by the resource's, and denied by neither.
+    """Returns whether the caller's or the resource's statements allow a call, and neither denies it.
 
-    Of a KMS key the resource's own policy has to allow it too, or leave it to the account (`needs_both`).
+    For a KMS key, the key policy must also allow it or delegate to the account (`needs_both`).
     """
     every = [*own, *of_resource]
     if any(_holds(statement, one) for statement in every if statement["Effect"] == "Deny"):
@@ -53,7 +53,7 @@ def is_allowed(one, own, of_resource=(), needs_both=False):
     allowing = [statement for statement in of_resource if statement["Effect"] == "Allow" and _holds(statement, one)]
     if not needs_both:
         return by_own or bool(allowing)
-    # Who is named in the key's policy needs nothing else; else the account is, and the caller's own policy decides.
+    # A caller that the key policy names needs nothing else. If it names the account, the caller's own policy decides.
     return any(not _names_account(statement) for statement in allowing) or (by_own and bool(allowing))
 
 
@@ -67,20 +67,20 @@ def _principals(statement):
 
 
 def _holds(statement, one):
-    if strangers := set(statement) - {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}:
-        raise NotImplementedError(f"{strangers} of {statement}")
+    if unknown := set(statement) - {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}:
+        raise NotImplementedError(f"{unknown} of {statement}")
     return (
         _is_by(statement, one.principal)
-        # Names of actions may be written in any case.
+        # Action names are case-insensitive.
         and any(_matches(pattern.lower(), one.action.lower()) for pattern in listed(statement["Action"]))
-        # A role's policy of trust, and a key's, are about the thing that has them.
+        # A trust policy and a key policy apply to the resource that has them.
         and any(_matches(pattern, one.resource) for pattern in listed(statement.get("Resource", "*")))
         and all(_fulfils(*condition, dict(one.context)) for condition in _conditions(statement))
     )
 
 
 def _is_by(statement, principal):
-    """A statement of the caller's own policy names nobody."""
+    """A statement of the caller's own policy has no principal."""
     if "Principal" not in statement:
         return True
     account = principal.split(":")[4] if principal.startswith("arn:") else None
@@ -89,7 +89,7 @@ def _is_by(statement, principal):
 
 
 def _matches(pattern, text):
-    """IAM's wild cards: an asterisk for anything, a question mark for one character."""
+    """IAM wildcards: an asterisk for any text, a question mark for one character."""
     if "${" in pattern:
         raise NotImplementedError(f"a policy variable: {pattern}")
     parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
@@ -97,7 +97,7 @@ def _matches(pattern, text):
 
 
 def _conditions(statement):
-    """Operator, key and values."""
+    """Yields operator, key and values."""
     for operator, keys in statement.get("Condition", {}).items():
         for key, values in keys.items():
             yield operator, key, [str(value).lower() if isinstance(value, bool) else str(value) for value in listed(values)]
@@ -126,32 +126,32 @@ def _fulfils(operator, key, values, context):
     return found != negated
 
 
-def refused(calls, own, resource_policies=None):
-    """Those calls that are not allowed. Policies of resources are statements by ARN, or by the beginning of an ARN."""
+def denied(calls, own, resource_policies=None):
+    """Returns the calls that are not allowed. Resource policies are statements by ARN or ARN prefix."""
     return [one for one in calls if not is_allowed(one, own, *_of_resource(one, resource_policies or {}))]
 
 
 def _of_resource(one, policies):
-    """A bucket's policy is about its objects too."""
+    """A bucket policy also applies to the bucket's objects."""
     found = [held for arn, held in policies.items() if one.resource == arn or one.resource.startswith(arn + "/")]
     return [statement for held in found for statement in held], one.action.startswith("kms:")
 
 
 def not_needed(calls, own, resource_policies=None):
-    """What could be left out of the caller's policies with every call still allowed, each by its statement's name."""
+    """Returns the parts of the caller's policies that no call needs, by statement."""
     unneeded = []
     for place, statement in enumerate(own):
         if statement["Effect"] == "Deny":
             continue
         name = statement.get("Sid", f"statement {place}")
         without = lambda less: [*own[:place], *less, *own[place + 1 :]]
-        if not refused(calls, without([]), resource_policies):
+        if not denied(calls, without([]), resource_policies):
             unneeded.append(name)
             continue
         for element in ["Action", "Resource"]:
             parts = listed(statement[element])
             for part in parts if len(parts) > 1 else []:
                 less = {**statement, element: [other for other in parts if other != part]}
-                if not refused(calls, without([less]), resource_policies):
+                if not denied(calls, without([less]), resource_policies):
                     unneeded.append(f"{name}: {part}")
     return unneeded

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks template.yaml as AWS's tools and an auditor's do. What they find fails it, unless it is skipped in place.
+"""Checks template.yaml with sam validate, cfn-lint and checkov. Every finding fails, unless it is skipped in the template.
 
     python3 tests/aws/lint.py            sam validate --lint, cfn-lint and checkov
-    python3 tests/aws/lint.py --tools    only makes the environment of SAM CLI, target/sam
+    python3 tests/aws/lint.py --tools    only installs SAM CLI in target/sam
 """
 
 import sys
@@ -21,9 +21,9 @@ def main():
     checkov = tools.checkov()
     checks = [
         (sam, "sam", "validate", "--lint", "--template", TEMPLATE, "--region", REGION),
-        # Not the same: what SAM's own check lets pass is found here, and the other way round.
+        # cfn-lint and SAM's own check find different problems.
         (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE),
-        # By its own rules, without asking its maker's service for more.
+        # Offline rules only.
         (checkov, "checkov", "--file", TEMPLATE, "--framework", "cloudformation", "--skip-download", "--compact", "--quiet"),
     ]
     return max(_check(*check) for check in checks)

@@ -1,4 +1,4 @@
-"""Which metrics the template shows and watches, and which ones a function emitted."""
+"""Metrics that the template uses, and metrics that a function emitted."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric by name and dimensions; a value that is None stands for any."""
+    """One metric by name and dimensions; the value None matches any value."""
 
     namespace: str
     name: str
@@ -49,18 +49,18 @@ OF_AWS = {
 
 
 def of_aws(resolved):
-    """Those that AWS's services have of the stack's resources."""
+    """Returns the metrics of AWS services for the stack's resources."""
     found = set()
     for (namespace, dimension, kind), names in OF_AWS.items():
         for id in resolved.resources(kind):
-            # A queue's own name is not what Ref gives.
+            # The name of a queue differs from its Ref.
             value = resolved.ref(id).rsplit("/", 1)[-1] if kind == "AWS::SQS::Queue" else resolved.ref(id)
             found |= {Metric(namespace, name, frozenset({(dimension, value)})) for name in names}
     return found
 
 
 def emitted(documents):
-    """Those of lines in the embedded metric format."""
+    """Returns the metrics of lines in Embedded Metric Format."""
     return {
         Metric(directive["Namespace"], metric["Name"], frozenset((name, document[name]) for name in names))
         for document in documents
@@ -71,7 +71,7 @@ def emitted(documents):
 
 
 def shown(resolved):
-    """Those on dashboards, by the title of where they stand."""
+    """Returns the metrics on dashboards, by widget title."""
     for dashboard in resolved.resources("AWS::CloudWatch::Dashboard").values():
         for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
             if widget["type"] == "metric":
@@ -96,7 +96,7 @@ def _of_widget(properties):
 
 
 def watched(resolved):
-    """Those in alarms, by the alarm's logical id."""
+    """Returns the metrics of alarms, by logical id."""
     for id, alarm in resolved.resources("AWS::CloudWatch::Alarm").items():
         queries = alarm.get("Metrics", [])
         ids = {query["Id"] for query in queries}
@@ -115,7 +115,7 @@ _NAME = re.compile(r"\b[a-z]\w*\b")
 
 
 def _of_expression(expression, ids):
-    """Those that it searches for; and it must not speak of an id that there is not."""
+    """Returns the metrics that an expression searches for; checks that its ids exist."""
     for namespace, dimensions, name in _SEARCH.findall(expression):
         yield Metric(namespace, name, frozenset((dimension, None) for dimension in dimensions.split(",") if dimension))
     rest = _SEARCH.sub("", expression)

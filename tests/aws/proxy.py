@@ -1,7 +1,7 @@
-"""An HTTP proxy before a server of AWS's protocols. It notes every request, and misbehaves where a test asks for it.
+"""An HTTP proxy in front of a server of the AWS protocols. It records every request and injects faults.
 
-The first rule that fits decides what becomes of a request. Its action is a function of the `Exchange`; faults.py has
-them. Without a rule a request is forwarded and answered as it is.
+The first matching rule handles a request. Its action is a function of the `Exchange`; faults.py has the actions. Without a
+matching rule, requests and responses are forwarded unchanged.
 """
 
 import itertools
@@ -21,9 +21,9 @@ PIECE = 64 << 10
 
 @dataclass
 class Request:
-    """What the function asked for."""
+    """A request of the function."""
 
-    # The order of arrivals and of the upstream server's answers, counted together.
+    # A common counter for request arrivals and server responses.
     arrived: int
     method: str
     path: str  # Decoded, without the query.
@@ -36,25 +36,25 @@ class Request:
 
     @property
     def target(self):
-        """The operation of services that have one path for all of them, as in AWSEvents.PutEvents."""
+        """The operation of a service with a single path, such as AWSEvents.PutEvents."""
         return self.headers.get("x-amz-target", "")
 
     def __str__(self):
-        # Escaped: paths are strangers' texts.
+        # Escaped, because paths are untrusted input.
         what = ascii(self.target or self.path)[1:-1]
         return " ".join([self.method, what, *filter(None, [self.headers.get("range")]), "->", str(self.status)])
 
 
 @dataclass
 class Rule:
-    """Which requests an action is for."""
+    """Selects the requests for an action."""
 
     action: object
     method: str | None = None
-    # Regular expressions, found anywhere in it.
+    # Regular expressions, matched anywhere.
     path: str = ""
     target: str = ""
-    # The first so many that fit are left alone, then it holds for so many (none: for all).
+    # Skips this number of matching requests, then applies to this number of them (None: all).
     after: int = 0
     times: int | None = None
     seen: int = 0
@@ -72,7 +72,7 @@ class Rule:
 
 
 class Proxy:
-    """Listens on a port of its own, and forwards to `upstream`, which is a URL."""
+    """Listens on its own port and forwards to the URL `upstream`."""
 
     def __init__(self, upstream):
         self.upstream = (urlsplit(upstream).hostname, urlsplit(upstream).port)
@@ -84,13 +84,13 @@ class Proxy:
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def add(self, action, method=None, **rule):
-        """From now on, the requests that fit are for this action, unless they are for one that was added before."""
+        """Adds a rule for an action. Earlier rules take precedence."""
         with self._lock:
             self._rules.append(Rule(action, method, **rule))
         return action
 
     def clear(self):
-        """From now on, there are no rules."""
+        """Removes all rules."""
         with self._lock:
             self._rules.clear()
 
@@ -103,12 +103,12 @@ class Proxy:
         return next(self._count)
 
     def sent(self, method=None, path="", target=""):
-        """The requests so far that fit."""
+        """Returns the matching requests so far."""
         rule = Rule(None, method, path, target)
         return [request for request in list(self.requests) if rule.takes(request)]
 
     def note(self, request):
-        """Keeps a request, and gives the action for it."""
+        """Records a request and returns its action."""
         with self._lock:
             self.requests.append(request)
             return next((rule.action for rule in self._rules if rule.takes(request)), pass_on)
@@ -116,11 +116,11 @@ class Proxy:
 
 @dataclass
 class Answer:
-    """The upstream server's, or one that was made up."""
+    """A response of the server, or a made-up one."""
 
     status: int
     headers: list
-    # Pieces of the body, with the framing that the headers tell of.
+    # Chunks of the body, with the framing of the headers.
     body: object = field(default_factory=lambda: iter(()))
 
     def read(self):
@@ -128,14 +128,14 @@ class Answer:
 
 
 class Exchange:
-    """One request, and what can be done with it."""
+    """One request, and the actions on it."""
 
     def __init__(self, proxy, request, connection):
         self.request, self._proxy, self._connection = request, proxy, connection
         self.is_open = True
 
     def forward(self, body=None):
-        """The upstream server's answer, to another body if one is given."""
+        """Forwards the request, optionally with another body, and returns the response."""
         request = self.request
         headers = {**request.headers, "connection": "close"}
         headers.pop("expect", None)
@@ -150,7 +150,7 @@ class Exchange:
         return Answer(status, list(_read_headers(reader)), _pieces(reader, upstream))
 
     def reply(self, answer, cut_after=None):
-        """Passes on an answer, or its head and so much of its body."""
+        """Sends a response, or its head and part of its body."""
         headers = [(name, value) for name, value in answer.headers if name != "connection"]
         framed = {"content-length", "transfer-encoding"} & {name for name, _ in headers}
         self.is_open = self.is_open and bool(framed) and cut_after is None
@@ -164,8 +164,8 @@ class Exchange:
             if left is not None and (left := left - len(piece)) == 0:
                 return
 
-    def refuse(self, status, code, message):
-        """Answers as AWS does when it refuses."""
+    def reject(self, status, code, message):
+        """Responds with an error like AWS."""
         if self.request.target:
             kind, body = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message})
         else:
@@ -177,20 +177,20 @@ class Exchange:
         self.reply(Answer(status, head, iter([b"" if self.request.method == "HEAD" else body])))
 
     def reset(self):
-        """Breaks the connection off, as a host does that goes away."""
+        """Resets the connection, like a host that disappears."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.is_open = False
 
     def hang_up(self):
-        """Ends the connection."""
+        """Closes the connection."""
         self.is_open = False
 
     def pause(self, seconds):
-        """Waits, but not longer than the test lasts."""
+        """Waits, at most until the test ends."""
         self._proxy.closing.wait(seconds)
 
     def wait(self, event):
-        """Waits for an event; whether it happened while the test lasted."""
+        """Waits for an event; returns whether it happened before the test ended."""
         while not event.wait(0.02):
             if self._proxy.closing.is_set():
                 return False
@@ -198,7 +198,7 @@ class Exchange:
 
 
 def pass_on(exchange):
-    """What is done without a rule."""
+    """The default action."""
     exchange.reply(exchange.forward())
 
 
@@ -209,11 +209,11 @@ class _Server(socketserver.ThreadingTCPServer):
     proxy: Proxy
 
     def shutdown_request(self, request):
-        """Without the polite end that would come before, and instead of, a reset."""
+        """Closes without the graceful shutdown that would replace a reset."""
         self.close_request(request)
 
     def handle_error(self, request, client_address):
-        """A function that was killed, or has no time left, breaks its connections off."""
+        """A killed function, or one without time left, breaks its connections."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -254,7 +254,7 @@ def _read_headers(reader):
 
 
 def _read_body(reader, headers):
-    """The bytes as they are: pieces with their lengths, and trailers, if it is sent so."""
+    """Yields the raw bytes, including chunk framing and trailers."""
     if headers.get("transfer-encoding", "").lower() != "chunked":
         return reader.read(int(headers.get("content-length", 0)))
     body = b""

@@ -1,4 +1,4 @@
-"""Lambda's Runtime API, as far as a function asks for it:
+"""The parts of the Lambda Runtime API that a function uses:
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
@@ -16,24 +16,24 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:flowsentry"
 
 
 class Died(Exception):
-    """The function ended before it answered."""
+    """The function exited before it responded."""
 
 
 @dataclass
 class Answer:
-    """What a function said of one invocation."""
+    """The result of one invocation."""
 
     id: str
-    # So long before the deadline.
+    # Seconds left before the deadline.
     seconds_left: float
-    # What it gave, if it succeeded.
+    # The response, if it succeeded.
     response: object = None
     # errorType and errorMessage, if it failed.
     error: dict | None = None
 
     @property
     def failed(self):
-        """The messages of a batch that must come again."""
+        """Returns the batch item failures."""
         assert self.error is None, self.error
         return [failure["itemIdentifier"] for failure in self.response["batchItemFailures"]]
 
@@ -46,7 +46,7 @@ class Invocation:
 
 
 class RuntimeApi:
-    """The Runtime API of one function, which works on one invocation at a time."""
+    """The Runtime API for one function, which processes one invocation at a time."""
 
     def __init__(self):
         self._next, self._answers, self._deadlines = queue.Queue(), queue.Queue(), {}
@@ -55,14 +55,14 @@ class RuntimeApi:
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def begin(self, event, seconds):
-        """Hands the function an event, for which it has so many seconds."""
+        """Sends an event to the function, with this number of seconds until the deadline."""
         invocation = Invocation(str(uuid.uuid4()), event, time.time() + seconds)
         self._deadlines[invocation.id] = invocation.deadline
         self._next.put(invocation)
         return invocation.id
 
     def answer(self, id, patience):
-        """What the function says of the event that it was handed."""
+        """Waits for the result of the current invocation."""
         try:
             answer = self._answers.get(timeout=patience)
         except queue.Empty:
@@ -76,11 +76,11 @@ class RuntimeApi:
         return not self._answers.empty()
 
     def function_ended(self):
-        """Whoever waits for an answer need not wait any more."""
+        """Wakes up everything that waits for a result."""
         self._answers.put(None)
 
     def close(self):
-        # For whoever still asks for an event.
+        # Wakes up a function that still polls.
         self._next.put(None)
         self._server.shutdown()
         self._server.server_close()
@@ -94,14 +94,14 @@ class RuntimeApi:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request, client_address):
-        """A function that was killed breaks its connections off."""
+        """A killed function breaks its connections."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body are written one after the other: the second would wait for the first's acknowledgement.
+    # Head and body are written separately: with Nagle's algorithm, the second would wait for an acknowledgement.
     disable_nagle_algorithm = True
     api: RuntimeApi
 
@@ -150,4 +150,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Tests say what they need to."""
+        """Silences the request log."""

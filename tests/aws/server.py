@@ -1,4 +1,4 @@
-"""A server of AWS's protocols, which ends with whoever started it, however that ends."""
+"""A server of the AWS protocols that exits with its parent process, even if that is killed."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from moto.server import main
 
 
 def one_at_a_time(method):
-    """S3 asks whether there is an object and stores one in a single step; between moto's two steps another may come."""
+    """S3 checks for an object and stores it atomically; moto does not, so a lock makes it atomic."""
     lock = threading.Lock()
 
     def locked(self):

@@ -1,25 +1,24 @@
-"""A stack of the template on a local AWS, and what that leaves for a test to do.
+"""A stack of the template on local AWS services, and substitutes for the features that they lack.
 
-The template is transformed by SAM's own translator and created by CloudFormation, as it is but for what the local services
-can't do:
+SAM's translator transforms the template, and the local CloudFormation creates it, with these changes:
 
-- parameters that are numbers are texts, which they are for CloudFormation too: the local one does not find a number in a
-  mapping. A reference to an event bus is its name, which the local one does not give, and what hangs on a condition is
-  decided, as the local one leaves gaps in lists;
-- the event source mapping is disabled, as the local Lambda would start containers: `feed` does its work;
-- EventBridge can't reach SNS here, so that rules send to a queue in a topic's stead: `relay` publishes what comes there.
+- Numeric parameters become strings (CloudFormation treats them as strings; the local one fails on numbers in mappings).
+  A reference to an event bus becomes its name, and conditions are resolved, because the local CloudFormation leaves gaps in
+  lists.
+- The event source mapping is disabled, because the local Lambda would start containers; `feed` replaces it.
+- The local EventBridge cannot reach SNS, so rules send to a queue instead of a topic; `relay` publishes its messages.
 
-Not made by the local CloudFormation, and therefore done here from the template's own resources after SAM's translation:
+The local CloudFormation does not create these, so this module does, from the template's resources:
 
-- a bucket's notifications and versioning. Its encryption is made;
-- the policies of buckets, queues, topics and keys: they are evaluated by iam.py for each call that was seen, as the local
-  services know too little of conditions;
-- S3's events on EventBridge spell the entity tag as its notifications do, and name versions where there are none: they are
-  put right on their way to the function;
-- the move of dead letters back to their queue, which the local SQS does not know: `redrive`.
+- Notifications and versioning of buckets (but it does set their encryption).
+- Policies of buckets, queues, topics and keys: iam.py evaluates them for each recorded call, because the local services
+  support too few conditions.
+- EventBridge events of S3 have the ETag format of notifications, and versions although there are none; they are corrected
+  before the function gets them.
+- The redrive of dead letters, which the local SQS does not support: `redrive`.
 
-Alarms, saved queries, lifecycles, blocks of public access, Glue and Athena have no part in an object's way. Rules of
-parameters are looked at before, as CloudFormation does.
+Alarms, saved queries, lifecycle rules, public access blocks, Glue and Athena do not affect the processing of an object.
+Parameter rules are checked before, as CloudFormation does.
 """
 
 import json
@@ -28,34 +27,34 @@ from urllib.request import Request, urlopen
 
 from botocore.exceptions import ClientError
 
-import calls
+import iam_calls
 import iam
 from event_source import EventSource
 from function import Function
 from template import ACCOUNT, CODE, Resolved, transformed
-from world import World
+from aws_env import AwsEnv
 
 FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
 NO_VALUE = {"Ref": "AWS::NoValue"}
 BUCKET, RULE, TOPIC = "AWS::S3::Bucket", "AWS::Events::Rule", "AWS::SNS::Topic"
 
 
-class Stack(World):
-    """Buckets that are there before, and a stack once it is deployed; then `source` and `output` are those it uses."""
+class Stack(AwsEnv):
+    """Existing buckets and, once deployed, a stack; then `source` and `output` are the buckets it uses."""
 
     def __init__(self, clients):
         super().__init__(clients)
         self._clients, self._bridges = clients, {}
-        # What the function was handed, and what the bus gave to rules that publish.
+        # Events that the function received, and events that the bus sent to publishing rules.
         self.handed_over, self.alerts_sent = [], []
         self.resolved = self.environment = self.role = None
 
     def key(self):
-        """The ARN of a new key of the customer's, whose policy leaves it to the account."""
+        """Creates a customer managed key whose policy delegates to the account; returns its ARN."""
         return self._clients.of("kms").create_key()["KeyMetadata"]["Arn"]
 
     def encrypt(self, bucket, key):
-        """From now on, a bucket encrypts with a key."""
+        """Sets the default encryption key of a bucket."""
         by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
         rule = {"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": True}
         self.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
@@ -85,13 +84,13 @@ class Stack(World):
         self.source, self.output = self.resolved.outputs()["SourceBucketName"], self.environment["OUTPUT_BUCKET"]
 
     def _store_code(self):
-        """The local Lambda wants to see a package; what runs is FLOWSENTRY_LAMBDA."""
+        """Returns a dummy package for the local Lambda; the tests run FLOWSENTRY_LAMBDA."""
         bucket, key = CODE.removeprefix("s3://").split("/", 1)
         self.s3.create_bucket(Bucket=bucket)
         self.s3.put_object(Bucket=bucket, Key=key, Body=b"")
 
     def _for_here(self, template):
-        """The template that is created: see above."""
+        """Returns the template to create (see above)."""
         buses = self.resolved.resources("AWS::Events::EventBus")
         template = _chosen(template, self.resolved.conditions, {id: self.resolved.ref(id) for id in buses})
         for parameter in template["Parameters"].values():
@@ -118,16 +117,16 @@ class Stack(World):
                 self.notify(self.resolved.ref(id))
 
     def version(self, bucket):
-        """From now on, a bucket keeps versions."""
+        """Enables versioning on a bucket."""
         self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
     def notify(self, bucket):
-        """From now on, EventBridge is told of a bucket's objects; of one that was there before, the operator does that."""
+        """Enables EventBridge events on a bucket; for an existing bucket, this is the operator's task."""
         configuration = {"EventBridgeConfiguration": {}}
         self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
 
     def _deployed_environment(self, function):
-        """As Lambda has it, which is as the template has it."""
+        """Returns the environment of the Lambda function, which comes from the template."""
         name = self.resolved.ref(self._only(FUNCTION))
         deployed = self._clients.of("lambda").get_function_configuration(FunctionName=name)
         environment = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
@@ -139,7 +138,7 @@ class Stack(World):
         return id
 
     def function(self, **more):
-        """Starts a function as Lambda would start that of the template, and with its role."""
+        """Starts a function with the template's configuration and role."""
         function = self.resolved.one(FUNCTION)
         session = self._clients.of("sts").assume_role(RoleArn=self.role, RoleSessionName="flowsentry")["Credentials"]
         logging = function["LoggingConfig"]
@@ -159,14 +158,14 @@ class Stack(World):
         return self._functions[-1]
 
     def event_source(self, function):
-        """What feeds a function, by the template's event source mapping."""
+        """Returns the event source with the template's event source mapping."""
         mapping = self.resolved.one(MAPPING)
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] and mapping.get("Enabled", True)
         url = self.queue_url(mapping["EventSourceArn"])
         return EventSource(self.sqs, url, function, mapping.get("BatchSize", 10), self._hand_over)
 
     def _hand_over(self, body):
-        """A message as AWS would have it; it is kept."""
+        """Records and returns a message in AWS's form."""
         event = json.loads(body)
         if event.get("source") == "aws.s3":
             entity = event["detail"]["object"]
@@ -177,12 +176,12 @@ class Stack(World):
         return json.dumps(event)
 
     def feed(self, function):
-        """Hands over what waits in the queue, until it is done or among the dead letters. Lambda lets what failed wait for
-        the visibility timeout; here it comes again at once."""
+        """Processes the queue until it is empty. Failed messages become visible at once instead of after the visibility
+        timeout."""
         self.event_source(function).drain(seconds=self.resolved.one(FUNCTION)["Timeout"])
 
     def keys(self, kind=""):
-        """The keys of the outputs, or of one kind of them."""
+        """Returns the keys of the outputs, or of one kind of output."""
         prefix = self.environment["OUTPUT_PREFIX"] + kind
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.output, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
@@ -191,17 +190,17 @@ class Stack(World):
         return self.sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
 
     def url(self, id):
-        """That of one of the template's queues."""
+        """Returns the URL of one of the template's queues."""
         return self.queue_url(self.resolved.arn(id))
 
     def waiting(self, id):
-        """So many messages lie in one of the template's queues."""
+        """Returns the number of messages in one of the template's queues."""
         named = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.url(id), AttributeNames=named)["Attributes"]
         return sum(int(attributes[name]) for name in named)
 
     def redrive(self, id):
-        """What StartMessageMoveTask does: dead letters go back to the queue that they come from, if it may have them."""
+        """Does the same as StartMessageMoveTask: moves dead letters back to their source queue, if allowed."""
         arn, queues = self.resolved.arn(id), self.resolved.resources(QUEUE)
         [(source, _)] = [
             item for item in queues.items() if item[1].get("RedrivePolicy", {}).get("deadLetterTargetArn") == arn
@@ -213,14 +212,14 @@ class Stack(World):
             self.sqs.send_message(QueueUrl=self.url(source), MessageBody=json.dumps(body))
 
     def subscribe(self):
-        """A queue that hears of what is published on the template's topic, as a subscriber does."""
+        """Subscribes a queue to the template's topic."""
         url = self.queue("subscriber")
         topic = self.resolved.ref(self._only(TOPIC))
         self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self.queue_arn(url))
         return url
 
     def relay(self):
-        """Publishes what EventBridge would have published."""
+        """Publishes messages like EventBridge would."""
         for (id, target_id), url in self._bridges.items():
             [target] = [one for one in self.resolved.properties(id)["Targets"] if one["Id"] == target_id]
             for event in self.received(url):
@@ -228,12 +227,12 @@ class Stack(World):
                 self.sns.publish(TopicArn=target["Arn"], Message=_input(target, event))
 
     def calls(self):
-        """What the function asked for so far, and what Lambda asks for in its role."""
-        seen = calls.of_function(self.proxy.requests, self.role, self._key_of)
-        return seen + list(calls.of_lambda(self.resolved, self.role))
+        """Returns the calls of the function so far, and those of Lambda with its role."""
+        seen = iam_calls.of_function(self.proxy.requests, self.role, self._key_of)
+        return seen + list(iam_calls.of_lambda(self.resolved, self.role))
 
     def _key_of(self, bucket, key=None, version=None):
-        """The KMS key of an object, or of what is stored in a bucket from now on; and whether there is a bucket key."""
+        """Returns the KMS key of an object, or the current key of a bucket, and whether a bucket key is used."""
         if key is not None:
             named = {"VersionId": version} if version else {}
             head = self.s3.head_object(Bucket=bucket, Key=key, **named)
@@ -246,7 +245,7 @@ class Stack(World):
         return rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID"), rule.get("BucketKeyEnabled", False)
 
     def role_statements(self):
-        """The statements of the function's role."""
+        """Returns the statements of the function's role."""
         [id] = [id for id in self.resolved.resources("AWS::IAM::Role") if self.resolved.arn(id) == self.role]
         role = self.resolved.properties(id)
         assert "ManagedPolicyArns" not in role
@@ -257,14 +256,14 @@ class Stack(World):
         return iam.statements(*inline)
 
     def allow(self, statements):
-        """From now on, the function's role has these statements."""
+        """Replaces the statements of the function's role."""
         role, policy = self.role.rsplit("/", 1)[-1], self.resolved.one("AWS::IAM::Role")["Policies"][0]["PolicyName"]
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         self._clients.of("iam").put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
 
     @contextmanager
     def enforcing(self):
-        """Meanwhile the local services ask IAM of each request."""
+        """Lets the local services enforce IAM within this context."""
         try:
             self._let_pass(b"0")
             yield
@@ -272,12 +271,12 @@ class Stack(World):
             self._let_pass(b"inf")
 
     def _let_pass(self, requests):
-        """So many requests are let through unasked from now on: https://docs.getmoto.org/en/latest/docs/iam.html"""
+        """The server allows this number of requests without an IAM check: https://docs.getmoto.org/en/latest/docs/iam.html"""
         url, kind = f"{self.endpoint}/moto-api/reset-auth", {"Content-Type": "application/octet-stream"}
         urlopen(Request(url, requests, kind)).close()
 
     def resource_policies(self):
-        """The statements of the policies of buckets, queues, topics and keys, by their ARNs."""
+        """Returns the policy statements of buckets, queues, topics and keys, by ARN."""
         resolved, found = self.resolved, {}
         for policy in resolved.resources("AWS::S3::BucketPolicy").values():
             found[f"arn:aws:s3:::{policy['Bucket']}"] = iam.statements(policy["PolicyDocument"])
@@ -291,8 +290,8 @@ class Stack(World):
         for id, key in resolved.resources("AWS::KMS::Key").items():
             found[resolved.arn(id)] = iam.statements(key["KeyPolicy"])
         for name, value in resolved.parameters.items():
-            # Keys that were there before leave it to the account, as the console makes them, and that of the queues lets
-            # services use it too, as the one does that the template would make.
+            # Existing keys delegate to the account, like keys of the console. The key of the queues also allows services,
+            # like the template's own key.
             if str(value).startswith("arn:aws:kms:"):
                 root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
                 theirs = iam.statements(resolved.properties("PipelineKmsKey")["KeyPolicy"])
@@ -301,7 +300,7 @@ class Stack(World):
 
 
 def _chosen(node, conditions, names):
-    """A copy in which conditions are decided, and references to these names are the names."""
+    """Returns a copy with resolved conditions and references."""
     if isinstance(node, list):
         parts = [_chosen(part, conditions, names) for part in node]
         return [part for part in parts if part != NO_VALUE]
@@ -316,7 +315,7 @@ def _chosen(node, conditions, names):
 
 
 def _input(target, event):
-    """What EventBridge sends a target.
+    """Returns the input that EventBridge sends to a target.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
     """
@@ -327,14 +326,14 @@ def _input(target, event):
     text = transformer["InputTemplate"]
     for name, value in values.items():
         text = text.replace(f"<{name}>", value if isinstance(value, str) else json.dumps(value))
-    # Lines in quotation marks come without them.
+    # The quotes of the lines are removed.
     lines = [line.strip() for line in text.strip().splitlines()]
     quoted = all(line.startswith('"') and line.endswith('"') for line in lines)
     return "\n".join(line[1:-1] for line in lines) if quoted else text
 
 
 def _at(path, event):
-    """What stands at a path such as $.detail.count; if nothing does, it does not appear."""
+    """Returns the value at a path such as $.detail.count; a missing value is omitted."""
     assert path.startswith("$.") and "[" not in path, path
     for part in path.removeprefix("$.").split("."):
         if part not in event:

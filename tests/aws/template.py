@@ -1,4 +1,4 @@
-"""The template as CloudFormation understands it: transformed by SAM's own translator, then resolved for parameters."""
+"""The template as CloudFormation evaluates it: transformed by SAM's translator, then resolved for parameters."""
 
 import os
 import re
@@ -14,29 +14,29 @@ from function import REGION
 ACCOUNT = "123456789012"
 PATH = Path(__file__).resolve().parents[2] / "template.yaml"
 
-# Stands for what `sam package` would have uploaded.
+# Placeholder for the upload of `sam package`.
 CODE = "s3://flowsentry-code/package.zip"
 
 
 def load():
-    """The template as it is, each intrinsic function in its long form."""
+    """Loads the template, with intrinsic functions in their long form."""
     return yaml_parse(PATH.read_text())
 
 
 def transformed(parameters=None, template=None):
-    """The CloudFormation template that SAM makes of it, as `sam deploy` would have it made."""
+    """Returns the CloudFormation template that SAM generates in `sam deploy`."""
     template = template or load()
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = CODE
     values = {**defaults(template), **(parameters or {})}
-    # The translator asks for the region that it would run in, and for managed policies, of which there are none.
+    # The translator needs a Region and the managed policies, of which there are none.
     with patch.dict(os.environ, AWS_DEFAULT_REGION=REGION):
         return transform(template, values, _NoManagedPolicies())
 
 
 def defaults(template):
-    """The parameters that need not be given."""
+    """Returns the default parameters."""
     parameters = template.get("Parameters", {}).items()
     return {name: parameter["Default"] for name, parameter in parameters if "Default" in parameter}
 
@@ -49,7 +49,7 @@ class _NoManagedPolicies:
 
 @dataclass(frozen=True)
 class Made:
-    """A resource by the name that it was given, and by what else names it."""
+    """A resource by its name and its other identifiers."""
 
     name: str
     ref: str
@@ -57,7 +57,7 @@ class Made:
 
 
 def _made(kind, id, account, region, properties):
-    """What Ref and GetAtt give of a resource whose Ref, or whose name, this is."""
+    """Returns Ref and GetAtt of a resource with this Ref or name."""
     regional = lambda service, rest: f"arn:aws:{service}:{region}:{account}:{rest}"
     name = id
     match kind:
@@ -95,7 +95,7 @@ def _made(kind, id, account, region, properties):
             return Made(name, name, {})
 
 
-# By which property a resource is named, if it is.
+# The property with the resource's name, by type.
 NAMED_BY = {
     "AWS::Athena::WorkGroup": "Name",
     "AWS::CloudWatch::Alarm": "AlarmName",
@@ -118,10 +118,10 @@ _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class Resolved:
-    """A CloudFormation template with its parameters, conditions and intrinsic functions made values.
+    """A CloudFormation template with resolved parameters, conditions and intrinsic functions.
 
-    `physical` has what the resources of a stack are called, by logical id; the others get names that could be theirs.
-    What CloudFormation would refuse is an error: a reference to what is not made, a parameter without a value.
+    `physical` has the physical names of a stack's resources, by logical id; other resources get plausible names.
+    Invalid templates raise an error, such as a reference to a missing resource or a parameter without a value.
     """
 
     def __init__(self, template, parameters=None, physical=None, stack="flowsentry", account=ACCOUNT, region=REGION):
@@ -141,14 +141,14 @@ class Resolved:
         self.conditions = {name: self._condition(node) for name, node in template.get("Conditions", {}).items()}
 
     def resources(self, kind=None):
-        """The resources that are made, by logical id: whole ones, or of one type the properties."""
+        """Returns the created resources by logical id: complete, or the properties of one type."""
         made = {id: node for id, node in self._template["Resources"].items() if self._is_made(id)}
         if kind is None:
             return {id: self.value(node) for id, node in made.items()}
         return {id: self.value(node.get("Properties", {})) for id, node in made.items() if node["Type"] == kind}
 
     def one(self, kind):
-        """The properties of the only resource of a type."""
+        """Returns the properties of the only resource of a type."""
         [properties] = self.resources(kind).values()
         return properties
 
@@ -159,7 +159,7 @@ class Resolved:
         return self.value({"Ref": id})
 
     def arn(self, id):
-        """The ARN of a resource that is made."""
+        """Returns the ARN of a created resource."""
         made = self._made(id)
         return made.attributes.get("Arn") or made.ref
 
@@ -169,7 +169,7 @@ class Resolved:
         return {name: self.value(node["Value"]) for name, node in made.items()}
 
     def broken_rules(self):
-        """What CloudFormation would say of parameters that don't go together, before it makes anything."""
+        """Returns the messages of violated rules."""
         said = []
         for rule in self._template.get("Rules", {}).values():
             if "RuleCondition" in rule and not self._condition(rule["RuleCondition"]):
@@ -178,7 +178,7 @@ class Resolved:
         return said
 
     def value(self, node):
-        """What a part of the template comes to."""
+        """Returns the value of a part of the template."""
         if isinstance(node, list):
             return [value for value in map(self.value, node) if value is not _NO_VALUE]
         if not isinstance(node, dict):
@@ -239,7 +239,7 @@ class Resolved:
         node = self._template["Resources"][id]
         if not self._is_made(id):
             raise ValueError(f"{id} is referred to, and not made as {node['Condition']} is false")
-        # Only what is needed to name it: others may refer to what in turn refers to them.
+        # Resolves only the naming properties, because other properties may have circular references.
         wanted = {"Path", "EventBusName", NAMED_BY.get(node["Type"])}
         named = {name: part for name, part in node.get("Properties", {}).items() if name in wanted}
         properties = self.value(named)
@@ -248,8 +248,8 @@ class Resolved:
 
     def _parameters(self, given):
         declared = self._template.get("Parameters", {})
-        if strangers := set(given) - set(declared):
-            raise ValueError(f"no parameters of the template: {sorted(strangers)}")
+        if unknown := set(given) - set(declared):
+            raise ValueError(f"no parameters of the template: {sorted(unknown)}")
         values = {**defaults(self._template), **given}
         if missing := set(declared) - set(values):
             raise ValueError(f"parameters without a value: {sorted(missing)}")
@@ -265,7 +265,7 @@ class Resolved:
         [(name, argument)] = node.items()
         match name:
             case "Condition":
-                # It may stand behind the one that refers to it.
+                # The resource may follow the one that refers to it.
                 return self._condition(self._template["Conditions"][argument])
             case "Fn::Equals":
                 first, second = map(self.value, argument)

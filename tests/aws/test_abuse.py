@@ -1,4 +1,4 @@
-"""Objects and names made to hurt: they cost a bounded amount of memory, and say nothing in the function's own voice."""
+"""Malicious objects and names: they cost bounded memory and cannot inject log lines or fields."""
 
 import gzip
 import io
@@ -11,21 +11,21 @@ import pytest
 import faults
 from event_source import EventSource
 from flow_logs import HEADER, flow_log, key, record, scan
-from world import DONE, Stored, in_queue, s3_event, sqs_event
+from aws_env import DONE, Stored, in_queue, s3_event, sqs_event
 
 MIB = 1 << 20
-# Of the 512 MiB that the function is told to have.
+# Memory limit in MiB; the function has 512 MiB.
 MOST_MEMORY = 128 * MIB
 
 
 def repeated(piece, total):
-    """The gzip data of one piece, repeated until it is so long; it is never there as a whole."""
+    """Yields gzip data of one repeated chunk, up to a size; it is never in memory as a whole."""
     packed = zlib.compressobj(9, wbits=31)
     body = b"".join(packed.compress(piece) for _ in range(total // len(piece)))
     return body + packed.flush()
 
 
-# Each is larger than all memory that the function may take, and given up long before its end.
+# Each is larger than the function's memory, and is abandoned long before its end.
 BOMBS = {
     "one line of zeros": lambda: repeated(bytes(MIB), 512 * MIB),
     "blank lines": lambda: repeated((b" " * 63 + b"\n") * 8192, 512 * MIB),
@@ -36,31 +36,31 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_decompression_bomb_is_quarantined(world, bomb, report):
-    """Small gzip data that become far more text than any flow log."""
+def test_decompression_bomb_is_quarantined(env, bomb, report):
+    """Small gzip data that expands to far more text than any flow log."""
     body = BOMBS[bomb]()
-    stored = world.put(key("bomb"), body)
-    function = world.function()
+    stored = env.put(key("bomb"), body)
+    function = env.function()
     assert function.invoke(in_queue(stored)).response == DONE
     peak = function.peak_memory()
-    receipt = world.only("quarantine")
+    receipt = env.only("quarantine")
     report(f"bomb, {bomb}: {len(body):,} bytes, {peak / MIB:.0f} MiB of memory at most")
     assert receipt["error"] == "compression_ratio"
     assert peak < MOST_MEMORY
-    assert world.keys() == world.keys("quarantine")
+    assert env.keys() == env.keys("quarantine")
 
 
-def test_a_bomb_in_a_bomb_is_opened_once(world):
-    """What gzip data become is text, and never gzip data again."""
+def test_nested_bomb_is_opened_once(env):
+    """Decompressed data is text and is never decompressed again."""
     body = gzip.compress(repeated(bytes(MIB), 512 * MIB))
-    function = world.function()
-    assert function.invoke(in_queue(world.put(key("bomb"), body))).response == DONE
-    assert world.only("quarantine")["error"] == "not_a_flow_log"
+    function = env.function()
+    assert function.invoke(in_queue(env.put(key("bomb"), body))).response == DONE
+    assert env.only("quarantine")["error"] == "not_a_flow_log"
     assert function.peak_memory() < MOST_MEMORY
 
 
 class LongLine(io.RawIOBase):
-    """Some text around one line of so many bytes, made while it is read."""
+    """Yields text around one line of this many bytes."""
 
     def __init__(self, before, length, after):
         self._parts, self._length = (before, after), length
@@ -95,22 +95,22 @@ class LongLine(io.RawIOBase):
         return len(piece)
 
 
-def test_a_line_of_200_mb_is_one_malformed_record(world, report):
-    """The records around it count, and it takes no memory."""
+def test_200_mb_line_is_one_malformed_record(env, report):
+    """The records around it count, and it uses no memory."""
     log = LongLine((HEADER + record()).encode(), 200_000_000, ("\n" + record()).encode())
-    world.s3.put_object(Bucket=world.source, Key="long.log", Body=log)
-    function = world.function(world.endpoint)
-    assert function.invoke(s3_event(Stored(world.source, "long.log", "", None))).error is None
+    env.s3.put_object(Bucket=env.source, Key="long.log", Body=log)
+    function = env.function(env.endpoint)
+    assert function.invoke(s3_event(Stored(env.source, "long.log", "", None))).error is None
     peak = function.peak_memory()
     report(f"a line of 200 MB: {peak / MIB:.0f} MiB of memory at most")
-    records = world.only("summaries")["records"]
+    records = env.only("summaries")["records"]
     assert (records["total"], records["accepted"], records["malformed"]) == (3, 2, 1)
     assert peak < MOST_MEMORY
-    [malformed] = world.only("summaries")["malformed"]
+    [malformed] = env.only("summaries")["malformed"]
     assert malformed["line"] == 3 and len(malformed["text"]) <= 200
 
 
-# A line's end, what a terminal takes for an order, what turns the direction of writing, and what breaks JSON.
+# A line end, a terminal escape, a bidirectional override, and characters that break JSON.
 ODD = [
     "a\nb",
     'x"}\r\n{"level":"ERROR"',
@@ -122,31 +122,31 @@ ODD = [
 
 
 def acting(text):
-    """The characters of a line that are not just shown."""
+    """Returns the control characters of a line."""
     bidirectional = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
     return [one for one in text if ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0 or one in bidirectional]
 
 
-def test_names_say_nothing_in_the_log_but_their_name(world):
-    """Of objects that are read, gone, denied or ignored; of buckets, messages and events: a line is one JSON object."""
-    world.alerting()
-    # The server can't keep all of these keys, which S3 can.
+def test_odd_names_cannot_inject_log_lines(env):
+    """For read, deleted, denied and ignored objects, and for buckets, messages and events: one JSON object per line."""
+    env.alerting()
+    # The server cannot store all of these keys; S3 can.
     log = gzip.compress(flow_log(scans=1).encode())
-    world.proxy.add(faults.refuse(404, "NoSuchBucket"), "GET", path="^/no ")
-    world.proxy.add(faults.refuse(404, "NoSuchKey"), "GET", path="/gone$")
+    env.proxy.add(faults.reject(404, "NoSuchBucket"), "GET", path="^/no ")
+    env.proxy.add(faults.reject(404, "NoSuchKey"), "GET", path="/gone$")
     for odd in ODD:
-        refuse = faults.refuse(403, "AccessDenied", f"{odd} is not yours")
-        world.proxy.add(refuse, "GET", path=f"{re.escape(odd)}/denied$")
-    world.proxy.add(lambda exchange: exchange.answer(200, "binary/octet-stream", log), "GET", path=f"^/{world.source}/")
+        reject = faults.reject(403, "AccessDenied", f"{odd} is not yours")
+        env.proxy.add(reject, "GET", path=f"{re.escape(odd)}/denied$")
+    env.proxy.add(lambda exchange: exchange.answer(200, "binary/octet-stream", log), "GET", path=f"^/{env.source}/")
     bodies = {}
     for number, odd in enumerate(ODD):
-        found, gone, denied = [Stored(world.source, odd + end, "0", None) for end in ["", "/gone", "/denied"]]
+        found, gone, denied = [Stored(env.source, odd + end, "0", None) for end in ["", "/gone", "/denied"]]
         bodies[f"{number} {odd}"] = s3_event(found, gone, denied)
         bodies[f"{number} {odd} ignored"] = s3_event(found, name=f"ObjectRemoved:{odd}")
         bodies[f"{number} {odd} unknown"] = {odd: odd}
         bodies[f"{number} {odd} bucket"] = s3_event(Stored(f"no {odd}", odd, "0", None))
         bodies[f"{number} {odd} text"] = odd
-    function = world.function()
+    function = env.function()
     for id, body in bodies.items():
         answer = function.invoke(sqs_event(**{id: body}))
         assert answer.error is None and set(answer.failed) <= {id}
@@ -159,18 +159,18 @@ def test_names_say_nothing_in_the_log_but_their_name(world):
         text = line.decode()
         assert isinstance(json.loads(text), dict)
         assert acting(text) == [], text
-        # Nor do they act where somebody shows the fields.
+        # The fields contain no control characters either.
         assert acting("".join(strings(json.loads(text)))) == [], text
-    alerts = world.alerts()
+    alerts = env.alerts()
     assert len(alerts) == len(ODD)
     for alert in alerts:
         assert acting("".join(strings(alert["detail"]))) == []
-    for name in world.keys():
+    for name in env.keys():
         assert acting(name) == [] and name.isascii()
 
 
 def strings(value):
-    """All texts in a JSON value, names too."""
+    """Yields all strings in a JSON value, including names."""
     if isinstance(value, dict):
         return [text for name, member in value.items() for text in [name, *strings(member)]]
     if isinstance(value, list):
@@ -178,14 +178,14 @@ def strings(value):
     return [value] if isinstance(value, str) else []
 
 
-def test_text_in_a_log_says_nothing_in_its_summary_but_its_text(world):
-    """Malformed lines are shown, and are a stranger's; a summary is one line of JSON all the same."""
+def test_odd_text_cannot_inject_summary_fields(env):
+    """Malformed lines contain untrusted text; the summary is still one line of JSON."""
     odd = "".join(f"2 {one} eni\n".replace("\n", " ").strip() + "\n" for one in ODD)
     log = HEADER + scan("10.0.0.9") + odd
-    function = world.function()
-    assert function.invoke(in_queue(world.put(key("a"), log))).response == DONE
-    [name] = world.keys("summaries")
-    body = world.read(name)
+    function = env.function()
+    assert function.invoke(in_queue(env.put(key("a"), log))).response == DONE
+    [name] = env.keys("summaries")
+    body = env.read(name)
     assert body.count(b"\n") == 1 and body.endswith(b"\n")
     malformed = json.loads(body)["malformed"]
     assert len(malformed) == len(ODD) and all(len(line["text"]) <= 200 for line in malformed)
@@ -193,16 +193,16 @@ def test_text_in_a_log_says_nothing_in_its_summary_but_its_text(world):
     assert all(acting(line.decode()) == [] for line in written.stdout + written.stderr)
 
 
-def test_outputs_in_the_bucket_that_is_watched_end_the_loop(world):
-    """Each output is told to the function too, which ignores it without a look: nothing is summarized of a summary."""
-    world.alerting()
-    url = world.queue("events")
-    configuration = {"QueueConfigurations": [{"QueueArn": world.queue_arn(url), "Events": ["s3:ObjectCreated:*"]}]}
-    world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration=configuration)
-    world.put(key("good"), flow_log(scans=1))
-    world.put(key("bad"), b"PAR1 no text")
-    function = world.function(OUTPUT_BUCKET=world.source)
-    source = EventSource(world.sqs, url, function)
+def test_own_outputs_in_watched_bucket_are_ignored(env):
+    """Each output sends an event too. The function ignores it, so there is no summary of a summary."""
+    env.alerting()
+    url = env.queue("events")
+    configuration = {"QueueConfigurations": [{"QueueArn": env.queue_arn(url), "Events": ["s3:ObjectCreated:*"]}]}
+    env.s3.put_bucket_notification_configuration(Bucket=env.source, NotificationConfiguration=configuration)
+    env.put(key("good"), flow_log(scans=1))
+    env.put(key("bad"), b"PAR1 no text")
+    function = env.function(OUTPUT_BUCKET=env.source)
+    source = EventSource(env.sqs, url, function)
     source.drain()
     written = function.stop()
     # Two objects; a summary, its findings and receipt, and a quarantine receipt.
@@ -211,19 +211,19 @@ def test_outputs_in_the_bucket_that_is_watched_end_the_loop(world):
     )
     assert source.invocations <= 3
     assert written.values("ObjectsIgnored") == [1] * 4
-    assert [request.path for request in world.proxy.sent("GET") if "/flowsentry/" in request.path] == []
+    assert [request.path for request in env.proxy.sent("GET") if "/flowsentry/" in request.path] == []
 
 
-def test_two_functions_do_not_read_each_other_s_outputs(world):
-    """Each has a prefix of its own, which tells nothing to the other; that flowsentry stored an object does."""
-    world.alerting()
-    first = world.function(OUTPUT_PREFIX="one/")
-    second = world.function(OUTPUT_PREFIX="two/")
-    good, bad = world.put(key("a"), flow_log(scans=1)), world.put(key("b"), b"PAR1 no text")
+def test_outputs_of_another_function_are_ignored(env):
+    """Each has its own prefix, unknown to the other; the metadata mark shows that flowsentry stored the object."""
+    env.alerting()
+    first = env.function(OUTPUT_PREFIX="one/")
+    second = env.function(OUTPUT_PREFIX="two/")
+    good, bad = env.put(key("a"), flow_log(scans=1)), env.put(key("b"), b"PAR1 no text")
     assert first.invoke(in_queue(good, bad)).response == DONE
-    listed = world.s3.list_objects_v2(Bucket=world.output)["Contents"]
-    outputs = [Stored(world.output, item["Key"], item["ETag"].strip('"'), None) for item in listed]
+    listed = env.s3.list_objects_v2(Bucket=env.output)["Contents"]
+    outputs = [Stored(env.output, item["Key"], item["ETag"].strip('"'), None) for item in listed]
     assert len(outputs) == 4
     assert second.invoke(in_queue(*outputs)).response == DONE
     assert second.stop().outcomes() == [("ignored", "flowsentry-output")] * 4
-    assert len(world.s3.list_objects_v2(Bucket=world.output)["Contents"]) == 4
+    assert len(env.s3.list_objects_v2(Bucket=env.output)["Contents"]) == 4

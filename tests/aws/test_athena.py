@@ -1,6 +1,6 @@
-"""The translation of Athena's dialect for the engine that stands in for it: each construct gives what Athena would give.
+"""Tests of the translation from Athena's dialect to DuckDB: each construct has the result of Athena.
 
-What is expected is from the documentation of Athena's functions, which are Trino's:
+The expected results come from the documentation of Trino's functions, which Athena uses:
 https://trino.io/docs/current/functions.html
 """
 
@@ -21,7 +21,7 @@ def hour(day, number):
     return datetime.datetime(2026, 3, day, number)
 
 
-# Each function and construct that a query has, by the names that test_queries.py looks for.
+# Each function and construct in the queries, by the names that test_queries.py checks.
 KNOWN = {
     "abs": [("abs(-3)", 3)],
     "array": [("ARRAY['a', 'b']", ["a", "b"])],
@@ -134,7 +134,7 @@ def athena(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name, sql, expected", CASES, ids=[sql for _, sql, _ in CASES])
-def test_a_construct_gives_what_athena_gives(athena, name, sql, expected):
+def test_sql_construct_matches_athena(athena, name, sql, expected):
     assert name in constructs(f"SELECT {sql}")
     [row] = athena.query(f"SELECT {sql} AS given")
     assert row == {"given": expected}
@@ -142,7 +142,7 @@ def test_a_construct_gives_what_athena_gives(athena, name, sql, expected):
 
 
 def constructs(sql):
-    """The names in KNOWN of what a query is made of."""
+    """Returns the names in KNOWN that occur in a query."""
     found = set()
     for node in parse(sql).walk():
         match node:
@@ -161,7 +161,7 @@ def constructs(sql):
     return found
 
 
-# Where the name that sqlglot would write is another.
+# Names that differ from sqlglot's output.
 NAMES = {
     exp.Case: "case",
     exp.Cast: "cast",
@@ -179,23 +179,23 @@ NAMES = {
         "SELECT a FROM t WHERE",
         "SELECT (a FROM t",
         "SELECT a FROM t GROUP a",
-        # Names that SQL has for itself.
+        # Reserved words.
         "SELECT a.end FROM t",
         "SELECT skip FROM t",
-        # What other dialects have.
+        # Constructs of other dialects.
         "SELECT a::integer FROM t",
         "SELECT a FROM t QUALIFY row_number() OVER (ORDER BY a) = 1",
         "SELECT {'a': 1}",
         "SELECT list_transform(a, lambda x: x) FROM t",
     ],
 )
-def test_what_is_not_of_the_dialect_is_refused(sql):
+def test_unsupported_sql_is_rejected(sql):
     with pytest.raises(TrinoSyntaxError):
         parse(sql)
 
 
-def test_types_are_read_as_hive_reads_them():
-    """Down to where a name is wrong, or blanks, which Hive would take for a part of the name."""
+def test_types_are_parsed_like_hive():
+    """Including invalid names and spaces, which Hive would treat as part of a name."""
     text = "array<struct<end:string,m:map<string,decimal(20,0)>,a:array<int>,exact:boolean>>"
     expected = 'STRUCT("end" VARCHAR, "m" MAP(VARCHAR, DECIMAL(20,0)), "a" INTEGER[], "exact" BOOLEAN)[]'
     assert duckdb_type(hive_type(text)) == expected
@@ -249,7 +249,7 @@ def table(columns, name="t", values="1,unknown"):
         ("g/account_id=1/date=2026-03-02/a.json", None),
     ],
 )
-def test_a_projection_reaches_what_it_makes_folders_of(tmp_path, key, expected):
+def test_projection_reads_only_projected_folders(tmp_path, key, expected):
     athena = Athena([table({"n": "int"})], tmp_path, "b", {key: b'{"n": 1}\n'}, TODAY)
     rows = athena.query('SELECT account_id, "date", "$path" AS path FROM t')
     assert rows == ([{"account_id": expected[0], "date": expected[1], "path": f"s3://b/{key}"}] if expected else [])
@@ -269,7 +269,7 @@ KEY = "f/account_id=1/date=2026-03-02/a.json"
         ({"n": "map<string,int>"}, '{"n": {"network-acl": 1}}', [{"n": {"network-acl": 1}}]),
     ],
 )
-def test_documents_are_read_by_the_columns_alone(tmp_path, columns, json, expected):
+def test_documents_are_read_by_column(tmp_path, columns, json, expected):
     assert Athena([table(columns)], tmp_path, "b", {KEY: json.encode()}, TODAY).query("SELECT n FROM t") == expected
 
 
@@ -284,10 +284,10 @@ def test_documents_are_read_by_the_columns_alone(tmp_path, columns, json, expect
         ("int", '{"n": 1'),
     ],
 )
-def test_a_value_that_is_not_of_its_column_s_type_is_an_error(tmp_path, type, json):
+def test_value_of_wrong_type_is_an_error(tmp_path, type, json):
     with pytest.raises(Exception, match="(?i)malformed|cast|convert|expected|transform|type"):
         Athena([table({"n": type})], tmp_path, "b", {KEY: json.encode()}, TODAY)
 
 
-def test_a_query_runs_as_of_its_day():
+def test_query_uses_the_given_date():
     assert "2026-03-02" in translate("SELECT current_date", TODAY)

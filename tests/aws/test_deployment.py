@@ -1,6 +1,6 @@
-"""The template as it is deployed: from an object in the source bucket to a message at the topic's subscriber.
+"""The deployed template: from an object in the source bucket to a message at a subscriber of the topic.
 
-Each variant of the stack lives once, through all that can happen to objects; the tests look at what became of them.
+For each kind of deployment, one stack runs all scenarios of objects; the tests check the results.
 """
 
 import json
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-import calls
+import iam_calls
 import faults
 import iam
 import metrics
 from flow_logs import flow_log, key, record, records
 from function import Written
 from stack import Stack
-from world import in_queue, s3_event
+from aws_env import in_queue, s3_event
 
 PEERING = "pcx-0123456789abcdef0"
 TOPOLOGY = {
@@ -30,17 +30,17 @@ TOPOLOGY = {
         }
     ],
 }
-# Two records between the VPCs that are let through, one that is refused.
+# Two accepted records between the VPCs, one rejected.
 BETWEEN_VPCS = record(dst="10.2.0.5") * 2 + record(dst="10.2.0.5", action="REJECT")
 
 
 def new_buckets(stack):
-    """All that the template makes by itself, and a topology beside the results."""
+    """Everything that the template creates by default, and a topology in the output bucket."""
     return {"Topology": "output-bucket", "PeeringConnectionIds": PEERING}
 
 
 def existing_buckets(stack):
-    """Buckets that were there before, the flow logs' with versions and below a prefix; keys of AWS's for the rest."""
+    """Existing buckets (the source versioned, with a prefix), AWS managed keys otherwise."""
     stack.version(stack.source)
     return {
         "SourceBucketName": stack.source,
@@ -51,7 +51,7 @@ def existing_buckets(stack):
 
 
 def new_buckets_with_keys(stack):
-    """Keys of the customer's for all that is stored, and a topology in a bucket of its own."""
+    """Customer managed keys for all data, and a topology in its own bucket."""
     topology, key_ = stack.bucket("topology"), stack.key()
     stack.encrypt(topology, key_)
     return {
@@ -68,7 +68,7 @@ def new_buckets_with_keys(stack):
 
 
 def existing_buckets_with_keys(stack):
-    """Buckets that were there before, and encrypt with keys of the customer's."""
+    """Existing buckets with customer managed keys."""
     keys = {bucket: stack.key() for bucket in [stack.source, stack.output]}
     for bucket, key_ in keys.items():
         stack.encrypt(bucket, key_)
@@ -82,29 +82,29 @@ def existing_buckets_with_keys(stack):
 
 
 def one_bucket(stack):
-    """Flow logs and results in the same bucket."""
+    """Flow logs and outputs in one bucket."""
     return {"SourceBucketName": stack.source, "OutputBucketName": stack.source}
 
 
-VARIANTS = [new_buckets, existing_buckets, new_buckets_with_keys, existing_buckets_with_keys, one_bucket]
+PARAMETER_SETS = [new_buckets, existing_buckets, new_buckets_with_keys, existing_buckets_with_keys, one_bucket]
 
 
 @dataclass
 class Life:
-    """What was done to a stack, and what came of it."""
+    """Events in the life of a stack, and their results."""
 
-    variant: str
+    parameter_set: str
     stack: Stack
     parameters: dict
-    # What was stored, by name.
+    # Stored objects by name.
     stored: dict = field(default_factory=dict)
-    # So many messages lay among the dead letters when something was wrong, and when it was mended.
+    # Numbers of messages in the dead-letter queue before and after the fix.
     dead_letters: list = field(default_factory=list)
-    # What the subscriber got, by what had just been stored.
+    # Messages to the subscriber, by stored object.
     messages: dict = field(default_factory=dict)
-    # The requests, the events that the function was handed, and those on the alert bus, by what had just been stored.
+    # Requests, function events and alert events, by stored object.
     passed: dict = field(default_factory=dict)
-    # What the function asked for, and what AWS asks for on its behalf.
+    # Calls of the function, and of AWS on its behalf.
     calls: list = field(default_factory=list)
     written: Written = None
 
@@ -122,12 +122,12 @@ class Life:
         return self.parameters.get("SourcePrefix", "")
 
     def documents(self, name, kind):
-        """The outputs of one kind that tell of what was stored by that name."""
+        """Returns the outputs of one kind for the object of this name."""
         uris = lambda one: [source["uri"] for source in one.get("sources", [one])]
         return [one for one in self.stack.documents(kind) if self.stored[name].uri in uris(one)]
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: variant.__name__)
+@pytest.fixture(scope="module", params=PARAMETER_SETS, ids=lambda parameter_set: parameter_set.__name__)
 def life(clients, request):
     stack = Stack(clients)
     try:
@@ -138,11 +138,11 @@ def life(clients, request):
         stack.close()
 
 
-def live(variant, stack, parameters):
-    """All that can happen to objects."""
-    life = Life(variant, stack, parameters)
+def live(parameter_set, stack, parameters):
+    """Runs every scenario of an object."""
+    life = Life(parameter_set, stack, parameters)
     if "SourceBucketName" in parameters:
-        # The operator does this, as the stack's outputs say.
+        # The operator's step, as in the stack outputs.
         stack.notify(stack.source)
     subscriber, function = stack.subscribe(), stack.function()
 
@@ -154,25 +154,25 @@ def live(variant, stack, parameters):
         parts = [stack.proxy.requests, stack.handed_over, stack.alerts_sent]
         life.passed[name] = [part[place:] for part, place in zip(parts, before, strict=True)]
 
-    # Denied, or, where there is one, without its topology: five times in vain, then among the dead letters.
+    # Denied, or without its topology: fails five times, then moves to the dead-letter queue.
     if "TOPOLOGY_URI" not in stack.environment:
-        stack.proxy.add(faults.refuse(403, "AccessDenied"), "GET", path="denied")
+        stack.proxy.add(faults.reject(403, "AccessDenied"), "GET", path="denied")
     life.put("denied", flow_log(scans=1, accepted=7))
     feed("denied, in vain")
-    life.dead_letters.append(stack.waiting("DeadLetters"))
+    life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
     stack.proxy.clear()
     if uri := stack.environment.get("TOPOLOGY_URI"):
         bucket, folder = uri.removeprefix("s3://").split("/", 1)
         stack.s3.put_object(Bucket=bucket, Key=f"{folder}all.json", Body=json.dumps(TOPOLOGY))
-    stack.redrive("DeadLetters")
+    stack.redrive("FunctionDeadLetterQueue")
     feed("denied")
-    life.dead_letters.append(stack.waiting("DeadLetters"))
+    life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
 
     life.put("good", flow_log(scans=2, accepted=3, extra=BETWEEN_VPCS))
     feed("good")
 
-    # What was begun and not completed, as the bus refused: the next invocation does the rest.
-    stack.proxy.add(faults.refuse(403, "AccessDenied"), target="PutEvents", times=1)
+    # Incomplete outputs, because the bus failed; the next invocation completes them.
+    stack.proxy.add(faults.reject(403, "AccessDenied"), target="PutEvents", times=1)
     life.put("completed", flow_log(scans=1, accepted=9))
     feed("completed")
 
@@ -180,20 +180,20 @@ def live(variant, stack, parameters):
     life.put("corrupt", body[:-9])
     feed("corrupt")
 
-    # A storm, whose alerts are rolled up.
+    # Many findings, with a roll-up alert.
     life.put("storm", flow_log(scans=25))
     feed("storm")
 
-    # Gone before it is read.
+    # Deleted before it is read.
     gone = life.put("gone", flow_log())
     stack.s3.delete_object(Bucket=gone.bucket, Key=gone.key, **({"VersionId": gone.version_id} if gone.version_id else {}))
     feed("gone")
 
-    # One that claims to be flowsentry's own.
+    # Marked as flowsentry's own output.
     life.put("marked", flow_log(), **{"flowsentry-output": "summary"})
     feed("marked")
 
-    # Messages that come again, one as a replay without the version has it, and one of what is not to be read.
+    # Redelivered messages: a replay without a version, and an object to ignore.
     elsewhere = stack.put("elsewhere/" + key("x"), flow_log(), stack.source)
     again = [_without_version(life.stored["good"]), life.stored["corrupt"], elsewhere]
     for event in map(s3_event, again):
@@ -215,7 +215,7 @@ def only(values):
 
 
 def trace(life, name):
-    """The way of what was stored, step by step."""
+    """Returns the path of a stored object, step by step."""
     (requests, [event], alerts), stored = life.passed[name], life.stored[name]
     resolved = life.stack.resolved
     [summary] = life.documents(name, "summaries/")
@@ -233,8 +233,8 @@ def trace(life, name):
     yield from (f"message  {text(message)!r}" for message in life.messages[name])
 
 
-def test_an_object_becomes_a_summary_findings_and_messages(life, report):
-    """From the bucket by rule, queue and function to the results; and by bus, rule and topic to a subscriber."""
+def test_object_yields_summary_findings_and_messages(life, report):
+    """From the bucket by rule, queue and function to the outputs, and by bus, rule and topic to a subscriber."""
     stored = life.stored["good"]
     summary = only(life.documents("good", "summaries/"))
     total = records(scans=2, accepted=3) + 3
@@ -255,27 +255,27 @@ def test_an_object_becomes_a_summary_findings_and_messages(life, report):
         assert first == f"{finding['severity'].capitalize()}: {finding['title']}"
         parts = [f"Type: {finding['type']} ", f"Count: {finding['flows']} ", finding["id"], uri]
         assert all(part in message for part in parts)
-    if life.variant == "new_buckets":
+    if life.parameter_set == "new_buckets":
         for line in ["", "From an object to messages:", *trace(life, "good")]:
             report(line)
 
 
 def text(message):
-    """What a subscriber by mail would read."""
+    """Returns the text of the email."""
     assert message["Type"] == "Notification"
     return message["Message"]
 
 
-def test_a_mail_has_no_gaps(life):
-    """Also that which rolls up what else was found: nothing stands empty, and no placeholder is left."""
+def test_email_has_no_missing_values(life):
+    """Including the roll-up: no empty value and no placeholder."""
     messages = [text(message) for messages in life.messages.values() for message in messages]
     assert len(life.messages["storm"]) == 21
     for message in messages:
         assert "<" not in message and not re.search(r": *$|:   ", message, re.MULTILINE), message
 
 
-def test_what_was_begun_is_completed(life):
-    """The alert that the bus refused is told with the next try, and the summary stays one."""
+def test_interrupted_outputs_are_completed(life):
+    """The alert that the bus rejected is sent on the next attempt, and there is one summary."""
     outcomes = life.written.outcomes()
     place = outcomes.index(("already_summarized", None))
     assert outcomes[place - 1] == ("failed", "AccessDenied")
@@ -283,19 +283,19 @@ def test_what_was_begun_is_completed(life):
     assert len(life.messages["completed"]) == 1
 
 
-def test_a_corrupt_object_is_quarantined(life):
-    """Its event is done: nothing waits, and nobody is alerted of findings that can't be known."""
+def test_corrupt_object_is_quarantined(life):
+    """Its event is completed, without messages and alerts."""
     receipt = only(life.documents("corrupt", "quarantine/"))
     assert (receipt["error"], receipt["version_id"]) == ("gzip_truncated", life.stored["corrupt"].version_id)
     assert life.documents("corrupt", "summaries/") == [] and life.messages["corrupt"] == []
 
 
-def test_an_object_that_is_gone_is_quarantined(life):
-    assert only(life.documents("gone", "quarantine/"))["error"] == "gone"
+def test_deleted_object_is_quarantined(life):
+    assert only(life.documents("gone", "quarantine/"))["error"] == "object_deleted"
 
 
-def test_what_fails_lies_among_the_dead_letters_until_it_is_sent_again(life):
-    """As often as the queue says it was tried; then it becomes a summary and a message, as any other."""
+def test_failed_event_stays_in_dlq_until_redrive(life):
+    """It is retried as often as configured; after the fix, it yields a summary and a message."""
     queue = life.stack.resolved.properties("Queue")
     code = "topology_unavailable" if life.has_topology else "AccessDenied"
     outcomes = life.written.outcomes()
@@ -305,14 +305,14 @@ def test_what_fails_lies_among_the_dead_letters_until_it_is_sent_again(life):
     assert len(life.messages["denied"]) == 1 and life.stack.waiting("Queue") == 0
 
 
-def test_a_replay_changes_nothing_and_strangers_are_ignored(life):
-    """A message that comes again finds what is stored; what lies elsewhere is not read."""
+def test_replay_changes_nothing_and_ignores_others(life):
+    """A redelivered message finds the stored summary; objects elsewhere are not read."""
     outcomes = [("already_summarized", None), ("already_quarantined", "gzip_truncated"), ("ignored", "not-allowed")]
     assert life.written.outcomes()[-3:] == outcomes
     assert life.messages["again"] == []
 
 
-def test_what_claims_to_be_a_result_is_ignored_and_watched(life):
+def test_marked_objects_are_ignored_and_counted(life):
     outcomes = life.written.outcomes()
     assert outcomes[-4] == ("ignored", "flowsentry-output")
     assert life.documents("marked", "summaries/") == life.messages["marked"] == []
@@ -322,30 +322,30 @@ def test_what_claims_to_be_a_result_is_ignored_and_watched(life):
     assert watched.is_one_of(metrics.emitted(life.written.metrics))
 
 
-def test_the_rule_takes_flow_logs_alone(life):
-    """Neither results nor what else lies in the bucket comes to the queue."""
-    told = [event["detail"]["object"]["key"] for event in life.stack.handed_over if event.get("source") == "aws.s3"]
-    assert set(told) == {stored.key for stored in life.stored.values()}
+def test_rule_matches_only_flow_logs(life):
+    """Neither outputs nor other objects of the bucket reach the queue."""
+    reported = [event["detail"]["object"]["key"] for event in life.stack.handed_over if event.get("source") == "aws.s3"]
+    assert set(reported) == {stored.key for stored in life.stored.values()}
 
 
 def test_every_call_is_allowed(life):
-    """Each that was seen, and each that Lambda makes in the function's name, by the role, the bucket and the key."""
-    assert refused(life) == []
+    """All recorded calls, and Lambda's calls with the function's role, are allowed by role, bucket and key."""
+    assert denied(life) == []
 
 
-def test_nothing_is_allowed_that_is_not_needed(life):
-    """No statement, action or resource could be left out of the role."""
+def test_role_has_no_unused_permissions(life):
+    """Every statement, action and resource of the role is needed."""
     unneeded = iam.not_needed(life.calls, life.stack.role_statements(), life.stack.resource_policies())
-    # Of a bucket that was there before, the template can't know whether it keeps versions.
+    # The template cannot know whether an existing bucket is versioned.
     elsewhere = [] if life.stored["good"].version_id else ["ReadFlowLogs: s3:GetObjectVersion"]
     assert unneeded == elsewhere
 
 
-def test_a_statement_that_is_missing_or_not_needed_is_found(life):
-    """Each statement of the role in turn; and some that would make it mightier."""
+def test_missing_or_unused_statement_is_detected(life):
+    """Removes each statement of the role in turn; adds excessive ones."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
     for place, statement in enumerate(own):
-        assert iam.refused(life.calls, own[:place] + own[place + 1 :], policies), statement
+        assert iam.denied(life.calls, own[:place] + own[place + 1 :], policies), statement
     results = f"arn:aws:s3:::{life.stack.output}/*"
     more = {"Sid": "More", "Effect": "Allow", "Action": "s3:DeleteObject", "Resource": results}
     assert "More" in iam.not_needed(life.calls, [*own, more], policies)
@@ -356,11 +356,11 @@ def test_a_statement_that_is_missing_or_not_needed_is_found(life):
         assert f"ReadFlowLogs: {part}" in unneeded
 
 
-def test_services_may_do_their_part_and_others_may_not(life):
-    """EventBridge sends, alarms publish, the log is encrypted: each for this stack alone."""
+def test_only_expected_services_are_allowed(life):
+    """EventBridge sends, alarms publish, the log is encrypted: each for this stack only."""
     stack, policies = life.stack, life.stack.resource_policies()
     theirs = of_services(life)
-    allowed = lambda one: iam.refused([one], [], policies) == []
+    allowed = lambda one: iam.denied([one], [], policies) == []
     assert [str(one) for one in theirs if not allowed(one)] == []
     assert {one.action for one in theirs} >= {"sqs:SendMessage", "sns:Publish"}
     for one in theirs:
@@ -373,18 +373,18 @@ def test_services_may_do_their_part_and_others_may_not(life):
 
 
 def of_services(life):
-    """Of a bucket that was there before, its owner says who may deliver."""
+    """The owner of an existing bucket decides who may deliver."""
     new = "SourceBucketName" not in life.parameters
-    deliveries = calls.of_log_delivery(life.stack.source, life.prefix) if new else []
-    return [*calls.of_services(life.stack.resolved), *deliveries]
+    deliveries = iam_calls.of_log_delivery(life.stack.source, life.prefix) if new else []
+    return [*iam_calls.of_services(life.stack.resolved), *deliveries]
 
 
-def test_nothing_is_allowed_to_services_that_is_not_needed(life):
-    """Each statement of the policies of buckets, queues, topic and key is there for a call."""
+def test_services_have_no_unused_permissions(life):
+    """Every statement of bucket, queue, topic and key policies is needed by a call."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
 
     def is_all_allowed(policies):
-        return not iam.refused(life.calls, own, policies) and not iam.refused(of_services(life), [], policies)
+        return not iam.denied(life.calls, own, policies) and not iam.denied(of_services(life), [], policies)
 
     assert is_all_allowed(policies)
     for arn, held in policies.items():
@@ -397,8 +397,8 @@ def changed(one, **context):
     return iam.Call(one.action, one.resource, one.principal, tuple({**dict(one.context), **context}.items()), one.because)
 
 
-def test_results_are_only_added(life):
-    """The role can't replace or delete one; and nobody can, in a bucket that the template makes, but for expiry."""
+def test_outputs_are_append_only(life):
+    """The role cannot replace or delete outputs; in a bucket of the template, no caller can, only expiration."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
     puts = [one for one in life.calls if one.action == "s3:PutObject"]
     assert {one.resource.split("/")[-5] for one in puts} == {"summaries", "findings", "receipts", "quarantine"}
@@ -406,14 +406,14 @@ def test_results_are_only_added(life):
         context = tuple(item for item in one.context if item[0] != "s3:if-none-match")
         without = iam.Call(one.action, one.resource, one.principal, context)
         everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
-        assert iam.refused([without], own, policies)
+        assert iam.denied([without], own, policies)
         if "OutputBucketName" not in life.parameters:
-            assert iam.refused([without], everything, policies)
+            assert iam.denied([without], everything, policies)
         for action in ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectAcl"]:
-            assert iam.refused([iam.Call(action, one.resource, one.principal, one.context)], own, policies)
+            assert iam.denied([iam.Call(action, one.resource, one.principal, one.context)], own, policies)
 
 
-def test_only_lambda_takes_the_role(life):
+def test_only_lambda_can_assume_the_role(life):
     [role] = life.stack.resolved.resources("AWS::IAM::Role").values()
     trust = iam.statements(role["AssumeRolePolicyDocument"])
     takes = lambda who: iam.is_allowed(iam.call("sts:AssumeRole", life.stack.role, who), [], trust)
@@ -421,8 +421,8 @@ def test_only_lambda_takes_the_role(life):
     assert not takes("ec2.amazonaws.com") and not takes("arn:aws:iam::123456789012:user/somebody")
 
 
-def test_each_metric_that_is_shown_or_watched_is_emitted(life):
-    """With the same namespace and dimensions; those of AWS's services are of this stack's resources."""
+def test_used_metrics_are_emitted(life):
+    """With the same namespace and dimensions; metrics of AWS services belong to this stack's resources."""
     emitted = metrics.emitted(life.written.metrics)
     known = emitted | metrics.of_aws(life.stack.resolved)
     used = [*metrics.shown(life.stack.resolved), *metrics.watched(life.stack.resolved)]
@@ -433,12 +433,12 @@ def test_each_metric_that_is_shown_or_watched_is_emitted(life):
         if not metric.is_one_of(known) and (life.has_topology or metric.name not in needs_topology)
     }
     assert missing == set()
-    # And nothing is emitted that nobody can see.
+    # Every emitted metric is used.
     used_names = {metric.name for _, metric in used}
     assert {metric.name for metric in emitted} <= used_names
 
 
-def test_a_metric_that_is_not_emitted_is_found(life):
+def test_missing_metric_is_detected(life):
     emitted = metrics.emitted(life.written.metrics)
     assert metrics.Metric("FlowSentry", "Findings", frozenset({("FindingType", None)})).is_one_of(emitted)
     for wrong in [
@@ -451,11 +451,11 @@ def test_a_metric_that_is_not_emitted_is_found(life):
         assert not wrong.is_one_of(emitted)
 
 
-@pytest.mark.parametrize("left_out", [None, "ReadFlowLogs", "StoreResultsOnce", "SendAlerts"])
-def test_the_local_iam_agrees(clients, left_out):
-    """A second opinion: the local services check the role's policy themselves, and let pass what the whole of it allows.
+@pytest.mark.parametrize("left_out", [None, "ReadFlowLogs", "StoreOutputsOnce", "SendAlerts"])
+def test_local_iam_gives_the_same_decisions(clients, left_out):
+    """A cross-check: the local services enforce the role's policy and must come to the same decisions.
 
-    They know no conditions, and of EventBridge no resource, so that these are left out.
+    They support no conditions, and no resources for EventBridge, so these are removed.
     """
     stack = Stack(clients)
     try:
@@ -467,7 +467,7 @@ def test_the_local_iam_agrees(clients, left_out):
         with stack.enforcing():
             answer = function.invoke(in_queue(stored))
         assert (answer.failed == []) == (left_out is None)
-        # The local EventBridge refuses in a form that the real one does not have.
+        # The local EventBridge uses another error format than AWS.
         code = "RequestFailed" if left_out == "SendAlerts" else "AccessDenied"
         assert function.stop().outcomes() == [("summarized", None) if left_out is None else ("failed", code)]
     finally:
@@ -475,11 +475,11 @@ def test_the_local_iam_agrees(clients, left_out):
 
 
 def simple(statement):
-    """As far as the local services can follow."""
+    """As far as the local services support it."""
     less = {name: part for name, part in statement.items() if name != "Condition"}
     return {**less, "Resource": "*"} if statement["Action"] == "events:PutEvents" else less
 
 
-def refused(life):
+def denied(life):
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
-    return list(map(str, iam.refused(life.calls, own, policies)))
+    return list(map(str, iam.denied(life.calls, own, policies)))

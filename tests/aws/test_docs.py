@@ -1,8 +1,8 @@
-"""What the docs repeat of the template, and of the files beside it, is what stands there.
+"""The docs match the template and the other deployment files.
 
-    FLOWSENTRY_BLESS=1 python3 tests/aws/run.py -k test_docs
+    UPDATE_GOLDEN=1 python3 tests/aws/run.py -k test_docs
 
-writes the tables that are made from the template anew; read the difference before you commit it.
+updates the tables that are generated from the template; review the diff before you commit it.
 """
 
 import os
@@ -35,12 +35,12 @@ def stack():
 
 
 def made(page, name, table):
-    """Holds the table between two marks against what it is made from, or writes it."""
+    """Compares the table between two marks with the generated one, or updates it."""
     text = page.read_text()
     begin = re.compile(rf"(<!-- {name}: made from [^>]+ -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
     assert len(begin.findall(text)) == 1, f"{page.name} has one place for {name}"
     expected = begin.sub(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", text)
-    if os.environ.get("FLOWSENTRY_BLESS"):
+    if os.environ.get("UPDATE_GOLDEN"):
         page.write_text(expected)
     else:
         assert text == expected
@@ -51,7 +51,7 @@ def row(*cells):
 
 
 def rows(head, page=REFERENCE):
-    """The cells of each row of the table with this head."""
+    """Returns the cells of each row of the table with this header."""
     lines = iter(page.read_text().splitlines())
     assert head in lines, f"there is no table {head}"
     next(lines)
@@ -69,7 +69,7 @@ def default(parameter):
     return f"`{parameter['Default']}`" if parameter["Default"] != "" else EMPTY
 
 
-def test_every_parameter_is_in_the_reference_by_the_groups_of_the_template(stack):
+def test_reference_lists_every_parameter_by_group(stack):
     groups = stack["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     assert sorted(grouped) == sorted(stack["Parameters"])
@@ -84,13 +84,13 @@ def test_every_parameter_is_in_the_reference_by_the_groups_of_the_template(stack
     made(REFERENCE, "parameters", table)
 
 
-def test_every_alarm_is_in_the_reference(stack):
+def test_reference_lists_every_alarm(stack):
     alarms = {name: it for name, it in stack["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"}
     assert len(alarms) > 8
     table = "| alarm | goes off | means, and what to do |\n| --- | --- | --- |\n"
     for name, alarm in sorted(alarms.items()):
         properties = alarm["Properties"]
-        # The end of what was unusual is no news.
+        # Anomaly alarms have no OK action.
         assert properties["AlarmActions"], f"{name} tells nobody"
         assert ("Threshold" in properties) == ("OKActions" in properties), name
         table += row(f"`{name}`", goes_off(properties), " ".join(properties["AlarmDescription"].split()))
@@ -111,12 +111,12 @@ def metric_name(metric):
 
 
 def value(of):
-    """A number, or the parameter that it is."""
+    """Returns a number, or the name of the parameter."""
     return f"`{of['Ref']}`" if isinstance(of, dict) else str(of)
 
 
 def refs(of):
-    """All parameters and resources that a value is made of."""
+    """Yields all parameters and resources in a value."""
     if isinstance(of, dict):
         if isinstance(of.get("Ref"), str):
             yield of["Ref"]
@@ -129,25 +129,25 @@ def refs(of):
             yield from refs(inner)
 
 
-def test_each_variable_names_the_parameters_that_set_it(stack):
+def test_reference_maps_variables_to_parameters(stack):
     function = stack["Resources"]["Function"]["Properties"]
     variables = {name: set(refs(of)) for name, of in function["Environment"]["Variables"].items()}
-    # This one is Lambda's own, by the function's logging configuration.
+    # Set through the function's logging configuration.
     variables["AWS_LAMBDA_LOG_LEVEL"] = set(refs(function["LoggingConfig"]["ApplicationLogLevel"]))
     parameters = set(stack["Parameters"])
     documented = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows(VARIABLES)}
     assert set(documented) == set(variables)
     for name, named in documented.items():
         assert named <= parameters, name
-        # Conditions choose among parameters, and are no Ref of the value itself.
+        # Conditions choose among parameters; the value itself has no Ref to them.
         assert variables[name] & parameters <= named, name
 
 
 VARIABLES = "| variable | parameter | default | meaning |"
 
 
-def test_defaults_of_variables_are_those_of_their_parameters(stack):
-    """The template gives every setting, so its defaults are the ones that hold in AWS."""
+def test_variable_defaults_match_parameters(stack):
+    """The template sets every variable, so its defaults apply in AWS."""
     compared = 0
     for variable, parameter, default, _ in rows(VARIABLES):
         names = re.findall(r"`(\w+)`", parameter)
@@ -158,7 +158,7 @@ def test_defaults_of_variables_are_those_of_their_parameters(stack):
     assert compared >= 19
 
 
-def test_each_statement_of_the_role_is_told_with_its_actions(stack):
+def test_security_page_lists_every_role_statement(stack):
     [policy] = stack["Resources"]["FunctionRole"]["Properties"]["Policies"]
     allowed = {}
     for statement in policy["PolicyDocument"]["Statement"]:
@@ -168,55 +168,55 @@ def test_each_statement_of_the_role_is_told_with_its_actions(stack):
                 assert allowed.setdefault(one["Sid"], set(actions)) == set(actions)
                 assert one["Effect"] == "Allow"
     security = PROJECT / "docs" / "security.md"
-    told = rows("| statement | actions | on | why |", security)
-    assert {sid.strip("`"): set(re.findall(r"`([^`]+)`", actions)) for sid, actions, *_ in told} == allowed
-    assert len(told) == len(allowed) > 10
+    reported = rows("| statement | actions | on | why |", security)
+    assert {sid.strip("`"): set(re.findall(r"`([^`]+)`", actions)) for sid, actions, *_ in reported} == allowed
+    assert len(reported) == len(allowed) > 10
 
 
-def test_every_saved_query_and_every_table_is_told_of(stack):
+def test_query_page_lists_every_query_and_table(stack):
     page = PROJECT / "docs" / "query.md"
     of_type = lambda kind: [one["Properties"] for one in stack["Resources"].values() if one["Type"] == kind]
     queries = [query["Name"] for query in of_type("AWS::Athena::NamedQuery")]
-    assert sorted(name for name, _ in rows("| query | it tells |", page)) == sorted(queries)
+    assert sorted(name for name, _ in rows("| query | shows |", page)) == sorted(queries)
     tables = [table["TableInput"]["Name"] for table in of_type("AWS::Glue::Table")]
-    assert sorted(row[0].strip("`") for row in rows("| table | a row is | begin with |", page)) == sorted(tables)
+    assert sorted(row[0].strip("`") for row in rows("| table | one row per | start with |", page)) == sorted(tables)
 
 
-def test_the_example_of_a_configuration_has_parameters_of_the_template(stack):
+def test_samconfig_example_uses_valid_parameters(stack):
     example = tomllib.loads((PROJECT / "samconfig.example.toml").read_text())
     environments = {name for name, it in example.items() if name != "version"}
     assert environments == {"default", "existing"}
     for name in environments:
         settings = example[name]["deploy"]["parameters"]
-        # Of the build too, which else makes a program for the default Architecture, whatever is deployed.
+        # sam build also needs the parameters; otherwise it builds for the default Architecture.
         assert not [command for command, it in example[name].items() if "parameter_overrides" in it["parameters"]][1:]
         given = dict(one.split("=", 1) for one in example[name]["global"]["parameters"]["parameter_overrides"])
         assert set(given) <= set(stack["Parameters"]), name
-        # SAM would take the first word alone.
+        # SAM would use only the first word.
         assert not [one for one in given.values() if " " in one and not re.fullmatch('"[^"]*"', one)]
         for parameter, text in given.items():
             pattern, allowed = (stack["Parameters"][parameter].get(key) for key in ("AllowedPattern", "AllowedValues"))
             assert not pattern or re.search(pattern, text), (parameter, text)
             assert not allowed or text in allowed, (parameter, text)
-    # Roles and policies have no names of ours, so that the weaker capability is enough.
+    # Roles and policies have no custom names, so the weaker capability is enough.
     named = {"RoleName", "ManagedPolicyName", "UserName", "GroupName", "InstanceProfileName"}
     assert not [id for id, it in stack["Resources"].items() if named & set(it.get("Properties", {}))]
     assert settings["capabilities"] == "CAPABILITY_IAM"
 
 
-def test_outputs_that_the_tools_ask_for_are_there(stack):
+def test_outputs_used_by_tools_exist(stack):
     asked = re.findall(r'outputs\.get\("(\w+)"\)', (PROJECT / "tools" / "replay.py").read_text())
     assert len(asked) == 3 and set(asked) <= set(stack["Outputs"])
 
 
-def test_every_event_has_a_line():
+def test_events_page_lists_every_event():
     readme = (PROJECT / "events" / "README.md").read_text()
     listed = re.findall(r"^\| `([\w-]+\.json)` \|", readme, re.MULTILINE)
     assert sorted(listed) == sorted(path.name for path in (PROJECT / "events").glob("*.json"))
 
 
-def test_names_of_the_template_in_the_docs_are_there(stack):
-    """Whatever the docs write in backticks as a parameter or an output of the stack is one."""
+def test_template_names_in_docs_exist(stack):
+    """Every name in backticks with an assignment, and every output in the docs, exists in the template."""
     known = set(stack["Parameters"]) | set(stack["Outputs"]) | set(stack["Resources"])
     for page in [PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted((PROJECT / "docs").glob("*.md"))]:
         for line in page.read_text().splitlines():
@@ -227,8 +227,8 @@ def test_names_of_the_template_in_the_docs_are_there(stack):
                     assert name in known, f"{page.name}: {name}{assigned}"
 
 
-def test_links_lead_somewhere():
-    """Between the pages, to a page and to a heading of it."""
+def test_links_resolve():
+    """Links between pages, and to headings."""
     pages = [PROJECT / "README.md", PROJECT / "SECURITY.md", PROJECT / "CHANGELOG.md", PROJECT / "events" / "README.md"]
     links = 0
     for page in [*pages, *sorted((PROJECT / "docs").glob("*.md"))]:
@@ -244,6 +244,6 @@ def test_links_lead_somewhere():
 
 
 def headings(page):
-    """The anchors of a page, as GitHub makes them."""
+    """Returns the anchors of a page, as GitHub generates them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -1,4 +1,4 @@
-"""The tests' own tools, without the function: a proxy that lets something through proves nothing."""
+"""Tests of the test tools: a proxy that lets faults pass would prove nothing."""
 
 import http.client
 import threading
@@ -14,39 +14,39 @@ import faults
 from event_source import EventSource, batch
 from function import ACCESS_KEY, REGION, SECRET_KEY
 from runtime_api import Answer, Died
-from world import s3_event
+from aws_env import s3_event
 
 
 @pytest.fixture
-def client(world):
-    """A client that asks the proxy, and asks once."""
+def client(env):
+    """A client of the proxy without retries."""
     config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=10)
     names = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": REGION}
-    return lambda service: boto3.client(service, endpoint_url=world.proxy.url, config=config, **names)
+    return lambda service: boto3.client(service, endpoint_url=env.proxy.url, config=config, **names)
 
 
-def test_the_proxy_passes_everything_on_and_notes_it(world, client):
-    """Bodies in pieces with check sums behind them, 100-continue, HEAD, Range and reused connections come through."""
+def test_proxy_forwards_and_records_requests(env, client):
+    """Chunked bodies with trailing checksums, 100-continue, HEAD, Range and reused connections work."""
     s3, content = client("s3"), bytes(range(256)) * 2000
-    s3.put_object(Bucket=world.output, Key="a b/é=+", Body=content, ChecksumAlgorithm="SHA256")
-    assert s3.head_object(Bucket=world.output, Key="a b/é=+")["ContentLength"] == len(content)
-    assert s3.get_object(Bucket=world.output, Key="a b/é=+")["Body"].read() == content
-    assert s3.get_object(Bucket=world.output, Key="a b/é=+", Range="bytes=5-7")["Body"].read() == content[5:8]
-    asked = [(request.method, request.path, request.status) for request in world.proxy.requests]
-    path = f"/{world.output}/a b/é=+"
+    s3.put_object(Bucket=env.output, Key="a b/é=+", Body=content, ChecksumAlgorithm="SHA256")
+    assert s3.head_object(Bucket=env.output, Key="a b/é=+")["ContentLength"] == len(content)
+    assert s3.get_object(Bucket=env.output, Key="a b/é=+")["Body"].read() == content
+    assert s3.get_object(Bucket=env.output, Key="a b/é=+", Range="bytes=5-7")["Body"].read() == content[5:8]
+    asked = [(request.method, request.path, request.status) for request in env.proxy.requests]
+    path = f"/{env.output}/a b/é=+"
     assert asked == [("PUT", path, 200), ("HEAD", path, 200), ("GET", path, 200), ("GET", path, 206)]
 
 
-def test_of_those_that_store_an_object_at_once_if_there_is_none_one_succeeds(clients, world):
-    """As of S3, which asks and stores in a single step."""
+def test_concurrent_conditional_puts_have_one_winner(clients, env):
+    """Like S3, which checks and stores atomically."""
     start = threading.Barrier(8)
 
     def store(number):
         start.wait(60)
         try:
-            clients.s3.put_object(Bucket=world.output, Key=str(number), Body=b"", IfNoneMatch="*")
-        except ClientError as refused:
-            return refused.response["Error"]["Code"]
+            clients.s3.put_object(Bucket=env.output, Key=str(number), Body=b"", IfNoneMatch="*")
+        except ClientError as rejected:
+            return rejected.response["Error"]["Code"]
         return "stored"
 
     with ThreadPoolExecutor(start.parties) as pool:
@@ -55,9 +55,9 @@ def test_of_those_that_store_an_object_at_once_if_there_is_none_one_succeeds(cli
             assert outcomes == ["PreconditionFailed"] * (start.parties - 1) + ["stored"], number
 
 
-def test_the_proxy_takes_bodies_in_pieces(world):
-    """HTTP's pieces and S3's own, with a check sum behind them, reach the server as they are."""
-    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(world.proxy.url).port, timeout=10)
+def test_proxy_accepts_chunked_bodies(env):
+    """HTTP chunks and S3 chunks with a trailing checksum reach the server unchanged."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(env.proxy.url).port, timeout=10)
     own = b"5\r\nabcde\r\n0\r\nx-amz-checksum-crc32:hYfWlQ==\r\n\r\n"
     own_headers = {
         "Content-Encoding": "aws-chunked",
@@ -68,92 +68,92 @@ def test_the_proxy_takes_bodies_in_pieces(world):
     }
     http_s = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     for key, body, headers in [("http", http_s, {"Transfer-Encoding": "chunked"}), ("s3", own, own_headers)]:
-        connection.putrequest("PUT", f"/{world.output}/{key}")
+        connection.putrequest("PUT", f"/{env.output}/{key}")
         for name, value in {**headers, "Expect": "100-continue"}.items():
             connection.putheader(name, value)
         connection.endheaders()
         connection.send(body)
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (200, b"")
-        assert world.proxy.requests[-1].body == body
-        assert world.s3.get_object(Bucket=world.output, Key=key)["Body"].read() == b"abcde"
+        assert env.proxy.requests[-1].body == body
+        assert env.s3.get_object(Bucket=env.output, Key=key)["Body"].read() == b"abcde"
 
 
-def test_rules_hold_for_as_many_requests_as_they_say(world, client):
-    """The first is let through, two are refused, and then all are let through again."""
+def test_rules_apply_to_given_number_of_requests(env, client):
+    """The first request passes, two are rejected, and all further ones pass."""
     s3 = client("s3")
-    world.proxy.add(faults.refuse(503, "SlowDown"), "PUT", path="/k$", after=1, times=2)
+    env.proxy.add(faults.reject(503, "SlowDown"), "PUT", path="/k$", after=1, times=2)
     codes = []
     for _ in range(4):
         try:
-            s3.put_object(Bucket=world.output, Key="k", Body=b"")
+            s3.put_object(Bucket=env.output, Key="k", Body=b"")
             codes.append(None)
         except ClientError as error:
             codes.append(error.response["Error"]["Code"])
     assert codes == [None, "SlowDown", "SlowDown", None]
-    assert [request.status for request in world.proxy.sent("PUT")] == [200, None, None, 200]
+    assert [request.status for request in env.proxy.sent("PUT")] == [200, None, None, 200]
 
 
-def test_what_is_applied_and_not_answered_is_stored(world, client):
-    """After a refusal, and after a reset."""
+def test_unanswered_put_is_stored(env, client):
+    """After an error, and after a reset."""
     s3 = client("s3")
-    world.proxy.add(faults.fail_after, "PUT", path="/fails$")
-    world.proxy.add(faults.reset_after, "PUT", path="/breaks$")
+    env.proxy.add(faults.fail_after, "PUT", path="/fails$")
+    env.proxy.add(faults.reset_after, "PUT", path="/breaks$")
     with pytest.raises(ClientError, match="InternalError"):
-        s3.put_object(Bucket=world.output, Key="fails", Body=b"1")
+        s3.put_object(Bucket=env.output, Key="fails", Body=b"1")
     with pytest.raises(BotoCoreError):
-        s3.put_object(Bucket=world.output, Key="breaks", Body=b"2")
-    assert [world.read(key) for key in ["fails", "breaks"]] == [b"1", b"2"]
+        s3.put_object(Bucket=env.output, Key="breaks", Body=b"2")
+    assert [env.read(key) for key in ["fails", "breaks"]] == [b"1", b"2"]
 
 
-def test_bodies_are_cut_where_they_are_to_be(world, client):
-    """At every byte, and not in the rest that is asked for after that; slow ones come whole."""
+def test_bodies_are_truncated_at_given_offset(env, client):
+    """At every byte, but not in the resumed download; slow bodies are complete."""
     s3 = client("s3")
-    stored = world.put("k", b"0123456789")
+    stored = env.put("k", b"0123456789")
     for after in range(10):
-        world.proxy.clear()
-        world.proxy.add(faults.cut(after), "GET", times=1)
+        env.proxy.clear()
+        env.proxy.add(faults.cut(after), "GET", times=1)
         body = s3.get_object(Bucket=stored.bucket, Key="k")["Body"]
         with pytest.raises(BotoCoreError):
             body.read()
         rest = s3.get_object(Bucket=stored.bucket, Key="k", Range=f"bytes={after}-")["Body"].read()
         assert rest == b"0123456789"[after:]
-    world.proxy.clear()
-    world.proxy.add(faults.drip(3, 0.01), "GET")
+    env.proxy.clear()
+    env.proxy.add(faults.drip(3, 0.01), "GET")
     assert s3.get_object(Bucket=stored.bucket, Key="k")["Body"].read() == b"0123456789"
 
 
-def test_some_entries_of_a_request_fail(world, client):
-    """The bus gets the others, and the answer says which."""
-    world.alerting()
-    world.proxy.add(faults.fail_entries(lambda place: place == 1), target="PutEvents")
+def test_some_entries_of_a_request_fail(env, client):
+    """The bus gets the other entries, and the response lists the failed ones."""
+    env.alerting()
+    env.proxy.add(faults.fail_entries(lambda place: place == 1), target="PutEvents")
     entries = [
-        {"Source": "flowsentry", "DetailType": "t", "EventBusName": world.bus, "Detail": f'{{"n": {number}}}'}
+        {"Source": "flowsentry", "DetailType": "t", "EventBusName": env.bus, "Detail": f'{{"n": {number}}}'}
         for number in [1, 2, 3]
     ]
     answer = client("events").put_events(Entries=entries)
     assert answer["FailedEntryCount"] == 1
     assert [entry.get("ErrorCode") for entry in answer["Entries"]] == [None, "ThrottlingException", None]
-    assert [event["detail"] for event in world.alerts()] == [{"n": 1}, {"n": 3}]
+    assert [event["detail"] for event in env.alerts()] == [{"n": 1}, {"n": 3}]
 
 
 @pytest.mark.parametrize("forwarded", [False, True])
-def test_a_request_is_held(world, client, forwarded):
-    """Before it is forwarded, or before it is answered."""
-    hold = world.proxy.add(faults.Hold(forwarded), "PUT")
-    put = lambda: client("s3").put_object(Bucket=world.output, Key="k", Body=b"")
+def test_request_is_held(env, client, forwarded):
+    """Before it is forwarded, or before the response."""
+    hold = env.proxy.add(faults.Hold(forwarded), "PUT")
+    put = lambda: client("s3").put_object(Bucket=env.output, Key="k", Body=b"")
     thread = threading.Thread(target=lambda: pytest.raises(BotoCoreError, put), daemon=True)
     thread.start()
     hold.wait()
-    assert world.keys("") == [] and thread.is_alive()
-    assert bool(world.s3.list_objects_v2(Bucket=world.output).get("Contents")) == forwarded
-    world.proxy.close()
+    assert env.keys("") == [] and thread.is_alive()
+    assert bool(env.s3.list_objects_v2(Bucket=env.output).get("Contents")) == forwarded
+    env.proxy.close()
     thread.join(10)
     assert not thread.is_alive()
 
 
 class OneFails:
-    """Stands in for a function that can't do the message "bad"."""
+    """A function that fails the message "bad"."""
 
     def __init__(self):
         self.batches = []
@@ -165,20 +165,20 @@ class OneFails:
         return Answer("id", 1.0, {"batchItemFailures": failed})
 
 
-def test_the_event_source_removes_what_did_not_fail(world):
-    """What fails comes again until it lies in the dead-letter queue."""
-    dead_letters = world.queue("dead")
-    url, function = world.queue("events", dead_letters, max_receives=2), OneFails()
+def test_event_source_deletes_successful_messages(env):
+    """A failed message is retried until it moves to the dead-letter queue."""
+    dead_letters = env.queue("dead")
+    url, function = env.queue("events", dead_letters, max_receives=2), OneFails()
     for body in ["good", "bad"]:
-        world.sqs.send_message(QueueUrl=url, MessageBody=body)
-    EventSource(world.sqs, url, function).drain()
+        env.sqs.send_message(QueueUrl=url, MessageBody=body)
+    EventSource(env.sqs, url, function).drain()
     assert function.batches == [[("good", "1"), ("bad", "1")], [("bad", "2")]]
-    [message] = world.sqs.receive_message(QueueUrl=dead_letters)["Messages"]
+    [message] = env.sqs.receive_message(QueueUrl=dead_letters)["Messages"]
     assert message["Body"] == "bad"
 
 
-def test_who_names_strangers_has_failed_with_the_whole_batch():
-    """As Lambda has it."""
+def test_unknown_failure_id_fails_the_whole_batch():
+    """Like Lambda."""
     messages = [{"MessageId": "1", "Body": ""}, {"MessageId": "2", "Body": ""}]
     failed = lambda answer: EventSource._failed(messages, answer)
     assert failed(Answer("id", 1.0, {"batchItemFailures": [{"itemIdentifier": "2"}]})) == ["2"]
@@ -187,9 +187,9 @@ def test_who_names_strangers_has_failed_with_the_whole_batch():
     assert batch(messages)["Records"][1]["messageId"] == "2"
 
 
-def test_a_function_that_ends_is_not_waited_for(world):
-    """It says why, and no test takes it for an answer."""
-    function = world.function(OUTPUT_BUCKET="")
+def test_exited_function_is_not_waited_for(env):
+    """It reports the reason, and no test mistakes it for a response."""
+    function = env.function(OUTPUT_BUCKET="")
     with pytest.raises(Died):
         function.invoke(s3_event())
     assert b"OUTPUT_BUCKET" in b"".join(function.stop().stderr)

@@ -1,4 +1,4 @@
-"""The evaluation of policies, without a stack: what says yes to everything proves nothing."""
+"""Tests of the policy evaluation: one that allows everything would prove nothing."""
 
 import pytest
 
@@ -72,12 +72,12 @@ def test_conditions(condition, expected):
         {"NotAction": "s3:PutObject"},
     ],
 )
-def test_what_is_not_known_is_no_answer(statement):
+def test_unknown_condition_raises_an_error(statement):
     with pytest.raises(NotImplementedError):
         allowed(statement, get(aws__x="1"))
 
 
-def test_a_denial_of_either_side_holds():
+def test_explicit_deny_on_either_side_wins():
     deny = {**ALLOW, "Effect": "Deny", "Principal": "*"}
     assert not iam.is_allowed(get(), [ALLOW], [deny])
     assert not iam.is_allowed(get(), [ALLOW, {**ALLOW, "Effect": "Deny"}])
@@ -93,23 +93,23 @@ def test_a_denial_of_either_side_holds():
         ({"Service": ["events.amazonaws.com"]}, False),
     ],
 )
-def test_a_resource_s_policy_names_who_may(principal, expected):
+def test_resource_policy_names_the_principals(principal, expected):
     assert iam.is_allowed(get(), [], [{**ALLOW, "Principal": principal}]) == expected
 
 
-def test_a_key_that_leaves_it_to_the_account_needs_both_policies():
+def test_key_delegating_to_iam_needs_both_policies():
     key = "arn:aws:kms:us-east-1:123456789012:key/k"
     one = iam.call("kms:Decrypt", key, ROLE)
     own = [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key}]
     root = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}
     policies = lambda statement: {key: [statement]}
-    assert iam.refused([one], own, policies(root)) == []
-    assert iam.refused([one], [], policies(root)) == [one]
-    assert iam.refused([one], own, {}) == [one]
-    assert iam.refused([one], [], policies({**root, "Principal": {"AWS": ROLE}})) == []
+    assert iam.denied([one], own, policies(root)) == []
+    assert iam.denied([one], [], policies(root)) == [one]
+    assert iam.denied([one], own, {}) == [one]
+    assert iam.denied([one], [], policies({**root, "Principal": {"AWS": ROLE}})) == []
 
 
-def test_what_could_be_left_out_is_named():
+def test_unused_permissions_are_listed():
     calls = [get()]
     actions, resources = ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::b/*", "arn:aws:s3:::c"]
     double = {**ALLOW, "Sid": "Two", "Action": actions, "Resource": resources}

@@ -1,6 +1,6 @@
-"""The template's saved queries, on what the function really wrote.
+"""The template's saved queries on real outputs of the function.
 
-Each runs word for word, and what it says is held against sums that are made here from the same outputs or from the logs.
+Each query runs unchanged; its result is compared with sums computed here from the same outputs or from the logs.
 """
 
 import datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
-from analysed import BOUND_FLOWS, GAPS, HOME, HUGE, MOST, OTHER
+from corpus import BOUND_FLOWS, GAPS, HOME, HUGE, MOST, OTHER
 from athena import parse
 from template import load
 from test_athena import KNOWN, constructs
@@ -27,21 +27,21 @@ def named_queries():
 
 
 def sql_of(id):
-    """A query as it stands in the template; its placeholders are those of Fn::Sub."""
+    """Returns a query of the template; its placeholders are those of Fn::Sub."""
     text = named_queries()[id]["Properties"]["QueryString"]
     return text if isinstance(text, str) else text["Fn::Sub"][0]
 
 
 @pytest.mark.parametrize("id", named_queries())
-def test_a_query_is_such_as_athena_takes(id):
-    """Where the engine that runs it here, or the grammar, is more lenient than Athena."""
+def test_query_is_valid_for_athena(id):
+    """Checks cases in which the local engine or the grammar is more lenient than Athena."""
     tree = parse(sql_of(id))
     for select in tree.find_all(exp.Select):
         assert not any(isinstance(column, exp.Star) for column in select.expressions), "name the columns"
-    # An alias hides the column of its name, and so a sum of a sum would be ordered by.
+    # An alias shadows the column of the same name, so ORDER BY would use a sum of a sum.
     for order in tree.find_all(exp.Order):
         assert not (isinstance(order.parent, exp.Select) and list(order.find_all(exp.AggFunc))), "order by what is selected"
-    # Of an array of structs, some versions of the engine make a column of each field, others one of the struct.
+    # Some engine versions expand an array of structs to columns, others to one struct.
     for unnest in tree.find_all(exp.Unnest):
         [array] = unnest.expressions
         wrapped = isinstance(array, exp.Transform) and isinstance(array.expression.this, exp.Array)
@@ -51,8 +51,8 @@ def test_a_query_is_such_as_athena_takes(id):
 
 
 @pytest.mark.parametrize("id", named_queries())
-def test_a_query_reads_but_the_days_that_it_needs(id, tables):
-    """Every table with partitions is read with a condition on the day that Athena knows before it reads anything."""
+def test_query_reads_only_the_needed_days(id, tables):
+    """Every partitioned table is read with a condition on the date that Athena can evaluate in advance."""
     for table in parse(sql_of(id)).find_all(exp.Table):
         if table.name in tables and tables[table.name].partitions:
             where = table.parent_select.args["where"]
@@ -63,12 +63,12 @@ def test_a_query_reads_but_the_days_that_it_needs(id, tables):
                 assert not any(bound.find(exp.Column) for bound in bounds)
 
 
-def test_each_tested_construct_is_one_of_a_query():
-    """So that the translation is held for what it is used for."""
+def test_every_tested_construct_occurs_in_a_query():
+    """So that the translation is tested for every use."""
     assert set.union(*(constructs(sql_of(id)) for id in named_queries())) == KNOWN.keys()
 
 
-def test_queries_are_named_described_and_in_the_work_group():
+def test_queries_have_name_description_and_workgroup():
     queries = named_queries().values()
     properties = [query["Properties"] for query in queries]
     assert len({one["Name"] for one in properties}) == len(properties) == 14
@@ -80,7 +80,7 @@ def test_queries_are_named_described_and_in_the_work_group():
 
 
 def top(expected, rows, columns, by, limit=100):
-    """Holds rows against what is expected by key: those with the most, each with its values, in order."""
+    """Compares the top rows with the expected values by key, in order."""
     assert rows and len(rows) == min(len(expected), limit)
     found = {tuple(row[column] for column in columns): row for row in rows}
     assert len(found) == len(rows), "a key stands twice"
@@ -101,8 +101,8 @@ def greatest(values):
 CONNECTION = ["interface_id", "srcaddr", "dstaddr", "dstport", "protocol"]
 
 
-def refused(run):
-    """Rejected connections of eight days by what names them: the groups of all summaries."""
+def rejected_groups(run):
+    """Returns the rejected connections of eight days by key, from the groups of all summaries."""
     found, unlisted = defaultdict(list), {}
     for row in run.rows("summaries", 7):
         rejected = row.document["rejected"]
@@ -114,8 +114,8 @@ def refused(run):
     return found, unlisted
 
 
-def test_who_is_refused_most(run):
-    found, unlisted = refused(run)
+def test_top_rejected_connections(run):
+    found, unlisted = rejected_groups(run)
     expected = {}
     for name, parts in found.items():
         groups = [group for _, _, group in parts]
@@ -137,32 +137,32 @@ def test_who_is_refused_most(run):
             "src_name": greatest(group["src"]["name"] for group in groups),
             "dst_name": greatest(group["dst"]["name"] for group in groups),
         }
-    rows = run.query("RefusedMost")
+    rows = run.query("TopRejectedConnections")
     top(expected, rows, CONNECTION, "flows")
     assert {row["exact"] for row in rows} == {True, False} and any(row["network_acl"] for row in rows)
     assert {row["protocol"] for row in rows if row["srcaddr"] == "10.66.9.9"} == {"TCP", "UDP"}
     assert any(row["files"] > 1 for row in rows) and any(row["dst_name"] for row in rows)
 
 
-def test_bounds_hold_what_was_really_refused(run):
-    """Of connections that one summary lists and another does not, by the logs themselves."""
-    rows = {row["srcaddr"]: row for row in run.query("RefusedMost")}
+def test_bounds_contain_the_real_rejected_flows(run):
+    """For connections that one summary lists and another does not, compared with the logs."""
+    rows = {row["srcaddr"]: row for row in run.query("TopRejectedConnections")}
     truth = sum((Counter(flows) for flows in BOUND_FLOWS), Counter())
     for address in ["10.77.0.1", "10.77.0.2", "10.77.0.3"]:
         assert rows[address]["flows"] <= truth[address] <= rows[address]["flows_at_most"]
     assert rows["10.77.0.1"]["flows"] == truth["10.77.0.1"] == 17
-    # Each is missing on one of the days, on which the least that is listed has five or six.
+    # Each is missing on one of the days, where the smallest listed group has five or six flows.
     assert rows["10.77.0.2"]["flows"] == 5 < truth["10.77.0.2"] == 7
     assert rows["10.77.0.3"]["flows"] == 6 < truth["10.77.0.3"] == 10
     assert rows["10.77.0.2"]["flows_at_most"] - rows["10.77.0.2"]["flows"] >= 6
-    # What was stored twice counts once.
+    # Duplicate objects are counted once.
     assert (rows["10.88.0.1"]["flows"], rows["10.88.0.1"]["files"]) == (120, 1)
 
 
 CAUSES = ["network-acl", "security-group-or-network-acl", "out-of-state", "block-public-access", "encryption-controls"]
 
 
-def test_network_acl_or_security_group(run):
+def test_rejected_flows_by_cause(run):
     causes = [cause.replace("-", "_") for cause in CAUSES]
     expected = defaultdict(lambda: {"exact": True, **dict.fromkeys(["flows", "unlisted", *causes], 0)})
     for row in run.rows("summaries", 7):
@@ -177,17 +177,17 @@ def test_network_acl_or_security_group(run):
             for cause, flows in group["causes"].items():
                 sums[cause.replace("-", "_")] += flows
                 sums["unlisted"] -= flows
-    rows = run.query("RefusedByCause")
+    rows = run.query("RejectedByCause")
     top(expected, rows, ["interface_id"], "flows")
     for cause in causes:
         assert any(row[cause] for row in rows), cause
     assert any(row["unlisted"] for row in rows) and all(row["unlisted"] >= 0 for row in rows)
-    # The sums are those of all records.
+    # Totals include all records.
     total = sum(row.document["traffic"]["rejected"]["flows"] for row in run.rows("summaries", 7))
     assert sum(sums["flows"] for sums in expected.values()) == total
 
 
-def test_which_peering_is_one_way(run):
+def test_one_way_peering(run):
     expected, flows = {}, Counter()
     for row in run.rows("summaries", 7):
         peering = row.document["peering"] or {"vpc_pairs": []}
@@ -199,16 +199,16 @@ def test_which_peering_is_one_way(run):
             sums["unanswered_bytes"] += pair["unanswered"]["bytes"]
             sums["rejected_flows"] += pair["rejected"]["flows"]
             sums["exact"] &= peering["exact"]
-    told = {}
+    reported = {}
     for row in run.rows("findings", 7):
         if row.document["type"] == "one-way-peering":
             subject = row.document["subject"]
-            told.setdefault((subject["src_vpc_id"], subject["dst_vpc_id"]), set()).add(row.document["id"])
+            reported.setdefault((subject["src_vpc_id"], subject["dst_vpc_id"]), set()).add(row.document["id"])
     expected = {way: sums for way, sums in expected.items() if sums["unanswered_flows"]}
     for way, sums in expected.items():
         sums["flows"], sums["flows_back"] = flows[way], flows[way[::-1]]
         sums["unanswered_percent"] = round(100 * sums["unanswered_flows"] / flows[way], 1)
-        sums["finding_id"] = greatest(told.get(way, {None}))
+        sums["finding_id"] = greatest(reported.get(way, {None}))
     rows = run.query("OneWayPeering")
     top(expected, rows, ["src_vpc_id", "dst_vpc_id"], "unanswered_percent")
     assert {row["unanswered_percent"] == 100 for row in rows} == {True, False}
@@ -216,7 +216,7 @@ def test_which_peering_is_one_way(run):
     assert {bool(row["flows_back"]) for row in rows} == {row["exact"] for row in rows} == {True, False}
 
 
-def test_traffic_that_tries_to_pass_through_a_peering(run):
+def test_transitive_peering_attempts(run):
     kinds = {"transitive-peering", "edge-to-edge-routing"}
     found = defaultdict(list)
     for row in run.rows("findings", 7):
@@ -235,12 +235,12 @@ def test_traffic_that_tries_to_pass_through_a_peering(run):
             "last_seen": greatest(one["last_seen"] for one in all_),
             "exact": all(one["exact"] for one in all_),
         }
-    rows = run.query("TransitiveAttempts")
+    rows = run.query("TransitivePeering")
     top(expected, rows, ["id"], "flows")
     assert {row["type"] for row in rows} == kinds and any(row["via_vpc_ids"] for row in rows)
 
 
-def test_which_findings_are_new_and_gone(run):
+def test_new_resolved_and_ongoing_findings(run):
     weeks = defaultdict(lambda: ([], []))
     for now, rows in [(0, run.rows("findings", 7, 1)), (1, run.rows("findings", 14, 8))]:
         for row in rows:
@@ -250,7 +250,7 @@ def test_which_findings_are_new_and_gone(run):
     for id, (now, before) in weeks.items():
         all_ = [row.document for row in now + before]
         expected[id,] = {
-            "change": "new" if not before else "stays" if now else "gone",
+            "change": "new" if not before else "ongoing" if now else "resolved",
             "severity": max((one["severity"] for one in all_), key=rank),
             "type": all_[0]["type"],
             "files": len({row.file for row in now}),
@@ -265,14 +265,14 @@ def test_which_findings_are_new_and_gone(run):
     assert {(row["id"],): {name: row[name] for name in expected[row["id"],]} for row in rows} == expected
     titles = {id: {row.document["title"] for row in now + before} for id, (now, before) in weeks.items()}
     assert all(row["title"] in titles[row["id"]] for row in rows)
-    order = [(["new", "gone", "stays"].index(row["change"]), -rank(row["severity"]), -row["flows"]) for row in rows]
+    order = [(["new", "resolved", "ongoing"].index(row["change"]), -rank(row["severity"]), -row["flows"]) for row in rows]
     assert order == sorted(order)
     scans = [row for row in rows if row["type"] == "port-scan" and "10.66.0." in row["title"]]
     scanners = {re.search(r"10[.]66[.]0[.]\d", row["title"])[0]: row["change"] for row in scans}
-    assert scanners == {"10.66.0.1": "gone", "10.66.0.2": "stays", "10.66.0.3": "new"}
+    assert scanners == {"10.66.0.1": "resolved", "10.66.0.2": "ongoing", "10.66.0.3": "new"}
 
 
-def test_rejects_by_interface_beside_last_week(run):
+def test_rejected_flows_compared_with_last_week(run):
     expected = defaultdict(lambda: {"flows": 0, "flows_before": 0})
     for name, rows in [("flows", run.rows("summaries", 7, 1)), ("flows_before", run.rows("summaries", 14, 8))]:
         for row in rows:
@@ -314,7 +314,7 @@ def test_traffic_by_peering_connection(run):
     assert any(row["rejected_flows"] for row in rows) and {row["cross_account"] for row in rows} >= {False, True}
 
 
-def test_busiest_scanners(run):
+def test_top_scanners(run):
     found = defaultdict(lambda: ([], []))
     for row in run.rows("findings", 7):
         if row.document["type"] in ("port-scan", "host-sweep"):
@@ -348,7 +348,7 @@ def test_busiest_scanners(run):
 def test_quarantined_objects(run):
     rows = run.query("Quarantined")
     named = {re.search(r"/([a-z0-9-]+)[.]log", row["uri"])[1]: row for row in rows}
-    # Not those of long ago, which the day of the log tells.
+    # Without old ones; the date of the log decides.
     assert sorted(named) == ["cut-off", "late", "no-log", "replaced"] and len(rows) == 4
     for name, error, account, region, before, has_summary in [
         ("cut-off", "gzip_truncated", HOME, "us-east-1", 2, False),
@@ -363,8 +363,8 @@ def test_quarantined_objects(run):
 
 
 def test_hours_without_flow_logs(run):
-    """Of the account whose logs leave out known hours, those; of the others, what their windows leave."""
-    rows = run.query("Gaps")
+    """For the account with known gaps, these; for the others, derived from their windows."""
+    rows = run.query("MissingHours")
     found = defaultdict(list)
     for row in rows:
         found[row["account_id"], row["region"]].append((row["missing_from"], row["missing_until"], row["hours"]))
@@ -385,8 +385,8 @@ def test_hours_without_flow_logs(run):
         after = lambda hour: hour + datetime.timedelta(hours=1)
         covered = lambda hour: any(one["start"] < written(after(hour)) and one["end"] > written(hour) for one in known)
         missing = {hour for hour in hours if not covered(hour)}
-        told = {at_ for start, end, _ in found[place] for at_ in hours if start <= at_ < end}
-        assert told == missing and sum(count for _, _, count in found[place]) == len(missing), place
+        reported = {at_ for start, end, _ in found[place] for at_ in hours if start <= at_ < end}
+        assert reported == missing and sum(count for _, _, count in found[place]) == len(missing), place
 
 
 def test_interfaces_with_skipped_data(run):
@@ -398,12 +398,12 @@ def test_interfaces_with_skipped_data(run):
         place: {"skipped_records": sum(row.document["flows"] for row in rows), "files": len({row.file for row in rows})}
         for place, rows in found.items()
     }
-    rows = run.query("Skipped")
+    rows = run.query("SkippedData")
     top(expected, rows, ["account_id", "region", "interface_id"], "skipped_records")
     assert expected[HOME, "us-east-1", "eni-0888"] == {"skipped_records": 1, "files": 1}
 
 
-def test_how_far_the_data_can_be_trusted(run):
+def test_data_quality(run):
     classes = ["accepted", "rejected", "no_data", "skip_data", "other", "malformed"]
     expected = defaultdict(Counter)
     for row in run.rows("summaries", 7):
@@ -416,7 +416,7 @@ def test_how_far_the_data_can_be_trusted(run):
             rejected_bytes=document["traffic"]["rejected"]["bytes"],
             files_with_limits_reached=1 if document["limits_reached"] else 0,
         )
-    rows = run.query("Quality")
+    rows = run.query("DataQuality")
     places = [(row["date"], row["account_id"], row["region"]) for row in rows]
     assert places == sorted(expected)
     for place, row in zip(places, rows):
@@ -424,7 +424,7 @@ def test_how_far_the_data_can_be_trusted(run):
         assert {name: row[name] for name in names} == {name: expected[place][name] for name in names}
         assert row["records"] == sum(row[name] for name in classes)
     assert all(any(row[name] for row in rows) for name in [*classes, "files_with_limits_reached"])
-    # More than a bigint holds.
+    # More than a bigint.
     [huge] = [row for row in rows if row["account_id"] == HUGE]
     assert (huge["accepted_bytes"], huge["files"]) == (2 * MOST, 2)
 
@@ -439,13 +439,13 @@ def test_traffic_by_aws_service(run):
             for name in ["flows", "bytes"]:
                 sums[name] += one["accepted"][name]
                 sums[f"rejected_{name}"] += one["rejected"][name]
-    rows = run.query("Services")
+    rows = run.query("TrafficByService")
     top(expected, rows, ["service"], "bytes")
     assert len(rows) > 1
 
 
-def test_the_queries_of_the_page_run(run):
-    """Those that docs/query.md shows, in SQL and in the shell."""
+def test_queries_in_the_docs_run(run):
+    """The SQL and shell examples of docs/query.md."""
     page = (PROJECT / "docs" / "query.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     queries += [text.replace('\\"', '"') for text in re.findall(r'--query-string "(.*?[^\\])"', page, re.DOTALL)]

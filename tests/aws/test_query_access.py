@@ -1,13 +1,13 @@
-"""Who may query, what, and how much: the work group, and the policy that people get."""
+"""Query access: the workgroup, and the policy for people."""
 
 import re
 
-from analysed import HOME
+from corpus import HOME
 from iam import listed
 from template import Resolved, transformed
 
 
-def test_nobody_gets_past_the_work_group_s_settings():
+def test_workgroup_settings_are_enforced():
     group = Resolved(transformed()).one("AWS::Athena::WorkGroup")
     settings = group["WorkGroupConfiguration"]
     assert settings["EnforceWorkGroupConfiguration"] is True and settings["PublishCloudWatchMetricsEnabled"] is True
@@ -18,7 +18,7 @@ def test_nobody_gets_past_the_work_group_s_settings():
     assert group["RecursiveDeleteOption"] is True and group["State"] == "ENABLED"
 
 
-def test_with_a_key_results_of_queries_are_encrypted_with_it():
+def test_query_results_use_the_given_kms_key():
     arn = f"arn:aws:kms:us-east-1:{HOME}:key/0123"
     parameters = {"OutputKmsKeyArn": arn}
     stack = Resolved(transformed(parameters), parameters)
@@ -26,7 +26,7 @@ def test_with_a_key_results_of_queries_are_encrypted_with_it():
     assert result["EncryptionConfiguration"] == {"EncryptionOption": "SSE_KMS", "KmsKey": arn}
     [rule] = stack.properties("QueryResultsBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}
-    [use] = [one for one in statements(stack) if one["Sid"] == "UseTheKeyOfTheResults"]
+    [use] = [one for one in statements(stack) if one["Sid"] == "UseOutputKey"]
     assert (use["Action"], use["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], arn)
     assert not [one for one in statements(Resolved(transformed())) if "kms:" in str(one)]
 
@@ -35,8 +35,8 @@ def statements(stack):
     return stack.properties("QueryPolicy")["PolicyDocument"]["Statement"]
 
 
-def test_whoever_queries_reads_the_tables_and_writes_nothing_but_results(tables):
-    """The policy covers each table's folder; what it lets write is in the bucket of queries' results."""
+def test_query_policy_reads_tables_writes_only_results(tables):
+    """The policy covers each table's folder; writes go only to the bucket of query results."""
     stack = Resolved(transformed())
     resources = lambda action: [
         resource for one in statements(stack) if action in listed(one["Action"]) for resource in listed(one["Resource"])
@@ -47,15 +47,15 @@ def test_whoever_queries_reads_the_tables_and_writes_nothing_but_results(tables)
     assert resources("s3:PutObject") == [results]
     actions = {action for one in statements(stack) for action in listed(one["Action"])}
     assert {action for action in actions if re.search("Delete|Put|Create|Update|Tag|[*]", action)} == {"s3:PutObject"}
-    # What has no narrower resource.
+    # Actions without a narrower resource.
     [everywhere] = [one for one in statements(stack) if "*" in listed(one["Resource"])]
     assert everywhere["Action"] == ["athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:ListWorkGroups"]
     location = stack.one("AWS::Athena::WorkGroup")["WorkGroupConfiguration"]["ResultConfiguration"]["OutputLocation"]
     assert results == f"arn:aws:s3:::{location.removeprefix('s3://')}*"
 
 
-def test_the_policy_names_this_stack_s_things_alone():
-    """Statement by statement: what reads is bound to the work group, the database and the kinds of results."""
+def test_query_policy_covers_only_this_stack():
+    """By statement: reads are limited to the workgroup, the database and the kinds of outputs."""
     parameters = {"OutputKmsKeyArn": f"arn:aws:kms:us-east-1:{HOME}:key/0123"}
     stack = Resolved(transformed(parameters), parameters)
     athena, glue = f"arn:aws:athena:us-east-1:{HOME}", f"arn:aws:glue:us-east-1:{HOME}"
@@ -63,26 +63,26 @@ def test_the_policy_names_this_stack_s_things_alone():
     kinds = ["summaries", "findings", "quarantine", "receipts"]
     assert {one["Sid"]: listed(one["Resource"]) for one in statements(stack)} == {
         "RunQueries": [f"{athena}:workgroup/{stack.ref('WorkGroup')}"],
-        "FindTheWorkGroup": ["*"],
-        "SeeTheTablesInAthena": [f"{athena}:datacatalog/AwsDataCatalog"],
-        "ReadTheTables": [
+        "ListWorkGroups": ["*"],
+        "ReadTableMetadata": [f"{athena}:datacatalog/AwsDataCatalog"],
+        "ReadGlueTables": [
             f"{glue}:catalog",
             f"{glue}:database/default",
             f"{glue}:database/{stack.ref('Database')}",
             f"{glue}:table/{stack.ref('Database')}/*",
         ],
-        "FindTheResults": [results],
-        "ListTheResults": [results],
-        "ReadTheResults": [f"{results}/flowsentry/{kind}/*" for kind in kinds],
-        "KeepQueryResults": [own],
+        "LocateOutputs": [results],
+        "ListOutputs": [results],
+        "ReadOutputs": [f"{results}/flowsentry/{kind}/*" for kind in kinds],
+        "ListQueryResults": [own],
         "WriteQueryResults": [f"{own}/*"],
-        "UseTheKeyOfTheResults": [parameters["OutputKmsKeyArn"]],
+        "UseOutputKey": [parameters["OutputKmsKeyArn"]],
     }
     assert {one["Sid"]: one["Condition"] for one in statements(stack) if "Condition" in one} == {
-        "ListTheResults": {"StringLike": {"s3:prefix": [f"flowsentry/{kind}/*" for kind in kinds]}},
-        "UseTheKeyOfTheResults": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
+        "ListOutputs": {"StringLike": {"s3:prefix": [f"flowsentry/{kind}/*" for kind in kinds]}},
+        "UseOutputKey": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
     }
-    # What a query with partition projection asks of Glue, and of Athena to begin with.
+    # Requests of a query with partition projection to Glue and Athena.
     asked = {"glue:GetDatabase", "glue:GetTable", "glue:GetPartitions", "s3:GetBucketLocation"}
     asked |= {f"athena:{name}" for name in ("GetWorkGroup", "StartQueryExecution", "GetQueryExecution", "GetQueryResults")}
     assert asked <= {action for one in statements(stack) for action in listed(one["Action"])}

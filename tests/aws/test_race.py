@@ -1,4 +1,4 @@
-"""Several sandboxes at once, and every event more than once: as queues and Lambda have it under load."""
+"""Concurrent sandboxes and duplicate events, as queues and Lambda produce them under load."""
 
 import queue
 import random
@@ -7,42 +7,42 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from flow_logs import key, numbered
-from world import in_queue, s3_event, sqs_event
+from aws_env import in_queue, s3_event, sqs_event
 
 FUNCTIONS = 8
 SEED = 20261124
 
 
-def store(world, numbers):
-    """Objects, each with its number of records."""
+def store(env, numbers):
+    """Stores objects; returns the number of records of each."""
     logs = {number: numbered(number) for number in numbers}
-    return [(world.put(key(f"race-{number}"), log), total) for number, (log, total) in logs.items()]
+    return [(env.put(key(f"race-{number}"), log), total) for number, (log, total) in logs.items()]
 
 
-def assert_each_once(world, objects, written):
-    """Each object has its summary, is counted once, and its alerts are sent: by how many events how many."""
-    summaries = {summary["sources"][0]["key"]: summary for summary in world.documents("summaries")}
+def assert_each_once(env, objects, written):
+    """Checks that each object has its summary, is counted once, and its alerts are sent; returns the counts."""
+    summaries = {summary["sources"][0]["key"]: summary for summary in env.documents("summaries")}
     found = {name: one["records"]["total"] for name, one in summaries.items()}
     assert found == {one.key: total for one, total in objects}
     totals = sorted(total for _, total in objects)
     assert sorted(written.values("RecordsProcessed")) == totals
     assert written.total("ObjectsProcessed") == len(objects) and written.total("ObjectsFailed") == 0
     findings = sorted((name, finding["id"]) for name, one in summaries.items() for finding in one["findings"])
-    details = [event["detail"] for event in world.alerts()]
+    details = [event["detail"] for event in env.alerts()]
     finding = lambda detail: (detail["unmapped"]["object"]["key"], detail["finding_info"]["uid"])
-    told = {detail["metadata"]["uid"]: finding(detail) for detail in details}
-    assert sorted(told.values()) == findings
-    noted = [id for receipt in world.documents("receipts") for id in receipt["alerts"]]
-    assert sorted(noted) == sorted(told)
+    reported = {detail["metadata"]["uid"]: finding(detail) for detail in details}
+    assert sorted(reported.values()) == findings
+    noted = [id for receipt in env.documents("receipts") for id in receipt["alerts"]]
+    assert sorted(noted) == sorted(reported)
     with_findings = sum(bool(one["findings"]) for one in summaries.values())
-    assert len(world.keys("findings")) == len(world.keys("receipts")) == with_findings
-    return f"{len(details)} events for {len(told)} alerts"
+    assert len(env.keys("findings")) == len(env.keys("receipts")) == with_findings
+    return f"{len(details)} events for {len(reported)} alerts"
 
 
-def test_eight_functions_share_events_that_all_come_three_times(world, report):
+def test_eight_functions_share_tripled_events(env, report):
     """200 objects and 600 messages in random order: 200 summaries, and nothing is counted twice."""
-    world.alerting()
-    objects = store(world, range(200))
+    env.alerting()
+    objects = store(env, range(200))
     messages = [(f"{number}-{copy}", s3_event(one)) for number, (one, _) in enumerate(objects) for copy in range(3)]
     order = random.Random(SEED)
     order.shuffle(messages)
@@ -60,13 +60,13 @@ def test_eight_functions_share_events_that_all_come_three_times(world, report):
                 return
             assert function.invoke(sqs_event(**batch)).failed == []
 
-    functions = [world.function(world.endpoint) for _ in range(FUNCTIONS)]
+    functions = [env.function(env.endpoint) for _ in range(FUNCTIONS)]
     started = time.monotonic()
     with ThreadPoolExecutor(FUNCTIONS) as pool:
         list(pool.map(work, functions))
     seconds = time.monotonic() - started
-    written = world.stop()
-    alerts = assert_each_once(world, objects, written)
+    written = env.stop()
+    alerts = assert_each_once(env, objects, written)
     outcomes = [outcome for outcome, _ in written.outcomes()]
     assert sorted(outcomes) == ["already_summarized"] * 400 + ["summarized"] * 200
     report(
@@ -75,10 +75,10 @@ def test_eight_functions_share_events_that_all_come_three_times(world, report):
     )
 
 
-def test_eight_functions_get_the_same_event_at_the_same_moment(world, report):
-    """All of them read the object, and one of them stores its summary."""
-    world.alerting()
-    objects = store(world, range(1, 25))
+def test_eight_functions_get_the_same_event_at_once(env, report):
+    """All of them read the object, and one stores its summary."""
+    env.alerting()
+    objects = store(env, range(1, 25))
     start = threading.Barrier(FUNCTIONS)
 
     def work(function):
@@ -86,11 +86,11 @@ def test_eight_functions_get_the_same_event_at_the_same_moment(world, report):
             start.wait(60)
             assert function.invoke(in_queue(one)).failed == []
 
-    functions = [world.function(world.endpoint) for _ in range(FUNCTIONS)]
+    functions = [env.function(env.endpoint) for _ in range(FUNCTIONS)]
     with ThreadPoolExecutor(FUNCTIONS) as pool:
         list(pool.map(work, functions))
-    written = world.stop()
-    alerts = assert_each_once(world, objects, written)
+    written = env.stop()
+    alerts = assert_each_once(env, objects, written)
     outcomes = [outcome for outcome, _ in written.outcomes()]
     assert outcomes.count("summarized") == len(objects) and len(outcomes) == FUNCTIONS * len(objects)
     report(f"race: each of {len(objects)} objects by {FUNCTIONS} functions at once: each counted once, {alerts}")

@@ -1,4 +1,4 @@
-"""The template's tables, on what the function really wrote: they have all of it, with the types that it has."""
+"""The template's tables over real outputs: complete, with the right types."""
 
 import json
 from collections import Counter
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from analysed import HOME, OTHER
+from corpus import HOME, OTHER
 from iam import listed
 from template import Resolved, transformed
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((PROJECT / "docs" / "summary.schema.json").read_text())
 
-# What is no column, and why.
+# Fields without a column, and why.
 LEFT_OUT = {
     "summaries": {"findings": "the table findings has them, a row each"},
     "every_summary": {
@@ -25,13 +25,13 @@ LEFT_OUT = {
 
 
 def of_schema(part):
-    """The Hive type of a part of the summary's schema."""
+    """Returns the Hive type of a part of the summary schema."""
     part = _resolved(part)
     if "oneOf" in part:
         assert {one["type"] for one in part["oneOf"]} == {"string"}
         return "string"
     if "anyOf" in part:
-        # One of several objects: a struct of all of their fields.
+        # One of several objects: a struct with all of their fields.
         fields = {}
         for one in part["anyOf"]:
             for name, field in _resolved(one).get("properties", {}).items():
@@ -39,7 +39,7 @@ def of_schema(part):
         return "struct", fields
     match [type for type in listed(part["type"]) if type != "null"]:
         case ["integer"]:
-            # 2^64 - 1 has twenty digits, and more than a bigint holds.
+            # 2^64 - 1 has twenty digits, which exceeds a bigint.
             return {"uint64": "decimal(20,0)", "uint16": "int", "uint8": "int"}[part["format"]]
         case ["array"]:
             return "array", of_schema(part["items"])
@@ -52,7 +52,7 @@ def of_schema(part):
 
 
 def _resolved(part):
-    """What a part refers to, without the null that it may be instead."""
+    """Resolves a reference, without its null alternative."""
     if "$ref" in part:
         return _resolved(SCHEMA["$defs"][part["$ref"].rsplit("/", 1)[1]])
     others = [one for one in part.get("anyOf", []) if one.get("type") != "null"]
@@ -60,8 +60,8 @@ def _resolved(part):
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
-def test_columns_are_those_of_the_schema(tables, name):
-    """With their types, down to the last field; and what is left out is left out for a reason."""
+def test_columns_match_the_schema(tables, name):
+    """With types, down to the last field; every omission has a reason."""
     schema = SCHEMA["$defs"]["Finding"] if name == "findings" else SCHEMA
     expected = {column: of_schema(part) for column, part in schema["properties"].items()}
     assert LEFT_OUT[name].keys() <= expected.keys()
@@ -69,16 +69,15 @@ def test_columns_are_those_of_the_schema(tables, name):
 
 
 @pytest.mark.parametrize("kind", ["summaries", "findings", "quarantine", "receipts"])
-def test_columns_are_the_fields_of_what_is_written(run, tables, kind):
-    """Whatever no schema tells of, too; each in some document, so that none is there by mistake."""
+def test_columns_match_the_stored_fields(run, tables, kind):
+    """Including documents without a schema; every column occurs in some document."""
     texts = [text for key, content in run.objects.items() if f"/{kind}/" in key for text in content.splitlines()]
     fields = set.union(*(set(json.loads(text)) for text in texts))
     assert fields - set(LEFT_OUT.get(kind, {})) == set(tables[kind].columns)
 
 
-def test_what_is_written_is_as_the_serde_needs_it(run):
-    """A document a line, each ended, in a file that Athena does not take for hidden; the SerDe is the one of which the types
-    are known to be supported."""
+def test_stored_documents_fit_the_serde(run):
+    """One document per terminated line, in files that Athena does not treat as hidden; the SerDe supports all types."""
     assert len(run.objects) > 100
     for key, content in run.objects.items():
         assert content.endswith(b"}\n") and all(line.startswith(b"{") for line in content.splitlines())
@@ -87,8 +86,8 @@ def test_what_is_written_is_as_the_serde_needs_it(run):
     assert {table.serde for table in run.athena.tables.values()} == {"org.apache.hive.hcatalog.data.JsonSerDe"}
 
 
-def test_tables_are_lines_of_text_where_the_function_stores_them():
-    """What the engine here does not look at: the Hive classes, and the folder by which Athena begins."""
+def test_tables_read_text_lines_at_output_location():
+    """Properties that the local engine ignores: the Hive classes, and the root folder."""
     stack = Resolved(transformed())
     for properties in stack.resources("AWS::Glue::Table").values():
         table = properties["TableInput"]
@@ -96,43 +95,43 @@ def test_tables_are_lines_of_text_where_the_function_stores_them():
         kind = "summaries" if table["Name"] == "every_summary" else table["Name"]
         assert storage["Location"] == f"s3://{stack.ref('OutputBucket')}/flowsentry/{kind}/"
         assert parameters.get("storage.location.template", storage["Location"]).startswith(storage["Location"])
-        # VPC Flow Logs are there since then; tomorrow is for clocks that are ahead.
+        # VPC Flow Logs exist since then; tomorrow allows for clocks that are ahead.
         assert parameters.get("projection.date.range") == ("2015-06-01,NOW+1DAYS" if table.get("PartitionKeys") else None)
         formats = "org.apache.hadoop.mapred.TextInputFormat", "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
         assert (storage["InputFormat"], storage["OutputFormat"]) == formats
         assert (table["TableType"], parameters["EXTERNAL"], parameters["classification"]) == ("EXTERNAL_TABLE", "TRUE", "json")
 
 
-def test_each_column_says_what_it_means(tables):
+def test_every_column_has_a_comment(tables):
     for table in tables.values():
         for name, comment in table.comments.items():
             assert 3 <= len(comment) <= 255 and comment.endswith("."), f"{table.name}.{name}: {comment}"
 
 
-def test_each_object_is_in_its_partition_or_told_to_be_left_out(run):
-    """Whatever the key looked like that it was made from."""
+def test_every_object_is_in_a_partition_or_reported(run):
+    """For any form of the object key."""
     left_out = Counter()
     for key in run.objects:
         _, folder, account, region, date, _ = key.split("/")
         values = {part.split("=")[0]: part.split("=")[1] for part in (account, region, date)}
-        reached = run.athena.tables[folder].reaches(f"s3://{run.world.output}/{key}", run.today)
+        reached = run.athena.tables[folder].reaches(f"s3://{run.env.output}/{key}", run.today)
         if reached is None:
             left_out[folder] += 1
             assert folder == "summaries"
         else:
             assert reached == values
-    told = {(row["account_id"], row["region"]): row for row in run.query("LeftOut")}
+    reported = {(row["account_id"], row["region"]): row for row in run.query("OutsidePartitions")}
     expected = {
         ("unknown", "unknown"): ("unknown", "unknown", 1),
         (HOME, "us-east-1"): ("2014-12-14", "unknown", 3),
         ("999999999999", "us-east-1"): (str(run.day(1)), str(run.day(1)), 1),
         (HOME, "ap-south-1"): (str(run.day(1)), str(run.day(1)), 1),
     }
-    assert {place: (row["first_date"], row["last_date"], row["objects"]) for place, row in told.items()} == expected
-    assert sum(row["objects"] for row in told.values()) == left_out["summaries"] == 6
+    assert {place: (row["first_date"], row["last_date"], row["objects"]) for place, row in reported.items()} == expected
+    assert sum(row["objects"] for row in reported.values()) == left_out["summaries"] == 6
 
 
-def test_tables_have_what_was_stored_and_no_more(run):
+def test_tables_contain_exactly_the_stored_objects(run):
     queries = {"summaries": "SELECT sources[1].uri AS uri FROM summaries", "quarantine": "SELECT uri FROM quarantine"}
     for kind, query in queries.items():
         stored = [json.loads(content) for key, content in run.objects.items() if f"/{kind}/" in key]
@@ -143,28 +142,28 @@ def test_tables_have_what_was_stored_and_no_more(run):
     assert everywhere == [{"n": sum("/summaries/" in key for key in run.objects)}]
 
 
-def test_without_parameters_the_tables_show_this_account_and_region(tables):
+def test_default_partitions_are_this_account_and_region(tables):
     for table in tables.values():
         if table.partitions:
             assert table.parameters["projection.account_id.values"] == f"{HOME},unknown"
             assert table.parameters["projection.region.values"] == "us-east-1,unknown"
 
 
-def test_accounts_that_deliver_are_in_the_tables():
+def test_source_accounts_are_in_the_partitions():
     parameters = {"SourceAccountIds": f"{OTHER},{HOME}"}
     tables = Resolved(transformed(parameters), parameters).resources("AWS::Glue::Table").values()
     values = [table["TableInput"]["Parameters"].get("projection.account_id.values") for table in tables]
     assert sorted(filter(None, values)) == [f"{OTHER},{HOME},unknown"] * 4
 
 
-def test_without_athena_there_is_nothing_of_it():
+def test_no_athena_resources_without_athena():
     parameters = {"CreateAthena": "no"}
     stack = Resolved(transformed(parameters), parameters)
     kinds = {resource["Type"].split("::")[1] for resource in stack.resources().values()}
     assert not kinds & {"Glue", "Athena"}
-    # Its bucket and its policy neither, nor its outputs; CloudWatch's saved queries have nothing to do with it.
+    # Including its bucket, its policy and its outputs; the Logs Insights queries are independent of it.
     others = [id for id, resource in stack.resources().items() if resource["Type"] != "AWS::Logs::QueryDefinition"]
     assert not [id for id in [*others, *stack.outputs()] if "Query" in id]
     assert stack.broken_rules() == []
-    refused = {**parameters, "AthenaRegions": "us-east-1"}
-    assert len(Resolved(transformed(refused), refused).broken_rules()) == 1
+    rejected = {**parameters, "AthenaRegions": "us-east-1"}
+    assert len(Resolved(transformed(rejected), rejected).broken_rules()) == 1

@@ -1,4 +1,4 @@
-"""The template: what it asks for and refuses, and how an object's event gets to the function."""
+"""The template: its parameters, and the path of an event to the function."""
 
 import re
 from itertools import product
@@ -8,8 +8,8 @@ import pytest
 
 from function import Function
 from template import PATH, Resolved, defaults, load, transformed
-from variants import A_DAY, KEY, VARIANTS, deployed
-from world import DONE, sqs_event
+from parameter_sets import A_DAY, KEY, PARAMETER_SETS, deployed
+from aws_env import DONE, sqs_event
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATE = load()
@@ -24,7 +24,7 @@ NOT_SET = {
 
 
 def takes(name, value):
-    """Whether CloudFormation takes a value for a parameter."""
+    """Returns whether CloudFormation accepts a value for a parameter."""
     parameter = PARAMETERS[name]
     allowed = [str(one) for one in parameter.get("AllowedValues", [value])]
     if parameter["Type"] == "Number":
@@ -35,7 +35,7 @@ def takes(name, value):
 
 
 def references(node):
-    """The names that a part of the template refers to."""
+    """Returns the names that a part of the template refers to."""
     if isinstance(node, list):
         return set().union(*map(references, node))
     if isinstance(node, str):
@@ -46,7 +46,7 @@ def references(node):
     return names.union(*map(references, node.values()))
 
 
-def test_every_parameter_is_explained_bounded_and_used():
+def test_every_parameter_is_described_bounded_and_used():
     used = references([TEMPLATE[part] for part in ("Conditions", "Resources", "Outputs")])
     for name, parameter in PARAMETERS.items():
         description = parameter["Description"]
@@ -59,7 +59,7 @@ def test_every_parameter_is_explained_bounded_and_used():
         assert name in used, f"{name} has no effect"
 
 
-def test_every_parameter_is_in_one_group_and_has_a_label():
+def test_every_parameter_has_one_group_and_a_label():
     grouped = [name for group in INTERFACE["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(PARAMETERS)
     assert list(INTERFACE["ParameterLabels"]) == grouped, "labels stand in the order of the groups"
@@ -86,7 +86,7 @@ REFUSED = [
     *product(BUCKETS, ["arn:aws:s3:::our-logs", "s3://our-logs", "Our_Logs", "ab", "-logs", "our-logs/AWSLogs"]),
     *product(KEYS, ["alias/logs", "11111111-2222-3333-4444-555555555555", KEY.replace("key/", "alias/"), "*"]),
     *product(["SourcePrefix"], ["network", "/network/", "AWSLogs/", "a/AWSLogs/b/", "a*/", "a,b/", "a b/", "a//"]),
-    # A result that is written there would be read as a flow log.
+    # An output under it would be read as a flow log.
     *product(["OutputPrefix"], ["AWSLogs/", "AWSLogs/flowsentry/", "network/AWSLogs/x/", "xAWSLogs/", "aAWSLogsb/c/"]),
     *product(["OutputPrefix"], ["", "/", "flowsentry", "/flowsentry/", "a//b/", "./", "a/../b/", "a b/", "é/"]),
     *product(["TopologyPrefix"], ["vpc", "/vpc/", "a*/"]),
@@ -95,7 +95,7 @@ REFUSED = [
     *product(["PeeringConnectionIds"], ["pcx-1", "vpc-0bd681fd", "pcx-0bd681fd,", ",".join(["pcx-0bd681fd"] * 6)]),
     *product(["MetricsNamespace"], ["", "AWS/Lambda", ":a", 'a"b', "a'b", "a b"]),
     *product(["PermissionsBoundaryArn"], ["boundary", "arn:aws:iam::123456789012:role/boundary"]),
-    # Lambda would drop the lines that metrics are made of.
+    # Lambda would drop the metric lines.
     *product(["LogLevel"], ["WARN", "ERROR", "FATAL", "info"]),
     *product(["LogFormat"], ['"', "a\nb", "a;b"]),
     *product(["TimeoutSeconds"], ["30", "120.5", "901"]),
@@ -107,51 +107,51 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "value"), TAKEN)
-def test_what_can_work_is_taken(name, value):
+def test_valid_value_is_accepted(name, value):
     assert takes(name, value)
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_what_can_not_work_is_refused(name, value):
+def test_invalid_value_is_rejected(name, value):
     assert not takes(name, value)
 
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"PipelineKey": "existing"}, "PipelineKmsKeyArn must be the ARN of that key"),
-        ({"PipelineKmsKeyArn": KEY}, "PipelineKmsKeyArn would not be used"),
-        ({"PipelineKey": "aws-managed", "PipelineKmsKeyArn": KEY}, "PipelineKmsKeyArn would not be used"),
-        ({"Topology": "own-bucket", "TopologyPrefix": "vpc/"}, "TopologyBucketName must name the bucket"),
-        ({"Topology": "own-bucket", "TopologyBucketName": "inventory"}, "TopologyPrefix must say where in the bucket"),
+        ({"PipelineKey": "existing"}, "PipelineKmsKeyArn is required if"),
+        ({"PipelineKmsKeyArn": KEY}, "PipelineKmsKeyArn must be empty unless"),
+        ({"PipelineKey": "aws-managed", "PipelineKmsKeyArn": KEY}, "PipelineKmsKeyArn must be empty unless"),
+        ({"Topology": "own-bucket", "TopologyPrefix": "vpc/"}, "TopologyBucketName is required if"),
+        ({"Topology": "own-bucket", "TopologyBucketName": "inventory"}, "TopologyPrefix is required if"),
         (
             {"Topology": "own-bucket", "TopologyBucketName": "a-b", "TopologyPrefix": "c/", "OutputBucketName": "a-b"},
-            "TopologyBucketName is the bucket of the results",
+            "TopologyBucketName must not be the output bucket",
         ),
-        ({"TopologyBucketName": "inventory"}, "TopologyBucketName would not be used"),
-        ({"Topology": "output-bucket", "TopologyPrefix": "vpc/"}, "TopologyPrefix would not be used"),
-        ({"Topology": "output-bucket", "TopologyKmsKeyArn": KEY}, "TopologyKmsKeyArn would not be used"),
-        ({"PeeringConnectionIds": "pcx-0bd681fd4c20588b9"}, "can't be watched without a topology"),
-        ({"SourceBucketName": "logs", "SourceAccountIds": "123456789012"}, "SourceAccountIds would not be used"),
+        ({"TopologyBucketName": "inventory"}, "TopologyBucketName must be empty unless"),
+        ({"Topology": "output-bucket", "TopologyPrefix": "vpc/"}, "TopologyPrefix must be empty unless"),
+        ({"Topology": "output-bucket", "TopologyKmsKeyArn": KEY}, "TopologyKmsKeyArn must be empty unless"),
+        ({"PeeringConnectionIds": "pcx-0bd681fd4c20588b9"}, "PeeringConnectionIds must be empty if"),
+        ({"SourceBucketName": "logs", "SourceAccountIds": "123456789012"}, "SourceAccountIds must be empty if"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(parameters, words):
+def test_contradicting_parameters_are_rejected(parameters, words):
     [said] = Resolved(TEMPLATE, parameters).broken_rules()
     assert words in said
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_way_to_deploy_breaks_no_rule_and_resolves_whole(variant):
-    """Nothing refers to what is not made, and each value is one that CloudFormation takes."""
-    assert all(takes(name, value) for name, value in VARIANTS[variant].items())
-    stack = deployed(variant)
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_parameter_set_passes_rules_and_resolves(parameter_set):
+    """No reference to a missing resource, and every value is valid for CloudFormation."""
+    assert all(takes(name, value) for name, value in PARAMETER_SETS[parameter_set].items())
+    stack = deployed(parameter_set)
     assert stack.broken_rules() == []
     assert stack.resources() and all(stack.outputs().values())
 
 
-def test_between_the_ways_to_deploy_each_condition_is_true_and_false():
+def test_parameter_sets_cover_every_condition():
     for condition in TEMPLATE["Conditions"]:
-        assert {deployed(variant).conditions[condition] for variant in VARIANTS} == {True, False}, condition
+        assert {deployed(parameter_set).conditions[condition] for parameter_set in PARAMETER_SETS} == {True, False}, condition
 
 
 def event_pattern(stack):
@@ -159,7 +159,7 @@ def event_pattern(stack):
 
 
 def fits(pattern, key):
-    """EventBridge's wildcard: each asterisk stands for any characters, slashes too, or none."""
+    """Matches an EventBridge wildcard: an asterisk matches any characters, including slashes, or none."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), key) is not None
 
 
@@ -167,9 +167,9 @@ FILE = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456"
 HIVE = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/month=06/day=20"
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_rule_takes_flow_logs_and_nothing_else_of_the_bucket(variant):
-    stack = deployed(variant)
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_rule_matches_only_flow_logs_of_the_bucket(parameter_set):
+    stack = deployed(parameter_set)
     pattern = event_pattern(stack)
     [name], [key] = pattern["detail"]["bucket"]["name"], pattern["detail"]["object"]["key"]
     assert name == stack.outputs()["SourceBucketName"]
@@ -190,7 +190,7 @@ def test_the_rule_takes_flow_logs_and_nothing_else_of_the_bucket(variant):
 
 @pytest.mark.parametrize("source", ["", "network/", "flowsentry/", "flowsentry/summaries/", "a/flowsentry/"])
 @pytest.mark.parametrize("output", ["flowsentry/", "network/", "a/vpcflowlogs/", "a/vpcflowlogs/x.log/", "AWSLog/s/"])
-def test_no_result_can_be_read_as_a_flow_log_even_in_the_same_bucket(source, output):
+def test_outputs_never_match_the_rule(source, output):
     assert takes("SourcePrefix", source) and takes("OutputPrefix", output)
     parameters = {"SourceBucketName": "one", "OutputBucketName": "one", "SourcePrefix": source, "OutputPrefix": output}
     [key] = event_pattern(Resolved(TEMPLATE, parameters))["detail"]["object"]["key"]
@@ -200,7 +200,7 @@ def test_no_result_can_be_read_as_a_flow_log_even_in_the_same_bucket(source, out
 
 
 @pytest.mark.parametrize("timeout", PARAMETERS["TimeoutSeconds"]["AllowedValues"])
-def test_the_queue_hides_a_message_for_six_timeouts(timeout):
+def test_visibility_timeout_is_six_timeouts(timeout):
     parameters = {"TimeoutSeconds": str(timeout)}
     stack = Resolved(transformed(parameters), parameters)
     function = stack.one("AWS::Lambda::Function")
@@ -208,15 +208,15 @@ def test_the_queue_hides_a_message_for_six_timeouts(timeout):
     assert int(stack.properties("Queue")["VisibilityTimeout"]) == 6 * timeout
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_from_the_rule_to_the_function(variant):
-    stack = deployed(variant)
-    queue, dead, undelivered = map(stack.arn, ("Queue", "DeadLetters", "UndeliveredEvents"))
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_rule_queue_and_function_are_connected(parameter_set):
+    stack = deployed(parameter_set)
+    queue, dead, undelivered = map(stack.arn, ("Queue", "FunctionDeadLetterQueue", "RuleDeadLetterQueue"))
     [target] = stack.properties("FlowLogRule")["Targets"]
     assert (target["Arn"], target["DeadLetterConfig"], target["RetryPolicy"]) == (queue, {"Arn": undelivered}, A_DAY)
     assert stack.properties("Queue")["RedrivePolicy"] == {"deadLetterTargetArn": dead, "maxReceiveCount": 5}
     allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [queue]}
-    assert stack.properties("DeadLetters")["RedriveAllowPolicy"] == allowed
+    assert stack.properties("FunctionDeadLetterQueue")["RedriveAllowPolicy"] == allowed
     fourteen_days = 14 * 24 * 60 * 60
     assert {one["MessageRetentionPeriod"] for one in stack.resources("AWS::SQS::Queue").values()} == {fourteen_days}
     mapping = stack.one("AWS::Lambda::EventSourceMapping")
@@ -229,9 +229,9 @@ def test_from_the_rule_to_the_function(variant):
     }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_function(variant):
-    stack = deployed(variant)
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_function_properties(parameter_set):
+    stack = deployed(parameter_set)
     function = stack.one("AWS::Lambda::Function")
     assert (function["Runtime"], function["Handler"]) == ("provided.al2023", "bootstrap")
     assert function["Architectures"] == [stack.parameters["Architecture"]]
@@ -243,16 +243,16 @@ def test_the_function(variant):
         "ApplicationLogLevel": "INFO",
         "SystemLogLevel": "INFO",
     }
-    reserved = {"as it comes": None, "new buckets, keys of ours, a topology elsewhere": 50}
-    assert function.get("ReservedConcurrentExecutions") == reserved.get(variant)
+    reserved = {"defaults": None, "new buckets, own keys, own topology bucket": 50}
+    assert function.get("ReservedConcurrentExecutions") == reserved.get(parameter_set)
     topologies = {
-        "as it comes": None,
-        "existing buckets, no keys, nobody told": "s3://our-results/flowsentry/topology/",
-        "new buckets, keys of ours, a topology elsewhere": "s3://our-inventory/vpc/",
-        "one bucket for all": "s3://our-bucket/network/flowsentry/topology/",
+        "defaults": None,
+        "existing buckets, no keys, no email": "s3://our-results/flowsentry/topology/",
+        "new buckets, own keys, own topology bucket": "s3://our-inventory/vpc/",
+        "one bucket": "s3://our-bucket/network/flowsentry/topology/",
     }
     variables, outputs = function["Environment"]["Variables"], stack.outputs()
-    assert variables.get("TOPOLOGY_URI") == topologies[variant] == outputs.get("TopologyUri")
+    assert variables.get("TOPOLOGY_URI") == topologies[parameter_set] == outputs.get("TopologyUri")
     assert variables["OUTPUT_BUCKET"] == outputs["OutputBucketName"]
     [key] = event_pattern(stack)["detail"]["object"]["key"]
     bucket, prefix = variables["ALLOWED_SOURCES"].split("/", 1)
@@ -266,13 +266,13 @@ def variables_that_the_function_reads():
 
 
 def counts():
-    """Thresholds and limits by the names of their variables, with their defaults."""
+    """Returns thresholds and limits by variable, with their defaults."""
     code = "".join((PROJECT / "src" / name).read_text() for name in ("thresholds.rs", "limits.rs"))
     found = re.findall(r"^    (\w+) = ([\d_]+);", code, re.MULTILINE)
     return {name.upper(): value.replace("_", "") for name, value in found}
 
 
-def test_the_template_sets_what_the_function_reads():
+def test_template_sets_every_variable_of_the_function():
     read = variables_that_the_function_reads()
     assert {"OUTPUT_BUCKET", "EVENT_BUS_NAME", "TOP", "MAX_LINES", "PORT_SCAN_PORTS", "MAX_FORMATS"} <= read
     variables = TEMPLATE["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
@@ -280,8 +280,8 @@ def test_the_template_sets_what_the_function_reads():
     assert set(NOT_SET) <= read
 
 
-def test_defaults_are_those_of_the_function():
-    variables = deployed("as it comes").one("AWS::Lambda::Function")["Environment"]["Variables"]
+def test_defaults_match_the_function():
+    variables = deployed("defaults").one("AWS::Lambda::Function")["Environment"]["Variables"]
     source = lambda name, pattern: re.search(pattern, (PROJECT / "src" / name).read_text()).group(1)
     assert str(variables["MAX_OBJECT_BYTES"]) == str(16 << 30)
     assert source("text/mod.rs", r"DEFAULT_MAX_OBJECT_BYTES: u64 = (.*);") == "16 << 30"
@@ -302,7 +302,7 @@ def test_defaults_are_those_of_the_function():
 
 
 def extremes():
-    """Of each parameter the least and the most, or all that there are."""
+    """Returns the minimum and maximum of each parameter, or all allowed values."""
     for name, parameter in PARAMETERS.items():
         yield name, [str(value) for value in parameter.get("AllowedValues", [])] or [
             str(parameter[bound]) for bound in ("MinValue", "MaxValue") if bound in parameter
@@ -310,8 +310,8 @@ def extremes():
 
 
 @pytest.mark.parametrize("at", [0, -1])
-def test_the_function_takes_whatever_the_template_lets_pass(at):
-    """It would refuse a wrong setting at its start, and never answer."""
+def test_function_accepts_all_allowed_values(at):
+    """Otherwise it would fail at its start."""
     parameters = {name: values[at] for name, values in extremes() if values and name not in ("PipelineKey", "Topology")}
     if at == -1:
         last = dict(TAKEN)
@@ -327,8 +327,8 @@ def test_the_function_takes_whatever_the_template_lets_pass(at):
     assert not any("settings" in line.get("error", "") for line in written.log)
 
 
-def test_the_text_is_one_that_cloudformation_reads():
-    """CloudFormation refuses aliases of YAML, which its own readers would take."""
+def test_template_is_within_cloudformation_limits():
+    """CloudFormation rejects YAML aliases; its own parsers accept them."""
     text = PATH.read_text()
     assert not re.search(r"^[^#]*[:\-] [&*][a-z][\w-]*$", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 128

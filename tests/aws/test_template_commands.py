@@ -1,4 +1,4 @@
-"""What the stack's outputs tell people to run does just that, and nothing else where a part of it fails."""
+"""The commands in the stack outputs have the intended effect, and stop if a step fails."""
 
 import json
 import os
@@ -10,12 +10,12 @@ import pytest
 
 from run import PROJECT
 from template import PATH, load
-from variants import VARIANTS, deployed
+from parameter_sets import PARAMETER_SETS, deployed
 
-EXISTING = "existing buckets, no keys, nobody told"
-ELSEWHERE = "new buckets, keys of ours, a topology elsewhere"
+EXISTING = "existing buckets, no keys, no email"
+ELSEWHERE = "new buckets, own keys, own topology bucket"
 
-# Notes what it is asked for, and answers what it finds in a file of the command's name; without one it fails.
+# Records its arguments and prints the file with the command's name; fails if there is none.
 AWS = f"""#!{sys.executable}
 import json, os, pathlib, shutil, sys
 import jmespath
@@ -33,7 +33,7 @@ print(answer)
 
 
 class Shell:
-    """A shell whose `aws` is this test's."""
+    """A shell with a fake `aws`."""
 
     def __init__(self, folder):
         self.folder, self.notes = folder / "here", folder / "notes"
@@ -48,7 +48,7 @@ class Shell:
         (self.notes / command).write_text(text)
 
     def run(self, line):
-        """The exit status."""
+        """Runs a command and returns the exit status."""
         return subprocess.run(["sh", "-c", line], cwd=self.folder, env=self.environment, timeout=60).returncode
 
     def asked(self):
@@ -64,19 +64,19 @@ OTHERS = {"QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:1:q", "Eve
 
 
 @pytest.mark.parametrize("before", [{}, OTHERS])
-def test_events_are_turned_on_beside_what_is_there(shell, before):
-    """Of a bucket that notifies nobody AWS says nothing at all."""
+def test_eventbridge_command_keeps_other_notifications(shell, before):
+    """For a bucket without notifications, AWS returns nothing."""
     shell.answers("get-bucket-notification-configuration", json.dumps(before) if before else "")
     shell.answers("put-bucket-notification-configuration", "")
-    assert shell.run(deployed(EXISTING).outputs()["TurnOnEvents"]) == 0
+    assert shell.run(deployed(EXISTING).outputs()["EnableEventBridgeCommand"]) == 0
     assert [line.split()[:4] for line in shell.asked()] == [
         ["s3api", f"{verb}-bucket-notification-configuration", "--bucket", "our-logs"] for verb in ("get", "put")
     ]
     assert json.loads((shell.notes / "given").read_text()) == {**before, "EventBridgeConfiguration": {}}
 
 
-def test_events_are_not_turned_on_where_it_is_not_known_what_is_there(shell):
-    assert shell.run(deployed(EXISTING).outputs()["TurnOnEvents"]) != 0
+def test_eventbridge_command_stops_on_read_failure(shell):
+    assert shell.run(deployed(EXISTING).outputs()["EnableEventBridgeCommand"]) != 0
     assert len(shell.asked()) == 1
 
 
@@ -84,36 +84,36 @@ KINDS = ["vpcs", "subnets", "vpc-peering-connections", "network-interfaces", "ro
 
 
 @pytest.mark.parametrize(
-    ("variant", "uri"),
+    ("parameter_set", "uri"),
     [(EXISTING, "s3://our-results/flowsentry/topology/"), (ELSEWHERE, "s3://our-inventory/vpc/")],
 )
-def test_the_topology_is_put_where_the_function_looks(shell, variant, uri):
+def test_topology_is_uploaded_where_the_function_reads(shell, parameter_set, uri):
     for kind in KINDS:
         shell.answers(f"describe-{kind}", json.dumps({kind: []}))
     shell.answers("cp", "")
-    assert shell.run(deployed(variant).outputs()["PutTheTopology"]) == 0
+    assert shell.run(deployed(parameter_set).outputs()["UploadTopologyCommand"]) == 0
     expected = [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS]
-    # What else lies in the folder, such as documents that somebody made by other names, would hold for ever.
+    # Other files in the folder must not be uploaded.
     just = "--exclude * --include 123456789012-us-east-1-*.json"
     assert shell.asked() == [*expected, f"s3 cp --recursive {just} topology {uri}"]
     documents = {path.name: json.loads(path.read_text()) for path in (shell.folder / "topology").iterdir()}
     assert documents == {f"123456789012-us-east-1-{kind}.json": {kind: []} for kind in KINDS}
 
 
-def test_half_a_topology_is_not_put(shell):
+def test_incomplete_topology_is_not_uploaded(shell):
     shell.answers("describe-vpcs", "{}")
-    assert shell.run(deployed(EXISTING).outputs()["PutTheTopology"]) != 0
+    assert shell.run(deployed(EXISTING).outputs()["UploadTopologyCommand"]) != 0
     assert shell.asked() == [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS[:2]]
 
 
-def test_each_command_can_be_had_whole(shell):
-    """SAM CLI breaks the lines of what it shows after a deployment."""
+def test_make_outputs_prints_whole_commands(shell):
+    """SAM CLI wraps the lines of outputs."""
     outputs, template = deployed(EXISTING).outputs(), load()
-    told = [
+    reported = [
         {"OutputKey": name, "Description": template["Outputs"][name]["Description"], "OutputValue": value}
         for name, value in outputs.items()
     ]
-    shell.answers("describe-stacks", json.dumps({"Stacks": [{"Outputs": told}]}))
+    shell.answers("describe-stacks", json.dumps({"Stacks": [{"Outputs": reported}]}))
     done = subprocess.run(
         ["make", "--silent", "-C", str(PATH.parent), "outputs", "STACK=ours"],
         env=shell.environment,
@@ -122,52 +122,52 @@ def test_each_command_can_be_had_whole(shell):
         timeout=60,
     )
     lines = json.loads(done.stdout).split("\n")
-    assert lines[::3] == [f"# {one['OutputKey']}: {one['Description']}" for one in told]
+    assert lines[::3] == [f"# {one['OutputKey']}: {one['Description']}" for one in reported]
     assert lines[1::3] == list(outputs.values())
     assert shell.asked()[0].startswith("cloudformation describe-stacks --stack-name ours ")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_outputs_are_what_they_are_called(variant):
-    stack = deployed(variant)
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_outputs_have_the_right_values(parameter_set):
+    stack = deployed(parameter_set)
     outputs = stack.outputs()
     names = {
         "QueueUrl": "Queue",
-        "DeadLetterQueueUrl": "DeadLetters",
-        # These are sent into the queue of events, and alerts must not be.
-        "UndeliveredEventsQueueUrl": "UndeliveredEvents",
-        "UndeliveredAlertsQueueUrl": "UndeliveredAlerts",
+        "DeadLetterQueueUrl": "FunctionDeadLetterQueue",
+        # Replay sends these to the event queue; alerts must not go there.
+        "RuleDeadLetterQueueUrl": "RuleDeadLetterQueue",
+        "AlertDeadLetterQueueUrl": "AlertDeadLetterQueue",
         "FunctionName": "Function",
         "LogGroupName": "LogGroup",
         "TopicArn": "Topic",
     }
     assert {name: outputs[name] for name in names} == {name: stack.ref(id) for name, id in names.items()}
-    move = f"aws sqs start-message-move-task --region us-east-1 --source-arn {stack.arn('DeadLetters')}"
-    assert outputs["SendDeadLettersAgain"] == move
+    move = f"aws sqs start-message-move-task --region us-east-1 --source-arn {stack.arn('FunctionDeadLetterQueue')}"
+    assert outputs["RedriveCommand"] == move
     results = f"s3://{outputs['OutputBucketName']}/{outputs['OutputPrefix']}"
     assert outputs["SeeResults"] == f"aws s3 ls --recursive {results}"
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_what_is_put_to_try_is_watched(shell, variant):
-    """The sample's file, under a key that the function may read."""
-    stack = deployed(variant)
+@pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+def test_test_object_matches_the_rule(shell, parameter_set):
+    """The sample file, under a key that the function may read."""
+    stack = deployed(parameter_set)
     shell.answers("cp", "")
-    assert shell.run(stack.outputs()["SendATestObject"]) == 0
+    assert shell.run(stack.outputs()["UploadTestObjectCommand"]) == 0
     [[*command, source, target]] = [line.split() for line in shell.asked()]
     assert command == ["s3", "cp"] and (PROJECT / source).is_file()
     allowed = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]["ALLOWED_SOURCES"]
     assert target.startswith(f"s3://{allowed}123456789012/vpcflowlogs/") and target.endswith("/")
 
 
-@pytest.mark.parametrize(("variant", "prefix"), [("as it comes", ""), (ELSEWHERE, "/network/")])
-def test_a_flow_log_is_delivered_where_it_is_watched_with_columns_that_are_known(shell, variant, prefix):
-    stack = deployed(variant)
+@pytest.mark.parametrize(("parameter_set", "prefix"), [("defaults", ""), (ELSEWHERE, "/network/")])
+def test_flow_log_command_has_right_location_and_fields(shell, parameter_set, prefix):
+    stack = deployed(parameter_set)
     shell.answers("create-flow-logs", "")
-    assert shell.run(stack.outputs()["CreateAFlowLog"]) == 0
+    assert shell.run(stack.outputs()["CreateFlowLogCommand"]) == 0
     [asked] = shell.asked()
     assert f"--log-destination-type s3 --log-destination {stack.arn('SourceBucket')}{prefix} --log-format" in asked
     known = re.findall(r'"([a-z-]+)" \d+ \w+;', (PROJECT / "src" / "field.rs").read_text())
     columns = re.findall(r"\$\{([\w-]+)\}", asked)
-    # All of version 5 and before, as none is a substitution of the shell's.
+    # All fields up to version 5; the shell must not substitute them.
     assert len(columns) == len(set(columns)) == 29 and set(columns) < set(known)

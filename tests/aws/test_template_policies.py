@@ -1,4 +1,4 @@
-"""Who may do what, in each way to deploy the template: least privilege, TLS, encryption, and results that stay."""
+"""Policies for each parameter set: least privilege, TLS, encryption, and immutable outputs."""
 
 import json
 import re
@@ -6,14 +6,14 @@ import re
 import pytest
 
 from template import PATH, Resolved, load, transformed
-from variants import A_DAY, KEY, VARIANTS, deployed
+from parameter_sets import A_DAY, KEY, PARAMETER_SETS, deployed
 
 KINDS = ["summaries", "findings", "receipts", "quarantine"]
-every_way = pytest.mark.parametrize("variant", VARIANTS)
+every_way = pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
 
 
 def statements(document):
-    """A policy's statements, with actions and resources as lists."""
+    """Returns a policy's statements, with actions and resources as lists."""
     listed = lambda value: value if isinstance(value, list) else [value]
     as_lists = lambda one: {name: listed(one[name]) for name in ("Action", "Resource") if name in one}
     return [{**one, **as_lists(one)} for one in document["Statement"]]
@@ -25,7 +25,7 @@ def of_role(stack):
 
 
 def resource_policies(stack):
-    """The policies of resources, by what they are the policies of."""
+    """Returns the resource policies, by resource."""
     for kind, names in (("S3::Bucket", "Bucket"), ("SQS::Queue", "Queues"), ("SNS::Topic", "Topics")):
         for properties in stack.resources(f"AWS::{kind}Policy").values():
             of = properties[names] if isinstance(properties[names], list) else [properties[names]]
@@ -33,9 +33,9 @@ def resource_policies(stack):
 
 
 @every_way
-def test_the_role_may_do_nothing_to_everything(variant):
-    """No action has an asterisk, a resource only at the end of a folder, and no object can be deleted."""
-    stack = deployed(variant)
+def test_role_has_no_wildcard_resources(parameter_set):
+    """Actions have no asterisk, resources only at the end of a prefix, and objects cannot be deleted."""
+    stack = deployed(parameter_set)
     role = of_role(stack)
     assert all(one["Effect"] == "Allow" for one in role.values())
     actions = {action for one in role.values() for action in one["Action"]}
@@ -54,16 +54,16 @@ def test_the_role_may_do_nothing_to_everything(variant):
     assert "ManagedPolicyArns" not in stack.properties("FunctionRole")
 
 
-# Statements that allow actions or resources by an asterisk alone or in a name, and why.
+# Statements with an asterisk as action, resource or part of an action, and why.
 ALLOWED_EVERYTHING = {
-    ("PipelineKmsKey", "AdministrationByIam"): "without it nobody could administer the key; IAM says who may",
-    ("PipelineKmsKey", "LogGroupIsEncrypted"): "kms:ReEncrypt* and kms:GenerateDataKey*, as AWS documents it",
-    ("QueryPolicy", "FindTheWorkGroup"): "Athena's lists know no resources; they are for people, not for the function",
+    ("PipelineKmsKey", "AllowAdministrationByIam"): "without it nobody could administer the key; IAM says who may",
+    ("PipelineKmsKey", "AllowCloudWatchLogs"): "kms:ReEncrypt* and kms:GenerateDataKey*, as AWS documents it",
+    ("QueryPolicy", "ListWorkGroups"): "Athena's lists know no resources; they are for people, not for the function",
 }
 
 
 def policy_documents(node):
-    """All policies in a resource, however deep."""
+    """Yields all policies in a resource, at any depth."""
     if isinstance(node, dict):
         if "Statement" in node:
             yield node
@@ -73,11 +73,11 @@ def policy_documents(node):
         yield from policy_documents(part)
 
 
-def test_nobody_is_allowed_everything():
-    """In a key's policy the resource `*` is that key."""
+def test_no_policy_allows_everything():
+    """In a key policy, the resource `*` is the key itself."""
     found = set()
-    for variant in VARIANTS:
-        for id, resource in deployed(variant).resources().items():
+    for parameter_set in PARAMETER_SETS:
+        for id, resource in deployed(parameter_set).resources().items():
             key = resource["Type"] == "AWS::KMS::Key"
             for one in (one for document in policy_documents(resource) for one in statements(document)):
                 assert one.get("Principal") != "*" or one["Effect"] == "Deny", id
@@ -89,39 +89,39 @@ def test_nobody_is_allowed_everything():
     assert found == set(ALLOWED_EVERYTHING)
 
 
-def test_the_role_as_it_comes():
-    stack = deployed("as it comes")
+def test_role_with_default_parameters():
+    stack = deployed("defaults")
     source, output = map(stack.arn, ("SourceBucket", "OutputBucket"))
     results = [f"{output}/flowsentry/{kind}/*" for kind in KINDS]
     expected = {
         "ReadFlowLogs": (["s3:GetObject", "s3:GetObjectVersion"], [f"{source}/AWSLogs/*"]),
-        "TellGoneFromDenied": (["s3:ListBucket"], [source, output]),
-        "StoreResultsOnce": (["s3:PutObject"], results),
-        "ReadOwnResults": (["s3:GetObject"], results),
+        "ListForMissingObjects": (["s3:ListBucket"], [source, output]),
+        "StoreOutputsOnce": (["s3:PutObject"], results),
+        "ReadOwnOutputs": (["s3:GetObject"], results),
         "SendAlerts": (["events:PutEvents"], [stack.arn("AlertBus")]),
-        "TakeFromQueue": (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [stack.arn("Queue")]),
+        "ReceiveFromQueue": (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [stack.arn("Queue")]),
         "WriteLog": (["logs:CreateLogStream", "logs:PutLogEvents"], [stack.arn("LogGroup")]),
         "DecryptQueue": (["kms:Decrypt"], [stack.arn("PipelineKmsKey")]),
     }
     role = of_role(stack)
     assert {sid: (one["Action"], one["Resource"]) for sid, one in role.items()} == expected
     assert {sid: one["Condition"] for sid, one in role.items() if "Condition" in one} == {
-        "StoreResultsOnce": {"Null": {"s3:if-none-match": "false"}},
+        "StoreOutputsOnce": {"Null": {"s3:if-none-match": "false"}},
         "SendAlerts": {"StringEquals": {"events:source": "flowsentry", "events:detail-type": "VPC Flow Finding"}},
         "DecryptQueue": {"StringEquals": {"kms:ViaService": "sqs.us-east-1.amazonaws.com"}},
     }
     assert "PermissionsBoundary" not in stack.properties("FunctionRole")
 
 
-def test_the_role_with_keys_of_ours_and_a_topology_elsewhere():
-    stack = deployed("new buckets, keys of ours, a topology elsewhere")
+def test_role_with_kms_keys_and_own_topology_bucket():
+    stack = deployed("new buckets, own keys, own topology bucket")
     role, (source, output) = of_role(stack), map(stack.arn, ("SourceBucket", "OutputBucket"))
-    keys = {"DecryptFlowLogs": 1, "EncryptResults": 2, "DecryptQueue": 3, "DecryptTopology": 4}
+    keys = {"DecryptFlowLogs": 1, "EncryptOutputs": 2, "DecryptQueue": 3, "DecryptTopology": 4}
     assert {sid: role[sid]["Resource"] for sid in keys} == {sid: [f"{KEY}{number}"] for sid, number in keys.items()}
     inventory = "arn:aws:s3:::our-inventory"
     encrypted = {
         "DecryptFlowLogs": [source, f"{source}/network/AWSLogs/*"],
-        "EncryptResults": [output, f"{output}/results/vpc/*"],
+        "EncryptOutputs": [output, f"{output}/results/vpc/*"],
         "DecryptTopology": [inventory, f"{inventory}/vpc/*"],
     }
     for sid, what in encrypted.items():
@@ -129,26 +129,26 @@ def test_the_role_with_keys_of_ours_and_a_topology_elsewhere():
             "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": what},
         }
-    assert role["EncryptResults"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+    assert role["EncryptOutputs"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
     assert role["DecryptQueue"]["Condition"] == {"StringEquals": {"kms:ViaService": "sqs.us-east-1.amazonaws.com"}}
     what = lambda sid: (role[sid]["Action"], role[sid]["Resource"])
     assert what("ReadTopology") == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
-    assert what("FindTopology") == (["s3:ListBucket"], [inventory])
-    assert role["FindTopology"]["Condition"] == {"StringEquals": {"s3:prefix": "vpc/"}}
+    assert what("ListTopology") == (["s3:ListBucket"], [inventory])
+    assert role["ListTopology"]["Condition"] == {"StringEquals": {"s3:prefix": "vpc/"}}
     assert stack.properties("FunctionRole")["PermissionsBoundary"] == "arn:aws:iam::123456789012:policy/boundary"
 
 
 @every_way
-def test_the_topology_s_folder_is_the_one_that_the_role_may_read(variant):
-    stack = deployed(variant)
+def test_role_can_read_the_topology_prefix(parameter_set):
+    stack = deployed(parameter_set)
     uri = stack.outputs().get("TopologyUri")
     readable = of_role(stack).get("ReadTopology", {}).get("Resource")
     assert readable == (uri and [f"arn:aws:s3:::{uri.removeprefix('s3://')}*.json"])
 
 
 @every_way
-def test_everything_asks_for_tls(variant):
-    stack = deployed(variant)
+def test_all_policies_require_tls(parameter_set):
+    stack = deployed(parameter_set)
     policies = dict(resource_policies(stack))
     kinds = ["AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic"]
     made = {stack.ref(id) for kind in kinds for id in stack.resources(kind)}
@@ -162,9 +162,9 @@ def test_everything_asks_for_tls(variant):
 
 
 @every_way
-def test_services_may_send_for_this_stack_alone(variant):
-    """Whoever is allowed something by a queue or the topic is EventBridge by one rule, or an alarm of the stack."""
-    stack = deployed(variant)
+def test_services_can_send_only_for_this_stack(parameter_set):
+    """Queue and topic policies allow only one EventBridge rule, or alarms of the stack."""
+    stack = deployed(parameter_set)
     allowed = {
         of: [(one["Action"], one["Principal"], one["Condition"]) for one in document if one["Effect"] == "Allow"]
         for of, document in resource_policies(stack)
@@ -175,27 +175,27 @@ def test_services_may_send_for_this_stack_alone(variant):
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
     }
-    receivers = ("Queue", "DeadLetters", "UndeliveredEvents", "UndeliveredAlerts", "Topic")
+    receivers = ("Queue", "FunctionDeadLetterQueue", "RuleDeadLetterQueue", "AlertDeadLetterQueue", "Topic")
     assert {id: allowed[stack.ref(id)] for id in receivers} == {
         "Queue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
-        "DeadLetters": [],
-        "UndeliveredEvents": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
-        "UndeliveredAlerts": [(["sqs:SendMessage"], events, by("AlertRule"))],
+        "FunctionDeadLetterQueue": [],
+        "RuleDeadLetterQueue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
+        "AlertDeadLetterQueue": [(["sqs:SendMessage"], events, by("AlertRule"))],
         "Topic": [
             (["sns:Publish"], events, by("AlertRule")),
             (["sns:Publish"], {"Service": "cloudwatch.amazonaws.com"}, alarms),
         ],
     }
-    for id in ("UndeliveredEvents", "UndeliveredAlerts"):
+    for id in ("RuleDeadLetterQueue", "AlertDeadLetterQueue"):
         assert stack.properties(id)["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
 
 
-def test_aws_may_deliver_flow_logs_of_the_given_accounts_to_a_new_bucket():
-    for variant, accounts, prefix in (
-        ("as it comes", "123456789012", ""),
-        ("new buckets, keys of ours, a topology elsewhere", ["111122223333", "123456789012"], "network/"),
+def test_given_accounts_can_deliver_to_a_new_bucket():
+    for parameter_set, accounts, prefix in (
+        ("defaults", "123456789012", ""),
+        ("new buckets, own keys, own topology bucket", ["111122223333", "123456789012"], "network/"),
     ):
-        stack = deployed(variant)
+        stack = deployed(parameter_set)
         [document] = [document for of, document in resource_policies(stack) if of == stack.ref("SourceBucket")]
         write, check = [one for one in document if one["Effect"] == "Allow"]
         assert write["Principal"] == check["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
@@ -209,36 +209,36 @@ def test_aws_may_deliver_flow_logs_of_the_given_accounts_to_a_new_bucket():
 
 
 @every_way
-def test_buckets_are_private_encrypted_versioned_and_stay(variant):
-    stack, template = deployed(variant), load()
+def test_buckets_are_private_encrypted_and_retained(parameter_set):
+    stack, template = deployed(parameter_set), load()
     buckets = stack.resources("AWS::S3::Bucket")
-    kept = {"SourceBucket", "OutputBucket"} if "new" in variant or "comes" in variant else set()
+    kept = {"SourceBucket", "OutputBucket"} if "new" in parameter_set or parameter_set == "defaults" else set()
     assert set(buckets) - {"QueryResultsBucket"} == kept
     for id, bucket in buckets.items():
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert len(bucket["PublicAccessBlockConfiguration"]) == 4
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        # A result of a query is made again by the query.
+        # Running the query again recreates its result.
         assert bucket.get("VersioningConfiguration") == ({"Status": "Enabled"} if id in kept else None)
         key = stack.parameters["SourceKmsKeyArn" if id == "SourceBucket" else "OutputKmsKeyArn"]
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
         assert encryption["ServerSideEncryptionByDefault"] == (by_key if key else {"SSEAlgorithm": "AES256"})
         assert encryption["BucketKeyEnabled"] is bool(key)
-    # Without its policy, what stays could be overwritten. What a deployment that fails has made does not stay.
+    # Without its policy, retained data could be overwritten. A failed deployment retains nothing.
     stays = [id for id, one in template["Resources"].items() if one["Type"].startswith("AWS::S3::Bucket")]
     assert len(stays) == 6
     for resource in map(template["Resources"].get, stays):
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_results_are_stored_once_and_removed_by_age_alone():
-    stack = deployed("new buckets, keys of ours, a topology elsewhere")
+def test_outputs_are_immutable_until_they_expire():
+    stack = deployed("new buckets, own keys, own topology bucket")
     [document] = [document for of, document in resource_policies(stack) if of == stack.ref("OutputBucket")]
     results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in KINDS]
     denied = {one["Sid"]: one for one in document}
     assert all(one["Effect"] == "Deny" and one["Principal"] == "*" for one in denied.values())
-    once, stay = denied["AppendOnly"], denied["VersionsStay"]
+    once, stay = denied["AppendOnly"], denied["KeepVersions"]
     assert (once["Action"], once["Resource"]) == (["s3:PutObject"], results)
     assert once["Condition"] == {"Null": {"s3:if-none-match": "true"}}
     assert (stay["Action"], stay["Resource"]) == (["s3:DeleteObjectVersion"], results)
@@ -247,7 +247,7 @@ def test_results_are_stored_once_and_removed_by_age_alone():
     for kind in KINDS:
         rule = rules[f"results/vpc/{kind}/"]
         assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]) == (400, {"NoncurrentDays": 30})
-    # The topology is put there by people, and read for as long as it holds.
+    # People upload the topology, and it does not expire.
     assert "ExpirationInDays" not in rules["results/vpc/topology/"]
     assert not {"ExpirationInDays", "ExpirationDate", "NoncurrentVersionExpiration"} & set(rules[None])
     flow_logs = stack.properties("SourceBucket")["LifecycleConfiguration"]["Rules"]
@@ -259,7 +259,7 @@ def test_results_are_stored_once_and_removed_by_age_alone():
 
 
 @pytest.mark.parametrize("key", ["new", "existing", "aws-managed"])
-def test_queues_topic_and_log_are_encrypted_with_the_chosen_key(key):
+def test_queues_topic_and_log_use_the_chosen_key(key):
     parameters = {"PipelineKey": key, **({"PipelineKmsKeyArn": KEY} if key == "existing" else {})}
     stack = Resolved(transformed(parameters), parameters)
     expected = {"new": lambda: stack.arn("PipelineKmsKey"), "existing": lambda: KEY, "aws-managed": lambda: None}[key]()
@@ -270,13 +270,13 @@ def test_queues_topic_and_log_are_encrypted_with_the_chosen_key(key):
     assert bool(stack.resources("AWS::KMS::Key")) == (key == "new")
 
 
-def test_services_can_use_the_key_of_the_stack():
-    """EventBridge without a condition, as its requests to KMS say neither rule nor account."""
-    key = deployed("as it comes").one("AWS::KMS::Key")
+def test_services_can_use_the_stack_key():
+    """EventBridge without a condition, because its KMS requests contain neither rule nor account."""
+    key = deployed("defaults").one("AWS::KMS::Key")
     assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
     policy = {one["Sid"]: one for one in statements(key["KeyPolicy"])}
     use = ["kms:Decrypt", "kms:GenerateDataKey"]
-    events, alarms = policy["EventBridgeSendsToQueuesAndTopic"], policy["AlarmsPublishToTopic"]
+    events, alarms = policy["AllowEventBridge"], policy["AllowCloudWatchAlarms"]
     assert (events["Principal"], events["Action"]) == ({"Service": "events.amazonaws.com"}, use)
     assert "Condition" not in events
     assert (alarms["Principal"], alarms["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, use)
@@ -284,36 +284,36 @@ def test_services_can_use_the_key_of_the_stack():
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
     }
-    log = policy["LogGroupIsEncrypted"]
+    log = policy["AllowCloudWatchLogs"]
     assert log["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
-    group = deployed("as it comes").ref("LogGroup")
+    group = deployed("defaults").ref("LogGroup")
     arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}"
     assert log["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": arn}}
-    # No one else: the account administers it through IAM.
-    assert policy["AdministrationByIam"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    # No other principal: the account administers it through IAM.
+    assert policy["AllowAdministrationByIam"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
     assert len(policy) == 4
 
 
-def test_findings_go_to_the_topic_and_the_mail():
-    stack = deployed("new buckets, keys of ours, a topology elsewhere")
+def test_findings_reach_topic_and_email():
+    stack = deployed("new buckets, own keys, own topology bucket")
     rule = stack.properties("AlertRule")
     assert rule["EventBusName"] == stack.ref("AlertBus")
     assert rule["EventPattern"] == {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
     [target] = rule["Targets"]
-    assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("UndeliveredAlerts")})
+    assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("AlertDeadLetterQueue")})
     assert target["RetryPolicy"] == A_DAY
     template, paths = target["InputTransformer"]["InputTemplate"], target["InputTransformer"]["InputPathsMap"]
-    # Each line is a JSON string of its own, which is how EventBridge makes lines of text.
+    # Each line is a JSON string, which EventBridge joins to lines of text.
     assert all(isinstance(json.loads(line), str) for line in template.splitlines()) and len(template.splitlines()) >= 4
     assert set(re.findall("<([^>]+)>", template)) == set(paths)
-    # AWS's reference asks for dots, and its guide allows more.
+    # AWS's API reference requires dots; its guide allows more.
     assert len(template) <= 8192 and all(re.fullmatch(r"\$\.detail(\.\w+)+", path) for path in paths.values())
     mail = stack.one("AWS::SNS::Subscription")
     assert mail == {"TopicArn": stack.ref("Topic"), "Protocol": "email", "Endpoint": "night@example.com"}
-    assert deployed("as it comes").resources("AWS::SNS::Subscription") == {}
+    assert deployed("defaults").resources("AWS::SNS::Subscription") == {}
 
 
-def test_what_a_linter_is_told_to_pass_over_has_a_reason():
+def test_every_skipped_lint_has_a_reason():
     skips = {
         (id, skip["id"]): skip["comment"]
         for id, resource in load()["Resources"].items()

@@ -1,4 +1,4 @@
-"""The dashboard, the alarms and the saved queries: each rests on what is emitted and logged, and says what to do."""
+"""Dashboard, alarms and saved queries: they use emitted metrics and logged fields, and name the first step."""
 
 import json
 import re
@@ -10,11 +10,11 @@ import pytest
 
 from metrics import Metric, of_aws
 from template import load
-from variants import VARIANTS, deployed
+from parameter_sets import PARAMETER_SETS, deployed
 
 PROJECT = Path(__file__).resolve().parents[2]
-FULL = "new buckets, keys of ours, a topology elsewhere"
-every_way = pytest.mark.parametrize("variant", VARIANTS)
+FULL = "new buckets, own keys, own topology bucket"
+every_way = pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
 
 
 def pascal(name):
@@ -22,7 +22,7 @@ def pascal(name):
 
 
 def emitted():
-    """The function's metrics by their only dimension, or none, as its code makes them."""
+    """Returns the function's metrics by dimension (or None), read from its code."""
     code = (PROJECT / "src" / "sink" / "emf.rs").read_text().split("#[cfg(test)]")[0]
     catalogue = re.search(r"struct Catalogue \{(.*?)\n\}", code, re.DOTALL).group(1)
     metrics = {pascal(name) for name in re.findall(r"^    (\w+): Option<", catalogue, re.MULTILINE)}
@@ -37,7 +37,7 @@ def emitted():
     }
 
 
-def test_what_is_emitted_is_read_from_the_code():
+def test_emitted_metrics_are_read_from_the_code():
     assert emitted()["FindingType"] == {"Findings"}
     assert emitted()["PeeringConnectionId"] == {"PeeringBytes", "PeeringRejectedFlows"}
     assert emitted()["Reason"] == {"ObjectsIgnored", "ObjectsQuarantined"}
@@ -46,7 +46,7 @@ def test_what_is_emitted_is_read_from_the_code():
 
 
 def check_is_emitted(stack, namespace, name, dimensions):
-    """By this stack, under these dimensions and values."""
+    """Checks that this stack emits the metric, with these dimensions and values."""
     if namespace == stack.parameters["MetricsNamespace"]:
         assert name in emitted()[next(iter(dimensions), None)], (name, dimensions)
         assert len(dimensions) <= 1
@@ -59,7 +59,7 @@ def widgets(stack):
 
 
 def rows(widget):
-    """Each row of a chart's metrics: namespace, name, dimensions, what it is shown as; searches as they are."""
+    """Yields the rows of a chart: namespace, name, dimensions, options; searches unchanged."""
     for row in widget["properties"]["metrics"]:
         options = row[-1] if isinstance(row[-1], dict) else {}
         names = [part for part in row if isinstance(part, str)]
@@ -70,8 +70,8 @@ SEARCH = re.compile(r"""SEARCH\('\{"([^"]+)",(\w+)\} MetricName="(\w+)"', '(Sum)
 
 
 @every_way
-def test_the_dashboard_shows_what_there_is(variant):
-    stack, shown = deployed(variant), defaultdict(set)
+def test_dashboard_shows_existing_metrics(parameter_set):
+    stack, shown = deployed(parameter_set), defaultdict(set)
     for widget in (one for one in widgets(stack) if one["type"] == "metric"):
         ids = {options["id"] for _, _, options in rows(widget) if "id" in options}
         for names, dimensions, options in rows(widget):
@@ -96,15 +96,15 @@ def test_the_dashboard_shows_what_there_is(variant):
 
 
 @every_way
-def test_above_each_chart_a_sentence_says_what_it_means(variant):
-    stack = deployed(variant)
+def test_every_chart_has_a_text_above_it(parameter_set):
+    stack = deployed(parameter_set)
     charts = [one for one in widgets(stack) if one["type"] == "metric"]
     texts = {(one["x"], one["y"] + one["height"], one["width"]): one for one in widgets(stack) if one["type"] == "text"}
     assert len(charts) >= 15 and len({one["properties"]["title"] for one in charts}) == len(charts)
     for chart in charts:
         words = texts[chart["x"], chart["y"], chart["width"]]["properties"]["markdown"]
         assert 60 <= len(words) <= 300 and words.count(". ") + words.count(": ") >= 1 and words.endswith("."), words
-    # Nothing lies on anything else, and nothing beside the page.
+    # No overlaps, and nothing outside the page.
     span = lambda one, start, length: range(one[start], one[start] + one[length])
     taken = [at for one in widgets(stack) for at in product(span(one, "x", "width"), span(one, "y", "height"))]
     assert len(taken) == len(set(taken)) and max(x for x, _ in taken) < 24
@@ -121,12 +121,12 @@ def metrics_of(alarm):
 
 
 @every_way
-def test_every_alarm_says_what_to_do_first_and_tells_somebody(variant):
-    stack = deployed(variant)
+def test_every_alarm_has_first_step_and_action(parameter_set):
+    stack = deployed(parameter_set)
     for id, alarm in alarms(stack).items():
         assert id.endswith("Alarm"), id
         description = alarm["AlarmDescription"]
-        assert 120 <= len(description) <= 1024 and re.search(r"\bFirst\b", description), id
+        assert 120 <= len(description) <= 1024 and re.search(r"\bfirst\b", description, re.IGNORECASE), id
         assert alarm["AlarmActions"] == [stack.ref("Topic")], id
         assert alarm.get("OKActions", [stack.ref("Topic")]) == [stack.ref("Topic")]
         for namespace, name, dimensions in metrics_of(alarm):
@@ -134,9 +134,9 @@ def test_every_alarm_says_what_to_do_first_and_tells_somebody(variant):
 
 
 @every_way
-def test_every_alarm_needs_m_of_n_periods_that_cloudwatch_takes(variant):
+def test_every_alarm_uses_valid_m_of_n_periods(parameter_set):
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
-    for id, alarm in alarms(deployed(variant)).items():
+    for id, alarm in alarms(deployed(parameter_set)).items():
         stats = [one["MetricStat"] for one in alarm.get("Metrics", [alarm]) if "MetricStat" in one] or [alarm]
         [period] = {one["Period"] for one in stats}
         m, n = int(alarm["DatapointsToAlarm"]), int(alarm["EvaluationPeriods"])
@@ -145,44 +145,44 @@ def test_every_alarm_needs_m_of_n_periods_that_cloudwatch_takes(variant):
         assert alarm["TreatMissingData"] in ("notBreaching", "breaching"), id
 
 
-def test_which_alarms_there_are():
+def test_alarms_have_the_right_thresholds():
     always = {
         "FunctionErrorsAlarm": ("Errors", 1, (2, 6), "notBreaching"),
         "ThrottlesAlarm": ("Throttles", 1, (3, 3), "notBreaching"),
-        "DeadLettersAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
-        "UndeliveredEventsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
-        "UndeliveredAlertsAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "FunctionDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "RuleDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
+        "AlertDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
         "OldestMessageAlarm": ("ApproximateAgeOfOldestMessage", 1800, (3, 3), "notBreaching"),
         "QuarantinedObjectsAlarm": ("ObjectsQuarantined", 1, (1, 3), "notBreaching"),
         "MarkedObjectsAlarm": ("ObjectsIgnored", 1, (1, 3), "notBreaching"),
         "FailedObjectsAlarm": ("ObjectsFailed", 1, (3, 6), "notBreaching"),
         "SkippedDataAlarm": ("SkippedDataRecords", 1, (3, 6), "notBreaching"),
         "NoDataAlarm": ("NumberOfMessagesSent", 1, (6, 6), "breaching"),
-        "MetricLinesUnreadAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
-        "MetricLinesInvalidAlarm": ("EMFValidationErrors", 1, (1, 3), "notBreaching"),
+        "EmfParsingErrorsAlarm": ("EMFParsingErrors", 1, (1, 3), "notBreaching"),
+        "EmfValidationErrorsAlarm": ("EMFValidationErrors", 1, (1, 3), "notBreaching"),
         "RejectedFlowsAlarm": ("RejectedFlows", None, (3, 4), "notBreaching"),
     }
     topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
     peering = {f"PeeringBytes{number}Alarm": ("PeeringBytes", None, (3, 4), "breaching") for number in range(1, 6)}
 
-    def told(variant):
+    def reported(parameter_set):
         periods = lambda one: (one["DatapointsToAlarm"], one["EvaluationPeriods"])
         facts = lambda one: (metrics_of(one)[0][1], one.get("Threshold"), periods(one), one["TreatMissingData"])
-        return {id: facts(one) for id, one in alarms(deployed(variant)).items()}
+        return {id: facts(one) for id, one in alarms(deployed(parameter_set)).items()}
 
-    assert told("as it comes") == always
-    assert told("existing buckets, no keys, nobody told") == {**always, **topology}
-    assert told(FULL) == {**always, **topology, **peering}
+    assert reported("defaults") == always
+    assert reported("existing buckets, no keys, no email") == {**always, **topology}
+    assert reported(FULL) == {**always, **topology, **peering}
     two = {id: peering[id] for id in ("PeeringBytes1Alarm", "PeeringBytes2Alarm")}
-    assert told("one bucket for all") == {**always, **topology, **two}
+    assert reported("one bucket") == {**always, **topology, **two}
 
 
-def test_alarms_watch_what_they_are_called():
+def test_alarms_watch_the_named_resource():
     stack = deployed(FULL)
     queues = {
-        "DeadLettersAlarm": "DeadLetters",
-        "UndeliveredEventsAlarm": "UndeliveredEvents",
-        "UndeliveredAlertsAlarm": "UndeliveredAlerts",
+        "FunctionDeadLetterQueueAlarm": "FunctionDeadLetterQueue",
+        "RuleDeadLetterQueueAlarm": "RuleDeadLetterQueue",
+        "AlertDeadLetterQueueAlarm": "AlertDeadLetterQueue",
         "OldestMessageAlarm": "Queue",
         "NoDataAlarm": "Queue",
     }
@@ -198,11 +198,11 @@ def test_alarms_watch_what_they_are_called():
         assert dimension == {"Name": "PeeringConnectionId", "Value": id}
 
 
-# What there is of a queue at a time; all else is counted, and an average of it would be a share.
+# Gauges; all other metrics are counters, whose average would be misleading.
 AT_A_TIME = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
 
 
-def test_alarms_take_the_most_of_what_is_at_a_time_and_the_sum_of_what_is_counted():
+def test_gauges_use_maximum_and_counters_use_sum():
     for id, alarm in alarms(deployed(FULL)).items():
         [statistic] = [one["MetricStat"]["Stat"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [
             alarm["Statistic"]
@@ -211,7 +211,7 @@ def test_alarms_take_the_most_of_what_is_at_a_time_and_the_sum_of_what_is_counte
         assert statistic == ("Maximum" if name in AT_A_TIME else "Sum"), id
 
 
-def test_charts_of_queues_show_the_queue_that_they_are_called_after():
+def test_queue_charts_show_the_named_queue():
     stack, shown = deployed(FULL), defaultdict(set)
     queues = {stack.ref(id).rsplit("/", 1)[-1]: id for id in stack.resources("AWS::SQS::Queue")}
     for widget in (one for one in widgets(stack) if one["type"] == "metric"):
@@ -223,21 +223,21 @@ def test_charts_of_queues_show_the_queue_that_they_are_called_after():
     assert shown == {
         "Age of the oldest message": {("ApproximateAgeOfOldestMessage", "Queue")},
         "Messages": {(visible, "Queue"), ("ApproximateNumberOfMessagesNotVisible", "Queue")},
-        "Dead letters": {(visible, id) for id in ("DeadLetters", "UndeliveredEvents", "UndeliveredAlerts")},
+        "Dead letters": {(visible, id) for id in ("FunctionDeadLetterQueue", "RuleDeadLetterQueue", "AlertDeadLetterQueue")},
     }
 
 
-def test_bands_tell_more_refused_and_any_other_peering_traffic():
-    """An alarm on a band compares one metric with the band that is made of it; a search would be refused."""
+def test_anomaly_alarms_have_the_right_direction():
+    """An anomaly alarm compares one metric with its own band; CloudWatch would reject a search."""
     directions = {"RejectedFlowsAlarm": "GreaterThanUpperThreshold"}
     for id, alarm in alarms(deployed(FULL)).items():
         assert "SEARCH" not in json.dumps(alarm), id
-        # Of one dead letter there is as much as of many; an age is at most so much.
+        # One dead letter is enough for an alarm; an age must exceed its threshold.
         limit = "GreaterThanThreshold" if id == "OldestMessageAlarm" else "GreaterThanOrEqualToThreshold"
         if "ThresholdMetricId" in alarm:
-            [traffic, usual] = alarm["Metrics"]
+            [traffic, expected] = alarm["Metrics"]
             band = f"ANOMALY_DETECTION_BAND({traffic['Id']}, 3)"
-            assert usual == {"Id": alarm["ThresholdMetricId"], "Expression": band}
+            assert expected == {"Id": alarm["ThresholdMetricId"], "Expression": band}
             assert alarm["ComparisonOperator"] == directions.get(id, "LessThanLowerOrGreaterThanUpperThreshold")
             assert not {"Threshold", "MetricName", "Period"} & set(alarm)
         else:
@@ -246,27 +246,27 @@ def test_bands_tell_more_refused_and_any_other_peering_traffic():
 
 
 def logged():
-    """The names of what the function's log lines have, and the outcomes that there are."""
-    sources = ["handler/mod.rs", "aws/topology.rs", "log.rs", "bin/flowsentry-lambda.rs"]
-    code = "\n".join((PROJECT / "src" / name).read_text() for name in sources)
+    """Returns the field names of the function's log lines, and all outcomes."""
+    sources = [path.read_text() for path in (PROJECT / "src").rglob("*.rs")]
+    code = "\n".join(text for text in sources if "use tracing::" in text)
     names = {"level", "message"}
     for arguments in re.findall(r"\b(?:info|warn|error)!\((.*?)\);", code, re.DOTALL):
         without_text = re.sub(r'"[^"]*"', "", arguments)
-        names |= set(re.findall(r"(?:^|, )[%?]?(\w+)(?= = |, |$)", without_text))
+        names |= set(re.findall(r"(?:^|,)\s*[%?]?(\w+)(?= = |,|$)", without_text))
     return names, set(re.findall(r'"(\w+)"', " ".join(re.findall(r"\boutcome = [^;,]*", code))))
 
 
-# What Lambda writes of each invocation: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+# Fields of Lambda's own log lines: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 OF_LAMBDA = {"type", "record.metrics.maxMemoryUsedMB", "record.metrics.durationMs"}
 WORDS = {"fields", "filter", "sort", "limit", "stats", "desc", "as", "by", "like", "in", "and", "or"}
 WORDS |= {"count", "latest", "max", "pct", "ispresent"}
 
 
-def test_saved_queries_ask_for_what_is_logged():
+def test_saved_queries_use_logged_fields():
     names, outcomes = logged()
     assert {"outcome", "uri", "code", "duration_ms", "last_good_in_use", "message_id"} <= names
     assert outcomes == {"summarized", "already_summarized", "quarantined", "already_quarantined", "ignored", "failed"}
-    stack = deployed("as it comes")
+    stack = deployed("defaults")
     queries = stack.resources("AWS::Logs::QueryDefinition")
     assert len(queries) >= 8
     for id, query in queries.items():
@@ -279,31 +279,31 @@ def test_saved_queries_ask_for_what_is_logged():
         assert text.startswith(("fields ", "filter ", "stats ")) and "\n| " in text
 
 
-def test_saved_queries_ask_for_what_they_are_called():
+def test_saved_queries_match_their_names():
     asked = {
         "failed objects": ['filter outcome = "failed"', "sort @timestamp desc"],
         "failures by code": ["filter ispresent(code)", "sort times desc"],
-        # Those that were quarantined before too, whose events came again.
+        # Including redelivered events of quarantined objects.
         "quarantined objects": ['filter outcome like "quarantined"', "sort @timestamp desc"],
         "ignored objects": ['filter outcome = "ignored"', "sort objects desc"],
         "objects with most findings": ['filter outcome = "summarized" and findings > 0', "sort findings desc"],
         "slowest objects": ['filter outcome = "summarized"', "sort duration_ms desc"],
-        "what became of one object": ["filter uri like /REPLACE_WITH_PART_OF_ITS_KEY/", "sort @timestamp desc"],
+        "history of one object": ["filter uri like /REPLACE_WITH_PART_OF_ITS_KEY/", "sort @timestamp desc"],
         "errors and warnings": ['filter level in ["ERROR", "WARN"]', "sort @timestamp desc"],
-        "memory and time of invocations": ['filter type = "platform.report"'],
+        "memory and duration of invocations": ['filter type = "platform.report"'],
     }
-    queries = deployed("as it comes").resources("AWS::Logs::QueryDefinition").values()
+    queries = deployed("defaults").resources("AWS::Logs::QueryDefinition").values()
     steps = {one["Name"].removeprefix("flowsentry/"): re.split(r"\n\| ", one["QueryString"].strip()) for one in queries}
     chosen = lambda name: [step for step in steps[name] if step.startswith(("filter ", "sort "))]
     assert {name: chosen(name) for name in asked} == asked
     assert set(steps) == {*asked, "topology"}
 
 
-def test_alarms_and_outputs_name_queries_and_outputs_that_there_are():
+def test_alarms_name_existing_queries_and_outputs():
     stack, template = deployed(FULL), load()
     titles = {one["Name"].split("/")[1] for one in stack.resources("AWS::Logs::QueryDefinition").values()}
     text = " ".join(one["AlarmDescription"] for one in alarms(stack).values())
-    named = re.findall(r"saved query:? ([a-z ]+?)(?:,|:|\.|$)", text)
+    named = re.findall(r"saved query:? ([a-z ]+?)(?: first|;|\)|,|:|\.|$)", text)
     assert len(named) >= 4 and set(named) <= titles
     outputs = re.findall(r"output ([A-Z]\w+)", text)
-    assert set(outputs) == {"SendDeadLettersAgain", "TurnOnEvents"} and set(outputs) <= set(template["Outputs"])
+    assert set(outputs) == {"RedriveCommand", "EnableEventBridgeCommand"} and set(outputs) <= set(template["Outputs"])

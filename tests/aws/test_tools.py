@@ -1,4 +1,4 @@
-"""The programs in tools/, as an operator calls them: events again, the function by hand, and what it is made of."""
+"""The programs in tools/, run like an operator runs them: replay, local run, and software bill of materials."""
 
 import importlib.util
 import json
@@ -16,14 +16,14 @@ from event_source import EventSource
 from flow_logs import flow_log, key
 from function import ACCESS_KEY, REGION, SECRET_KEY
 from run import PROJECT
-from world import s3_event
+from aws_env import s3_event
 
 FOLDER = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2026/11/24/"
 ODD_NAMES = ["a b+c%41.log.gz", "été =&?#.log.gz", "100%", "--prefix=x", "quote\"'$(id).log.gz"]
 
 
 def load(name):
-    """A program of tools/, as a module."""
+    """Loads a program of tools/ as a module."""
     spec = importlib.util.spec_from_file_location(name, PROJECT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -31,12 +31,12 @@ def load(name):
 
 
 @pytest.fixture
-def replay(world, monkeypatch, tmp_path):
-    """Runs tools/replay.py with the AWS CLI, which asks the test's proxy."""
+def replay(env, monkeypatch, tmp_path):
+    """Runs tools/replay.py with the AWS CLI behind the proxy."""
     cli = tools.aws_cli() / "aws"
-    # The first version of the AWS CLI, which is the one that PyPI has, has SQS's address from nowhere else.
+    # Version 1 of the AWS CLI, the one on PyPI, takes the address of SQS only from here.
     wrapper = tmp_path / "aws"
-    wrapper.write_text(f'#!/bin/sh\nexec "{cli}" --endpoint-url {world.proxy.url} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec "{cli}" --endpoint-url {env.proxy.url} "$@"\n')
     wrapper.chmod(0o755)
     for name, value in {
         "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
@@ -59,75 +59,75 @@ def replay(world, monkeypatch, tmp_path):
     return run
 
 
-def waiting(world, url):
-    attributes = world.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+def waiting(env, url):
+    attributes = env.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def test_a_day_s_objects_come_again_and_what_has_a_summary_is_not_analysed_anew(world, replay, capsys):
-    """More objects than one page and one batch take, among them names that act in a shell or a URL."""
+def test_day_replay_skips_summarized_objects(env, replay, capsys):
+    """More objects than a page and a batch, with names that are special in a shell or a URL."""
     names = [*ODD_NAMES, *(f"{number:02}.log.gz" for number in range(18))]
     for name in names:
-        world.put(FOLDER + name, flow_log(accepted=1))
-    # What S3's console makes of a folder, and the day after.
-    world.put(FOLDER, b"")
-    world.put(FOLDER.replace("/24/", "/25/") + "x.log.gz", flow_log(accepted=1))
-    url = world.queue("events")
-    day = f"s3://{world.source}/{FOLDER}"
+        env.put(FOLDER + name, flow_log(accepted=1))
+    # A folder marker of the S3 console, and the next day.
+    env.put(FOLDER, b"")
+    env.put(FOLDER.replace("/24/", "/25/") + "x.log.gz", flow_log(accepted=1))
+    url = env.queue("events")
+    day = f"s3://{env.source}/{FOLDER}"
 
     assert replay("day", "--queue-url", url, "--dry-run", day) == 0
-    assert waiting(world, url) == 0
+    assert waiting(env, url) == 0
     assert capsys.readouterr().out == f"would send 23 event(s) of objects below {day}\n"
     assert replay("day", "--queue-url", url, day) == 0
-    assert waiting(world, url) == 23
-    # Four pages of at most seven, twice: the folder is in one of them.
-    assert len(world.proxy.sent("GET", path=f"^/{world.source}")) == 8
+    assert waiting(env, url) == 23
+    # Four pages of at most seven, twice; one contains the folder marker.
+    assert len(env.proxy.sent("GET", path=f"^/{env.source}")) == 8
 
-    function = world.function()
-    EventSource(world.sqs, url, function).drain()
-    sources = sorted(summary["sources"][0]["key"] for summary in world.documents("summaries"))
+    function = env.function()
+    EventSource(env.sqs, url, function).drain()
+    sources = sorted(summary["sources"][0]["key"] for summary in env.documents("summaries"))
     assert sources == sorted(FOLDER + name for name in names)
 
     assert replay("day", "--queue-url", url, day) == 0
-    EventSource(world.sqs, url, function).drain()
-    assert len(world.keys("summaries")) == 23
+    EventSource(env.sqs, url, function).drain()
+    assert len(env.keys("summaries")) == 23
     outcomes = function.stop().outcomes()
     assert outcomes.count(("summarized", None)) == outcomes.count(("already_summarized", None)) == 23
 
 
-def test_a_stack_s_outputs_name_the_queues(world, replay, capsys):
-    url, lost = world.queue("events"), world.queue("lost")
-    stored = world.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
-    world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
-    outputs = {"QueueUrl": {"Value": url}, "UndeliveredEventsQueueUrl": {"Value": lost}}
+def test_stack_outputs_name_the_queues(env, replay, capsys):
+    url, lost = env.queue("events"), env.queue("lost")
+    stored = env.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
+    env.sqs.send_message(QueueUrl=lost, **undelivered(env, stored))
+    outputs = {"QueueUrl": {"Value": url}, "RuleDeadLetterQueueUrl": {"Value": lost}}
     topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
     names = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": REGION}
-    stacks = boto3.client("cloudformation", endpoint_url=world.endpoint, **names)
-    for name, given in [(world.name, outputs), (f"{world.name}-other", {})]:
+    stacks = boto3.client("cloudformation", endpoint_url=env.endpoint, **names)
+    for name, given in [(env.name, outputs), (f"{env.name}-other", {})]:
         stacks.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": topic, "Outputs": given}))
 
-    assert replay("day", "--stack", world.name, f"s3://{world.source}/{FOLDER}") == 0
-    assert replay("dead-letters", "--stack", world.name) == 0
-    assert waiting(world, url) == 2
+    assert replay("day", "--stack", env.name, f"s3://{env.source}/{FOLDER}") == 0
+    assert replay("dead-letters", "--stack", env.name) == 0
+    assert waiting(env, url) == 2
     capsys.readouterr()
-    assert replay("dead-letters", "--stack", f"{world.name}-other") == 1
-    assert capsys.readouterr().err == f"the stack {world.name}-other has no output QueueUrl: is it flowsentry's?\n"
+    assert replay("dead-letters", "--stack", f"{env.name}-other") == 1
+    assert capsys.readouterr().err == f"the stack {env.name}-other has no output QueueUrl; is it a flowsentry stack?\n"
 
 
-def test_a_whole_bucket_or_nothing_is_not_replayed(world, replay, capsys):
-    url = world.queue("events")
-    for objects in [f"s3://{world.source}", f"s3://{world.source}/", world.source, "s3:///x"]:
+def test_replay_of_whole_bucket_or_nothing_fails(env, replay, capsys):
+    url = env.queue("events")
+    for objects in [f"s3://{env.source}", f"s3://{env.source}/", env.source, "s3:///x"]:
         assert replay("day", "--queue-url", url, objects) == 1
         assert "s3://bucket/prefix" in capsys.readouterr().err
-    assert replay("day", "--queue-url", url, f"s3://{world.source}/{FOLDER}") == 1
+    assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 1
     assert "sent 0 event(s)" in capsys.readouterr().out
-    assert replay("day", "--queue-url", url, f"s3://{world.source}-none/x/") == 1
+    assert replay("day", "--queue-url", url, f"s3://{env.source}-none/x/") == 1
     assert "NoSuchBucket" in capsys.readouterr().err
-    assert waiting(world, url) == 0
+    assert waiting(env, url) == 0
 
 
-def refuse_first_entry(exchange):
-    """A success that names an entry which SQS did not take."""
+def fail_first_entry(exchange):
+    """A successful response with a failed entry."""
     request = json.loads(exchange.request.body)
     first, *others = request["Entries"]
     answer = exchange.forward(json.dumps({**request, "Entries": others}).encode())
@@ -136,67 +136,67 @@ def refuse_first_entry(exchange):
     exchange.answer(200, "application/x-amz-json-1.0", json.dumps(reply).encode())
 
 
-def test_messages_that_the_queue_did_not_take_are_sent_again_and_only_those(world, replay, capsys):
+def test_only_failed_messages_are_resent(env, replay, capsys):
     for number in range(3):
-        world.put(f"{FOLDER}{number}.log.gz", flow_log(accepted=1))
-    url = world.queue("events")
-    world.proxy.add(refuse_first_entry, target="SendMessageBatch", times=1)
-    assert replay("day", "--queue-url", url, f"s3://{world.source}/{FOLDER}") == 0
-    keys = [body["Records"][0]["s3"]["object"]["key"] for body in world.received(url)]
+        env.put(f"{FOLDER}{number}.log.gz", flow_log(accepted=1))
+    url = env.queue("events")
+    env.proxy.add(fail_first_entry, target="SendMessageBatch", times=1)
+    assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 0
+    keys = [body["Records"][0]["s3"]["object"]["key"] for body in env.received(url)]
     assert sorted(keys) == [f"{FOLDER}{number}.log.gz" for number in range(3)]
     assert capsys.readouterr().out.startswith("sent 3 event(s)")
 
 
-def test_a_queue_that_takes_nothing_is_told(world, replay, capsys):
-    """After so many attempts, with its own reason."""
-    world.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
-    url = world.queue("events")
-    world.proxy.add(refuse_first_entry, target="SendMessageBatch")
-    assert replay("day", "--queue-url", url, f"s3://{world.source}/{FOLDER}") == 1
-    assert capsys.readouterr().err == f"{url} refuses 1 message(s): InternalError: a test\n"
-    assert len(world.proxy.sent(target="SendMessageBatch")) == 5
+def test_unavailable_queue_is_reported(env, replay, capsys):
+    """After several attempts, with the reason of SQS."""
+    env.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
+    url = env.queue("events")
+    env.proxy.add(fail_first_entry, target="SendMessageBatch")
+    assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 1
+    assert capsys.readouterr().err == f"{url} rejected 1 message(s): InternalError: a test\n"
+    assert len(env.proxy.sent(target="SendMessageBatch")) == 5
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["day", "--stack", "x"], "day takes s3://bucket/prefix"),
-        (["dead-letters", "--stack", "x", "s3://b/c"], "dead-letters takes nothing"),
-        (["day", "s3://b/c"], "name the --stack, or the queues"),
-        (["dead-letters", "--queue-url", "x"], "name the --stack, or the queues to empty"),
+        (["day", "--stack", "x"], "day requires s3://bucket/prefix"),
+        (["dead-letters", "--stack", "x", "s3://b/c"], "dead-letters takes no argument"),
+        (["day", "s3://b/c"], "pass --stack or the queues"),
+        (["dead-letters", "--queue-url", "x"], "pass --stack or the queues to replay"),
     ],
 )
-def test_a_command_that_would_do_nothing_is_refused(replay, capsys, arguments, words):
+def test_command_without_effect_is_rejected(replay, capsys, arguments, words):
     with pytest.raises(SystemExit, match="2"):
         replay(*arguments)
     assert words in capsys.readouterr().err
 
 
 class MoveTasks:
-    """What SQS does at StartMessageMoveTask, which the local server does not know."""
+    """StartMessageMoveTask, which the local server does not support."""
 
-    def __init__(self, world):
-        self.world, self.asked = world, []
+    def __init__(self, env):
+        self.env, self.asked = env, []
 
     def start(self, exchange):
         request = json.loads(exchange.request.body)
         self.asked.append(request)
-        url_of = lambda arn: self.world.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
-        for body in self.world.received(url_of(request["SourceArn"])):
-            self.world.sqs.send_message(QueueUrl=url_of(request["DestinationArn"]), MessageBody=json.dumps(body))
+        url_of = lambda arn: self.env.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+        for body in self.env.received(url_of(request["SourceArn"])):
+            self.env.sqs.send_message(QueueUrl=url_of(request["DestinationArn"]), MessageBody=json.dumps(body))
         exchange.answer(200, "application/x-amz-json-1.0", b'{"TaskHandle": "handle"}')
 
     def list(self, exchange):
-        # First there is nothing of it, then it runs, and then it is done; the one before failed.
-        status = [None, "RUNNING", "COMPLETED"][len(self.world.proxy.sent(target="ListMessageMoveTasks")) - 1]
+        # First missing, then running, then completed; the previous task failed.
+        status = [None, "RUNNING", "COMPLETED"][len(self.env.proxy.sent(target="ListMessageMoveTasks")) - 1]
         task = {"Status": status, "ApproximateNumberOfMessagesMoved": 1, "ApproximateNumberOfMessagesToMove": 1}
         before = {"Status": "FAILED", "ApproximateNumberOfMessagesMoved": 0}
         results = {"Results": [task, before] if status else []}
         exchange.answer(200, "application/x-amz-json-1.0", json.dumps(results).encode())
 
 
-def undelivered(world, stored):
-    """An event as EventBridge leaves it in its rule's dead-letter queue, with the reason."""
+def undelivered(env, stored):
+    """An event in a rule's dead-letter queue, with its reason."""
     event = json.loads((PROJECT / "events" / "eventbridge.json").read_text())
     event["detail"]["bucket"]["name"] = stored.bucket
     event["detail"]["object"] = {"key": stored.key, "size": 1, "etag": stored.etag}
@@ -204,67 +204,67 @@ def undelivered(world, stored):
     return {"MessageBody": json.dumps(event), "MessageAttributes": attributes}
 
 
-def test_dead_letters_of_both_kinds_come_again(world, replay, capsys):
-    first, *others = [world.put(key(name), flow_log(accepted=1)) for name in "abcdefghijklm"]
-    dead, lost, url = world.queue("dead"), world.queue("lost"), world.queue("events")
-    world.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(first)))
+def test_both_dead_letter_queues_are_replayed(env, replay, capsys):
+    first, *others = [env.put(key(name), flow_log(accepted=1)) for name in "abcdefghijklm"]
+    dead, lost, url = env.queue("dead"), env.queue("lost"), env.queue("events")
+    env.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(first)))
     for stored in others:
-        world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
-    tasks = MoveTasks(world)
-    world.proxy.add(tasks.start, target="StartMessageMoveTask")
-    world.proxy.add(tasks.list, target="ListMessageMoveTasks")
+        env.sqs.send_message(QueueUrl=lost, **undelivered(env, stored))
+    tasks = MoveTasks(env)
+    env.proxy.add(tasks.start, target="StartMessageMoveTask")
+    env.proxy.add(tasks.list, target="ListMessageMoveTasks")
     queues = ["--queue-url", url, "--dead-letter-queue-url", dead, "--undelivered-queue-url", lost]
 
     assert replay("dead-letters", *queues, "--dry-run") == 0
-    assert (waiting(world, dead), waiting(world, lost), waiting(world, url)) == (1, 12, 0)
+    assert (waiting(env, dead), waiting(env, lost), waiting(env, url)) == (1, 12, 0)
     capsys.readouterr()
     assert replay("dead-letters", *queues) == 0
-    name = world.name
+    name = env.name
     assert capsys.readouterr().out.splitlines() == [
         f"{name}-dead: 1 message(s)",
         "  moved 1 of 1: COMPLETED",
         f"{name}-lost: 12 message(s)",
         "  sent 12; 12 × NO_PERMISSIONS",
     ]
-    assert tasks.asked == [{"SourceArn": world.queue_arn(dead), "DestinationArn": world.queue_arn(url)}]
-    assert (waiting(world, dead), waiting(world, lost), waiting(world, url)) == (0, 0, 13)
+    assert tasks.asked == [{"SourceArn": env.queue_arn(dead), "DestinationArn": env.queue_arn(url)}]
+    assert (waiting(env, dead), waiting(env, lost), waiting(env, url)) == (0, 0, 13)
 
-    EventSource(world.sqs, url, world.function()).drain()
-    sources = sorted(summary["sources"][0]["key"] for summary in world.documents("summaries"))
+    EventSource(env.sqs, url, env.function()).drain()
+    sources = sorted(summary["sources"][0]["key"] for summary in env.documents("summaries"))
     assert sources == sorted(stored.key for stored in [first, *others])
-    # With nothing left, nothing is asked for.
+    # Without messages, there are no further requests.
     assert replay("dead-letters", *queues) == 0
     assert len(tasks.asked) == 1
 
 
-def test_what_can_not_be_sent_on_stays_where_it_is(world, replay, capsys):
-    stored = world.put(key("a"), flow_log(accepted=1))
-    lost, url = world.queue("lost"), world.queue("events")
-    world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
-    world.proxy.add(lambda exchange: exchange.refuse(403, "AccessDenied", "a test"), target="SendMessageBatch")
+def test_unsendable_messages_stay_in_the_queue(env, replay, capsys):
+    stored = env.put(key("a"), flow_log(accepted=1))
+    lost, url = env.queue("lost"), env.queue("events")
+    env.sqs.send_message(QueueUrl=lost, **undelivered(env, stored))
+    env.proxy.add(lambda exchange: exchange.reject(403, "AccessDenied", "a test"), target="SendMessageBatch")
     assert replay("dead-letters", "--queue-url", url, "--undelivered-queue-url", lost) == 1
     assert "AccessDenied" in capsys.readouterr().err
-    assert not world.proxy.sent(target="DeleteMessageBatch")
-    attributes = world.sqs.get_queue_attributes(QueueUrl=lost, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
+    assert not env.proxy.sent(target="DeleteMessageBatch")
+    attributes = env.sqs.get_queue_attributes(QueueUrl=lost, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
     assert attributes["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
-def test_each_queue_has_its_turn_whatever_becomes_of_the_other(world, replay, capsys):
-    """As when the messages of the first are on their way already."""
-    dead, lost, url = world.queue("dead"), world.queue("lost"), world.queue("events")
-    stored = world.put(key("a"), flow_log(accepted=1))
-    world.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(stored)))
-    world.sqs.send_message(QueueUrl=lost, **undelivered(world, stored))
-    world.proxy.add(lambda exchange: exchange.refuse(400, "UnsupportedOperation", "a test"), target="StartMessageMoveTask")
+def test_failure_of_one_queue_does_not_stop_the_other(env, replay, capsys):
+    """For example if the first queue already has a running task."""
+    dead, lost, url = env.queue("dead"), env.queue("lost"), env.queue("events")
+    stored = env.put(key("a"), flow_log(accepted=1))
+    env.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(s3_event(stored)))
+    env.sqs.send_message(QueueUrl=lost, **undelivered(env, stored))
+    env.proxy.add(lambda exchange: exchange.reject(400, "UnsupportedOperation", "a test"), target="StartMessageMoveTask")
     queues = ["--queue-url", url, "--dead-letter-queue-url", dead, "--undelivered-queue-url", lost]
     assert replay("dead-letters", *queues) == 1
     assert "UnsupportedOperation" in capsys.readouterr().err
-    assert (waiting(world, dead), waiting(world, lost), waiting(world, url)) == (1, 0, 1)
+    assert (waiting(env, dead), waiting(env, lost), waiting(env, url)) == (1, 0, 1)
 
 
 @pytest.mark.parametrize("event", ["s3-put.json", "sqs-eventbridge.json", "sqs-sns-s3.json"])
-def test_the_function_runs_by_hand(event):
-    """By cargo-lambda, whose emulator tells the end of an invocation in its own way."""
+def test_local_run_processes_each_event(event):
+    """With cargo-lambda, whose emulator sends the deadline in its own format."""
     done = by_hand("--event", PROJECT / "events" / event)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "high   transitive-peering" in done.stdout
@@ -278,8 +278,8 @@ def by_hand(*arguments, **variables):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
 
 
-def test_by_hand_keys_are_read_as_their_source_writes_them(tmp_path):
-    """Of EventBridge they are as they are, and so is what looks like an escape."""
+def test_local_run_decodes_keys_like_their_source(tmp_path):
+    """EventBridge keys are not encoded, even if they contain escape sequences."""
     text = (PROJECT / "events" / "sqs-eventbridge.json").read_text()
     event = tmp_path / "event.json"
     event.write_text(text.replace("fe123456", "a+b%41"))
@@ -288,8 +288,8 @@ def test_by_hand_keys_are_read_as_their_source_writes_them(tmp_path):
     assert "a+b%41.log.gz\n" in done.stdout
 
 
-def test_by_hand_what_fails_is_a_failure(tmp_path):
-    """A message, an event that is none, and settings that can't be used, which nobody waits for."""
+def test_local_run_reports_failure(tmp_path):
+    """A failed message, an unsupported event, and invalid settings, which fail at once."""
     failed = by_hand(ON_PERMANENT_FAILURE="fail", MAX_LINES="1")
     assert failed.returncode == 1 and "itemIdentifier" in failed.stdout
     event = tmp_path / "event.json"
@@ -298,25 +298,25 @@ def test_by_hand_what_fails_is_a_failure(tmp_path):
     assert unknown.returncode == 1 and "UnknownEvent" in unknown.stdout
     began = time.monotonic()
     wrong = by_hand(PORT_SCAN_PORTS="many")
-    assert wrong.returncode == 1 and "PORT_SCAN_PORTS" in wrong.stderr and "the function ended" in wrong.stderr
+    assert wrong.returncode == 1 and "PORT_SCAN_PORTS" in wrong.stderr and "the function exited" in wrong.stderr
     assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--event", "none.json"], "there is no file none.json"),
-        (["--event", PROJECT / "README.md"], "README.md is no JSON"),
-        (["--object", "none.gz"], "there is no file none.gz"),
-        (["--topology", "none"], "there is no *.json in none"),
+        (["--event", "none.json"], "no such file: none.json"),
+        (["--event", PROJECT / "README.md"], "README.md is not JSON"),
+        (["--object", "none.gz"], "no such file: none.gz"),
+        (["--topology", "none"], "no *.json in none"),
     ],
 )
-def test_by_hand_a_wrong_argument_is_told_at_once(arguments, words):
+def test_local_run_rejects_wrong_arguments(arguments, words):
     done = by_hand(*arguments)
     assert done.returncode == 2 and words in done.stderr
 
 
-def test_what_the_function_is_made_of(monkeypatch):
+def test_sbom_lists_the_linked_crates(monkeypatch):
     sbom = load("sbom")
     monkeypatch.setattr(sbom, "FOLDER", PROJECT / "target" / "sbom-test")
     assert sbom.main() is None
@@ -325,7 +325,7 @@ def test_what_the_function_is_made_of(monkeypatch):
     for bill in bills:
         names = {one["name"] for one in bill["components"]}
         assert {"aws-sdk-s3", "zlib-rs", "rustls"} <= names
-        # Tests alone have these.
+        # Test dependencies.
         assert not {"s3s", "proptest", "ring", "openssl"} & names
         refs = {one["bom-ref"] for one in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
         assert {one["ref"] for one in bill["dependencies"]} == refs

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Programs of others that the project is tested, built and checked with, each in a virtual environment below target/.
+"""Third-party tools for building and testing, each in a virtual environment under target/.
 
-    python3 tests/aws/tools.py    makes them all, where they are not there
+    python3 tests/aws/tools.py    installs all of them
 """
 
 import os
@@ -11,22 +11,22 @@ from run import PROJECT, TARGET, TESTS, environment
 
 
 def sam():
-    """The folder of SAM CLI, cfn-lint and cargo-lambda, which brings Zig for its linker."""
+    """Returns the folder of SAM CLI, cfn-lint and cargo-lambda (with Zig as linker)."""
     return environment(TARGET / "sam", TESTS / "requirements-sam.txt").parent
 
 
 def checkov():
-    """The folder of checkov."""
+    """Returns the folder of checkov."""
     return environment(TARGET / "checkov", TESTS / "requirements-checkov.txt").parent
 
 
 def aws_cli():
-    """The folder of the AWS CLI."""
+    """Returns the folder of the AWS CLI."""
     return environment(TARGET / "aws-cli", TESTS / "requirements-aws-cli.txt").parent
 
 
 def run(folder, *command, **variables):
-    """Runs a program of a folder in the project's, and gives its exit status; it tells nobody that it ran."""
+    """Runs a program of a folder in the project folder, without telemetry; returns its exit status."""
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     quiet = {"SAM_CLI_TELEMETRY": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [folder / command[0], *command[1:]]

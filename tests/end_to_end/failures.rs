@@ -26,7 +26,7 @@ async fn failures_have_names_and_the_function_goes_on() {
     local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
     let message = failure(&local, &s3_event(&["den%1B%E2%80%AEied denied.log.gz", "good.log"])).await;
     let first = format!(
-        r"1 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/den\u{{1b}}\u{{202e}}ied denied.log.gz failed: AccessDenied: "
+        r"1 of 2 object(s) failed; first: GetObject of s3://{SOURCE}/den\u{{1b}}\u{{202e}}ied denied.log.gz failed: AccessDenied: "
     );
     assert!(message.starts_with(&first), "{message}");
     assert!(message.contains("; the function's role needs s3:GetObject there"), "{message}");
@@ -74,8 +74,7 @@ async fn an_object_that_s3_refuses_comes_again_and_the_others_are_read() {
     assert!(keys.iter().all(|key| key.contains("/good-")));
 
     let message = failure(&local, &s3_event(&["denied.log", "broken.log"])).await;
-    let first =
-        format!("2 of 2 object(s) failed; the first: GetObject of s3://{SOURCE}/denied.log failed: AccessDenied");
+    let first = format!("2 of 2 object(s) failed; first: GetObject of s3://{SOURCE}/denied.log failed: AccessDenied");
     assert!(message.starts_with(&first), "{message}");
     assert_eq!(local.output_keys().await, keys);
 
@@ -92,7 +91,7 @@ async fn findings_that_can_t_be_written_are_written_the_next_time_and_metrics_ar
     local.store("good.log.gz", gzip(&port_scan())).await;
     local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
     let message = failure(&local, &s3_event(&["good.log.gz"])).await;
-    let first = format!("1 of 1 object(s) failed; the first: PutObject of s3://{OUTPUT}/flowsentry/findings/");
+    let first = format!("1 of 1 object(s) failed; first: PutObject of s3://{OUTPUT}/flowsentry/findings/");
     assert!(message.starts_with(&first) && message.contains(" failed: InternalError: "), "{message}");
     let keys = local.output_keys().await;
     assert!(keys.len() == 1 && keys[0].contains("/summaries/"), "{keys:?}");
@@ -116,9 +115,12 @@ async fn a_summary_that_can_t_be_written_is_a_failure_and_nothing_is_told() {
     local.store("good.log.gz", gzip(&port_scan())).await;
     local.refuse("PutObject", "/summaries/", S3ErrorCode::AccessDenied);
     let message = failure(&local, &s3_event(&["good.log.gz"])).await;
-    let first = format!("1 of 1 object(s) failed; the first: PutObject of s3://{OUTPUT}/flowsentry/summaries/");
+    let first = format!("1 of 1 object(s) failed; first: PutObject of s3://{OUTPUT}/flowsentry/summaries/");
     assert!(message.starts_with(&first) && message.contains(" failed: AccessDenied: "), "{message}");
-    assert!(message.ends_with("needs s3:PutObject there, and of an encrypted bucket kms:GenerateDataKey"), "{message}");
+    assert!(
+        message.ends_with("needs s3:PutObject there, and kms:GenerateDataKey if the bucket is encrypted with KMS"),
+        "{message}"
+    );
     assert!(local.output_keys().await.is_empty());
 
     local.refuse_nothing();

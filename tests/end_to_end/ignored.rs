@@ -19,10 +19,10 @@ async fn what_is_not_to_be_read_is_ignored() {
     assert_eq!(Value::Object(sums(&written.metrics)), json!({"ObjectsIgnored": 3.0}));
     assert_eq!(written.metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Net");
     let by_reason = written.metrics.iter().filter_map(|document| document.get("Reason"));
-    assert_eq!(by_reason.collect::<Vec<_>>(), ["own-output", "own-output", "creates-no-object"]);
+    assert_eq!(by_reason.collect::<Vec<_>>(), ["own-output", "own-output", "not-a-creation-event"]);
     let logged: Vec<Value> = written.log.iter().map(|line| some(line, &["outcome", "reason", "event_name"])).collect();
     let own = json!({"outcome": "ignored", "reason": "own-output", "event_name": null});
-    let removed = json!({"outcome": "ignored", "reason": "creates-no-object", "event_name": "ObjectRemoved:Delete"});
+    let removed = json!({"outcome": "ignored", "reason": "not-a-creation-event", "event_name": "ObjectRemoved:Delete"});
     assert_eq!(logged, [own.clone(), own, removed]);
 }
 

@@ -29,7 +29,7 @@ async fn at_level_error_only_failures_are_told_and_metrics_are_not_less() {
     let written = local.finish();
     let told: Vec<(&Value, &Value)> = written.log.iter().map(|line| (&line["level"], &line["message"])).collect();
     let error = json!("ERROR");
-    assert_eq!(told, [(&error, &json!("object")), (&error, &json!("the message must come again"))]);
+    assert_eq!(told, [(&error, &json!("object failed")), (&error, &json!("message failed, will be retried"))]);
     let sums = sums(&written.metrics);
     assert_eq!((&sums["ObjectsFailed"], &sums["ObjectsProcessed"]), (&json!(1.0), &json!(1.0)));
 }
@@ -61,7 +61,7 @@ async fn strangers_do_not_decide_how_long_a_line_is() {
     let (failed, ignored) = (with("outcome", "failed"), with("outcome", "ignored"));
     assert_eq!((length(failed, "uri"), length(failed, "error")), (SHOWN, SHOWN));
     assert_eq!((length(ignored, "uri"), length(ignored, "event_name")), (SHOWN, SHOWN));
-    assert_eq!(length(with("message", "the message must come again"), "message_id"), SHOWN);
+    assert_eq!(length(with("message", "message failed, will be retried"), "message_id"), SHOWN);
     for text in log.iter().filter_map(Value::as_object).flat_map(|line| line.values()).filter_map(Value::as_str) {
         assert!(text.len() < SHOWN + 100, "{text}");
     }
@@ -73,7 +73,7 @@ async fn a_panic_is_one_line_of_json_too() {
     let settings = [("OUTPUT_BUCKET", OUTPUT), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;
     assert_eq!((status, log.len(), polls), (Some(101), 1, 0));
-    assert_eq!((&log[0]["level"], &log[0]["message"]), (&json!("ERROR"), &json!("flowsentry has a mistake")));
+    assert_eq!((&log[0]["level"], &log[0]["message"]), (&json!("ERROR"), &json!("internal error (panic)")));
     let error = log[0]["error"].as_str().expect("an error");
     assert!(error.contains("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), "{error}");
 }

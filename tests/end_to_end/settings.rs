@@ -25,11 +25,11 @@ async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
     assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
     let error = log[0]["error"].as_str().expect("an error");
     for part in [
-        "5 wrong setting(s): OUTPUT_BUCKET is not set",
-        "METRICS_NAMESPACE is \":x\", and must be",
-        "TOP is \"many\", and must be",
-        "TOPOLOGY_URI is \"s3:x\", and must be s3://bucket/key.json for one document",
-        "EVENT_BUS_NAME is \"my bus\", and must be the name of an event bus, or its ARN",
+        "5 invalid environment variable(s): OUTPUT_BUCKET is not set",
+        "METRICS_NAMESPACE is \":x\", but must be",
+        "TOP is \"many\", but must be",
+        "TOPOLOGY_URI is \"s3:x\", but must be s3://bucket/key.json for one document",
+        "EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }
@@ -52,7 +52,7 @@ async fn max_object_bytes_is_the_size_of_the_text_that_is_still_read() {
     assert_eq!(local.invoke(&s3_event(&["larger.log"])).await, Answer::Response(Value::Null));
     let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
     let size = format!(
-        "the text is larger than the limit of {} bytes (the function's MAX_OBJECT_BYTES): raise it, or split the text",
+        "the decompressed text exceeds {} bytes; raise MAX_OBJECT_BYTES (function only) or split the object",
         log.len()
     );
     assert_eq!(some(&receipt, &["error", "message"]), json!({"error": "too_large", "message": size}));
@@ -83,7 +83,7 @@ async fn permanent_failures_are_failures_where_that_is_asked_for() {
     assert!(local.output_keys().await.is_empty());
     let written = local.finish();
     let codes: Vec<&Value> = written.log.iter().filter_map(|line| line.get("code")).collect();
-    assert_eq!(codes, ["not_a_flow_log", "gone"]);
+    assert_eq!(codes, ["not_a_flow_log", "object_deleted"]);
     assert_eq!(sums(&written.metrics), *json!({"ObjectsFailed": 2.0}).as_object().expect("an object"));
 }
 

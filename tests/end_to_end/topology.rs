@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowsentry::aws::topology::KeptTopology;
+use flowsentry::lambda::topology_cache::TopologyCache;
 use serde_json::Value;
 
 use super::local::{Answer, Local, OUTPUT, TOPOLOGY};
@@ -83,7 +83,7 @@ async fn unavailable(local: &Local, event: &Value) -> String {
 async fn a_topology_is_missing_then_there_broken_changed_away_and_back() {
     let local = start(KEY, "1", &[]).await;
     println!("-- missing");
-    let missing = format!("the topology can't be read: GetObject of s3://{TOPOLOGY}/{KEY} failed: NoSuchKey: ");
+    let missing = format!("topology unavailable: GetObject of s3://{TOPOLOGY}/{KEY} failed: NoSuchKey: ");
     let message_of_failure = unavailable(&local, &s3_event(&["flows.log"])).await;
     assert!(message_of_failure.starts_with(&missing), "{message_of_failure}");
     let batch = json!({"Records": [message("1", &s3_event(&["flows.log"]))]});
@@ -118,7 +118,9 @@ async fn a_topology_is_missing_then_there_broken_changed_away_and_back() {
 
     let written = local.finish();
     assert_eq!(sums(&written.metrics)["TopologyRefreshFailures"], 5.0, "at the start, and in four invocations");
-    let mut of_topology = written.log.iter().filter(|line| line["message"] == "topology");
+    let is_topology =
+        |line: &&Value| line["message"] == "topology loaded" || line["message"] == "topology refresh failed";
+    let mut of_topology = written.log.iter().filter(is_topology);
     let mut next = |names: &[&str]| some(of_topology.next().unwrap_or(&Value::Null), names);
     let (failed, read) =
         (["code", "last_good_in_use"], ["uri", "documents", "vpcs", "peering_connections", "problems"]);
@@ -236,7 +238,7 @@ async fn a_document_that_did_not_change_has_no_body_and_no_line() {
         tokio::time::sleep(OLDER).await;
     }
     let written = local.finish();
-    assert_eq!(written.log.iter().filter(|line| line["message"] == "topology").count(), 1, "it was read once");
+    assert_eq!(written.log.iter().filter(|line| line["message"] == "topology loaded").count(), 1, "it was read once");
     assert_eq!(sums(&written.metrics).get("TopologyRefreshFailures"), None);
 }
 
@@ -245,7 +247,7 @@ async fn a_document_that_did_not_change_has_no_body_and_no_line() {
 async fn a_look_that_failed_is_not_repeated_before_its_time() {
     let local = Local::start().await;
     let uri = format!("s3://{TOPOLOGY}/{KEY}").parse().expect("a URI");
-    let kept = KeptTopology::new(local.client(), uri, Duration::from_secs(300));
+    let kept = TopologyCache::new(local.client(), uri, Duration::from_secs(300));
     let start = Instant::now();
     let at = |seconds| kept.current(start + Duration::from_secs(seconds), Duration::from_secs(60));
     let get = format!("GetObject {KEY}");

@@ -1,12 +1,12 @@
-//! Why a record was rejected: what it says by itself, and what follows from what was let through.
+//! Causes of rejections: the evidence of a record itself, and of accepted flows.
 
 use serde::Serialize;
 
-use crate::aggregate::accepted::Tuple;
-use crate::aggregate::interner::NameId;
-use crate::record::{Flow, RejectReason, TCP, TcpFlags};
+use crate::aggregate::accepted::FiveTuple;
+use crate::aggregate::interner::Symbol;
+use crate::record::{Flow, RejectReason, SynFlag, TCP};
 
-/// Why a record was rejected. The order decides ties.
+/// Cause of a rejection. The order decides ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -15,16 +15,16 @@ pub enum Cause {
     BlockPublicAccess,
     /// VPC Encryption Controls.
     EncryptionControls,
-    /// TCP packets after their connection was closed.
+    /// TCP packets after their connection was without_port.
     OutOfState,
-    /// The answer to packets that were let through: only a stateless network ACL refuses it.
+    /// The reply to accepted packets: only a stateless network ACL rejects it.
     NetworkAcl,
-    /// A flow log does not tell these two apart.
+    /// Either: a flow log does not distinguish the two.
     SecurityGroupOrNetworkAcl,
 }
 
 impl Cause {
-    /// The word in JSON and in reports.
+    /// Returns the word used in JSON and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Cause::BlockPublicAccess => "block-public-access",
@@ -36,99 +36,102 @@ impl Cause {
     }
 }
 
-/// What a rejected record says of its cause by itself.
+/// The cause of a rejected record, as far as the record itself shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Basis {
-    /// All that is to be known.
-    Decided(Cause),
-    /// It may be an answer to what was let through, with this source port.
-    MayBeAnswer(u16),
-    /// TCP without flags: besides, it may be late.
-    MayBeLateOrAnswer(u16),
+pub enum CauseHint {
+    /// The cause is decided.
+    Known(Cause),
+    /// The record may be a reply to accepted packets, from this source port.
+    PossibleReply(u16),
+    /// TCP without flags: the record may also be a late packet.
+    PossibleLateOrReply(u16),
 }
 
-impl Basis {
-    /// What a rejected record of this interface says.
-    pub fn of(interface: Option<NameId>, flow: &Flow<'_>) -> Basis {
+impl CauseHint {
+    /// Returns the hint of a rejected record of this interface.
+    pub fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>) -> CauseHint {
         match flow.reject_reason {
-            RejectReason::BlockPublicAccess => return Basis::Decided(Cause::BlockPublicAccess),
-            RejectReason::EncryptionControls => return Basis::Decided(Cause::EncryptionControls),
-            RejectReason::Unstated => {}
+            RejectReason::BlockPublicAccess => return CauseHint::Known(Cause::BlockPublicAccess),
+            RejectReason::EncryptionControls => return CauseHint::Known(Cause::EncryptionControls),
+            RejectReason::Unspecified => {}
         }
         let tcp = flow.protocol == Some(TCP);
-        if tcp && flow.tcp_flags == TcpFlags::WithoutSyn {
-            return Basis::Decided(Cause::OutOfState);
+        if tcp && flow.tcp_flags == SynFlag::WithoutSyn {
+            return CauseHint::Known(Cause::OutOfState);
         }
-        match Tuple::of(interface, flow) {
-            Some(tuple) if tcp && flow.tcp_flags == TcpFlags::Absent => Basis::MayBeLateOrAnswer(tuple.srcport),
-            Some(tuple) if tuple.srcport <= tuple.dstport => Basis::MayBeAnswer(tuple.srcport),
-            _ => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
+        match FiveTuple::from_flow(interface, flow) {
+            Some(tuple) if tcp && flow.tcp_flags == SynFlag::Absent => CauseHint::PossibleLateOrReply(tuple.srcport),
+            Some(tuple) if tuple.srcport <= tuple.dstport => CauseHint::PossibleReply(tuple.srcport),
+            _ => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
         }
     }
 
-    /// The source port, where the cause hangs on it.
+    /// Returns the source port, if the cause depends on it.
     pub fn srcport(self) -> Option<u16> {
         match self {
-            Basis::Decided(_) => None,
-            Basis::MayBeAnswer(srcport) | Basis::MayBeLateOrAnswer(srcport) => Some(srcport),
+            CauseHint::Known(_) => None,
+            CauseHint::PossibleReply(srcport) | CauseHint::PossibleLateOrReply(srcport) => Some(srcport),
         }
     }
 
-    /// The same where it hangs on nothing any more: what is not known is not guessed.
-    pub fn closed(self) -> Basis {
+    /// Returns the hint without source port. An open cause becomes [`Cause::SecurityGroupOrNetworkAcl`]: it is not guessed.
+    pub fn without_port(self) -> CauseHint {
         match self {
-            Basis::Decided(cause) => Basis::Decided(cause),
-            Basis::MayBeAnswer(_) | Basis::MayBeLateOrAnswer(_) => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
+            CauseHint::Known(cause) => CauseHint::Known(cause),
+            CauseHint::PossibleReply(_) | CauseHint::PossibleLateOrReply(_) => {
+                CauseHint::Known(Cause::SecurityGroupOrNetworkAcl)
+            }
         }
     }
 
-    /// The cause of records to this port. `alike` says whether an accepted record is alike, `is_answer` whether one is
-    /// alike the other way round, and no other accepted record can be alike.
-    pub fn decide(self, dstport: Option<u16>, alike: bool, is_answer: bool) -> Cause {
+    /// Decides the cause of records to this port. The two flags are true if an accepted record has the same or the reverse 5-tuple; they
+    /// must cover all accepted records.
+    pub fn decide(self, dstport: Option<u16>, same_tuple_accepted: bool, reverse_tuple_accepted: bool) -> Cause {
         let (srcport, may_be_late) = match self {
-            Basis::Decided(cause) => return cause,
-            Basis::MayBeAnswer(srcport) => (srcport, false),
-            Basis::MayBeLateOrAnswer(srcport) => (srcport, true),
+            CauseHint::Known(cause) => return cause,
+            CauseHint::PossibleReply(srcport) => (srcport, false),
+            CauseHint::PossibleLateOrReply(srcport) => (srcport, true),
         };
-        match (alike, is_answer) {
+        match (same_tuple_accepted, reverse_tuple_accepted) {
             (true, _) if may_be_late => Cause::OutOfState,
             (false, true) if Some(srcport) <= dstport => Cause::NetworkAcl,
             _ => Cause::SecurityGroupOrNetworkAcl,
         }
     }
 
-    /// Bits that [`Basis::pack`] takes.
+    /// Number of bits of [`CauseHint::pack`].
     pub const BITS: u32 = 3 + 16;
 
-    /// In a small number.
+    /// Packs the hint into [`CauseHint::BITS`] bits.
     pub fn pack(self) -> u32 {
         u32::from(self.kind()) << 16 | u32::from(self.srcport().unwrap_or(0))
     }
 
-    /// What [`Basis::pack`] packed.
-    pub fn unpack(packed: u32) -> Basis {
+    /// Returns the hint that [`CauseHint::pack`] packed.
+    pub fn unpack(packed: u32) -> CauseHint {
         let srcport = packed as u16;
         match packed >> 16 {
-            0 => Basis::Decided(Cause::BlockPublicAccess),
-            1 => Basis::Decided(Cause::EncryptionControls),
-            2 => Basis::Decided(Cause::OutOfState),
-            3 => Basis::Decided(Cause::NetworkAcl),
-            4 => Basis::Decided(Cause::SecurityGroupOrNetworkAcl),
-            5 => Basis::MayBeAnswer(srcport),
-            _ => Basis::MayBeLateOrAnswer(srcport),
+            0 => CauseHint::Known(Cause::BlockPublicAccess),
+            1 => CauseHint::Known(Cause::EncryptionControls),
+            2 => CauseHint::Known(Cause::OutOfState),
+            3 => CauseHint::Known(Cause::NetworkAcl),
+            4 => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
+            5 => CauseHint::PossibleReply(srcport),
+            _ => CauseHint::PossibleLateOrReply(srcport),
         }
     }
 
-    /// A bit for each kind.
-    pub fn bit(self) -> u8 {
-        1 << self.closed().kind()
+    /// Returns a mask for the kind of the hint without its port.
+    pub fn mask(self) -> u8 {
+        1 << self.without_port().kind()
     }
 
+    /// Returns the number of the kind.
     fn kind(self) -> u8 {
         match self {
-            Basis::Decided(cause) => cause as u8,
-            Basis::MayBeAnswer(_) => 5,
-            Basis::MayBeLateOrAnswer(_) => 6,
+            CauseHint::Known(cause) => cause as u8,
+            CauseHint::PossibleReply(_) => 5,
+            CauseHint::PossibleLateOrReply(_) => 6,
         }
     }
 }
@@ -136,7 +139,7 @@ impl Basis {
 #[cfg(test)]
 mod tests {
     use crate::pipeline::{self, Options};
-    use crate::report::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
 
     /// The cause of the one rejected record among these.
     fn cause(records: &[&str]) -> &'static str {
@@ -144,7 +147,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!((analysis.records.rejected, analysis.records.malformed), (1, 0), "{:?}", analysis.malformed);
-        report::finish(analysis, &Settings::default(), None).rejected.groups[0].cause.name()
+        build::finish(analysis, &SummaryOptions::default(), None).rejected.groups[0].cause.name()
     }
 
     #[test]
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn tcp_without_syn_is_late() {
+    fn tcp_without_syn_is_out_of_state() {
         for (flags, expected) in [
             ("0", "out-of-state"),
             ("1", "out-of-state"),
@@ -170,12 +173,12 @@ mod tests {
         ] {
             assert_eq!(cause(&[&format!("eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT {flags} -")]), expected, "{flags}");
         }
-        // Only TCP has flags that say so.
+        // Only TCP has flags.
         assert_eq!(cause(&["eni-1 8.8.8.8 10.0.0.1 50000 443 17 REJECT 0 -"]), "security-group-or-network-acl");
     }
 
     #[test]
-    fn without_flags_an_accepted_record_that_is_alike_tells_it() {
+    fn without_flags_the_same_accepted_tuple_is_out_of_state() {
         let rejected = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -";
         assert_eq!(cause(&[rejected, "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -"]), "out-of-state");
         for not_alike in [
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn records_without_an_interface_are_alike_too_but_not_with_a_part_absent() {
+    fn tuples_match_without_interface_but_not_without_a_port() {
         let accepted = "- 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -";
         assert_eq!(cause(&["- 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -", accepted]), "out-of-state");
         let (rejected, accepted) = ("- 8.8.8.8 10.0.0.1 - 443 6 REJECT - -", "- 8.8.8.8 10.0.0.1 - 443 6 ACCEPT - -");
@@ -201,20 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_a_network_acls() {
+    fn a_rejected_reply_is_by_a_network_acl() {
         let request = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -";
         let answer = |flags: &str| format!("eni-1 10.0.0.1 8.8.8.8 443 50000 6 REJECT {flags} -");
         assert_eq!(cause(&[&answer("18"), request]), "network-acl");
         assert_eq!(cause(&[&answer("-"), request]), "network-acl");
         assert_eq!(cause(&[&answer("1"), request]), "out-of-state");
-        // An answer that was let through as well: with flags it stays open, without it is late.
-        let let_through = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
-        assert_eq!(cause(&[&answer("18"), request, let_through]), "security-group-or-network-acl");
-        assert_eq!(cause(&[&answer("-"), request, let_through]), "out-of-state");
+        // A reply that was accepted as well: with flags it stays open, without it is late.
+        let accepted = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
+        assert_eq!(cause(&[&answer("18"), request, accepted]), "security-group-or-network-acl");
+        assert_eq!(cause(&[&answer("-"), request, accepted]), "out-of-state");
     }
 
     #[test]
-    fn without_flags_the_higher_port_asks_too() {
+    fn without_flags_the_higher_port_is_the_client() {
         let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT - -";
         assert_eq!(
             cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT - -", other_way]),
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_higher_port_asks() {
+    fn the_higher_port_is_the_client() {
         let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT 18 -";
         assert_eq!(
             cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT 2 -", other_way]),

@@ -1,18 +1,21 @@
-//! By what rejected records are told apart, and how that is packed.
+//! Keys of rejected groups and subgroups, and their packed form.
+//!
+//! A packed key has, from the highest bit: interface (16), source (32), destination (32), port with a presence bit (17), protocol with a
+//! presence bit (9), cause hint. `pack` and `unpack` must change together.
 
 use std::net::IpAddr;
 
-use crate::aggregate::accepted::Tuple;
+use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interfaces::Interfaces;
-use crate::aggregate::interner::NameId;
-use crate::aggregate::packed_map::Packable;
-use crate::aggregate::rejected::cause::Basis;
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::packed_map::PackedKey;
+use crate::aggregate::rejected::cause::CauseHint;
 
-/// What makes rejected records one group.
+/// Key of a group of rejected records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GroupKey {
     /// Interface, if the records name one.
-    pub interface: Option<NameId>,
+    pub interface: Option<Symbol>,
     /// Source address.
     pub src: Option<IpAddr>,
     /// Destination address.
@@ -23,32 +26,32 @@ pub struct GroupKey {
     pub protocol: Option<u8>,
 }
 
-/// Interface, VPC and subnet that a record names.
+/// Interface, VPC, and subnet that a record reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Placement {
     /// Interface.
-    pub interface: Option<NameId>,
+    pub interface: Option<Symbol>,
     /// VPC.
-    pub vpc: Option<NameId>,
+    pub vpc: Option<Symbol>,
     /// Subnet.
-    pub subnet: Option<NameId>,
-    /// Whether that is all that it names; else it names a VPC or subnet for which there was no room, and what a topology knows of
-    /// the interface says nothing of those.
-    pub is_whole: bool,
+    pub subnet: Option<Symbol>,
+    /// Whether this is the whole placement. Otherwise the record reports a VPC or subnet for which there was no room; the topology's
+    /// knowledge of the interface does not apply then.
+    pub is_complete: bool,
 }
 
-/// The records of a group that stand and fall together when the causes are decided.
+/// Key of a subgroup: the records of a group that get the same cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct PartKey {
+pub(super) struct SubgroupKey {
     pub group: GroupKey,
-    pub basis: Basis,
+    pub hint: CauseHint,
 }
 
-impl PartKey {
-    /// The tuple of records whose cause hangs on what was let through.
-    pub fn tuple(&self) -> Option<Tuple> {
-        Some(Tuple {
-            srcport: self.basis.srcport()?,
+impl SubgroupKey {
+    /// Returns the 5-tuple of the records, if their cause depends on accepted flows.
+    pub fn tuple(&self) -> Option<FiveTuple> {
+        Some(FiveTuple {
+            srcport: self.hint.srcport()?,
             interface: self.group.interface,
             protocol: self.group.protocol?,
             src: self.group.src?,
@@ -58,9 +61,9 @@ impl PartKey {
     }
 }
 
-/// What is the same for a group in all reports.
+/// Returns a value that identifies a group in every analysis.
 pub(super) fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
-    // The kind of an address, and its halves.
+    // The kind of an address, and its two halves.
     let parts = |address: Option<IpAddr>| match address {
         None => [0, 0, 0],
         Some(IpAddr::V4(v4)) => [1, 0, u64::from(v4.to_bits())],
@@ -73,13 +76,12 @@ pub(super) fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
     [interfaces.fingerprint(group.interface), src, src_rest, dst, dst_rest, (kinds << 17 | dstport) << 9 | protocol]
 }
 
-/// Bits that a part of a group takes in a packed key: interface, both addresses, port and protocol, these two with a bit
-/// that says they are there.
+/// Bits of a packed group key: interface, both addresses, then port and protocol with a presence bit each.
 const PACKED_GROUP_BITS: u32 = 16 + 32 + 32 + 17 + 9;
 
-impl Packable for GroupKey {
+impl PackedKey for GroupKey {
     fn pack(&self) -> Option<u128> {
-        let interface = self.interface.map_or(0, NameId::get);
+        let interface = self.interface.map_or(0, Symbol::get);
         let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
         if interface >= 1 << 16 {
             return None;
@@ -91,11 +93,11 @@ impl Packable for GroupKey {
     }
 
     fn unpack(packed: u128) -> GroupKey {
-        // Each cast keeps the bits of one part.
+        // Each cast keeps the bits of one field.
         let (addresses, rest) = ((packed >> 26) as u64, packed as u32 & ((1 << 26) - 1));
         let (dstport, protocol) = (rest >> 9, rest & ((1 << 9) - 1));
         GroupKey {
-            interface: NameId::new((packed >> 90) as u32),
+            interface: Symbol::new((packed >> 90) as u32),
             src: Some(IpAddr::from(((addresses >> 32) as u32).to_be_bytes())),
             dst: Some(IpAddr::from((addresses as u32).to_be_bytes())),
             dstport: (dstport >> 16 != 0).then_some(dstport as u16),
@@ -104,28 +106,14 @@ impl Packable for GroupKey {
     }
 }
 
-impl Packable for Place {
+impl PackedKey for SubgroupKey {
     fn pack(&self) -> Option<u128> {
-        let number = |id: Option<NameId>| u128::from(id.map_or(0, NameId::get));
-        let is_whole = u128::from(self.is_whole);
-        Some(is_whole << 96 | number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
+        const _: () = assert!(PACKED_GROUP_BITS + CauseHint::BITS <= u128::BITS);
+        Some(self.group.pack()? << CauseHint::BITS | u128::from(self.hint.pack()))
     }
 
-    fn unpack(packed: u128) -> Place {
-        // Each cast keeps the bits of one part.
-        let id = |bits: u128| NameId::new(bits as u32);
-        Place { interface: id(packed >> 64), vpc: id(packed >> 32), subnet: id(packed), is_whole: packed >> 96 != 0 }
-    }
-}
-
-impl Packable for PartKey {
-    fn pack(&self) -> Option<u128> {
-        const _: () = assert!(PACKED_GROUP_BITS + Basis::BITS <= u128::BITS);
-        Some(self.group.pack()? << Basis::BITS | u128::from(self.basis.pack()))
-    }
-
-    fn unpack(packed: u128) -> PartKey {
-        let basis = packed as u32 & ((1 << Basis::BITS) - 1);
-        PartKey { group: GroupKey::unpack(packed >> Basis::BITS), basis: Basis::unpack(basis) }
+    fn unpack(packed: u128) -> SubgroupKey {
+        let hint = packed as u32 & ((1 << CauseHint::BITS) - 1);
+        SubgroupKey { group: GroupKey::unpack(packed >> CauseHint::BITS), hint: CauseHint::unpack(hint) }
     }
 }

@@ -1,36 +1,36 @@
 //! `ambiguous-address`: records with an address in a block that several VPCs have, where nothing tells which is meant.
 
-use super::View;
-use crate::aggregate::peering::{Note, OfNote};
+use super::PeeringContext;
+use crate::aggregate::peering::{ClassView, TrafficClass};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{Records, Verdict};
-use crate::topology::TieNumber;
+use crate::findings::{FindingDraft, MatchedFlows};
+use crate::topology::BlockId;
 
-pub(in crate::findings) const MEANING: &str = "Several VPCs have the same block, and nothing tells which of them an address \
-                                             is in: its traffic makes no other finding about peering.";
-pub(in crate::findings) const NEXT_STEP: &str = "Log with `vpc-id`, or add the interfaces to the topology; in the long run \
-                                               give each VPC blocks of its own.";
+pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and the record does not show which one \
+                                             applies. Its traffic makes no other peering finding.";
+pub(in crate::findings) const NEXT_STEP: &str = "Add `vpc-id` to the log format or the interfaces to the topology. In the \
+                                               long term, give each VPC its own CIDR blocks.";
 
-pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
+pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
     let ties = view.context.notes.iter().filter_map(|(note, noted)| match note {
-        Note::Ambiguous(tie) => Some(finding(view, *tie, noted)),
+        TrafficClass::Ambiguous(tie) => Some(finding(view, *tie, noted)),
         _ => None,
     });
     ties.collect()
 }
 
-fn finding(view: &View<'_>, tie: TieNumber, noted: &OfNote<'_>) -> Finding {
-    let mut records = Records::default();
+fn finding(view: &PeeringContext<'_>, tie: BlockId, noted: &ClassView<'_>) -> Finding {
+    let mut records = MatchedFlows::default();
     records.add_all(view.context, noted);
     let tie = view.topology.block(tie);
     let vpc_ids = view.ids(tie.vpcs.iter().copied());
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::AmbiguousAddress,
         severity: Severity::Low,
         confidence: Confidence::High,
         title: format!("Addresses in {} may be in {}", tie.block, vpc_ids.join(" or ")),
-        subject: Subject::Block { cidr_block: tie.block },
-        details: Details::Tied { vpc_ids },
+        subject: Subject::CidrBlock { cidr_block: tie.block },
+        details: Details::CandidateVpcs { vpc_ids },
         evidence: [Evidence::Topology].into(),
     };
     records.into_finding(view.context, verdict)

@@ -1,41 +1,41 @@
 //! `edge-to-edge-routing`: records that leave through a peering connection for an address in no known VPC: a peer's
 //! internet gateway, NAT, VPN or endpoint can't be used from here.
 
-use super::View;
-use crate::aggregate::peering::{Beyond, Note, OfNote, Origin};
+use super::PeeringContext;
+use crate::aggregate::peering::{ClassView, ExternalScope, Origin, TrafficClass};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{Records, Verdict};
+use crate::findings::{FindingDraft, MatchedFlows};
 
-pub(in crate::findings) const MEANING: &str = "Traffic leaves through a peering connection for what is in no known VPC. A \
-                                             peer's internet gateway, NAT device, VPN or endpoint can't be used that \
-                                             way: AWS drops it.";
-pub(in crate::findings) const NEXT_STEP: &str = "Give the source's VPC a gateway of its own, or route by a transit \
-                                               gateway. If the destination is a VPC of yours, add it to the topology.";
+pub(in crate::findings) const MEANING: &str = "Traffic enters a peering connection for a destination in no known VPC. AWS \
+                                             drops it: an internet gateway, NAT device, VPN or endpoint of the peer \
+                                             cannot be used through peering.";
+pub(in crate::findings) const NEXT_STEP: &str = "Give the source VPC its own gateway, or route through a transit gateway. \
+                                               If the destination is one of your VPCs, add it to the topology.";
 
-pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
+pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
     let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {
-        Note::Beyond(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
+        TrafficClass::External(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
         _ => None,
     });
     edges.collect()
 }
 
-fn finding(view: &View<'_>, origin: Origin, beyond: Beyond, noted: &OfNote<'_>) -> Finding {
-    let mut records = Records::default();
+fn finding(view: &PeeringContext<'_>, origin: Origin, beyond: ExternalScope, noted: &ClassView<'_>) -> Finding {
+    let mut records = MatchedFlows::default();
     records.add_all(view.context, noted);
     let (src_vpc_id, shown) = match origin {
         Origin::Known(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
         Origin::Named(name) => {
-            let name = view.context.surroundings.places.name(name).to_owned();
+            let name = view.context.network.places.name(name).to_owned();
             (Some(name.clone()), name)
         }
         Origin::Unknown => (None, "an unknown VPC".to_owned()),
     };
     let beyond_shown = match beyond {
-        Beyond::Public => "the internet",
-        Beyond::Private => "private addresses in no known VPC",
+        ExternalScope::Public => "the internet",
+        ExternalScope::Private => "private addresses in no known VPC",
     };
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::EdgeToEdgeRouting,
         severity: Severity::High,
         confidence: Confidence::High,

@@ -3,28 +3,33 @@
 
 use std::collections::BTreeSet;
 
-use super::{View, Way};
-use crate::aggregate::peering::OfNote;
-use crate::findings::Verdict;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
-                                             answer.";
-pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, or make it anew, or remove the routes to it.";
+                                             reply.";
+pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, create a new one, or remove the routes to it.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, ids: &BTreeSet<String>, noted: &OfNote<'_>) -> Option<Finding> {
+pub(super) fn detect(
+    view: &PeeringContext<'_>,
+    way: VpcDirection,
+    ids: &BTreeSet<String>,
+    noted: &ClassView<'_>,
+) -> Option<Finding> {
     let mut unanswered = view.unanswered(noted, |_| true)?;
-    let doubt = unanswered.doubt_if_arrived();
+    let doubt = unanswered.downgrade_if_delivered();
     let connections = ids.iter().filter_map(|id| view.topology.connection(id));
     let statuses: BTreeSet<String> = connections.map(|connection| connection.status.clone()).collect();
     let statuses: Vec<String> = statuses.into_iter().collect();
     let peering_connection_ids: Vec<String> = ids.iter().cloned().collect();
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::InactivePeering,
         severity: Severity::High,
         confidence: unanswered.confidence,
         title: format!(
-            "{} tries to reach {} over {}, which is {}{doubt}",
+            "{} tries to reach {} via {}, which is {}{doubt}",
             view.shown(way.src),
             view.shown(way.dst),
             peering_connection_ids.join(" or "),

@@ -11,36 +11,36 @@ pub(super) mod unpeered_vpc;
 
 use std::collections::BTreeSet;
 
-use super::{Context, Records};
-use crate::aggregate::peering::{Note, Noted, OfNote};
+use super::{Context, MatchedFlows};
+use crate::aggregate::peering::{ClassView, ClassifiedFlows, TrafficClass};
 use crate::findings::types::{Confidence, Evidence, Finding};
-use crate::topology::{Relation, Topology, VpcNumber};
+use crate::topology::{PeeringStatus, Topology, VpcIndex};
 
 /// One direction between two VPCs.
 #[derive(Debug, Clone, Copy)]
-struct Way {
-    src: VpcNumber,
-    dst: VpcNumber,
+struct VpcDirection {
+    src: VpcIndex,
+    dst: VpcIndex,
 }
 
 /// What the detectors of peering look at.
-struct View<'a> {
+struct PeeringContext<'a> {
     context: &'a Context<'a>,
     topology: &'a Topology,
 }
 
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
-    let view = View { context, topology };
+    let view = PeeringContext { context, topology };
     let mut findings = Vec::new();
     for (note, noted) in context.notes {
-        if let Note::Between(src, dst) = *note {
-            let way = Way { src, dst };
+        if let TrafficClass::Between(src, dst) = *note {
+            let way = VpcDirection { src, dst };
             findings.extend(match topology.relation(src, dst) {
-                Relation::Peered(id) => {
+                PeeringStatus::Peered(id) => {
                     [one_way_peering::detect(&view, way, id, noted), rejected_peering::detect(&view, way, id, noted)]
                 }
-                Relation::Inactive(ids) => [inactive_peering::detect(&view, way, ids, noted), None],
-                Relation::None => {
+                PeeringStatus::Inactive(ids) => [inactive_peering::detect(&view, way, ids, noted), None],
+                PeeringStatus::None => {
                     [transitive_peering::detect(&view, way, noted), unpeered_vpc::detect(&view, way, noted)]
                 }
             });
@@ -53,17 +53,17 @@ pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding>
     findings
 }
 
-impl View<'_> {
-    fn id(&self, vpc: VpcNumber) -> String {
+impl PeeringContext<'_> {
+    fn id(&self, vpc: VpcIndex) -> String {
         self.topology.vpc(vpc).id.clone()
     }
 
-    fn ids(&self, vpcs: impl IntoIterator<Item = VpcNumber>) -> Vec<String> {
+    fn ids(&self, vpcs: impl IntoIterator<Item = VpcIndex>) -> Vec<String> {
         vpcs.into_iter().map(|vpc| self.id(vpc)).collect()
     }
 
     /// A VPC as a network engineer names it: `10.1.0.0/16 (vpc-a)`.
-    fn shown(&self, vpc: VpcNumber) -> String {
+    fn shown(&self, vpc: VpcIndex) -> String {
         let vpc = self.topology.vpc(vpc);
         match &vpc.blocks[..] {
             [] => vpc.id.clone(),
@@ -73,8 +73,8 @@ impl View<'_> {
     }
 
     /// The records without a reply, and what that is worth.
-    fn unanswered(&self, noted: &OfNote<'_>, which: impl Fn(&Noted) -> bool) -> Option<Unanswered> {
-        let mut records = Records::default();
+    fn unanswered(&self, noted: &ClassView<'_>, which: impl Fn(&ClassifiedFlows) -> bool) -> Option<Unanswered> {
+        let mut records = MatchedFlows::default();
         let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
         let (mut through, mut elsewhere, mut arrived, mut refused) = (false, false, false, false);
         for noted in noted.unanswered().filter(&which) {
@@ -97,8 +97,8 @@ impl View<'_> {
             (false, true) => Confidence::Low,
             _ => Confidence::Medium,
         };
-        if !self.context.accepts_are_logged {
-            // Replies are accepted records: a log of rejects alone can't have any.
+        if !self.context.has_accepted_records {
+            // ReplyFlow are accepted records: a log of rejects alone can't have any.
             confidence = Confidence::Low;
             evidence.insert(Evidence::NoAcceptedRecords);
         }
@@ -106,9 +106,9 @@ impl View<'_> {
     }
 }
 
-/// Records without a reply.
+/// MatchedFlows without a reply.
 struct Unanswered {
-    records: Records,
+    records: MatchedFlows,
     confidence: Confidence,
     evidence: BTreeSet<Evidence>,
     /// Whether one was seen where it was to go.
@@ -119,13 +119,13 @@ struct Unanswered {
 
 impl Unanswered {
     /// Between VPCs that no active connection leads between, what arrived went another way.
-    fn doubt_if_arrived(&mut self) -> &'static str {
+    fn downgrade_if_delivered(&mut self) -> &'static str {
         if !self.arrived {
             return "";
         }
         self.confidence = Confidence::Low;
         self.evidence.insert(Evidence::SeenAtDestination);
-        "; some arrived, so that another way leads there"
+        "; some traffic arrived, so another path exists"
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
 
     use crate::findings::types::{Finding, FindingType};
     use crate::pipeline::{self, Options};
-    use crate::report::{self, Settings};
+    use crate::summary::build::{self, SummaryOptions};
     use crate::summary::{Summary, VpcPair};
     use crate::topology::Topology;
     use crate::topology::describe_output::Resources;
@@ -226,7 +226,7 @@ mod tests {
             merged.merge(next);
             merged
         });
-        report::finish(merged.expect("an input"), &Settings::default(), Some(&topology))
+        build::finish(merged.expect("an input"), &SummaryOptions::default(), Some(&topology))
     }
 
     /// What is found in some records by the topology above and these documents.

@@ -1,34 +1,34 @@
 //! `one-way-peering`: accepted TCP records from one peered VPC to the other that get no reply: as a rule, the way back is
 //! missing.
 
-use super::{View, Way};
-use crate::aggregate::peering::{Noted, OfNote};
-use crate::findings::Verdict;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::{ClassView, ClassifiedFlows};
+use crate::findings::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
-pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are let out and get no answer: as a rule the \
-                                             peer has no route back, or refuses them.";
-pub(in crate::findings) const NEXT_STEP: &str = "Look at the peer's route tables for the way back, then at its security \
-                                               groups and network ACLs.";
+pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are accepted but get no reply: usually the peer \
+                                             has no return route, or rejects them.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check the return route in the peer's route tables, then its security groups \
+                                               and network ACLs.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
-    let unanswered = view.unanswered(noted, Noted::is_accepted_tcp)?;
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
+    let unanswered = view.unanswered(noted, ClassifiedFlows::is_accepted_tcp)?;
     if unanswered.records.tally.flows < view.context.thresholds.one_way_min_flows {
         return None;
     }
     // Of what was left out for lack of memory some may have been answered.
     let some_answered =
-        !view.context.exact.peering || noted.noted().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
-    let verdict = Verdict {
+        !view.context.exact.peering || noted.flows().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
+    let verdict = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_answered { Severity::Medium } else { Severity::High },
         confidence: unanswered.confidence,
         title: format!(
-            "{} of the TCP traffic from {} to {} over {id} gets an answer{}",
+            "{} of the TCP traffic from {} to {} via {id} gets a reply{}",
             if some_answered { "Only some" } else { "None" },
             view.shown(way.src),
             view.shown(way.dst),
-            if unanswered.refused { "; answers came, and were refused where they arrived" } else { "" }
+            if unanswered.refused { "; replies were sent, but rejected on arrival" } else { "" }
         ),
         subject: Subject::Peers {
             src_vpc_id: view.id(way.src),
@@ -65,7 +65,7 @@ mod tests {
         let finding = &detect_in(FindingType::OneWayPeering, log)[0];
         assert_eq!(finding.confidence, Confidence::Medium);
         assert!(finding.evidence.contains(&Evidence::RejectedReply));
-        assert!(finding.title.ends_with("gets an answer; answers came, and were refused where they arrived"));
+        assert!(finding.title.ends_with("gets a reply; replies were sent, but rejected on arrival"));
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(
             finding.title,
-            "None of the TCP traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) over pcx-ab gets an answer"
+            "None of the TCP traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) via pcx-ab gets a reply"
         );
         assert_eq!(
             json(&finding.subject),

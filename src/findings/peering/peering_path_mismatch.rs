@@ -2,27 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{View, Way};
-use crate::aggregate::peering::{Note, PEERING_PATHS, SAME_VPC_PATH};
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::{PEERING_PATHS, SAME_VPC_PATH, TrafficClass};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{Records, Verdict};
-use crate::topology::{Relation, VpcNumber};
+use crate::findings::{FindingDraft, MatchedFlows};
+use crate::topology::{PeeringStatus, VpcIndex};
 
-pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs takes another path than the peering: a gateway, \
-                                             a VPN, or the internet.";
-pub(in crate::findings) const NEXT_STEP: &str = "Look at the source's route table: the most specific route to the peer's \
-                                               blocks should lead to the peering connection.";
+pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs does not use the peering connection, but a \
+                                             gateway, a VPN or the internet.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check the source's route table: the most specific route to the peer's CIDR \
+                                               blocks should target the peering connection.";
 
 #[derive(Default)]
 struct Mismatch {
-    records: Records,
+    records: MatchedFlows,
     traffic_paths: BTreeSet<u64>,
 }
 
-pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
-    let mut mismatches: BTreeMap<(VpcNumber, VpcNumber), Mismatch> = BTreeMap::new();
+pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
+    let mut mismatches: BTreeMap<(VpcIndex, VpcIndex), Mismatch> = BTreeMap::new();
     for (note, noted) in view.context.notes {
-        if let Note::Path(src, dst, path) = *note
+        if let TrafficClass::Path(src, dst, path) = *note
             && path != SAME_VPC_PATH
             && !expected(view, src, dst).contains(&path)
         {
@@ -31,11 +31,14 @@ pub(super) fn detect(view: &View<'_>) -> Vec<Finding> {
             mismatch.records.add_all(view.context, noted);
         }
     }
-    mismatches.into_iter().filter_map(|((src, dst), mismatch)| finding(view, Way { src, dst }, mismatch)).collect()
+    mismatches
+        .into_iter()
+        .filter_map(|((src, dst), mismatch)| finding(view, VpcDirection { src, dst }, mismatch))
+        .collect()
 }
 
 /// The paths of a peering connection between the two.
-fn expected(view: &View<'_>, src: VpcNumber, dst: VpcNumber) -> &'static [u64] {
+fn expected(view: &PeeringContext<'_>, src: VpcIndex, dst: VpcIndex) -> &'static [u64] {
     let (within_region, between_regions) = const { PEERING_PATHS.split_at(1) };
     match (&view.topology.vpc(src).region, &view.topology.vpc(dst).region) {
         (Some(a), Some(b)) if a == b => within_region,
@@ -44,10 +47,10 @@ fn expected(view: &View<'_>, src: VpcNumber, dst: VpcNumber) -> &'static [u64] {
     }
 }
 
-fn finding(view: &View<'_>, way: Way, mismatch: Mismatch) -> Option<Finding> {
-    let Relation::Peered(id) = view.topology.relation(way.src, way.dst) else { return None };
+fn finding(view: &PeeringContext<'_>, way: VpcDirection, mismatch: Mismatch) -> Option<Finding> {
+    let PeeringStatus::Peered(id) = view.topology.relation(way.src, way.dst) else { return None };
     let paths: Vec<&str> = mismatch.traffic_paths.iter().map(|path| path_name(*path)).collect();
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::PeeringPathMismatch,
         severity: Severity::Medium,
         confidence: Confidence::High,

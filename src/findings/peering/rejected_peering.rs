@@ -1,17 +1,17 @@
 //! `rejected-peering`: rejected records from one peered VPC to the other.
 
-use super::{View, Way};
-use crate::aggregate::peering::OfNote;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{Records, Verdict};
+use crate::findings::{FindingDraft, MatchedFlows};
 
-pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected: by a security group or a network \
-                                             ACL, or because it came after its connection was closed.";
-pub(in crate::findings) const NEXT_STEP: &str = "If it is meant, allow the peer's blocks, or in one region its security \
-                                               groups; if not, find the program at the source.";
+pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected by a security group or a network \
+                                             ACL, or because its connection was already closed.";
+pub(in crate::findings) const NEXT_STEP: &str = "If it is intended, allow the peer's CIDR blocks, or its security groups if \
+                                               both VPCs are in one Region. If not, find the program at the source.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) -> Option<Finding> {
-    let mut records = Records::default();
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
+    let mut records = MatchedFlows::default();
     for noted in noted.rejected() {
         records.add_noted(view.context, &noted);
     }
@@ -20,11 +20,11 @@ pub(super) fn detect(view: &View<'_>, way: Way, id: &str, noted: &OfNote<'_>) ->
     if records.tally.flows == 0 {
         return None;
     }
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::RejectedPeering,
         severity: Severity::Medium,
         confidence: Confidence::High,
-        title: format!("Traffic from {} to {} over {id} is refused", view.shown(way.src), view.shown(way.dst)),
+        title: format!("Traffic from {} to {} via {id} is rejected", view.shown(way.src), view.shown(way.dst)),
         subject: Subject::Peers {
             src_vpc_id: view.id(way.src),
             dst_vpc_id: view.id(way.dst),
@@ -49,7 +49,7 @@ mod tests {
         let findings = detect_in(TYPE, records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "17 REJECT - - vpc-b"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
-        assert_eq!(finding.title, "Traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) over pcx-ab is refused");
+        assert_eq!(finding.title, "Traffic from 10.1.0.0/16 (vpc-a) to 10.2.0.0/16 (vpc-b) via pcx-ab is rejected");
         assert_eq!(
             json(&finding.subject),
             r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#

@@ -1,25 +1,25 @@
 //! `transitive-peering`: records from one VPC to another that get no reply, with no connection between the two, but a
 //! VPC that is peered with both. Peering is not transitive.
 
-use super::{View, Way};
-use crate::aggregate::peering::OfNote;
-use crate::findings::Verdict;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
-pub(in crate::findings) const MEANING: &str = "Traffic tries to pass through a peered VPC to a third one. Peering is not \
+pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a third VPC through a peered VPC. Peering is not \
                                              transitive: AWS drops it.";
-pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly, or connect them by a transit gateway; or \
-                                               remove the route that leads there.";
+pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly or connect them with a transit gateway; \
+                                               otherwise remove the route.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
     let via = view.topology.between(way.src, way.dst);
     if via.is_empty() {
         return None;
     }
     let mut unanswered = view.unanswered(noted, |_| true)?;
-    let doubt = unanswered.doubt_if_arrived();
+    let doubt = unanswered.downgrade_if_delivered();
     let via_vpc_ids = view.ids(via);
-    let verdict = Verdict {
+    let verdict = FindingDraft {
         finding_type: FindingType::TransitivePeering,
         severity: Severity::High,
         confidence: unanswered.confidence,
@@ -87,7 +87,7 @@ mod tests {
         let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
         assert_eq!(finding.confidence, Confidence::Low);
         assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
-        assert!(finding.title.ends_with("; some arrived, so that another way leads there"), "{}", finding.title);
+        assert!(finding.title.ends_with("; some traffic arrived, so another path exists"), "{}", finding.title);
     }
 
     #[test]

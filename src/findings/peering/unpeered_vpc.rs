@@ -1,27 +1,28 @@
 //! `unpeered-vpc`: records from one VPC to another that get no reply, with nothing that connects the two.
 
-use super::{View, Way};
-use crate::aggregate::peering::OfNote;
-use crate::findings::Verdict;
+use super::{PeeringContext, VpcDirection};
+use crate::aggregate::peering::ClassView;
+use crate::findings::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
-pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC that no peering connection leads to, not even \
-                                             by way of a third.";
-pub(in crate::findings) const NEXT_STEP: &str = "If the two are to talk, peer them or connect them by a transit gateway; \
-                                               if not, find the program at the source: its address book is wrong.";
+pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC without a peering connection, direct or through \
+                                             a third VPC.";
+pub(in crate::findings) const NEXT_STEP: &str = "If the two VPCs should communicate, peer them or connect them with a transit \
+                                               gateway. If not, check the client's configuration: it targets the wrong \
+                                               address.";
 
-pub(super) fn detect(view: &View<'_>, way: Way, noted: &OfNote<'_>) -> Option<Finding> {
+pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
     if !view.topology.between(way.src, way.dst).is_empty() {
         return None;
     }
     let mut unanswered = view.unanswered(noted, |_| true)?;
-    let doubt = unanswered.doubt_if_arrived();
-    let verdict = Verdict {
+    let doubt = unanswered.downgrade_if_delivered();
+    let verdict = FindingDraft {
         finding_type: FindingType::UnpeeredVpc,
         severity: Severity::Medium,
         confidence: unanswered.confidence,
         title: format!(
-            "{} tries to reach {}, and no peering connection leads there{doubt}",
+            "{} tries to reach {}, but they have no peering connection{doubt}",
             view.shown(way.src),
             view.shown(way.dst)
         ),
@@ -51,7 +52,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::Medium));
         assert_eq!(
             finding.title,
-            "10.1.0.0/16 (vpc-a) tries to reach 10.4.0.0/16 (vpc-d), and no peering connection leads there"
+            "10.1.0.0/16 (vpc-a) tries to reach 10.4.0.0/16 (vpc-d), but they have no peering connection"
         );
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-d"}"#);
         assert_eq!(json(&finding.details), "{}");

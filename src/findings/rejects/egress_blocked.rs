@@ -5,29 +5,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::{Context, Records, Verdict, is_own_attempt};
-use crate::aggregate::interner::NameId;
+use super::super::{Context, FindingDraft, MatchedFlows, is_new_connection};
+use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
 
-pub(in crate::findings) const MEANING: &str = "A host of yours tries to reach the internet and is refused: a rule is missing, or it \
-                                  does what it should not.";
-pub(in crate::findings) const NEXT_STEP: &str = "See which destinations it tries. If they are meant, allow them in the security \
-                                    group and the network ACL; if not, look at the host: malware calls home this way.";
+pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \
+                                  or the host should not connect.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check the destinations. If they are intended, allow them in the security group and the \
+                                    network ACL. If not, investigate the host: malware calls home this way.";
 
 #[derive(Default)]
 struct Blocked {
-    records: Records,
+    records: MatchedFlows,
     destinations: BTreeSet<IpAddr>,
     evidence: BTreeSet<Evidence>,
 }
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let mut interfaces: BTreeMap<Option<NameId>, Blocked> = BTreeMap::new();
-    for group in context.groups.iter().filter(|group| context.is_one(group.key.interface)) {
+    let mut interfaces: BTreeMap<Option<Symbol>, Blocked> = BTreeMap::new();
+    for group in context.groups.iter().filter(|group| context.is_identified(group.key.interface)) {
         let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
-        if let (Direction::Egress, evidence) = context.surroundings.direction(&group) {
+        if let (Direction::Egress, evidence) = context.network.direction(&group) {
             interfaces.entry(group.key.interface).or_default().add(context, &group, (dst, evidence));
         }
     }
@@ -40,23 +40,23 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 impl Blocked {
     fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
-        for part in group.parts().filter(is_own_attempt) {
+        for part in group.subgroups().filter(is_new_connection) {
             self.records.add(context, group.key, &part);
             self.destinations.insert(dst);
             self.evidence.extend(evidence);
         }
     }
 
-    fn into_finding(self, context: &Context<'_>, interface: Option<NameId>) -> Finding {
+    fn into_finding(self, context: &Context<'_>, interface: Option<Symbol>) -> Finding {
         let interface_id = context.interface_name(interface);
         let distinct_hosts = self.destinations.len() as u64;
         let inferred = self.evidence.contains(&Evidence::ConstantAddress);
-        let verdict = Verdict {
+        let verdict = FindingDraft {
             finding_type: FindingType::EgressBlocked,
             severity: Severity::Medium,
             confidence: if inferred { Confidence::Medium } else { Confidence::High },
             title: format!(
-                "{} was refused its way to {distinct_hosts} public {}",
+                "{} was blocked from reaching {distinct_hosts} public {}",
                 interface_id.as_deref().unwrap_or("an unnamed interface"),
                 if distinct_hosts == 1 { "address" } else { "addresses" }
             ),
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(finding.details, Details::Hosts { distinct_hosts: 2 });
         assert_eq!(
             (finding.tally.flows, finding.title.as_str()),
-            (5, "eni-1 was refused its way to 2 public addresses")
+            (5, "eni-1 was blocked from reaching 2 public addresses")
         );
         assert_eq!(finding.evidence, [Evidence::FlowDirection].into());
     }

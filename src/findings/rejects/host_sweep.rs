@@ -2,14 +2,14 @@
 //!
 //! TCP and UDP only. Late packets and answers do not count.
 
-use super::super::{Context, Verdict, gather, severity_of_probing};
+use super::super::{Context, FindingDraft, gather, probe_severity};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::iana;
 
-pub(in crate::findings) const MEANING: &str = "One source was refused at the same port of many hosts: it looks for a host that \
+pub(in crate::findings) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \
                                   offers the service.";
-pub(in crate::findings) const NEXT_STEP: &str = "Look for hosts that let it in at this port. A private source may be compromised, \
-                                    misconfigured, or a scanner of your own.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check whether any host accepts connections from it at this port. A private source may be \
+                                    compromised, misconfigured, or one of your own scanners.";
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     gather(context, context.thresholds.host_sweep_hosts, |probe| {
@@ -20,12 +20,12 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
         let (confidence, flags) = records.confidence_of_probing();
         records.into_finding(
             context,
-            Verdict {
+            FindingDraft {
                 finding_type: FindingType::HostSweep,
-                severity: severity_of_probing(context, srcaddr),
+                severity: probe_severity(context, srcaddr),
                 confidence,
                 title: format!(
-                    "{srcaddr} was refused at {} of {distinct_hosts} hosts",
+                    "{srcaddr} was rejected at {} of {distinct_hosts} hosts",
                     iana::port(dstport, Some(protocol))
                 ),
                 subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
         assert_eq!(finding.details, Details::Hosts { distinct_hosts: 25 });
         assert_eq!(finding.tally.flows, 25);
-        assert_eq!(finding.title, "8.8.8.8 was refused at 22/TCP (ssh) of 25 hosts");
+        assert_eq!(finding.title, "8.8.8.8 was rejected at 22/TCP (ssh) of 25 hosts");
     }
 
     #[test]

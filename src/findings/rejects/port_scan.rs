@@ -3,13 +3,13 @@
 //! TCP and UDP only. Late packets and answers do not count: a server's last packets go to as many ports as it had
 //! clients.
 
-use super::super::{Context, Verdict, gather, severity_of_probing};
+use super::super::{Context, FindingDraft, gather, probe_severity};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(in crate::findings) const MEANING: &str =
-    "One source was refused at many ports of one host: it looks for what is open.";
-pub(in crate::findings) const NEXT_STEP: &str = "Look for accepted flows from the same source, and block it at the network ACL. A \
-                                    private source may be compromised, or a scanner of your own.";
+    "One source was rejected at many ports of one host: it searches for open ports.";
+pub(in crate::findings) const NEXT_STEP: &str = "Check for accepted flows from the same source, and block it in the network ACL. A private \
+                                    source may be compromised, or one of your own scanners.";
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     gather(context, context.thresholds.port_scan_ports, |probe| {
@@ -20,11 +20,11 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
         let (confidence, flags) = records.confidence_of_probing();
         records.into_finding(
             context,
-            Verdict {
+            FindingDraft {
                 finding_type: FindingType::PortScan,
-                severity: severity_of_probing(context, srcaddr),
+                severity: probe_severity(context, srcaddr),
                 confidence,
-                title: format!("{srcaddr} was refused at {distinct_ports} ports of {dstaddr}"),
+                title: format!("{srcaddr} was rejected at {distinct_ports} ports of {dstaddr}"),
                 subject: Subject::SourceAndDestination { srcaddr, dstaddr },
                 details: Details::Ports { distinct_ports },
                 evidence: [Evidence::DistinctPorts].into_iter().chain(flags).collect(),
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(finding.details, Details::Ports { distinct_ports: 15 });
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (15, 150, 6000));
         assert_eq!(finding.evidence, [Evidence::DistinctPorts, Evidence::TcpFlags].into());
-        assert_eq!(finding.title, "8.8.8.8 was refused at 15 ports of 10.0.0.1");
+        assert_eq!(finding.title, "8.8.8.8 was rejected at 15 ports of 10.0.0.1");
         let ports: Vec<_> = finding.examples.iter().map(|example| (example.srcport, example.dstport)).collect();
         assert_eq!(ports, [1, 2, 3, 4, 5].map(|port| (Some(50_000), Some(port))));
     }

@@ -1,36 +1,36 @@
 //! `repeated-rejects`: the same connection is refused again and again.
 
-use super::super::{Context, Records, Verdict};
+use super::super::{Context, FindingDraft, MatchedFlows};
 use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
 
-pub(in crate::findings) const MEANING: &str = "The same connection is tried and refused again and again: as a rule a program that is \
-                                  misconfigured, or a rule that is missing.";
-pub(in crate::findings) const NEXT_STEP: &str = "If the traffic is meant, add the rule that the cause names; if not, find the \
+pub(in crate::findings) const MEANING: &str = "The same connection is attempted and rejected repeatedly: usually a misconfigured \
+                                  program or a missing rule.";
+pub(in crate::findings) const NEXT_STEP: &str = "If the traffic is intended, add the rule that the cause names. If not, find the \
                                     program at the source and stop it.";
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let tallies = (0..).zip(context.groups.tallies());
     let repeated = tallies.filter(|(_, tally)| tally.flows >= context.thresholds.repeated_reject_flows);
     let groups = repeated.map(|(number, _)| context.groups.get(number));
-    groups.filter(|group| context.is_one(group.key.interface)).map(|group| finding(context, &group)).collect()
+    groups.filter(|group| context.is_identified(group.key.interface)).map(|group| finding(context, &group)).collect()
 }
 
 fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
     let key = group.key;
-    let (direction, _) = context.surroundings.direction(group);
-    let mut records = Records::default();
-    group.parts().for_each(|part| records.add(context, group.key, &part));
-    let verdict = Verdict {
+    let (direction, _) = context.network.direction(group);
+    let mut records = MatchedFlows::default();
+    group.subgroups().for_each(|part| records.add(context, group.key, &part));
+    let verdict = FindingDraft {
         finding_type: FindingType::RepeatedRejects,
         severity: Severity::Low,
         confidence: Confidence::High,
         title: format!(
-            "{} was refused at {} of {} again and again",
+            "{} to {} {} was rejected repeatedly",
             address(key.src),
-            key.dstport.map_or_else(|| iana::protocol(key.protocol), |port| iana::port(port, key.protocol)),
-            address(key.dst)
+            address(key.dst),
+            key.dstport.map_or_else(|| iana::protocol(key.protocol), |port| iana::port(port, key.protocol))
         ),
         subject: Subject::Group {
             interface_id: context.interface_name(key.interface),
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!((finding.severity, finding.tally.flows), (Severity::Low, 100));
         let group = Details::Group { direction: Direction::Ingress, cause: Cause::SecurityGroupOrNetworkAcl };
         assert_eq!(finding.details, group);
-        assert_eq!(finding.title, "10.0.0.2 was refused at 5432/TCP (postgresql) of 10.0.0.1 again and again");
+        assert_eq!(finding.title, "10.0.0.2 to 10.0.0.1 5432/TCP (postgresql) was rejected repeatedly");
     }
 
     #[test]

@@ -5,22 +5,22 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::super::{Context, Records, Verdict};
-use crate::aggregate::interner::NameId;
+use super::super::{Context, FindingDraft, MatchedFlows};
+use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
 
-pub(in crate::findings) const MEANING: &str = "Requests are let through, but their answers are refused: only a network ACL, which \
-                                  is stateless, does that.";
-pub(in crate::findings) const NEXT_STEP: &str = "Allow the answers in the subnet's network ACL: as a rule the ephemeral ports 1024 to \
+pub(in crate::findings) const MEANING: &str = "Requests are accepted, but their replies are rejected. Only a network ACL does this, \
+                                  because it is stateless.";
+pub(in crate::findings) const NEXT_STEP: &str = "Allow the replies in the network ACL of the subnet: usually the ephemeral ports 1024 to \
                                     65535 towards the client.";
 
-type Key = (Option<NameId>, IpAddr, IpAddr, u8);
+type Key = (Option<Symbol>, IpAddr, IpAddr, u8);
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let mut replies: BTreeMap<Key, Records> = BTreeMap::new();
-    for (key, part) in context.groups.parts().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
+    let mut replies: BTreeMap<Key, MatchedFlows> = BTreeMap::new();
+    for (key, part) in context.groups.subgroups().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
         if let (Some(src), Some(dst), Some(protocol)) = (key.src, key.dst, key.protocol) {
             replies.entry((key.interface, src, dst, protocol)).or_default().add(context, key, &part);
         }
@@ -28,16 +28,16 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     replies.into_iter().map(|(key, records)| finding(context, key, records)).collect()
 }
 
-fn finding(context: &Context<'_>, (interface, srcaddr, dstaddr, protocol): Key, records: Records) -> Finding {
-    let verdict = Verdict {
+fn finding(context: &Context<'_>, (interface, srcaddr, dstaddr, protocol): Key, records: MatchedFlows) -> Finding {
+    let verdict = FindingDraft {
         finding_type: FindingType::ReplyBlocked,
         severity: Severity::Medium,
         confidence: Confidence::High,
         title: format!(
-            "A network ACL refuses the {} answers of {srcaddr} to {dstaddr}",
+            "A network ACL rejects the {} replies from {srcaddr} to {dstaddr}",
             iana::protocol(Some(protocol))
         ),
-        subject: Subject::Replies { interface_id: context.interface_name(interface), srcaddr, dstaddr, protocol },
+        subject: Subject::ReplyFlow { interface_id: context.interface_name(interface), srcaddr, dstaddr, protocol },
         details: Details::None {},
         evidence: [Evidence::AcceptedRequest].into(),
     };
@@ -73,7 +73,7 @@ mod tests {
         let in_ = ping("203.0.113.12 172.31.16.139 0 0", "ACCEPT", "ingress");
         let out = |action| ping("172.31.16.139 203.0.113.12 0 0", action, "egress");
         let findings = detect_in(FindingType::ReplyBlocked, [in_.clone(), out("REJECT")]);
-        assert_eq!(findings[0].title, "A network ACL refuses the ICMP answers of 172.31.16.139 to 203.0.113.12");
+        assert_eq!(findings[0].title, "A network ACL rejects the ICMP replies from 172.31.16.139 to 203.0.113.12");
         // Where answers were let through as well, it is not the rule that refuses them.
         assert!(detect_in(FindingType::ReplyBlocked, [in_, out("REJECT"), out("ACCEPT")]).is_empty());
     }

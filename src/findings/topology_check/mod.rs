@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::findings::types::{self, Severity};
 use crate::topology::describe_output::{Destination, PeeringConnection, PeeringRoute, RouteTable, Side};
-use crate::topology::{Topology, VpcNumber};
+use crate::topology::{Topology, VpcIndex};
 
 /// The value of [`Check::schema`].
 pub const SCHEMA: &str = "flowsentry/topology-check/v1";
@@ -76,18 +76,18 @@ impl TopologyFindingType {
     pub fn advice(self) -> &'static str {
         match self {
             TopologyFindingType::BlackholeRoute => {
-                "What the route takes is dropped. Remove it, or make the connection anew and route to that."
+                "Traffic that matches the route is dropped. Remove the route, or create a new connection and route to it."
             }
             TopologyFindingType::InactivePeeringRoute => {
-                "Nothing passes a connection that is not active. Accept it, or remove the route."
+                "A connection that is not active carries no traffic. Accept it or remove the route."
             }
             TopologyFindingType::MissingRoute => {
-                "Peering needs routes on both sides: without one, requests are not sent or answers do not come back. \
-                 Add a route to the other side's blocks."
+                "Peering needs routes on both sides; otherwise requests are not sent or replies do not return. Add a route \
+                 to the CIDR blocks of the other side."
             }
             TopologyFindingType::OverlappingCidr => {
-                "The same address is in both. AWS checks no reverse path: an answer may go to the wrong VPC. Use routes \
-                 to parts of the blocks that do not overlap, or give one of them other blocks."
+                "The same address exists in both VPCs, so a reply may go to the wrong VPC. Use routes to the parts of the \
+                 blocks that do not overlap, or change the CIDR blocks of one VPC."
             }
         }
     }
@@ -177,9 +177,9 @@ fn finding(
 /// Two VPCs that are peered, which AWS does not allow with overlapping blocks, or that have a peer in common, where it
 /// does.
 fn overlapping(topology: &Topology) -> Vec<TopologyFinding> {
-    let mut pairs: BTreeMap<(VpcNumber, VpcNumber), BTreeSet<VpcNumber>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(VpcIndex, VpcIndex), BTreeSet<VpcIndex>> = BTreeMap::new();
     for (number, _) in topology.vpcs() {
-        let peers: Vec<VpcNumber> = topology.peers(number).collect();
+        let peers: Vec<VpcIndex> = topology.peers(number).collect();
         for (place, &a) in peers.iter().enumerate() {
             pairs.entry((number.min(a), number.max(a))).or_default();
             for &b in &peers[place + 1..] {
@@ -190,7 +190,7 @@ fn overlapping(topology: &Topology) -> Vec<TopologyFinding> {
     pairs.into_iter().filter_map(|((a, b), via)| overlap(topology, a, b, via)).collect()
 }
 
-fn overlap(topology: &Topology, a: VpcNumber, b: VpcNumber, via: BTreeSet<VpcNumber>) -> Option<TopologyFinding> {
+fn overlap(topology: &Topology, a: VpcIndex, b: VpcIndex, via: BTreeSet<VpcIndex>) -> Option<TopologyFinding> {
     let [of_a, of_b] = [a, b].map(|number| topology.vpc(number));
     let mut cidr_blocks: Vec<IpNet> = Vec::new();
     for block in &of_a.blocks {
@@ -203,7 +203,7 @@ fn overlap(topology: &Topology, a: VpcNumber, b: VpcNumber, via: BTreeSet<VpcNum
     let peered = topology.is_peered(a, b);
     let via_vpc_ids: Vec<String> = via.into_iter().map(|number| topology.vpc(number).id.clone()).collect();
     let how = if peered { "are peered".to_owned() } else { format!("are both peered with {}", via_vpc_ids.join(", ")) };
-    let title = format!("{} and {} {how}, and both have addresses in {first}", of_a.id, of_b.id);
+    let title = format!("{} and {} {how} and overlap in {first}", of_a.id, of_b.id);
     let severity = if peered { Severity::High } else { Severity::Medium };
     let subject = TopologySubject::Vpcs { vpc_ids: vec![of_a.id.clone(), of_b.id.clone()] };
     let details = TopologyDetails::Overlap { cidr_blocks, via_vpc_ids };
@@ -249,7 +249,7 @@ fn missing_route(
     if blocks.is_empty() || tables.iter().flat_map(|table| &table.routes).any(leads_there) {
         return None;
     }
-    let title = format!("{} has no route to {} over {id}", side.vpc_id, other.vpc_id);
+    let title = format!("{} has no route to {} via {id}", side.vpc_id, other.vpc_id);
     let subject = TopologySubject::Side { vpc_id: side.vpc_id.clone(), peering_connection_id: id.to_owned() };
     let details = TopologyDetails::Unrouted { cidr_blocks: blocks.clone() };
     Some(finding(TopologyFindingType::MissingRoute, Severity::Medium, title, subject, details))
@@ -271,7 +271,7 @@ fn bad_routes(topology: &Topology) -> Vec<TopologyFinding> {
         let details = TopologyDetails::Connection { status: status.clone() };
         let to = format!("{table} routes {} to {id}", route.destination);
         if route.blackhole {
-            let title = format!("{to}, and the route is a black hole");
+            let title = format!("{to}, but the route is in state blackhole");
             let (subject, details) = (subject.clone(), details.clone());
             findings.push(finding(TopologyFindingType::BlackholeRoute, Severity::Medium, title, subject, details));
         }

@@ -1,39 +1,38 @@
-//! The values of a line's columns → a record, by its class.
+//! Field values of a line, and their classification as a record.
 
 use std::net::IpAddr;
 
-use super::Malformed;
-use crate::record::field::{Field, Kind};
+use super::ParseError;
+use crate::record::field::{Field, FieldType};
 use crate::record::ip;
 use crate::record::timestamp::Timestamp;
-use crate::record::{Action, Direction, Flow, Gap, Record, RejectReason, TcpFlags};
+use crate::record::{Action, Direction, Flow, Record, RejectReason, SkipDataRecord, SynFlag};
 
 /// The SYN bit of `tcp-flags`. AWS logs FIN 1, SYN 2, RST 4 and SYN-ACK 18, ORed over the capture window:
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
 const SYN: u64 = 2;
 
-/// The values of a line that the analysis reads, each at the place of its field; what it does not read is put where
-/// nothing looks.
-pub(super) struct Values<'a> {
+/// The field values that the analysis reads, each in the slot of its field. All other values go to a slot that is never read.
+pub(super) struct FieldValues<'a> {
     numbers: [u64; NUMBERS + 1],
-    /// A bit for each number that is present.
+    /// A bit for each present number.
     present: u32,
     addresses: [Option<IpAddr>; ADDRESSES + 1],
     texts: [&'a [u8]; TEXTS + 1],
 }
 
-/// How many the analysis reads. One place more is for those that it does not read.
+/// Numbers of slots that are read. One more slot takes the values that are not read.
 pub(super) const NUMBERS: usize = 9;
 pub(super) const ADDRESSES: usize = 4;
 pub(super) const TEXTS: usize = 7;
 
-impl Default for Values<'_> {
+impl Default for FieldValues<'_> {
     fn default() -> Self {
-        Values { numbers: [0; NUMBERS + 1], present: 0, addresses: [None; ADDRESSES + 1], texts: [b""; TEXTS + 1] }
+        FieldValues { numbers: [0; NUMBERS + 1], present: 0, addresses: [None; ADDRESSES + 1], texts: [b""; TEXTS + 1] }
     }
 }
 
-pub(super) const fn number_place(field: Field) -> usize {
+pub(super) const fn number_slot(field: Field) -> usize {
     match field {
         Field::Srcport => 0,
         Field::Dstport => 1,
@@ -42,13 +41,13 @@ pub(super) const fn number_place(field: Field) -> usize {
         Field::Bytes => 4,
         Field::Start => 5,
         Field::End => 6,
-        Field::TcpFlags => 7,
+        Field::SynFlag => 7,
         Field::TrafficPath => 8,
         _ => NUMBERS,
     }
 }
 
-pub(super) const fn address_place(field: Field) -> usize {
+pub(super) const fn address_slot(field: Field) -> usize {
     match field {
         Field::Srcaddr => 0,
         Field::Dstaddr => 1,
@@ -58,7 +57,7 @@ pub(super) const fn address_place(field: Field) -> usize {
     }
 }
 
-pub(super) const fn text_place(field: Field) -> usize {
+pub(super) const fn text_slot(field: Field) -> usize {
     match field {
         Field::InterfaceId => 0,
         Field::VpcId => 1,
@@ -71,64 +70,92 @@ pub(super) const fn text_place(field: Field) -> usize {
     }
 }
 
-impl<'a> Values<'a> {
-    /// Sets the first numbers, all present.
+impl<'a> FieldValues<'a> {
+    /// Sets the first `COUNT` numbers as present.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_first_numbers<const COUNT: usize>(&mut self, numbers: [u64; COUNT]) {
         self.present |= (1 << COUNT) - 1;
         self.numbers[..COUNT].copy_from_slice(&numbers);
     }
 
-    pub(super) fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), Malformed> {
+    pub(super) fn set(&mut self, field: Field, token: &'a [u8]) -> Result<(), ParseError> {
         match field.kind() {
-            Kind::Integer(max) => {
+            FieldType::Integer(max) => {
                 let value = number(token).filter(|value| *value <= max);
-                self.set_number(field, value.ok_or(Malformed::Number { field, max })?, true);
+                self.set_number(field, value.ok_or(ParseError::Number { field, max })?, true);
             }
-            Kind::Address => self.set_address(field, ip::parse(token).ok_or(Malformed::Address { field })?),
-            Kind::Text => self.set_text(field, token),
+            FieldType::Address => self.set_address(field, ip::parse(token).ok_or(ParseError::Address { field })?),
+            FieldType::Text => self.set_text(field, token),
         }
         Ok(())
     }
 
-    /// Sets a number, present or not without a branch.
+    /// Sets a number and whether it is present, without a branch.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_number(&mut self, field: Field, value: u64, is_present: bool) {
-        let place = number_place(field);
+        let place = number_slot(field);
         self.numbers[place] = value;
         self.present |= u32::from(is_present) << place;
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_address(&mut self, field: Field, address: IpAddr) {
-        self.addresses[address_place(field)] = Some(address);
+        self.addresses[address_slot(field)] = Some(address);
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_text(&mut self, field: Field, token: &'a [u8]) {
-        self.texts[text_place(field)] = token;
+        self.texts[text_slot(field)] = token;
     }
 
-    /// A number, if it is present.
+    /// Returns a number, if present.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     fn number(&self, field: Field) -> Option<u64> {
-        let place = number_place(field);
+        let place = number_slot(field);
         (self.present & 1 << place != 0).then_some(self.numbers[place])
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn address(&self, field: Field) -> Option<IpAddr> {
-        self.addresses[address_place(field)]
+        self.addresses[address_slot(field)]
     }
 
-    /// A text; an absent one is empty, or `-`.
+    /// Returns a text. An absent one is empty or `-`.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     fn text(&self, field: Field) -> &'a [u8] {
-        self.texts[text_place(field)]
+        self.texts[text_slot(field)]
     }
 
     #[inline(always)]
-    fn named(&self, field: Field) -> Option<&'a [u8]> {
+    fn id(&self, field: Field) -> Option<&'a [u8]> {
         Some(self.text(field)).filter(|text| text.len() > 1 || !matches!(text, [] | [b'-']))
     }
 
@@ -139,7 +166,7 @@ impl<'a> Values<'a> {
 
     #[inline(always)]
     fn action(&self) -> Option<Action> {
-        // Compared one by one, as whole words: a `match` would go byte by byte.
+        // Compares whole words; a `match` would compare byte by byte.
         let action = self.text(Field::Action);
         if action == b"ACCEPT" {
             Some(Action::Accept)
@@ -150,8 +177,9 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Which of the two it is nobody can foresee: there is no branch.
+    /// Returns the direction, without a branch, because it is unpredictable.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "two bits index an array of four")]
     fn direction(&self) -> Option<Direction> {
         const DIRECTIONS: [Option<Direction>; 4] = [None, Some(Direction::Ingress), Some(Direction::Egress), None];
         let text = self.text(Field::FlowDirection);
@@ -162,7 +190,7 @@ impl<'a> Values<'a> {
         DIRECTIONS[usize::from(is_ingress) | usize::from(is_egress) << 1]
     }
 
-    /// The accepted or rejected record that they are, unless it is malformed or another.
+    /// Returns the accepted or rejected record, unless it is malformed or of another class.
     #[inline(always)]
     pub(super) fn into_flow(self, has: impl Fn(Field) -> bool) -> Option<Flow<'a>> {
         let action = self.action()?;
@@ -173,16 +201,16 @@ impl<'a> Values<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn classify(&self, has: impl Fn(Field) -> bool) -> Result<Record<'a>, Malformed> {
+    pub(super) fn classify(&self, has: impl Fn(Field) -> bool) -> Result<Record<'a>, ParseError> {
         let action = self.action();
         if action.is_some() {
             self.require_addresses(has)?;
         }
         Ok(match (self.text(Field::LogStatus), action) {
             (b"NODATA", _) => Record::NoData,
-            // FAILURE is not a word of AWS's documentation, but of its users': it says what SKIPDATA says.
-            (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(Gap {
-                interface_id: self.named(Field::InterfaceId),
+            // AWS does not document FAILURE, but users report it. It means the same as SKIPDATA.
+            (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(SkipDataRecord {
+                interface_id: self.id(Field::InterfaceId),
                 packets: self.number(Field::Packets).unwrap_or_default(),
                 bytes: self.number(Field::Bytes).unwrap_or_default(),
                 start: self.time(Field::Start),
@@ -194,14 +222,14 @@ impl<'a> Values<'a> {
     }
 
     #[inline(always)]
-    fn require_addresses(&self, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
+    fn require_addresses(&self, has: impl Fn(Field) -> bool) -> Result<(), ParseError> {
         self.require_address(Field::Srcaddr, &has)?;
         self.require_address(Field::Dstaddr, &has)
     }
 
     #[inline(always)]
-    fn require_address(&self, field: Field, has: impl Fn(Field) -> bool) -> Result<(), Malformed> {
-        if self.address(field).is_none() && has(field) { Err(Malformed::NoAddress { field }) } else { Ok(()) }
+    fn require_address(&self, field: Field, has: impl Fn(Field) -> bool) -> Result<(), ParseError> {
+        if self.address(field).is_none() && has(field) { Err(ParseError::MissingAddress { field }) } else { Ok(()) }
     }
 
     #[inline(always)]
@@ -209,9 +237,9 @@ impl<'a> Values<'a> {
         let port = |field: Field| self.number(field).and_then(|port| u16::try_from(port).ok());
         Flow {
             action,
-            interface_id: self.named(Field::InterfaceId),
-            vpc_id: self.named(Field::VpcId),
-            subnet_id: self.named(Field::SubnetId),
+            interface_id: self.id(Field::InterfaceId),
+            vpc_id: self.id(Field::VpcId),
+            subnet_id: self.id(Field::SubnetId),
             src: self.address(Field::PktSrcaddr).or(self.address(Field::Srcaddr)),
             dst: self.address(Field::PktDstaddr).or(self.address(Field::Dstaddr)),
             srcport: port(Field::Srcport),
@@ -222,24 +250,24 @@ impl<'a> Values<'a> {
             start: self.time(Field::Start),
             end: self.time(Field::End),
             direction: self.direction(),
-            tcp_flags: match self.number(Field::TcpFlags) {
-                None => TcpFlags::Absent,
-                Some(flags) if flags & SYN != 0 => TcpFlags::WithSyn,
-                Some(_) => TcpFlags::WithoutSyn,
+            tcp_flags: match self.number(Field::SynFlag) {
+                None => SynFlag::Absent,
+                Some(flags) if flags & SYN != 0 => SynFlag::WithSyn,
+                Some(_) => SynFlag::WithoutSyn,
             },
             traffic_path: self.number(Field::TrafficPath),
             reject_reason: match self.text(Field::RejectReason) {
                 b"BPA" => RejectReason::BlockPublicAccess,
                 b"EC" => RejectReason::EncryptionControls,
-                _ => RejectReason::Unstated,
+                _ => RejectReason::Unspecified,
             },
         }
     }
 }
 
-/// Decimal digits, at least one and nothing else, to 2^64 − 1.
+/// Parses one or more decimal digits, up to 2^64 − 1.
 pub(super) fn number(token: &[u8]) -> Option<u64> {
-    /// So many digits never overflow.
+    /// Digits that cannot overflow.
     const SAFE_DIGITS: usize = 19;
     if token.is_empty() {
         return None;
@@ -270,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_decimal_digits_to_the_maximum() {
+    fn numbers_are_decimal_digits_up_to_the_maximum() {
         assert_eq!(number(b"0"), Some(0));
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(number(b"18446744073709551616"), None);

@@ -19,11 +19,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use wire::{Blocks, interface, peering_connection, route_table, subnet, vpc};
+use wire::{CidrReader, interface, peering_connection, route_table, subnet, vpc};
 
 /// A document that is of no use at all.
 #[derive(Debug, Error)]
-#[error("{document}: it is not JSON: {source}")]
+#[error("{document}: not JSON: {source}")]
 pub struct DocumentError {
     document: String,
     source: serde_json::Error,
@@ -112,7 +112,7 @@ pub struct Side {
     pub owner_id: Option<String>,
     /// Region of the VPC.
     pub region: Option<String>,
-    /// Blocks of the VPC. AWS gives those of the peer only while the connection is active.
+    /// CidrReader of the VPC. AWS gives those of the peer only while the connection is active.
     pub blocks: Vec<IpNet>,
 }
 
@@ -125,7 +125,7 @@ pub struct Interface {
     pub subnet_id: Option<String>,
     /// Its private IPv4 and its IPv6 addresses.
     pub addresses: Vec<IpAddr>,
-    /// Prefixes delegated to it.
+    /// PrefixTable delegated to it.
     pub prefixes: Vec<IpNet>,
     /// AWS service that owns it.
     pub service: &'static str,
@@ -165,7 +165,7 @@ pub struct PeeringRoute {
 pub enum Destination {
     /// An IPv4 or IPv6 block.
     Block(IpNet),
-    /// Blocks that are listed elsewhere.
+    /// CidrReader that are listed elsewhere.
     PrefixList(String),
 }
 
@@ -199,14 +199,14 @@ impl Resources {
     /// Where it is not JSON.
     pub fn read(&mut self, document: &str, json: &[u8]) -> Result<(), DocumentError> {
         let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
-        self.take(document, json, wire::Lists::of(json))
+        self.take(document, json, wire::DescribeOutput::of(json))
     }
 
-    fn take(&mut self, document: &str, json: &[u8], lists: Option<wire::Lists>) -> Result<(), DocumentError> {
+    fn take(&mut self, document: &str, json: &[u8], lists: Option<wire::DescribeOutput>) -> Result<(), DocumentError> {
         let mut reader = Reader { document, origins: Vec::new(), problems: Vec::new() };
         match lists {
             Some(lists) => self.take_all(lists, &mut reader),
-            None => self.take_one_by_one(json, &mut reader)?,
+            None => self.read_lenient(json, &mut reader)?,
         }
         let origin: Arc<str> = document.into();
         self.origins.extend(reader.origins.into_iter().map(|id| (id, Arc::clone(&origin))));
@@ -215,8 +215,8 @@ impl Resources {
     }
 
     /// Takes in a document in which nothing is wrong, as nearly all are.
-    fn take_all(&mut self, lists: wire::Lists, reader: &mut Reader<'_>) {
-        let wire::Lists { vpcs, subnets, vpc_peering_connections, network_interfaces, route_tables } = lists;
+    fn take_all(&mut self, lists: wire::DescribeOutput, reader: &mut Reader<'_>) {
+        let wire::DescribeOutput { vpcs, subnets, vpc_peering_connections, network_interfaces, route_tables } = lists;
         reader.take_all(vpcs, &mut self.vpcs, vpc);
         reader.take_all(subnets, &mut self.subnets, subnet);
         reader.take_all(vpc_peering_connections, &mut self.peering_connections, peering_connection);
@@ -225,7 +225,7 @@ impl Resources {
     }
 
     /// Takes in any document: what is wrong with one resource takes no other along.
-    fn take_one_by_one(&mut self, json: &[u8], reader: &mut Reader<'_>) -> Result<(), DocumentError> {
+    fn read_lenient(&mut self, json: &[u8], reader: &mut Reader<'_>) -> Result<(), DocumentError> {
         let lists: Option<BTreeMap<String, &RawValue>> = match serde_json::from_slice(json) {
             Ok(lists) => Some(lists),
             Err(_) => {
@@ -235,7 +235,7 @@ impl Resources {
             }
         };
         let Some(lists) = lists.filter(|lists| KEYS.iter().any(|key| lists.contains_key(*key))) else {
-            reader.problem("the document", format!("it has none of the keys {}", KEYS.join(", ")));
+            reader.problem("the document", format!("has none of the keys {}", KEYS.join(", ")));
             return Ok(());
         };
         let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key).copied()));
@@ -277,12 +277,12 @@ impl Reader<'_> {
         (key, list): (&str, Option<&RawValue>),
         id_key: &str,
         known: &mut BTreeMap<String, T>,
-        convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
+        convert: impl Fn(&mut CidrReader<'_>, W) -> (String, Result<T, String>),
     ) {
         let list = match list.map(|list| serde_json::from_str::<Option<Vec<&RawValue>>>(list.get())) {
             Some(Ok(Some(list))) => list,
             None | Some(Ok(None)) => return,
-            Some(Err(_)) => return self.problem(key, "it is not a list".to_owned()),
+            Some(Err(_)) => return self.problem(key, "not a list".to_owned()),
         };
         for (place, json) in list.into_iter().enumerate() {
             let wire = match wire(json) {
@@ -303,7 +303,7 @@ impl Reader<'_> {
         &mut self,
         list: Option<Vec<W>>,
         known: &mut BTreeMap<String, T>,
-        convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
+        convert: impl Fn(&mut CidrReader<'_>, W) -> (String, Result<T, String>),
     ) {
         list.into_iter().flatten().for_each(|wire| self.convert(wire, known, &convert));
     }
@@ -312,10 +312,10 @@ impl Reader<'_> {
         &mut self,
         wire: W,
         known: &mut BTreeMap<String, T>,
-        convert: impl Fn(&mut Blocks<'_>, W) -> (String, Result<T, String>),
+        convert: impl Fn(&mut CidrReader<'_>, W) -> (String, Result<T, String>),
     ) {
         let mut wrong = Vec::new();
-        let (id, resource) = convert(&mut Blocks { wrong: &mut wrong }, wire);
+        let (id, resource) = convert(&mut CidrReader { wrong: &mut wrong }, wire);
         wrong.into_iter().for_each(|message| self.problem(&id, message));
         match resource {
             Ok(resource) => self.add(id, resource, known),
@@ -331,7 +331,7 @@ impl Reader<'_> {
             }
             Entry::Occupied(mut place) => {
                 if *place.get() != resource {
-                    let message = "it was read before with another content; this one is used".to_owned();
+                    let message = "duplicate with different content; the last one is used".to_owned();
                     self.problem(place.key(), message);
                 }
                 place.insert(resource);

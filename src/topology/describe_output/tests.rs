@@ -35,7 +35,7 @@ fn texts(blocks: &[IpNet]) -> Vec<String> {
 #[test]
 fn documents_in_which_anything_is_odd_are_read_one_by_one() {
     let vpc = r#"{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}"#;
-    let at_once = |json: &[u8]| wire::Lists::of(json).is_some();
+    let at_once = |json: &[u8]| wire::DescribeOutput::of(json).is_some();
     assert!(at_once(format!(r#" {{"Vpcs": [{vpc}], "NextToken": 1e999}} "#).as_bytes()));
     assert!(at_once(format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "Odd": "\ud800"}}]}}"#).as_bytes()));
     for odd in [
@@ -210,7 +210,7 @@ fn of_a_resource_that_is_read_twice_the_last_holds() {
     let resources = read(&[&vpc("10.1.0.0/16"), &vpc("10.1.0.0/16"), &vpc("10.2.0.0/16")]);
     assert_eq!(texts(&resources.vpcs["vpc-a"].blocks), ["10.2.0.0/16"]);
     assert_eq!(&*resources.origins["vpc-a"], "3");
-    assert_eq!(problems(&resources), ["3: vpc-a: it was read before with another content; this one is used"]);
+    assert_eq!(problems(&resources), ["3: vpc-a: duplicate with different content; the last one is used"]);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn what_is_no_block_or_address_is_named_and_the_rest_is_used() {
             r#"2: eni-1: "10.1.1.256" is not an address"#,
             r#"2: eni-1: "10.1.1.1" is not a CIDR block"#,
             r#"2: rtb-1: "ten" is not a CIDR block"#,
-            "2: rtb-1: its route to pcx-2 has no destination",
+            "2: rtb-1: the route to pcx-2 has no destination",
         ]
     );
     assert_eq!(texts(&resources.vpcs["vpc-a"].blocks), ["10.1.0.0/16"]);
@@ -256,10 +256,10 @@ fn a_connection_that_leads_nowhere_is_named_and_the_others_are_used() {
     assert_eq!(
         problems(&resources),
         [
-            "1: pcx-1: it leads nowhere: AccepterVpcInfo has no VpcId",
-            "1: pcx-2: it leads nowhere: RequesterVpcInfo has no VpcId",
-            "1: pcx-3: it has no Status.Code",
-            "1: pcx-4: both its sides are vpc-a",
+            "1: pcx-1: AccepterVpcInfo has no VpcId",
+            "1: pcx-2: RequesterVpcInfo has no VpcId",
+            "1: pcx-3: has no Status.Code",
+            "1: pcx-4: requester and accepter are both vpc-a",
         ]
     );
     assert_eq!(resources.peering_connections.keys().collect::<Vec<_>>(), ["pcx-5"]);
@@ -277,8 +277,8 @@ fn a_resource_of_another_shape_is_named_and_the_others_are_used() {
             "1: Vpcs[0]: invalid type: null, expected struct WireVpc",
             "1: vpc-x: invalid type: integer `7`, expected a string",
             "1: Vpcs[2]: invalid type: integer `7`, expected a string",
-            "1: Subnets: it is not a list",
-            "1: NetworkInterfaces: it is not a list",
+            "1: Subnets: not a list",
+            "1: NetworkInterfaces: not a list",
         ]
     );
     assert_eq!(resources.vpcs.keys().collect::<Vec<_>>(), ["vpc-a"]);
@@ -310,12 +310,12 @@ fn what_stands_at_an_unknown_key_is_not_even_read() {
 #[test]
 fn a_document_that_is_of_no_use_says_so() {
     let error = Resources::default().read("vpcs.json", b"{\"Vpcs\": [").expect_err("it is cut off");
-    assert_eq!(error.to_string(), "vpcs.json: it is not JSON: EOF while parsing a list at line 1 column 10");
+    assert_eq!(error.to_string(), "vpcs.json: not JSON: EOF while parsing a list at line 1 column 10");
     let error = Resources::default().read("flows.log.gz", b"\x1f\x8b").expect_err("it is gzip");
-    assert!(error.to_string().starts_with("flows.log.gz: it is not JSON: "), "{error}");
+    assert!(error.to_string().starts_with("flows.log.gz: not JSON: "), "{error}");
     for document in ["{}", "[]", "7", "null", r#"{"Reservations": []}"#, r#"[{"Vpcs": []}]"#] {
         let keys = "Vpcs, Subnets, VpcPeeringConnections, NetworkInterfaces, RouteTables";
-        assert_eq!(problems(&read(&[document])), [format!("1: the document: it has none of the keys {keys}")]);
+        assert_eq!(problems(&read(&[document])), [format!("1: the document: has none of the keys {keys}")]);
     }
     assert_eq!(problems(&read(&[r#"{"Vpcs": []}"#, r#"{"RouteTables": null}"#])), [""; 0]);
 }

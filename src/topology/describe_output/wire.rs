@@ -11,11 +11,11 @@ use crate::sanitize::{NAME_CHARACTERS, quoted};
 use crate::topology::service;
 
 /// Reads blocks and addresses, and notes those that are none.
-pub(super) struct Blocks<'a> {
+pub(super) struct CidrReader<'a> {
     pub(super) wrong: &'a mut Vec<String>,
 }
 
-impl Blocks<'_> {
+impl CidrReader<'_> {
     fn block(&mut self, text: &str) -> Option<IpNet> {
         let block = text.parse::<IpNet>().ok().filter(|block| block.network() == block.addr());
         if block.is_none() {
@@ -43,7 +43,7 @@ impl Blocks<'_> {
 /// All lists of a document that are read. What is of no concern is passed over, not built: of an interface that is nearly all.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Lists {
+pub(super) struct DescribeOutput {
     pub(super) vpcs: Option<Vec<WireVpc>>,
     pub(super) subnets: Option<Vec<WireSubnet>>,
     pub(super) vpc_peering_connections: Option<Vec<WireConnection>>,
@@ -51,13 +51,13 @@ pub(super) struct Lists {
     pub(super) route_tables: Option<Vec<WireRouteTable>>,
 }
 
-impl Lists {
+impl DescribeOutput {
     /// Those of a document in which nothing is wrong with any, and which has one at least; any other is to be read with more
     /// care.
-    pub(super) fn of(json: &[u8]) -> Option<Lists> {
+    pub(super) fn of(json: &[u8]) -> Option<DescribeOutput> {
         // What is passed over may be no UTF-8, and a list may stand for a map.
         let json = std::str::from_utf8(json).ok().filter(|json| json.trim_start().starts_with('{'))?;
-        let lists: Lists = serde_json::from_str(json).ok()?;
+        let lists: DescribeOutput = serde_json::from_str(json).ok()?;
         let has_any = lists.vpcs.is_some()
             || lists.subnets.is_some()
             || lists.vpc_peering_connections.is_some()
@@ -120,7 +120,7 @@ fn ipv6_texts(associations: Option<&Vec<Ipv6Association>>) -> impl Iterator<Item
     associated.map(|association| &association.ipv6_cidr_block)
 }
 
-pub(super) fn vpc(read: &mut Blocks<'_>, wire: WireVpc) -> (String, Result<Vpc, String>) {
+pub(super) fn vpc(read: &mut CidrReader<'_>, wire: WireVpc) -> (String, Result<Vpc, String>) {
     let ipv4: Vec<&String> = match &wire.cidr_block_association_set {
         Some(set) => set.iter().filter(|a| is_associated(a.cidr_block_state.as_ref())).map(|a| &a.cidr_block).collect(),
         None => wire.cidr_block.iter().collect(),
@@ -138,7 +138,7 @@ pub(super) struct WireSubnet {
     ipv6_cidr_block_association_set: Option<Vec<Ipv6Association>>,
 }
 
-pub(super) fn subnet(read: &mut Blocks<'_>, wire: WireSubnet) -> (String, Result<Subnet, String>) {
+pub(super) fn subnet(read: &mut CidrReader<'_>, wire: WireSubnet) -> (String, Result<Subnet, String>) {
     let ipv6 = ipv6_texts(wire.ipv6_cidr_block_association_set.as_ref());
     let blocks = read.blocks(wire.cidr_block.iter().chain(ipv6));
     (wire.subnet_id, Ok(Subnet { vpc_id: wire.vpc_id, blocks }))
@@ -183,19 +183,19 @@ struct WireIpv6Block {
 }
 
 pub(super) fn peering_connection(
-    read: &mut Blocks<'_>,
+    read: &mut CidrReader<'_>,
     wire: WireConnection,
 ) -> (String, Result<PeeringConnection, String>) {
     let id = wire.vpc_peering_connection_id;
-    let side = |read: &mut Blocks<'_>, wire: Option<WireSide>| wire.and_then(|wire| side(read, wire));
+    let side = |read: &mut CidrReader<'_>, wire: Option<WireSide>| wire.and_then(|wire| side(read, wire));
     let requester = side(read, wire.requester_vpc_info);
     let accepter = side(read, wire.accepter_vpc_info);
     let connection = match (wire.status, requester, accepter) {
-        (None, _, _) => Err("it has no Status.Code".to_owned()),
-        (_, None, _) => Err("it leads nowhere: RequesterVpcInfo has no VpcId".to_owned()),
-        (_, _, None) => Err("it leads nowhere: AccepterVpcInfo has no VpcId".to_owned()),
+        (None, _, _) => Err("has no Status.Code".to_owned()),
+        (_, None, _) => Err("RequesterVpcInfo has no VpcId".to_owned()),
+        (_, _, None) => Err("AccepterVpcInfo has no VpcId".to_owned()),
         (Some(_), Some(requester), Some(accepter)) if requester.vpc_id == accepter.vpc_id => {
-            Err(format!("both its sides are {}", requester.vpc_id))
+            Err(format!("requester and accepter are both {}", requester.vpc_id))
         }
         (Some(status), Some(requester), Some(accepter)) => {
             Ok(PeeringConnection { status: status.code, requester, accepter })
@@ -204,7 +204,7 @@ pub(super) fn peering_connection(
     (id, connection)
 }
 
-fn side(read: &mut Blocks<'_>, wire: WireSide) -> Option<Side> {
+fn side(read: &mut CidrReader<'_>, wire: WireSide) -> Option<Side> {
     let set = wire.cidr_block_set.unwrap_or_default();
     let ipv6 = wire.ipv6_cidr_block_set.unwrap_or_default();
     let texts = wire.cidr_block.iter().chain(set.iter().map(|block| &block.cidr_block));
@@ -264,9 +264,9 @@ struct WireOperator {
     principal: Option<String>,
 }
 
-pub(super) fn interface(read: &mut Blocks<'_>, wire: WireInterface) -> (String, Result<Interface, String>) {
+pub(super) fn interface(read: &mut CidrReader<'_>, wire: WireInterface) -> (String, Result<Interface, String>) {
     let operator = wire.operator.as_ref().filter(|operator| operator.managed != Some(false));
-    let service = service::owner(&service::Traits {
+    let service = service::owner(&service::InterfaceTraits {
         interface_type: wire.interface_type.as_deref().unwrap_or_default(),
         requester_id: wire.requester_id.as_deref().unwrap_or_default(),
         requester_managed: wire.requester_managed.unwrap_or_default(),
@@ -314,19 +314,19 @@ struct WireRoute {
     state: Option<String>,
 }
 
-pub(super) fn route_table(read: &mut Blocks<'_>, wire: WireRouteTable) -> (String, Result<RouteTable, String>) {
+pub(super) fn route_table(read: &mut CidrReader<'_>, wire: WireRouteTable) -> (String, Result<RouteTable, String>) {
     let routes = wire.routes.unwrap_or_default().into_iter().filter_map(|wire| route(read, wire)).collect();
     (wire.route_table_id, Ok(RouteTable { vpc_id: wire.vpc_id, routes }))
 }
 
-fn route(read: &mut Blocks<'_>, wire: WireRoute) -> Option<PeeringRoute> {
+fn route(read: &mut CidrReader<'_>, wire: WireRoute) -> Option<PeeringRoute> {
     let peering_connection_id = wire.vpc_peering_connection_id?;
     let block = wire.destination_cidr_block.or(wire.destination_ipv6_cidr_block);
     let destination = match (block, wire.destination_prefix_list_id) {
         (Some(block), _) => Destination::Block(read.block(&block)?),
         (None, Some(id)) => Destination::PrefixList(id),
         (None, None) => {
-            read.wrong.push(format!("its route to {peering_connection_id} has no destination"));
+            read.wrong.push(format!("the route to {peering_connection_id} has no destination"));
             return None;
         }
     };

@@ -1,0 +1,272 @@
+//! Writes the topology in the format of aws ec2 describe-…, as input for `flowsentry analyze --topology`.
+//!
+//! | file | command | content |
+//! | --- | --- | --- |
+//! | vpcs.json | describe-vpcs | A to D |
+//! | subnets.json | describe-subnets | the three logged subnets of each VPC |
+//! | peering.json | describe-vpc-peering-connections | A–B, B–C, C–D, all active |
+//! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`] |
+//! | routes.json | describe-route-tables | one table per VPC; the table of A routes to C via B, which drops the traffic |
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::network::{ACCOUNT_ID, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network};
+
+/// Indexes of the peered VPCs.
+const PEERINGS: [(usize, usize); 3] = [(0, 1), (1, 2), (2, 3)];
+
+/// Tiers of the subnets.
+const TIERS: [&str; 3] = ["web", "app", "db"];
+
+/// Writes the files to a folder, which is created if necessary.
+pub fn write(folder: &Path, interfaces: &[Interface]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (name, document) in documents(interfaces) {
+        fs::write(folder.join(name), text(&document))?;
+    }
+    Ok(())
+}
+
+/// Returns the documents with their file names.
+fn documents(interfaces: &[Interface]) -> [(&'static str, Value); 5] {
+    let vpcs = || 0..VPCS.len();
+    let subnets = vpcs().flat_map(|vpc| (0..SUBNETS_PER_VPC).map(move |place| subnet(vpc, place)));
+    let list = |key: &str, resources: Vec<Value>| json!({ key: resources });
+    [
+        ("vpcs.json", list("Vpcs", vpcs().map(vpc).collect())),
+        ("subnets.json", list("Subnets", subnets.collect())),
+        ("peering.json", list("VpcPeeringConnections", PEERINGS.into_iter().map(peering).collect())),
+        ("interfaces.json", list("NetworkInterfaces", interfaces.iter().enumerate().map(interface).collect())),
+        ("routes.json", list("RouteTables", vpcs().map(route_table).collect())),
+    ]
+}
+
+fn text(document: &Value) -> String {
+    serde_json::to_string_pretty(document).expect("text and numbers are JSON") + "\n"
+}
+
+fn ipv4_block(vpc: usize) -> String {
+    format!("10.{vpc}.0.0/16")
+}
+
+fn ipv6_block(vpc: usize) -> String {
+    format!("{}/56", vpc_ipv6_network(vpc, 0))
+}
+
+fn peering_id((requester, accepter): (usize, usize)) -> String {
+    resource_id("pcx", 1_000 + (requester * VPCS.len() + accepter) as u32)
+}
+
+fn name_tag(name: &str) -> Value {
+    json!([{"Key": "Name", "Value": name}])
+}
+
+fn vpc(vpc: usize) -> Value {
+    let associated = json!({"State": "associated"});
+    json!({
+        "CidrBlock": ipv4_block(vpc),
+        "CidrBlockAssociationSet": [{"CidrBlock": ipv4_block(vpc), "CidrBlockState": associated}],
+        "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": ipv6_block(vpc), "Ipv6CidrBlockState": associated}],
+        "IsDefault": false,
+        "OwnerId": ACCOUNT_ID,
+        "State": "available",
+        "Tags": name_tag(VPCS[vpc].name),
+        "VpcId": VPCS[vpc].id,
+    })
+}
+
+fn subnet(vpc: usize, place: usize) -> Value {
+    let ipv6 = format!("{}/64", vpc_ipv6_network(vpc, 1 + place));
+    json!({
+        "CidrBlock": format!("10.{vpc}.{}.0/24", 1 + place),
+        "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": ipv6, "Ipv6CidrBlockState": {"State": "associated"}}],
+        "OwnerId": ACCOUNT_ID,
+        "State": "available",
+        "SubnetId": subnet_id(vpc, place),
+        "Tags": name_tag(&format!("{}-{}", VPCS[vpc].name, TIERS[place])),
+        "VpcId": VPCS[vpc].id,
+    })
+}
+
+fn peering(sides: (usize, usize)) -> Value {
+    let side = |vpc: usize| {
+        json!({
+            "CidrBlock": ipv4_block(vpc),
+            "CidrBlockSet": [{"CidrBlock": ipv4_block(vpc)}],
+            "Ipv6CidrBlockSet": [{"Ipv6CidrBlock": ipv6_block(vpc)}],
+            "OwnerId": ACCOUNT_ID,
+            "Region": REGION,
+            "VpcId": VPCS[vpc].id,
+        })
+    };
+    json!({
+        "AccepterVpcInfo": side(sides.1),
+        "RequesterVpcInfo": side(sides.0),
+        "Status": {"Code": "active", "Message": "Active"},
+        "Tags": name_tag(&format!("{}-{}", VPCS[sides.0].name, VPCS[sides.1].name)),
+        "VpcPeeringConnectionId": peering_id(sides),
+    })
+}
+
+/// Owner of an interface. Interfaces of instances have a name, interfaces of AWS services a description.
+enum Owner {
+    Instance,
+    NatGateway,
+    LoadBalancer,
+    Database,
+    Function,
+}
+
+impl Owner {
+    fn of(number: usize, interface: &Interface) -> Self {
+        match (&interface.instance_id, interface.is_nat_gateway, number / 8 % 3) {
+            (Some(_), ..) => Self::Instance,
+            (None, true, _) => Self::NatGateway,
+            (None, false, 0) => Self::LoadBalancer,
+            (None, false, 1) => Self::Database,
+            (None, false, _) => Self::Function,
+        }
+    }
+
+    /// `InterfaceType`, `RequesterId` and `Description`.
+    fn traits(&self, interface: &Interface) -> [String; 3] {
+        let hash = &interface.id["eni-0".len()..];
+        match self {
+            Self::Instance => ["interface".to_owned(), ACCOUNT_ID.to_owned(), String::new()],
+            Self::NatGateway => {
+                ["nat_gateway".to_owned(), ACCOUNT_ID.to_owned(), format!("Interface for NAT Gateway nat-0{hash}")]
+            }
+            Self::LoadBalancer => ["interface".to_owned(), "amazon-elb".to_owned(), format!("ELB app/front/{hash}")],
+            Self::Database => ["interface".to_owned(), "amazon-rds".to_owned(), "RDSNetworkInterface".to_owned()],
+            Self::Function => {
+                ["lambda".to_owned(), "AROAEXAMPLE:orders".to_owned(), format!("AWS Lambda VPC ENI-orders-{hash}")]
+            }
+        }
+    }
+}
+
+fn interface((number, interface): (usize, &Interface)) -> Value {
+    let [interface_type, requester_id, description] = Owner::of(number, interface).traits(interface);
+    let tier = TIERS[number / VPCS.len() % SUBNETS_PER_VPC];
+    let tags = match interface.instance_id {
+        Some(_) => name_tag(&format!("{}-{tier}-{number}", VPCS[interface.vpc].name)),
+        None => json!([]),
+    };
+    let ipv6_addresses: Vec<Value> =
+        interface.ipv6_address.iter().map(|address| json!({"Ipv6Address": address.to_string()})).collect();
+    let address = interface.address.to_string();
+    json!({
+        "Attachment": {"InstanceId": interface.instance_id, "Status": "attached"},
+        "AvailabilityZoneId": interface.az_id,
+        "Description": description,
+        "InterfaceType": interface_type,
+        "Ipv6Addresses": ipv6_addresses,
+        "NetworkInterfaceId": interface.id,
+        "OwnerId": ACCOUNT_ID,
+        "PrivateIpAddress": address,
+        "PrivateIpAddresses": [{"Primary": true, "PrivateIpAddress": address}],
+        "RequesterId": requester_id,
+        "RequesterManaged": interface.instance_id.is_none(),
+        "Status": "in-use",
+        "SubnetId": interface.subnet_id,
+        "TagSet": tags,
+        "VpcId": VPCS[interface.vpc].id,
+    })
+}
+
+/// Returns the routes to the peers and to the internet. A also has a route to C via B, whose packets get no reply.
+fn route_table(vpc: usize) -> Value {
+    let to_peer = |block: String, sides| json!({"DestinationCidrBlock": block, "State": "active", "VpcPeeringConnectionId": peering_id(sides)});
+    let mut routes = vec![
+        json!({"DestinationCidrBlock": ipv4_block(vpc), "GatewayId": "local", "State": "active"}),
+        json!({"DestinationIpv6CidrBlock": ipv6_block(vpc), "GatewayId": "local", "State": "active"}),
+        json!({"DestinationCidrBlock": format!("{}/0", Ipv4Addr::UNSPECIFIED), "State": "active",
+               "GatewayId": resource_id("igw", 2_000 + vpc as u32)}),
+    ];
+    for (a, b) in PEERINGS {
+        let peer = if vpc == a { Some(b) } else { (vpc == b).then_some(a) };
+        routes.extend(peer.map(|peer| to_peer(ipv4_block(peer), (a, b))));
+    }
+    if vpc == 0 {
+        routes.push(to_peer(ipv4_block(2), PEERINGS[0]));
+    }
+    let id = resource_id("rtb", 3_000 + vpc as u32);
+    json!({
+        "Associations": [{"Main": true, "RouteTableId": id}],
+        "OwnerId": ACCOUNT_ID,
+        "RouteTableId": id,
+        "Routes": routes,
+        "VpcId": VPCS[vpc].id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use flowsentry::topology::describe_output::Resources;
+    use flowsentry::topology::{Location, Topology};
+
+    use super::super::network;
+    use super::*;
+
+    fn topology() -> Topology {
+        let mut resources = Resources::default();
+        for (name, document) in documents(&network::interfaces()) {
+            resources.read(name, text(&document).as_bytes()).expect("JSON");
+        }
+        Topology::new(resources)
+    }
+
+    #[test]
+    fn the_sample_has_what_is_written_here() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sample/topology");
+        for (name, document) in documents(&network::interfaces()) {
+            let kept = fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert!(
+                kept == text(&document),
+                "{name}: see benches/compare/generate/main.rs for the command that updates it"
+            );
+        }
+    }
+
+    #[test]
+    fn every_interface_is_where_its_address_is() {
+        let topology = topology();
+        assert_eq!(topology.problems(), []);
+        for interface in network::interfaces() {
+            let addresses = [Some(interface.address.into()), interface.ipv6_address.map(Into::into)];
+            for address in addresses.into_iter().flatten() {
+                let location = topology.locate(address, || None);
+                assert_eq!(location, Location::In(topology.number(VPCS[interface.vpc].id).expect("it is known")));
+                let endpoint = topology.endpoint(address, location);
+                assert_eq!(
+                    (endpoint.interface_id, endpoint.subnet_id),
+                    (Some(interface.id.clone()), Some(interface.subnet_id.clone()))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_peers_are_those_of_the_traffic() {
+        let topology = topology();
+        for vpc in &VPCS {
+            let number = topology.number(vpc.id).expect("it is known");
+            let peers: Vec<&str> = topology.peers(number).map(|peer| topology.vpc(peer).id.as_str()).collect();
+            assert_eq!(peers, vpc.peers.iter().map(|peer| VPCS[*peer].id).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn each_service_has_interfaces() {
+        let topology = topology();
+        for (service, expected) in [("ec2", 172), ("nat-gateway", 4), ("elb", 8), ("rds", 8), ("lambda", 8)] {
+            let count = topology.resources().interfaces.values().filter(|known| known.service == service).count();
+            assert_eq!(count, expected, "{service}");
+        }
+    }
+}

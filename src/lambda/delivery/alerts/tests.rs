@@ -1,0 +1,172 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::{self, Options};
+use crate::summary::Summary;
+use crate::summary::build::{self, SummaryOptions};
+use crate::summary::json;
+
+const KEY: &str = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/x.log.gz";
+
+fn object() -> ObjectIdentity {
+    let etag = Some("e".to_owned());
+    ObjectIdentity { bucket: "logs".to_owned(), key: KEY.to_owned(), version_id: None, etag }
+}
+
+fn summary(log: &str) -> Summary {
+    let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
+    build::finish(analysis, &SummaryOptions::default(), None)
+}
+
+/// So many sources that are each refused at 15 ports.
+fn scans(sources: usize) -> Summary {
+    let record = |source: usize, port: usize| {
+        let (high, low) = (source / 256, source % 256);
+        format!("2 1 eni-1 172.31.{high}.{low} 172.16.9.12 40000 {port} 6 2 80 1418530010 1418530070 REJECT OK\n")
+    };
+    summary(&(0..sources).flat_map(|source| (1..=15).map(move |port| record(source, port))).collect::<String>())
+}
+
+fn alerts_of(findings: &[u8], min_severity: Severity) -> Vec<(String, Value)> {
+    let (object, now_ms) = (object(), 7);
+    let keys = OutputKeys::of("flowsentry/", &object);
+    let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity, now_ms };
+    let alerts = render(findings, &context).expect("findings");
+    alerts.into_iter().map(|alert| (alert.id, serde_json::from_str(&alert.detail).expect("JSON"))).collect()
+}
+
+fn alerts(summary: &Summary, min_severity: Severity) -> Vec<(String, Value)> {
+    let alerts = alerts_of(&json::render_findings(&summary.findings), min_severity);
+    assert_eq!(alerts.len(), count(&summary.findings, min_severity));
+    assert_eq!(count_stored(&json::render_findings(&summary.findings), min_severity).ok(), Some(alerts.len()));
+    alerts
+}
+
+#[test]
+fn a_finding_is_a_detection_finding() {
+    let summary = scans(1);
+    let told = alerts(&summary, Severity::High);
+    let [(id, detail)] = &told[..] else { panic!("one: {told:?}") };
+    let keys = OutputKeys::of("flowsentry/", &object());
+    assert_eq!(*id, format!("{}-{}", keys.fingerprint, summary.findings[0].id));
+    let title = &summary.findings[0].title;
+    let evidence = |port: u16| {
+        json!({
+            "data": {"action": "REJECT", "interface_id": "eni-1"},
+            "src_endpoint": {"ip": "172.31.0.0", "port": 40000},
+            "dst_endpoint": {"ip": "172.16.9.12", "port": port},
+            "connection_info": {"protocol_num": 6, "direction_id": 0},
+        })
+    };
+    let observable = |name: &str, ip: &str| json!({"name": name, "type_id": 2, "type": "IP Address", "value": ip});
+    let expected = json!({
+        "activity_id": 1, "activity_name": "Create",
+        "category_uid": 2, "category_name": "Findings",
+        "class_uid": 2004, "class_name": "Detection Finding",
+        "type_uid": 200_401, "type_name": "Detection Finding: Create",
+        "time": 1_418_530_070_000_u64, "start_time": 1_418_530_010_000_u64, "end_time": 1_418_530_070_000_u64,
+        "severity_id": 4, "severity": "High", "confidence_id": 2, "confidence": "Medium",
+        "status_id": 1, "status": "New", "is_alert": true, "count": 15, "message": title,
+        "metadata": {
+            "version": "1.5.0", "uid": id, "event_code": "port-scan", "profiles": ["cloud"],
+            "product": {"name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION")},
+        },
+        "cloud": {
+            "provider": "AWS", "region": "us-east-1",
+            "account": {"uid": "123456789012", "name": "123456789012", "type_id": 10, "type": "AWS Account"},
+        },
+        "finding_info": {
+            "uid": summary.findings[0].id, "title": title, "types": ["port-scan"],
+            "analytic": {"name": "port-scan", "uid": "port-scan", "type_id": 1, "type": "Rule"},
+            "data_sources": [format!("s3://logs/{KEY}")],
+            "first_seen_time": 1_418_530_010_000_u64, "last_seen_time": 1_418_530_070_000_u64,
+        },
+        "evidences": (1..=5).map(evidence).collect::<Vec<Value>>(),
+        "observables": [
+            observable("evidences.dst_endpoint.ip", "172.16.9.12"), observable("evidences.src_endpoint.ip", "172.31.0.0"),
+        ],
+        "unmapped": {
+            "object": {"bucket": "logs", "key": KEY, "version_id": null, "etag": "e"},
+            "summary": format!("s3://out/{}", keys.summary),
+            "subject": {"srcaddr": "172.31.0.0", "dstaddr": "172.16.9.12"}, "details": {"distinct_ports": 15},
+            "evidence": ["distinct-ports"], "flows": 15, "packets": 30, "bytes": 1200, "exact": true,
+        },
+    });
+    assert_eq!(*detail, expected);
+}
+
+#[test]
+fn only_what_is_bad_enough_is_told() {
+    let log = (1..=15).map(|port| format!("2 1 eni-1 8.8.8.8 10.0.0.2 40000 {port} 6 1 40 9 9 REJECT OK\n"));
+    let summary = summary(&(log.collect::<String>() + "2 1 eni-2 - - - - - - - 8 9 - SKIPDATA\n"));
+    let of = |min_severity| alerts(&summary, min_severity).into_iter().map(|(_, detail)| detail).collect::<Vec<_>>();
+    let kinds = |details: &[Value]| details.iter().map(|it| it["metadata"]["event_code"].clone()).collect::<Vec<_>>();
+    assert_eq!(kinds(&of(Severity::Low)), ["port-scan", "skipped-data"]);
+    assert_eq!(kinds(&of(Severity::Medium)), ["port-scan"]);
+    assert!(of(Severity::High).is_empty());
+    let skipped = &of(Severity::Low)[1];
+    assert_eq!(skipped["resources"], json!([{"uid": "eni-2", "type": "AWS::EC2::NetworkInterface"}]));
+    assert_eq!((skipped.get("evidences"), skipped.get("observables")), (None, None));
+}
+
+#[test]
+fn of_many_findings_twenty_are_told_and_one_alert_says_how_many_more() {
+    assert_eq!(alerts(&scans(20), Severity::Medium).len(), 20);
+    let told = alerts(&scans(300), Severity::Medium);
+    assert_eq!(told.len(), 21);
+    let (id, rest) = &told[20];
+    assert_eq!(rest["message"], "280 more findings in this object, not sent individually: 280 port-scan");
+    assert_eq!(
+        (&rest["count"], &rest["severity"], &rest["metadata"]["event_code"]),
+        (&json!(280), &json!("High"), &json!("roll-up"))
+    );
+    assert_eq!(rest["unmapped"]["findings_by_type"], json!({"port-scan": 280}));
+    assert_eq!(rest["time"], 1_418_530_070_000_u64);
+    let again = alerts(&scans(300), Severity::Medium);
+    assert_eq!(again[20].0, *id, "it is the same each time");
+    let distinct: BTreeSet<&String> = told.iter().map(|(id, _)| id).collect();
+    assert_eq!(distinct.len(), told.len());
+}
+
+#[test]
+fn without_any_time_it_is_that_of_the_caller() {
+    let log = "srcaddr dstaddr dstport protocol action\n";
+    let records: String = (1..=15).map(|port| format!("10.0.0.1 10.0.0.2 {port} 6 REJECT\n")).collect();
+    let told = alerts(&summary(&format!("{log}{records}")), Severity::Low);
+    assert_eq!((&told[0].1["time"], told[0].1.get("start_time")), (&json!(7), None));
+}
+
+#[test]
+fn what_is_no_finding_is_an_error() {
+    let (object, now_ms) = (object(), 7);
+    let keys = OutputKeys::of("", &object);
+    let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms };
+    assert!(render(b"{}\n", &context).is_err() && count_stored(b"1\n", Severity::Low).is_err());
+    assert_eq!(render(b"", &context).ok(), Some(vec![]));
+}
+
+proptest! {
+    /// EventBridge takes 256 KB.
+    #[test]
+    fn strangers_do_not_decide_how_long_an_alert_is(name in "[^ \\n\\r]{1,3}", times in 1usize..4_900) {
+        let interface = name.repeat(times);
+        let flow = |port: u16| format!("2 1 {interface} 10.0.0.1 10.0.0.2 40000 {port} 6 1 40 9 9 REJECT OK\n");
+        let gap = format!("2 1 {interface} - - - - - - - 8 9 - SKIPDATA\n");
+        let summary = summary(&((1..=15).map(flow).collect::<String>() + &gap));
+        let mut findings = json::render_findings(&summary.findings);
+        prop_assume!(!findings.is_empty());
+        let list: Vec<&str> = std::iter::repeat_n(interface.as_str(), 100).collect();
+        let odd = json!({
+            "id": interface, "type": interface, "severity": "high", "confidence": interface, "title": interface,
+            "subject": {"vpc_id": interface}, "details": {"via_vpc_ids": list, "traffic_paths": vec![1; 1000]},
+            "evidence": [], "flows": 1, "packets": 1, "bytes": 1, "exact": true, "examples": [],
+            "first_seen": interface, "last_seen": null,
+        });
+        findings.extend(format!("{odd}\n").bytes());
+        for (id, detail) in alerts_of(&findings, Severity::Low) {
+            let detail = detail.to_string();
+            prop_assert!(detail.len() < 120_000 && id.len() < 1500, "{} {}", detail.len(), id.len());
+            prop_assert!(!detail.contains(|character: char| character.is_control()));
+        }
+    }
+}

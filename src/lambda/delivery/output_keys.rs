@@ -1,0 +1,297 @@
+//! Interner of the outputs, made from nothing but the object's identity: however often an object is analysed, the result
+//! has one name. Partitioned the Hive way, for Athena.
+
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+
+use crate::summary::ObjectIdentity;
+
+/// The part of a name that people recognize the object by is cut to so many bytes.
+const MAX_STEM_BYTES: usize = 100;
+/// No region of AWS has a longer name.
+const MAX_REGION_BYTES: usize = 32;
+const UNKNOWN: &str = "unknown";
+
+/// Where the outputs of one object go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputKeys {
+    /// The summary's key.
+    pub summary: String,
+    /// The findings' key.
+    pub findings: String,
+    /// Key of the receipt for the alerts.
+    pub receipt: String,
+    /// Key of the quarantine receipt, which there is instead of a summary.
+    pub quarantine: String,
+    /// 128 bits of a SHA-256 over bucket, key and version, in hexadecimal digits.
+    pub fingerprint: String,
+    /// Account of the log, where the object's key tells it.
+    pub account_id: Option<String>,
+    /// Region of the log, likewise.
+    pub region: Option<String>,
+}
+
+impl OutputKeys {
+    /// The names for one version of an object, below `prefix`, which is empty or ends in a slash.
+    pub fn of(prefix: &str, object: &ObjectIdentity) -> OutputKeys {
+        let partition = Partition::of(&object.key);
+        let account = partition.account.unwrap_or(UNKNOWN);
+        let region = partition.region.unwrap_or(UNKNOWN);
+        let date = partition.date.map_or_else(|| UNKNOWN.to_owned(), |date| date.to_string());
+        let fingerprint = fingerprint(object);
+        let name = format!("{}-{fingerprint}", stem(&object.key));
+        let key = |kind: &str, extension: &str| {
+            format!("{prefix}{kind}/account_id={account}/region={region}/date={date}/{name}.{extension}")
+        };
+        OutputKeys {
+            summary: key("summaries", "json"),
+            findings: key("findings", "ndjson"),
+            receipt: key("receipts", "json"),
+            quarantine: key("quarantine", "json"),
+            fingerprint,
+            account_id: partition.account.map(str::to_owned),
+            region: partition.region.map(str::to_owned),
+        }
+    }
+}
+
+/// What an object's key says of the log in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Partition<'a> {
+    account: Option<&'a str>,
+    region: Option<&'a str>,
+    date: Option<Date>,
+}
+
+impl<'a> Partition<'a> {
+    /// From the folders as AWS lays them out, else from the name that AWS gives a file:
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-path.html>. What neither tells is not known:
+    /// a clock would give another name each time.
+    fn of(key: &'a str) -> Partition<'a> {
+        let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
+        let folders: Vec<&str> = folders.split('/').collect();
+        [Partition::of_folders(&folders), Partition::of_hive_folders(&folders), Partition::of_file(file)]
+            .into_iter()
+            .fold(Partition::default(), Partition::or)
+    }
+
+    fn or(self, other: Partition<'a>) -> Partition<'a> {
+        Partition {
+            account: self.account.or(other.account),
+            region: self.region.or(other.region),
+            date: self.date.or(other.date),
+        }
+    }
+
+    /// `{account}/vpcflowlogs/{region}/{year}/{month}/{day}`, and perhaps the hour.
+    fn of_folders(folders: &[&'a str]) -> Partition<'a> {
+        let Some(service) = folders.iter().rposition(|folder| *folder == "vpcflowlogs") else {
+            return Partition::default();
+        };
+        let folder = |at: Option<usize>| at.and_then(|at| folders.get(at)).copied();
+        let after = |count: usize| folder(Some(service + count)).unwrap_or_default();
+        Partition {
+            account: folder(service.checked_sub(1)).and_then(account),
+            region: region(after(1)),
+            date: date(after(2), after(3), after(4)),
+        }
+    }
+
+    /// `aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}/year={year}/month={month}/day={day}`, and
+    /// perhaps the hour.
+    fn of_hive_folders(folders: &[&'a str]) -> Partition<'a> {
+        let value = |name: &str| {
+            folders.iter().rev().find_map(|folder| folder.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
+        };
+        Partition {
+            account: account(value("aws-account-id")),
+            region: region(value("aws-region")),
+            date: date(value("year"), value("month"), value("day")),
+        }
+    }
+
+    /// `{account}_vpcflowlogs_{region}_{flow log}_{YYYYMMDD}T{HHmm}Z_{hash}.log.gz`
+    fn of_file(name: &'a str) -> Partition<'a> {
+        let parts: Vec<&str> = name.split('_').collect();
+        let [owner, "vpcflowlogs", place, _, time, ..] = parts[..] else { return Partition::default() };
+        let day = |time: &str| date(time.get(..4)?, time.get(4..6)?, time.get(6..8)?);
+        Partition { account: account(owner), region: region(place), date: day(time) }
+    }
+}
+
+fn account(text: &str) -> Option<&str> {
+    (text.len() == 12 && is_digits(text)).then_some(text)
+}
+
+fn region(text: &str) -> Option<&str> {
+    let named = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let begins = text.starts_with(|first: char| first.is_ascii_lowercase());
+    (named && begins && text.contains('-') && text.len() <= MAX_REGION_BYTES).then_some(text)
+}
+
+fn date(year: &str, month: &str, day: &str) -> Option<Date> {
+    let formed = year.len() == 4 && month.len() == 2 && day.len() == 2;
+    if !formed || ![year, month, day].into_iter().all(is_digits) {
+        return None;
+    }
+    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What people recognize the object by. It begins with a letter or a digit: Athena passes over files whose names begin
+/// with an underscore or a dot.
+fn stem(key: &str) -> String {
+    let file = key.rsplit('/').next().unwrap_or_default();
+    let file = file.strip_suffix(".gz").unwrap_or(file);
+    let file = file.strip_suffix(".log").unwrap_or(file);
+    let kept = |character: char| if is_plain(character) { character } else { '_' };
+    let stem: String =
+        file.chars().map(kept).skip_while(|first| !first.is_ascii_alphanumeric()).take(MAX_STEM_BYTES).collect();
+    if stem.is_empty() { "object".to_owned() } else { stem }
+}
+
+fn is_plain(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
+}
+
+/// 128 bits of a SHA-256 over bucket, key and version, or else the entity tag, each after its length.
+fn fingerprint(object: &ObjectIdentity) -> String {
+    let (kind, version) = match (&object.version_id, &object.etag) {
+        (Some(version_id), _) => ("version", version_id.as_str()),
+        (None, Some(etag)) => ("etag", etag.as_str()),
+        (None, None) => ("", ""),
+    };
+    let mut hash = Sha256::new();
+    for part in [object.bucket.as_str(), object.key.as_str(), kind, version] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILE: &str = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz";
+
+    fn object(bucket: &str, key: &str, version_id: Option<&str>, etag: Option<&str>) -> ObjectIdentity {
+        ObjectIdentity {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            version_id: version_id.map(str::to_owned),
+            etag: etag.map(str::to_owned),
+        }
+    }
+
+    /// The partition of a key: what stands between `summaries/` and the file.
+    fn partition(key: &str) -> String {
+        let summary = OutputKeys::of("", &object("b", key, None, Some("e"))).summary;
+        let (folders, _) = summary.rsplit_once('/').expect("folders");
+        folders.strip_prefix("summaries/").expect("summaries").to_owned()
+    }
+
+    #[test]
+    fn names_are_stable() {
+        let keys = OutputKeys::of("flowsentry/", &object("logs", FILE, None, Some("d41d8cd98f00b204e9800998ecf8427e")));
+        let stem = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
+        let folders = "account_id=123456789012/region=us-east-1/date=2018-06-20";
+        let name = format!("{folders}/{stem}-e5c4c367dfea9753e6dcd82b1d4a3c3f");
+        assert_eq!(keys.summary, format!("flowsentry/summaries/{name}.json"));
+        assert_eq!(keys.findings, format!("flowsentry/findings/{name}.ndjson"));
+        assert_eq!(keys.receipt, format!("flowsentry/receipts/{name}.json"));
+        assert_eq!(keys.quarantine, format!("flowsentry/quarantine/{name}.json"));
+        assert_eq!(keys.fingerprint, "e5c4c367dfea9753e6dcd82b1d4a3c3f");
+    }
+
+    #[test]
+    fn awss_layouts_are_known() {
+        let expected = "account_id=123456789012/region=us-east-1/date=2018-06-20";
+        for folders in [
+            "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/",
+            "any prefix/AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/16/",
+            "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/month=06/day=20/",
+            "p/AWSLogs/aws-account-id=123456789012/service=vpcflowlogs/aws-region=us-east-1/year=2018/month=06/day=20/\
+             hour=16/",
+        ] {
+            assert_eq!(partition(&format!("{folders}x.log.gz")), expected, "{folders}");
+        }
+        assert_eq!(partition(&format!("copied/{FILE}")), expected);
+        assert_eq!(partition(FILE), expected);
+        assert_eq!(partition(&FILE.replace(".gz", "")), expected);
+    }
+
+    #[test]
+    fn folders_come_before_the_file_s_name_and_what_none_tells_is_unknown() {
+        let key = format!("AWSLogs/999999999999/vpcflowlogs/eu-west-1/{FILE}");
+        assert_eq!(partition(&key), "account_id=999999999999/region=eu-west-1/date=2018-06-20");
+        let unknown = "account_id=unknown/region=unknown/date=unknown";
+        for key in [
+            "x.log",
+            "",
+            "vpcflowlogs",
+            "vpcflowlogs/x",
+            "AWSLogs/12345678901/vpcflowlogs/us_east/2018/13/20/x",
+            "aws-account-id=12345678901x/aws-region=../year=2018/month=02/day=30/x",
+            "1_vpcflowlogs_useast1_fl_2018Ω620T_x",
+        ] {
+            assert_eq!(partition(key), unknown, "{key}");
+        }
+    }
+
+    #[test]
+    fn stems_are_plain_bounded_and_not_hidden() {
+        assert_eq!(stem("a/b/rdp attempt.log.gz"), "rdp_attempt");
+        assert_eq!(stem("a/_.hidden.log"), "hidden");
+        assert_eq!(stem("a/../.."), "object");
+        assert_eq!(stem("a/"), "object");
+        assert_eq!(stem("été.txt"), "t_.txt");
+        assert_eq!(stem(&"x".repeat(1000)), "x".repeat(100));
+    }
+
+    #[test]
+    fn another_version_has_another_name() {
+        let names = [
+            object("b", "k", None, None),
+            object("b", "k", None, Some("1")),
+            object("b", "k", Some("1"), None),
+            object("b", "k", Some("2"), None),
+            object("bk", "", Some("1"), None),
+            object("b", "k\0", Some("1"), None),
+        ]
+        .map(|object| fingerprint(&object));
+        let distinct: std::collections::HashSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+        // With a version, the tag adds nothing.
+        assert_eq!(fingerprint(&object("b", "k", Some("1"), Some("x"))), names[2]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_key_the_names_are_plain(bucket in "\\PC{0,70}", key in any::<String>(), etag in "\\PC{0,70}") {
+            for key in [key.clone(), format!("AWSLogs/{key}/vpcflowlogs/{key}/{key}/01/02/{key}"), format!("../{key}/..")] {
+                let keys = OutputKeys::of("flowsentry/", &object(&bucket, &key, None, Some(&etag)));
+                for name in [keys.summary, keys.findings, keys.receipt, keys.quarantine] {
+                    prop_assert!(name.chars().all(|character| is_plain(character) || "=/".contains(character)), "{name}");
+                    prop_assert!(name.split('/').all(|part| !matches!(part, "" | "." | "..")), "{name}");
+                    prop_assert!(name.len() < 300, "{name}");
+                }
+            }
+        }
+
+        #[test]
+        fn different_objects_have_different_names(
+            a in ("[ab/]{0,3}", "[ab/]{0,3}", "[ab]{0,2}"), b in ("[ab/]{0,3}", "[ab/]{0,3}", "[ab]{0,2}"),
+        ) {
+            let name = |(bucket, key, etag): &(String, String, String)| {
+                OutputKeys::of("", &object(bucket, key, None, Some(etag))).summary
+            };
+            prop_assert_eq!(a == b, name(&a) == name(&b));
+        }
+    }
+}

@@ -1,0 +1,246 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
+const KEY: &str = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/\
+                   123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz";
+
+fn reference(bucket: &str, key: &str) -> ObjectReference {
+    ObjectReference::latest(bucket, key)
+}
+
+fn created(bucket: &str, key: &str) -> Result<ObjectEvent, EventError> {
+    Ok(ObjectEvent::Created(reference(bucket, key)))
+}
+
+/// What the fixtures tell of.
+fn of_the_fixtures(key: &str) -> Result<ObjectEvent, EventError> {
+    let (etag, region) = (Some(ETAG.to_owned()), Some("us-east-1".to_owned()));
+    Ok(ObjectEvent::Created(ObjectReference { etag, region, ..reference("amzn-s3-demo-bucket", key) }))
+}
+
+fn s3_record(bucket: &str, key: &str) -> Value {
+    json!({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": key}}})
+}
+
+fn fixture(text: &str) -> Invocation {
+    read(&serde_json::from_str(text).expect("JSON")).expect("understood")
+}
+
+macro_rules! fixtures {
+    ($($name:literal),*) => { [$(($name, include_str!(concat!("../../../events/", $name, ".json")))),*] };
+}
+
+#[test]
+fn every_shape_of_the_same_event_tells_the_same() {
+    let version_id = Some("096fKKXTRTtl3on89fVO.nfljtsv6qko".to_owned());
+    let Ok(ObjectEvent::Created(object)) = of_the_fixtures(KEY) else { panic!("created") };
+    let with_version = Ok(ObjectEvent::Created(ObjectReference { version_id, ..object }));
+    assert_eq!(fixture(include_str!("../../../events/s3-put.json")), Invocation::Direct(vec![with_version]));
+    for (name, text) in fixtures!["sns-s3", "eventbridge", "destination-s3"] {
+        assert_eq!(fixture(text), Invocation::Direct(vec![of_the_fixtures(KEY)]), "{name}");
+    }
+    for (name, text) in fixtures!["sqs-s3", "sqs-sns-s3", "sqs-eventbridge", "sqs-destination-s3"] {
+        let Invocation::Queue(messages) = fixture(text) else { panic!("{name} is a queue's") };
+        assert_eq!(messages[0].notices, [of_the_fixtures(KEY)], "{name}");
+    }
+}
+
+#[test]
+fn hive_keys_are_decoded() {
+    let hive = fixture(include_str!("../../../events/s3-put-hive.json"));
+    let key = "team a/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/\
+               month=06/day=20/123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz";
+    assert_eq!(hive, Invocation::Direct(vec![of_the_fixtures(key)]));
+}
+
+#[test]
+fn a_test_event_asks_for_nothing_however_it_is_wrapped() {
+    let test_event: Value = serde_json::from_str(include_str!("../../../events/s3-test-event.json")).expect("JSON");
+    assert_eq!(read(&test_event), Ok(Invocation::Direct(vec![])));
+    let sns = json!({"Type": "Notification", "Message": test_event.to_string()});
+    let direct = json!({"Records": [{"EventSource": "aws:sns", "Sns": sns}]});
+    assert_eq!(read(&direct), Ok(Invocation::Direct(vec![])));
+    for body in [&test_event, &sns] {
+        let queue = json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": body.to_string()}]});
+        assert_eq!(read(&queue), Ok(Invocation::Queue(vec![Message { id: "1".to_owned(), notices: vec![] }])));
+    }
+}
+
+#[test]
+fn a_queue_s_messages_stand_alone() {
+    let Invocation::Queue(messages) = fixture(include_str!("../../../events/sqs-s3.json")) else {
+        panic!("a queue's");
+    };
+    assert_eq!(messages[0].id, "059f36b4-87a3-44ab-83d2-661975830a7d");
+    assert_eq!(messages[0].notices, [of_the_fixtures(KEY)]);
+    assert_eq!(messages[1].id, "2e1424d4-f796-459a-8184-9c92662be6da");
+    assert_eq!(messages[1].notices, []);
+}
+
+#[test]
+fn keys_of_event_bridge_are_raw_and_have_another_reading() {
+    let event = |key: &str| {
+        json!({"source": "aws.s3", "detail-type": "Object Created", "region": "eu-west-1",
+        "detail": {"bucket": {"name": "b"}, "object": {"key": key, "etag": "e", "version-id": "v"}}})
+    };
+    let of = |key: &str| match read(&event(key)) {
+        Ok(Invocation::Direct(notices)) => match &notices[..] {
+            [Ok(ObjectEvent::Created(object))] => object.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let expected = ObjectReference {
+        decoded_key: Some("a bA".to_owned()),
+        version_id: Some("v".to_owned()),
+        etag: Some("e".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        ..reference("b", "a+b%41")
+    };
+    assert_eq!(of("a+b%41"), expected);
+    assert_eq!(of("a+b%41").decoded().map(|object| object.uri()).as_deref(), Some("s3://b/a bA"));
+    assert_eq!((of("plain").decoded_key, of("plain").decoded()), (None, None));
+}
+
+#[test]
+fn only_bucket_and_key_are_needed_and_what_is_no_text_counts_as_missing() {
+    let odd = json!({"bucket": {"name": "b"}, "object": {"key": "k", "eTag": 5, "versionId": null, "size": "x"}});
+    for event in [
+        json!({"Records": [{"s3": odd}]}),
+        json!({"Records": [{"s3": odd, "eventName": [], "awsRegion": {}, "eventVersion": "9.9"}]}),
+        json!({"detail": odd, "detail-type": 7, "region": "evil.example/#"}),
+    ] {
+        assert_eq!(read(&event), Ok(Invocation::Direct(vec![created("b", "k")])), "{event}");
+    }
+    let local = json!({"detail": {"bucket": {"name": "b"}, "object": {"key": "k", "eTag": "\"e\""}}});
+    let expected = ObjectReference { etag: Some("e".to_owned()), ..reference("b", "k") };
+    assert_eq!(read(&local), Ok(Invocation::Direct(vec![Ok(ObjectEvent::Created(expected))])));
+}
+
+#[test]
+fn envelopes_lie_in_one_another_four_deep_and_no_deeper() {
+    let innermost = json!({"Records": [s3_record("b", "k"), s3_record("b", "l")]});
+    let wraps: [fn(&Value) -> Value; 3] = [
+        |event| json!({"Type": "Notification", "Message": event.to_string()}),
+        |event| json!({"version": "1.0", "requestPayload": event}),
+        |event| json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": event.to_string()}]}),
+    ];
+    for depth in 0..7 {
+        for first in 0..3 {
+            let wrapped = (0..depth).fold(innermost.clone(), |event, n| wraps[(first + n) % 3](&event));
+            let notices = match read(&wrapped) {
+                Ok(Invocation::Direct(notices)) => notices,
+                Ok(Invocation::Queue(messages)) => messages[0].notices.clone(),
+                Err(error) => vec![Err(error)],
+            };
+            match depth <= MAX_ENVELOPES {
+                true => assert_eq!(notices, [created("b", "k"), created("b", "l")], "{depth} {first}"),
+                false => assert_eq!(notices, [Err(EventError::TooDeep)], "{depth} {first}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_not_understood_fails_alone() {
+    let good = json!({"Records": [s3_record("b", "k")]}).to_string();
+    let record = |id: &str, body: &str| json!({"eventSource": "aws:sqs", "messageId": id, "body": body});
+    let payload = json!({"Records": [record("1", "hello"), record("2", &good), record("3", "{\"foo\":1}"),
+        {"eventSource": "aws:sqs", "messageId": "4"}]});
+    let Ok(Invocation::Queue(messages)) = read(&payload) else { panic!("a queue's") };
+    assert!(matches!(&messages[0].notices[..], [Err(EventError::NotJson(_))]));
+    assert_eq!(messages[1].notices, [created("b", "k")]);
+    assert_eq!(messages[3].notices, [Err(EventError::NotJson("it is null".to_owned()))]);
+    assert_eq!(messages[2].notices, [Err(EventError::UnknownShape("an object with the keys \"foo\"".to_owned()))]);
+}
+
+#[test]
+fn a_message_without_an_id_fails_all() {
+    for id in [json!(null), json!(""), json!(7)] {
+        let payload = json!({"Records": [{"eventSource": "aws:sqs", "messageId": id, "body": "{}"}]});
+        assert!(matches!(read(&payload), Err(EventError::NotAMessage(_))), "{id}");
+    }
+}
+
+#[test]
+fn every_record_counts_and_a_bad_one_stands_alone() {
+    let payload = json!({"Records": [s3_record("b", "one"), {"s3": {}}, s3_record("b", "two"), s3_record("b", "")]});
+    let Ok(Invocation::Direct(notices)) = read(&payload) else { panic!("not a queue's") };
+    assert_eq!(notices[0], created("b", "one"));
+    assert_eq!(notices[1], Err(EventError::UnknownShape("a record that is an object with the keys \"s3\"".to_owned())));
+    assert_eq!(notices[2], created("b", "two"));
+    assert!(notices[3].is_err());
+    assert_eq!(read(&json!({"Records": []})), Ok(Invocation::Direct(vec![])));
+}
+
+#[test]
+fn what_creates_no_object_is_told_apart() {
+    let of = |name: &str| {
+        let payload = json!({"eventName": name, "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
+        matches!(s3_notification::of_s3(&payload), Ok(ObjectEvent::Created(_)))
+    };
+    assert!(of("ObjectCreated:CompleteMultipartUpload"));
+    assert!(of("s3:ObjectCreated:Put"));
+    assert!(!of("ObjectRemoved:Delete"));
+    assert!(!of("ObjectRestore:Completed"));
+    let unnamed = json!({"s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
+    assert_eq!(s3_notification::of_s3(&unnamed), created("b", "k"));
+    for name in ["Object Deleted", "Object Restore Completed", "Object Tags Added"] {
+        let event = json!({"detail-type": name, "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
+        let expected = ObjectEvent::OtherEvent { event_name: name.to_owned(), object: reference("b", "k") };
+        assert_eq!(s3_notification::of_event_bridge(&event), Ok(expected));
+    }
+}
+
+#[test]
+fn an_unknown_shape_is_named_and_bounded() {
+    let shown = |payload: Value| read(&payload).expect_err("unknown").to_string();
+    assert!(shown(json!({})).ends_with("an empty object"));
+    assert!(shown(json!(null)).ends_with(": null"));
+    assert!(shown(json!([1, 2])).ends_with("an array of 2"));
+    assert!(shown(json!({"a\u{1b}[31m": 1, "b": 2})).ends_with(r#"an object with the keys "a\u{1b}[31m", "b""#));
+    let many: serde_json::Map<String, Value> = (0..1000).map(|n| (format!("{n:0>500}"), Value::Null)).collect();
+    assert!(shown(Value::Object(many)).len() < 1400);
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let name = prop::sample::select(vec![
+        "Records",
+        "eventSource",
+        "eventName",
+        "messageId",
+        "body",
+        "s3",
+        "bucket",
+        "object",
+        "name",
+        "key",
+        "Event",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        Just(json!("aws:sqs")),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name.clone(), inner), 0..5)
+                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_json_is_read_or_refused(payload in any_json()) {
+        if let Err(error) = read(&payload) {
+            prop_assert!(error.to_string().len() < 6000);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A valid object, damaged in every way that one byte or one bit allows: it is an error, or it says what it said before.
+
+#[path = "support/flow_log.rs"]
+mod flow_log;
+
+use std::io::{self, Read};
+
+use flowsentry::pipeline::{self, Options};
+use flowsentry::summary::build::{self, SummaryOptions};
+
+use flow_log::{gzip, summarise};
+
+const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
+                      action log-status\n";
+
+fn records(count: u32) -> String {
+    let record = |n: u32| {
+        let (action, end) = (if n.is_multiple_of(3) { "ACCEPT" } else { "REJECT" }, 1_795_413_660 + n);
+        format!("2 123456789012 eni-0{n} 10.0.0.{n} 10.0.1.9 4{n:04} 22 6 {n} 40{n} 1795413600 {end} {action} OK\n")
+    };
+    (1..=count).map(record).collect()
+}
+
+/// Its code, or what it says, but for how long it is.
+fn read(object: &[u8]) -> Result<String, &'static str> {
+    let analysis = pipeline::analyze("x.log.gz", object, &Options::default()).map_err(|error| error.code())?;
+    let mut summary = build::finish(analysis, &SummaryOptions::default(), None);
+    summary.sources.clear();
+    Ok(serde_json::to_string(&summary).expect("JSON"))
+}
+
+#[test]
+fn an_object_that_is_cut_at_any_byte_is_an_error_unless_a_member_ends_there() {
+    let members = [gzip(HEADER.as_bytes()), gzip(records(9).as_bytes()), gzip(b""), gzip(records(5).as_bytes())];
+    let mut ends = vec![0];
+    ends.extend(members.iter().scan(0, |end, member| {
+        *end += member.len();
+        Some(*end)
+    }));
+    let whole = members.concat();
+    let mut cuts = 0;
+    for cut in 0..whole.len() {
+        let result = read(&whole[..cut]);
+        match cut {
+            // One byte of the magic is a line of text, and no record.
+            1 => assert_eq!(result, Err("not_a_flow_log")),
+            cut if ends.contains(&cut) => assert!(result.is_ok(), "{cut}: {result:?}"),
+            cut => assert_eq!(result, Err("gzip_truncated"), "{cut}"),
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 300, "{cuts}");
+}
+
+#[test]
+fn an_object_with_any_bit_flipped_is_an_error_or_says_the_same() {
+    let whole = [gzip(HEADER.as_bytes()), gzip(records(9).as_bytes())].concat();
+    let expected = read(&whole).expect("it is whole");
+    let (mut errors, mut same) = (0, 0);
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << bit;
+            match read(&flipped) {
+                Ok(says) => {
+                    assert_eq!(says, expected, "bit {bit} of byte {at}");
+                    same += 1;
+                }
+                Err(code) => {
+                    let expected = ["gzip_corrupt", "gzip_truncated", "gzip_trailing_data", "not_a_flow_log"];
+                    assert!(expected.contains(&code), "{code}");
+                    errors += 1;
+                }
+            }
+        }
+    }
+    // Of a member's header, time, system and a few flags say nothing of the text.
+    assert!(errors > 1500 && (1..200).contains(&same), "{errors} errors, {same} the same");
+}
+
+#[test]
+fn a_line_of_200_megabytes_is_one_malformed_record_and_takes_no_other_with_it() {
+    let long = 200 << 20;
+    let (before, after) = (HEADER.to_owned() + &records(1), format!("\n{}", records(2)));
+    let object = before.as_bytes().chain(io::repeat(b'A').take(long)).chain(after.as_bytes());
+    let analysis = pipeline::analyze("x.log", object, &Options::default()).expect("a flow log");
+    let summary = build::finish(analysis, &SummaryOptions::default(), None);
+    let counts = (summary.records.total, summary.records.malformed, summary.records.rejected);
+    assert_eq!((counts, summary.sources[0].bytes > long), ((4, 1, 3), true));
+    assert_eq!((summary.malformed[0].line, summary.malformed[0].text.len()), (3, 200));
+}
+
+#[test]
+fn the_same_records_say_the_same_however_they_are_packed() {
+    let text = HEADER.to_owned() + &records(9);
+    let whole = summarise([("x", text.as_bytes())], None);
+    let lines: Vec<Vec<u8>> = text.split_inclusive('\n').map(|line| gzip(line.as_bytes())).collect();
+    let packed = summarise([("x", &lines.concat()[..])], None);
+    assert_eq!((packed.records, packed.rejected, packed.findings), (whole.records, whole.rejected, whole.findings));
+}

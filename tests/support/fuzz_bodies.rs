@@ -1,0 +1,208 @@
+//! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzz_smoke.rs` on stable.
+
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use flowsentry::findings::topology_check::check;
+use flowsentry::input::decoder::Decoder;
+use flowsentry::input::lines::{ChunkReader, Lines};
+use flowsentry::lambda::event::{self, Invocation};
+use flowsentry::pipeline::{self, Options};
+use flowsentry::record::field::{Field, FieldType};
+use flowsentry::record::format::Format;
+use flowsentry::record::parser;
+use flowsentry::record::{Action, Record};
+use flowsentry::summary::build::{self, SummaryOptions};
+use flowsentry::summary::json;
+use flowsentry::topology::Topology;
+use flowsentry::topology::describe_output::Resources;
+use serde_json::{Value, json};
+
+/// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple
+/// reading gives it.
+pub fn header_and_lines(bytes: &[u8]) {
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    let header = lines.next().unwrap_or_default();
+    let format = Format::from_header(header);
+    assert_eq!(format.is_some(), is_header(header), "{header:?}");
+    let format = format.unwrap_or_else(Format::version_2);
+    two_ways(bytes, &format);
+    let names: Vec<Option<Field>> = format.names().iter().map(|name| Field::from_name(name.as_bytes())).collect();
+    for line in lines.take(64) {
+        let class = match parser::parse(line, &format) {
+            Err(_) => "malformed",
+            Ok(Record::NoData) => "no_data",
+            Ok(Record::SkipData(_)) => "skip_data",
+            Ok(Record::Flow(flow)) if flow.action == Action::Accept => "accepted",
+            Ok(Record::Flow(_)) => "rejected",
+            Ok(Record::Other) => "other",
+        };
+        assert_eq!(class, slow_class(line, &names), "{line:?} by {names:?}");
+    }
+}
+
+/// What is read many bytes at a time is what is read byte by byte.
+fn two_ways(bytes: &[u8], format: &Format) {
+    let parser = parser::Parser::new(Arc::new(format.clone()));
+    let Ok(text) = Decoder::open(bytes, 1 << 20) else { return };
+    let Ok(mut lines) = Lines::open(ChunkReader::here(text)) else { return };
+    while let Ok(Some(line)) = lines.next_line() {
+        if let Some(record) = parser.parse(&line) {
+            assert_eq!(Ok(record), parser::parse(line.bytes, format), "{:?}", line.bytes);
+        }
+    }
+}
+
+fn is_header(line: &[u8]) -> bool {
+    let tokens = tokens(line);
+    let known = tokens.iter().filter(|token| Field::from_name(token).is_some()).count();
+    !tokens.is_empty() && 2 * known >= tokens.len()
+}
+
+fn tokens(line: &[u8]) -> Vec<&[u8]> {
+    line.split(|&byte| byte == b' ').filter(|token| !token.is_empty()).collect()
+}
+
+/// The class of a line, the contract word for word.
+fn slow_class(line: &[u8], names: &[Option<Field>]) -> &'static str {
+    let tokens = tokens(line);
+    if tokens.len() != names.len() {
+        return "malformed";
+    }
+    // Of a name that stands twice the first column counts.
+    let value = |field: Field| {
+        let column = names.iter().position(|name| *name == Some(field))?;
+        Some(tokens[column]).filter(|token| *token != b"-")
+    };
+    for field in names.iter().flatten() {
+        if let Some(token) = value(*field)
+            && !is_valid(token, field.kind())
+        {
+            return "malformed";
+        }
+    }
+    let action = value(Field::Action).unwrap_or_default();
+    match value(Field::LogStatus).unwrap_or_default() {
+        b"NODATA" => return if lacks_address(names, &value, action) { "malformed" } else { "no_data" },
+        b"SKIPDATA" | b"FAILURE" => {
+            return if lacks_address(names, &value, action) { "malformed" } else { "skip_data" };
+        }
+        _ => {}
+    }
+    match action {
+        b"ACCEPT" | b"REJECT" if lacks_address(names, &value, action) => "malformed",
+        b"ACCEPT" => "accepted",
+        b"REJECT" => "rejected",
+        _ => "other",
+    }
+}
+
+/// ACCEPT or REJECT without an address that the format has.
+fn lacks_address<'a>(names: &[Option<Field>], value: &impl Fn(Field) -> Option<&'a [u8]>, action: &[u8]) -> bool {
+    let lacks = |field: Field| names.contains(&Some(field)) && value(field).is_none();
+    [&b"ACCEPT"[..], b"REJECT"].contains(&action) && (lacks(Field::Srcaddr) || lacks(Field::Dstaddr))
+}
+
+fn is_valid(token: &[u8], kind: FieldType) -> bool {
+    let text = std::str::from_utf8(token).unwrap_or("\u{fffd}");
+    match kind {
+        FieldType::Integer(max) => {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            digits && text.trim_start_matches('0').len() <= 20 && {
+                let significant = text.trim_start_matches('0');
+                !text.is_empty() && (significant.is_empty() || u64::from_str(significant).is_ok_and(|it| it <= max))
+            }
+        }
+        FieldType::Address => IpAddr::from_str(text).is_ok(),
+        FieldType::Text => true,
+    }
+}
+
+/// Hands out pieces whose lengths the first bytes decide.
+struct Pieces<'a> {
+    lengths: &'a [u8],
+    at: usize,
+    bytes: &'a [u8],
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let length = self.lengths.get(self.at % self.lengths.len().max(1)).map_or(1, |length| usize::from(*length) + 1);
+        self.at += 1;
+        let count = length.min(out.len()).min(self.bytes.len());
+        let (piece, rest) = self.bytes.split_at(count);
+        out[..count].copy_from_slice(piece);
+        self.bytes = rest;
+        Ok(count)
+    }
+}
+
+/// Whether an object comes in pieces or whole, and is decompressed here or ahead, makes no difference, neither to its summary
+/// nor to what is said of a fault.
+pub fn chunked_reading(bytes: &[u8]) {
+    let (lengths, object) = bytes.split_at(bytes.len().min(8));
+    let read = |reader: &mut (dyn Read + Send), decompress_in_background| {
+        let options = Options { max_object_bytes: 1 << 20, decompress_in_background, ..Options::default() };
+        let analysis = pipeline::analyze("any", reader, &options).map_err(|error| error.to_string())?;
+        Ok::<_, String>(json::render(&build::finish(analysis, &SummaryOptions::default(), None)))
+    };
+    let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
+    assert_eq!(read(&mut whole, false), read(&mut pieces, true));
+}
+
+/// Any JSON is an event or an error, and an envelope around it changes nothing but its depth.
+pub fn event_envelopes(bytes: &[u8]) {
+    let Ok(payload) = serde_json::from_slice::<Value>(bytes) else { return };
+    if let Err(error) = event::read(&payload) {
+        assert!(error.to_string().len() < 8000, "{error}");
+    }
+    let notices = |payload: &Value| match event::read(payload) {
+        Ok(Invocation::Direct(notices)) => notices,
+        Ok(Invocation::Queue(messages)) => messages.into_iter().flat_map(|message| message.notices).collect(),
+        Err(error) => vec![Err(error)],
+    };
+    let in_a_queue = |payload: &Value| {
+        notices(&json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": payload.to_string()}]}))
+    };
+    let in_a_record = |payload: &Value| notices(&json!({"requestPayload": payload}));
+    assert_eq!(in_a_queue(&payload), in_a_record(&payload));
+}
+
+/// A key is decoded as a byte-by-byte reading decodes it.
+pub fn key_decoding(bytes: &[u8]) {
+    let Ok(key) = std::str::from_utf8(bytes) else { return };
+    let mut decoded = Vec::new();
+    let mut rest = key.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let escape = (first == b'%').then(|| hexadecimal(behind)).flatten();
+        decoded.push(escape.unwrap_or(if first == b'+' { b' ' } else { first }));
+        rest = if escape.is_some() { &behind[2..] } else { behind };
+    }
+    let expected = String::from_utf8(decoded).unwrap_or_else(|_| key.to_owned());
+    assert_eq!(event::decode_form_key(key), expected);
+}
+
+fn hexadecimal(bytes: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let (high, low) = (digit(*bytes.first()?)?, digit(*bytes.get(1)?)?);
+    u8::try_from(16 * high + low).ok()
+}
+
+/// Any document is a topology, with problems or without, or an error; and a log can be read by it.
+pub fn topology_documents(bytes: &[u8]) {
+    let mut resources = Resources::default();
+    if resources.read("any.json", bytes).is_err() {
+        return;
+    }
+    let topology = Arc::new(Topology::new(resources));
+    let findings = serde_json::to_value(check(&topology)).expect("JSON");
+    assert!(findings.is_object());
+    let log = "2 1 eni-1 10.0.0.1 10.1.0.1 1 22 6 1 40 9 9 ACCEPT OK\n2 1 eni-1 10.1.0.1 10.0.0.1 22 1 6 1 40 9 9 REJECT OK\n";
+    let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
+    let analysis = pipeline::analyze("any", log.as_bytes(), &options).expect("a flow log");
+    let summary = build::finish(analysis, &SummaryOptions::default(), Some(&topology));
+    assert_eq!(summary.records.total, 2);
+    assert!(summary.peering.is_some());
+}
