@@ -42,6 +42,10 @@ fn alerts(summary: &Summary, min_severity: Severity) -> Vec<(String, Value)> {
     alerts
 }
 
+fn observable(name: &str, ip: &str) -> Value {
+    json!({"name": name, "type_id": 2, "type": "IP Address", "value": ip})
+}
+
 #[test]
 fn a_finding_is_a_detection_finding() {
     let summary = scans(1);
@@ -58,7 +62,6 @@ fn a_finding_is_a_detection_finding() {
             "connection_info": {"protocol_num": 6, "direction_id": 0},
         })
     };
-    let observable = |name: &str, ip: &str| json!({"name": name, "type_id": 2, "type": "IP Address", "value": ip});
     let expected = json!({
         "activity_id": 1, "activity_name": "Create",
         "category_uid": 2, "category_name": "Findings",
