@@ -64,7 +64,7 @@ counts! {
     /// `egress-blocked`: flows of one interface to public addresses that are refused.
     egress_blocked_flows = 5;
     /// `one-way-peering`: accepted TCP flows from one VPC to another that get no answer.
-    one_way_peering_flows = 5;
+    one_way_min_flows = 5;
 }
 
 counts! {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             error("port_scan_port = 3"),
             "unknown threshold or limit \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
-             repeated_reject_flows, egress_blocked_flows, one_way_peering_flows, max_rejected_groups, \
+             repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
              max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {

@@ -1,4 +1,7 @@
-//! The loop: an object's bytes in, what its records say out. Read this first.
+//! The main loop: reads the bytes of one object and aggregates its records. Read this first.
+//!
+//! Nearly every line takes the fast path: its fields are at known positions and have common lengths. Every other line takes the slow
+//! path, which alone decides whether a line is a header, blank, a record, or malformed.
 //!
 //! ```
 //! use flowsentry::record::format::Format;
@@ -21,7 +24,6 @@ use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
 use crate::config::Limits;
 use crate::error::ObjectError;
-use crate::input::cpu::{Cpu, Simd, Work};
 use crate::input::decoder::{self, Decoder};
 use crate::input::lines::{self, ChunkReader, FieldRanges, Line, Lines};
 use crate::record::Record;
@@ -30,21 +32,21 @@ use crate::record::parser::column_map::{ColumnMap, KnownFormat, LeadingFields};
 use crate::record::parser::{ParseError, Parser, fast_path};
 use crate::topology::Topology;
 
-/// How to read an object.
+/// Options for reading an object.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The order of columns before any header.
+    /// The columns before any header.
     pub format: Format,
-    /// The text may not be larger.
+    /// Limit of text bytes.
     pub max_object_bytes: u64,
-    /// And not have more lines.
+    /// Limit of lines.
     pub max_lines: u64,
-    /// What is known of VPCs and their peering.
+    /// The topology, if there is one.
     pub topology: Option<Arc<Topology>>,
-    /// How much of the log's variety is kept.
+    /// Limits of the state that grows with the cardinality of the log.
     pub limits: Limits,
-    /// Whether to decompress on another thread: for hardly more processor time, two thirds of the time where there are two
-    /// cores.
+    /// Whether to decompress on a background thread. With two cores this takes two thirds of the wall time, and hardly more CPU
+    /// time.
     pub decompress_in_background: bool,
 }
 
@@ -61,28 +63,28 @@ impl Default for Options {
     }
 }
 
-/// Reads one object to its verified end.
+/// Reads one object to its verified end and returns its analysis.
 ///
 /// # Errors
-/// Where it can't be read whole, or is not a flow log; nothing of it counts then.
+/// If the object cannot be read completely, or is not a flow log. Then none of its records counts.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
     let text = Decoder::open(reader, options.max_object_bytes)?;
     if !options.decompress_in_background {
-        return analyze_slices(uri, ChunkReader::here(text), options);
+        return analyze_chunks(uri, ChunkReader::here(text), options);
     }
-    let (slices, decompression) = ChunkReader::ahead(text);
+    let (chunks, worker) = ChunkReader::ahead(text);
     thread::scope(|scope| {
-        scope.spawn(move || decompression.run());
-        analyze_slices(uri, slices, options)
+        scope.spawn(move || worker.run());
+        analyze_chunks(uri, chunks, options)
     })
 }
 
-fn analyze_slices<R: Read>(uri: &str, slices: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
-    let mut lines = Lines::open(slices)?;
+/// Analyzes the lines of an object.
+fn analyze_chunks<R: Read>(uri: &str, chunks: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
+    let mut lines = Lines::open(chunks)?;
     let mut object = ObjectAnalyzer::new(uri, options);
-    let cpu = Cpu::detect();
     loop {
-        cpu.run(BufferedLines { lines: &mut lines, object: &mut object })?;
+        BufferedLines { lines: &mut lines, object: &mut object }.observe_all()?;
         match lines.next_line()? {
             Some(line) => object.observe(line)?,
             None => break,
@@ -91,41 +93,37 @@ fn analyze_slices<R: Read>(uri: &str, slices: ChunkReader<R>, options: &Options)
     object.finish(lines.compressed_bytes(), lines.bytes())
 }
 
-/// The lines that are in memory.
+/// The lines that are in the buffer.
 struct BufferedLines<'w, 'a, R> {
     lines: &'w mut Lines<R>,
     object: &'w mut ObjectAnalyzer<'a>,
 }
 
-impl<R: Read> Work for BufferedLines<'_, '_, R> {
-    type Output = Result<(), ObjectError>;
-
-    #[inline(always)]
-    fn run(mut self, simd: impl Simd) -> Result<(), ObjectError> {
+impl<R: Read> BufferedLines<'_, '_, R> {
+    /// Consumes all buffered lines.
+    fn observe_all(mut self) -> Result<(), ObjectError> {
         loop {
-            let drained = match self.object.parser.usual().clone() {
-                KnownFormat::Version2 => self.observe(simd, &LeadingFields::<14>)?,
-                KnownFormat::Version5 => self.observe(simd, &LeadingFields::<29>)?,
-                KnownFormat::Other(layout) => self.observe(simd, &*layout)?,
+            let drained = match self.object.parser.known_format().clone() {
+                KnownFormat::Version2 => self.observe(&LeadingFields::<14>)?,
+                KnownFormat::Version5 => self.observe(&LeadingFields::<29>)?,
+                KnownFormat::Other(layout) => self.observe(&*layout)?,
             };
             if drained {
                 return Ok(());
             }
         }
     }
-}
 
-impl<R: Read> BufferedLines<'_, '_, R> {
-    /// Takes in lines of that format, and says whether that were all: after an unusual line another may hold.
+    /// Consumes buffered lines with this column map. Returns `true` when the buffer is drained, `false` when a line may have changed
+    /// the format.
     #[inline(always)]
-    fn observe(&mut self, simd: impl Simd, places: &impl ColumnMap) -> Result<bool, ObjectError> {
+    fn observe(&mut self, map: &impl ColumnMap) -> Result<bool, ObjectError> {
         while let Some(line) = self.lines.next_buffered_line() {
-            self.object.allow(&line)?;
-            // Nearly every line is a record in which nothing is unusual, and which can't be a header.
+            self.object.check_line_limit(&line)?;
+            // Nearly every line is a plain record that cannot be a header.
             if let Some(columns) = &line.columns
                 && self.object.parser.format().cannot_be_header(true)
-                && (self.object.try_fast_path::<true>(simd, places, columns)
-                    || self.object.try_fast_path::<false>(simd, places, columns))
+                && (self.object.try_fast_path::<true>(map, columns) || self.object.try_fast_path::<false>(map, columns))
             {
                 self.object.record_format_once();
             } else {
@@ -137,15 +135,15 @@ impl<R: Read> BufferedLines<'_, '_, R> {
     }
 }
 
-/// An object that is being read.
+/// State of the analysis of one object.
 struct ObjectAnalyzer<'a> {
     uri: &'a str,
     max_lines: u64,
     topology: Option<&'a Topology>,
     analysis: Analysis,
-    /// By the order of columns that holds now.
+    /// Parser for the current columns.
     parser: Parser,
-    /// Whether a header, or a record without one, has told that this format is in use.
+    /// Whether the current format is already listed in the analysis.
     format_recorded: bool,
     header_seen: bool,
 }
@@ -163,35 +161,30 @@ impl<'a> ObjectAnalyzer<'a> {
         }
     }
 
+    /// Consumes one line.
     fn observe(&mut self, line: Line<'_>) -> Result<(), ObjectError> {
-        self.allow(&line)?;
+        self.check_line_limit(&line)?;
         self.observe_slow(line);
         Ok(())
     }
 
     #[inline(always)]
-    fn allow(&self, line: &Line<'_>) -> Result<(), ObjectError> {
+    fn check_line_limit(&self, line: &Line<'_>) -> Result<(), ObjectError> {
         if line.number > self.max_lines {
             return Err(ObjectError::TooManyLines { max_lines: self.max_lines });
         }
         Ok(())
     }
 
-    /// Takes in a line's record, if nothing about it is unusual, and says whether that was so: with `V4`, if its addresses are of
-    /// IPv4 alone.
+    /// Tries the fast path. Returns `false` if the line must be parsed by the slow path. `V4` restricts it to IPv4-only records.
     #[inline(always)]
-    fn try_fast_path<const V4: bool>(
-        &mut self,
-        simd: impl Simd,
-        places: &impl ColumnMap,
-        columns: &FieldRanges<'_>,
-    ) -> bool {
-        let Some(flow) = fast_path::flow::<V4, _>(simd, places, columns) else { return false };
+    fn try_fast_path<const V4: bool>(&mut self, map: &impl ColumnMap, columns: &FieldRanges<'_>) -> bool {
+        let Some(flow) = fast_path::flow::<V4, _>(map, columns) else { return false };
         self.analysis.observe_flow(&flow, self.topology);
         true
     }
 
-    /// Takes the line by value, and so do others what the loop hands on seldom: what is referred to can't stay in registers.
+    /// Parses a line by the slow path. Takes the line by value: a reference from the hot loop would force it out of registers.
     #[cold]
     fn observe_slow(&mut self, line: Line<'_>) {
         let line = &line;
@@ -261,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_more_than_allowed_is_an_error_not_an_end() {
+    fn one_line_above_the_limit_is_an_error() {
         let record = "2 1 eni-1 10.0.0.1 10.0.0.2 1 22 6 1 40 1418530010 1418530070 REJECT OK\n";
         let options = |max_lines| Options { max_lines, ..Options::default() };
         let of = |lines: &str, max_lines| {
@@ -277,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_holds_from_the_next_line_on_whatever_was_before() {
+    fn a_header_applies_from_the_next_line_on() {
         let log = "2 1 eni-1 10.0.0.1 10.0.0.2 50000 22 6 1 40 1418530010 1418530070 REJECT OK\n\
             version account-id interface-id dstaddr srcaddr dstport srcport protocol packets bytes start end action log-status\n\
             2 1 eni-1 10.0.0.3 10.0.0.4 443 50000 6 1 40 1418530010 1418530070 REJECT OK\n";

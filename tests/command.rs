@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the command reads files")]
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::fs;

@@ -6,6 +6,7 @@
 #![cfg(feature = "aws")]
 #![expect(clippy::disallowed_methods, reason = "docs and sources are files")]
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::collections::BTreeSet;
@@ -246,14 +247,14 @@ fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
         host_sweep_hosts,
         repeated_reject_flows,
         egress_blocked_flows,
-        one_way_peering_flows,
+        one_way_min_flows,
     } = Thresholds::default();
     for (name, threshold) in [
         ("port-scan", port_scan_ports),
         ("host-sweep", host_sweep_hosts),
         ("repeated-rejects", repeated_reject_flows),
         ("egress-blocked", egress_blocked_flows),
-        ("one-way-peering", one_way_peering_flows),
+        ("one-way-peering", one_way_min_flows),
     ] {
         let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Interner>();
         assert!(words.contains(&threshold.to_string()), "{name}: {threshold}");

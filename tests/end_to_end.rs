@@ -8,6 +8,7 @@
 mod failures;
 #[path = "end_to_end/ignored.rs"]
 mod ignored;
+#[path = "support/local/mod.rs"]
 mod local;
 #[path = "end_to_end/log.rs"]
 mod log;

@@ -9,6 +9,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "golden folders are files")]
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! What must hold for any log.
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::collections::BTreeSet;

@@ -111,7 +111,7 @@ def aws(*arguments):
 def replay_day(queues, objects, dry_run):
     bucket, _, prefix = objects.removeprefix("s3://").partition("/")
     if not objects.startswith("s3://") or not bucket or not prefix:
-        # A whole bucket is years of logs, as a rule.
+        # A whole bucket usually has years of logs.
         raise ReplayError("the objects are named as s3://bucket/prefix, and neither is empty")
     events = (notification(bucket, item) for item in listed(bucket, prefix))
     sent = 0

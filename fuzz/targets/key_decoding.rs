@@ -1,7 +1,7 @@
 #![no_main]
 
-#[path = "../../tests/bodies/mod.rs"]
+#[path = "../../tests/support/fuzz_bodies.rs"]
 #[allow(dead_code, reason = "each target runs one of the bodies")]
-mod bodies;
+mod fuzz_bodies;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::key_decoding(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_bodies::key_decoding(bytes));

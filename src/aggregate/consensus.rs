@@ -1,40 +1,39 @@
-//! Values that records should agree on, such as the VPC of an interface.
+//! Values on which records should agree, such as the VPC of an interface.
 
-use crate::aggregate::interner::{Interner, Symbol, SymbolRemap, same};
+use crate::aggregate::interner::{Interner, Symbol, SymbolRemap, bytes_eq};
 
-/// What several records say of the same thing: nothing yet, all the same, or not the same. A record that says nothing
-/// contradicts nothing.
+/// The common value of several records: none yet, one, or a conflict. A record without a value does not conflict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Consensus<T> {
-    /// No record has said anything.
+    /// No record has a value.
     #[default]
     Unknown,
-    /// Every record that has said anything said this.
+    /// Every record with a value has this one.
     One(T),
-    /// Records contradict each other.
+    /// Records have different values.
     Conflict,
 }
 
 impl<T: Copy + PartialEq> Consensus<T> {
-    /// Takes in what one more record says.
-    pub fn observe(&mut self, said: T) {
+    /// Adds the value of one record.
+    pub fn observe(&mut self, reported: T) {
         *self = match *self {
-            Consensus::Unknown => Consensus::One(said),
-            Consensus::One(one) if one == said => Consensus::One(one),
+            Consensus::Unknown => Consensus::One(reported),
+            Consensus::One(one) if one == reported => Consensus::One(one),
             Consensus::One(_) | Consensus::Conflict => Consensus::Conflict,
         };
     }
 
-    /// Takes in what other records say.
+    /// Adds the consensus of other records.
     pub fn merge(&mut self, other: Consensus<T>) {
         match other {
             Consensus::Unknown => {}
-            Consensus::One(said) => self.observe(said),
+            Consensus::One(reported) => self.observe(reported),
             Consensus::Conflict => *self = Consensus::Conflict,
         }
     }
 
-    /// What all agree on, if they do.
+    /// Returns the common value, if there is one.
     pub fn one(self) -> Option<T> {
         match self {
             Consensus::One(one) => Some(one),
@@ -42,7 +41,7 @@ impl<T: Copy + PartialEq> Consensus<T> {
         }
     }
 
-    /// The same agreement in other terms.
+    /// Converts the common value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Consensus<U> {
         match self {
             Consensus::Unknown => Consensus::Unknown,
@@ -52,72 +51,74 @@ impl<T: Copy + PartialEq> Consensus<T> {
     }
 }
 
-/// The place that records name, and whether some name none: a topology may know it then.
+/// The VPC or subnet that records report, and whether some records report none (the topology may then supply it).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReportedId {
-    /// What those agree on that name one.
-    pub named: Consensus<Symbol>,
-    /// Whether there are others.
-    pub unnamed: bool,
+    /// The consensus of the records that report one.
+    pub id: Consensus<Symbol>,
+    /// Whether some records report none.
+    pub unreported: bool,
 }
 
 impl ReportedId {
-    /// What one record names, `id` being the number of that.
-    pub fn of(said: Option<&[u8]>, id: Option<Symbol>) -> ReportedId {
-        match (said, id) {
-            (None, _) => ReportedId { named: Consensus::Unknown, unnamed: true },
-            (Some(_), Some(id)) => ReportedId { named: Consensus::One(id), unnamed: false },
-            // Another than all that are known.
-            (Some(_), None) => ReportedId { named: Consensus::Conflict, unnamed: false },
+    /// Creates the value of one record. `id` is the symbol of the reported id, if there was room for it.
+    pub fn new(reported: Option<&[u8]>, id: Option<Symbol>) -> ReportedId {
+        match (reported, id) {
+            (None, _) => ReportedId { id: Consensus::Unknown, unreported: true },
+            (Some(_), Some(id)) => ReportedId { id: Consensus::One(id), unreported: false },
+            // An id without a symbol differs from every interned id.
+            (Some(_), None) => ReportedId { id: Consensus::Conflict, unreported: false },
         }
     }
 
-    /// Takes in what one more record names, and says its number, if there is one. As a rule all name the same: then no name is
-    /// looked up.
+    /// Adds one record, and returns the symbol of its id, if it has one. Usually all records report the bytes_eq id; then no name is looked
+    /// up.
     #[inline(always)]
-    pub fn observe(&mut self, said: Option<&[u8]>, places: &mut Interner) -> Option<Symbol> {
-        let Some(said) = said else {
-            self.unnamed = true;
+    pub fn observe(&mut self, reported: Option<&[u8]>, places: &mut Interner) -> Option<Symbol> {
+        let Some(reported) = reported else {
+            self.unreported = true;
             return None;
         };
-        match self.named {
-            Consensus::One(one) if same(places.name(one).as_bytes(), said) => Some(one),
-            _ => self.observe_another(said, places),
+        match self.id {
+            Consensus::One(one) if bytes_eq(places.name(one).as_bytes(), reported) => Some(one),
+            _ => self.observe_slow(reported, places),
         }
     }
 
     #[cold]
-    fn observe_another(&mut self, said: &[u8], places: &mut Interner) -> Option<Symbol> {
-        let id = places.intern(said);
+    fn observe_slow(&mut self, reported: &[u8], places: &mut Interner) -> Option<Symbol> {
+        let id = places.intern(reported);
         match id {
-            Some(said) => self.named.observe(said),
-            // Another than all that are known.
-            None => self.named = Consensus::Conflict,
+            Some(reported) => self.id.observe(reported),
+            // An id without a symbol differs from every interned id.
+            None => self.id = Consensus::Conflict,
         }
         id
     }
 
-    /// Takes in what other records name, whose places have those numbers here.
+    /// Adds the records of another analysis. `places` maps its symbols to those of this one.
     pub fn merge(&mut self, other: ReportedId, places: &SymbolRemap) {
-        let named = other.named.map(|place| places.of(place));
-        self.named.merge(match named {
-            Consensus::One(Some(named)) => Consensus::One(named),
+        let id = other.id.map(|place| places.of(place));
+        self.id.merge(match id {
+            Consensus::One(Some(id)) => Consensus::One(id),
             Consensus::Unknown => Consensus::Unknown,
             Consensus::One(None) | Consensus::Conflict => Consensus::Conflict,
         });
-        self.unnamed |= other.unnamed;
+        self.unreported |= other.unreported;
     }
 
-    /// Takes in what other records of the same report name.
+    /// Adds other records of the bytes_eq analysis.
     pub fn add(&mut self, other: ReportedId) {
-        self.named.merge(other.named);
-        self.unnamed |= other.unnamed;
+        self.id.merge(other.id);
+        self.unreported |= other.unreported;
     }
 
-    /// The place that all agree on, `known` being that of the records that name none.
-    pub fn agreed<'a>(self, known: Option<&'a str>, places: &'a Interner) -> Option<&'a str> {
-        let mut agreed = self.named.map(|id| places.name(id));
-        known.filter(|_| self.unnamed).into_iter().for_each(|known| agreed.observe(known));
+    /// Returns the id on which all records agree. `known` is the id of the records that report none.
+    pub fn resolve<'a>(self, known: Option<&'a str>, places: &'a Interner) -> Option<&'a str> {
+        let mut agreed = self.id.map(|id| places.name(id));
+        if let Some(known) = known.filter(|_| self.unreported) {
+            agreed.observe(known);
+        }
         agreed.one()
     }
 }
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_says_nothing_contradicts_nothing() {
+    fn a_record_without_a_value_does_not_conflict() {
         let mut vpc = Consensus::Unknown;
         assert_eq!(vpc.one(), None);
         vpc.observe(1);

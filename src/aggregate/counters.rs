@@ -1,11 +1,11 @@
-//! Sums over records, and when they were seen.
+//! Sums over records, and their time range.
 
 use serde::Serialize;
 
 use crate::record::Flow;
 use crate::record::timestamp::Timestamp;
 
-/// Flows, packets and bytes. A record is one flow. Sums stay at 2^64 − 1 rather than overflow.
+/// Flows, packets, and bytes. Each record counts as one flow. Sums saturate at 2^64 − 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counters {
@@ -18,13 +18,13 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts one more record.
+    /// Adds one record.
     #[inline(always)]
     pub fn observe(&mut self, flow: &Flow<'_>) {
         self.merge(Counters { flows: 1, packets: flow.packets, bytes: flow.bytes });
     }
 
-    /// Adds what another tally counted.
+    /// Adds other counters.
     #[inline(always)]
     pub fn merge(&mut self, other: Counters) {
         self.flows = self.flows.saturating_add(other.flows);
@@ -33,33 +33,33 @@ impl Counters {
     }
 }
 
-/// Least start and greatest end of some records, where any has one.
+/// Earliest start and latest end of a set of records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimeRange {
-    /// Least `start`.
+    /// Earliest `start`.
     pub first_seen: Option<Timestamp>,
-    /// Greatest `end`.
+    /// Latest `end`.
     pub last_seen: Option<Timestamp>,
 }
 
 impl TimeRange {
-    /// Widens the span to hold one more record.
+    /// Extends the range by one record.
     #[inline(always)]
     pub fn observe(&mut self, start: Option<Timestamp>, end: Option<Timestamp>) {
-        self.first_seen = least(self.first_seen, start);
+        self.first_seen = min_some(self.first_seen, start);
         self.last_seen = self.last_seen.max(end);
     }
 
-    /// Widens the span to hold another.
+    /// Extends the range by another range.
     pub fn merge(&mut self, other: TimeRange) {
         self.observe(other.first_seen, other.last_seen);
     }
 }
 
-/// The lesser of two where both are there (`None` is least to `Option`'s own order, so `min` won't do).
+/// Returns the smaller of two values, ignoring `None` (which `Option`'s own order puts first).
 #[inline(always)]
-pub fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+pub fn min_some<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn sums_stay_at_the_maximum() {
+    fn sums_saturate_at_the_maximum() {
         let mut tally = Counters { flows: 1, packets: u64::MAX - 1, bytes: 3 };
         tally.merge(Counters { flows: 1, packets: 2, bytes: 4 });
         assert_eq!(tally, Counters { flows: 2, packets: u64::MAX, bytes: 7 });
     }
 
     #[test]
-    fn an_absent_time_widens_nothing() {
+    fn an_absent_time_does_not_extend_the_range() {
         let mut seen = TimeRange::default();
         seen.observe(None, at(20));
         seen.observe(at(10), None);

@@ -1,9 +1,9 @@
-//! What is known of the inputs themselves: where records came from, how many there were of each class, and which of them
-//! are malformed. The types are part of the summary.
+//! Facts about the inputs: their origin, the number of records of each class, and samples of malformed records. The types are part
+//! of the summary.
 
 use serde::Serialize;
 
-/// An input that was read whole.
+/// An input that was read completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputSource {
@@ -15,12 +15,12 @@ pub struct InputSource {
     pub bytes: u64,
     /// Records of every class.
     pub records: u64,
-    /// What S3 calls the object.
+    /// The S3 object, for inputs from S3.
     #[serde(flatten)]
     pub object: Option<ObjectIdentity>,
 }
 
-/// One version of one S3 object, as GetObject named it.
+/// One version of an S3 object, as returned by GetObject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObjectIdentity {
@@ -28,23 +28,23 @@ pub struct ObjectIdentity {
     pub bucket: String,
     /// Key, decoded.
     pub key: String,
-    /// Version, where the bucket is versioned.
+    /// Version, if the bucket has versioning.
     pub version_id: Option<String>,
     /// Entity tag, without quotes.
     pub etag: Option<String>,
 }
 
-/// An input that could not be read whole.
+/// An input that could not be read completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputFailure {
     /// The input as given.
     pub uri: String,
-    /// What is wrong with it, where, and what to do.
+    /// The error, its position, and the next step.
     pub error: String,
 }
 
-/// How many records fell into each class; every record is in exactly one.
+/// Number of records by class. Every record is in exactly one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordCounts {
@@ -56,7 +56,7 @@ pub struct RecordCounts {
     pub rejected: u64,
     /// Log status NODATA: no traffic in the interval.
     pub no_data: u64,
-    /// Log status SKIPDATA: AWS left records out.
+    /// Log status SKIPDATA: AWS skipped records.
     pub skip_data: u64,
     /// Records without an action, such as those of a transit gateway.
     pub other: u64,
@@ -72,8 +72,8 @@ pub struct MalformedSample {
     pub uri: String,
     /// Line number from 1, headers and blank lines counted.
     pub line: u64,
-    /// What does not parse.
+    /// Why it does not parse.
     pub reason: String,
-    /// The line's beginning, at most 200 characters.
+    /// The first 200 characters of the line.
     pub text: String,
 }

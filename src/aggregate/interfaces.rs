@@ -1,4 +1,4 @@
-//! What a report's records say of each network interface.
+//! Aggregates records by network interface.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
@@ -7,49 +7,50 @@ use sha2::{Digest, Sha256};
 
 use crate::aggregate::consensus::ReportedId;
 use crate::aggregate::counters::{Counters, TimeRange};
-use crate::aggregate::interner::{Interner, Symbol, SymbolRemap, index, same};
+use crate::aggregate::interner::{Interner, Symbol, SymbolRemap, bytes_eq, index};
 use crate::config::Limits;
 use crate::record::{Action, Flow, SkipDataRecord};
 
-/// All interfaces met. Records that name none are kept together, as interface `None`.
+/// All interfaces. Records without an interface are counted as interface `None`.
 #[derive(Debug, Clone)]
 pub struct Interfaces {
     names: Interner,
-    /// By the number of the name; 0 is `None`.
+    /// By index of the symbol; index 0 is `None`.
     all: Vec<Interface>,
-    /// Records of one interface come in runs.
+    /// Interface of the last record: records of one interface come in runs.
     last: Option<Symbol>,
 }
 
-/// Which interface a record is of.
+/// The interface of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InterfaceRef {
-    /// The interface, if the record names one that is kept.
+    /// The interface, if the record has one and it is tracked.
     pub id: Option<Symbol>,
-    /// The VPC that the record itself names, if there was room for that.
+    /// The VPC that the record reports, if there was room for it.
     pub vpc: Option<Symbol>,
-    /// Whether there was room for it. Of an interface beyond the limit nothing can be said that rests on several records.
+    /// Whether the interface is tracked, or the record has none. Untracked interfaces share the "no interface" entry, so nothing that
+    /// needs several records can be concluded about them.
     pub is_tracked: bool,
 }
 
-/// What the records of one interface say.
+/// The records of one interface.
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
-    /// The VPC of its analysed records.
+    /// VPC of its analyzed records.
     pub vpc: ReportedId,
-    /// The subnet of its analysed records.
+    /// Subnet of its analyzed records.
     pub subnet: ReportedId,
-    /// Its accepted records.
+    /// Accepted records.
     pub accepted: Counters,
-    /// Its rejected records.
+    /// Rejected records.
     pub rejected: Counters,
-    /// The addresses of its analysed records.
-    pub constant: SharedAddresses,
-    /// Its records of class `skip_data`: their number as flows.
+    /// Addresses that all its analyzed records share.
+    pub shared_addresses: SharedAddresses,
+    /// SKIPDATA records, each counted as a flow.
     pub skipped: Counters,
-    /// When those were seen.
+    /// Time range of the SKIPDATA records.
     pub skipped_seen: TimeRange,
-    /// The beginning of a hash of its name; 0 of none. Hardly ever asked for.
+    /// First 64 bits of the hash of its name; 0 for none. Computed on demand, which is rare.
     fingerprint: OnceLock<u64>,
 }
 
@@ -60,24 +61,25 @@ impl Default for Interfaces {
 }
 
 impl Interfaces {
-    /// For at most so many. Records of those that come later are kept with those that name none.
+    /// Creates an empty collection of at most `limit` interfaces. Records of further ones are counted as "no interface".
     pub fn new(limit: u64) -> Interfaces {
         Interfaces { names: Interner::new(limit), all: vec![Interface::default()], last: None }
     }
 
-    /// Whether no interface came later.
+    /// Returns whether all interfaces are tracked.
     pub fn is_complete(&self) -> bool {
         self.names.is_complete()
     }
 
-    /// Takes in an analysed record, and says which interface it is of. `places` holds the names of VPCs and subnets.
+    /// Adds an analyzed record and returns its interface. `places` interns VPC and subnet ids.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn observe(&mut self, flow: &Flow<'_>, places: &mut Interner) -> InterfaceRef {
         let id = self.id(flow.interface_id);
         let interface = &mut self.all[index(id)];
         let vpc = interface.vpc.observe(flow.vpc_id, places);
         interface.subnet.observe(flow.subnet_id, places);
-        interface.constant.observe(flow.src, flow.dst);
+        interface.shared_addresses.observe(flow.src, flow.dst);
         match flow.action {
             Action::Accept => interface.accepted.observe(flow),
             Action::Reject => interface.rejected.observe(flow),
@@ -85,7 +87,8 @@ impl Interfaces {
         InterfaceRef { id, vpc, is_tracked: id.is_some() || flow.interface_id.is_none() }
     }
 
-    /// Takes in a hole in the log.
+    /// Adds a SKIPDATA record.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn observe_gap(&mut self, gap: SkipDataRecord<'_>) {
         let id = self.id(gap.interface_id);
         let interface = &mut self.all[index(id)];
@@ -93,29 +96,29 @@ impl Interfaces {
         interface.skipped_seen.observe(gap.start, gap.end);
     }
 
-    /// Takes in another report's interfaces, whose VPCs and subnets have those numbers here. Says which number each
-    /// of its interfaces has here.
+    /// Merges the interfaces of another analysis. `places` maps its VPC and subnet symbols. Returns the map of its interface symbols.
     pub fn merge(&mut self, other: &Interfaces, places: &SymbolRemap) -> SymbolRemap {
         let ids = self.names.merge(&other.names);
-        for (number, theirs) in other.iter() {
-            let ours = self.get_mut(number.and_then(|number| ids.of(number)));
+        for (id, theirs) in other.iter() {
+            let ours = self.get_mut(id.and_then(|id| ids.of(id)));
             ours.vpc.merge(theirs.vpc, places);
             ours.subnet.merge(theirs.subnet, places);
             ours.accepted.merge(theirs.accepted);
             ours.rejected.merge(theirs.rejected);
-            ours.constant.merge(theirs.constant);
+            ours.shared_addresses.merge(theirs.shared_addresses);
             ours.skipped.merge(theirs.skipped);
             ours.skipped_seen.merge(theirs.skipped_seen);
         }
         ids
     }
 
-    /// The name of an interface.
+    /// Returns the id of an interface.
     pub fn name(&self, id: Symbol) -> &str {
         self.names.name(id)
     }
 
-    /// A number that the interface has in every report.
+    /// Returns a hash of the interface's id, which is the same in every analysis.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn fingerprint(&self, id: Option<Symbol>) -> u64 {
         let of_name = |id: Symbol| {
             let hash = Sha256::digest(self.names.name(id));
@@ -124,21 +127,23 @@ impl Interfaces {
         *self.all[index(id)].fingerprint.get_or_init(|| id.map_or(0, of_name))
     }
 
-    /// What is known of an interface.
+    /// Returns the records of an interface.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn get(&self, id: Option<Symbol>) -> &Interface {
         &self.all[index(id)]
     }
 
-    /// All interfaces, and first what stands for none.
+    /// Returns all interfaces. The first one is "no interface".
     pub fn iter(&self) -> impl Iterator<Item = (Option<Symbol>, &Interface)> {
         std::iter::once(None).chain(self.names.ids().map(Some)).zip(&self.all)
     }
 
+    /// Returns the symbol of an interface.
     #[inline(always)]
     fn id(&mut self, name: Option<&[u8]>) -> Option<Symbol> {
         let name = name?;
         if let Some(last) = self.last
-            && same(self.names.name(last).as_bytes(), name)
+            && bytes_eq(self.names.name(last).as_bytes(), name)
         {
             return self.last;
         }
@@ -152,6 +157,7 @@ impl Interfaces {
         self.last
     }
 
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     fn get_mut(&mut self, id: Option<Symbol>) -> &mut Interface {
         if self.all.len() <= index(id) {
             self.all.resize_with(index(id) + 1, Interface::default);
@@ -160,19 +166,19 @@ impl Interfaces {
     }
 }
 
-/// The addresses that occur, as src or dst, in every record of some records: at most two, as the first record has no
-/// more. An interface's own address is among them.
+/// The addresses that occur, as src or dst, in every record of a set: at most two, because the first record has no more. The address
+/// of the interface is among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SharedAddresses {
-    /// No record yet.
+    /// There is no record yet.
     #[default]
     NoRecord,
-    /// These; `None` where there are fewer, and last.
+    /// The remaining addresses. Absent ones are `None` and come last.
     Remaining(Option<IpAddr>, Option<IpAddr>),
 }
 
 impl SharedAddresses {
-    /// Takes in the addresses of one more record.
+    /// Adds the addresses of one record.
     #[inline(always)]
     pub fn observe(&mut self, src: Option<IpAddr>, dst: Option<IpAddr>) {
         match *self {
@@ -180,27 +186,28 @@ impl SharedAddresses {
             SharedAddresses::Remaining(Some(own), None) if is_one_of(own, src, dst) => return,
             _ => {}
         }
-        self.merge(SharedAddresses::of(src, dst.filter(|_| src != dst)));
+        self.merge(SharedAddresses::new(src, dst.filter(|_| src != dst)));
     }
 
-    fn of(a: Option<IpAddr>, b: Option<IpAddr>) -> SharedAddresses {
+    /// Creates the value of up to two addresses.
+    fn new(a: Option<IpAddr>, b: Option<IpAddr>) -> SharedAddresses {
         if a.is_none() { SharedAddresses::Remaining(b, None) } else { SharedAddresses::Remaining(a, b) }
     }
 
-    /// Takes in what is left of other records' addresses.
+    /// Adds the shared addresses of other records.
     pub fn merge(&mut self, other: SharedAddresses) {
         use SharedAddresses::{NoRecord, Remaining};
         *self = match (*self, other) {
-            (left, NoRecord) | (NoRecord, left) => left,
+            (addresses, NoRecord) | (NoRecord, addresses) => addresses,
             (Remaining(a, b), Remaining(c, d)) => {
                 let kept = |address: Option<IpAddr>| address.filter(|_| address == c || address == d);
-                SharedAddresses::of(kept(a), kept(b))
+                SharedAddresses::new(kept(a), kept(b))
             }
         };
     }
 
-    /// The one address that is left, if it is one.
-    pub fn one(self) -> Option<IpAddr> {
+    /// Returns the shared address, if there is exactly one.
+    pub fn sole(self) -> Option<IpAddr> {
         match self {
             SharedAddresses::Remaining(one, None) => one,
             _ => None,
@@ -208,7 +215,7 @@ impl SharedAddresses {
     }
 }
 
-/// Whether one of the two is it, as of nearly every record. Which of them nobody can foresee: of IPv4 there is no branch.
+/// Returns whether `own` is one of the two. For IPv4 there is no branch on which one it is, because that is unpredictable.
 #[inline(always)]
 fn is_one_of(own: IpAddr, src: Option<IpAddr>, dst: Option<IpAddr>) -> bool {
     match (own, src, dst) {
@@ -224,35 +231,38 @@ fn is_one_of(own: IpAddr, src: Option<IpAddr>, dst: Option<IpAddr>) -> bool {
 mod tests {
     use super::*;
 
-    fn left(records: &[(&str, &str)]) -> Option<String> {
+    fn shared(records: &[(&str, &str)]) -> Option<String> {
         let address = |text: &str| crate::record::ip::parse(text.as_bytes());
-        let mut constant = SharedAddresses::default();
+        let mut shared_addresses = SharedAddresses::default();
         for (src, dst) in records {
-            constant.observe(address(src), address(dst));
+            shared_addresses.observe(address(src), address(dst));
         }
-        constant.one().map(|one| one.to_string())
+        shared_addresses.sole().map(|one| one.to_string())
     }
 
     #[test]
-    fn the_one_address_in_every_record_is_the_interfaces() {
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
-        assert_eq!(left(&[("10.0.0.5", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
-        assert_eq!(left(&[("10.0.0.5", "::1"), ("10.0.0.5", "::2"), ("::3", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
-        assert_eq!(left(&[("::5", "1.1.1.1"), ("2.2.2.2", "::5"), ("::5", "::2")]).as_deref(), Some("::5"));
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "::2"), ("::5", "::2")]), None);
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("10.0.0.4", "10.0.0.6")]), None);
+    fn the_address_in_every_record_is_shared() {
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(shared(&[("10.0.0.5", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(
+            shared(&[("10.0.0.5", "::1"), ("10.0.0.5", "::2"), ("::3", "10.0.0.5")]).as_deref(),
+            Some("10.0.0.5")
+        );
+        assert_eq!(shared(&[("::5", "1.1.1.1"), ("2.2.2.2", "::5"), ("::5", "::2")]).as_deref(), Some("::5"));
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "::2"), ("::5", "::2")]), None);
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("10.0.0.4", "10.0.0.6")]), None);
     }
 
     #[test]
-    fn two_or_none_are_not_one() {
-        assert_eq!(left(&[]), None);
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1")]), None);
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("1.1.1.1", "10.0.0.5")]), None);
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("3.3.3.3", "4.4.4.4")]), None);
+    fn two_or_no_shared_addresses_are_none() {
+        assert_eq!(shared(&[]), None);
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1")]), None);
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("1.1.1.1", "10.0.0.5")]), None);
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("3.3.3.3", "4.4.4.4")]), None);
     }
 
     #[test]
-    fn an_interface_has_its_own_fingerprint_in_every_report() {
+    fn fingerprints_do_not_depend_on_the_order() {
         let fingerprints = |names: [&'static str; 3]| {
             let mut interfaces = Interfaces::default();
             let ids = names.map(|name| interfaces.id(Some(name.as_bytes())));
@@ -261,17 +271,17 @@ mod tests {
             all.sort_unstable();
             all
         };
-        let told = fingerprints(["eni-1", "eni-2", "eni-3"]);
-        assert_eq!(told, fingerprints(["eni-3", "eni-1", "eni-2"]));
-        // As `printf eni-1 | sha256sum` begins.
-        assert_eq!(told[0], ("eni-1", 0xd3c6_2384_8a30_4995));
-        assert!(told[0].1 != told[1].1 && told[1].1 != told[2].1 && told[2].1 != told[0].1);
+        let hashes = fingerprints(["eni-1", "eni-2", "eni-3"]);
+        assert_eq!(hashes, fingerprints(["eni-3", "eni-1", "eni-2"]));
+        // The first 64 bits of `printf eni-1 | sha256sum`.
+        assert_eq!(hashes[0], ("eni-1", 0xd3c6_2384_8a30_4995));
+        assert!(hashes[0].1 != hashes[1].1 && hashes[1].1 != hashes[2].1 && hashes[2].1 != hashes[0].1);
     }
 
     #[test]
-    fn a_record_without_addresses_leaves_none() {
-        assert_eq!(left(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5"), ("-", "-")]), None);
-        assert_eq!(left(&[("10.0.0.5", "-")]).as_deref(), Some("10.0.0.5"));
-        assert_eq!(left(&[("-", "10.0.0.5"), ("-", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+    fn a_record_without_addresses_shares_none() {
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("2.2.2.2", "10.0.0.5"), ("-", "-")]), None);
+        assert_eq!(shared(&[("10.0.0.5", "-")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(shared(&[("-", "10.0.0.5"), ("-", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
     }
 }

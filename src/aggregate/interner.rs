@@ -1,4 +1,6 @@
-//! Interner from the log, each kept once and known by a small number, so that records need no strings.
+//! Interns names from the log, so that records need no strings.
+//!
+//! Invariant: a symbol is valid only for the interner that created it, or after a [`SymbolRemap`].
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU32;
@@ -8,51 +10,51 @@ use hashbrown::HashTable;
 
 use crate::config::Limits;
 
-/// The number of a name in the [`Interner`] that gave it out, from 1: an absent name, as `Option<Symbol>`, takes no
-/// more room.
+/// Symbol of a name in the [`Interner`] that created it. Symbols start at 1, so that `Option<Symbol>` has the same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(NonZeroU32);
 
 impl Symbol {
-    /// The name of this number; none has the number 0.
+    /// Creates a symbol from its number. Returns `None` for 0.
     pub fn new(number: u32) -> Option<Symbol> {
         NonZeroU32::new(number).map(Symbol)
     }
 
-    /// The number.
+    /// Returns the number of the symbol.
     pub fn get(self) -> u32 {
         self.0.get()
     }
 
-    /// The name that comes at this place, from 0.
-    fn at(place: usize) -> Symbol {
-        let number = u32::try_from(place + 1).ok().and_then(Symbol::new);
+    /// Creates the symbol of the name at this index.
+    #[expect(clippy::expect_used, reason = "each name takes memory, so there are never 2^32")]
+    fn at(position: usize) -> Symbol {
+        let number = u32::try_from(position + 1).ok().and_then(Symbol::new);
         number.expect("every name takes memory: there are never 2^32")
     }
 
-    fn place(self) -> usize {
+    fn position(self) -> usize {
         self.get() as usize - 1
     }
 }
 
-/// Where what is kept by the numbers of names has that of a name: at 0 what stands for none.
+/// Returns the index of a symbol in a table by symbol. Index 0 is for "no name".
 pub fn index(name: Option<Symbol>) -> usize {
     name.map_or(0, Symbol::get) as usize
 }
 
-/// Distinct names in the order in which they were met. Hashing is seeded at random: names come from strangers.
+/// Distinct names in the order of their first use. Hashing is seeded at random, because names are untrusted input.
 #[derive(Debug, Clone)]
 pub struct Interner {
     ids: HashTable<Symbol>,
     hasher: RandomState,
     names: Vec<Box<str>>,
     limit: usize,
-    /// Room that is left for names, in bytes.
+    /// Bytes left for names.
     room: usize,
     complete: bool,
 }
 
-/// AWS's names are of some twenty bytes.
+/// Bytes per name in the limit. AWS's ids have about 20.
 const ROOM_PER_NAME: usize = 64;
 
 impl Default for Interner {
@@ -62,7 +64,7 @@ impl Default for Interner {
 }
 
 impl Interner {
-    /// For at most so many names, and as many bytes as such a number of AWS's names has at most.
+    /// Creates an interner for at most `limit` names, of 64 bytes on average.
     pub fn new(limit: u64) -> Interner {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let room = limit.saturating_mul(ROOM_PER_NAME);
@@ -76,13 +78,14 @@ impl Interner {
         }
     }
 
-    /// The number of a name, new or not; none if there is no room for it. Bytes that are not UTF-8 are replaced, as they will
-    /// be shown.
+    /// Returns the symbol of a name, which may be new, or `None` if there is no room for it. Invalid UTF-8 is replaced, as it will be
+    /// displayed.
     pub fn intern(&mut self, name: &[u8]) -> Option<Symbol> {
         self.find(name).or_else(|| self.intern_lossy(&String::from_utf8_lossy(name)))
     }
 
     #[cold]
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     fn intern_lossy(&mut self, name: &str) -> Option<Symbol> {
         if let Some(id) = self.find(name.as_bytes()) {
             return Some(id);
@@ -92,59 +95,62 @@ impl Interner {
         self.room = room?;
         let id = Symbol::at(self.names.len());
         self.names.push(name.into());
-        let hash = |id: &Symbol| self.hasher.hash_one(self.names[id.place()].as_bytes());
+        let hash = |id: &Symbol| self.hasher.hash_one(self.names[id.position()].as_bytes());
         self.ids.insert_unique(hash(&id), id, hash);
         Some(id)
     }
 
-    /// A name that is right as it is: one that is not is like none of those that are kept.
+    /// Looks up raw bytes. Invalid UTF-8 never matches, because interned names are valid UTF-8.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     fn find(&self, name: &[u8]) -> Option<Symbol> {
-        let is_it = |id: &Symbol| same(self.names[id.place()].as_bytes(), name);
+        let is_it = |id: &Symbol| bytes_eq(self.names[id.position()].as_bytes(), name);
         self.ids.find(self.hasher.hash_one(name), is_it).copied()
     }
 
-    /// Whether there was room for all.
+    /// Returns whether there was room for all names.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// The name with this number.
+    /// Returns the name of a symbol.
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     pub fn name(&self, id: Symbol) -> &str {
-        &self.names[id.place()]
+        &self.names[id.position()]
     }
 
-    /// All numbers, in order.
+    /// Returns all symbols in order.
     pub fn ids(&self) -> impl Iterator<Item = Symbol> {
         (0..self.names.len()).map(Symbol::at)
     }
 
-    /// Takes in all names of another collection. Says which number each has here.
+    /// Interns all names of another interner. Returns the map from its symbols to those of this one.
     pub fn merge(&mut self, other: &Interner) -> SymbolRemap {
         self.complete &= other.complete;
         SymbolRemap(other.names.iter().map(|name| self.intern(name.as_bytes())).collect())
     }
 }
 
-/// The numbers that the names of one collection have in another.
+/// Maps the symbols of one interner to those of another.
 #[derive(Debug)]
 pub struct SymbolRemap(Vec<Option<Symbol>>);
 
 impl SymbolRemap {
-    /// The number there of the name that has this number here; none if there was no room for it.
+    /// Returns the symbol in the other interner, or `None` if it had no room for the name.
+    #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
     pub fn of(&self, id: Symbol) -> Option<Symbol> {
-        self.0[id.place()]
+        self.0[id.position()]
     }
 
-    /// Whether there was room for all.
+    /// Returns whether there was room for all names.
     pub fn is_complete(&self) -> bool {
         !self.0.contains(&None)
     }
 }
 
-/// Whether two names are the same. AWS's names have 16 to 32 bytes: those are compared in two words each.
+/// Returns whether two names are equal. Names of 16 to 32 bytes, as AWS's ids are, are compared in two words each.
 #[inline]
-pub fn same(a: &[u8], b: &[u8]) -> bool {
+pub fn bytes_eq(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
@@ -162,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_one_number() {
+    fn a_name_has_one_symbol() {
         let mut names = Interner::default();
         let (a, b) = (names.intern(b"eni-a"), names.intern(b"eni-b"));
         assert_ne!(a, b);
@@ -183,21 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn names_are_the_same_if_all_their_bytes_are() {
+    fn names_are_equal_if_all_bytes_are() {
         for length in 0..40 {
             let name = vec![b'a'; length];
-            assert!(same(&name, &name.clone()));
-            assert!(!same(&name, &vec![b'a'; length + 1]));
+            assert!(bytes_eq(&name, &name.clone()));
+            assert!(!bytes_eq(&name, &vec![b'a'; length + 1]));
             for at in 0..length {
                 let mut other = name.clone();
                 other[at] = b'b';
-                assert!(!same(&name, &other), "{length} {at}");
+                assert!(!bytes_eq(&name, &other), "{length} {at}");
             }
         }
     }
 
     #[test]
-    fn names_beyond_the_limit_have_no_number() {
+    fn names_above_the_limit_have_no_symbol() {
         let mut names = Interner::new(2);
         let [a, b, c] = [&b"a"[..], b"b", b"c"].map(|name| names.intern(name));
         assert!(a.is_some() && b.is_some() && a == names.intern(b"a"));
@@ -208,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_the_same_are_the_same() {
+    fn names_with_the_same_display_are_equal() {
         let mut names = Interner::default();
         assert_eq!(names.intern(b"eni-\xff"), names.intern(b"eni-\xfe"));
     }

@@ -1,12 +1,11 @@
 //! Records to state.
 //!
-//! In come records one by one, with the topology. [`Analysis`] counts all of them and keeps what has to be decided at the end:
-//! [`rejected`] groups, [`accepted`] 5-tuples by which causes are decided, traffic between VPCs ([`peering`]), and the sums by
-//! [`interfaces`]. Interner are interned ([`interner`]), and what records say of one thing is held against each other
-//! ([`consensus`]). Out goes an `Analysis`, which merges with those of other inputs.
+//! In come records one by one, with the topology. [`Analysis`] counts them all. It keeps [`rejected`] groups, the [`accepted`] 5-tuples
+//! that decide causes, traffic between VPCs ([`peering`]), and the sums by interface ([`interfaces`]). Names are interned ([`interner`]);
+//! values on which records should agree have a [`consensus`]. Out goes an `Analysis`, which merges with those of other inputs.
 //!
-//! Each collection that grows with the cardinality of a log has a limit in [`Limits`]. Totals stay exact past it. The order
-//! of records within an input does not matter; the order of inputs matters only for lists that are given in it.
+//! Each collection that grows with the cardinality of a log has a limit in [`Limits`]. Totals stay exact above it. The order of records
+//! within an input does not matter. The order of inputs matters only for lists in input order.
 
 pub mod accepted;
 pub mod consensus;
@@ -36,12 +35,12 @@ use crate::record::parser::ParseError;
 use crate::record::{Action, Flow, Record};
 use crate::topology::{Topology, VpcIndex};
 
-/// So many malformed records are shown.
+/// Malformed records that are listed.
 const MALFORMED_SAMPLES: usize = 10;
-/// And so many characters of each.
+/// Characters that are listed of each.
 const SAMPLE_CHARACTERS: usize = 200;
 
-/// What the records of a report say, before anything is concluded from it.
+/// The aggregated records of one input or of several merged inputs.
 #[derive(Debug, Clone)]
 pub struct Analysis {
     pub(crate) sources: Vec<InputSource>,
@@ -50,10 +49,10 @@ pub struct Analysis {
     pub(crate) records: RecordCounts,
     pub(crate) malformed: Vec<MalformedSample>,
     pub(crate) window: TimeRange,
-    /// Interner of VPCs and subnets.
+    /// The ids of VPCs and subnets.
     pub(crate) places: Interner,
     pub(crate) interfaces: Interfaces,
-    own_vpcs: VpcCache,
+    vpc_cache: VpcCache,
     pub(crate) accepted: AcceptedFlows,
     pub(crate) rejects: RejectedFlows,
     pub(crate) peering: InterVpcTraffic,
@@ -66,7 +65,7 @@ impl Default for Analysis {
 }
 
 impl Analysis {
-    /// Of nothing yet, which is to keep no more than that.
+    /// Creates an empty analysis with these limits.
     pub fn new(limits: &Limits) -> Analysis {
         Analysis {
             sources: Vec::new(),
@@ -77,14 +76,14 @@ impl Analysis {
             window: TimeRange::default(),
             places: Interner::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
-            own_vpcs: VpcCache::default(),
+            vpc_cache: VpcCache::default(),
             accepted: AcceptedFlows::new(limits.max_accepted_tuples),
             rejects: RejectedFlows::new(limits),
             peering: InterVpcTraffic::new(limits.max_address_pairs),
         }
     }
 
-    /// Takes in one record that parses.
+    /// Adds one parsed record.
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         match record {
             Record::Flow(flow) => return self.observe_flow(flow, topology),
@@ -98,7 +97,7 @@ impl Analysis {
         self.records.total += 1;
     }
 
-    /// Takes in one accepted or rejected record. The topology has to be the same for all.
+    /// Adds one accepted or rejected record. The topology must be the same for all records.
     #[inline(always)]
     pub fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
@@ -106,11 +105,11 @@ impl Analysis {
         let interface = self.interfaces.observe(flow, &mut self.places);
         if let Some(topology) = topology {
             let (vpc_id, interface_id) = (flow.vpc_id, flow.interface_id);
-            let own_vpcs = &mut self.own_vpcs;
-            // Of nearly all records nobody asks.
+            let vpc_cache = &mut self.vpc_cache;
+            // Only few records need it.
             let own = || match vpc_id {
-                Some(vpc_id) => (own_vpcs.named(vpc_id, interface.vpc, topology), interface.vpc),
-                None => (own_vpcs.of(interface, interface_id, topology), None),
+                Some(vpc_id) => (vpc_cache.by_id(vpc_id, interface.vpc, topology), interface.vpc),
+                None => (vpc_cache.by_interface(interface, interface_id, topology), None),
             };
             self.peering.observe(interface, flow, topology, own);
         }
@@ -128,7 +127,8 @@ impl Analysis {
         }
     }
 
-    /// Takes in one record that does not parse.
+    /// Adds one malformed record.
+    #[expect(clippy::indexing_slicing, reason = "the range ends at the length at most")]
     pub fn observe_malformed(&mut self, uri: &str, line: u64, text: &[u8], reason: &ParseError) {
         self.records.total += 1;
         self.records.malformed += 1;
@@ -144,35 +144,27 @@ impl Analysis {
         }
     }
 
-    /// Adds what waits for more of its kind: before anything is read of it.
-    pub(crate) fn settle(&mut self) {
-        self.peering.settle();
-        self.rejects.settle(&self.interfaces);
-    }
-
-    /// Notes that records of this format were met.
+    /// Adds the format of records that follow.
     pub fn observe_format(&mut self, format: &Arc<Format>) {
         self.formats.observe(format);
     }
 
-    /// Notes which object of S3 the last input is.
+    /// Sets the S3 object of the last input.
     pub fn identify(&mut self, object: ObjectIdentity) {
         if let Some(source) = self.sources.last_mut() {
             source.object = Some(object);
         }
     }
 
-    /// Notes an input that can't be read whole. None of its records may be in this analysis.
+    /// Adds an input that cannot be read completely. None of its records may be in this analysis.
     pub fn observe_failure(&mut self, uri: String, error: String) {
         self.failed.push(InputFailure { uri, error });
     }
 
-    /// Takes in the analysis of the next input.
+    /// Merges the analysis of the next input into this one.
     pub fn merge(&mut self, mut next: Analysis) {
-        self.settle();
-        next.settle();
         if self.sources.is_empty() {
-            // No input has been read whole before: as a rule there is but one, and much to move.
+            // The first complete input is moved, not merged: usually there is only one, and it is large.
             next.failed.splice(..0, std::mem::take(&mut self.failed));
             *self = next;
             return;
@@ -188,7 +180,7 @@ impl Analysis {
         let places = self.places.merge(&next.places);
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         if !next.interfaces.is_complete() {
-            // Interfaces that have records here may have more there, which are not known as theirs.
+            // Interfaces that are tracked here may have records there that are counted under "no interface".
             self.accepted.discard_all();
             self.peering.mark_replies_incomplete();
             self.rejects.mark_interfaces_split();
@@ -199,81 +191,93 @@ impl Analysis {
     }
 }
 
-/// The VPCs in the topology that records are of, so that names are not looked up for each.
+/// An entry of [`VpcCache`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CachedVpc {
+    /// Not looked up yet.
+    NotLookedUp,
+    /// The VPC, or `None` if the topology does not know it.
+    Known(Option<VpcIndex>),
+}
+
+/// Caches the own VPCs of records, so that ids are not looked up in the topology for each record.
 #[derive(Debug, Clone, Default)]
 struct VpcCache {
-    /// Those of interfaces, by the interfaces' numbers.
-    of_interfaces: Vec<Option<Option<VpcIndex>>>,
-    /// Those of names, by the names' numbers.
-    of_names: Vec<Option<Option<VpcIndex>>>,
+    /// By interface symbol.
+    by_interface: Vec<CachedVpc>,
+    /// By VPC symbol.
+    by_id: Vec<CachedVpc>,
 }
 
 impl VpcCache {
-    /// The VPC with this id, which as a name has that number.
+    /// Returns the VPC with this id, whose symbol is `name`.
     #[inline(always)]
-    fn named(&mut self, id: &[u8], name: Option<Symbol>, topology: &Topology) -> Option<VpcIndex> {
-        match self.of_names.get(index(name)) {
-            Some(Some(known)) => *known,
-            _ => keep(&mut self.of_names, name, topology.number(&String::from_utf8_lossy(id))),
+    fn by_id(&mut self, id: &[u8], name: Option<Symbol>, topology: &Topology) -> Option<VpcIndex> {
+        match self.by_id.get(index(name)) {
+            Some(CachedVpc::Known(vpc)) => *vpc,
+            _ => cache(&mut self.by_id, name, topology.number(&String::from_utf8_lossy(id))),
         }
     }
 
-    /// The VPC of an interface.
+    /// Returns the VPC of an interface.
     #[inline(always)]
-    fn of(&mut self, interface: InterfaceRef, id: Option<&[u8]>, topology: &Topology) -> Option<VpcIndex> {
+    fn by_interface(&mut self, interface: InterfaceRef, id: Option<&[u8]>, topology: &Topology) -> Option<VpcIndex> {
         let id = id?;
-        match self.of_interfaces.get(index(interface.id)) {
-            Some(Some(known)) => *known,
+        match self.by_interface.get(index(interface.id)) {
+            Some(CachedVpc::Known(vpc)) => *vpc,
             _ => {
                 let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
-                keep(&mut self.of_interfaces, interface.id, vpc)
+                cache(&mut self.by_interface, interface.id, vpc)
             }
         }
     }
 }
 
-/// Keeps it, if the name has a number of its own: what there was no room for has none.
+/// Caches a VPC, if the name has a symbol. Names above the limit have none.
 #[cold]
-fn keep(known: &mut Vec<Option<Option<VpcIndex>>>, name: Option<Symbol>, vpc: Option<VpcIndex>) -> Option<VpcIndex> {
+#[expect(clippy::indexing_slicing, reason = "the vector was resized to hold this index")]
+fn cache(known: &mut Vec<CachedVpc>, name: Option<Symbol>, vpc: Option<VpcIndex>) -> Option<VpcIndex> {
     if name.is_some() {
-        known.resize(known.len().max(index(name) + 1), None);
-        known[index(name)] = Some(vpc);
+        known.resize(known.len().max(index(name) + 1), CachedVpc::NotLookedUp);
+        known[index(name)] = CachedVpc::Known(vpc);
     }
     vpc
 }
 
-/// AWS has some hundred fields.
+/// Room for the names of one format. AWS has about 100 fields.
 const NAMES_PER_FORMAT: u64 = 1000;
 
-/// Distinct formats in the order in which they were met.
+/// Distinct formats in the order of their first record.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FormatSet {
-    met: HashSet<Arc<Format>, RandomState>,
+    seen: HashSet<Arc<Format>, RandomState>,
     pub(crate) list: Vec<Arc<Format>>,
     limit: u64,
-    /// How many columns they have.
+    /// Number of their columns.
     names: u64,
-    /// Whether one more was met than are kept.
+    /// Whether a format was left out.
     pub(crate) overflowed: bool,
 }
 
 impl FormatSet {
+    /// Adds a format, if it is new and there is room.
     fn observe(&mut self, format: &Arc<Format>) {
-        if self.met.contains(format) {
+        if self.seen.contains(format) {
             return;
         }
-        // A stranger's header may have 32,000 names.
+        // An untrusted header may have 32,000 names.
         self.names += format.names().len() as u64;
         let room = self.limit.saturating_mul(NAMES_PER_FORMAT);
         self.overflowed |= self.list.len() as u64 >= self.limit || (self.names > room && !self.list.is_empty());
         if !self.overflowed {
-            self.met.insert(Arc::clone(format));
+            self.seen.insert(Arc::clone(format));
             self.list.push(Arc::clone(format));
         }
     }
 }
 
 impl RecordCounts {
+    /// Adds the counts of other records.
     fn merge(&mut self, other: RecordCounts) {
         self.total += other.total;
         self.accepted += other.accepted;
@@ -290,11 +294,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_number_of_its_own_is_not_kept() {
+    fn a_name_without_a_symbol_is_not_cached() {
         let mut known = Vec::new();
-        assert_eq!(keep(&mut known, None, None), None);
+        assert_eq!(cache(&mut known, None, None), None);
         assert_eq!(known, []);
-        assert_eq!(keep(&mut known, Symbol::new(2), None), None);
-        assert_eq!(known, [None, None, Some(None)]);
+        assert_eq!(cache(&mut known, Symbol::new(2), None), None);
+        assert_eq!(known, [CachedVpc::NotLookedUp, CachedVpc::NotLookedUp, CachedVpc::Known(None)]);
     }
 }

@@ -57,14 +57,14 @@ impl<'a> NetworkContext<'a> {
     }
 
     fn by_shared_address(&self, key: GroupKey) -> Option<Direction> {
-        let own = self.interfaces.get(Some(key.interface?)).constant.one()?;
+        let own = self.interfaces.get(Some(key.interface?)).shared_addresses.sole()?;
         way(key, |address| address == own)
     }
 
     /// The VPC that the records of a group agree on.
     pub fn own_vpc(&self, group: &Group<'_>) -> Option<VpcIndex> {
         let known = self.known_interface(group.key.interface).and_then(|known| known.vpc_id.as_deref());
-        self.topology?.number(group.vpc().agreed(known, self.places)?)
+        self.topology?.number(group.vpc().resolve(known, self.places)?)
     }
 
     /// Where an address of a record with this own VPC is.

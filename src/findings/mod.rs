@@ -166,7 +166,7 @@ struct Probe {
 
 /// All probes, each with the number of its part.
 fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
-    let own = (0..).zip(context.groups.parts()).filter(|(_, (_, part))| is_new_connection(part));
+    let own = (0..).zip(context.groups.subgroups()).filter(|(_, (_, part))| is_new_connection(part));
     own.filter_map(|(number, (key, _))| {
         let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
         Some((number, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))
@@ -194,7 +194,7 @@ fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
         }
         let mut records = MatchedFlows::default();
         for (_, _, number) in of_subject {
-            let (key, part) = context.groups.part(*number as usize);
+            let (key, part) = context.groups.subgroup(*number as usize);
             records.add(context, key, &part);
         }
         Some((of_subject[0].0, distinct, records))
@@ -252,7 +252,7 @@ impl MatchedFlows {
         self.tally.merge(part.tally);
         self.seen.merge(part.seen);
         self.interfaces.insert(key.interface);
-        self.unproven |= !part.opening;
+        self.unproven |= !part.is_syn;
         let ends = (context.network.interface_name(key.interface), key.src, key.dst);
         self.add_example(ends, (part.srcport, key.dstport, key.protocol), Action::Reject);
     }
@@ -271,7 +271,7 @@ impl MatchedFlows {
     /// Adds all records that are noteworthy in one way: their sums hold whatever was left out for lack of memory.
     fn add_all(&mut self, context: &Context<'_>, of_note: &ClassView<'_>) {
         let mut tally = self.tally;
-        of_note.noted().for_each(|noted| self.add_noted(context, &noted));
+        of_note.flows().for_each(|noted| self.add_noted(context, &noted));
         tally.merge(of_note.tally());
         self.tally = tally;
     }
@@ -303,7 +303,7 @@ impl MatchedFlows {
     /// Probing is sure where `tcp-flags` of every record shows it. Without them it may be the end of connections that
     /// were let through before the log begins.
     fn confidence_of_probing(&self) -> (Confidence, Option<Evidence>) {
-        if self.unproven { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::SynFlag)) }
+        if self.unproven { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::TcpFlags)) }
     }
 
     fn into_finding(self, context: &Context<'_>, verdict: FindingDraft) -> Finding {

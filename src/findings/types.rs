@@ -199,7 +199,7 @@ pub enum Evidence {
     /// AWS left records out.
     SkipData,
     /// `tcp-flags` of the records.
-    SynFlag,
+    TcpFlags,
     /// The topology.
     Topology,
     /// `traffic-path` of the records.

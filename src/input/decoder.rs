@@ -1,7 +1,7 @@
-//! An object as text: gzip of any number of members, or plain. Its first bytes decide, not its name.
+//! Decodes an object to text: gzip with any number of members, or plain text. The first bytes decide, not the name.
 //!
-//! What comes out is not to be trusted before [`Decoder::read`] has returned 0: a gzip member's check sum stands after
-//! its data, so a corrupt object is noticed only when its text was handed on already.
+//! Text is verified only when [`Decoder::read`] has returned 0: the checksum of a gzip member follows its data, so a corrupt object
+//! is detected after its text was returned.
 
 use std::io::Read;
 
@@ -9,17 +9,16 @@ use super::gzip::{self, Gzip};
 use super::source::Source;
 use crate::error::ObjectError;
 
-/// Decoder may not expand beyond so many bytes, unless set otherwise: 16 GiB.
+/// Default limit of text bytes per object: 16 GiB.
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 16 << 30;
-/// Flow logs shrink to a tenth. Decoder that is more than so many times as long as what it was made of is a trap: a gigabyte
-/// of zeros is a megabyte of gzip.
+/// Limit of text bytes per input byte. Flow logs have a ratio of about 10; a decompression bomb has about 1,000.
 pub const MAX_RATIO: u64 = 200;
-/// Before so many bytes of text the ratio is not looked at: small objects may well repeat themselves.
+/// Text bytes before the ratio is checked: small objects may be repetitive.
 pub const RATIO_GRACE_BYTES: u64 = 64 << 20;
 
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
 
-/// Reads the text of an object.
+/// Reads an object and returns its text.
 pub struct Decoder<R> {
     encoding: Encoding<R>,
     max_bytes: u64,
@@ -28,14 +27,14 @@ pub struct Decoder<R> {
 
 enum Encoding<R> {
     Plain(Source<R>),
-    Gzip(Gzip<R>),
+    Gzip(Box<Gzip<R>>),
 }
 
 impl<R: Read> Decoder<R> {
-    /// Looks at the first bytes.
+    /// Reads the first bytes and detects the encoding.
     ///
     /// # Errors
-    /// Where they can't be read, or are those of a Parquet file.
+    /// If they cannot be read, or belong to a Parquet file.
     pub fn open(reader: R, max_bytes: u64) -> Result<Decoder<R>, ObjectError> {
         let mut source = Source::new(reader);
         let head = source.peek(PARQUET_MAGIC.len()).map_err(ObjectError::Read)?;
@@ -43,14 +42,14 @@ impl<R: Read> Decoder<R> {
             return Err(ObjectError::Parquet);
         }
         let is_gzip = head.starts_with(&gzip::MAGIC);
-        let encoding = if is_gzip { Encoding::Gzip(Gzip::new(source)) } else { Encoding::Plain(source) };
+        let encoding = if is_gzip { Encoding::Gzip(Box::new(Gzip::new(source))) } else { Encoding::Plain(source) };
         Ok(Decoder { encoding, max_bytes, bytes: 0 })
     }
 
     /// Copies the next bytes of the text into `out`. Returns their number; 0 is the verified end of the object.
     ///
     /// # Errors
-    /// Where the input can't be read, is corrupt or cut off, or expands beyond the limit. There is nothing more to read then.
+    /// If the input cannot be read, is corrupt or truncated, or expands beyond the limit. A decoder is unusable after an error.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
         let count = match &mut self.encoding {
             Encoding::Plain(source) => source.read(out).map_err(ObjectError::Read)?,
@@ -67,7 +66,7 @@ impl<R: Read> Decoder<R> {
         Ok(count)
     }
 
-    /// Bytes of the input that were used up so far.
+    /// Returns the number of input bytes used so far.
     pub fn compressed_bytes(&self) -> u64 {
         match &self.encoding {
             Encoding::Plain(source) => source.offset(),
@@ -75,7 +74,7 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// Bytes of text so far.
+    /// Returns the number of text bytes so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -92,15 +91,15 @@ mod tests {
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(text).and_then(|()| encoder.finish()).expect("memory takes everything")
+        encoder.write_all(text).and_then(|()| encoder.finish()).expect("a Vec takes every byte")
     }
 
     fn read_all(reader: impl Read) -> Result<Vec<u8>, ObjectError> {
         read_by(300, Decoder::open(reader, 1 << 30)?)
     }
 
-    fn read_by(slice_bytes: usize, mut text: Decoder<impl Read>) -> Result<Vec<u8>, ObjectError> {
-        let (mut all, mut slice) = (Vec::new(), vec![0; slice_bytes]);
+    fn read_by(read_bytes: usize, mut text: Decoder<impl Read>) -> Result<Vec<u8>, ObjectError> {
+        let (mut all, mut slice) = (Vec::new(), vec![0; read_bytes]);
         while let count @ 1.. = text.read(&mut slice)? {
             all.extend_from_slice(&slice[..count]);
         }
@@ -109,7 +108,7 @@ mod tests {
     }
 
     fn code(bytes: &[u8]) -> &'static str {
-        read_all(bytes).expect_err("a fault").code()
+        read_all(bytes).expect_err("an error").code()
     }
 
     /// Hands out one byte a call, as a slow network may.
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_after_the_last_member_is_a_fault() {
+    fn other_bytes_after_the_last_member_are_an_error() {
         assert_eq!(code(&[gzip(b"text"), b"more text".to_vec()].concat()), "gzip_trailing_data");
         assert_eq!(code(&[gzip(b"text"), vec![0; 9], b"x".to_vec()].concat()), "gzip_trailing_data");
         assert_eq!(code(&[gzip(b"text"), vec![0; 9], gzip(b"text")].concat()), "gzip_trailing_data");
@@ -147,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn the_offset_of_a_fault_is_told() {
+    fn an_error_has_the_byte_offset() {
         let first = gzip(b"text");
-        let error = read_all(&[first.clone(), b"more".to_vec()].concat()[..]).expect_err("a fault");
+        let error = read_all(&[first.clone(), b"more".to_vec()].concat()[..]).expect_err("an error");
         assert!(error.to_string().contains(&format!("byte {}", first.len())), "{error}");
     }
 
@@ -162,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn parquet_is_refused_and_told_apart_byte_by_byte() {
+    fn parquet_is_an_error_even_byte_by_byte() {
         assert_eq!(code(b"PAR1...."), "unsupported_format_parquet");
-        assert_eq!(read_all(Drip(b"PAR1")).expect_err("a fault").code(), "unsupported_format_parquet");
+        assert_eq!(read_all(Drip(b"PAR1")).expect_err("an error").code(), "unsupported_format_parquet");
     }
 
     #[test]
-    fn text_ends_at_the_limit_with_an_error_not_with_an_end() {
+    fn text_above_the_limit_is_an_error() {
         let bomb = gzip(&vec![b'0'; 100_000]);
         for (max_bytes, fits) in [(99_999, false), (100_000, true)] {
             let text = Decoder::open(&bomb[..], max_bytes).expect("gzip");
@@ -178,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_by_its_ratio_once_it_is_large() {
+    fn a_large_decompression_bomb_is_an_error() {
         let zeros = gzip(&vec![b'0'; (RATIO_GRACE_BYTES + 1) as usize]);
         assert!((zeros.len() as u64) < RATIO_GRACE_BYTES / MAX_RATIO);
         assert_eq!(code(&zeros), "compression_ratio");
         let small = gzip(&vec![b'0'; RATIO_GRACE_BYTES as usize]);
         assert_eq!(read_all(&small[..]).expect("small enough").len() as u64, RATIO_GRACE_BYTES);
-        // Spread over members it is the same trap; and its text may itself be gzip.
+        // Many members make the same bomb. Text may itself be gzip.
         let member = gzip(&vec![b'\n'; 1 << 20]);
         assert_eq!(code(&member.repeat(65)), "compression_ratio");
         assert_eq!(read_all(&gzip(&member)[..]).expect("one layer"), member);
@@ -194,17 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_fault_does_not_depend_on_the_pieces() {
+    fn the_error_does_not_depend_on_read_sizes() {
         let mut damaged = gzip(&(0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
         let at = damaged.len() - 2000;
         damaged[at..at + 50].fill(0xff);
-        let whole = read_all(&damaged[..]).expect_err("a fault");
+        let whole = read_all(&damaged[..]).expect_err("an error");
         assert!(damaged.len() > 200_000 && whole.code() == "gzip_corrupt", "{whole}");
-        assert_eq!(read_all(Drip(&damaged)).expect_err("a fault").to_string(), whole.to_string());
+        assert_eq!(read_all(Drip(&damaged)).expect_err("an error").to_string(), whole.to_string());
     }
 
     #[test]
-    fn a_reader_that_fails_is_no_end() {
+    fn a_failing_reader_is_an_error() {
         struct Broken(io::ErrorKind);
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -214,21 +213,21 @@ mod tests {
         let whole = gzip(b"text");
         for kind in [io::ErrorKind::Other, io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidInput] {
             for start in [&whole[..1], &whole[..9], &whole[..20], &whole, b"plain"] {
-                let error = read_all(start.chain(Broken(kind))).expect_err("a fault");
+                let error = read_all(start.chain(Broken(kind))).expect_err("an error");
                 assert_eq!((error.code(), error.to_string().contains("cable cut")), ("read_failed", true));
             }
         }
     }
 
     #[test]
-    fn the_vectorised_check_sum_is_in_the_build() {
-        // Without flate2's `runtime_detection` check sums take some times as long, and nothing else tells.
+    fn flate2_has_runtime_detection() {
+        // Without flate2's `runtime_detection`, decompression takes 1.5 times as long, and no other test fails.
         let manifest = include_str!("../../Cargo.toml");
         let flate2 = manifest.lines().find(|line| line.starts_with("flate2")).expect("flate2 is a dependency");
         assert!(flate2.contains("\"zlib-rs\"") && flate2.contains("\"runtime_detection\""), "{flate2}");
     }
 
-    /// A member with all that a header can have.
+    /// Returns a member whose header has every optional field.
     fn with_header(text: &[u8]) -> Vec<u8> {
         let plain = gzip(text);
         let flags = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 4);
@@ -242,18 +241,18 @@ mod tests {
     }
 
     #[test]
-    fn a_header_may_have_more_than_is_wanted() {
+    fn optional_header_fields_are_skipped() {
         let member = with_header(b"text");
         assert_eq!(read_all(&[member.clone(), member.clone()].concat()[..]).expect("whole"), b"texttext");
         for cut in 2..member.len() {
-            let error = read_all(&member[..cut]).expect_err("a fault");
+            let error = read_all(&member[..cut]).expect_err("an error");
             assert!(matches!(error, ObjectError::GzipTruncated { offset } if offset == cut as u64), "{error}");
         }
     }
 
     #[test]
-    fn a_damaged_frame_is_told_as_such() {
-        let reason = |member: &[u8]| match read_all(member).expect_err("a fault") {
+    fn a_damaged_header_or_trailer_is_an_error() {
+        let reason = |member: &[u8]| match read_all(member).expect_err("an error") {
             ObjectError::GzipCorrupt { offset, reason } => (offset, reason),
             other => panic!("{other}"),
         };
@@ -264,23 +263,23 @@ mod tests {
         };
         let member = gzip(b"text");
         let end = member.len() as u64;
-        let told = |offset, reason: &str| (offset, reason.to_owned());
+        let expected = |offset, reason: &str| (offset, reason.to_owned());
         let check_sum = "corrupt gzip stream does not have a matching checksum";
-        assert_eq!(changed(&member, 2, 7), told(10, "invalid gzip header"));
+        assert_eq!(changed(&member, 2, 7), expected(10, "invalid gzip header"));
         for flag in [0x20, 0x40, 0x80] {
-            assert_eq!(changed(&member, 3, flag), told(10, "invalid gzip header"));
+            assert_eq!(changed(&member, 3, flag), expected(10, "invalid gzip header"));
         }
-        assert_eq!(changed(&with_header(b""), 6, 9), told(32, check_sum));
-        assert_eq!(changed(&member, member.len() - 5, 0), told(end, check_sum));
-        assert_eq!(changed(&member, member.len() - 1, 1), told(end, check_sum));
-        assert_eq!(reason(&[&member[..], b"\x1f\x8c"].concat()), told(end, "invalid gzip header"));
-        // A match from before a member's first byte, which the member before would have.
+        assert_eq!(changed(&with_header(b""), 6, 9), expected(32, check_sum));
+        assert_eq!(changed(&member, member.len() - 5, 0), expected(end, check_sum));
+        assert_eq!(changed(&member, member.len() - 1, 1), expected(end, check_sum));
+        assert_eq!(reason(&[&member[..], b"\x1f\x8c"].concat()), expected(end, "invalid gzip header"));
+        // A match that reaches back into the previous member.
         let far = [&member[..10], &[0b11, 0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!(reason(&[&member[..], &far].concat()).1, "corrupt deflate stream");
     }
 
     #[test]
-    fn a_member_fills_the_slice_that_another_began() {
+    fn a_read_continues_with_the_next_member() {
         let members = gzip(b"0123456789").repeat(50);
         let mut text = Decoder::open(&members[..], u64::MAX).expect("gzip");
         let mut slice = [0; 500];
@@ -290,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn a_member_may_begin_at_the_end_of_the_input_buffer() {
+    fn a_member_may_begin_at_the_input_buffer_end() {
         for length in 65_500..65_520_usize {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
-            encoder.write_all(&vec![b'x'; length]).expect("memory takes everything");
-            let first = encoder.finish().expect("memory takes everything");
+            encoder.write_all(&vec![b'x'; length]).expect("a Vec takes every byte");
+            let first = encoder.finish().expect("a Vec takes every byte");
             let text = read_all(&[&first[..], &gzip(b"more")].concat()[..]).expect("whole");
             assert_eq!((text.len(), &text[length..]), (length + 4, &b"more"[..]));
-            let error = read_all(&[&first[..], b"\x1fmore"].concat()[..]).expect_err("a fault");
+            let error = read_all(&[&first[..], b"\x1fmore"].concat()[..]).expect_err("an error");
             assert!(
                 matches!(error, ObjectError::GzipCorrupt { offset, .. } if offset == first.len() as u64),
                 "{error}"
@@ -307,12 +306,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cut_object_is_a_fault_or_a_members_end(first: Vec<u8>, second: Vec<u8>, cut: prop::sample::Index) {
+        fn a_truncated_object_is_an_error_or_ends_a_member(first: Vec<u8>, second: Vec<u8>, cut: prop::sample::Index) {
             let members = [gzip(&first), gzip(&second)];
             let whole = members.concat();
             let cut = cut.index(whole.len());
             match read_all(&whole[..cut]) {
-                // A cut after the magic's first byte leaves plain text of one byte, which is no flow log.
+                // A cut after the first magic byte leaves one byte of plain text.
                 Ok(text) if cut == 1 => prop_assert_eq!(text, [0x1f]),
                 Ok(text) if cut == 0 => prop_assert!(text.is_empty()),
                 Ok(text) => {
@@ -324,27 +323,27 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_text_or_a_fault(bytes: Vec<u8>, magic: bool) {
+        fn any_bytes_are_text_or_an_error(bytes: Vec<u8>, magic: bool) {
             let bytes = if magic { [&[0x1f, 0x8b, 8], &bytes[..]].concat() } else { bytes };
             drop(read_all(&bytes[..]));
         }
 
         #[test]
-        fn text_is_the_same_whatever_the_slices(text in prop::collection::vec(0..4_u8, 0..40_000), level in 0..10_u32, slice_bytes in 700..50_000_usize) {
+        fn text_does_not_depend_on_read_sizes(text in prop::collection::vec(0..4_u8, 0..40_000), level in 0..10_u32, read_bytes in 700..50_000_usize) {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
             encoder.write_all(&text)?;
             let members = [encoder.finish()?, gzip(b"more")].concat();
-            let read = read_by(slice_bytes, Decoder::open(Drip(&members), u64::MAX).expect("gzip")).expect("whole");
+            let read = read_by(read_bytes, Decoder::open(Drip(&members), u64::MAX).expect("gzip")).expect("whole");
             prop_assert_eq!(read, [&text[..], b"more"].concat());
         }
 
         #[test]
-        fn a_flipped_bit_is_a_fault_or_changes_nothing(text in prop::collection::vec(any::<u8>(), 0..2000),
+        fn a_flipped_bit_is_an_error_or_changes_nothing(text in prop::collection::vec(any::<u8>(), 0..2000),
                                                         at: prop::sample::Index, bit in 0u8..8) {
             let mut bytes = gzip(&text);
             let at = at.index(bytes.len());
             bytes[at] ^= 1u8 << bit;
-            // A flip in the magic makes it plain; it is then bytes as they stand.
+            // A flip in the magic bytes makes the object plain text.
             if at >= 2 && let Ok(read) = read_all(&bytes[..]) {
                 prop_assert_eq!(read, text);
             }

@@ -30,6 +30,7 @@ impl<R: Read> Gzip<R> {
     }
 
     /// Fills `out` with text. Returns the number of bytes, which is smaller only at the end.
+    #[expect(clippy::indexing_slicing, reason = "the loop ends when `filled` reaches the length")]
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
         let mut filled = 0;
         while filled < out.len() {

@@ -1,16 +1,21 @@
-//! Decoder → numbered lines and where their columns end, slice by slice, in memory that does not grow with the text.
+//! Splits text into numbered lines, chunk by chunk, with the positions of their fields.
+//!
+//! Invariants: the buffer holds the unfinished line before [`HEADROOM`] and the current chunk from there on. [`DelimiterIndex`]
+//! (in the chunk) knows the delimiters of the current chunk only, so a line that began in an earlier chunk has no field ranges.
+//! Field ranges are given only if no two delimiters of the chunk are neighbors; then no field is empty.
+//!
+//! [`DelimiterIndex`]: super::delimiters::DelimiterIndex
 
 use std::io::Read;
 
 use super::MAX_LINE_BYTES;
 pub use super::chunks::ChunkReader;
-use super::chunks::{HEADROOM, Slice};
+use super::chunks::{Chunk, HEADROOM};
 use super::delimiters::MAX_FIELDS;
 use crate::error::ObjectError;
 use crate::input::padded_buffer::Buffer;
 
-/// An object may not have more lines, unless set otherwise: of records as short as AWS can make them, more than the
-/// largest text has.
+/// Default limit of lines per object. The largest text, with records as short as AWS can write them, has fewer.
 pub const DEFAULT_MAX_LINES: u64 = 1_000_000_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -18,48 +23,48 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// One line.
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
-    /// From 1; blank lines count.
+    /// Line number from 1. Blank lines count.
     pub number: u64,
-    /// Without its end. Of a line that is too long, its first [`MAX_LINE_BYTES`].
+    /// The line without its line end, or its first [`MAX_LINE_BYTES`] if it is too long.
     pub bytes: &'a [u8],
     /// Whether the line is longer than [`MAX_LINE_BYTES`].
     pub too_long: bool,
-    /// Where its columns are, if one space parts each two of them, and of the lines around, and if it stands in one slice, as
-    /// nearly every line does.
+    /// Field ranges. `None` if the line or its neighbors have repeated delimiters, or if the line spans two chunks.
     pub columns: Option<FieldRanges<'a>>,
 }
 
-/// The columns of a line, none of them empty, within the text around it: values are read in words, which begin before
-/// a short value and end behind it.
+/// The fields of a line, none of them empty, within the text around it. The parser reads values in words, which may begin before
+/// a short value and end after it.
 #[derive(Clone, Copy)]
 pub struct FieldRanges<'a> {
-    /// Decoder with the line in it.
+    /// The buffer that contains the line.
     pub text: &'a Buffer,
-    /// Where in it the byte before each column stands, then the byte behind the last column.
+    /// The position before each field, then the position after the last field.
     bounds: &'a [u32; MAX_FIELDS + 1],
-    /// How many they are.
+    /// The number of fields.
     pub count: usize,
 }
 
 impl FieldRanges<'_> {
-    /// Where a column begins and ends.
+    /// Returns the start and the end of a field in the buffer. A field that does not exist has an unspecified range.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "taken modulo the length of the array")]
     pub fn range(&self, column: u8) -> (u32, u32) {
         let column = usize::from(column);
         (self.bounds[column % (MAX_FIELDS + 1)] + 1, self.bounds[(column + 1) % (MAX_FIELDS + 1)])
     }
 }
 
-/// Splits an object's text into lines.
+/// Splits the text of an object into lines.
 pub struct Lines<R> {
-    slices: ChunkReader<R>,
-    slice: Slice,
-    /// Where the next line starts: before the slice, if that continues it.
+    chunks: ChunkReader<R>,
+    chunk: Chunk,
+    /// Start of the next line. It is before the chunk if the line began in an earlier one.
     start: usize,
     end: usize,
     number: u64,
     ended: bool,
-    /// The beginning of a line that is too long.
+    /// The beginning of a line that is too long for the buffer.
     kept: Vec<u8>,
 }
 
@@ -67,55 +72,57 @@ impl<R: Read> Lines<R> {
     /// Starts at the first line, after a byte order mark.
     ///
     /// # Errors
-    /// Where the text can't be read.
-    pub fn open(slices: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
-        let slice = Slice::default();
+    /// If the text cannot be read.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
+    pub fn open(chunks: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
+        let chunk = Chunk::default();
         let mut lines =
-            Lines { slices, slice, start: HEADROOM, end: HEADROOM, number: 0, ended: false, kept: Vec::new() };
+            Lines { chunks, chunk, start: HEADROOM, end: HEADROOM, number: 0, ended: false, kept: Vec::new() };
         while lines.end - lines.start < BYTE_ORDER_MARK.len() && !lines.ended {
             lines.fill()?;
         }
-        let Slice { buffer, separators } = &mut lines.slice;
+        let Chunk { buffer, delimiters } = &mut lines.chunk;
         if lines.start < HEADROOM {
-            // Those of the last slice alone are known.
-            separators.find(buffer, lines.start, lines.end);
+            // The index covers only the last chunk.
+            delimiters.find(buffer, lines.start, lines.end);
         }
         if buffer.bytes[lines.start..lines.end].starts_with(BYTE_ORDER_MARK) {
             lines.start += BYTE_ORDER_MARK.len();
         }
-        separators.start_at(lines.start);
+        delimiters.start_at(lines.start);
         Ok(lines)
     }
 
-    /// The next line; `None` is the object's verified end.
+    /// Returns the next line, or `None` at the verified end of the object.
     ///
     /// # Errors
-    /// Where the text can't be read to its end.
+    /// If the text cannot be read to its end.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
-        if self.slice.separators.has_line() { Ok(Some(self.take())) } else { self.refill_and_take() }
+        if self.chunk.delimiters.has_line() { Ok(Some(self.take())) } else { self.refill_and_take() }
     }
 
-    /// The next line, if it is in the buffer with its end.
+    /// Returns the next line, if the buffer has all of it.
     #[inline(always)]
     pub fn next_buffered_line(&mut self) -> Option<Line<'_>> {
-        self.slice.separators.has_line().then(|| self.take())
+        self.chunk.delimiters.has_line().then(|| self.take())
     }
 
-    /// Bytes of the input that were used up so far.
+    /// Returns the number of input bytes used so far.
     pub fn compressed_bytes(&self) -> u64 {
-        self.slices.compressed_bytes()
+        self.chunks.compressed_bytes()
     }
 
-    /// Bytes of text so far.
+    /// Returns the number of text bytes so far.
     pub fn bytes(&self) -> u64 {
-        self.slices.bytes()
+        self.chunks.bytes()
     }
 
-    /// The next line, whose end is in the buffer.
+    /// Takes the next line, whose end is in the buffer.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     fn take(&mut self) -> Line<'_> {
-        let Slice { buffer, separators } = &mut self.slice;
-        let (bounds, count, single_spaced) = separators.take_line();
+        let Chunk { buffer, delimiters } = &mut self.chunk;
+        let (bounds, count, single_spaced) = delimiters.take_line();
         let end = bounds.get(count).map_or(self.start, |end| *end as usize);
         let start = std::mem::replace(&mut self.start, end + 1);
         self.number += 1;
@@ -125,51 +132,54 @@ impl<R: Read> Lines<R> {
             let columns = columns.map(|bounds| FieldRanges { text: buffer, bounds, count });
             return Line { number: self.number, bytes: line, too_long: false, columns };
         }
-        unusual(self.number, line)
+        line_without_ranges(self.number, line)
     }
 
+    /// Reads more text until the next line is complete.
     #[cold]
     fn refill_and_take(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
         loop {
-            let begun = self.end - self.start;
+            let unfinished = self.end - self.start;
             if self.ended {
-                return Ok((begun > 0).then(|| self.take_until(self.end)));
+                return Ok((unfinished > 0).then(|| self.take_until(self.end)));
             }
-            // A carriage return may belong to the line's end.
-            if begun > MAX_LINE_BYTES + 1 {
+            // One byte more may be the carriage return of the line end.
+            if unfinished > MAX_LINE_BYTES + 1 {
                 return self.take_too_long().map(Some);
             }
             self.fill()?;
-            let separators = &mut self.slice.separators;
-            if begun > 0 {
-                if let Some(end) = separators.skip_line() {
+            let delimiters = &mut self.chunk.delimiters;
+            if unfinished > 0 {
+                if let Some(end) = delimiters.skip_line() {
                     return Ok(Some(self.take_until(end)));
                 }
                 continue;
             }
-            separators.start_at(self.start);
-            if separators.has_line() {
+            delimiters.start_at(self.start);
+            if delimiters.has_line() {
                 return Ok(Some(self.take()));
             }
         }
     }
 
-    /// A line that a slice continues, or that has no end: where its columns are is not known.
+    /// Takes a line that spans chunks or has no line end. Its field ranges are unknown.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     fn take_until(&mut self, end: usize) -> Line<'_> {
         let start = std::mem::replace(&mut self.start, self.end.min(end + 1));
         self.number += 1;
-        unusual(self.number, &self.slice.buffer.bytes[start..end])
+        line_without_ranges(self.number, &self.chunk.buffer.bytes[start..end])
     }
 
-    /// Keeps a line's beginning and skips the rest of it.
+    /// Keeps the beginning of a line that is too long, and skips the rest.
+    #[expect(clippy::indexing_slicing, reason = "more than MAX_LINE_BYTES are in the buffer")]
     fn take_too_long(&mut self) -> Result<Line<'_>, ObjectError> {
         self.kept.clear();
-        self.kept.extend_from_slice(&self.slice.buffer.bytes[self.start..self.start + MAX_LINE_BYTES]);
+        self.kept.extend_from_slice(&self.chunk.buffer.bytes[self.start..self.start + MAX_LINE_BYTES]);
         self.number += 1;
         loop {
             self.start = self.end;
             self.fill()?;
-            let line_end = self.slice.separators.skip_line();
+            let line_end = self.chunk.delimiters.skip_line();
             if let Some(next) = line_end.map(|at| at + 1).or(self.ended.then_some(self.end)) {
                 self.start = next;
                 return Ok(Line { number: self.number, bytes: &self.kept, too_long: true, columns: None });
@@ -177,20 +187,21 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads on behind the line that has begun.
+    /// Reads the next chunk after the unfinished line.
     fn fill(&mut self) -> Result<(), ObjectError> {
-        let begun = self.start..self.end;
-        self.start = HEADROOM - begun.len();
-        let count = self.slices.next(&mut self.slice, begun)?;
+        let unfinished = self.start..self.end;
+        self.start = HEADROOM - unfinished.len();
+        let count = self.chunks.next(&mut self.chunk, unfinished)?;
         (self.end, self.ended) = (HEADROOM + count, count == 0);
         Ok(())
     }
 }
 
-/// A line that stands in two slices or at the end of the text, ends with CRLF, may be too long, or is among lines with other
-/// than single spaces.
+/// Returns a line without field ranges: it spans chunks, ends with CRLF or without a line end, may be too long, or its chunk has
+/// repeated delimiters.
 #[cold]
-fn unusual(number: u64, line: &[u8]) -> Line<'_> {
+#[expect(clippy::indexing_slicing, reason = "the range ends at the length at most")]
+fn line_without_ranges(number: u64, line: &[u8]) -> Line<'_> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let too_long = line.len() > MAX_LINE_BYTES;
     Line { number, bytes: &line[..line.len().min(MAX_LINE_BYTES)], too_long, columns: None }
@@ -203,11 +214,11 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
 
-    use super::super::chunks::SLICE_BYTES;
+    use super::super::chunks::CHUNK_BYTES;
     use super::*;
     use crate::input::decoder::Decoder;
 
-    const WHOLE_BUFFER: usize = HEADROOM + SLICE_BYTES;
+    const WHOLE_BUFFER: usize = HEADROOM + CHUNK_BYTES;
 
     fn split(text: &[u8]) -> Vec<(u64, Vec<u8>, bool)> {
         let text = Decoder::open(text, u64::MAX).expect("text");
@@ -224,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_with_lf_or_crlf_and_the_last_may_lack_its_end() {
+    fn lines_end_with_lf_crlf_or_the_end_of_the_text() {
         assert_eq!(texts(b"one\ntwo\r\n\nfour"), [&b"one"[..], b"two", b"", b"four"]);
         assert_eq!(texts(b"one\n"), [b"one"]);
         assert_eq!(texts(b"one\rtwo\r\r\n"), [b"one\rtwo\r"]);
@@ -233,52 +244,54 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_may_be_full_of_line_ends() {
+    fn a_chunk_full_of_line_ends_is_split() {
         assert_eq!(texts(&[b'\n'; 300_000]), vec![b""; 300_000]);
         assert_eq!(texts(&[&[b' '; 200_000][..], b"\n"].concat()).len(), 1);
     }
 
-    /// A line, and its columns, if it is told where they are.
-    type Told = (Vec<u8>, Option<Vec<Vec<u8>>>);
+    /// A line, and its fields if their ranges are known.
+    type LineFields = (Vec<u8>, Option<Vec<Vec<u8>>>);
 
-    /// All lines of text that comes in these slices.
-    fn columns(pieces: &[&[u8]]) -> Vec<Told> {
+    /// Splits text that comes in these chunks.
+    fn columns(pieces: &[&[u8]]) -> Vec<LineFields> {
         let mut lines = Lines::open(ChunkReader::of(pieces)).expect("lines");
         let mut all = Vec::new();
         loop {
-            let at_hand = lines.slice.separators.has_line();
-            let line = if at_hand { lines.next_buffered_line() } else { lines.next_line().expect("a line") };
+            let buffered = lines.chunk.delimiters.has_line();
+            let line = if buffered { lines.next_buffered_line() } else { lines.next_line().expect("a line") };
             let Some(line) = line else { return all };
             let column = |columns: &FieldRanges<'_>, number: usize| {
                 let (start, end) = columns.range(number as u8);
                 columns.text.bytes[start as usize..end as usize].to_vec()
             };
-            let told = line.columns.map(|columns| (0..columns.count).map(|number| column(&columns, number)).collect());
-            all.push((line.bytes.to_vec(), told));
+            let fields =
+                line.columns.map(|columns| (0..columns.count).map(|number| column(&columns, number)).collect());
+            all.push((line.bytes.to_vec(), fields));
         }
     }
 
     #[test]
-    fn columns_are_told_of_all_lines_but_those_that_a_slice_continues() {
-        let told = |pieces: &[&[u8]]| -> Vec<bool> { columns(pieces).iter().map(|(_, told)| told.is_some()).collect() };
-        assert_eq!(told(&[b"a b\nc d\ne f\n"]), [true; 3]);
-        assert_eq!(told(&[b"a b\nc d\n", b"e f\ng h\n"]), [true; 4]);
-        assert_eq!(told(&[b"a b\nc", b" d\ne f\ng h\n"]), [true, false, true, true]);
-        assert_eq!(told(&[b"\xef\xbb\xbfa b\nc d\n"]), [true; 2]);
-        // A line that can't be told takes those of its slice along, and no others.
-        assert_eq!(told(&[b"a b\nc d\n", b" e f\ng h\n", b"i j\n"]), [true, true, false, false, true]);
-        assert_eq!(told(&[b"\xef\xbb\xbf a b\nc d\n"]), [false; 2]);
+    fn lines_within_one_chunk_have_field_ranges() {
+        let fields =
+            |pieces: &[&[u8]]| -> Vec<bool> { columns(pieces).iter().map(|(_, fields)| fields.is_some()).collect() };
+        assert_eq!(fields(&[b"a b\nc d\ne f\n"]), [true; 3]);
+        assert_eq!(fields(&[b"a b\nc d\n", b"e f\ng h\n"]), [true; 4]);
+        assert_eq!(fields(&[b"a b\nc", b" d\ne f\ng h\n"]), [true, false, true, true]);
+        assert_eq!(fields(&[b"\xef\xbb\xbfa b\nc d\n"]), [true; 2]);
+        // Repeated delimiters affect all lines of their chunk, and no others.
+        assert_eq!(fields(&[b"a b\nc d\n", b" e f\ng h\n", b"i j\n"]), [true, true, false, false, true]);
+        assert_eq!(fields(&[b"\xef\xbb\xbf a b\nc d\n"]), [false; 2]);
     }
 
     #[test]
-    fn a_byte_order_mark_is_skipped_at_the_start_only() {
+    fn a_byte_order_mark_is_skipped_only_at_the_start() {
         assert_eq!(texts(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo"), [&b"one"[..], b"\xef\xbb\xbftwo"]);
         assert!(split(b"\xef\xbb\xbf").is_empty());
         assert_eq!(texts(b"\xef\xbb"), [b"\xef\xbb"]);
     }
 
     #[test]
-    fn a_line_is_too_long_from_one_byte_beyond_the_limit() {
+    fn a_line_one_byte_above_the_limit_is_too_long() {
         for (length, end, too_long) in [
             (MAX_LINE_BYTES, "\n", false),
             (MAX_LINE_BYTES, "\r\n", false),
@@ -302,24 +315,24 @@ mod tests {
     }
 
     #[test]
-    fn the_line_after_a_long_one_is_whole() {
+    fn the_line_after_a_too_long_line_is_complete() {
         let text = [&vec![b'x'; 300_000][..], b"\nnext\r\n\nlast"].concat();
         let lines = split(&text);
         assert_eq!(lines[1..], [(2, b"next".to_vec(), false), (3, Vec::new(), false), (4, b"last".to_vec(), false)]);
     }
 
     #[test]
-    fn text_is_whole_across_slices_here_and_ahead() {
-        // What repeats itself every 30,000 bytes is matches from slice to slice.
+    fn text_is_complete_inline_and_in_background() {
+        // Text that repeats every 30,000 bytes compresses to matches that reach across chunks.
         let noise = |at: u32| b'!' + (at.wrapping_mul(0x9e37_79b9) >> 24) as u8 % 90;
         let period: Vec<u8> = (0..30_000).map(|at| if at % 1000 == 7 { b'\n' } else { noise(at) }).collect();
         let text = period.repeat(20);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let object = encoder.write_all(&text).and_then(|()| encoder.finish()).expect("memory takes everything");
+        let object = encoder.write_all(&text).and_then(|()| encoder.finish()).expect("a Vec takes every byte");
         assert!(object.len() < 2 * period.len());
         let opened = || Decoder::open(&object[..], u64::MAX).expect("gzip");
-        let read = |slices: ChunkReader<&[u8]>| {
-            let (mut lines, mut all) = (Lines::open(slices).expect("lines"), Vec::new());
+        let read = |chunks: ChunkReader<&[u8]>| {
+            let (mut lines, mut all) = (Lines::open(chunks).expect("lines"), Vec::new());
             while let Some(line) = lines.next_line().expect("a line") {
                 all.extend_from_slice(line.bytes);
                 all.push(b'\n');
@@ -328,16 +341,16 @@ mod tests {
             all
         };
         assert!(read(ChunkReader::here(opened())) == text);
-        let (slices, decompression) = ChunkReader::ahead(opened());
+        let (chunks, decompression) = ChunkReader::ahead(opened());
         std::thread::scope(|scope| {
             scope.spawn(move || decompression.run());
-            assert!(read(slices) == text);
+            assert!(read(chunks) == text);
         });
     }
 
     proptest! {
         #[test]
-        fn columns_are_those_of_the_line_wherever_the_text_is_cut(
+        fn fields_do_not_depend_on_chunk_boundaries(
             text in prop::collection::vec(prop::sample::select(&b"aaaaaabbbb    \n\n\r"[..]), 0..120),
             marked: bool,
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
@@ -349,15 +362,15 @@ mod tests {
             let pieces: Vec<&[u8]> = std::iter::once(0).chain(cuts.iter().copied()).zip(ends).map(|(a, b)| &whole[a..b]).collect();
             let all = columns(&pieces);
             prop_assert_eq!(all.iter().map(|(line, _)| line.clone()).collect::<Vec<_>>(), texts(&text));
-            for (line, told) in all {
-                let Some(told) = told else { continue };
-                prop_assert!(told.iter().all(|column| !column.is_empty()));
-                prop_assert_eq!(told.join(&b' '), line);
+            for (line, fields) in all {
+                let Some(fields) = fields else { continue };
+                prop_assert!(fields.iter().all(|column| !column.is_empty()));
+                prop_assert_eq!(fields.join(&b' '), line);
             }
         }
 
         #[test]
-        fn agrees_with_a_split_of_the_whole(text in prop::collection::vec(
+        fn lines_equal_a_split_of_the_whole_text(text in prop::collection::vec(
             prop_oneof![4 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => any::<u8>()], 0..400)) {
             prop_assume!(!text.starts_with(&[0x1f, 0x8b]) && !text.starts_with(b"PAR1"));
             let whole = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);

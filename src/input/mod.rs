@@ -9,7 +9,6 @@
 //! the object.
 
 pub mod chunks;
-pub mod cpu;
 pub mod decoder;
 pub mod delimiters;
 mod gzip;

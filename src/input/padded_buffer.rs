@@ -1,19 +1,22 @@
-//! Bytes that are read in words, wherever a word begins.
+//! A buffer that can be read in words at any position.
+//!
+//! Invariant: it has [`LONGEST`] more bytes than [`CAPACITY`], and positions are taken modulo `CAPACITY`. So a word at any position lies
+//! within the buffer, and the bounds check compiles away.
 
-/// A word may begin at so many places.
+/// Number of positions at which a word may begin.
 pub const CAPACITY: usize = 1 << 18;
-/// The longest word.
+/// Bytes of the longest word.
 const LONGEST: usize = 64;
 
-/// A buffer in which every place may be read, so that no read has to be checked.
+/// A buffer in which a word can be read at any position.
 pub struct Buffer {
-    /// Its bytes.
+    /// The bytes, padding included.
     pub bytes: Box<[u8; BYTES]>,
 }
 
 const BYTES: usize = CAPACITY + LONGEST;
 
-/// Of zeros.
+/// Creates a buffer of zeros.
 impl Default for Buffer {
     fn default() -> Buffer {
         let bytes: Box<[u8]> = vec![0; BYTES].into();
@@ -22,9 +25,13 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// The bytes that begin there.
+    /// Returns the `N` bytes at this position.
     #[inline(always)]
-    pub fn word<const N: usize>(&self, at: u32) -> &[u8; N] {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the position is below CAPACITY, the length of the buffer without its padding"
+    )]
+    pub fn read_at<const N: usize>(&self, at: u32) -> &[u8; N] {
         const { assert!(N <= LONGEST) };
         let at = at as usize % CAPACITY;
         self.bytes[at..].first_chunk().unwrap_or(&[0; N])

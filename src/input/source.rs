@@ -44,6 +44,7 @@ impl<R> Source<R> {
 
 impl<R: Read> Source<R> {
     /// Returns the next `count` bytes without using them, or fewer at the end.
+    #[expect(clippy::indexing_slicing, reason = "`start` never exceeds the length of the buffer")]
     pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         if self.buffer.len() - self.start < count {
             self.fill()?;
@@ -83,6 +84,7 @@ impl<R: Read> Source<R> {
 }
 
 impl<R: Read> BufRead for Source<R> {
+    #[expect(clippy::indexing_slicing, reason = "`start` never exceeds the length of the buffer")]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.peek(1)?;
         Ok(&self.buffer[self.start..])

@@ -1,19 +1,19 @@
-//! The one table of flow log fields: name, version and type of every field of VPC flow logs (versions 2 to 11) and
-//! of Transit Gateway flow logs. Everything else that is known about a field derives from it.
+//! The table of flow log fields: name, version, and type of every field of VPC flow logs (versions 2 to 11) and of Transit
+//! Gateway flow logs. All other knowledge about fields derives from it.
 //!
-//! Interner, order and types are AWS's:
+//! Names, order and types are those of AWS:
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html> and
 //! <https://docs.aws.amazon.com/vpc/latest/tgw/tgw-flow-logs.html>. The integer types are those of AWS's Parquet
-//! files; every other field is text, `account-id` too (it may be `unknown`, and has leading zeros).
+//! files; every other field is text. `account-id` is text because it has leading zeros and may be `unknown`.
 
-/// What the values of a field are, when present.
+/// Type of the values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
-    /// Decimal digits, at most this number.
+    /// Decimal digits up to this maximum.
     Integer(u64),
     /// An IPv4 or IPv6 address without a zone.
     Address,
-    /// Anything without a space.
+    /// Any text without spaces.
     Text,
 }
 
@@ -35,23 +35,23 @@ macro_rules! fields {
             /// Every field, in AWS's order.
             pub const ALL: &[Field] = &[$(Field::$field,)*];
 
-            /// AWS's name, with hyphens.
+            /// Returns AWS's name, with hyphens.
             pub const fn name(self) -> &'static str {
                 match self { $(Field::$field => $name,)* }
             }
 
-            /// The flow log version that brought the field.
+            /// Returns the flow log version that introduced the field.
             pub const fn version(self) -> u8 {
                 match self { $(Field::$field => $version,)* }
             }
 
-            /// The type of its values.
+            /// Returns the type of its values.
             #[inline]
             pub const fn kind(self) -> FieldType {
                 match self { $(Field::$field => $kind,)* }
             }
 
-            /// The field of that name, written with hyphens or with underscores.
+            /// Returns the field with this name, written with hyphens or underscores.
             pub fn from_name(name: &[u8]) -> Option<Field> {
                 let mut hyphens = [0; LONGEST_NAME];
                 let hyphens = hyphens.get_mut(..name.len())?;
@@ -142,6 +142,7 @@ fields! {
     NextHopInterfaceType "next-hop-interface-type" 11 TEXT;
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const LONGEST_NAME: usize = {
     let mut longest = 0;
     let mut i = 0;
@@ -155,10 +156,11 @@ const LONGEST_NAME: usize = {
     longest
 };
 
-/// How many fields of version 2 there are: AWS's default format is all of them, in the table's order.
+/// Number of version 2 fields. AWS's default format has all of them, in the order of the table.
 const VERSION_2_FIELDS: usize = 14;
 
-/// The columns of AWS's default format, which cannot be customised: the 14 fields of version 2 in AWS's order.
+/// Returns the columns of AWS's default format, which cannot be customized: the 14 fields of version 2 in AWS's order.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 pub fn v2_fields() -> &'static [Field] {
     &Field::ALL[..VERSION_2_FIELDS]
 }
@@ -168,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_per_version_are_those_that_aws_documents() {
+    fn each_version_has_as_many_fields_as_aws_documents() {
         let up_to = |version| Field::ALL.iter().filter(|f| f.version() != 6 && f.version() <= version).count();
         let counts: Vec<_> = [2, 3, 4, 5, 7, 8, 9, 10, 11].map(up_to).into();
         assert_eq!(counts, [14, 21, 25, 29, 39, 40, 41, 42, 54]);
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_a_name() {
+    fn other_words_are_not_names() {
         for name in ["", "-", "2", "Version", "srcaddr ", "next-hop-interface-type-2", "interface id", "action\u{e9}"] {
             assert_eq!(Field::from_name(name.as_bytes()), None, "{name}");
         }

@@ -1,4 +1,4 @@
-//! The order of columns: from a header line, from a setting, or AWS's default.
+//! Column order: from a header line, from a setting, or AWS's default.
 
 use thiserror::Error;
 
@@ -14,20 +14,20 @@ pub struct Format {
     cannot_be_header_with_class: bool,
 }
 
-/// What to do with the tokens of one column.
+/// How to read the tokens of one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// A known number, and its greatest value.
+    /// A number of a known field, with its maximum.
     Number(Field, u64),
-    /// A known address.
+    /// An address of a known field.
     Address(Field),
     /// Any other known field.
     Text(Field),
-    /// An unknown field, or one that an earlier column gives already.
+    /// A column to skip: an unknown field, or one that an earlier column has already.
     Skip,
 }
 
-/// Why a column order given as a setting can't be used.
+/// Error for an unusable column order in a setting.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{given:?} is not a list of flow log fields: at least half of the names must be documented by AWS, \
@@ -37,7 +37,8 @@ pub struct FormatError {
     given: String,
 }
 
-/// The tokens of a line: what stands between runs of spaces.
+/// Splits a line into tokens at runs of spaces.
+#[expect(clippy::indexing_slicing, reason = "the start of a token lies in the line")]
 pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -51,20 +52,20 @@ pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Format {
-    /// AWS's default format: the 14 fields of version 2.
+    /// Returns AWS's default format: the 14 fields of version 2.
     pub fn version_2() -> Format {
         Format::from_names(field::v2_fields().iter().map(|field| field.name().as_bytes()))
     }
 
-    /// The format that a line declares, if it is a header: at least half of its tokens are names of fields.
+    /// Returns the format that a header line declares. A header has field names as at least half of its tokens.
     pub fn from_header(line: &[u8]) -> Option<Format> {
         is_header(line).then(|| Format::from_names(tokens(line)))
     }
 
-    /// The format of files without a header, in AWS's notation (`${version} ${account-id} …`) or as bare names.
+    /// Parses a setting: AWS's notation (`${version} ${account-id} …`) or bare names.
     ///
     /// # Errors
-    /// Where fewer than half of the names are known, as for a header.
+    /// If fewer than half of the names are known, as for a header.
     pub fn from_setting(given: &str) -> Result<Format, FormatError> {
         let names: Vec<&str> = given.split_ascii_whitespace().map(strip_placeholder).collect();
         Format::from_header(names.join(" ").as_bytes()).ok_or_else(|| FormatError { given: given.to_owned() })
@@ -74,7 +75,7 @@ impl Format {
         let mut columns: Vec<Column> = Vec::new();
         let mut shown = Vec::new();
         let mut version = None;
-        // A list of fields that were met, as bits: a stranger's header may have 32,000 names.
+        // A mask per field: an untrusted header may have 32,000 names.
         let mut met: u128 = 0;
         for name in names {
             let known = Field::from_name(name);
@@ -83,46 +84,46 @@ impl Format {
                     .map_or_else(|| String::from_utf8_lossy(name).into_owned(), |field| field.name().replace('-', "_")),
             );
             version = version.max(known.map(Field::version));
-            let first = known.filter(|&field| met & bit(field) == 0);
-            met |= first.map_or(0, bit);
+            let first = known.filter(|&field| met & mask(field) == 0);
+            met |= first.map_or(0, mask);
             columns.push(first.map_or(Column::Skip, Column::of));
         }
         let takes_names = columns.iter().filter(|column| !column.is_typed()).count();
-        // Of a record whose class a text tells, that text is no name.
+        // The text that determines the class of a record is not a field name.
         let settles = |names: usize| 2 * names < columns.len();
         let cannot_be_header = settles(takes_names);
         let cannot_be_header_with_class = settles(takes_names.saturating_sub(1));
         Format { columns, names: shown, version, cannot_be_header, cannot_be_header_with_class }
     }
 
-    /// The columns, in order.
+    /// Returns the columns in order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// Whether a column gives this field.
+    /// Returns whether a column has this field.
     pub fn has(&self, field: Field) -> bool {
         self.columns.contains(&Column::of(field))
     }
 
-    /// Interner with hyphens as underscores; unknown ones as they stand.
+    /// Returns the names, with underscores for known fields; unknown names are unchanged.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The names that are no field's.
+    /// Returns the names that are not names of fields.
     pub fn unknown_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str).filter(|name| Field::from_name(name.as_bytes()).is_none())
     }
 
-    /// The highest version among the known fields.
+    /// Returns the highest version among the known fields.
     pub fn version(&self) -> Option<u8> {
         self.version
     }
 
-    /// Whether a line that parses by this format cannot be a header: more than half of the columns take only numbers or
-    /// addresses, or have a word in them that is no name of a field. It spares most records the question.
-    /// `has_class` says whether the line has an action or a log status that tells its class.
+    /// Returns whether a line that parses by this format cannot be a header: more than half of the columns accept only numbers or
+    /// addresses, or contain a word that is not a field name. This spares most records the check for a header. `has_class` is true if
+    /// the line has an action or a log status that determines its class.
     #[inline]
     pub fn cannot_be_header(&self, has_class: bool) -> bool {
         self.cannot_be_header || has_class && self.cannot_be_header_with_class
@@ -130,7 +131,7 @@ impl Format {
 }
 
 impl Column {
-    /// The column of a field.
+    /// Returns the column of a field.
     pub fn of(field: Field) -> Column {
         match field.kind() {
             FieldType::Integer(max) => Column::Number(field, max),
@@ -139,7 +140,7 @@ impl Column {
         }
     }
 
-    /// The field, if it is a known one.
+    /// Returns the field, if it is known.
     pub fn field(self) -> Option<Field> {
         match self {
             Column::Number(field, _) | Column::Address(field) | Column::Text(field) => Some(field),
@@ -152,7 +153,7 @@ impl Column {
     }
 }
 
-/// Whether at least half of a line's tokens are names of fields.
+/// Returns whether at least half of the tokens of a line are field names.
 pub fn is_header(line: &[u8]) -> bool {
     let (mut known, mut total) = (0, 0);
     for token in tokens(line) {
@@ -162,9 +163,9 @@ pub fn is_header(line: &[u8]) -> bool {
     total > 0 && 2 * known >= total
 }
 
-const _: () = assert!(Field::ALL.len() <= 128, "the fields have a bit each in a u128");
+const _: () = assert!(Field::ALL.len() <= 128, "the fields have a mask each in a u128");
 
-fn bit(field: Field) -> u128 {
+fn mask(field: Field) -> u128 {
     1 << (field as u32)
 }
 
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_tokens_make_a_header() {
+    fn a_line_with_half_known_names_is_a_header() {
         assert!(is_header(b"srcaddr one"));
         assert!(!is_header(b"srcaddr one two"));
         assert!(is_header(b"srcaddr one two log_status"));
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_columns_are_skipped_and_of_a_double_name_the_first_counts() {
+    fn unknown_and_repeated_columns_are_skipped() {
         let format = Format::from_header(b"srcaddr new-in-2030 dstaddr srcaddr other").expect("a header");
         assert_eq!(
             format.columns(),
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_of_other_words_is_refused_by_name() {
+    fn a_setting_with_other_words_is_an_error() {
         for given in ["", "${versionn} ${srcadr}", "a b c srcaddr"] {
             let error = Format::from_setting(given).expect_err("no format");
             assert!(error.to_string().starts_with(&format!("{given:?} is not a list")), "{error}");
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn only_columns_of_numbers_and_addresses_settle_what_is_a_header() {
+    fn numbers_and_addresses_rule_out_a_header() {
         let settles = |header: &[u8]| {
             let format = Format::from_header(header).expect("a header");
             [false, true].map(|has_class| format.cannot_be_header(has_class))

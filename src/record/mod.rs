@@ -20,36 +20,36 @@ use serde::Serialize;
 
 use crate::record::timestamp::Timestamp;
 
-/// IANA's number of TCP.
+/// IANA protocol number of TCP.
 pub const TCP: u8 = 6;
-/// IANA's number of UDP.
+/// IANA protocol number of UDP.
 pub const UDP: u8 = 17;
 
-/// A record that parses, by its class.
+/// A parsed record, by its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// Traffic that was let through or refused: what is analysed.
+    /// Accepted or rejected traffic: the only class that is analyzed.
     Flow(Flow<'a>),
     /// NODATA: the interface had no traffic in the capture window.
     NoData,
-    /// SKIPDATA: AWS left records of this interface out.
+    /// SKIPDATA: AWS skipped records of this interface.
     SkipData(SkipDataRecord<'a>),
-    /// Anything else, such as a record of a transit gateway, which has no action.
+    /// Any other record, such as one of a transit gateway, which has no action.
     Other,
 }
 
 impl Record<'_> {
-    /// Whether an action or a log status tells the class.
+    /// Returns whether an action or a log status determines the class.
     #[inline]
     pub fn has_class(&self) -> bool {
         !matches!(self, Record::Other)
     }
 }
 
-/// An accepted or rejected record. What the record lacks, as a column or by `-`, is `None`.
+/// An accepted or rejected record. An absent value (no such column, or `-`) is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flow<'a> {
-    /// Let through or refused.
+    /// Accepted or rejected.
     pub action: Action,
     /// Interface that recorded the traffic.
     pub interface_id: Option<&'a [u8]>,
@@ -75,43 +75,43 @@ pub struct Flow<'a> {
     pub start: Option<Timestamp>,
     /// Last packet of the capture window.
     pub end: Option<Timestamp>,
-    /// `flow-direction`, where it is a word that AWS documents.
+    /// `flow-direction`, if it is a documented word.
     pub direction: Option<Direction>,
-    /// What `tcp-flags` says.
+    /// The part of `tcp-flags` that matters.
     pub tcp_flags: SynFlag,
-    /// `traffic-path`, which AWS gives for egress alone.
+    /// `traffic-path`. AWS gives it for egress traffic only.
     pub traffic_path: Option<u64>,
-    /// What `reject-reason` says.
+    /// The documented value of `reject-reason`.
     pub reject_reason: RejectReason,
 }
 
-/// A hole in the log.
+/// A SKIPDATA record: a gap in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkipDataRecord<'a> {
-    /// Interface whose records were left out.
+    /// Interface whose records were skipped.
     pub interface_id: Option<&'a [u8]>,
-    /// Packets; AWS gives none here.
+    /// Packets. AWS writes `-` here.
     pub packets: u64,
-    /// Bytes; AWS gives none here.
+    /// Bytes. AWS writes `-` here.
     pub bytes: u64,
-    /// Begin of the capture window.
+    /// Start of the capture window.
     pub start: Option<Timestamp>,
     /// End of the capture window.
     pub end: Option<Timestamp>,
 }
 
-/// `action`.
+/// The values of `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Action {
-    /// Let through.
+    /// ACCEPT.
     Accept,
-    /// Refused.
+    /// REJECT.
     Reject,
 }
 
-/// Which way traffic goes, seen from the interface that recorded it.
+/// Direction of traffic, seen from the recording interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -120,12 +120,12 @@ pub enum Direction {
     Ingress,
     /// From the interface.
     Egress,
-    /// The log does not tell.
+    /// The log does not show it.
     Unknown,
 }
 
 impl Direction {
-    /// The word in JSON and in reports.
+    /// Returns the word used in JSON and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Direction::Ingress => "ingress",
@@ -135,18 +135,18 @@ impl Direction {
     }
 }
 
-/// What matters of `tcp-flags`.
+/// The part of `tcp-flags` that matters: whether the record opens a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SynFlag {
-    /// The column lacks, or AWS could not compute it.
+    /// No such column, or AWS could not compute the flags.
     Absent,
-    /// A connection was being opened.
+    /// The record has SYN.
     WithSyn,
-    /// Packets of a connection that was open before.
+    /// The record has flags, but not SYN: packets of an open connection.
     WithoutSyn,
 }
 
-/// What matters of `reject-reason`: every reject by a security group or a network ACL has `-`.
+/// Documented values of `reject-reason`. Rejections by a security group or a network ACL have `-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {
     /// Absent, or a word that AWS does not document.

@@ -1,4 +1,4 @@
-//! A moment of the log: seconds since the Unix epoch, shown as RFC 3339 in UTC.
+//! Timestamps: seconds since the Unix epoch, displayed as RFC 3339 in UTC.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -9,15 +9,15 @@ use serde::{Serialize, Serializer};
 /// Whole seconds since 1970-01-01T00:00:00Z, at most 9999-12-31T23:59:59Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(
-    /// One more, so that an absent one takes no more room.
+    /// Seconds plus 1, so that `Option<Timestamp>` has the same size.
     NonZeroU64,
 );
 
-/// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
+/// 9999-12-31T23:59:59Z, the last second that RFC 3339 can express.
 const MAX_SECONDS: u64 = 253_402_300_799;
 
 impl Timestamp {
-    /// The moment that many seconds after the epoch; `None` after the year 9999.
+    /// Creates a timestamp. Returns `None` after the year 9999.
     pub const fn from_seconds(seconds: u64) -> Option<Timestamp> {
         match NonZeroU64::new(seconds.wrapping_add(1)) {
             Some(one_more) if seconds <= MAX_SECONDS => Some(Timestamp(one_more)),
@@ -25,7 +25,7 @@ impl Timestamp {
         }
     }
 
-    /// Seconds since the epoch.
+    /// Returns the seconds since the epoch.
     pub const fn seconds(self) -> u64 {
         self.0.get() - 1
     }
@@ -33,7 +33,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // civil::DateTime reaches the end of the year 9999; jiff::Timestamp ends 26 hours before.
+        // `civil::DateTime` covers all of the year 9999; `jiff::Timestamp` ends 26 hours earlier.
         let seconds = i64::try_from(self.seconds()).map_err(|_| fmt::Error)?;
         let epoch = civil::date(1970, 1, 1).at(0, 0, 0, 0);
         let moment = epoch.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| fmt::Error)?;

@@ -33,7 +33,6 @@ impl Default for SummaryOptions {
 /// Draws the conclusions, by the topology that the records were analysed by. The result depends on nothing but the
 /// records, the settings, the topology and the order of the inputs.
 pub fn finish(mut analysis: Analysis, settings: &SummaryOptions, topology: Option<&Topology>) -> Summary {
-    analysis.settle();
     let causes_are_exact = analysis.rejects.is_exact() && analysis.accepted.is_complete();
     let names =
         [analysis.interfaces.is_complete(), analysis.places.is_complete(), analysis.rejects.places_are_complete()];
@@ -59,7 +58,7 @@ pub fn finish(mut analysis: Analysis, settings: &SummaryOptions, topology: Optio
         known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
     let report = SummaryBuilder { analysis: &analysis, network, rejected_by_place };
-    let notes = analysis.peering.by_note();
+    let notes = analysis.peering.by_class();
     let findings = findings::detect(&findings::Context {
         groups: &groups,
         network,

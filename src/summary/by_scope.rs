@@ -23,8 +23,8 @@ impl SummaryBuilder<'_> {
                 let places = &self.analysis.places;
                 InterfaceRejects {
                     interface_id: self.network.interface_name(id).map(str::to_owned),
-                    vpc_id: interface.vpc.agreed(self.known_vpc(id), places).map(str::to_owned),
-                    subnet_id: interface.subnet.agreed(self.known_subnet(id), places).map(str::to_owned),
+                    vpc_id: interface.vpc.resolve(self.known_vpc(id), places).map(str::to_owned),
+                    subnet_id: interface.subnet.resolve(self.known_subnet(id), places).map(str::to_owned),
                     tally,
                 }
             })
@@ -36,7 +36,7 @@ impl SummaryBuilder<'_> {
     pub(super) fn by_subnet(&self) -> Vec<SubnetRejects> {
         let mut sums: HashMap<Option<&str>, (Consensus<&str>, Counters)> = HashMap::new();
         for (place, tally) in self.rejected_by_place.iter().copied() {
-            let known = || self.known_subnet(place.interface).filter(|_| place.is_whole);
+            let known = || self.known_subnet(place.interface).filter(|_| place.is_complete);
             let subnet = self.place(place.subnet).or_else(known);
             let (vpc, sum) = sums.entry(subnet).or_default();
             sum.merge(tally);
@@ -90,7 +90,7 @@ impl SummaryBuilder<'_> {
     }
 
     fn own_vpc(&self, place: Placement) -> Option<&str> {
-        self.place(place.vpc).or_else(|| self.known_vpc(place.interface).filter(|_| place.is_whole))
+        self.place(place.vpc).or_else(|| self.known_vpc(place.interface).filter(|_| place.is_complete))
     }
 
     fn place(&self, id: Option<Symbol>) -> Option<&str> {

@@ -3,7 +3,7 @@
 //! Blocks nest or are apart, so they cut the addresses into spans, each with one longest block. Of IPv6 the spans are
 //! searched by halves. Of IPv4 a table says it by the second octet, which the first octet has chosen; where these do not tell it
 //! another by the third, then one by the next 4 bits: a VPC's block is no smaller. All first octets without a block share a
-//! table, so that the many addresses of the internet are looked up in few bytes. `cargo bench --bench locate` has it side by
+//! table, so that the many addresses of the internet are looked up in few bytes. `cargo bench --bench prefix_lookup` has it side by
 //! side with a trie and with a linear scan.
 
 use std::net::IpAddr;

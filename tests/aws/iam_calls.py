@@ -1,4 +1,4 @@
-"""IAM calls: of the function, derived from its recorded requests, and of AWS services on its behalf."""
+"""IAM calls of the function, derived from its recorded requests, and of AWS services on its behalf."""
 
 import json
 from urllib.parse import parse_qs
@@ -32,7 +32,7 @@ def _of_request(request, role, key_of):
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
             yield make("s3:GetObjectVersion" if "versionId" in query else "s3:GetObject", f"{arn}/{key}")
             if request.status == 404:
-                # S3 answers 404 only to callers with s3:ListBucket. The check has no prefix.
+                # S3 returns 404 only to callers with s3:ListBucket. The check has no prefix.
                 yield make("s3:ListBucket", arn)
             elif request.method == "GET" and request.status in (200, 206):
                 yield from _of_key("kms:Decrypt", role, because, key_of(bucket, key, query.get("versionId")), arn, key)
@@ -60,7 +60,7 @@ def _known(role):
 
 
 def _of_key(action, role, because, found, bucket, key):
-    """S3 uses the key as whoever asks: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
+    """S3 uses the key with the caller's permissions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
     kms_key, has_bucket_key = found
     if kms_key:
         yield _by_key(action, kms_key, role, f"{because}, by S3", "s3", s3=bucket if has_bucket_key else f"{bucket}/{key}")
@@ -123,7 +123,7 @@ def of_services(resolved):
 
 
 def of_log_delivery(bucket, prefix):
-    """What AWS does to deliver flow logs: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html"""
+    """Yields the calls of AWS to deliver flow logs: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html"""
     source = {"aws__SourceAccount": ACCOUNT, "aws__SourceArn": f"arn:aws:logs:{REGION}:{ACCOUNT}:*"}
     make = lambda action, resource, **more: call(
         action, resource, "delivery.logs.amazonaws.com", "flow logs come", **source, aws__SecureTransport="true", **more

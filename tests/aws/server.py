@@ -1,4 +1,4 @@
-"""A server of the AWS protocols that exits with its parent process, however that ends."""
+"""A server of the AWS protocols that exits with its parent process, even if that is killed."""
 
 import os
 import sys

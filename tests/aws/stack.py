@@ -271,7 +271,7 @@ class Stack(AwsEnv):
             self._let_pass(b"inf")
 
     def _let_pass(self, requests):
-        """So many requests are let through unasked from now on: https://docs.getmoto.org/en/latest/docs/iam.html"""
+        """The server allows this number of requests without an IAM check: https://docs.getmoto.org/en/latest/docs/iam.html"""
         url, kind = f"{self.endpoint}/moto-api/reset-auth", {"Content-Type": "application/octet-stream"}
         urlopen(Request(url, requests, kind)).close()
 

@@ -14,7 +14,7 @@ from flow_logs import HEADER, flow_log, key, record, scan
 from aws_env import DONE, Stored, in_queue, s3_event, sqs_event
 
 MIB = 1 << 20
-# Of the 512 MiB that the function has.
+# Memory limit in MiB; the function has 512 MiB.
 MOST_MEMORY = 128 * MIB
 
 

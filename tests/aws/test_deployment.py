@@ -398,7 +398,7 @@ def changed(one, **context):
 
 
 def test_outputs_are_append_only(life):
-    """The role cannot replace or delete outputs; in a bucket of the template, nobody can, except expiration."""
+    """The role cannot replace or delete outputs; in a bucket of the template, no caller can, only expiration."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
     puts = [one for one in life.calls if one.action == "s3:PutObject"]
     assert {one.resource.split("/")[-5] for one in puts} == {"summaries", "findings", "receipts", "quarantine"}

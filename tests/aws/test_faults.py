@@ -108,7 +108,7 @@ def test_conditional_write_conflict_is_retried(env, event, path):
 @pytest.mark.parametrize("fault", [faults.fail_after, faults.reset_after])
 @pytest.mark.parametrize("path", ["/summaries/", "/findings/", "/receipts/"])
 def test_lost_response_loses_and_duplicates_nothing(env, event, fault, path):
-    """S3 stored the object, but the response was lost: the token identifies the own summary."""
+    """S3 stored the object, but the response was lost: the token identifies the function's summary."""
     env.proxy.add(fault, "PUT", path=path, times=1)
     function = env.function()
     assert function.invoke(event).response == DONE
@@ -135,7 +135,7 @@ def test_lost_response_is_recovered_on_redelivery(env, event):
 
 
 def test_stalled_put_fails_3_seconds_before_deadline(env, event):
-    """And is done when the event comes again."""
+    """It is completed on redelivery."""
     env.proxy.add(faults.stall, "PUT", path="/summaries/")
     function = env.function()
     answer = function.invoke(event, seconds=6)
@@ -154,7 +154,7 @@ def batch_of_three(env):
 
 
 def test_stalled_message_does_not_delay_others(env):
-    """Those before it and those behind it are done, and none of them is counted again with it."""
+    """The other messages are completed and are not counted again on redelivery."""
     event = batch_of_three(env)
     env.proxy.add(faults.stall, "PUT", path="/summaries/.*/b-")
     function = env.function()

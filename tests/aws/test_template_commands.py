@@ -1,4 +1,4 @@
-"""The commands in the stack outputs do what they should, and stop if a step fails."""
+"""The commands in the stack outputs have the intended effect, and stop if a step fails."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Dashboard, alarms and saved queries: they use emitted metrics and logged fields, and say what to do."""
+"""Dashboard, alarms and saved queries: they use emitted metrics and logged fields, and name the first step."""
 
 import json
 import re
@@ -247,16 +247,16 @@ def test_anomaly_alarms_have_the_right_direction():
 
 def logged():
     """Returns the field names of the function's log lines, and all outcomes."""
-    sources = ["handler/mod.rs", "aws/topology.rs", "log.rs", "bin/flowsentry-lambda.rs"]
-    code = "\n".join((PROJECT / "src" / name).read_text() for name in sources)
+    sources = [path.read_text() for path in (PROJECT / "src").rglob("*.rs")]
+    code = "\n".join(text for text in sources if "use tracing::" in text)
     names = {"level", "message"}
     for arguments in re.findall(r"\b(?:info|warn|error)!\((.*?)\);", code, re.DOTALL):
         without_text = re.sub(r'"[^"]*"', "", arguments)
-        names |= set(re.findall(r"(?:^|, )[%?]?(\w+)(?= = |, |$)", without_text))
+        names |= set(re.findall(r"(?:^|,)\s*[%?]?(\w+)(?= = |,|$)", without_text))
     return names, set(re.findall(r'"(\w+)"', " ".join(re.findall(r"\boutcome = [^;,]*", code))))
 
 
-# What Lambda writes of each invocation: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+# Fields of Lambda's own log lines: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 OF_LAMBDA = {"type", "record.metrics.maxMemoryUsedMB", "record.metrics.durationMs"}
 WORDS = {"fields", "filter", "sort", "limit", "stats", "desc", "as", "by", "like", "in", "and", "or"}
 WORDS |= {"count", "latest", "max", "pct", "ispresent"}

@@ -83,7 +83,7 @@ pub struct Flow {
 #[derive(Clone, Copy)]
 pub struct Endpoint {
     pub address: IpAddr,
-    /// The packet's own address; it differs from `address` behind a NAT gateway.
+    /// The address in the packet; it differs from `address` behind a NAT gateway.
     pub packet_address: IpAddr,
     pub port: u16,
     pub aws_service: Option<&'static str>,

@@ -19,7 +19,7 @@ START_TIMEOUT_SECONDS = 10
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """The Lambda runtime API up to the first poll, which it never answers."""
+    """The Lambda runtime API up to the first poll, to which it never responds."""
 
     daemon_threads = True
 

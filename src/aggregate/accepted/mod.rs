@@ -1,9 +1,9 @@
-//! The accepted 5-tuples of each interface, by which the causes of rejected flows are decided.
+//! The accepted 5-tuples of each interface, which decide the causes of rejected flows.
 //!
 //! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned once, at
 //! the end. A rejected flow may precede the accepted one that explains it, so no row can be dropped before.
 //!
-//! What must stay true: either every accepted tuple has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
+//! Invariants: either every accepted tuple has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
 //! wide row, so that the limit on tuples is a limit on memory.
 
 mod bloom;
@@ -24,11 +24,11 @@ pub struct FiveTuple {
     pub interface: Option<Symbol>,
     /// IANA protocol number.
     pub protocol: u8,
-    /// InputSource address.
+    /// Source address.
     pub src: IpAddr,
     /// Destination address.
     pub dst: IpAddr,
-    /// InputSource port.
+    /// Source port.
     pub srcport: u16,
     /// Destination port.
     pub dstport: u16,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_tuples_have_the_interface_ids_of_the_collection_they_came_to() {
+    fn merged_tuples_have_the_new_interface_ids() {
         let (mut ours, mut theirs) = (Interner::default(), Interner::default());
         ours.intern(b"eni-a");
         let b_there = theirs.intern(b"eni-b");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_none_is_kept_and_that_is_known() {
+    fn above_the_limit_no_tuple_is_kept() {
         let mut accepted = AcceptedFlows::new(2);
         for srcport in 1..=2 {
             accepted.observe(tuple(None, "10.0.0.1", srcport));

@@ -1,140 +1,141 @@
-//! The noteworthy records, as those who look for findings see them.
+//! Views of the classified records by traffic class, for the detectors.
 
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
-use super::pairs::{ACTIONS, Row};
-use super::{AddressPair, InterVpcTraffic, Sums, TrafficClass};
+use super::pairs::ACTIONS;
+use super::{AddressPair, FlowStats, InterVpcTraffic, TrafficClass};
 use crate::aggregate::counters::Counters;
 use crate::record::{Action, TCP};
 
-/// All noteworthy records by what is noteworthy of them.
+/// All classified records, by class.
 pub type FlowsByClass<'a> = BTreeMap<TrafficClass, ClassView<'a>>;
 
-/// What is noteworthy in the same way.
+/// The records of one traffic class.
 #[derive(Debug, Clone)]
 pub struct ClassView<'a> {
-    /// Sums over all accepted and all rejected records, whatever the limits.
+    /// FlowStats of all accepted and all rejected records. Limits do not affect them.
     pub totals: [Counters; 2],
     peering: &'a InterVpcTraffic,
-    places: Vec<Place>,
+    entries: Vec<Entry<'a>>,
 }
 
-/// Where a row is.
+/// The sums of one pair, direction, action, and class pair.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    /// The pair's. What is noteworthy in this way and in another besides has a row of its own, beside the others of the same pair,
-    /// direction and action.
+struct Entry<'a> {
+    sums: &'a FlowStats,
+    /// Index of the pair. Records with a second class have sums of their own, which are adjacent to the other sums of the same pair,
+    /// direction, and action.
     pair: u32,
-    /// [`NO_ROW`](super::pairs::NO_ROW) is that of the first accepted ones.
-    row: u32,
     direction: u8,
     action: Action,
     has_reply: bool,
 }
 
 impl<'a> ClassView<'a> {
-    /// Both together.
+    /// Returns the sums of accepted and rejected records together.
     pub fn tally(&self) -> Counters {
         let [mut tally, rejected] = self.totals;
         tally.merge(rejected);
         tally
     }
 
-    /// The records by their addresses, as far as these are kept, in no order.
-    pub fn noted(&self) -> impl Iterator<Item = ClassifiedFlows> {
-        self.noted_if(|_| true)
+    /// Returns the records by addresses, as far as these are kept, in no particular order.
+    pub fn flows(&self) -> impl Iterator<Item = ClassifiedFlows> {
+        self.flows_if(|_| true)
     }
 
-    /// Those that were refused.
+    /// Returns the rejected records.
     pub fn rejected(&self) -> impl Iterator<Item = ClassifiedFlows> {
-        self.noted_if(|place| place.action == Action::Reject)
+        self.flows_if(|entry| entry.action == Action::Reject)
     }
 
-    /// Those without a reply.
+    /// Returns the records without a reply.
     pub fn unanswered(&self) -> impl Iterator<Item = ClassifiedFlows> {
-        self.noted_if(|place| !place.has_reply)
+        self.flows_if(|entry| !entry.has_reply)
     }
 
-    /// Of the others nothing is read.
-    fn noted_if(&self, which: impl Fn(&Place) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
+    /// Returns the records that match. Reads nothing of the others.
+    #[expect(clippy::indexing_slicing, reason = "group are chunks by key, and no chunk is empty")]
+    fn flows_if(&self, which: impl Fn(&Entry<'a>) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
         let peering = self.peering;
-        let ends = |place: &Place| (place.pair, place.direction, place.action);
-        let rows = self.places.chunk_by(move |a, b| ends(a) == ends(b));
-        rows.filter(move |rows| which(&rows[0])).map(|rows| peering.noted(rows))
+        let ends = |entry: &Entry<'_>| (entry.pair, entry.direction, entry.action);
+        let group = self.entries.chunk_by(move |a, b| ends(a) == ends(b));
+        group.filter(move |group| which(&group[0])).map(|group| peering.flows(group))
     }
 }
 
-/// Some noteworthy records.
+/// Classified records with the same addresses and action.
 #[derive(Debug, Clone, Copy)]
 pub struct ClassifiedFlows {
     /// Their addresses.
     pub addresses: AddressPair,
-    /// Let through or refused.
+    /// Accepted or rejected.
     pub action: Action,
     /// Their sums.
-    pub sums: Sums,
-    /// Whether the report has a reply to them, or one may have been left out for lack of memory.
+    pub sums: FlowStats,
+    /// Whether there is a reply, or one may have been dropped by a memory limit.
     pub has_reply: bool,
-    /// Whether it has a rejected record the other way round: an answer that was refused.
+    /// Whether a record of the other direction, a reply, was rejected.
     pub reply_was_rejected: bool,
 }
 
 impl ClassifiedFlows {
-    /// Whether they are accepted TCP records, of which replies are to be expected.
+    /// Returns whether these are accepted TCP records, which should have replies.
     pub fn is_accepted_tcp(&self) -> bool {
         self.action == Action::Accept && self.addresses.protocol == Some(TCP)
     }
 }
 
 impl InterVpcTraffic {
-    /// All noteworthy records by what is noteworthy of them.
-    pub fn by_note(&self) -> FlowsByClass<'_> {
-        let mut numbers: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
-        let mut of_notes: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
-        let mut number = |note: TrafficClass, totals: &[Counters; 2]| {
-            let number = *numbers.entry(note).or_insert_with(|| {
-                of_notes.push((note, ClassView { totals: Default::default(), peering: self, places: Vec::new() }));
-                of_notes.len() - 1
+    /// Returns all classified records by class.
+    #[expect(clippy::indexing_slicing, reason = "a label has an entry in the table, and a direction is 0 or 1")]
+    pub fn by_class(&self) -> FlowsByClass<'_> {
+        let mut ids: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
+        let mut views: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
+        let mut id = |class: TrafficClass, totals: &[Counters; 2]| {
+            let id = *ids.entry(class).or_insert_with(|| {
+                views.push((class, ClassView { totals: Default::default(), peering: self, entries: Vec::new() }));
+                views.len() - 1
             });
-            of_notes[number].1.totals.iter_mut().zip(totals).for_each(|(all, more)| all.merge(*more));
-            number
+            views[id].1.totals.iter_mut().zip(totals).for_each(|(all, more)| all.merge(*more));
+            id
         };
-        let of_remarks: Vec<(usize, Option<usize>)> = (self.remarks.all.iter())
-            .map(|((first, second), totals)| (number(*first, totals), second.map(|second| number(second, totals))))
+        let view_ids: Vec<(usize, Option<usize>)> = (self.classes.all.iter())
+            .map(|((first, second), totals)| (id(*first, totals), second.map(|second| id(second, totals))))
             .collect();
-        for (pair, (_, entry)) in (0..).zip(self.pairs.iter()) {
+        for (pair, (_, both)) in (0..).zip(self.pairs.iter()) {
             for direction in [0, 1] {
                 let has_reply =
-                    entry.replied[usize::from(1 - direction)] || entry.missing > 0 || self.replies_may_be_missing;
+                    both.may_be_reply[usize::from(1 - direction)] || both.max_undercount > 0 || self.replies_incomplete;
                 for action in ACTIONS {
-                    for (row, Row { remark, .. }) in entry.rows(&self.rows, usize::from(direction), action) {
-                        let (first, second) = of_remarks[*remark as usize];
-                        for number in std::iter::once(first).chain(second) {
-                            of_notes[number].1.places.push(Place { pair, row, direction, action, has_reply });
+                    for (class, sums) in both.sums(usize::from(direction), action) {
+                        let (first, second) = view_ids[class as usize];
+                        for id in std::iter::once(first).chain(second) {
+                            views[id].1.entries.push(Entry { sums, pair, direction, action, has_reply });
                         }
                     }
                 }
             }
         }
-        of_notes.into_iter().collect()
+        views.into_iter().collect()
     }
 
-    /// What stands in these rows, all of one pair, direction and action.
-    fn noted(&self, rows: &[Place]) -> ClassifiedFlows {
-        let place = rows[0];
-        let (key, pair) = self.pairs.at(place.pair as usize);
-        let direction = usize::from(place.direction);
-        let sums = |place: &Place| self.rows.get(place.row as usize).unwrap_or(&pair.accepted[direction]).sums;
-        let mut all = sums(&place);
-        rows[1..].iter().for_each(|place| all.merge(&sums(place)));
+    /// Merges entries of one pair, direction, and action.
+    #[expect(clippy::indexing_slicing, reason = "group are chunks by key, and no chunk is empty")]
+    fn flows(&self, group: &[Entry<'_>]) -> ClassifiedFlows {
+        let entry = group[0];
+        let (key, pair) = self.pairs.at(entry.pair as usize);
+        let direction = usize::from(entry.direction);
+        let mut all = *entry.sums;
+        group[1..].iter().for_each(|entry| all.merge(entry.sums));
         ClassifiedFlows {
             addresses: key.direction(direction),
-            action: place.action,
+            action: entry.action,
             sums: all,
-            has_reply: place.has_reply,
-            reply_was_rejected: pair.refused[1 - direction],
+            has_reply: entry.has_reply,
+            reply_was_rejected: pair.has_rejected[1 - direction],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is noteworthy of a record, and all that is of a report's.
+//! Traffic classes: the reasons for which traffic between VPCs is kept, and the table that numbers them.
 
 use std::collections::HashMap;
 
@@ -10,41 +10,41 @@ use crate::record::Flow;
 use crate::topology::endpoint::Scope;
 use crate::topology::{BlockId, VpcIndex};
 
-/// What is noteworthy of a record.
+/// A class of traffic that is kept because of the topology. A record has one class or two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TrafficClass {
-    /// It goes from one known VPC to another.
+    /// Traffic from one known VPC to another.
     Between(VpcIndex, VpcIndex),
-    /// So it does, and says to have taken this path.
+    /// Traffic from one known VPC to another with this value of `traffic-path`.
     Path(VpcIndex, VpcIndex, u64),
-    /// It left through a peering connection, for an address in no known VPC.
-    ExternalScope(Origin, ExternalScope),
-    /// One of its addresses is in a block that VPCs tie on.
+    /// Traffic that left through a peering connection, to an address in no known VPC.
+    External(Origin, ExternalScope),
+    /// Traffic with an address in a block that several VPCs have.
     Ambiguous(BlockId),
 }
 
-/// Where a record comes from: the VPC of its source, else its own VPC, else it is not known.
+/// Origin of a record: the VPC of its source, else its own VPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// A VPC of the topology.
-    InterfaceRef(VpcIndex),
-    /// A VPC that only the record names.
+    Known(VpcIndex),
+    /// A VPC that only the record reports.
     Named(Symbol),
-    /// Not known.
+    /// No known VPC.
     Unknown,
 }
 
-/// What is outside all known VPCs.
+/// Scope of an address outside of all known VPCs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExternalScope {
     /// The public internet.
     Public,
-    /// Anything else.
+    /// Any other address.
     Private,
 }
 
 impl ExternalScope {
-    /// The same in the words of the summary.
+    /// Returns the scope in the summary's terms.
     pub fn scope(self) -> Scope {
         match self {
             ExternalScope::Public => Scope::Public,
@@ -53,72 +53,84 @@ impl ExternalScope {
     }
 }
 
-/// What is noteworthy of a record, in one way or two.
+/// The class of a record, and its second class, if it has one.
 pub(super) type ClassPair = (TrafficClass, Option<TrafficClass>);
 
-/// All remarks that were made, each known by a number, with the sums over all records of which it was, by action.
+/// All class pairs that occurred, each with an id and the sums of its records by action.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ClassTable {
-    numbers: HashMap<ClassPair, u32, RandomState>,
-    /// The last one, as records of one interface come in runs.
+    ids: HashMap<ClassPair, u32, RandomState>,
+    /// The last pair: records of one interface come in runs.
     last: Option<(ClassPair, u32)>,
     pub(super) all: Vec<(ClassPair, [Counters; 2])>,
-    /// How many of them have a [`TrafficClass::Path`]: with AWS's values, and with others, which strangers can't crowd those out with.
+    /// Number of pairs with a [`TrafficClass::Path`]: with AWS's values, and with others. Forged values cannot displace AWS's.
     paths: [u64; 2],
 }
 
-/// AWS's values of `traffic-path` are 1 to 8.
+/// Largest value of `traffic-path` that AWS uses; they are 1 to 8.
 const MAX_KNOWN_PATH: u64 = 8;
 
-/// The number of a remark.
+/// Id of a class pair.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClassId {
-    pub(super) number: u32,
-    /// Whether it is of all that was noteworthy. Strangers can make as many values of `traffic-path` as they like: where there
-    /// are too many, further ones are left out.
-    pub(super) is_whole: bool,
+    pub(super) id: u32,
+    /// Whether the id stands for the whole pair. An attacker can forge any number of `traffic-path` values; above the limit, pairs lose
+    /// their path.
+    pub(super) is_complete: bool,
 }
 
 impl ClassTable {
-    /// Adds a record to the sums over all of which the same is noteworthy. Says what number that has.
-    pub(super) fn count(&mut self, remark: ClassPair, flow: &Flow<'_>, limit: u64) -> ClassId {
-        let number = self.number(remark, limit);
-        self.all[number.number as usize].1[flow.action as usize].observe(flow);
-        number
+    /// Adds a record to the sums of its class pair. Returns the id of the pair.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label is an index that this table gave out; the other arrays have two entries, for bools"
+    )]
+    pub(super) fn count(&mut self, pair: ClassPair, flow: &Flow<'_>, limit: u64) -> ClassId {
+        let id = self.id_of(pair, limit);
+        self.all[id.id as usize].1[flow.action as usize].observe(flow);
+        id
     }
 
-    /// The number of a remark. Of those without a path there are no more than the topology's VPCs and ties and the names that are
-    /// kept allow; of the others as many as the limit.
-    pub(super) fn number(&mut self, remark: ClassPair, limit: u64) -> ClassId {
-        if let Some((last, number)) = self.last
-            && last == remark
+    /// Returns the id of a class pair. The number of pairs without a path is bounded by the VPCs and overlapping blocks of the topology
+    /// and the interned names, that of the others by the limit.
+    pub(super) fn id_of(&mut self, pair: ClassPair, limit: u64) -> ClassId {
+        if let Some((last, id)) = self.last
+            && last == pair
         {
-            return ClassId { number, is_whole: true };
+            return ClassId { id, is_complete: true };
         }
-        let number = match self.numbers.get(&remark).copied() {
-            Some(number) => number,
-            None if self.has_room(remark, limit) => {
-                let number = self.all.len() as u32;
-                self.numbers.insert(remark, number);
-                self.all.push((remark, [Counters::default(); 2]));
-                number
+        let id = match self.ids.get(&pair).copied() {
+            Some(id) => id,
+            None if self.has_room(pair, limit) => {
+                let id = self.all.len() as u32;
+                self.ids.insert(pair, id);
+                self.all.push((pair, [Counters::default(); 2]));
+                id
             }
-            None => return ClassId { is_whole: false, ..self.number((remark.0, None), limit) },
+            None => return ClassId { is_complete: false, ..self.id_of((pair.0, None), limit) },
         };
-        self.last = Some((remark, number));
-        ClassId { number, is_whole: true }
+        self.last = Some((pair, id));
+        ClassId { id, is_complete: true }
     }
 
-    /// The number of what is left of a remark without its path.
+    /// Returns the id of a class pair without its path.
     #[cold]
-    pub(super) fn without_path(&mut self, number: u32) -> u32 {
-        let ((first, _), _) = self.all[number as usize];
-        self.number((first, None), u64::MAX).number
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label is an index that this table gave out; the other arrays have two entries, for bools"
+    )]
+    pub(super) fn without_path(&mut self, id: u32) -> u32 {
+        let ((first, _), _) = self.all[id as usize];
+        self.id_of((first, None), u64::MAX).id
     }
 
-    /// Counts its path, if there is room for that.
-    fn has_room(&mut self, remark: ClassPair, limit: u64) -> bool {
-        let Some(TrafficClass::Path(_, _, path)) = remark.1 else { return true };
+    /// Counts the path of a pair. Returns `false` if the limit is reached.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label is an index that this table gave out; the other arrays have two entries, for bools"
+    )]
+    fn has_room(&mut self, pair: ClassPair, limit: u64) -> bool {
+        let Some(TrafficClass::Path(_, _, path)) = pair.1 else { return true };
         let count = &mut self.paths[usize::from(path > MAX_KNOWN_PATH)];
         let has_room = *count < limit;
         *count += u64::from(has_room);

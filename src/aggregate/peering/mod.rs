@@ -1,8 +1,10 @@
-//! Traffic between VPCs, as a report's records have it: by interface, protocol and both addresses, the two directions
-//! beside each other, so that replies are found wherever they stand.
+//! Aggregates traffic between VPCs by interface, protocol, and both addresses. A pair has both directions, so that replies are found in
+//! any order of the records.
 //!
-//! The pairs of addresses have a limit. Where it is reached the lightest go, as among the rejected groups
-//! ([`crate::aggregate::rejected`]); of a pair that came after that, nobody knows whether it had a reply before.
+//! Invariants: the sums in [`ClassTable`] include every classified record, also above the limits. The id of pairs and of their
+//! further sums is limited; above the limit the lightest pairs are evicted, as among the rejected groups
+//! ([`crate::aggregate::rejected`]). For a pair that was added after an eviction, an absent reply proves nothing, and `max_undercount` is
+//! above 0.
 
 mod by_label;
 mod labels;
@@ -13,34 +15,34 @@ use std::net::IpAddr;
 pub use self::by_label::{ClassView, ClassifiedFlows, FlowsByClass};
 use self::labels::{ClassId, ClassPair, ClassTable};
 pub use self::labels::{ExternalScope, Origin, TrafficClass};
-pub use self::pairs::Sums;
-use self::pairs::{ACTIONS, NO_ROW, Pair, Row};
+pub use self::pairs::FlowStats;
+use self::pairs::{ACTIONS, Pair};
 use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
-use crate::aggregate::packed_map::{self, PackedKey, PackedMap, Sought};
+use crate::aggregate::packed_map::{PackedKey, PackedMap};
 use crate::record::{Action, Flow};
 use crate::topology::{Location, PackedLocation, Topology, VpcIndex};
 
-/// Values of `traffic-path` that are a peering connection: in one region, and between two.
+/// Values of `traffic-path` for a peering connection: within a region, and between regions.
 pub const PEERING_PATHS: [u64; 2] = [4, 5];
-/// The value of `traffic-path` that is another resource in the same VPC.
+/// Value of `traffic-path` for another resource in the same VPC.
 pub const SAME_VPC_PATH: u64 = 1;
 
-/// Interface, protocol and addresses: what a record and its reply have in common, the addresses the other way round.
+/// Interface, protocol, and addresses. A record and its reply have the same, with the addresses swapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressPair {
     /// Interface, if the records name one.
     pub interface: Option<Symbol>,
-    /// IANA protocol number.
+    /// IANA protocol id.
     pub protocol: Option<u8>,
-    /// InputSource.
+    /// Source.
     pub src: Option<IpAddr>,
     /// Destination.
     pub dst: Option<IpAddr>,
 }
 
 impl AddressPair {
-    /// The same for both directions, and which of them it is.
+    /// Returns the key of both directions, and which direction this is.
     #[inline]
     fn pair(self) -> (AddressPair, usize) {
         let is_turned = match (self.src, self.dst) {
@@ -50,7 +52,7 @@ impl AddressPair {
         if is_turned { (AddressPair { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
     }
 
-    /// Those of a direction of a pair.
+    /// Returns the addresses of one direction of the pair.
     fn direction(self, direction: usize) -> AddressPair {
         if direction == 0 { self } else { AddressPair { src: self.dst, dst: self.src, ..self } }
     }
@@ -65,7 +67,7 @@ impl PackedKey for AddressPair {
     }
 
     fn unpack(packed: u128) -> AddressPair {
-        // Each cast keeps the bits of one part.
+        // Each cast keeps the bits of one field.
         let protocol = (packed >> 64) as u16;
         AddressPair {
             interface: Symbol::new((packed >> 80) as u32),
@@ -76,71 +78,53 @@ impl PackedKey for AddressPair {
     }
 }
 
-/// The noteworthy records of a report.
+/// Traffic between VPCs, while records are read.
 #[derive(Debug, Clone)]
 pub struct InterVpcTraffic {
     pairs: PackedMap<AddressPair, Pair>,
-    rows: Vec<Row>,
-    /// Records that are still to be added to these: fewer than are looked for at once.
-    waiting: Vec<Waiting>,
-    remarks: ClassTable,
+    /// Number of further sums in all pairs.
+    further_sums: u64,
+    classes: ClassTable,
     limit: u64,
-    /// By how much all weights were lowered.
-    lowered: u64,
-    /// Whether no row was left out of a pair that has too many.
+    /// Total decrement of all weights (Misra-Gries).
+    evicted_weight: u64,
+    /// Whether all records have their class pair.
     complete: bool,
-    /// Whether any pair may have a reply that is not known as its.
-    replies_may_be_missing: bool,
-    /// Whether no record was of an interface that is not kept.
+    /// Whether replies may be max_undercount from the pairs, so that an absent reply proves nothing.
+    replies_incomplete: bool,
+    /// Whether all records are of tracked interfaces.
     all_interfaces_kept: bool,
 }
 
-/// A noteworthy record.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    pair: Sought<AddressPair>,
-    direction: usize,
-    action: Action,
-    /// The number of what is noteworthy of it.
-    remark: Option<u32>,
-    /// Whether it may be a reply.
-    replies: bool,
-    /// Whether it was refused between two VPCs.
-    refused: bool,
-    sums: Sums,
-}
-
-/// So many rows there may be beside the first for each pair that there may be: as a rule there is none, or one or two with
-/// `traffic-path`.
-const ROWS_PER_PAIR: u64 = 2;
+/// Limit of further sums per pair of the limit. Most pairs have none, or one or two with `traffic-path`.
+const FURTHER_SUMS_PER_PAIR: u64 = 2;
 
 impl InterVpcTraffic {
-    /// For at most so many pairs of addresses.
+    /// Creates an empty collection of at most `limit` pairs of addresses.
     pub fn new(limit: u64) -> InterVpcTraffic {
         InterVpcTraffic {
             pairs: PackedMap::default(),
-            rows: Vec::new(),
-            waiting: Vec::new(),
-            remarks: ClassTable::default(),
+            further_sums: 0,
+            classes: ClassTable::default(),
             limit,
-            lowered: 0,
+            evicted_weight: 0,
             complete: true,
-            replies_may_be_missing: false,
+            replies_incomplete: false,
             all_interfaces_kept: true,
         }
     }
 
-    /// Whether all pairs are there, with all their records.
+    /// Returns whether all pairs are kept, with all their records.
     pub fn is_exact(&self) -> bool {
         !self.limit_reached() && self.all_interfaces_kept
     }
 
-    /// Whether there were more than are kept.
+    /// Returns whether a limit was reached.
     pub fn limit_reached(&self) -> bool {
-        !self.complete || self.lowered > 0
+        !self.complete || self.evicted_weight > 0
     }
 
-    /// Takes in a record of this interface. `own` gives the record's own VPC, in the topology's terms and by its name.
+    /// Adds a record. `own` returns its own VPC, as an index of the topology and as the reported symbol.
     #[inline(always)]
     pub fn observe(
         &mut self,
@@ -150,7 +134,7 @@ impl InterVpcTraffic {
         mut own: impl FnMut() -> (Option<VpcIndex>, Option<Symbol>),
     ) {
         let (src, dst) = (locate(flow.src, topology, &mut own), locate(flow.dst, topology, &mut own));
-        // Nearly all records stay in one VPC, or come from the outside or go there.
+        // Nearly all records stay in one VPC, or come from or go to an address outside of all VPCs.
         let stays = (src == dst) & src.is_in_one();
         let goes_out = (dst == PackedLocation::OUTSIDE) & !goes_through_peering(flow.traffic_path);
         let comes_in = (src == PackedLocation::OUTSIDE) & dst.is_in_one();
@@ -158,11 +142,13 @@ impl InterVpcTraffic {
         if is_plain && !topology.has_ties() {
             return;
         }
-        self.observe_noteworthy(interface, *flow, topology, (src.location(), dst.location()), own);
+        self.observe_classified(interface, *flow, topology, (src.location(), dst.location()), own);
     }
 
+    /// Adds a record that may have a class or be a reply.
     #[inline(never)]
-    fn observe_noteworthy(
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1, and a label is an index of its table")]
+    fn observe_classified(
         &mut self,
         interface: InterfaceRef,
         flow: Flow<'_>,
@@ -170,118 +156,89 @@ impl InterVpcTraffic {
         (src, dst): (Location, Location),
         mut own: impl FnMut() -> (Option<VpcIndex>, Option<Symbol>),
     ) {
-        let tied = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_ambiguous(address));
-        let remark = noteworthy(&flow, (src, dst), &mut own);
-        let is_between = matches!(remark, Some((TrafficClass::Between(..), _)));
-        let replies = flow.action == Action::Accept && (is_between || tied());
-        if remark.is_none() && !replies {
+        let is_ambiguous = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_ambiguous(address));
+        let class = classify(&flow, (src, dst), &mut own);
+        let is_between = matches!(class, Some((TrafficClass::Between(..), _)));
+        let replies = flow.action == Action::Accept && (is_between || is_ambiguous());
+        if class.is_none() && !replies {
             return;
         }
-        let number = remark.map(|remark| self.remarks.count(remark, &flow, self.limit));
+        let class = class.map(|class| self.classes.count(class, &flow, self.limit));
         let InterfaceRef { id, is_tracked, .. } = interface;
         if !is_tracked {
-            // Records of other interfaces would be taken for its replies: nothing but its traffic is told.
+            // Untracked interfaces share one entry, so replies could not be attributed. Only the totals count.
             self.all_interfaces_kept = false;
             return;
         }
-        self.complete &= number.is_none_or(|number| number.is_whole);
+        self.complete &= class.is_none_or(|class| class.is_complete);
         let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
-        let mut sums = Sums { arrived, ..Sums::default() };
+        let mut sums = FlowStats { arrived, ..FlowStats::default() };
         sums.observe(&flow);
         let addresses = AddressPair { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
-        self.waiting.push(Waiting {
-            pair: self.pairs.seek(key),
-            direction,
-            action: flow.action,
-            remark: number.map(|number| number.number),
-            replies,
-            refused: flow.action == Action::Reject && is_between,
-            sums,
-        });
-        if self.waiting.len() >= packed_map::AT_ONCE {
-            self.settle();
+        let max_undercount = u32::try_from(self.evicted_weight).unwrap_or(u32::MAX);
+        let pair = self.pairs.entry(key, || Pair::new(max_undercount));
+        pair.may_be_reply[direction] |= replies;
+        pair.has_rejected[direction] |= flow.action == Action::Reject && is_between;
+        if let Some(ClassId { id, .. }) = class {
+            let ends = (direction, flow.action);
+            self.complete &= pair.add((&mut self.further_sums, &mut self.classes), ends, id, &sums);
         }
+        self.enforce_limit();
     }
 
-    /// Adds the records that wait.
-    pub fn settle(&mut self) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.iter_mut().for_each(|record| self.pairs.locate(&mut record.pair));
-        for record in &waiting {
-            if let Some(pair) = self.pairs.prefetch(&record.pair) {
-                // Read, so that it is fetched with those of the others.
-                std::hint::black_box(pair.accepted[record.direction].remark);
-            }
-        }
-        for record in &waiting {
-            let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let pair = self.pairs.entry_for(&record.pair, || Pair::new(missing));
-            pair.replied[record.direction] |= record.replies;
-            pair.refused[record.direction] |= record.refused;
-            if let Some(remark) = record.remark {
-                self.complete &= pair.add(
-                    (&mut self.rows, &mut self.remarks),
-                    record.direction,
-                    record.action,
-                    remark,
-                    &record.sums,
-                );
-            }
-            self.enforce_limit();
-        }
-        waiting.clear();
-        self.waiting = waiting;
-    }
-
-    /// What has no reply yet may have one that can't be told.
+    /// Marks replies as incomplete: any record may have a reply that is not kept.
     pub fn mark_replies_incomplete(&mut self) {
         self.all_interfaces_kept = false;
-        self.replies_may_be_missing = true;
+        self.replies_incomplete = true;
     }
 
-    /// Takes in another report's records, whose interfaces and VPCs have those numbers here.
+    /// Merges the traffic of another analysis. `interfaces` and `places` map its symbols.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1, and a label is an index of its table")]
     pub fn merge(&mut self, other: &InterVpcTraffic, interfaces: &SymbolRemap, places: &SymbolRemap) {
-        let note_here = |note: TrafficClass| match note {
-            TrafficClass::ExternalScope(Origin::Named(name), beyond) => {
-                TrafficClass::ExternalScope(places.of(name).map_or(Origin::Unknown, Origin::Named), beyond)
+        let class_here = |class: TrafficClass| match class {
+            TrafficClass::External(Origin::Named(name), scope) => {
+                TrafficClass::External(places.of(name).map_or(Origin::Unknown, Origin::Named), scope)
             }
-            note => note,
+            class => class,
         };
-        let mut remarks_here = Vec::with_capacity(other.remarks.all.len());
-        for ((first, second), totals) in &other.remarks.all {
-            let remark = (note_here(*first), second.map(note_here));
-            let ClassId { number, is_whole } = self.remarks.number(remark, self.limit);
-            let ours = &mut self.remarks.all[number as usize].1;
+        let mut classes_here = Vec::with_capacity(other.classes.all.len());
+        for ((first, second), totals) in &other.classes.all {
+            let class = (class_here(*first), second.map(class_here));
+            let ClassId { id, is_complete } = self.classes.id_of(class, self.limit);
+            let ours = &mut self.classes.all[id as usize].1;
             ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
-            self.complete &= is_whole;
-            remarks_here.push(number);
+            self.complete &= is_complete;
+            classes_here.push(id);
         }
-        let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
-        // What only one of the two has may have been dropped by the other.
-        if theirs_lowered > 0 {
-            self.pairs.iter_mut().for_each(|(_, pair)| pair.missing = pair.missing.saturating_add(theirs_lowered));
+        let their_evicted_weight = u32::try_from(other.evicted_weight).unwrap_or(u32::MAX);
+        // A pair that only one of the two has may have been evicted from the other.
+        if their_evicted_weight > 0 {
+            self.pairs
+                .values_mut()
+                .for_each(|pair| pair.max_undercount = pair.max_undercount.saturating_add(their_evicted_weight));
         }
-        self.lowered += other.lowered;
+        self.evicted_weight += other.evicted_weight;
         for (key, theirs) in other.pairs.iter() {
             let interface = key.interface.and_then(|id| interfaces.of(id));
             if interface.is_none() && key.interface.is_some() {
-                // As of a record of an interface that is not kept: the totals are told.
+                // An untracked interface: only the totals count.
                 self.all_interfaces_kept = false;
                 continue;
             }
             let key = AddressPair { interface, ..key };
-            let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let ours = self.pairs.entry(key, || Pair::new(lowered));
-            ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
+            let evicted_weight = u32::try_from(self.evicted_weight).unwrap_or(u32::MAX);
+            let ours = self.pairs.entry(key, || Pair::new(evicted_weight));
+            ours.max_undercount =
+                ours.max_undercount.saturating_sub(their_evicted_weight).saturating_add(theirs.max_undercount);
             for direction in 0..2 {
-                ours.replied[direction] |= theirs.replied[direction];
-                ours.refused[direction] |= theirs.refused[direction];
+                ours.may_be_reply[direction] |= theirs.may_be_reply[direction];
+                ours.has_rejected[direction] |= theirs.has_rejected[direction];
                 for action in ACTIONS {
-                    for (_, row) in theirs.rows(&other.rows, direction, action) {
-                        let remark = remarks_here[row.remark as usize];
-                        self.complete &=
-                            ours.add((&mut self.rows, &mut self.remarks), direction, action, remark, &row.sums);
+                    for (class, sums) in theirs.sums(direction, action) {
+                        let class = classes_here[class as usize];
+                        let ends = (direction, action);
+                        self.complete &= ours.add((&mut self.further_sums, &mut self.classes), ends, class, sums);
                     }
                 }
             }
@@ -289,40 +246,30 @@ impl InterVpcTraffic {
         }
         self.complete &= other.complete;
         self.all_interfaces_kept &= other.all_interfaces_kept;
-        self.replies_may_be_missing |= other.replies_may_be_missing;
+        self.replies_incomplete |= other.replies_incomplete;
     }
 
+    /// Evicts pairs if a limit is exceeded.
     fn enforce_limit(&mut self) {
-        if self.pairs.len() as u64 > self.limit || self.rows.len() as u64 > self.limit.saturating_mul(ROWS_PER_PAIR) {
-            self.lower();
+        if self.pairs.len() as u64 > self.limit || self.further_sums > self.limit.saturating_mul(FURTHER_SUMS_PER_PAIR)
+        {
+            self.evict();
         }
     }
 
-    /// Drops the lightest pairs.
-    fn lower(&mut self) {
-        let (rows, lowered) = (&self.rows, self.lowered);
-        self.lowered += self.pairs.lower(|pair| {
-            // One of which nothing is noteworthy may still be a reply.
-            pair.flows(rows).max(1).saturating_add(u64::from(pair.missing)).saturating_sub(lowered)
+    /// Evicts the lightest pairs.
+    fn evict(&mut self) {
+        let evicted_weight = self.evicted_weight;
+        self.evicted_weight += self.pairs.decrement_all(|pair| {
+            // A pair without sums may still have a reply.
+            pair.flows().max(1).saturating_add(u64::from(pair.max_undercount)).saturating_sub(evicted_weight)
         });
-        // The rows of what is left, and no others.
-        let all = std::mem::take(&mut self.rows);
-        for (_, pair) in self.pairs.iter_mut() {
-            let old = std::mem::replace(pair, Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], ..*pair });
-            for direction in 0..2 {
-                for action in ACTIONS {
-                    for (_, row) in old.rows(&all, direction, action) {
-                        self.complete &=
-                            pair.add((&mut self.rows, &mut self.remarks), direction, action, row.remark, &row.sums);
-                    }
-                }
-            }
-        }
+        self.further_sums = self.pairs.values().map(Pair::further_sums).sum();
     }
 }
 
-/// What is noteworthy of a record between these.
-fn noteworthy(
+/// Returns the class pair of a record between these locations.
+fn classify(
     flow: &Flow<'_>,
     (src, dst): (Location, Location),
     own: impl FnOnce() -> (Option<VpcIndex>, Option<Symbol>),
@@ -336,29 +283,30 @@ fn noteworthy(
             Some((TrafficClass::Between(a, b), flow.traffic_path.map(|path| TrafficClass::Path(a, b, path))))
         }
         (src, Location::Outside) if goes_through_peering(flow.traffic_path) => {
-            let beyond =
+            let scope =
                 |dst| if crate::record::ip::is_public(dst) { ExternalScope::Public } else { ExternalScope::Private };
-            Some((TrafficClass::ExternalScope(origin(src, own()), beyond(flow.dst?)), None))
+            Some((TrafficClass::External(origin(src, own()), scope(flow.dst?)), None))
         }
         _ => None,
     }
 }
 
+/// Returns the origin of a record from this location.
 fn origin(src: Location, own: (Option<VpcIndex>, Option<Symbol>)) -> Origin {
     match (src, own) {
-        (Location::In(vpc), _) | (_, (Some(vpc), _)) => Origin::InterfaceRef(vpc),
+        (Location::In(vpc), _) | (_, (Some(vpc), _)) => Origin::Known(vpc),
         (_, (None, Some(name))) => Origin::Named(name),
         (_, (None, None)) => Origin::Unknown,
     }
 }
 
-/// Whether a record says that it went through a peering connection.
+/// Returns whether `traffic-path` is a peering connection.
 #[inline(always)]
 fn goes_through_peering(traffic_path: Option<u64>) -> bool {
     traffic_path.is_some_and(|path| (path == PEERING_PATHS[0]) | (path == PEERING_PATHS[1]))
 }
 
-/// Where an address of a record is, whose own VPC is `own`'s.
+/// Locates an address of a record with this own VPC. An absent address is outside of all VPCs.
 #[inline(always)]
 fn locate(
     address: Option<IpAddr>,

@@ -1,34 +1,35 @@
-//! What is kept of two addresses: the sums of their records, by direction, action and what is noteworthy.
+//! FlowStats of the records between two addresses, by direction, action, and class pair.
 
 use super::labels::ClassTable;
 use super::{SAME_VPC_PATH, goes_through_peering};
-use crate::aggregate::counters::{Counters, TimeRange, least};
+use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::record::{Action, Flow, SynFlag};
 
-/// Noteworthy records with the same addresses.
+/// FlowStats of classified records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sums {
-    /// Flows, packets and bytes.
+pub struct FlowStats {
+    /// Flows, packets, and bytes.
     pub tally: Counters,
-    /// When they were seen.
+    /// Time range of the records.
     pub seen: TimeRange,
-    /// The least ports among them, as an example.
+    /// The smallest ports, as an example.
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
-    /// Whether one says to have left through a peering connection.
+    /// Whether `traffic-path` of a record is a peering connection.
     pub through_peering: bool,
-    /// Whether one says to have taken another path.
+    /// Whether `traffic-path` of a record is another path out of the VPC.
     pub by_another_path: bool,
-    /// Whether one was seen in the VPC of its destination: it arrived.
+    /// Whether a record was seen in the VPC of its destination, so that it arrived.
     pub arrived: bool,
-    /// Whether one has `tcp-flags`.
+    /// Whether a record has `tcp-flags`.
     pub has_flags: bool,
 }
 
-impl Sums {
+impl FlowStats {
+    /// Adds one record.
     pub(super) fn observe(&mut self, flow: &Flow<'_>) {
         self.tally.observe(flow);
         self.seen.observe(flow.start, flow.end);
-        self.least_ports = least(self.least_ports, Some((flow.srcport, flow.dstport)));
+        self.least_ports = min_some(self.least_ports, Some((flow.srcport, flow.dstport)));
         let path = flow.traffic_path.filter(|path| *path != SAME_VPC_PATH);
         let through_peering = path.map(|path| goes_through_peering(Some(path)));
         self.through_peering |= through_peering == Some(true);
@@ -36,11 +37,11 @@ impl Sums {
         self.has_flags |= flow.tcp_flags != SynFlag::Absent;
     }
 
-    /// Adds what others are.
-    pub fn merge(&mut self, other: &Sums) {
+    /// Adds the sums of other records.
+    pub fn merge(&mut self, other: &FlowStats) {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
-        self.least_ports = least(self.least_ports, other.least_ports);
+        self.least_ports = min_some(self.least_ports, other.least_ports);
         self.through_peering |= other.through_peering;
         self.by_another_path |= other.by_another_path;
         self.arrived |= other.arrived;
@@ -48,141 +49,123 @@ impl Sums {
     }
 }
 
-/// Both directions between two addresses.
-#[derive(Debug, Clone, Copy)]
+/// The records of both directions between two addresses.
+#[derive(Debug, Clone)]
 pub(super) struct Pair {
-    /// By direction: the first row of the accepted records, as hardly any pair is without one.
-    pub(super) accepted: [Row; 2],
-    /// By direction: the number of the first row of the rejected records, [`NO_ROW`] if there is none.
-    pub(super) rejected: [u32; 2],
-    /// By how much all weights had been lowered when it came.
-    pub(super) missing: u32,
-    /// By direction: whether there is an accepted record that may be a reply.
-    pub(super) replied: [bool; 2],
-    /// By direction: whether there is a rejected record between two VPCs.
-    pub(super) refused: [bool; 2],
+    /// By direction: the accepted records of the class pair that came first. Nearly all pairs need no others.
+    accepted: [Option<(u32, FlowStats)>; 2],
+    /// All other sums, in the order of their first record.
+    further: Vec<Further>,
+    /// Maximum undercount of the pair: the total decrement when it was added.
+    pub(super) max_undercount: u32,
+    /// By direction: whether an accepted record may be a reply.
+    pub(super) may_be_reply: [bool; 2],
+    /// By direction: whether a record between two VPCs was rejected.
+    pub(super) has_rejected: [bool; 2],
 }
 
-/// The records of one direction with one action and one remark.
+/// The records of one direction, action, and class pair.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    pub(super) remark: u32,
-    pub(super) next: u32,
-    pub(super) sums: Sums,
+struct Further {
+    direction: u8,
+    action: Action,
+    class: u32,
+    sums: FlowStats,
 }
 
-pub(super) const NO_ROW: u32 = u32::MAX;
-/// Of a row that is not in use.
-const NO_REMARK: u32 = u32::MAX;
+/// The actions, in the order of the sums.
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
-/// What is noteworthy of the records of one pair, direction and action: AWS has eight values of `traffic-path`. ExternalScope that records
-/// count without theirs.
-const MOST_REMARKS: usize = 16;
+/// Limit of further sums per pair, direction, and action. AWS has eight values of `traffic-path`; above the limit, records count
+/// without theirs.
+const MAX_FURTHER: usize = 16;
 
 impl Pair {
-    pub(super) fn new(missing: u32) -> Pair {
-        Pair { accepted: [Row::EMPTY; 2], rejected: [NO_ROW; 2], missing, replied: [false; 2], refused: [false; 2] }
+    /// Creates a pair without records.
+    pub(super) fn new(max_undercount: u32) -> Pair {
+        Pair {
+            accepted: [None; 2],
+            further: Vec::new(),
+            max_undercount,
+            may_be_reply: [false; 2],
+            has_rejected: [false; 2],
+        }
     }
 
-    /// Adds records of one direction with one action and one remark. Whether there was room for all that is noteworthy of them:
-    /// where a pair's records have too many paths, they are added without.
+    /// Adds records of one direction, action, and class pair, and counts new further sums. Returns `false` above the limit: then the
+    /// records were added without their path.
     pub(super) fn add(
         &mut self,
-        (rows, remarks): (&mut Vec<Row>, &mut ClassTable),
-        direction: usize,
-        action: Action,
-        remark: u32,
-        sums: &Sums,
+        (further_sums, classes): (&mut u64, &mut ClassTable),
+        ends: (usize, Action),
+        class: u32,
+        sums: &FlowStats,
     ) -> bool {
-        if self.add_row(rows, direction, action, (remark, MOST_REMARKS), sums) {
-            return true;
-        }
-        let rest = remarks.without_path(remark);
-        self.add_row(rows, direction, action, (rest, MOST_REMARKS + 1), sums) && rest == remark
-    }
-
-    /// Whether there was room for it.
-    fn add_row(
-        &mut self,
-        rows: &mut Vec<Row>,
-        direction: usize,
-        action: Action,
-        (remark, most): (u32, usize),
-        sums: &Sums,
-    ) -> bool {
-        if action == Action::Reject {
-            return add(rows, &mut self.rejected[direction], (remark, most), sums);
-        }
-        let row = &mut self.accepted[direction];
-        if row.remark == NO_REMARK {
-            *row = Row { remark, next: NO_ROW, sums: *sums };
-            true
-        } else if row.remark == remark {
-            row.sums.merge(sums);
-            true
-        } else {
-            add(rows, &mut row.next, (remark, most), sums)
-        }
-    }
-
-    /// All its records.
-    pub(super) fn flows(&self, rows: &[Row]) -> u64 {
-        let all = ACTIONS.into_iter().flat_map(|action| [0, 1].map(|direction| (direction, action)));
-        let all = all.flat_map(|(direction, action)| self.rows(rows, direction, action));
-        all.fold(0, |flows, (_, row)| flows.saturating_add(row.sums.tally.flows))
-    }
-
-    /// Its rows of one direction and action, each with its number; [`NO_ROW`] is that of the first accepted ones.
-    pub(super) fn rows<'a>(
-        &'a self,
-        rows: &'a [Row],
-        direction: usize,
-        action: Action,
-    ) -> impl Iterator<Item = (u32, &'a Row)> {
-        let row = |number: u32| rows.get(number as usize).map(|row| (number, row));
-        let first = match action {
-            Action::Accept => Some((NO_ROW, &self.accepted[direction])).filter(|(_, row)| row.remark != NO_REMARK),
-            Action::Reject => row(self.rejected[direction]),
+        let before = self.further.len();
+        let is_complete = self.add_up_to(MAX_FURTHER, ends, class, sums) || {
+            let rest = classes.without_path(class);
+            self.add_up_to(MAX_FURTHER + 1, ends, rest, sums) && rest == class
         };
-        std::iter::successors(first, move |(_, last)| row(last.next))
+        *further_sums += (self.further.len() - before) as u64;
+        is_complete
     }
-}
 
-impl Row {
-    pub(super) const EMPTY: Row = Row {
-        remark: NO_REMARK,
-        next: NO_ROW,
-        sums: Sums {
-            tally: Counters { flows: 0, packets: 0, bytes: 0 },
-            seen: TimeRange { first_seen: None, last_seen: None },
-            least_ports: None,
-            through_peering: false,
-            by_another_path: false,
-            arrived: false,
-            has_flags: false,
-        },
-    };
-}
-
-/// Adds to the row with this remark in the chain that begins there, which may have so many. Whether there was room for it.
-fn add(rows: &mut Vec<Row>, first: &mut u32, (remark, most): (u32, usize), sums: &Sums) -> bool {
-    let end = rows.len() as u32;
-    let mut place = *first;
-    let mut last = None;
-    for _ in 0..most {
-        let Some(row) = rows.get_mut(place as usize) else {
-            match last.and_then(|last: u32| rows.get_mut(last as usize)) {
-                Some(last) => last.next = end,
-                None => *first = end,
+    /// Adds records within this limit of further sums. Returns `false` if there is no room.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
+    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), class: u32, sums: &FlowStats) -> bool {
+        if action == Action::Accept {
+            match &mut self.accepted[direction] {
+                Some((first, all)) if *first == class => {
+                    all.merge(sums);
+                    return true;
+                }
+                Some(_) => {}
+                first @ None => {
+                    *first = Some((class, *sums));
+                    return true;
+                }
             }
-            rows.push(Row { remark, next: NO_ROW, sums: *sums });
-            return true;
-        };
-        if row.remark == remark {
-            row.sums.merge(sums);
-            return true;
         }
-        (last, place) = (Some(place), row.next);
+        let mut count = 0;
+        for further in self.further.iter_mut().filter(|further| further.is_of(direction, action)) {
+            if further.class == class {
+                further.sums.merge(sums);
+                return true;
+            }
+            count += 1;
+        }
+        let has_room = count < limit;
+        if has_room {
+            // The default growth is four entries; most pairs have one or two.
+            self.further.reserve_exact(1);
+            self.further.push(Further { direction: direction as u8, action, class, sums: *sums });
+        }
+        has_room
     }
-    false
+
+    /// Returns the number of flows.
+    pub(super) fn flows(&self) -> u64 {
+        let accepted = self.accepted.iter().flatten().map(|(_, sums)| sums);
+        let all = accepted.chain(self.further.iter().map(|further| &further.sums));
+        all.fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows))
+    }
+
+    /// Returns the number of further sums.
+    pub(super) fn further_sums(&self) -> u64 {
+        self.further.len() as u64
+    }
+
+    /// Returns the sums of one direction and action, each with the id of its class pair.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
+    pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (u32, &FlowStats)> {
+        let first = self.accepted[direction].as_ref().filter(|_| action == Action::Accept);
+        let further = self.further.iter().filter(move |further| further.is_of(direction, action));
+        first.map(|(class, sums)| (*class, sums)).into_iter().chain(further.map(|of| (of.class, &of.sums)))
+    }
+}
+
+impl Further {
+    /// Returns whether these are the sums of this direction and action.
+    fn is_of(&self, direction: usize, action: Action) -> bool {
+        usize::from(self.direction) == direction && self.action == action
+    }
 }

@@ -1,4 +1,4 @@
-//! Why a record was rejected: what it says by itself, and what follows from what was let through.
+//! Causes of rejections: the evidence of a record itself, and of accepted flows.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interner::Symbol;
 use crate::record::{Flow, RejectReason, SynFlag, TCP};
 
-/// Why a record was rejected. The order decides ties.
+/// Cause of a rejection. The order decides ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -15,16 +15,16 @@ pub enum Cause {
     BlockPublicAccess,
     /// VPC Encryption Controls.
     EncryptionControls,
-    /// TCP packets after their connection was closed.
+    /// TCP packets after their connection was without_port.
     OutOfState,
-    /// The answer to packets that were let through: only a stateless network ACL refuses it.
+    /// The reply to accepted packets: only a stateless network ACL rejects it.
     NetworkAcl,
-    /// A flow log does not tell these two apart.
+    /// Either: a flow log does not distinguish the two.
     SecurityGroupOrNetworkAcl,
 }
 
 impl Cause {
-    /// The word in JSON and in reports.
+    /// Returns the word used in JSON and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Cause::BlockPublicAccess => "block-public-access",
@@ -36,20 +36,20 @@ impl Cause {
     }
 }
 
-/// What a rejected record says of its cause by itself.
+/// The cause of a rejected record, as far as the record itself shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CauseHint {
-    /// All that is to be known.
+    /// The cause is decided.
     Known(Cause),
-    /// It may be an answer to what was let through, with this source port.
+    /// The record may be a reply to accepted packets, from this source port.
     PossibleReply(u16),
-    /// TCP without flags: besides, it may be late.
+    /// TCP without flags: the record may also be a late packet.
     PossibleLateOrReply(u16),
 }
 
 impl CauseHint {
-    /// What a rejected record of this interface says.
-    pub fn of(interface: Option<Symbol>, flow: &Flow<'_>) -> CauseHint {
+    /// Returns the hint of a rejected record of this interface.
+    pub fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>) -> CauseHint {
         match flow.reject_reason {
             RejectReason::BlockPublicAccess => return CauseHint::Known(Cause::BlockPublicAccess),
             RejectReason::EncryptionControls => return CauseHint::Known(Cause::EncryptionControls),
@@ -66,7 +66,7 @@ impl CauseHint {
         }
     }
 
-    /// The source port, where the cause hangs on it.
+    /// Returns the source port, if the cause depends on it.
     pub fn srcport(self) -> Option<u16> {
         match self {
             CauseHint::Known(_) => None,
@@ -74,8 +74,8 @@ impl CauseHint {
         }
     }
 
-    /// The same where it hangs on nothing any more: what is not known is not guessed.
-    pub fn closed(self) -> CauseHint {
+    /// Returns the hint without source port. An open cause becomes [`Cause::SecurityGroupOrNetworkAcl`]: it is not guessed.
+    pub fn without_port(self) -> CauseHint {
         match self {
             CauseHint::Known(cause) => CauseHint::Known(cause),
             CauseHint::PossibleReply(_) | CauseHint::PossibleLateOrReply(_) => {
@@ -84,30 +84,30 @@ impl CauseHint {
         }
     }
 
-    /// The cause of records to this port. `alike` says whether an accepted record is alike, `reverse_tuple_accepted` whether one is
-    /// alike the other way round, and no other accepted record can be alike.
-    pub fn decide(self, dstport: Option<u16>, alike: bool, reverse_tuple_accepted: bool) -> Cause {
+    /// Decides the cause of records to this port. The two flags are true if an accepted record has the same or the reverse 5-tuple; they
+    /// must cover all accepted records.
+    pub fn decide(self, dstport: Option<u16>, same_tuple_accepted: bool, reverse_tuple_accepted: bool) -> Cause {
         let (srcport, may_be_late) = match self {
             CauseHint::Known(cause) => return cause,
             CauseHint::PossibleReply(srcport) => (srcport, false),
             CauseHint::PossibleLateOrReply(srcport) => (srcport, true),
         };
-        match (alike, reverse_tuple_accepted) {
+        match (same_tuple_accepted, reverse_tuple_accepted) {
             (true, _) if may_be_late => Cause::OutOfState,
             (false, true) if Some(srcport) <= dstport => Cause::NetworkAcl,
             _ => Cause::SecurityGroupOrNetworkAcl,
         }
     }
 
-    /// Bits that [`CauseHint::pack`] takes.
+    /// Number of bits of [`CauseHint::pack`].
     pub const BITS: u32 = 3 + 16;
 
-    /// In a small number.
+    /// Packs the hint into [`CauseHint::BITS`] bits.
     pub fn pack(self) -> u32 {
         u32::from(self.kind()) << 16 | u32::from(self.srcport().unwrap_or(0))
     }
 
-    /// What [`CauseHint::pack`] packed.
+    /// Returns the hint that [`CauseHint::pack`] packed.
     pub fn unpack(packed: u32) -> CauseHint {
         let srcport = packed as u16;
         match packed >> 16 {
@@ -121,11 +121,12 @@ impl CauseHint {
         }
     }
 
-    /// A bit for each kind.
-    pub fn bit(self) -> u8 {
-        1 << self.closed().kind()
+    /// Returns a mask for the kind of the hint without its port.
+    pub fn mask(self) -> u8 {
+        1 << self.without_port().kind()
     }
 
+    /// Returns the number of the kind.
     fn kind(self) -> u8 {
         match self {
             CauseHint::Known(cause) => cause as u8,
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn tcp_without_syn_is_late() {
+    fn tcp_without_syn_is_out_of_state() {
         for (flags, expected) in [
             ("0", "out-of-state"),
             ("1", "out-of-state"),
@@ -172,12 +173,12 @@ mod tests {
         ] {
             assert_eq!(cause(&[&format!("eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT {flags} -")]), expected, "{flags}");
         }
-        // Only TCP has flags that say so.
+        // Only TCP has flags.
         assert_eq!(cause(&["eni-1 8.8.8.8 10.0.0.1 50000 443 17 REJECT 0 -"]), "security-group-or-network-acl");
     }
 
     #[test]
-    fn without_flags_an_accepted_record_that_is_alike_tells_it() {
+    fn without_flags_the_same_accepted_tuple_is_out_of_state() {
         let rejected = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -";
         assert_eq!(cause(&[rejected, "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -"]), "out-of-state");
         for not_alike in [
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn records_without_an_interface_are_alike_too_but_not_with_a_part_absent() {
+    fn tuples_match_without_interface_but_not_without_a_port() {
         let accepted = "- 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -";
         assert_eq!(cause(&["- 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -", accepted]), "out-of-state");
         let (rejected, accepted) = ("- 8.8.8.8 10.0.0.1 - 443 6 REJECT - -", "- 8.8.8.8 10.0.0.1 - 443 6 ACCEPT - -");
@@ -203,20 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_a_network_acls() {
+    fn a_rejected_reply_is_by_a_network_acl() {
         let request = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -";
         let answer = |flags: &str| format!("eni-1 10.0.0.1 8.8.8.8 443 50000 6 REJECT {flags} -");
         assert_eq!(cause(&[&answer("18"), request]), "network-acl");
         assert_eq!(cause(&[&answer("-"), request]), "network-acl");
         assert_eq!(cause(&[&answer("1"), request]), "out-of-state");
-        // An answer that was let through as well: with flags it stays open, without it is late.
+        // A reply that was accepted as well: with flags it stays open, without it is late.
         let accepted = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
         assert_eq!(cause(&[&answer("18"), request, accepted]), "security-group-or-network-acl");
         assert_eq!(cause(&[&answer("-"), request, accepted]), "out-of-state");
     }
 
     #[test]
-    fn without_flags_the_higher_port_asks_too() {
+    fn without_flags_the_higher_port_is_the_client() {
         let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT - -";
         assert_eq!(
             cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT - -", other_way]),
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_higher_port_asks() {
+    fn the_higher_port_is_the_client() {
         let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT 18 -";
         assert_eq!(
             cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT 2 -", other_way]),

@@ -1,4 +1,4 @@
-//! Finds out whether accepted flows have the tuples of rejected flows, or their reverse tuples.
+//! Correlates rejected with accepted flows, by 5-tuple and by reverse 5-tuple.
 
 use super::keys::{GroupKey, SubgroupKey};
 use super::{RejectedFlows, SubgroupStats};
@@ -8,9 +8,9 @@ use crate::aggregate::rejected::cause::CauseHint;
 impl RejectedFlows {
     /// Marks the subgroups whose cause depends on accepted flows with the tuples that are among those.
     pub fn correlate_accepted(&mut self, accepted: &AcceptedFlows) {
-        let needed = BloomFilter::new(self.parts.iter().filter_map(|(key, _)| key.tuple()), self.parts.len());
+        let needed = BloomFilter::new(self.subgroups.iter().filter_map(|(key, _)| key.tuple()), self.subgroups.len());
         accepted.for_each_candidate(&needed, |tuple| {
-            self.for_each_undecided(tuple, |sums| sums.alike = true);
+            self.for_each_undecided(tuple, |sums| sums.same_tuple_accepted = true);
             self.for_each_undecided(tuple.reversed(), |sums| sums.reverse_tuple_accepted = true);
         });
     }
@@ -20,8 +20,8 @@ impl RejectedFlows {
         let FiveTuple { interface, protocol, src, dst, srcport, dstport } = tuple;
         let group =
             GroupKey { interface, src: Some(src), dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol) };
-        for basis in [CauseHint::PossibleReply(srcport), CauseHint::PossibleLateOrReply(srcport)] {
-            if let Some(sums) = self.parts.get_mut(SubgroupKey { group, basis }) {
+        for hint in [CauseHint::PossibleReply(srcport), CauseHint::PossibleLateOrReply(srcport)] {
+            if let Some(sums) = self.subgroups.get_mut(SubgroupKey { group, hint }) {
                 change(sums);
             }
         }

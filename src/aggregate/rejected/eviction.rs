@@ -1,4 +1,4 @@
-//! What becomes of the groups where there are more than are kept.
+//! Enforces the limit of rejected groups, and bounds the error that this causes.
 
 use datasketches::hll::{HllSketch, HllType};
 
@@ -7,69 +7,72 @@ use super::{DISTINCT_LG_K, RejectedFlows, SubgroupStats};
 use crate::aggregate::interfaces::Interfaces;
 
 impl RejectedFlows {
-    /// Whether the groups are all there, with all their records and causes.
+    /// Returns whether all groups are kept, with all their records and causes.
     pub fn is_exact(&self) -> bool {
-        self.split_by_port && self.lowered == 0
+        self.split_by_port && self.evicted_weight == 0
     }
 
-    /// No group has more flows than are told of it, or than none if it is not there, but for so many. `rejected` are the flows of
-    /// all, `of_no_interface` those of records that name none that is kept.
+    /// Returns the maximum undercount of any group. A dropped group had at limit this many flows. `rejected` is the number of all
+    /// rejected flows, `of_no_interface` that of flows counted under "no interface".
     pub fn error_bound(&self, rejected: u64, of_no_interface: u64) -> u64 {
-        let told_of_none = if self.interfaces_split { of_no_interface } else { 0 };
-        self.lowered_flows(rejected).saturating_add(told_of_none)
+        let without_interface = if self.interfaces_split { of_no_interface } else { 0 };
+        self.max_evicted_flows(rejected).saturating_add(without_interface)
     }
 
-    /// Says that records of interfaces that are kept may be among those of none.
+    /// Marks that tracked interfaces may also have records counted under "no interface".
     pub fn mark_interfaces_split(&mut self) {
         self.interfaces_split = true;
     }
 
-    /// No group has lost more flows to the limit.
-    fn lowered_flows(&self, rejected: u64) -> u64 {
-        if self.lowered == 0 {
+    /// Returns the maximum number of flows that a group lost to the limit.
+    fn max_evicted_flows(&self, rejected: u64) -> u64 {
+        if self.evicted_weight == 0 {
             return 0;
         }
-        let told = self.parts.iter().fold(0, |flows: u64, (_, sums)| flows.saturating_add(sums.tally.flows));
-        let left = rejected.saturating_sub(told);
-        let of_each = self.lowered.saturating_mul(u64::from(self.causes.count_ones().max(1)));
-        if self.merged_after_eviction { left } else { of_each.min(left) }
+        let kept = self.subgroups.values().fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows));
+        let uncounted = rejected.saturating_sub(kept);
+        let per_group = self.evicted_weight.saturating_mul(u64::from(self.causes.count_ones().max(1)));
+        if self.merged_after_eviction { uncounted } else { per_group.min(uncounted) }
     }
 
-    /// Counts all groups that come, and those that are there.
+    /// Starts the estimate of the number of groups with those that are kept, and returns it.
+    #[expect(clippy::expect_used, reason = "the size is a constant that sketches have")]
     pub(super) fn count_distinct(&mut self, interfaces: &Interfaces) -> &mut HllSketch {
-        let parts = &self.parts;
+        let subgroups = &self.subgroups;
         self.distinct.get_or_insert_with(|| {
-            let mut distinct = HllSketch::new(DISTINCT_LG_K, HllType::Hll8).expect("it is a size that sketches have");
-            parts.iter().for_each(|(key, _)| distinct.update(identity(&key.group, interfaces)));
+            let mut distinct = HllSketch::new(DISTINCT_LG_K, HllType::Hll8).expect("a valid sketch size");
+            subgroups.iter().for_each(|(key, _)| distinct.update(identity(&key.group, interfaces)));
             distinct
         })
     }
 
-    /// How many groups there are, with a standard error of 0.8 %, if some were dropped.
+    /// Estimates the number of groups, with a standard error of 0.8 %, if groups were dropped.
     #[expect(clippy::cast_sign_loss, reason = "an estimate is not negative, and a cast stays in range")]
     pub fn group_count(&self) -> Option<u64> {
         self.distinct.as_ref().map(|distinct| distinct.estimate().round() as u64)
     }
 
+    /// Merges ports, then evicts subgroups, if the limit is exceeded.
     pub(super) fn enforce_limit(&mut self, interfaces: &Interfaces) {
-        let most = self.limits.max_rejected_groups;
-        if self.parts.len() as u64 > most {
+        let limit = self.limits.max_rejected_groups;
+        if self.subgroups.len() as u64 > limit {
             self.merge_ports();
-            if self.parts.len() as u64 > most {
+            if self.subgroups.len() as u64 > limit {
                 self.count_distinct(interfaces);
-                let lowered = self.lowered;
-                self.lowered += self
-                    .parts
-                    .lower(|sums| sums.tally.flows.saturating_add(u64::from(sums.missing)).saturating_sub(lowered));
+                let evicted_weight = self.evicted_weight;
+                let weight = |sums: &SubgroupStats| {
+                    sums.tally.flows.saturating_add(u64::from(sums.max_undercount)).saturating_sub(evicted_weight)
+                };
+                self.evicted_weight += self.subgroups.decrement_all(weight);
             }
         }
     }
 
-    /// Keeps source ports apart no more: what hung on them can't be decided.
+    /// Merges subgroups that differ only by source port. Their causes can no longer be decided by accepted flows.
     pub(super) fn merge_ports(&mut self) {
         if self.split_by_port {
             self.split_by_port = false;
-            self.parts.rekey(|key| SubgroupKey { basis: key.basis.closed(), ..key }, SubgroupStats::add);
+            self.subgroups.rekey(|key| SubgroupKey { hint: key.hint.without_port(), ..key }, SubgroupStats::add);
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Rejected groups, once all records are read.
+//! Rejected groups, after all records are read.
+//!
+//! Invariants: `members` has the index of each subgroup once, sorted by group. `starts` has the index in `members` where each group
+//! starts; it ends where the next one starts. No group is empty.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,48 +18,49 @@ use crate::aggregate::packed_map::{PackedKey, PackedMap};
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::Direction;
 
-/// All groups of rejected records, in the order in which they were first met.
+/// All groups of rejected records, in the order of their first record.
 #[derive(Debug)]
 pub struct Groups {
-    parts: PackedMap<SubgroupKey, SubgroupStats>,
-    /// The places of the parts, those of one group beside each other.
-    places: Vec<u32>,
-    /// Where among these each group begins. It ends where the next one begins.
+    subgroups: PackedMap<SubgroupKey, SubgroupStats>,
+    /// Indexes of the subgroups, grouped by group.
+    members: Vec<u32>,
+    /// Start of each group in `members`.
     starts: Vec<u32>,
-    /// The sums of each group.
+    /// Sums of each group.
     tallies: Vec<Counters>,
 }
 
 /// A group of rejected records.
 #[derive(Debug, Clone, Copy)]
 pub struct Group<'a> {
-    /// What its records have in common.
+    /// Key of the group.
     pub key: GroupKey,
-    parts: &'a PackedMap<SubgroupKey, SubgroupStats>,
-    places: &'a [u32],
+    subgroups: &'a PackedMap<SubgroupKey, SubgroupStats>,
+    members: &'a [u32],
 }
 
-/// Records of one group with one cause.
+/// Records of one group with the same cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subgroup {
-    /// Why they were rejected.
+    /// Cause of the rejection.
     pub cause: Cause,
-    /// The least source port among them.
+    /// Smallest source port.
     pub srcport: Option<u16>,
-    /// Whether `tcp-flags` of each shows that it was to open a connection.
-    pub opening: bool,
-    /// Their sums.
+    /// Whether `tcp-flags` shows for each record that it opens a connection.
+    pub is_syn: bool,
+    /// Sums of the records.
     pub tally: Counters,
-    /// When they were seen.
+    /// Time range of the records.
     pub seen: TimeRange,
 }
 
 impl Subgroup {
-    fn of(key: SubgroupKey, sums: &SubgroupStats) -> Subgroup {
+    /// Creates a subgroup, and decides its cause.
+    fn new(key: SubgroupKey, sums: &SubgroupStats) -> Subgroup {
         Subgroup {
-            cause: key.basis.decide(key.group.dstport, sums.alike, sums.reverse_tuple_accepted),
+            cause: key.hint.decide(key.group.dstport, sums.same_tuple_accepted, sums.reverse_tuple_accepted),
             srcport: sums.least_srcport,
-            opening: !sums.unproven,
+            is_syn: !sums.syn_unconfirmed,
             tally: sums.tally,
             seen: sums.seen,
         }
@@ -64,136 +68,147 @@ impl Subgroup {
 }
 
 impl Groups {
-    /// Of all parts, those of each group put beside each other.
-    pub(super) fn of(parts: PackedMap<SubgroupKey, SubgroupStats>) -> Groups {
+    /// Groups all subgroups by their group, with a counting sort.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "each subgroup has the index of a group, and each group has a first subgroup"
+    )]
+    pub(super) fn new(subgroups: PackedMap<SubgroupKey, SubgroupStats>) -> Groups {
         let hasher = RandomState::default();
         let hash =
             |group: GroupKey| group.pack().map_or_else(|| hasher.hash_one(group), |packed| hasher.hash_one(packed));
-        let group = |place: u32| parts.at(place as usize).0.group;
-        // By the first part of each group: which group it is.
-        let mut numbers: HashTable<(u32, u32)> = HashTable::with_capacity(parts.len());
-        // Nearly all groups have one part.
-        let mut starts: Vec<u32> = Vec::with_capacity(parts.len());
-        let mut tallies: Vec<Counters> = Vec::with_capacity(parts.len());
-        let mut of_parts = Vec::with_capacity(parts.len());
-        for (place, (key, sums)) in (0..).zip(parts.iter()) {
+        let group = |index: u32| subgroups.at(index as usize).0.group;
+        // By the first subgroup of each group: which group it is.
+        let mut ids: HashTable<(u32, u32)> = HashTable::with_capacity(subgroups.len());
+        // Nearly all groups have one subgroup.
+        let mut starts: Vec<u32> = Vec::with_capacity(subgroups.len());
+        let mut tallies: Vec<Counters> = Vec::with_capacity(subgroups.len());
+        let mut group_of = Vec::with_capacity(subgroups.len());
+        for (index, (key, sums)) in (0..).zip(subgroups.iter()) {
             let hash_of_group = hash(key.group);
-            let known = numbers.find(hash_of_group, |(first, _)| group(*first) == key.group);
-            let number = known.map_or(starts.len() as u32, |(_, number)| *number);
+            let known = ids.find(hash_of_group, |(first, _)| group(*first) == key.group);
+            let id = known.map_or(starts.len() as u32, |(_, id)| *id);
             if known.is_none() {
-                numbers.insert_unique(hash_of_group, (place, number), |(first, _)| hash(group(*first)));
+                ids.insert_unique(hash_of_group, (index, id), |(first, _)| hash(group(*first)));
                 starts.push(0);
                 tallies.push(Counters::default());
             }
-            starts[number as usize] += 1;
-            tallies[number as usize].merge(sums.tally);
-            of_parts.push(number);
+            starts[id as usize] += 1;
+            tallies[id as usize].merge(sums.tally);
+            group_of.push(id);
         }
-        // From how many parts each group has to where it begins.
+        // Converts the number of subgroups of each group to its start.
         let mut next = 0;
         for start in &mut starts {
             next += std::mem::replace(start, next);
         }
-        let mut places = vec![0; of_parts.len()];
-        for (place, number) in (0..).zip(of_parts) {
-            let end = &mut starts[number as usize];
-            places[*end as usize] = place;
+        let mut members = vec![0; group_of.len()];
+        for (index, id) in (0..).zip(group_of) {
+            let end = &mut starts[id as usize];
+            members[*end as usize] = index;
             *end += 1;
         }
-        // Now each says where it ends, which is where the next one begins.
-        let mut begin = 0;
-        starts.iter_mut().for_each(|start| begin = std::mem::replace(start, begin));
-        Groups { parts, places, starts, tallies }
+        // Each start now is an end, which is the start of the next group.
+        let mut previous = 0;
+        for start in &mut starts {
+            previous = std::mem::replace(start, previous);
+        }
+        Groups { subgroups, members, starts, tallies }
     }
 
-    /// How many there are.
+    /// Returns the number of groups.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no groups.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
-    /// All of them.
+    /// Returns all groups.
     pub fn iter(&self) -> impl Iterator<Item = Group<'_>> {
-        (0..self.starts.len()).map(|number| self.get(number))
+        (0..self.starts.len()).map(|id| self.get(id))
     }
 
-    /// One of them, by its number.
+    /// Returns the group with this index.
     ///
     /// # Panics
     /// If there are fewer.
-    pub fn get(&self, number: usize) -> Group<'_> {
-        let end = self.starts.get(number + 1).map_or(self.places.len(), |end| *end as usize);
-        let places = &self.places[self.starts[number] as usize..end];
-        let key = self.parts.at(places[0] as usize).0.group;
-        Group { key, parts: &self.parts, places }
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "each subgroup has the index of a group, and each group has a first subgroup"
+    )]
+    pub fn get(&self, id: usize) -> Group<'_> {
+        let end = self.starts.get(id + 1).map_or(self.members.len(), |end| *end as usize);
+        let members = &self.members[self.starts[id] as usize..end];
+        let key = self.subgroups.at(members[0] as usize).0.group;
+        Group { key, subgroups: &self.subgroups, members }
     }
 
-    /// The parts of all groups, in no order.
-    pub fn parts(&self) -> impl Iterator<Item = (GroupKey, Subgroup)> {
-        self.parts.iter().map(|(key, sums)| (key.group, Subgroup::of(key, sums)))
+    /// Returns the subgroups of all groups, in no particular order.
+    pub fn subgroups(&self) -> impl Iterator<Item = (GroupKey, Subgroup)> {
+        self.subgroups.iter().map(|(key, sums)| (key.group, Subgroup::new(key, sums)))
     }
 
-    /// One of [`Groups::parts`], by its place there.
+    /// Returns the subgroup at this index of [`Groups::subgroups`].
     ///
     /// # Panics
     /// If there are fewer.
-    pub fn part(&self, place: usize) -> (GroupKey, Subgroup) {
-        let (key, sums) = self.parts.at(place);
-        (key.group, Subgroup::of(key, sums))
+    pub fn subgroup(&self, index: usize) -> (GroupKey, Subgroup) {
+        let (key, sums) = self.subgroups.at(index);
+        (key.group, Subgroup::new(key, sums))
     }
 
-    /// The sums of each group, in the order of [`Groups::iter`].
+    /// Returns the sums of each group, in the order of [`Groups::iter`].
     pub fn tallies(&self) -> &[Counters] {
         &self.tallies
     }
 }
 
 impl<'a> Group<'a> {
+    /// Returns the subgroups with their keys.
     fn entries(&self) -> impl Iterator<Item = (SubgroupKey, &'a SubgroupStats)> + use<'a> {
-        let parts = self.parts;
-        self.places.iter().map(|place| parts.at(*place as usize))
+        let subgroups = self.subgroups;
+        self.members.iter().map(|index| subgroups.at(*index as usize))
     }
 
-    /// Its records by cause and, where the cause hung on it, by source port; in no order.
-    pub fn parts(&self) -> impl Iterator<Item = Subgroup> + use<'a> {
-        self.entries().map(|(key, sums)| Subgroup::of(key, sums))
+    /// Returns its subgroups, in no particular order.
+    pub fn subgroups(&self) -> impl Iterator<Item = Subgroup> + use<'a> {
+        self.entries().map(|(key, sums)| Subgroup::new(key, sums))
     }
 
-    /// `flow-direction`, as its records have it.
+    /// Returns the consensus on `flow-direction`.
     pub fn direction(&self) -> Consensus<Direction> {
         let mut direction = Consensus::Unknown;
         self.entries().for_each(|(_, sums)| direction.merge(sums.direction));
         direction
     }
 
-    /// The VPC that its records name.
+    /// Returns the VPC that its records report.
     pub fn vpc(&self) -> ReportedId {
         let mut vpc = ReportedId::default();
         self.entries().for_each(|(_, sums)| vpc.add(sums.vpc));
         vpc
     }
 
-    /// When its records were seen.
+    /// Returns the time range of its records.
     pub fn seen(&self) -> TimeRange {
         let mut seen = TimeRange::default();
         self.entries().for_each(|(_, sums)| seen.merge(sums.seen));
         seen
     }
 
-    /// Flows by cause.
+    /// Returns the number of flows by cause.
     pub fn causes(&self) -> BTreeMap<Cause, u64> {
         let mut causes = BTreeMap::new();
-        for part in self.parts() {
-            *causes.entry(part.cause).or_default() += part.tally.flows;
+        for subgroup in self.subgroups() {
+            *causes.entry(subgroup.cause).or_default() += subgroup.tally.flows;
         }
         causes
     }
 
-    /// The cause of most flows; at a tie, the first in the order of [`Cause`].
+    /// Returns the cause of most flows. At a tie, the first in the order of [`Cause`] wins.
     pub fn cause(&self) -> Cause {
         let causes = self.causes().into_iter();
         let most = causes.max_by_key(|(cause, flows)| (*flows, Reverse(*cause)));

@@ -1,4 +1,7 @@
-//! By what rejected records are told apart, and how that is packed.
+//! Keys of rejected groups and subgroups, and their packed form.
+//!
+//! A packed key has, from the highest bit: interface (16), source (32), destination (32), port with a presence bit (17), protocol with a
+//! presence bit (9), cause hint. `pack` and `unpack` must change together.
 
 use std::net::IpAddr;
 
@@ -8,12 +11,12 @@ use crate::aggregate::interner::Symbol;
 use crate::aggregate::packed_map::PackedKey;
 use crate::aggregate::rejected::cause::CauseHint;
 
-/// What makes rejected records one group.
+/// Key of a group of rejected records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GroupKey {
     /// Interface, if the records name one.
     pub interface: Option<Symbol>,
-    /// InputSource address.
+    /// Source address.
     pub src: Option<IpAddr>,
     /// Destination address.
     pub dst: Option<IpAddr>,
@@ -23,7 +26,7 @@ pub struct GroupKey {
     pub protocol: Option<u8>,
 }
 
-/// Interface, VPC and subnet that a record names.
+/// Interface, VPC, and subnet that a record reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Placement {
     /// Interface.
@@ -32,23 +35,23 @@ pub struct Placement {
     pub vpc: Option<Symbol>,
     /// Subnet.
     pub subnet: Option<Symbol>,
-    /// Whether that is all that it names; else it names a VPC or subnet for which there was no room, and what a topology knows of
-    /// the interface says nothing of those.
-    pub is_whole: bool,
+    /// Whether this is the whole placement. Otherwise the record reports a VPC or subnet for which there was no room; the topology's
+    /// knowledge of the interface does not apply then.
+    pub is_complete: bool,
 }
 
-/// The records of a group that stand and fall together when the causes are decided.
+/// Key of a subgroup: the records of a group that get the same cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SubgroupKey {
     pub group: GroupKey,
-    pub basis: CauseHint,
+    pub hint: CauseHint,
 }
 
 impl SubgroupKey {
-    /// The tuple of records whose cause hangs on what was let through.
+    /// Returns the 5-tuple of the records, if their cause depends on accepted flows.
     pub fn tuple(&self) -> Option<FiveTuple> {
         Some(FiveTuple {
-            srcport: self.basis.srcport()?,
+            srcport: self.hint.srcport()?,
             interface: self.group.interface,
             protocol: self.group.protocol?,
             src: self.group.src?,
@@ -58,9 +61,9 @@ impl SubgroupKey {
     }
 }
 
-/// What is the same for a group in all reports.
+/// Returns a value that identifies a group in every analysis.
 pub(super) fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
-    // The kind of an address, and its halves.
+    // The kind of an address, and its two halves.
     let parts = |address: Option<IpAddr>| match address {
         None => [0, 0, 0],
         Some(IpAddr::V4(v4)) => [1, 0, u64::from(v4.to_bits())],
@@ -73,8 +76,7 @@ pub(super) fn identity(group: &GroupKey, interfaces: &Interfaces) -> [u64; 6] {
     [interfaces.fingerprint(group.interface), src, src_rest, dst, dst_rest, (kinds << 17 | dstport) << 9 | protocol]
 }
 
-/// Bits that a part of a group takes in a packed key: interface, both addresses, port and protocol, these two with a bit
-/// that says they are there.
+/// Bits of a packed group key: interface, both addresses, then port and protocol with a presence bit each.
 const PACKED_GROUP_BITS: u32 = 16 + 32 + 32 + 17 + 9;
 
 impl PackedKey for GroupKey {
@@ -91,7 +93,7 @@ impl PackedKey for GroupKey {
     }
 
     fn unpack(packed: u128) -> GroupKey {
-        // Each cast keeps the bits of one part.
+        // Each cast keeps the bits of one field.
         let (addresses, rest) = ((packed >> 26) as u64, packed as u32 & ((1 << 26) - 1));
         let (dstport, protocol) = (rest >> 9, rest & ((1 << 9) - 1));
         GroupKey {
@@ -104,33 +106,14 @@ impl PackedKey for GroupKey {
     }
 }
 
-impl PackedKey for Placement {
-    fn pack(&self) -> Option<u128> {
-        let number = |id: Option<Symbol>| u128::from(id.map_or(0, Symbol::get));
-        let is_whole = u128::from(self.is_whole);
-        Some(is_whole << 96 | number(self.interface) << 64 | number(self.vpc) << 32 | number(self.subnet))
-    }
-
-    fn unpack(packed: u128) -> Placement {
-        // Each cast keeps the bits of one part.
-        let id = |bits: u128| Symbol::new(bits as u32);
-        Placement {
-            interface: id(packed >> 64),
-            vpc: id(packed >> 32),
-            subnet: id(packed),
-            is_whole: packed >> 96 != 0,
-        }
-    }
-}
-
 impl PackedKey for SubgroupKey {
     fn pack(&self) -> Option<u128> {
         const _: () = assert!(PACKED_GROUP_BITS + CauseHint::BITS <= u128::BITS);
-        Some(self.group.pack()? << CauseHint::BITS | u128::from(self.basis.pack()))
+        Some(self.group.pack()? << CauseHint::BITS | u128::from(self.hint.pack()))
     }
 
     fn unpack(packed: u128) -> SubgroupKey {
-        let basis = packed as u32 & ((1 << CauseHint::BITS) - 1);
-        SubgroupKey { group: GroupKey::unpack(packed >> CauseHint::BITS), basis: CauseHint::unpack(basis) }
+        let hint = packed as u32 & ((1 << CauseHint::BITS) - 1);
+        SubgroupKey { group: GroupKey::unpack(packed >> CauseHint::BITS), hint: CauseHint::unpack(hint) }
     }
 }

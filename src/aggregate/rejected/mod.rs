@@ -1,9 +1,11 @@
-//! Rejected records, by group and by what each group's records say of the cause.
+//! Aggregates rejected records by group, and within a group by subgroups, whose records have the same cause hint.
 //!
-//! What is kept has a limit. Where it is reached, first the source ports go that causes hang on; where that is not enough,
-//! the lightest entries, by the algorithm of Misra and Gries (*Finding repeated elements*, 1982): all weights are lowered by
-//! the median, and what falls to nothing is dropped. What was dropped may come again; so the flows of an entry are too few by
-//! no more than all that was lowered before it came.
+//! The number of subgroups is limited. At the limit, subgroups that differ only by source port are merged first. If that is not enough,
+//! the lightest subgroups are evicted by the algorithm of Misra and Gries (*Finding repeated elements*, 1982): all weights are decremented
+//! by the median, and subgroups whose weight falls to 0 are dropped.
+//!
+//! Invariants: the flows of a subgroup are too low by at most its `max_undercount`, which is the total decrement at the time when it was
+//! added; a dropped group had at most `evicted_weight` flows per cause hint. Sums by placement are not limited in this way and stay exact.
 
 pub mod cause;
 mod correlate;
@@ -17,58 +19,57 @@ pub use self::groups::{Group, Groups, Subgroup};
 pub use self::keys::{GroupKey, Placement};
 use self::keys::{SubgroupKey, identity};
 use crate::aggregate::consensus::{Consensus, ReportedId};
-use crate::aggregate::counters::{Counters, TimeRange, least};
+use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
-use crate::aggregate::packed_map::{self, PackedMap, Sought};
+use crate::aggregate::packed_map::{OrderedMap, PackedMap};
 use crate::aggregate::rejected::cause::CauseHint;
 use crate::config::Limits;
 use crate::record::{Direction, Flow, SynFlag, TCP};
 
-/// The rejected records of a report, while it is being read.
+/// Rejected records, while they are read.
 #[derive(Debug, Clone)]
 pub struct RejectedFlows {
-    parts: PackedMap<SubgroupKey, SubgroupStats>,
-    /// Records that are still to be added to these: fewer than are looked for at once.
-    waiting: Vec<(Sought<SubgroupKey>, SubgroupStats)>,
-    /// Rejected traffic by the places that the records themselves name.
-    places: PackedMap<Placement, Counters>,
+    subgroups: PackedMap<SubgroupKey, SubgroupStats>,
+    /// Rejected traffic by interface, VPC, and subnet, as reported by the records.
+    places: OrderedMap<Placement, Counters>,
     limits: Limits,
-    /// Whether causes that hang on source ports are still kept apart.
+    /// Whether subgroups are still split by source port, so that causes can be decided by accepted flows.
     split_by_port: bool,
-    /// By how much all weights were lowered.
-    lowered: u64,
-    /// Whether groups that had been lowered became one: of interfaces for which there was no room in a merged report.
+    /// Total decrement of all weights.
+    evicted_weight: u64,
+    /// Whether a merge joined groups after an eviction, because their interfaces had no room.
     merged_after_eviction: bool,
-    /// Whether records of interfaces that are kept may be among those of none: of merged reports each keeps its own first ones.
+    /// Whether a tracked interface may also have records counted under "no interface". This happens when merged inputs tracked different
+    /// interfaces.
     interfaces_split: bool,
-    /// Of which causes there are records, as bits: a group may have an entry for each.
+    /// Bit set of the cause hints that occur: a group may have a subgroup for each.
     causes: u8,
-    /// How many groups there are, about, since some were dropped.
+    /// Estimates the number of groups, once groups were dropped.
     distinct: Option<HllSketch>,
-    /// Whether no record was summed without its interface, VPC or subnet for lack of room.
+    /// Whether all records are summed under the placement that they report.
     places_are_complete: bool,
 }
 
-/// The sums of a part.
+/// Sums of a subgroup.
 #[derive(Debug, Clone, Copy, Default)]
 struct SubgroupStats {
     tally: Counters,
     seen: TimeRange,
-    /// By how much all weights had been lowered when it came: so many of its flows may be missing.
-    missing: u32,
+    /// Maximum undercount: the total decrement when the subgroup was added.
+    max_undercount: u32,
     vpc: ReportedId,
     direction: Consensus<Direction>,
     least_srcport: Option<u16>,
-    /// Whether there is a record that does not say it opened a connection.
-    unproven: bool,
-    /// Whether an accepted record is alike.
-    alike: bool,
-    /// Whether one is alike the other way round.
+    /// Whether a record is not known to open a connection.
+    syn_unconfirmed: bool,
+    /// Whether an accepted record has the same 5-tuple.
+    same_tuple_accepted: bool,
+    /// Whether an accepted record has the reverse 5-tuple.
     reverse_tuple_accepted: bool,
 }
 
-/// The sketch has 2^14 registers.
+/// Base-2 logarithm of the number of registers of the sketch.
 const DISTINCT_LG_K: u8 = 14;
 
 impl Default for RejectedFlows {
@@ -78,15 +79,14 @@ impl Default for RejectedFlows {
 }
 
 impl RejectedFlows {
-    /// Which keep no more than that.
+    /// Creates an empty collection with these limits.
     pub fn new(limits: &Limits) -> RejectedFlows {
         RejectedFlows {
-            parts: PackedMap::default(),
-            waiting: Vec::new(),
-            places: PackedMap::default(),
+            subgroups: PackedMap::default(),
+            places: OrderedMap::default(),
             limits: *limits,
             split_by_port: true,
-            lowered: 0,
+            evicted_weight: 0,
             merged_after_eviction: false,
             interfaces_split: false,
             causes: 0,
@@ -95,56 +95,38 @@ impl RejectedFlows {
         }
     }
 
-    /// Takes in a rejected record of this one of the interfaces. `places` holds the names of VPCs and subnets.
+    /// Adds a rejected record of this interface. `places` interns VPC and subnet ids.
     #[inline(never)]
     pub fn observe(&mut self, interface: InterfaceRef, interfaces: &Interfaces, flow: Flow<'_>, places: &mut Interner) {
         let flow = &flow;
         let InterfaceRef { id: interface, is_tracked, vpc } = interface;
         let group =
             GroupKey { interface, src: flow.src, dst: flow.dst, dstport: flow.dstport, protocol: flow.protocol };
-        let basis = CauseHint::of(interface, flow);
-        // What other records say of an interface that is not known by itself is not said of this one.
-        let basis = if is_tracked { basis } else { basis.closed() };
+        let hint = CauseHint::from_flow(interface, flow);
+        // Untracked interfaces share one entry, so accepted flows of one must not decide the cause of another.
+        let hint = if is_tracked { hint } else { hint.without_port() };
         let subnet = flow.subnet_id.and_then(|name| places.intern(name));
-        let is_whole = vpc.is_some() == flow.vpc_id.is_some() && subnet.is_some() == flow.subnet_id.is_some();
-        let place = Placement { interface, vpc, subnet, is_whole };
+        let is_complete = vpc.is_some() == flow.vpc_id.is_some() && subnet.is_some() == flow.subnet_id.is_some();
+        let place = Placement { interface, vpc, subnet, is_complete };
         let mut sums = SubgroupStats {
-            vpc: ReportedId::of(flow.vpc_id, place.vpc),
+            vpc: ReportedId::new(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
-            unproven: flow.protocol != Some(TCP) || flow.tcp_flags != SynFlag::WithSyn,
+            syn_unconfirmed: flow.protocol != Some(TCP) || flow.tcp_flags != SynFlag::WithSyn,
             ..SubgroupStats::default()
         };
-        flow.direction.into_iter().for_each(|direction| sums.direction.observe(direction));
+        if let Some(direction) = flow.direction {
+            sums.direction.observe(direction);
+        }
         sums.tally.observe(flow);
         sums.seen.observe(flow.start, flow.end);
-        self.waiting.push((self.parts.seek(SubgroupKey { group, basis }), sums));
-        self.place(place).observe(flow);
-        if self.waiting.len() >= packed_map::AT_ONCE {
-            self.settle(interfaces);
-        }
+        let max_undercount = u32::try_from(self.evicted_weight).unwrap_or(u32::MAX);
+        self.entry(SubgroupKey { group, hint }, max_undercount, interfaces).add(&sums);
+        self.enforce_limit(interfaces);
+        self.counters_of(place).observe(flow);
     }
 
-    /// Adds the records that wait.
-    pub fn settle(&mut self, interfaces: &Interfaces) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.iter_mut().for_each(|(part, _)| self.parts.locate(part));
-        for (part, _) in &waiting {
-            if let Some(sums) = self.parts.prefetch(part) {
-                // Read, so that it is fetched with those of the others.
-                std::hint::black_box(sums.missing);
-            }
-        }
-        for (part, sums) in &waiting {
-            let missing = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            self.entry(part, missing, interfaces).add(sums);
-            self.enforce_limit(interfaces);
-        }
-        waiting.clear();
-        self.waiting = waiting;
-    }
-
-    /// Takes in another report's rejected records, whose interfaces, which are among these, and places have those numbers
-    /// here.
+    /// Merges the rejected records of another analysis. `numbers` maps its interface symbols to those of `interfaces`, `places` its VPC and
+    /// subnet symbols.
     pub fn merge(
         &mut self,
         other: &RejectedFlows,
@@ -152,7 +134,7 @@ impl RejectedFlows {
         places: &SymbolRemap,
     ) {
         let interface_here = |id: Option<Symbol>| id.and_then(|id| numbers.of(id));
-        let theirs_lowered = u32::try_from(other.lowered).unwrap_or(u32::MAX);
+        let their_evicted_weight = u32::try_from(other.evicted_weight).unwrap_or(u32::MAX);
         if !other.split_by_port {
             self.merge_ports();
         }
@@ -165,80 +147,80 @@ impl RejectedFlows {
                 *ours = both.to_sketch(HllType::Hll8);
             }
         }
-        // What only one of the two has may have been dropped by the other.
-        if theirs_lowered > 0 {
-            self.parts.iter_mut().for_each(|(_, sums)| sums.missing = sums.missing.saturating_add(theirs_lowered));
+        // A subgroup that only one of the two has may have been evicted from the other.
+        if their_evicted_weight > 0 {
+            self.subgroups
+                .values_mut()
+                .for_each(|sums| sums.max_undercount = sums.max_undercount.saturating_add(their_evicted_weight));
         }
-        self.lowered += other.lowered;
-        self.merged_after_eviction |= other.merged_after_eviction || other.lowered > 0 && !numbers.is_complete();
+        self.evicted_weight += other.evicted_weight;
+        self.merged_after_eviction |= other.merged_after_eviction || other.evicted_weight > 0 && !numbers.is_complete();
         self.interfaces_split |= other.interfaces_split;
-        for (key, theirs) in other.parts.iter() {
+        for (key, theirs) in other.subgroups.iter() {
             let interface = interface_here(key.group.interface);
             let is_tracked = interface.is_some() || key.group.interface.is_none();
             let group = GroupKey { interface, ..key.group };
-            let basis = if is_tracked { key.basis } else { key.basis.closed() };
-            let lowered = u32::try_from(self.lowered).unwrap_or(u32::MAX);
-            let part = self.parts.seek(SubgroupKey { group, basis });
-            let ours = self.entry(&part, lowered, interfaces);
-            ours.missing = ours.missing.saturating_sub(theirs_lowered).saturating_add(theirs.missing);
+            let hint = if is_tracked { key.hint } else { key.hint.without_port() };
+            let evicted_weight = u32::try_from(self.evicted_weight).unwrap_or(u32::MAX);
+            let ours = self.entry(SubgroupKey { group, hint }, evicted_weight, interfaces);
+            ours.max_undercount =
+                ours.max_undercount.saturating_sub(their_evicted_weight).saturating_add(theirs.max_undercount);
             ours.merge(theirs, places);
             self.enforce_limit(interfaces);
         }
-        for (place, tally) in other.places.iter() {
-            let place_here = |id: Option<Symbol>| id.and_then(|id| places.of(id));
-            let (vpc, subnet) = (place_here(place.vpc), place_here(place.subnet));
-            let are_kept = vpc.is_some() == place.vpc.is_some() && subnet.is_some() == place.subnet.is_some();
-            let is_whole = place.is_whole && are_kept;
-            let here = Placement { interface: interface_here(place.interface), vpc, subnet, is_whole };
-            self.place(here).merge(*tally);
+        for (place, tally) in &other.places {
+            let symbol_here = |id: Option<Symbol>| id.and_then(|id| places.of(id));
+            let (vpc, subnet) = (symbol_here(place.vpc), symbol_here(place.subnet));
+            let is_kept = vpc.is_some() == place.vpc.is_some() && subnet.is_some() == place.subnet.is_some();
+            let is_complete = place.is_complete && is_kept;
+            let here = Placement { interface: interface_here(place.interface), vpc, subnet, is_complete };
+            self.counters_of(here).merge(*tally);
         }
         self.causes |= other.causes;
         self.places_are_complete &= other.places_are_complete;
     }
 
-    /// Rejected traffic by place, as first met.
+    /// Returns rejected traffic by placement, in the order of the first record.
     pub fn places(&self) -> impl Iterator<Item = (Placement, Counters)> {
-        self.places.iter().map(|(place, tally)| (place, *tally))
+        self.places.iter().map(|(place, tally)| (*place, *tally))
     }
 
-    /// Whether the sums by place are by the places that all records name.
+    /// Returns whether all records are summed under the placement that they report.
     pub fn places_are_complete(&self) -> bool {
         self.places_are_complete
     }
 
-    /// The groups. Their causes are decided by what was let through, if that has been [looked at](RejectedFlows::correlate_accepted).
+    /// Returns the groups. Call [`RejectedFlows::correlate_accepted`] before, so that accepted flows decide their causes.
     pub fn into_groups(self) -> Groups {
-        Groups::of(self.parts)
+        Groups::new(self.subgroups)
     }
 
-    fn entry(&mut self, part: &Sought<SubgroupKey>, missing: u32, interfaces: &Interfaces) -> &mut SubgroupStats {
-        let key = part.key();
-        let basis = if self.split_by_port { key.basis } else { key.basis.closed() };
-        self.causes |= basis.bit();
+    /// Returns the sums of a subgroup, which may be new.
+    fn entry(&mut self, key: SubgroupKey, max_undercount: u32, interfaces: &Interfaces) -> &mut SubgroupStats {
+        let hint = if self.split_by_port { key.hint } else { key.hint.without_port() };
+        self.causes |= hint.mask();
         let distinct = &mut self.distinct;
-        let new = || {
+        self.subgroups.entry(SubgroupKey { hint, ..key }, || {
             distinct.iter_mut().for_each(|distinct| distinct.update(identity(&key.group, interfaces)));
-            SubgroupStats { missing, ..SubgroupStats::default() }
-        };
-        if basis == key.basis {
-            self.parts.entry_for(part, new)
-        } else {
-            self.parts.entry(SubgroupKey { basis, ..key }, new)
-        }
+            SubgroupStats { max_undercount, ..SubgroupStats::default() }
+        })
     }
 
-    fn place(&mut self, place: Placement) -> &mut Counters {
-        // Those of no VPC and subnet are no more than there are interfaces, which have a limit of their own.
-        let is_beyond = self.places.len() as u64 >= self.limits.max_interfaces
+    /// Returns the counters of a placement, or of its interface alone if there is no room for it.
+    fn counters_of(&mut self, place: Placement) -> &mut Counters {
+        // Placements without VPC and subnet are bounded by the limit of interfaces.
+        let is_above_limit = self.places.len() as u64 >= self.limits.max_interfaces
             && (place.vpc.is_some() || place.subnet.is_some())
-            && self.places.get_mut(place).is_none();
-        self.places_are_complete &= !is_beyond;
-        let place = if is_beyond { Placement { vpc: None, subnet: None, is_whole: false, ..place } } else { place };
-        self.places.entry(place, Counters::default)
+            && !self.places.contains_key(&place);
+        self.places_are_complete &= !is_above_limit;
+        let place =
+            if is_above_limit { Placement { vpc: None, subnet: None, is_complete: false, ..place } } else { place };
+        self.places.entry(place).or_default()
     }
 }
 
 impl SubgroupStats {
+    /// Adds the sums of another analysis.
     fn merge(&mut self, other: &SubgroupStats, places: &SymbolRemap) {
         let vpc = self.vpc;
         self.add(other);
@@ -246,14 +228,14 @@ impl SubgroupStats {
         self.vpc.merge(other.vpc, places);
     }
 
-    /// Takes in sums of the same report.
+    /// Adds sums of the same analysis.
     fn add(&mut self, other: &SubgroupStats) {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
         self.vpc.add(other.vpc);
         self.direction.merge(other.direction);
-        self.least_srcport = least(self.least_srcport, other.least_srcport);
-        self.unproven |= other.unproven;
+        self.least_srcport = min_some(self.least_srcport, other.least_srcport);
+        self.syn_unconfirmed |= other.syn_unconfirmed;
     }
 }
 
@@ -272,8 +254,8 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_a_group_is_that_of_most_flows_and_at_a_tie_the_earlier() {
-        // Without SYN they are late; with it, nobody knows.
+    fn a_group_has_the_cause_of_most_flows() {
+        // Without SYN they are late; with it, the cause is open.
         let causes = |late: usize, open: usize| {
             let record = |flags: u8| format!("10.0.0.1 10.0.0.2 40000 22 6 {flags} REJECT");
             let records = [vec![record(0); late], vec![record(2); open]].concat();
@@ -287,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_part_makes_a_group_of_its_own() {
+    fn an_absent_key_part_makes_its_own_group() {
         let header = "interface-id srcaddr dstaddr dstport protocol action";
         let rejected = rejected(
             header,
@@ -307,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_ordered_by_flows_packets_bytes_and_then_by_value() {
+    fn groups_are_sorted_by_flows_packets_bytes_and_key() {
         let header = "interface-id srcaddr dstaddr dstport protocol packets bytes action";
         let rejected = rejected(
             header,
@@ -342,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_sums_are_ordered_by_name_and_what_is_absent_comes_first() {
+    fn equal_sums_are_sorted_by_name_with_null_first() {
         let header = "interface-id vpc-id subnet-id srcaddr dstaddr action";
         let rejected = rejected(
             header,
@@ -363,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sum_holds_every_record() {
+    fn every_sum_includes_every_record() {
         let header = "interface-id vpc-id subnet-id srcaddr dstaddr packets bytes action";
         let rejected = rejected(
             header,
@@ -384,7 +366,7 @@ mod tests {
                 format!("{} {} {} {}", name(&r.interface_id), name(&r.vpc_id), name(&r.subnet_id), r.tally.packets)
             })
             .collect();
-        // Of eni-1 the VPC is disputed; of eni-2 an accepted record tells it.
+        // The VPC of eni-1 is disputed; for eni-2, an accepted record reports it.
         assert_eq!(interfaces, ["eni-1 - subnet-1 7", "- vpc-2 - 16", "eni-2 vpc-9 subnet-2 8"]);
         let subnets: Vec<_> = rejected
             .by_subnet

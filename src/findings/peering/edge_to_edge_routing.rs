@@ -14,7 +14,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "Give the source VPC its own gat
 
 pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
     let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {
-        TrafficClass::ExternalScope(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
+        TrafficClass::External(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
         _ => None,
     });
     edges.collect()
@@ -24,7 +24,7 @@ fn finding(view: &PeeringContext<'_>, origin: Origin, beyond: ExternalScope, not
     let mut records = MatchedFlows::default();
     records.add_all(view.context, noted);
     let (src_vpc_id, shown) = match origin {
-        Origin::InterfaceRef(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
+        Origin::Known(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
         Origin::Named(name) => {
             let name = view.context.network.places.name(name).to_owned();
             (Some(name.clone()), name)

@@ -107,7 +107,7 @@ mod tests {
         log.push(record("eni-e", "10.5.0.7 10.1.0.5 60001 22", "6 REJECT 2 - vpc-e"));
         let findings = detect_in(TYPE, log);
         assert_eq!(findings.iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [2, 1]);
-        assert_eq!(findings[1].evidence, [Evidence::NoReply, Evidence::SynFlag, Evidence::Topology].into());
+        assert_eq!(findings[1].evidence, [Evidence::NoReply, Evidence::TcpFlags, Evidence::Topology].into());
         assert_eq!(findings[1].confidence, Confidence::Medium);
     }
 }

@@ -83,7 +83,7 @@ impl PeeringContext<'_> {
             elsewhere |= noted.sums.by_another_path;
             arrived |= noted.sums.arrived;
             refused |= noted.reply_was_rejected;
-            evidence.extend(noted.sums.has_flags.then_some(Evidence::SynFlag));
+            evidence.extend(noted.sums.has_flags.then_some(Evidence::TcpFlags));
         }
         if records.tally.flows == 0 {
             return None;

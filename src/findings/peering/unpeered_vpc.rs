@@ -56,7 +56,7 @@ mod tests {
         );
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-d"}"#);
         assert_eq!(json(&finding.details), "{}");
-        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::SynFlag, Evidence::Topology].into());
+        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::TcpFlags, Evidence::Topology].into());
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (2, 20, 800));
     }
 

@@ -40,7 +40,7 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 impl Blocked {
     fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
-        for part in group.parts().filter(is_new_connection) {
+        for part in group.subgroups().filter(is_new_connection) {
             self.records.add(context, group.key, &part);
             self.destinations.insert(dst);
             self.evidence.extend(evidence);

@@ -53,7 +53,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
         assert_eq!(finding.details, Details::Ports { distinct_ports: 15 });
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (15, 150, 6000));
-        assert_eq!(finding.evidence, [Evidence::DistinctPorts, Evidence::SynFlag].into());
+        assert_eq!(finding.evidence, [Evidence::DistinctPorts, Evidence::TcpFlags].into());
         assert_eq!(finding.title, "8.8.8.8 was rejected at 15 ports of 10.0.0.1");
         let ports: Vec<_> = finding.examples.iter().map(|example| (example.srcport, example.dstport)).collect();
         assert_eq!(ports, [1, 2, 3, 4, 5].map(|port| (Some(50_000), Some(port))));

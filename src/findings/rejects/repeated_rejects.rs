@@ -21,7 +21,7 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
     let key = group.key;
     let (direction, _) = context.network.direction(group);
     let mut records = MatchedFlows::default();
-    group.parts().for_each(|part| records.add(context, group.key, &part));
+    group.subgroups().for_each(|part| records.add(context, group.key, &part));
     let verdict = FindingDraft {
         finding_type: FindingType::RepeatedRejects,
         severity: Severity::Low,

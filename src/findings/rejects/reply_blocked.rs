@@ -20,7 +20,7 @@ type Key = (Option<Symbol>, IpAddr, IpAddr, u8);
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut replies: BTreeMap<Key, MatchedFlows> = BTreeMap::new();
-    for (key, part) in context.groups.parts().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
+    for (key, part) in context.groups.subgroups().filter(|(_, part)| part.cause == Cause::NetworkAcl) {
         if let (Some(src), Some(dst), Some(protocol)) = (key.src, key.dst, key.protocol) {
             replies.entry((key.interface, src, dst, protocol)).or_default().add(context, key, &part);
         }

@@ -84,7 +84,7 @@ fn every_setting_takes_effect() {
         host_sweep_hosts: 4,
         repeated_reject_flows: 5,
         egress_blocked_flows: 6,
-        one_way_peering_flows: 7,
+        one_way_min_flows: 7,
     };
     assert_eq!(settings.summary, build::SummaryOptions { thresholds, top: 0 });
 }

@@ -1,9 +1,7 @@
-//! The names that IANA has registered for protocol numbers and ports.
+//! Names that IANA has registered for protocol numbers and ports.
 //!
-//! Both tables are text, ordered by number, and are searched as they stand in the binary: nothing
-//! is parsed when a Lambda starts, and a reviewer can read what a new edition of a registry
-//! changes. To make them again, with newer versions of the two packages if there are any (what
-//! each contributes is said in `generate.py`):
+//! Both tables are text in numeric order, and are searched in place: nothing is parsed when the function starts, and a reviewer can
+//! read the changes of a new edition. To regenerate them (`generate.py` describes the role of each package):
 //!
 //! ```text
 //! pip download --no-deps pypcapkit==1.4.1.post2
@@ -14,7 +12,7 @@
 const PROTOCOLS: &str = without_header(include_str!("protocols.txt"));
 const SERVICES: &str = without_header(include_str!("services.txt"));
 
-/// The keyword of an IP protocol number, such as `TCP` for 6 or `IPv6-ICMP` for 58.
+/// Returns the keyword of an IP protocol number, such as `TCP` for 6 or `IPv6-ICMP` for 58.
 ///
 /// From IANA's [Assigned Internet Protocol
 /// Numbers](https://www.iana.org/assignments/protocol-numbers), without the remark "(deprecated)".
@@ -43,7 +41,7 @@ pub fn service_name(port: u16, protocol: u8) -> Option<&'static str> {
     rows(SERVICES, port).find(|row| row.is_for(transport)).map(|row| row.name)
 }
 
-/// A protocol for people: `TCP`, or `protocol 253`.
+/// Formats a protocol for people: `TCP`, or `protocol 253`.
 pub fn protocol(protocol: Option<u8>) -> String {
     match protocol.map(|number| (number, protocol_name(number))) {
         Some((_, Some(name))) => name.to_owned(),
@@ -52,7 +50,7 @@ pub fn protocol(protocol: Option<u8>) -> String {
     }
 }
 
-/// A port for people: `22/TCP (ssh)`, `40000/TCP`, or just `ICMP` for a protocol without ports.
+/// Formats a port for people: `22/TCP (ssh)`, `40000/TCP`, or `ICMP` for a protocol without ports.
 pub fn port(port: u16, protocol_number: Option<u8>) -> String {
     if protocol_number.is_some_and(|number| !HAS_PORTS.contains(&number)) {
         return protocol(protocol_number);
@@ -62,7 +60,7 @@ pub fn port(port: u16, protocol_number: Option<u8>) -> String {
     format!("{port}/{}{service}", protocol(protocol_number))
 }
 
-/// TCP, UDP, DCCP, SCTP and UDPLite. AWS writes port 0 for the others.
+/// Protocols with ports: TCP, UDP, DCCP, SCTP, and UDPLite. AWS writes port 0 for the others.
 const HAS_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 
 /// A line `FIRST[-LAST][/TRANSPORT...] NAME`.
@@ -74,6 +72,7 @@ struct Row {
 }
 
 impl Row {
+    #[expect(clippy::expect_used, reason = "a table of this crate, which a test reads completely")]
     fn parse(line: &'static str) -> Self {
         let (key, name) = line.trim_end().split_once(' ').expect("a row has a key and a name");
         let (numbers, transports) = key.split_once('/').unwrap_or((key, ""));
@@ -87,7 +86,8 @@ impl Row {
     }
 }
 
-/// The last number of a row: a search asks many rows, and for nothing else.
+/// Parses only the last number of a row. The binary search needs nothing else.
+#[expect(clippy::expect_used, reason = "a table of this crate, which a test reads completely")]
 fn last(line: &str) -> u16 {
     let mut numbers = 0;
     for byte in line.bytes() {
@@ -100,11 +100,12 @@ fn last(line: &str) -> u16 {
     u16::try_from(numbers).expect("a row begins with numbers of ports or protocols")
 }
 
-/// The rows of `table` that hold `number`: several where transports have different names.
+/// Returns the rows of `table` that contain `number`. There are several if transports have different names.
 ///
-/// Rows have the same numbers or none in common, and are in order: the binary search relies on it.
+/// The binary search relies on the order of the rows, and on ranges that are equal or disjoint.
+#[expect(clippy::indexing_slicing, reason = "`middle` lies between two ends of the table")]
 fn rows(table: &'static str, number: u16) -> impl Iterator<Item = Row> {
-    // Both are starts of lines; those before `low` end below `number`, those from `high` on do not.
+    // Both are starts of rows. Rows before `low` end below `number`; rows from `high` on do not.
     let (mut low, mut high) = (0, table.len());
     while low < high {
         let middle = usize::midpoint(low, high);
@@ -120,12 +121,13 @@ fn rows(table: &'static str, number: u16) -> impl Iterator<Item = Row> {
     lines(&table[low..]).map(Row::parse).take_while(move |row| row.first <= number && number <= row.last)
 }
 
-/// The lines of `text` with what ends them, so that their lengths add up to positions.
+/// Splits text into lines that keep their line ends, so that their lengths add up to positions.
 fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.split_inclusive('\n')
 }
 
-/// `text` without the comments at its head.
+/// Returns `text` without the comments at its head.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, on a table of this crate")]
 const fn without_header(text: &str) -> &str {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_its_ends_and_no_more() {
+    fn a_range_has_exact_bounds() {
         assert_eq!(service_name(5999, TCP), Some("cvsup"));
         for port in [6000, 6010, 6063] {
             assert_eq!(service_name(port, TCP), Some("x11"), "{port}");
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn ports_without_a_service_have_no_name() {
-        // Reserved; unassigned; a range that is listed without a transport; dynamic; the last.
+        // Reserved, unassigned, a range without a transport, dynamic, and the last port.
         for port in [0, 4, 27000, 49152, u16::MAX] {
             assert_eq!(service_name(port, TCP), None, "{port}");
             assert_eq!(service_name(port, UDP), None, "{port}");
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_finds_what_the_table_lists() {
+    fn the_search_finds_every_row() {
         for table in [PROTOCOLS, SERVICES] {
             let mut listed: HashMap<u16, Vec<&str>> = HashMap::new();
             for row in lines(table).map(Row::parse) {

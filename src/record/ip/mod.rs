@@ -1,4 +1,4 @@
-//! Addresses as bytes of a log, and which of them are public.
+//! Parses IP addresses, and classifies public ones.
 
 mod v4;
 mod v6;
@@ -9,7 +9,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 pub use self::v4::parse_at as parse_v4_in;
 
-/// The address that these bytes write, IPv4 or IPv6 without a zone. An IPv4-mapped IPv6 address is its IPv4 one.
+/// Parses an IPv4 address, or an IPv6 address without a zone. Returns an IPv4-mapped IPv6 address as IPv4.
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
     match v4::parse(text) {
         Some(v4) => Some(IpAddr::V4(v4)),
@@ -25,7 +25,7 @@ const fn net_v6(first: u16, second: u16, last: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, last), prefix)
 }
 
-/// Blocks that IANA's special-purpose registries keep from the public internet.
+/// IPv4 blocks of IANA's special-purpose registry that are not globally reachable.
 const SPECIAL_PURPOSE_V4: [Ipv4Net; 14] = [
     net_v4(0, 0, 0, 0, 8),
     net_v4(10, 0, 0, 0, 8),
@@ -43,7 +43,7 @@ const SPECIAL_PURPOSE_V4: [Ipv4Net; 14] = [
     net_v4(240, 0, 0, 0, 4),
 ];
 
-/// The same for IPv6.
+/// IPv6 blocks that are not globally reachable.
 const SPECIAL_PURPOSE_V6: [Ipv6Net; 8] = [
     net_v6(0, 0, 0, 128),
     net_v6(0, 0, 1, 128),
@@ -55,7 +55,7 @@ const SPECIAL_PURPOSE_V6: [Ipv6Net; 8] = [
     net_v6(0xff00, 0, 0, 8),
 ];
 
-/// Whether an address that is in no known VPC is one of the public internet.
+/// Returns whether an address is public. The caller has ruled out addresses of known VPCs.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !SPECIAL_PURPOSE_V4.iter().any(|block| block.contains(&v4)),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address() {
+    fn other_text_is_not_an_address() {
         for text in [
             "",
             "-",
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_end_where_they_end() {
+    fn special_purpose_blocks_have_exact_bounds() {
         for (inside, outside) in [
             ("0.255.255.255", "1.0.0.0"),
             ("10.255.255.255", "11.0.0.0"),
@@ -156,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn reads_what_is_shown(address: IpAddr) {
+        fn parses_what_display_writes(address: IpAddr) {
             let canonical = parse(address.to_string().as_bytes());
             let expected = match address {
                 IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),

@@ -1,21 +1,25 @@
-//! IPv6 addresses.
+//! Parses IPv6 addresses.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use wide::u8x16;
 
-/// As `Ipv6Addr::from_str` takes them, which looks for an IPv4 address in every group: six times as long. What is not written
-/// as AWS writes it is left to that.
+/// Parses the same text as `Ipv6Addr::from_str`, which takes six times as long, because it tries an IPv4 address in every group. Text
+/// in another style than AWS's is left to `from_str`.
 pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     parse_fast(text).or_else(|| standard(text))
 }
 
-/// Bytes before the text, so that the four up to the end of its first group can be read.
+/// Padding before the text, so that the four bytes up to the end of the first group can be read.
 const BEFORE: usize = 4;
-/// Eight groups of four digits, and seven colons.
+/// Longest text: eight groups of four digits, and seven colons.
 const LONGEST: usize = 8 * 4 + 7;
 
-/// Groups of one to four digits, eight or with a gap between two: all digits at once, then each group in one word.
+/// Parses groups of one to four digits: eight groups, or fewer with one gap. Converts all digits at once, then each group as one word.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the text has at most 39 bytes, each position lies after the padding, and there are at most eight groups"
+)]
 fn parse_fast(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST {
         return None;
@@ -60,13 +64,13 @@ fn parse_fast(text: &[u8]) -> Option<IpAddr> {
         Some(gap) if count < 8 => groups[gap..].rotate_right(8 - count),
         _ => return None,
     }
-    Some(unmapped(Ipv6Addr::from(groups)))
+    Some(canonical(Ipv6Addr::from(groups)))
 }
 
 fn standard(text: &[u8]) -> Option<IpAddr> {
-    std::str::from_utf8(text).ok()?.parse().ok().map(unmapped)
+    std::str::from_utf8(text).ok()?.parse().ok().map(canonical)
 }
 
-fn unmapped(v6: Ipv6Addr) -> IpAddr {
+fn canonical(v6: Ipv6Addr) -> IpAddr {
     v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
 }

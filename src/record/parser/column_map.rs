@@ -1,53 +1,53 @@
-//! Which columns of a format give what the analysis reads.
+//! Maps the fields that the analysis reads to the columns of a format.
 
 use std::sync::Arc;
 
-use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_place, number_slot, text_place};
+use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_slot, number_slot, text_slot};
 use crate::input::delimiters::MAX_FIELDS;
 use crate::record::field::{Field, FieldType};
 use crate::record::format::{Column, Format};
 
-/// Where a format's columns are. Of the formats that are met most it is known when the program is compiled.
+/// The column map of a format. The maps of the two most common formats are constants.
 #[derive(Debug, Clone)]
 pub enum KnownFormat {
     /// AWS's default.
     Version2,
     /// All fields of the versions 2 to 5, in AWS's order.
     Version5,
-    /// Any other.
+    /// Any other format.
     Other(Arc<Layout>),
 }
 
-/// Which columns of a format give what the analysis reads, and which others have to be checked.
+/// A column map that is computed at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// How many there are; more than any line has if it is not told where they are.
+    /// Number of columns. Above [`MAX_FIELDS`] it is larger than that of any line with field ranges.
     columns: usize,
     numbers: [u8; NUMBERS],
     addresses: [u8; ADDRESSES],
     texts: [u8; TEXTS],
-    /// Numbers that the analysis does not read, and the greatest of each.
-    checked: Box<[(u8, u64)]>,
+    /// Columns of numbers that are only validated, with the maximum of each.
+    validate_only: Box<[(u8, u64)]>,
 }
 
-/// The place of a column that the format lacks.
+/// Marks a field without a column.
 pub(super) const ABSENT: u8 = u8::MAX;
 
-/// A layout, or one that is known when the program is compiled.
+/// A column map, computed at run time or at compile time. Slots are indexes of the arrays in [`super::fields`].
 pub trait ColumnMap {
-    /// Whether all fields of version 2 are there, at the places of [`LeadingFields`].
+    /// Whether the format has all version 2 fields, in the columns of [`LeadingFields`].
     const HAS_V2_FIELDS: bool;
 
-    /// How many there are.
+    /// Returns the number of columns.
     fn columns(&self) -> usize;
-    /// The column of a number.
-    fn number(&self, place: usize) -> u8;
-    /// The column of an address.
-    fn address(&self, place: usize) -> u8;
-    /// The column of a text.
-    fn text(&self, place: usize) -> u8;
-    /// The columns of numbers that the analysis does not read, and the greatest of each.
-    fn checked(&self) -> &[(u8, u64)];
+    /// Returns the column of a number.
+    fn number(&self, slot: usize) -> u8;
+    /// Returns the column of an address.
+    fn address(&self, slot: usize) -> u8;
+    /// Returns the column of a text.
+    fn text(&self, slot: usize) -> u8;
+    /// Returns the columns of numbers that are only validated, with the maximum of each.
+    fn validate_only(&self) -> &[(u8, u64)];
 }
 
 impl ColumnMap for Layout {
@@ -59,44 +59,60 @@ impl ColumnMap for Layout {
     }
 
     #[inline(always)]
-    fn number(&self, place: usize) -> u8 {
-        self.numbers[place]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
+    fn number(&self, slot: usize) -> u8 {
+        self.numbers[slot]
     }
 
     #[inline(always)]
-    fn address(&self, place: usize) -> u8 {
-        self.addresses[place]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
+    fn address(&self, slot: usize) -> u8 {
+        self.addresses[slot]
     }
 
     #[inline(always)]
-    fn text(&self, place: usize) -> u8 {
-        self.texts[place]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
+    fn text(&self, slot: usize) -> u8 {
+        self.texts[slot]
     }
 
     #[inline(always)]
-    fn checked(&self) -> &[(u8, u64)] {
-        &self.checked
+    fn validate_only(&self) -> &[(u8, u64)] {
+        &self.validate_only
     }
 }
 
-/// The first so many fields of the table of all fields, in its order.
+/// The column map of a format that consists of the first `COLUMNS` fields, in the order of the field table.
 pub struct LeadingFields<const COLUMNS: usize>;
 
 impl<const COLUMNS: usize> LeadingFields<COLUMNS> {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     const LAYOUT: ([u8; NUMBERS], [u8; ADDRESSES], [u8; TEXTS]) = {
-        let mut layout = ([ABSENT; NUMBERS], [ABSENT; ADDRESSES], [ABSENT; TEXTS]);
-        let mut place = 0;
-        while place < COLUMNS {
-            let field = Field::ALL[place];
+        let mut map = ([ABSENT; NUMBERS], [ABSENT; ADDRESSES], [ABSENT; TEXTS]);
+        let mut slot = 0;
+        while slot < COLUMNS {
+            let field = Field::ALL[slot];
             match field.kind() {
-                FieldType::Integer(_) if number_slot(field) < NUMBERS => layout.0[number_slot(field)] = place as u8,
-                FieldType::Address => layout.1[address_place(field)] = place as u8,
-                FieldType::Text if text_place(field) < TEXTS => layout.2[text_place(field)] = place as u8,
+                FieldType::Integer(_) if number_slot(field) < NUMBERS => map.0[number_slot(field)] = slot as u8,
+                FieldType::Address => map.1[address_slot(field)] = slot as u8,
+                FieldType::Text if text_slot(field) < TEXTS => map.2[text_slot(field)] = slot as u8,
                 FieldType::Integer(_) | FieldType::Text => {}
             }
-            place += 1;
+            slot += 1;
         }
-        layout
+        map
     };
 }
 
@@ -109,68 +125,90 @@ impl<const COLUMNS: usize> ColumnMap for LeadingFields<COLUMNS> {
     }
 
     #[inline(always)]
-    fn number(&self, place: usize) -> u8 {
-        Self::LAYOUT.0[place]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
+    fn number(&self, slot: usize) -> u8 {
+        Self::LAYOUT.0[slot]
     }
 
     #[inline(always)]
-    fn address(&self, place: usize) -> u8 {
-        Self::LAYOUT.1[place]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
+    fn address(&self, slot: usize) -> u8 {
+        Self::LAYOUT.1[slot]
     }
 
     #[inline(always)]
-    fn text(&self, place: usize) -> u8 {
-        Self::LAYOUT.2[place]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
+    fn text(&self, slot: usize) -> u8 {
+        Self::LAYOUT.2[slot]
     }
 
-    /// Of the fields up to version 5, `version` is the only number that the analysis does not read.
+    /// Returns only `version`: the analysis reads all other numbers up to version 5.
     #[inline(always)]
-    fn checked(&self) -> &[(u8, u64)] {
+    fn validate_only(&self) -> &[(u8, u64)] {
         &[(0, u64::MAX)]
     }
 }
 
 impl KnownFormat {
     pub(super) fn new(format: &Format) -> KnownFormat {
-        let layout = Layout::new(format);
-        if layout == Layout::first::<14>() {
+        let map = Layout::new(format);
+        if map == Layout::first::<14>() {
             KnownFormat::Version2
-        } else if layout == Layout::first::<29>() {
+        } else if map == Layout::first::<29>() {
             KnownFormat::Version5
         } else {
-            KnownFormat::Other(Arc::new(layout))
+            KnownFormat::Other(Arc::new(map))
         }
     }
 }
 
 impl Layout {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     fn new(format: &Format) -> Layout {
         let few = format.columns().len() <= MAX_FIELDS;
-        let mut layout = Layout {
+        let mut map = Layout {
             columns: if few { format.columns().len() } else { usize::MAX },
             numbers: [ABSENT; NUMBERS],
             addresses: [ABSENT; ADDRESSES],
             texts: [ABSENT; TEXTS],
-            checked: Box::default(),
+            validate_only: Box::default(),
         };
-        let mut checked = Vec::new();
-        for (place, column) in (0..ABSENT).zip(format.columns()) {
+        let mut validate_only = Vec::new();
+        for (slot, column) in (0..ABSENT).zip(format.columns()) {
             match *column {
                 Column::Skip => {}
-                Column::Number(field, max) if number_slot(field) == NUMBERS => checked.push((place, max)),
-                Column::Number(field, _) => layout.numbers[number_slot(field)] = place,
-                Column::Address(field) => layout.addresses[address_place(field)] = place,
-                Column::Text(field) if text_place(field) == TEXTS => {}
-                Column::Text(field) => layout.texts[text_place(field)] = place,
+                Column::Number(field, max) if number_slot(field) == NUMBERS => validate_only.push((slot, max)),
+                Column::Number(field, _) => map.numbers[number_slot(field)] = slot,
+                Column::Address(field) => map.addresses[address_slot(field)] = slot,
+                Column::Text(field) if text_slot(field) == TEXTS => {}
+                Column::Text(field) => map.texts[text_slot(field)] = slot,
             }
         }
-        layout.checked = checked.into();
-        layout
+        map.validate_only = validate_only.into();
+        map
     }
 
     fn first<const COLUMNS: usize>() -> Layout {
         let (numbers, addresses, texts) = LeadingFields::<COLUMNS>::LAYOUT;
-        Layout { columns: COLUMNS, numbers, addresses, texts, checked: LeadingFields::<COLUMNS>.checked().into() }
+        Layout {
+            columns: COLUMNS,
+            numbers,
+            addresses,
+            texts,
+            validate_only: LeadingFields::<COLUMNS>.validate_only().into(),
+        }
     }
 }
 
@@ -179,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_layouts_that_are_known_are_those_of_awss_formats() {
+    fn constant_maps_equal_computed_maps() {
         let of = |columns: usize| {
             let names: Vec<&str> = Field::ALL[..columns].iter().map(|field| field.name()).collect();
             Format::from_header(names.join(" ").as_bytes()).expect("a header")

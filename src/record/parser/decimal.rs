@@ -1,35 +1,38 @@
-//! Decimal numbers, eight digits at a time, and four such numbers at once.
+//! Parses decimal numbers, parse_8 digits at a time, and parse_4 such numbers at once.
+//!
+//! All functions read words that end at the last digit; the buffer's padding makes this safe at any position. A mask replaces the
+//! bytes before the number by zeros.
 
-use wide::{i16x8, i32x4, u8x16, u16x8, u64x2};
+use wide::{bytemuck, i16x8, i32x4, u8x16, u16x8, u64x2};
 
 use crate::input::padded_buffer::Buffer;
 
-/// Eight digits `0`.
+/// Eight ASCII zeros.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
-/// The number that stands there, if it has 1 to 16 digits and nothing else; else it is to be read the slow way.
+/// Parses a number of 1 to 16 digits. Returns `None` for anything else, which the slow path then parses.
 #[inline(always)]
 pub(super) fn number(text: &Buffer, start: u32, end: u32) -> Option<u64> {
     match end.wrapping_sub(start) {
-        length @ 1..=8 => eight(text, end, length),
-        // Of a time, the first two digits by themselves.
-        10 => Some(two(text, start)? * 100_000_000 + eight(text, end, 8)?),
-        length @ 9..=16 => Some(eight(text, end - 8, length - 8)? * 100_000_000 + eight(text, end, 8)?),
+        length @ 1..=8 => parse_8(text, end, length),
+        // A timestamp has ten digits: two, then parse_8.
+        10 => Some(two(text, start)? * 100_000_000 + parse_8(text, end, 8)?),
+        length @ 9..=16 => Some(parse_8(text, end - 8, length - 8)? * 100_000_000 + parse_8(text, end, 8)?),
         _ => None,
     }
 }
 
-/// The same of at most 4 digits, or of `-`, which is no number and reads as 0: whether it is one nobody can foresee, so that is
-/// no branch.
+/// Parses at maxima 4 digits, or `-`. Returns the number (0 for `-`) and whether it is present. There is no branch on that, because it
+/// is unpredictable.
 #[inline(always)]
 pub(super) fn parse_short_or_dash(text: &Buffer, start: u32, end: u32) -> Option<(u64, bool)> {
     let length = end.wrapping_sub(start);
     if !(1..=4).contains(&length) {
         return None;
     }
-    let four = u32::from_le_bytes(*text.word(end.wrapping_sub(4)));
-    // What stands before the number makes way for zeros. The shift is of 0 to 24 bits.
-    let digits = (four ^ ZEROS as u32) & u32::MAX.wrapping_shl(8 * (4 - length));
+    let parse_4 = u32::from_le_bytes(*text.read_at(end.wrapping_sub(4)));
+    // Zeros replace the bytes before the number. The shift is 0 to 24 bits.
+    let digits = (parse_4 ^ ZEROS as u32) & u32::MAX.wrapping_shl(8 * (4 - length));
     let is_none = (length == 1) & (digits == u32::from(b'-' ^ b'0') << 24);
     let digits = digits & u32::from(is_none).wrapping_sub(1);
     if (digits | digits.wrapping_add(0x0606_0606)) & 0xf0f0_f0f0 != 0 {
@@ -41,41 +44,42 @@ pub(super) fn parse_short_or_dash(text: &Buffer, start: u32, end: u32) -> Option
 
 #[inline(always)]
 fn two(text: &Buffer, start: u32) -> Option<u64> {
-    let digits = u16::from_le_bytes(*text.word(start)) ^ ZEROS as u16;
+    let digits = u16::from_le_bytes(*text.read_at(start)) ^ ZEROS as u16;
     if (digits | digits.wrapping_add(0x0606)) & 0xf0f0 != 0 {
         return None;
     }
     Some(u64::from((digits & 0xf) * 10 + (digits >> 8)))
 }
 
-/// The last `length` of the eight bytes up to `end`.
+/// Parses the last `length` of the parse_8 bytes up to `end`.
 #[inline(always)]
-fn eight(text: &Buffer, end: u32, length: u32) -> Option<u64> {
+fn parse_8(text: &Buffer, end: u32, length: u32) -> Option<u64> {
     sum(mask_digits(text, end, length))
 }
 
-/// The digits of those bytes, the first one lowest, and zeros before them.
+/// Returns the digits of these bytes, with zeros before them. The first digit is the lowest byte.
 #[inline(always)]
 fn mask_digits(text: &Buffer, end: u32, length: u32) -> u64 {
-    let word = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
-    // What stands before the number makes way for zeros. The shift is of 0 to 56 bits.
+    let word = u64::from_le_bytes(*text.read_at(end.wrapping_sub(8)));
+    // Zeros replace the bytes before the number. The shift is 0 to 56 bits.
     let own = u64::MAX.wrapping_shl(8 * (8 - length));
     (word ^ ZEROS) & own
 }
 
-/// What eight digits come to, if they are digits.
+/// Returns the value of parse_8 digits, or `None` if a byte is not a digit.
 #[inline(always)]
 fn sum(digits: u64) -> Option<u64> {
     if (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
         return None;
     }
-    // Pairs, fours, and all eight: each step multiplies the earlier half, which is the lower one, and adds the later.
+    // Combines pairs, fours, then all parse_8: each step multiplies the earlier half, which is the lower one, and adds the later.
     let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
     Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
-/// Of eight bytes the last so many.
+/// Mask of the last `length` of parse_8 bytes, by length.
+#[expect(clippy::indexing_slicing, reason = "indexes run over arrays of the same constant length")]
 const LAST: [u64; 16] = {
     let mut last = [0; 16];
     let mut length = 1;
@@ -86,22 +90,23 @@ const LAST: [u64; 16] = {
     last
 };
 
-/// The numbers that stand between those places, if each has 1 to 8 digits and nothing else, and none is greater than its
-/// maximum; else each is to be read by itself.
+/// Parses parse_4 numbers of 1 to 8 digits. Returns `None` if one has another form or exceeds its maximum; then each has to be parsed by
+/// itself.
 #[inline(always)]
-pub(super) fn four(text: &Buffer, places: [(u32, u32); 4], most: [i32; 4]) -> Option<[u32; 4]> {
+#[expect(clippy::indexing_slicing, reason = "indexes run over arrays of the same constant length")]
+pub(super) fn parse_4(text: &Buffer, places: [(u32, u32); 4], maxima: [i32; 4]) -> Option<[u32; 4]> {
     let mut lengths = [0; 4];
     let mut words = [0; 4];
     let mut own = [0; 4];
-    let mut others = 0;
+    let mut invalid = 0;
     for number in 0..4 {
         let (start, end) = places[number];
         lengths[number] = end.wrapping_sub(start);
-        others |= lengths[number].wrapping_sub(1);
-        words[number] = u64::from_le_bytes(*text.word(end.wrapping_sub(8)));
+        invalid |= lengths[number].wrapping_sub(1);
+        words[number] = u64::from_le_bytes(*text.read_at(end.wrapping_sub(8)));
         own[number] = LAST[lengths[number] as usize % LAST.len()];
     }
-    if others >= 8 {
+    if invalid >= 8 {
         return None;
     }
     let first = digits([words[0], words[2]], [own[0], own[2]]);
@@ -111,20 +116,20 @@ pub(super) fn four(text: &Buffer, places: [(u32, u32); 4], most: [i32; 4]) -> Op
     let (first, second) = ((first | first >> 16) & u64x2::splat(0xffff_ffff), (second | second >> 16) << 32);
     let all: i16x8 = bytemuck::cast(first | second);
     let numbers = all.dot(i16x8::new([10_000, 1, 10_000, 1, 10_000, 1, 10_000, 1]));
-    if bytemuck::cast::<_, u128>(no_digit | numbers.simd_gt(i32x4::new(most))) != 0 {
+    if bytemuck::cast::<_, u128>(no_digit | numbers.simd_gt(i32x4::new(maxima))) != 0 {
         return None;
     }
     Some(bytemuck::cast(numbers))
 }
 
-/// The digits of two words, and zeros where they are not their own.
+/// Returns the digits of two words, with zeros outside of `own`.
 #[inline(always)]
 fn digits(words: [u64; 2], own: [u64; 2]) -> u8x16 {
     let words: u8x16 = bytemuck::cast(u64x2::new(words));
     (words ^ u8x16::splat(b'0')) & bytemuck::cast::<_, u8x16>(u64x2::new(own))
 }
 
-/// Pairs of digits, then fours in the words' halves, the earlier ones in the lower.
+/// Combines pairs of digits, then fours in the halves of the words, with the earlier ones in the lower half.
 #[inline(always)]
 fn fours(digits: u8x16) -> u64x2 {
     let digits: u16x8 = bytemuck::cast(digits);
@@ -132,11 +137,11 @@ fn fours(digits: u8x16) -> u64x2 {
     bytemuck::cast(bytemuck::cast::<_, i16x8>(pairs).dot(i16x8::new([100, 1, 100, 1, 100, 1, 100, 1])))
 }
 
-/// What two times of ten digits owe to their first two.
+/// Returns the contribution of the first two digits of two timestamps of ten digits.
 #[inline(always)]
 pub(super) fn timestamp_high_digits(text: &Buffer, first: u32, second: u32) -> Option<[u64; 2]> {
-    let first = u32::from(u16::from_le_bytes(*text.word(first)));
-    let second = u32::from(u16::from_le_bytes(*text.word(second)));
+    let first = u32::from(u16::from_le_bytes(*text.read_at(first)));
+    let second = u32::from(u16::from_le_bytes(*text.read_at(second)));
     let digits = (first | second << 16) ^ ZEROS as u32;
     if (digits | digits.wrapping_add(0x0606_0606)) & 0xf0f0_f0f0 != 0 {
         return None;
@@ -169,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_number_or_none() {
+    fn a_short_number_or_dash_is_parsed() {
         let of = |text: &str| {
             let mut buffer = Buffer::default();
             let line = format!("eni-1 443 {text} -");
@@ -185,8 +190,8 @@ mod tests {
         }
     }
 
-    /// Four numbers, each at the end of text that begins with what stands before it.
-    fn four_of(before: &str, numbers: &[String], most: [i32; 4]) -> Option<[u32; 4]> {
+    /// Parses parse_4 numbers, each after the text `before`.
+    fn four_of(before: &str, numbers: &[String], maxima: [i32; 4]) -> Option<[u32; 4]> {
         let mut buffer = Buffer::default();
         let mut end = 0;
         let mut places = [(0, 0); 4];
@@ -197,11 +202,11 @@ mod tests {
             buffer.bytes[start..end].copy_from_slice(number.as_bytes());
             *place = (start as u32, end as u32);
         }
-        four(&buffer, places, most)
+        parse_4(&buffer, places, maxima)
     }
 
     #[test]
-    fn four_numbers_are_read_if_all_are_short_and_none_is_too_great() {
+    fn four_numbers_are_parsed_if_short_and_in_range() {
         let of =
             |numbers: [&str; 4]| four_of("from 443 ", &numbers.map(str::to_owned), [i32::MAX, 0xffff, 0xffff, 0xff]);
         assert_eq!(of(["2", "65535", "0", "255"]), Some([2, 65535, 0, 255]));
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_two_digits_of_times() {
+    fn the_first_two_digits_of_timestamps_are_parsed() {
         let of = |first: &str, second: &str| {
             let mut buffer = Buffer::default();
             buffer.bytes[20..22].copy_from_slice(first.as_bytes());
@@ -236,14 +241,14 @@ mod tests {
         fn four_numbers_agree_with_the_standard_library(
             before in "[ -~]{9,20}",
             numbers in prop::collection::vec("[0-9]{1,8}|[0-9]{1,5}|[0-9]{8,10}|[0-9./:a-]{1,8}", 4),
-            most in prop_oneof![Just(i32::MAX), 0..100_000],
+            maxima in prop_oneof![Just(i32::MAX), 0..100_000],
         ) {
             let read = |number: &String| {
                 let digits = number.bytes().all(|byte| byte.is_ascii_digit()) && number.len() <= 8;
-                number.parse().ok().filter(|value: &u32| digits && i64::from(*value) <= i64::from(most))
+                number.parse().ok().filter(|value: &u32| digits && i64::from(*value) <= i64::from(maxima))
             };
             let expected: Option<Vec<u32>> = numbers.iter().map(read).collect();
-            prop_assert_eq!(four_of(&before, &numbers, [most; 4]).map(Vec::from), expected);
+            prop_assert_eq!(four_of(&before, &numbers, [maxima; 4]).map(Vec::from), expected);
         }
 
         #[test]

@@ -1,4 +1,7 @@
-//! Lines in which nothing is unusual, their values read in words at the places that the format gives.
+//! The fast path: parses lines with known field ranges, in words, at the columns that the format gives.
+//!
+//! It parses a subset of the lines that the slow path ([`super::parse`]) accepts, with the same result, and returns `None` for all
+//! remaining_fields. It never decides that a line is malformed. Property tests compare both.
 
 use std::net::IpAddr;
 
@@ -6,55 +9,50 @@ use wide::u8x16;
 
 use super::column_map::{ABSENT, ColumnMap};
 use super::decimal;
-use super::fields::{self, FieldValues, address_place, number_slot, text_place};
-use crate::input::cpu::Simd;
+use super::fields::{self, FieldValues, address_slot, number_slot, text_slot};
 use crate::input::lines::FieldRanges;
 use crate::input::padded_buffer::Buffer;
 use crate::record::field::{Field, FieldType};
 use crate::record::ip;
 use crate::record::{Flow, Record};
 
-/// The accepted or rejected record that a line is, if nothing about it is unusual; with `V4`, if all its addresses are of IPv4
-/// as well, as of nearly every line: whatever is done with them then is compiled for these alone.
+/// Parses a plain accepted or rejected record. With `V4`, all its addresses must be IPv4, as in nearly every line; the code for
+/// addresses is then compiled for IPv4 alone.
 #[inline(always)]
-pub fn flow<'a, const V4: bool, P: ColumnMap>(
-    simd: impl Simd,
-    places: &P,
-    columns: &FieldRanges<'a>,
-) -> Option<Flow<'a>> {
+pub fn flow<'a, const V4: bool, P: ColumnMap>(places: &P, columns: &FieldRanges<'a>) -> Option<Flow<'a>> {
     if columns.count != places.columns() {
         return None;
     }
     let mut values = FieldValues::default();
-    addresses::<V4>(simd, places, columns, &mut values)?;
+    addresses::<V4>(places, columns, &mut values)?;
     if P::HAS_V2_FIELDS {
         values.set_first_numbers(v2_numbers(places, columns)?);
     } else {
         numbers(places, columns, &mut values)?;
     }
-    others(places, columns, &mut values)?;
+    remaining_fields(places, columns, &mut values)?;
     values.into_flow(|field| has(places, field))
 }
 
-/// The record that a line is, unless something about it is unusual, right or wrong: numbers may lack or be long.
+/// Parses a plain record of any class. Numbers may be absent or long.
 #[inline(always)]
-pub fn record<'a>(simd: impl Simd, places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
+pub fn record<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
     if columns.count != places.columns() {
         return None;
     }
     let mut values = FieldValues::default();
-    addresses::<false>(simd, places, columns, &mut values)?;
+    addresses::<false>(places, columns, &mut values)?;
     numbers(places, columns, &mut values)?;
-    others(places, columns, &mut values)?;
+    remaining_fields(places, columns, &mut values)?;
     values.classify(|field| has(places, field)).ok()
 }
 
 #[inline(always)]
 fn has(places: &impl ColumnMap, field: Field) -> bool {
-    places.address(address_place(field)) != ABSENT
+    places.address(address_slot(field)) != ABSENT
 }
 
-/// The numbers of version 2, each by itself, and those that are checked alone.
+/// Parses the version 2 numbers one by one, and validates the numbers that are not read.
 #[inline(always)]
 fn numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>, values: &mut FieldValues<'_>) -> Option<()> {
     number(places, columns, Field::Srcport, values)?;
@@ -64,7 +62,7 @@ fn numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>, values: &mut Fiel
     number(places, columns, Field::Bytes, values)?;
     number(places, columns, Field::Start, values)?;
     number(places, columns, Field::End, values)?;
-    for (place, max) in places.checked() {
+    for (place, max) in places.validate_only() {
         let (start, end) = columns.range(*place);
         if read_number(columns.text, start, end)?.is_some_and(|value| value > *max) {
             return None;
@@ -75,20 +73,23 @@ fn numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>, values: &mut Fiel
 
 #[inline(always)]
 fn addresses<const V4: bool>(
-    simd: impl Simd,
     places: &impl ColumnMap,
     columns: &FieldRanges<'_>,
     values: &mut FieldValues<'_>,
 ) -> Option<()> {
-    address::<V4>(simd, places, columns, Field::Srcaddr, values)?;
-    address::<V4>(simd, places, columns, Field::Dstaddr, values)?;
-    packet_address::<V4>(simd, places, columns, (Field::PktSrcaddr, Field::Srcaddr), values)?;
-    packet_address::<V4>(simd, places, columns, (Field::PktDstaddr, Field::Dstaddr), values)
+    address::<V4>(places, columns, Field::Srcaddr, values)?;
+    address::<V4>(places, columns, Field::Dstaddr, values)?;
+    packet_address::<V4>(places, columns, (Field::PktSrcaddr, Field::Srcaddr), values)?;
+    packet_address::<V4>(places, columns, (Field::PktDstaddr, Field::Dstaddr), values)
 }
 
-/// What the line has beside addresses and the numbers of version 2.
+/// Parses the fields that are neither addresses nor version 2 numbers.
 #[inline(always)]
-fn others<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>, values: &mut FieldValues<'a>) -> Option<()> {
+fn remaining_fields<'a>(
+    places: &impl ColumnMap,
+    columns: &FieldRanges<'a>,
+    values: &mut FieldValues<'a>,
+) -> Option<()> {
     short_number(places, columns, Field::SynFlag, values)?;
     short_number(places, columns, Field::TrafficPath, values)?;
     text(places, columns, Field::InterfaceId, values);
@@ -101,12 +102,12 @@ fn others<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>, values: &mut F
     Some(())
 }
 
-/// The numbers of version 2 at once, as they are in nearly every record, in the order of [`number_slot`].
+/// Parses the version 2 numbers at once, in the form of nearly every record. Returns them in the order of [`number_slot`].
 #[inline(always)]
 fn v2_numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>) -> Option<[u64; 7]> {
     let start = range(places, columns, Field::Start);
     let end = range(places, columns, Field::End);
-    // Ten digits, as they have until the year 2286: two by themselves, and eight.
+    // Timestamps have ten digits until the year 2286: two, then eight.
     if (start.1.wrapping_sub(start.0) ^ 10) | (end.1.wrapping_sub(end.0) ^ 10) != 0 {
         return None;
     }
@@ -114,13 +115,13 @@ fn v2_numbers(places: &impl ColumnMap, columns: &FieldRanges<'_>) -> Option<[u64
     let packets = range(places, columns, Field::Packets);
     let bytes = range(places, columns, Field::Bytes);
     let times = [(start.1.wrapping_sub(8), start.1), (end.1.wrapping_sub(8), end.1)];
-    let sums = decimal::four(columns.text, [packets, bytes, times[0], times[1]], [i32::MAX; 4])?;
+    let sums = decimal::parse_4(columns.text, [packets, bytes, times[0], times[1]], [i32::MAX; 4])?;
     let srcport = range(places, columns, Field::Srcport);
     let dstport = range(places, columns, Field::Dstport);
     let protocol = range(places, columns, Field::Protocol);
     let most = [i32::MAX, 0xffff, 0xffff, 0xff];
-    let ports = decimal::four(columns.text, [columns.range(VERSION), srcport, dstport, protocol], most)?;
-    // They are no greater: the compiler sees it so.
+    let ports = decimal::parse_4(columns.text, [columns.range(VERSION), srcport, dstport, protocol], most)?;
+    // Tells the compiler the bounds.
     Some([
         u64::from(ports[1] & 0xffff),
         u64::from(ports[2] & 0xffff),
@@ -137,7 +138,7 @@ fn range(places: &impl ColumnMap, columns: &FieldRanges<'_>, field: Field) -> (u
     columns.range(places.number(number_slot(field)))
 }
 
-/// The first column of AWS's formats: `version`, which is checked alone.
+/// Column of `version` in AWS's formats. It is only validated.
 const VERSION: u8 = 0;
 
 #[inline(always)]
@@ -160,7 +161,7 @@ fn number(
     Some(())
 }
 
-/// A number that is short or lacks.
+/// Parses a number of at most four digits, or `-`.
 #[inline(always)]
 fn short_number(
     places: &impl ColumnMap,
@@ -179,16 +180,15 @@ fn short_number(
     Some(())
 }
 
-/// The address of a packet, which as a rule is written as that of the flow.
+/// Parses a packet address, which usually has the same text as the flow's address.
 #[inline(always)]
 fn packet_address<const V4: bool>(
-    simd: impl Simd,
     places: &impl ColumnMap,
     columns: &FieldRanges<'_>,
     (field, of_flow): (Field, Field),
     values: &mut FieldValues<'_>,
 ) -> Option<()> {
-    let (place, place_of_flow) = (places.address(address_place(field)), places.address(address_place(of_flow)));
+    let (place, place_of_flow) = (places.address(address_slot(field)), places.address(address_slot(of_flow)));
     if place != ABSENT
         && place_of_flow != ABSENT
         && let Some(same) = values.address(of_flow)
@@ -197,11 +197,12 @@ fn packet_address<const V4: bool>(
         values.set_address(field, same);
         return Some(());
     }
-    address::<V4>(simd, places, columns, field, values)
+    address::<V4>(places, columns, field, values)
 }
 
-/// Whether the same is written at two places: of an IPv4 address in one word.
+/// Returns whether two fields have the same bytes. Compares IPv4 addresses as one word.
 #[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "field ranges lie in the buffer")]
 fn same_bytes(columns: &FieldRanges<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
     let length = a.1.wrapping_sub(a.0);
     if length != b.1.wrapping_sub(b.0) {
@@ -211,23 +212,22 @@ fn same_bytes(columns: &FieldRanges<'_>, a: (u32, u32), b: (u32, u32)) -> bool {
         let text = |(start, end): (u32, u32)| &columns.text.bytes[start as usize..end as usize];
         return text(a) == text(b);
     }
-    let word = |start: u32| u8x16::new(*columns.text.word(start));
+    let word = |start: u32| u8x16::new(*columns.text.read_at(start));
     let own = (1 << length) - 1;
     word(a.0).simd_eq(word(b.0)).to_bitmask() & own == own
 }
 
 #[inline(always)]
 fn address<const V4: bool>(
-    simd: impl Simd,
     places: &impl ColumnMap,
     columns: &FieldRanges<'_>,
     field: Field,
     values: &mut FieldValues<'_>,
 ) -> Option<()> {
-    let place = places.address(address_place(field));
+    let place = places.address(address_slot(field));
     if place != ABSENT {
         let (start, end) = columns.range(place);
-        match ip::parse_v4_in(simd, columns.text, start, end) {
+        match ip::parse_v4_in(columns.text, start, end) {
             Some(v4) => values.set_address(field, v4.into()),
             None if V4 => return None,
             None => {
@@ -241,24 +241,27 @@ fn address<const V4: bool>(
 }
 
 #[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "field ranges lie in the buffer")]
 fn text<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>, field: Field, values: &mut FieldValues<'a>) {
-    let place = places.text(text_place(field));
+    let place = places.text(text_slot(field));
     if place != ABSENT {
         let (start, end) = columns.range(place);
         values.set_text(field, &columns.text.bytes[start as usize..end as usize]);
     }
 }
 
-/// An address that is not an IPv4 one, or none for `-`.
+/// Parses an address that is not IPv4. The inner `None` is `-`.
 #[cold]
+#[expect(clippy::indexing_slicing, reason = "field ranges lie in the buffer")]
 fn other_address(columns: &FieldRanges<'_>, place: u8) -> Option<Option<IpAddr>> {
     let (start, end) = columns.range(place);
     let text = &columns.text.bytes[start as usize..end as usize];
     if text == b"-" { Some(None) } else { ip::parse(text).map(Some) }
 }
 
-/// The number that stands there, or none for `-`; nothing if it has to be read the other way.
+/// Parses a number. The inner `None` is `-`; the outer one means that the slow path must parse the line.
 #[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "field ranges lie in the buffer")]
 fn read_number(text: &Buffer, start: u32, end: u32) -> Option<Option<u64>> {
     match decimal::number(text, start, end) {
         Some(value) => Some(Some(value)),

@@ -1,4 +1,4 @@
-//! The values of a line's columns → a record, by its class.
+//! Field values of a line, and their classification as a record.
 
 use std::net::IpAddr;
 
@@ -12,17 +12,16 @@ use crate::record::{Action, Direction, Flow, Record, RejectReason, SkipDataRecor
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
 const SYN: u64 = 2;
 
-/// The values of a line that the analysis reads, each at the place of its field; what it does not read is put where
-/// nothing looks.
+/// The field values that the analysis reads, each in the slot of its field. All other values go to a slot that is never read.
 pub(super) struct FieldValues<'a> {
     numbers: [u64; NUMBERS + 1],
-    /// A bit for each number that is present.
+    /// A bit for each present number.
     present: u32,
     addresses: [Option<IpAddr>; ADDRESSES + 1],
     texts: [&'a [u8]; TEXTS + 1],
 }
 
-/// How many the analysis reads. One place more is for those that it does not read.
+/// Numbers of slots that are read. One more slot takes the values that are not read.
 pub(super) const NUMBERS: usize = 9;
 pub(super) const ADDRESSES: usize = 4;
 pub(super) const TEXTS: usize = 7;
@@ -48,7 +47,7 @@ pub(super) const fn number_slot(field: Field) -> usize {
     }
 }
 
-pub(super) const fn address_place(field: Field) -> usize {
+pub(super) const fn address_slot(field: Field) -> usize {
     match field {
         Field::Srcaddr => 0,
         Field::Dstaddr => 1,
@@ -58,7 +57,7 @@ pub(super) const fn address_place(field: Field) -> usize {
     }
 }
 
-pub(super) const fn text_place(field: Field) -> usize {
+pub(super) const fn text_slot(field: Field) -> usize {
     match field {
         Field::InterfaceId => 0,
         Field::VpcId => 1,
@@ -72,8 +71,12 @@ pub(super) const fn text_place(field: Field) -> usize {
 }
 
 impl<'a> FieldValues<'a> {
-    /// Sets the first numbers, all present.
+    /// Sets the first `COUNT` numbers as present.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_first_numbers<const COUNT: usize>(&mut self, numbers: [u64; COUNT]) {
         self.present |= (1 << COUNT) - 1;
         self.numbers[..COUNT].copy_from_slice(&numbers);
@@ -91,8 +94,12 @@ impl<'a> FieldValues<'a> {
         Ok(())
     }
 
-    /// Sets a number, present or not without a branch.
+    /// Sets a number and whether it is present, without a branch.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_number(&mut self, field: Field, value: u64, is_present: bool) {
         let place = number_slot(field);
         self.numbers[place] = value;
@@ -100,35 +107,55 @@ impl<'a> FieldValues<'a> {
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_address(&mut self, field: Field, address: IpAddr) {
-        self.addresses[address_place(field)] = Some(address);
+        self.addresses[address_slot(field)] = Some(address);
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn set_text(&mut self, field: Field, token: &'a [u8]) {
-        self.texts[text_place(field)] = token;
+        self.texts[text_slot(field)] = token;
     }
 
-    /// A number, if it is present.
+    /// Returns a number, if present.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     fn number(&self, field: Field) -> Option<u64> {
         let place = number_slot(field);
         (self.present & 1 << place != 0).then_some(self.numbers[place])
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     pub(super) fn address(&self, field: Field) -> Option<IpAddr> {
-        self.addresses[address_place(field)]
+        self.addresses[address_slot(field)]
     }
 
-    /// A text; an absent one is empty, or `-`.
+    /// Returns a text. An absent one is empty or `-`.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are below the lengths of the arrays by construction of the field table"
+    )]
     fn text(&self, field: Field) -> &'a [u8] {
-        self.texts[text_place(field)]
+        self.texts[text_slot(field)]
     }
 
     #[inline(always)]
-    fn named(&self, field: Field) -> Option<&'a [u8]> {
+    fn id(&self, field: Field) -> Option<&'a [u8]> {
         Some(self.text(field)).filter(|text| text.len() > 1 || !matches!(text, [] | [b'-']))
     }
 
@@ -139,7 +166,7 @@ impl<'a> FieldValues<'a> {
 
     #[inline(always)]
     fn action(&self) -> Option<Action> {
-        // Compared one by one, as whole words: a `match` would go byte by byte.
+        // Compares whole words; a `match` would compare byte by byte.
         let action = self.text(Field::Action);
         if action == b"ACCEPT" {
             Some(Action::Accept)
@@ -150,8 +177,9 @@ impl<'a> FieldValues<'a> {
         }
     }
 
-    /// Which of the two it is nobody can foresee: there is no branch.
+    /// Returns the direction, without a branch, because it is unpredictable.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "two bits index an array of four")]
     fn direction(&self) -> Option<Direction> {
         const DIRECTIONS: [Option<Direction>; 4] = [None, Some(Direction::Ingress), Some(Direction::Egress), None];
         let text = self.text(Field::FlowDirection);
@@ -162,7 +190,7 @@ impl<'a> FieldValues<'a> {
         DIRECTIONS[usize::from(is_ingress) | usize::from(is_egress) << 1]
     }
 
-    /// The accepted or rejected record that they are, unless it is malformed or another.
+    /// Returns the accepted or rejected record, unless it is malformed or of another class.
     #[inline(always)]
     pub(super) fn into_flow(self, has: impl Fn(Field) -> bool) -> Option<Flow<'a>> {
         let action = self.action()?;
@@ -180,9 +208,9 @@ impl<'a> FieldValues<'a> {
         }
         Ok(match (self.text(Field::LogStatus), action) {
             (b"NODATA", _) => Record::NoData,
-            // FAILURE is not a word of AWS's documentation, but of its users': it says what SKIPDATA says.
+            // AWS does not document FAILURE, but users report it. It means the same as SKIPDATA.
             (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(SkipDataRecord {
-                interface_id: self.named(Field::InterfaceId),
+                interface_id: self.id(Field::InterfaceId),
                 packets: self.number(Field::Packets).unwrap_or_default(),
                 bytes: self.number(Field::Bytes).unwrap_or_default(),
                 start: self.time(Field::Start),
@@ -209,9 +237,9 @@ impl<'a> FieldValues<'a> {
         let port = |field: Field| self.number(field).and_then(|port| u16::try_from(port).ok());
         Flow {
             action,
-            interface_id: self.named(Field::InterfaceId),
-            vpc_id: self.named(Field::VpcId),
-            subnet_id: self.named(Field::SubnetId),
+            interface_id: self.id(Field::InterfaceId),
+            vpc_id: self.id(Field::VpcId),
+            subnet_id: self.id(Field::SubnetId),
             src: self.address(Field::PktSrcaddr).or(self.address(Field::Srcaddr)),
             dst: self.address(Field::PktDstaddr).or(self.address(Field::Dstaddr)),
             srcport: port(Field::Srcport),
@@ -237,9 +265,9 @@ impl<'a> FieldValues<'a> {
     }
 }
 
-/// Decimal digits, at least one and nothing else, to 2^64 − 1.
+/// Parses one or more decimal digits, up to 2^64 − 1.
 pub(super) fn number(token: &[u8]) -> Option<u64> {
-    /// So many digits never overflow.
+    /// Digits that cannot overflow.
     const SAFE_DIGITS: usize = 19;
     if token.is_empty() {
         return None;
@@ -270,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_decimal_digits_to_the_maximum() {
+    fn numbers_are_decimal_digits_up_to_the_maximum() {
         assert_eq!(number(b"0"), Some(0));
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(number(b"18446744073709551616"), None);

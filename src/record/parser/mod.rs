@@ -1,8 +1,7 @@
-//! One line of a flow log, as its columns say: parsed, checked, and put into its class.
+//! Parses a line by its columns: validates each value and classifies the record.
 //!
-//! Nearly every line has one space between columns, and numbers and addresses of the usual lengths: those are read many
-//! bytes at a time ([`Parser`]). Whatever is unusual, right or wrong, is read anew the slow way ([`parse`]), which alone
-//! says what is malformed.
+//! Nearly every line has single spaces between fields, and numbers and addresses of common lengths. The fast path parses these many
+//! bytes at a time ([`Parser`]). All other lines take the slow path ([`parse`]), which alone decides that a line is malformed.
 
 pub mod column_map;
 mod decimal;
@@ -15,24 +14,23 @@ use thiserror::Error;
 
 use self::column_map::{ColumnMap, KnownFormat, LeadingFields};
 use self::fields::FieldValues;
-use crate::input::cpu::{Cpu, Simd, Work};
 use crate::input::lines::{FieldRanges, Line};
 use crate::record::Record;
 use crate::record::field::Field;
 use crate::record::format::{self, Format};
 
-/// Why a line is no record.
+/// Error for a malformed line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// The line is longer than [`crate::input::MAX_LINE_BYTES`].
     #[error("the line exceeds {} bytes", crate::input::MAX_LINE_BYTES)]
     TooLong,
-    /// The columns are not those of the header.
+    /// The number of columns differs from the header's.
     #[error("{found} columns instead of {expected}")]
     ColumnCount {
-        /// FieldRanges of the line.
+        /// Columns of the line.
         found: usize,
-        /// FieldRanges of the format.
+        /// Columns of the format.
         expected: usize,
     },
     /// A number does not parse, or is too large.
@@ -40,7 +38,7 @@ pub enum ParseError {
     Number {
         /// The field.
         field: Field,
-        /// Its greatest value.
+        /// Its maximum.
         max: u64,
     },
     /// An address does not parse.
@@ -49,7 +47,7 @@ pub enum ParseError {
         /// The field.
         field: Field,
     },
-    /// ACCEPT or REJECT, and an address of the format is absent.
+    /// An accepted or rejected record lacks an address whose column the format has.
     #[error("{} is missing in a record with an action", .field.name())]
     MissingAddress {
         /// The field.
@@ -62,68 +60,53 @@ pub enum ParseError {
 pub struct Parser {
     format: Arc<Format>,
     usual: KnownFormat,
-    cpu: Cpu,
 }
 
 impl Parser {
-    /// For lines of this format.
+    /// Creates a parser for lines of this format.
     pub fn new(format: Arc<Format>) -> Parser {
-        Parser { usual: KnownFormat::new(&format), format, cpu: Cpu::detect() }
+        Parser { usual: KnownFormat::new(&format), format }
     }
 
-    /// The format.
+    /// Returns the format.
     pub fn format(&self) -> &Arc<Format> {
         &self.format
     }
 
-    /// Where its columns are.
-    pub fn usual(&self) -> &KnownFormat {
+    /// Returns the column map of the format.
+    pub fn known_format(&self) -> &KnownFormat {
         &self.usual
     }
 
-    /// The record that a line is, if nothing about it is unusual; else [`Parser::parse_slow`] says what it is.
+    /// Parses a line by the fast path. Returns `None` if [`Parser::parse_slow`] must parse it.
     pub fn parse<'a>(&self, line: &Line<'a>) -> Option<Record<'a>> {
-        self.cpu.run(Parse { usual: &self.usual, columns: line.columns.as_ref()? })
+        let columns = line.columns.as_ref()?;
+        match &self.usual {
+            KnownFormat::Version2 => parse_by(&LeadingFields::<14>, columns),
+            KnownFormat::Version5 => parse_by(&LeadingFields::<29>, columns),
+            KnownFormat::Other(layout) => parse_by(&**layout, columns),
+        }
     }
 
-    /// What any line is.
+    /// Parses any line.
     ///
     /// # Errors
-    /// Where the line is malformed, as [`parse`] says.
+    /// If the line is malformed, as in [`parse`].
     pub fn parse_slow<'a>(&self, line: &Line<'a>) -> Result<Record<'a>, ParseError> {
         parse(line.bytes, &self.format)
     }
 }
 
-/// A line to be parsed.
-struct Parse<'p, 'a> {
-    usual: &'p KnownFormat,
-    columns: &'p FieldRanges<'a>,
-}
-
-impl<'a> Work for Parse<'_, 'a> {
-    type Output = Option<Record<'a>>;
-
-    #[inline(always)]
-    fn run(self, simd: impl Simd) -> Option<Record<'a>> {
-        match self.usual {
-            KnownFormat::Version2 => parse_by(simd, &LeadingFields::<14>, self.columns),
-            KnownFormat::Version5 => parse_by(simd, &LeadingFields::<29>, self.columns),
-            KnownFormat::Other(layout) => parse_by(simd, &**layout, self.columns),
-        }
-    }
-}
-
 #[inline(always)]
-fn parse_by<'a>(simd: impl Simd, places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
-    let flow = fast_path::flow::<false, _>(simd, places, columns).map(Record::Flow);
-    flow.or_else(|| fast_path::record(simd, places, columns))
+fn parse_by<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
+    let flow = fast_path::flow::<false, _>(places, columns).map(Record::Flow);
+    flow.or_else(|| fast_path::record(places, columns))
 }
 
-/// Parses any line by its format, one byte after another: what is malformed is decided here.
+/// Parses any line by its format, byte by byte. This function decides which lines are malformed.
 ///
 /// # Errors
-/// Where the line is malformed: the number of columns first, then the first value that does not parse.
+/// If the line is malformed: by its number of columns, else by the first value that does not parse.
 #[cold]
 pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, ParseError> {
     let mut values = FieldValues::default();
@@ -179,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_class_that_holds_is_the_records() {
+    fn a_record_has_the_first_matching_class() {
         let class = |addresses: &str, action: &str, status: &str| {
             let line = format!("2 1 eni-1 {addresses} 1 2 6 1 1 1 2 {action} {status}");
             parse(line.as_bytes(), &Format::version_2()).map(|record| match record {
@@ -209,8 +192,8 @@ mod tests {
         assert_eq!(class("10.0.0.1 -", "REJECT", "OK"), Err(ParseError::MissingAddress { field: Field::Dstaddr }));
     }
 
-    /// Whether a line is read the usual way, which then has to say the same as the other one.
-    fn is_usual(line: &str, format: &Format) -> bool {
+    /// Returns whether the fast path parses a line, and checks that the slow path gives the same record.
+    fn is_fast(line: &str, format: &Format) -> bool {
         let parser = Parser::new(Arc::new(format.clone()));
         let text = format!("before\n{line}\nbehind\n");
         let text = Decoder::open(text.as_bytes(), u64::MAX).expect("text");
@@ -226,9 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_way_and_the_other_say_the_same() {
+    fn fast_and_slow_path_agree() {
         let version_2 =
-            |rest: &str| is_usual(&format!("2 123456789012 eni-1235b8ca123456789 {rest}"), &Format::version_2());
+            |rest: &str| is_fast(&format!("2 123456789012 eni-1235b8ca123456789 {rest}"), &Format::version_2());
         for usual in [
             "172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
             "1.2.3.4 255.255.255.255 0 65535 255 9999999999999999 123456789 0 253402300800 REJECT NEW",
@@ -254,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn one_odd_value_among_usual_ones_is_read_the_same_both_ways() {
+    fn both_paths_agree_on_one_odd_value() {
         let line = "2 123456789012 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1795413600 1795413660 ACCEPT OK";
         let columns: Vec<&str> = line.split(' ').collect();
-        // By the column that it is in.
+        // By column.
         let right = [
             (0, "-"),
             (0, "99999999"),
@@ -301,28 +284,28 @@ mod tests {
             columns[column] = value;
             columns.join(" ")
         };
-        assert!(is_usual(line, &Format::version_2()));
+        assert!(is_fast(line, &Format::version_2()));
         for line in right.map(with) {
-            assert!(is_usual(&line, &Format::version_2()), "{line}");
+            assert!(is_fast(&line, &Format::version_2()), "{line}");
         }
         for line in wrong.map(with) {
-            assert!(!is_usual(&line, &Format::version_2()), "{line}");
+            assert!(!is_fast(&line, &Format::version_2()), "{line}");
             assert!(parse(line.as_bytes(), &Format::version_2()).is_err(), "{line}");
         }
     }
 
     #[test]
-    fn any_order_of_columns_is_read_the_usual_way() {
+    fn the_fast_path_takes_any_column_order() {
         let format = |names: &str| Format::from_header(names.as_bytes()).expect("a header");
         let all: Vec<&str> = Field::ALL.iter().take(MAX_FIELDS).map(|field| field.name()).collect();
-        assert!(is_usual(&["-"; MAX_FIELDS].join(" "), &format(&all.join(" "))));
+        assert!(is_fast(&["-"; MAX_FIELDS].join(" "), &format(&all.join(" "))));
         let columns = "log-status action new end start bytes pkt-dstaddr srcaddr tcp-flags encryption-status dstaddr";
-        assert!(is_usual("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 7 10.0.0.2", &format(columns)));
-        assert!(!is_usual("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 high 10.0.0.2", &format(columns)));
+        assert!(is_fast("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 7 10.0.0.2", &format(columns)));
+        assert!(!is_fast("OK REJECT ? 2 1 40 10.0.0.9 10.0.0.1 2 high 10.0.0.2", &format(columns)));
     }
 
     #[test]
-    fn a_column_beyond_those_of_the_usual_way_is_checked_too() {
+    fn a_column_above_the_fast_path_limit_is_validated() {
         for columns in [64, 254, 255, 256, 600] {
             let names = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "dstport");
             let header: Vec<&str> = names.cycle().take(columns - 1).chain(["dstport"]).collect();
@@ -335,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_column_that_the_format_lacks_is_no_fault() {
+    fn a_format_without_an_address_column_is_valid() {
         let format = Format::from_header(b"action pkt-srcaddr dstport").expect("a header");
         let Ok(Record::Flow(flow)) = parse(b"REJECT 10.0.0.9 22", &format) else { panic!("a flow") };
         assert_eq!((flow.src, flow.dst, flow.dstport), (Some(IpAddr::from([10, 0, 0, 9])), None, Some(22)));
@@ -343,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn packet_addresses_come_before_the_interfaces() {
+    fn packet_addresses_replace_flow_addresses() {
         let format = Format::from_header(b"srcaddr dstaddr pkt-srcaddr pkt-dstaddr action").expect("a header");
         let ends = |line: &'static str| match parse(line.as_bytes(), &format) {
             Ok(Record::Flow(flow)) => (flow.src.map(|a| a.to_string()), flow.dst.map(|a| a.to_string())),
@@ -355,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_nothing_reads_are_checked_too() {
+    fn unread_fields_are_validated() {
         let format = Format::from_header(b"srcaddr encryption-status instance-id").expect("a header");
         assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other));
         assert_eq!(

@@ -1,5 +1,6 @@
 //! A valid object, damaged in every way that one byte or one bit allows: it is an error, or it says what it said before.
 
+#[path = "support/flow_log.rs"]
 mod flow_log;
 
 use std::io::{self, Read};

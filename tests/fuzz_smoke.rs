@@ -1,8 +1,10 @@
 //! What the fuzzer runs, on stable: bytes that are likely to matter, and any bytes.
 
-mod bodies;
 #[expect(dead_code, reason = "logs are summarised by other tests")]
+#[path = "support/flow_log.rs"]
 mod flow_log;
+#[path = "support/fuzz_bodies.rs"]
+mod fuzz_bodies;
 
 use proptest::prelude::*;
 
@@ -113,34 +115,34 @@ const OF_TOPOLOGIES: &[&str] = &[
 proptest! {
     #[test]
     fn lines_fall_into_their_classes(text in words(OF_LOGS), any: Vec<u8>) {
-        bodies::header_and_lines(text.as_bytes());
-        bodies::header_and_lines(&any);
+        fuzz_bodies::header_and_lines(text.as_bytes());
+        fuzz_bodies::header_and_lines(&any);
     }
 
     #[test]
     fn pieces_make_no_difference(lengths: [u8; 8], text in words(OF_LOGS), cut: prop::sample::Index, at: prop::sample::Index, bit in 0u8..8) {
         let gzip = flow_log::gzip(text.as_bytes());
-        bodies::chunked_reading(&[&lengths, text.as_bytes()].concat());
-        bodies::chunked_reading(&[&lengths, &gzip[..]].concat());
-        bodies::chunked_reading(&[&lengths, &gzip[..cut.index(gzip.len())]].concat());
+        fuzz_bodies::chunked_reading(&[&lengths, text.as_bytes()].concat());
+        fuzz_bodies::chunked_reading(&[&lengths, &gzip[..]].concat());
+        fuzz_bodies::chunked_reading(&[&lengths, &gzip[..cut.index(gzip.len())]].concat());
         let mut flipped = gzip.clone();
         flipped[at.index(gzip.len())] ^= 1 << bit;
-        bodies::chunked_reading(&[&lengths, &flipped[..]].concat());
+        fuzz_bodies::chunked_reading(&[&lengths, &flipped[..]].concat());
     }
 
     #[test]
     fn events_are_understood_or_refused_in_any_envelope(text in words(OF_EVENTS)) {
-        bodies::event_envelopes(text.as_bytes());
+        fuzz_bodies::event_envelopes(text.as_bytes());
     }
 
     #[test]
     fn keys_are_decoded_byte_by_byte(text in words(OF_KEYS)) {
-        bodies::key_decoding(text.as_bytes());
+        fuzz_bodies::key_decoding(text.as_bytes());
     }
 
     #[test]
     fn topologies_are_read_or_refused(text in words(OF_TOPOLOGIES)) {
-        bodies::topology_documents(text.as_bytes());
+        fuzz_bodies::topology_documents(text.as_bytes());
     }
 }
 
@@ -152,11 +154,11 @@ fn the_bodies_hold_of_what_the_repository_has() {
         include_str!("../events/sqs-sns-s3.json"),
         include_str!("../events/sqs-destination-s3.json"),
     ] {
-        bodies::event_envelopes(event.as_bytes());
+        fuzz_bodies::event_envelopes(event.as_bytes());
     }
-    bodies::topology_documents(include_bytes!("../examples/sample/topology/peering.json"));
+    fuzz_bodies::topology_documents(include_bytes!("../examples/sample/topology/peering.json"));
     let log = include_bytes!("golden/made-every-finding/input.log");
-    bodies::header_and_lines(log);
-    bodies::chunked_reading(&[&[0; 8], &log[..]].concat());
-    bodies::chunked_reading(&[&[7; 8], &flow_log::gzip(log)[..]].concat());
+    fuzz_bodies::header_and_lines(log);
+    fuzz_bodies::chunked_reading(&[&[0; 8], &log[..]].concat());
+    fuzz_bodies::chunked_reading(&[&[7; 8], &flow_log::gzip(log)[..]].concat());
 }

@@ -1,4 +1,4 @@
-//! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzzed.rs` on stable.
+//! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzz_smoke.rs` on stable.
 
 use std::io::{self, Read};
 use std::net::IpAddr;
