@@ -206,7 +206,7 @@ impl VpcCache {
     fn named(&mut self, id: &[u8], name: Option<Symbol>, topology: &Topology) -> Option<VpcIndex> {
         match self.of_names.get(index(name)) {
             Some(Some(known)) => *known,
-            _ => keep(&mut self.of_names, name, topology.number(&String::from_utf8_lossy(id))),
+            _ => keep(&mut self.of_names, name, topology.vpc_index(&String::from_utf8_lossy(id))),
         }
     }
 

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::lambda::aws::documents::{self, Documents, DocumentsError, Etags};
 use crate::lambda::topology_uri::TopologyUri;
-use crate::sanitize::beginning;
+use crate::sanitize::truncate_chars;
 use crate::topology::Topology;
 
 /// A look at the documents takes no longer while there is a topology to use.
@@ -115,7 +115,7 @@ impl TopologyCache {
         info!(uri, documents, vpcs, peering_connections, problems = problems.len(), "topology loaded");
         for problem in problems.iter().take(SHOWN_PROBLEMS) {
             let problem = problem.to_string();
-            warn!(problem = beginning(&problem, SHOWN_CHARACTERS), "topology problem");
+            warn!(problem = truncate_chars(&problem, SHOWN_CHARACTERS), "topology problem");
         }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::findings::types::{self, Finding, Severity};
 use crate::lambda::delivery::output_keys::OutputKeys;
-use crate::sanitize::visible;
+use crate::sanitize::escape_truncated;
 use crate::summary::ObjectIdentity;
 
 /// So many findings of an object are told one by one. The others are told in one more alert.
@@ -179,7 +179,7 @@ impl Context<'_> {
 
     /// What all alerts have.
     fn event(&self, told: &AlertFields<'_>) -> Value {
-        let title = visible(told.title, MAX_TITLE_CHARACTERS);
+        let title = escape_truncated(told.title, MAX_TITLE_CHARACTERS);
         let kind = cut(told.kind);
         let (severity_id, severity) = severity(told.severity);
         let object = self.object;
@@ -208,12 +208,12 @@ impl Context<'_> {
             "finding_info": {
                 "uid": cut(told.finding_id), "title": title, "types": [kind],
                 "analytic": {"name": kind, "uid": kind, "type_id": 1, "type": "Rule"},
-                "data_sources": [visible(&uri, MAX_TITLE_CHARACTERS)],
+                "data_sources": [escape_truncated(&uri, MAX_TITLE_CHARACTERS)],
             },
             "unmapped": {
                 "object": {
                     "bucket": cut(&object.bucket),
-                    "key": visible(&object.key, MAX_TITLE_CHARACTERS),
+                    "key": escape_truncated(&object.key, MAX_TITLE_CHARACTERS),
                     "version_id": object.version_id.as_deref().map(cut),
                     "etag": object.etag.as_deref().map(cut),
                 },
@@ -346,7 +346,7 @@ fn resource_type(name: &str) -> Option<&'static str> {
 }
 
 fn cut(text: &str) -> String {
-    visible(text, MAX_TEXT_CHARACTERS)
+    escape_truncated(text, MAX_TEXT_CHARACTERS)
 }
 
 /// The same with long texts and long lists cut.

@@ -29,7 +29,7 @@ use crate::lambda::metrics::{self, IgnoreReason};
 use crate::lambda::settings::Settings;
 use crate::lambda::topology_cache::{RefreshFailed, TopologyCache};
 use crate::pipeline;
-use crate::sanitize::visible;
+use crate::sanitize::escape_truncated;
 
 /// So much of a stranger's text stands in a log line or an error.
 const SHOWN_CHARACTERS: usize = 1500;
@@ -259,7 +259,7 @@ fn uri(notice: &ObjectEvent) -> String {
 }
 
 fn shown(text: &str) -> String {
-    visible(text, SHOWN_CHARACTERS)
+    escape_truncated(text, SHOWN_CHARACTERS)
 }
 
 fn milliseconds(duration: Duration) -> u64 {
