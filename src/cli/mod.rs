@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::pipeline;
 use crate::record::format::Format;
 use crate::summary::Summary;
-use crate::summary::build::{self, DEFAULT_TOP, SummaryOptions};
+use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
 use crate::summary::json;
 
 /// FieldRanges of the text report where stdout is no terminal.
@@ -120,7 +120,8 @@ struct CliError {
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
     let Config { thresholds, limits } = config(arguments)?;
-    let settings = SummaryOptions { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
+    let max_listed_groups = arguments.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
+    let settings = SummaryOptions { thresholds, max_listed_groups };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         format.unknown_names().for_each(|name| complain(&format!("--log-format: unknown field {name:?}")));
@@ -128,7 +129,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let summary = build::finish(analysis, &settings, topology.as_deref());
+    let summary = build::build_summary(analysis, &settings, topology.as_deref());
     report_failures(&summary);
     written(write(arguments, &summary))?;
     let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };

@@ -261,7 +261,7 @@ mod tests {
 
     fn summary_of(log: &str) -> Summary {
         let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-        build::finish(analysis, &SummaryOptions::default(), None)
+        build::build_summary(analysis, &SummaryOptions::default(), None)
     }
 
     /// Each line by itself, held against AWS's schema and against what the schema can't say.
@@ -359,7 +359,7 @@ mod tests {
             let log = record("ACCEPT") + &record("ACCEPT") + &record("REJECT");
             let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
             let analysis = pipeline::analyze("x.log", log.as_bytes(), &options).expect("a flow log");
-            let summary = build::finish(analysis, &SummaryOptions::default(), Some(&topology));
+            let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&topology));
             let mut documents = documents(&processed("Net", &summary, Duration::ZERO, unix_time(9)));
             documents.retain(|document| document.get("PeeringConnectionId").is_some());
             documents

@@ -237,10 +237,10 @@ impl EnvReader {
 
     fn report(&mut self) -> build::SummaryOptions {
         let default = build::SummaryOptions::default();
-        let top = self.or("TOP", default.top, |value| parse_integer(value, 0));
+        let max_listed_groups = self.or("TOP", default.max_listed_groups, |value| parse_integer(value, 0));
         let mut thresholds = default.thresholds;
         self.counts(Thresholds::NAMES, |name, value| thresholds.set(name, value));
-        build::SummaryOptions { thresholds, top }
+        build::SummaryOptions { thresholds, max_listed_groups }
     }
 
     /// Summaries end in `.json` too: all of them would be listed and read.
@@ -447,7 +447,7 @@ mod tests {
             egress_blocked_flows: 6,
             one_way_min_flows: 7,
         };
-        assert_eq!(settings.report, build::SummaryOptions { thresholds, top: 0 });
+        assert_eq!(settings.report, build::SummaryOptions { thresholds, max_listed_groups: 0 });
     }
 
     #[test]
