@@ -94,10 +94,10 @@ impl<'a> NetworkContext<'a> {
 }
 
 /// Returns the direction of a group, given a predicate for the addresses of its interface.
-fn direction_of(key: GroupKey, is_own: impl Fn(IpAddr) -> bool) -> Option<Direction> {
-    if key.dst.is_some_and(&is_own) {
+fn direction_of(key: GroupKey, is_interface_address: impl Fn(IpAddr) -> bool) -> Option<Direction> {
+    if key.dst.is_some_and(&is_interface_address) {
         Some(Direction::Ingress)
-    } else if key.src.is_some_and(&is_own) {
+    } else if key.src.is_some_and(&is_interface_address) {
         Some(Direction::Egress)
     } else {
         None

@@ -1,8 +1,8 @@
 //! Detectors: they turn the aggregated state into findings.
 //!
-//! Input: a [`Context`] with rejected groups, classified traffic between VPCs, the topology, and thresholds. Output: a list of
-//! [`Finding`]s in a fixed order, with one finding per type and subject. [`rejects`] needs only the log, [`peering`] needs a
-//! topology, and [`skipped_data`] reads SKIPDATA records. [`topology_check`] checks a topology without any log.
+//! Input: a `Context` with rejected groups, classified traffic between VPCs, the topology, and thresholds. Output: a list of
+//! [`Finding`]s in a fixed order, with one finding per type and subject. `rejects` needs only the log, `peering` needs a
+//! topology, and `skipped_data` reads SKIPDATA records. [`topology_check`] checks a topology without any log.
 //! A finding depends only on the records, the thresholds, and the topology, never on the clock or the order of the records.
 //!
 //! To add a detector:
@@ -11,7 +11,7 @@
 //!    [`types::Subject`], [`types::Details`], and [`evidence::Evidence`] if the existing ones do not fit.
 //! 2. Write a module in `rejects/` or `peering/` with the texts `MEANING` and `NEXT_STEP` and a function `detect`. It collects
 //!    records in a `MatchedFlows`, fills in a `FindingDraft`, and calls `MatchedFlows::into_finding`.
-//! 3. Call `detect` in [`detect`] below or in `peering::detect`. Add the type to [`meaning`], [`next_step`], and
+//! 3. Call `detect` in `findings::detect` below or in `peering::detect`. Add the type to [`meaning`], [`next_step`], and
 //!    `Completeness::covers`.
 //! 4. Test the module at its threshold, below it, and with similar traffic that must not match.
 //! 5. Run the tests with `UPDATE_GOLDEN=1` to update the JSON Schema and the table in `docs/reference.md`, and add a row to

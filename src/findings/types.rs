@@ -236,7 +236,7 @@ pub enum Subject {
         src_vpc_id: String,
         /// VPC of the destinations.
         dst_vpc_id: String,
-        /// Active connection between them. Of several, the one with the smallest id.
+        /// Active connection between them. If there are several, the one with the smallest id.
         peering_connection_id: String,
     },
     /// Used by `edge-to-edge-routing`.
