@@ -93,13 +93,13 @@ fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
     // With a bus, so that the severity of alerts shows.
     let required = [("OUTPUT_BUCKET", "bucket"), ("EVENT_BUS_NAME", "bus")].into_iter().filter(|(of, _)| *of != name);
     let variables = required.chain([(name, value)]).map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Settings::from_variables(variables).map_err(|error| error.wrong)
+    Settings::from_variables(variables).map_err(|error| error.errors)
 }
 
 #[test]
 fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
-    let mut variables = quoted(&source("src/lambda/settings.rs"), is_variable);
+    let mut variables = quoted(&source("src/lambda/settings/env.rs"), is_variable);
     // Lambda's, and not a setting.
     assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
@@ -183,7 +183,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     // And none that nothing of these told.
     let catalogue = source("src/lambda/metrics.rs");
     let fields =
-        between(&catalogue, "struct Catalogue {", "\n}").lines().filter_map(|line| line.trim().split_once(": Option<"));
+        between(&catalogue, "struct Metrics {", "\n}").lines().filter_map(|line| line.trim().split_once(": Option<"));
     let pascal = |name: &str| {
         let words = name.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
         words.collect::<String>()
