@@ -14,8 +14,8 @@
 //! 3. Call `detect` in `findings::detect` below or in `peering::detect`. Add the type to [`meaning`], [`next_step`], and
 //!    `Completeness::covers`.
 //! 4. Test the module at its threshold, below it, and with similar traffic that must not match.
-//! 5. Run the tests with `UPDATE_GOLDEN=1` to update the JSON Schema and the table in `docs/reference.md`, and add a row to
-//!    the table in README.md.
+//! 5. Run the tests with `UPDATE_GOLDEN=1`: they update the JSON Schema and the generated docs. `docs/architecture.md` lists the
+//!    other pages and files ("Add a detector").
 
 mod direction;
 pub mod evidence;

@@ -43,13 +43,13 @@ mod tests {
 
     const TYPE: FindingType = FindingType::AmbiguousAddress;
 
-    fn tries(ends: &str, vpc_id: &str) -> Vec<String> {
+    fn attempts(ends: &str, vpc_id: &str) -> Vec<String> {
         records(2, "eni-1", ends, &format!("6 ACCEPT 2 4 {vpc_id}"))
     }
 
     #[test]
     fn a_block_of_two_vpcs_is_ambiguous() {
-        let findings = detect_in(TYPE, tries("10.1.0.5 10.9.0.7 443", "vpc-a"));
+        let findings = detect_in(TYPE, attempts("10.1.0.5 10.9.0.7 443", "vpc-a"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Low, Confidence::High));
         assert_eq!(finding.title, "Addresses in 10.9.0.0/16 may be in vpc-f or vpc-g");
@@ -73,17 +73,17 @@ mod tests {
 
     #[test]
     fn the_vpc_of_the_interface_resolves_the_ambiguity() {
-        let log = tries("10.9.0.5 10.4.0.7 443", "vpc-f");
+        let log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         assert_eq!(detect_in(TYPE, log.clone()), []);
         assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-f vpc-d - 2 0"]);
         // Both addresses are in the VPC of the interface, although another VPC has the same block.
-        assert_eq!(types_in(tries("10.9.0.5 10.9.0.7 443", "vpc-g")), [""; 0]);
+        assert_eq!(types_in(attempts("10.9.0.5 10.9.0.7 443", "vpc-g")), [""; 0]);
     }
 
     #[test]
     fn the_only_peer_of_the_interface_vpc_resolves_the_ambiguity() {
         let one = [connection("pcx-ag", "active", "vpc-a", "vpc-g")];
-        let log = tries("10.1.0.5 10.9.0.7 443", "vpc-a");
+        let log = attempts("10.1.0.5 10.9.0.7 443", "vpc-a");
         assert_eq!(detect_with(&one, TYPE, log.clone()), []);
         assert_eq!(pairs(&summarise(&one, std::slice::from_ref(&log))), ["vpc-a vpc-g pcx-ag 2 0"]);
         let both = [one[0].clone(), connection("pcx-af", "active", "vpc-f", "vpc-a")];
@@ -91,25 +91,25 @@ mod tests {
         let inactive = [connection("pcx-ag", "deleted", "vpc-a", "vpc-g")];
         assert_eq!(detect_with(&inactive, TYPE, log).len(), 1);
         // The VPC of the interface is not known here: a peering of the other end does not count.
-        assert_eq!(detect_with(&one, TYPE, tries("10.1.0.5 10.9.0.7 443", "-")).len(), 1);
-        assert_eq!(detect_with(&one, TYPE, tries("10.1.0.5 10.9.0.7 443", "vpc-b")).len(), 1);
+        assert_eq!(detect_with(&one, TYPE, attempts("10.1.0.5 10.9.0.7 443", "-")).len(), 1);
+        assert_eq!(detect_with(&one, TYPE, attempts("10.1.0.5 10.9.0.7 443", "vpc-b")).len(), 1);
     }
 
     #[test]
     fn the_topology_supplies_the_vpc_of_the_interface() {
         let interface = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-f"}]}"#.to_owned();
-        let log = tries("10.9.0.5 10.4.0.7 443", "-");
+        let log = attempts("10.9.0.5 10.4.0.7 443", "-");
         assert_eq!(detect_in(TYPE, log.clone()).len(), 1);
         assert_eq!(detect_with(std::slice::from_ref(&interface), TYPE, log), []);
         // The record takes precedence over the topology's entry of its interface.
-        assert_eq!(detect_with(&[interface], TYPE, tries("10.9.0.5 10.4.0.7 443", "vpc-d")).len(), 1);
+        assert_eq!(detect_with(&[interface], TYPE, attempts("10.9.0.5 10.4.0.7 443", "vpc-d")).len(), 1);
     }
 
     #[test]
     fn a_longer_block_of_one_vpc_is_not_ambiguous() {
         let longer = r#"{"Vpcs": [{"VpcId": "vpc-x", "CidrBlock": "10.9.7.0/24"}]}"#.to_owned();
         let found = |dst: &str| {
-            let log = tries(&format!("10.1.0.5 {dst} 443"), "vpc-a");
+            let log = attempts(&format!("10.1.0.5 {dst} 443"), "vpc-a");
             detect_with(std::slice::from_ref(&longer), TYPE, log).len()
         };
         assert_eq!((found("10.9.6.255"), found("10.9.7.0"), found("10.9.7.255"), found("10.9.8.0")), (1, 0, 0, 1));
@@ -120,7 +120,7 @@ mod tests {
         let other = r#"{"Vpcs": [{"VpcId": "vpc-x", "CidrBlock": "10.10.0.0/16"},
                                  {"VpcId": "vpc-y", "CidrBlock": "10.10.0.0/16"}]}"#;
         let blocks = |ends: &str| -> Vec<(String, u64)> {
-            let findings = detect_with(&[other.to_owned()], TYPE, tries(ends, "-"));
+            let findings = detect_with(&[other.to_owned()], TYPE, attempts(ends, "-"));
             findings.iter().map(|finding| (json(&finding.subject), finding.tally.flows)).collect()
         };
         let block = |block: &str| (format!(r#"{{"cidr_block":"{block}"}}"#), 2);
@@ -130,10 +130,10 @@ mod tests {
 
     #[test]
     fn an_ambiguous_record_is_still_a_reply() {
-        let mut log = tries("10.9.0.5 10.4.0.7 443", "vpc-f");
+        let mut log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         log.push(record("eni-1", "10.4.0.7 10.9.0.5 443 60000", "6 ACCEPT 18 - -"));
         assert_eq!(types_in(log), ["ambiguous-address"], "the VPC of the interface is not known, the addresses are");
-        let mut log = tries("10.9.0.5 10.4.0.7 443", "vpc-f");
+        let mut log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         log.push(record("eni-1", "10.4.0.7 10.9.0.5 443 60000", "6 REJECT 18 - -"));
         assert_eq!(types_in(log), ["unpeered-vpc", "reply-blocked", "ambiguous-address"]);
     }

@@ -55,8 +55,8 @@ mod tests {
     const TYPE: FindingType = FindingType::EdgeToEdgeRouting;
 
     /// Returns the subjects of the findings in one record.
-    fn subjects(ends: &str, what: &str) -> Vec<String> {
-        detect_in(TYPE, records(1, "eni-1", ends, what)).iter().map(|finding| json(&finding.subject)).collect()
+    fn subjects(ends: &str, fields: &str) -> Vec<String> {
+        detect_in(TYPE, records(1, "eni-1", ends, fields)).iter().map(|finding| json(&finding.subject)).collect()
     }
 
     fn subject(src_vpc_id: &str, dst_scope: &str) -> [String; 1] {

@@ -50,13 +50,13 @@ mod tests {
 
     const TYPE: FindingType = FindingType::InactivePeering;
 
-    fn tries() -> Vec<String> {
+    fn attempts() -> Vec<String> {
         records(2, "eni-a", "10.1.0.5 10.5.0.7 443", "6 ACCEPT 2 4 vpc-a")
     }
 
     #[test]
     fn connections_and_distinct_statuses_are_reported() {
-        let findings = detect_in(TYPE, tries());
+        let findings = detect_in(TYPE, attempts());
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-e"}"#);
@@ -70,14 +70,14 @@ mod tests {
 
     #[test]
     fn the_pair_has_the_connection_with_the_smallest_id() {
-        assert_eq!(pairs(&summarise(&[], &[tries()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
+        assert_eq!(pairs(&summarise(&[], &[attempts()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
     }
 
     #[test]
     fn one_active_connection_suppresses_it() {
         let active = [connection("pcx-ae9", "active", "vpc-a", "vpc-e")];
-        assert_eq!(detect_with(&active, TYPE, tries()), []);
-        assert_eq!(pairs(&summarise(&active, &[tries()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
+        assert_eq!(detect_with(&active, TYPE, attempts()), []);
+        assert_eq!(pairs(&summarise(&active, &[attempts()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_reply_suppresses_it_in_both_directions() {
-        let mut log = tries();
+        let mut log = attempts();
         log.push(record("eni-a", "10.5.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log.clone()), []);
         assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-a vpc-e pcx-ae1 2 0", "vpc-e vpc-a pcx-ae1 1 0"]);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn rejected_records_count_too() {
-        let mut log = tries();
+        let mut log = attempts();
         log.push(record("eni-e", "10.5.0.7 10.1.0.5 60001 22", "6 REJECT 2 - vpc-e"));
         let findings = detect_in(TYPE, log);
         assert_eq!(findings.iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [2, 1]);

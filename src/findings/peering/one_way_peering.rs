@@ -54,10 +54,10 @@ mod tests {
     use crate::findings::types::Confidence;
 
     const TYPE: FindingType = FindingType::OneWayPeering;
-    const TRY: &str = "6 ACCEPT 2 4 vpc-a";
+    const ATTEMPT: &str = "6 ACCEPT 2 4 vpc-a";
 
-    fn tries(count: u32) -> Vec<String> {
-        records(count, "eni-a", "10.1.0.5 10.2.0.7 443", TRY)
+    fn attempts(count: u32) -> Vec<String> {
+        records(count, "eni-a", "10.1.0.5 10.2.0.7 443", ATTEMPT)
     }
 
     fn reply(interface: &str, ends: &str) -> String {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn five_connections_without_a_reply_are_found() {
-        let findings = detect_in(TYPE, tries(5));
+        let findings = detect_in(TYPE, attempts(5));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(
@@ -95,27 +95,27 @@ mod tests {
 
     #[test]
     fn four_unanswered_flows_are_not_enough() {
-        assert_eq!(detect_in(TYPE, tries(4)), []);
-        let mut log = tries(4);
+        assert_eq!(detect_in(TYPE, attempts(4)), []);
+        let mut log = attempts(4);
         log.extend(records(9, "eni-a", "10.1.0.5 10.2.0.7 443", "17 ACCEPT - 4 vpc-a"));
         log.extend(records(9, "eni-a", "10.1.0.5 10.2.0.8 443", "6 REJECT 2 - vpc-a"));
         log.extend(records(4, "eni-b", "10.2.0.7 10.1.0.6 443", "6 ACCEPT 2 4 vpc-b"));
-        log.extend(records(4, "eni-a", "10.1.0.5 10.2.0.9 443", TRY));
+        log.extend(records(4, "eni-a", "10.1.0.5 10.2.0.9 443", ATTEMPT));
         log.push(reply("eni-a", "10.2.0.9 10.1.0.5 443 60000"));
         assert_eq!(detect_in(TYPE, log), [], "UDP, rejected, the other direction and answered records do not count");
     }
 
     #[test]
     fn flows_of_all_hosts_and_interfaces_count() {
-        let log = (0..5).flat_map(|n| records(1, &format!("eni-{n}"), &format!("10.1.0.{n} 10.2.0.7 443"), TRY));
+        let log = (0..5).flat_map(|n| records(1, &format!("eni-{n}"), &format!("10.1.0.{n} 10.2.0.7 443"), ATTEMPT));
         assert_eq!(detect_in(TYPE, log.collect())[0].tally.flows, 5);
     }
 
     #[test]
     fn flows_of_two_hosts_on_other_paths_share_one_example() {
-        let mut log = tries(5);
+        let mut log = attempts(5);
         let by = |path: &str, n: u32| {
-            record("eni-a", &format!("10.1.0.5 10.2.0.7 {} 443", 60_005 + n), &TRY.replace(" 4 ", path))
+            record("eni-a", &format!("10.1.0.5 10.2.0.7 {} 443", 60_005 + n), &ATTEMPT.replace(" 4 ", path))
         };
         log.extend([by(" - ", 0), by(" 1 ", 1)]);
         let finding = &detect_in(TYPE, log)[0];
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn some_replies_lower_the_severity() {
-        let mut log = tries(5);
-        log.extend(records(2, "eni-a", "10.1.0.5 10.2.0.9 443", TRY));
+        let mut log = attempts(5);
+        log.extend(records(2, "eni-a", "10.1.0.5 10.2.0.9 443", ATTEMPT));
         log.push(reply("eni-a", "10.2.0.9 10.1.0.5 443 60000"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!((finding.severity, finding.tally.flows), (Severity::Medium, 5));
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn udp_replies_do_not_lower_the_severity() {
-        let mut log = tries(5);
+        let mut log = attempts(5);
         log.push(record("eni-a", "10.1.0.5 10.2.0.9 60000 53", "17 ACCEPT - 4 vpc-a"));
         log.push(record("eni-a", "10.2.0.9 10.1.0.5 53 60000", "17 ACCEPT - - vpc-a"));
         assert_eq!(detect_in(TYPE, log)[0].severity, Severity::High);
@@ -143,17 +143,17 @@ mod tests {
     #[test]
     fn a_reply_counts_in_any_order_on_the_same_interface() {
         let replies = |interface| vec![reply(interface, "10.2.0.7 10.1.0.5 443 60000")];
-        for inputs in [vec![tries(5), replies("eni-a")], vec![replies("eni-a"), tries(5)]] {
+        for inputs in [vec![attempts(5), replies("eni-a")], vec![replies("eni-a"), attempts(5)]] {
             assert_eq!(summarise(&[], &inputs).findings, []);
             assert_eq!(summarise(&[], &[inputs.concat()]).findings, []);
         }
-        let elsewhere = summarise(&[], &[tries(5), replies("eni-b")]).findings;
+        let elsewhere = summarise(&[], &[attempts(5), replies("eni-b")]).findings;
         assert_eq!(elsewhere.iter().map(|finding| finding.finding_type).collect::<Vec<_>>(), [TYPE]);
     }
 
     #[test]
     fn a_rejected_reply_does_not_count() {
-        let mut log = tries(5);
+        let mut log = attempts(5);
         log.push(record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log)[0].tally.flows, 5);
     }
@@ -163,7 +163,7 @@ mod tests {
         let finding = &detect_in(TYPE, records(5, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT - - -"))[0];
         assert_eq!(finding.confidence, Confidence::Medium);
         assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::Topology].into());
-        let mut log = tries(5);
+        let mut log = attempts(5);
         log.push(gap("eni-a"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!(finding.confidence, Confidence::Medium);
@@ -172,15 +172,15 @@ mod tests {
 
     #[test]
     fn vpcs_that_are_not_peered_are_ignored() {
-        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.3.0.7 443", TRY)), []);
-        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.5.0.7 443", TRY)), []);
+        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.3.0.7 443", ATTEMPT)), []);
+        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.5.0.7 443", ATTEMPT)), []);
     }
 
     #[test]
     fn the_active_connection_with_the_smallest_id_is_reported() {
         let more =
             [connection("pcx-aa", "deleted", "vpc-a", "vpc-b"), connection("pcx-aaa", "active", "vpc-b", "vpc-a")];
-        let finding = &detect_with(&more, TYPE, tries(5))[0];
+        let finding = &detect_with(&more, TYPE, attempts(5))[0];
         assert!(json(&finding.subject).contains(r#""peering_connection_id":"pcx-aaa""#), "{finding:?}");
     }
 }

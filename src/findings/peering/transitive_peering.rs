@@ -44,15 +44,15 @@ mod tests {
     use crate::findings::types::Confidence;
 
     const TYPE: FindingType = FindingType::TransitivePeering;
-    const TRY: &str = "6 ACCEPT 2 4 vpc-a";
+    const ATTEMPT: &str = "6 ACCEPT 2 4 vpc-a";
 
-    fn tries() -> Vec<String> {
-        records(3, "eni-a", "10.1.0.5 10.3.0.7 443", TRY)
+    fn attempts() -> Vec<String> {
+        records(3, "eni-a", "10.1.0.5 10.3.0.7 443", ATTEMPT)
     }
 
     #[test]
     fn traffic_to_a_third_vpc_through_a_peer_is_found() {
-        let mut log = tries();
+        let mut log = attempts();
         log.push(record("eni-a", "10.1.0.5 10.3.0.8 60030 22", "6 REJECT 2 - vpc-a"));
         let findings = detect_in(TYPE, log);
         let [finding] = &findings[..] else { panic!("{findings:?}") };
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn each_direction_is_evaluated_separately() {
-        let mut log = tries();
+        let mut log = attempts();
         log.extend(records(2, "eni-c", "10.3.0.9 10.1.0.5 443", "17 ACCEPT - 5 vpc-c"));
         let subjects: Vec<String> = detect_in(TYPE, log).iter().map(|finding| json(&finding.subject)).collect();
         let expected = [("vpc-a", "vpc-c"), ("vpc-c", "vpc-a")];
@@ -118,10 +118,12 @@ mod tests {
     #[test]
     fn a_reply_in_any_order_suppresses_it_and_keeps_the_pair() {
         let reply = record("eni-a", "10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a");
-        let tries = records(1, "eni-a", "10.1.0.5 10.3.0.7 443", TRY);
-        let after = vec![tries[0].clone(), reply.clone()];
-        let before = vec![reply.clone(), tries[0].clone()];
-        for inputs in [vec![after], vec![before], vec![tries.clone(), vec![reply.clone()]], vec![vec![reply], tries]] {
+        let attempts = records(1, "eni-a", "10.1.0.5 10.3.0.7 443", ATTEMPT);
+        let after = vec![attempts[0].clone(), reply.clone()];
+        let before = vec![reply.clone(), attempts[0].clone()];
+        for inputs in
+            [vec![after], vec![before], vec![attempts.clone(), vec![reply.clone()]], vec![vec![reply], attempts]]
+        {
             let summary = summarise(&[], &inputs);
             assert_eq!(summary.findings, [], "{inputs:?}");
             assert_eq!(pairs(&summary), ["vpc-a vpc-c - 1 0", "vpc-c vpc-a - 1 0"]);
@@ -131,7 +133,7 @@ mod tests {
     #[test]
     fn only_an_accepted_reverse_flow_of_the_interface_is_a_reply() {
         let flows = |ends: &str, fields: &str, interface: &str| {
-            let mut log = tries();
+            let mut log = attempts();
             log.push(record(interface, ends, fields));
             detect_in(TYPE, log)
                 .iter()
@@ -148,8 +150,8 @@ mod tests {
 
     #[test]
     fn only_address_pairs_without_a_reply_count() {
-        let mut log = tries();
-        log.extend(records(4, "eni-a", "10.1.0.5 10.3.0.8 443", TRY));
+        let mut log = attempts();
+        log.extend(records(4, "eni-a", "10.1.0.5 10.3.0.8 443", ATTEMPT));
         log.push(record("eni-a", "10.3.0.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log)[0].tally.flows, 3);
     }
@@ -157,27 +159,27 @@ mod tests {
     #[test]
     fn a_connection_of_any_status_suppresses_it() {
         let inactive = [connection("pcx-ac", "deleted", "vpc-c", "vpc-a")];
-        assert_eq!(detect_with(&inactive, TYPE, tries()), []);
-        assert_eq!(detect_with(&inactive, FindingType::InactivePeering, tries()).len(), 1);
+        assert_eq!(detect_with(&inactive, TYPE, attempts()), []);
+        assert_eq!(detect_with(&inactive, FindingType::InactivePeering, attempts()).len(), 1);
         let active = [connection("pcx-ac", "active", "vpc-a", "vpc-c")];
-        assert_eq!(detect_with(&active, TYPE, tries()), []);
+        assert_eq!(detect_with(&active, TYPE, attempts()), []);
     }
 
     #[test]
     fn all_common_peers_are_listed_in_order() {
         let more = [connection("pcx-ad", "active", "vpc-a", "vpc-d"), connection("pcx-cd", "active", "vpc-c", "vpc-d")];
-        let finding = &detect_with(&more, TYPE, tries())[0];
+        let finding = &detect_with(&more, TYPE, attempts())[0];
         assert_eq!(finding.details, Details::Via { via_vpc_ids: vec!["vpc-b".to_owned(), "vpc-d".to_owned()] });
     }
 
     #[test]
     fn skipped_records_lower_the_confidence() {
-        let mut log = tries();
+        let mut log = attempts();
         log.push(gap("eni-a"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!(finding.confidence, Confidence::Medium);
         assert!(finding.evidence.contains(&Evidence::SkipData));
-        let mut log = tries();
+        let mut log = attempts();
         log.push(gap("eni-b"));
         let elsewhere = &detect_in(TYPE, log)[0];
         assert_eq!(elsewhere.confidence, Confidence::High);
@@ -193,10 +195,12 @@ mod tests {
 
     #[test]
     fn the_first_five_examples_in_order_are_listed() {
-        let log = (0..9).rev().flat_map(|n| records(2, "eni-a", &format!("10.1.0.5 10.3.0.{n} 443"), TRY)).collect();
+        let log =
+            (0..9).rev().flat_map(|n| records(2, "eni-a", &format!("10.1.0.5 10.3.0.{n} 443"), ATTEMPT)).collect();
         let finding = &detect_in(TYPE, log)[0];
-        let shown: Vec<_> = finding.examples.iter().map(|example| example.dstaddr.map(|dst| dst.to_string())).collect();
-        assert_eq!(shown, [0, 1, 2, 3, 4].map(|n| Some(format!("10.3.0.{n}"))));
+        let destinations: Vec<_> =
+            finding.examples.iter().map(|example| example.dstaddr.map(|dst| dst.to_string())).collect();
+        assert_eq!(destinations, [0, 1, 2, 3, 4].map(|n| Some(format!("10.3.0.{n}"))));
         assert_eq!(finding.tally.flows, 18);
     }
 }

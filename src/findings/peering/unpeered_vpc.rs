@@ -42,13 +42,13 @@ mod tests {
 
     const TYPE: FindingType = FindingType::UnpeeredVpc;
 
-    fn tries() -> Vec<String> {
+    fn attempts() -> Vec<String> {
         records(2, "eni-a", "10.1.0.5 10.4.0.7 443", "6 ACCEPT 2 - vpc-a")
     }
 
     #[test]
     fn traffic_to_an_unpeered_vpc_is_found() {
-        let findings = detect_in(TYPE, tries());
+        let findings = detect_in(TYPE, attempts());
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::Medium));
         assert_eq!(
@@ -64,25 +64,29 @@ mod tests {
     #[test]
     fn a_common_peer_makes_it_transitive() {
         let common_peer = [connection("pcx-bd", "active", "vpc-b", "vpc-d")];
-        assert_eq!(detect_with(&common_peer, TYPE, tries()), []);
-        assert_eq!(detect_with(&common_peer, FindingType::TransitivePeering, tries()).len(), 1);
+        assert_eq!(detect_with(&common_peer, TYPE, attempts()), []);
+        assert_eq!(detect_with(&common_peer, FindingType::TransitivePeering, attempts()).len(), 1);
     }
 
     #[test]
     fn an_inactive_connection_makes_no_common_peer() {
-        assert_eq!(detect_with(&[connection("pcx-bd", "failed", "vpc-b", "vpc-d")], TYPE, tries()).len(), 1);
+        assert_eq!(detect_with(&[connection("pcx-bd", "failed", "vpc-b", "vpc-d")], TYPE, attempts()).len(), 1);
     }
 
     #[test]
     fn a_connection_of_any_status_suppresses_it() {
         for status in ["active", "pending-acceptance", "deleted"] {
-            assert_eq!(detect_with(&[connection("pcx-ad", status, "vpc-d", "vpc-a")], TYPE, tries()), [], "{status}");
+            assert_eq!(
+                detect_with(&[connection("pcx-ad", status, "vpc-d", "vpc-a")], TYPE, attempts()),
+                [],
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn a_reply_suppresses_it_and_keeps_the_pair() {
-        let mut log = tries();
+        let mut log = attempts();
         log.push(record("eni-a", "10.4.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         let summary = summarise(&[], &[log]);
         assert_eq!(summary.findings, []);
