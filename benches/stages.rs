@@ -149,11 +149,11 @@ fn pipeline(bencher: Bencher<'_, '_>, log: &Log) {
 #[divan::bench(args = logs())]
 fn report(bencher: Bencher<'_, '_>, log: &Log) {
     let settings = SummaryOptions::default();
-    bencher.with_inputs(|| log.analysis()).bench_values(|analysis| build::finish(analysis, &settings, None));
+    bencher.with_inputs(|| log.analysis()).bench_values(|analysis| build::build_summary(analysis, &settings, None));
 }
 
 #[divan::bench(args = logs())]
 fn json(bencher: Bencher<'_, '_>, log: &Log) {
-    let summary = build::finish(log.analysis(), &SummaryOptions::default(), None);
+    let summary = build::build_summary(log.analysis(), &SummaryOptions::default(), None);
     bencher.bench(|| json::render(&summary));
 }

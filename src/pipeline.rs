@@ -10,7 +10,7 @@
 //!
 //! let log = b"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK";
 //! let analysis = pipeline::analyze("rdp.log", &log[..], &Options::default())?;
-//! let summary = build::finish(analysis, &SummaryOptions::default(), None);
+//! let summary = build::build_summary(analysis, &SummaryOptions::default(), None);
 //! assert_eq!(summary.records.rejected, 1);
 //! assert_eq!(summary.rejected.groups[0].service_name, Some("ms-wbt-server"));
 //! # Ok::<(), flowsentry::error::ObjectError>(())
@@ -275,7 +275,8 @@ mod tests {
             version account-id interface-id dstaddr srcaddr dstport srcport protocol packets bytes start end action log-status\n\
             2 1 eni-1 10.0.0.3 10.0.0.4 443 50000 6 1 40 1418530010 1418530070 REJECT OK\n";
         let analysis = analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-        let summary = crate::summary::build::finish(analysis, &crate::summary::build::SummaryOptions::default(), None);
+        let summary =
+            crate::summary::build::build_summary(analysis, &crate::summary::build::SummaryOptions::default(), None);
         let groups = summary.rejected.groups.iter();
         let found: Vec<_> = groups.map(|group| (group.srcaddr.map(|src| src.to_string()), group.dstport)).collect();
         assert_eq!(found, [(Some("10.0.0.1".to_owned()), Some(22)), (Some("10.0.0.4".to_owned()), Some(443))]);

@@ -24,7 +24,7 @@ fn records(count: u32) -> String {
 /// Its code, or what it says, but for how long it is.
 fn read(object: &[u8]) -> Result<String, &'static str> {
     let analysis = pipeline::analyze("x.log.gz", object, &Options::default()).map_err(|error| error.code())?;
-    let mut summary = build::finish(analysis, &SummaryOptions::default(), None);
+    let mut summary = build::build_summary(analysis, &SummaryOptions::default(), None);
     summary.sources.clear();
     Ok(serde_json::to_string(&summary).expect("JSON"))
 }
@@ -84,7 +84,7 @@ fn a_200_mb_line_is_one_malformed_record() {
     let (before, after) = (HEADER.to_owned() + &records(1), format!("\n{}", records(2)));
     let object = before.as_bytes().chain(io::repeat(b'A').take(long)).chain(after.as_bytes());
     let analysis = pipeline::analyze("x.log", object, &Options::default()).expect("a flow log");
-    let summary = build::finish(analysis, &SummaryOptions::default(), None);
+    let summary = build::build_summary(analysis, &SummaryOptions::default(), None);
     let counts = (summary.records.total, summary.records.malformed, summary.records.rejected);
     assert_eq!((counts, summary.sources[0].bytes > long), ((4, 1, 3), true));
     assert_eq!((summary.malformed[0].line, summary.malformed[0].text.len()), (3, 200));

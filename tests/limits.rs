@@ -125,7 +125,7 @@ fn summarise(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
         merged.merge(pipeline::analyze("log", log.as_bytes(), &options).expect("a flow log"));
     }
     let thresholds = Thresholds { repeated_reject_flows: 5, one_way_min_flows: 2, ..Thresholds::default() };
-    let summary = build::finish(merged, &SummaryOptions { thresholds, top }, Some(&KNOWN));
+    let summary = build::build_summary(merged, &SummaryOptions { thresholds, max_listed_groups: top }, Some(&KNOWN));
     assert_eq!(summary.records.malformed, 0, "{:?}", summary.malformed);
     summary
 }
@@ -596,7 +596,7 @@ fn formats_above_max_formats_are_used_but_not_listed() {
                action srcaddr\nREJECT 8.8.8.8\nsrcaddr action\n8.8.8.8 REJECT\n";
     let limits = Limits { max_formats: 2, ..Limits::default() };
     let analysis = pipeline::analyze("log", log.as_bytes(), &Options { limits, ..Options::default() });
-    let told = build::finish(analysis.expect("a flow log"), &SummaryOptions::default(), None);
+    let told = build::build_summary(analysis.expect("a flow log"), &SummaryOptions::default(), None);
     assert_eq!(told.limits_reached, ["max_formats"]);
     let formats: Vec<String> = told.formats.iter().map(|format| format.fields.join(" ")).collect();
     assert_eq!(formats, ["srcaddr action", "srcaddr dstaddr action"]);
@@ -613,7 +613,7 @@ fn long_names_use_no_more_memory_than_the_limit_allows() {
         let log = format!("{HEADER}\n{}\n", (0..100).map(record).collect::<Vec<_>>().join("\n"));
         merged.merge(pipeline::analyze("log", log.as_bytes(), &Options::default()).expect("a flow log"));
     }
-    let told = build::finish(merged, &SummaryOptions::default(), None);
+    let told = build::build_summary(merged, &SummaryOptions::default(), None);
     assert_eq!((told.limits_reached.contains(&"max_interfaces"), told.records.rejected), (true, 2000));
     // Of 65,535 names of 64 bytes at most.
     let [others, kept @ ..] = &told.rejected.by_interface[..] else { panic!("there are records") };

@@ -232,7 +232,7 @@ proptest! {
 fn read(bytes: &[u8]) {
     let options = Options { topology: Some(Arc::clone(&KNOWN)), ..Options::default() };
     if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
-        let summary = build::finish(analysis, &SummaryOptions::default(), Some(&KNOWN));
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&KNOWN));
         let look = flowsentry::cli::report::RenderOptions { width: 80, groups: None };
         let report = flowsentry::cli::report::render(&summary, look);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));

@@ -28,7 +28,7 @@ use self::output::warn;
 use crate::config::Config;
 use crate::pipeline;
 use crate::summary::Summary;
-use crate::summary::build::{self, DEFAULT_TOP, SummaryOptions};
+use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
 use crate::summary::json;
 
 /// Exit status: all inputs were read completely.
@@ -61,7 +61,8 @@ pub fn run() -> ExitCode {
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
     let Config { thresholds, limits } = read_config(arguments)?;
-    let summary_options = SummaryOptions { thresholds, top: arguments.top.unwrap_or(DEFAULT_TOP) };
+    let max_listed_groups = arguments.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
+    let summary_options = SummaryOptions { thresholds, max_listed_groups };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         for name in format.unknown_names() {
@@ -71,7 +72,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let summary = build::finish(analysis, &summary_options, topology.as_deref());
+    let summary = build::build_summary(analysis, &summary_options, topology.as_deref());
     report_failures(&summary);
     write_report(arguments, &summary)?;
     let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };

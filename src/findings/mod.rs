@@ -1,63 +1,65 @@
-//! State to findings.
+//! Detectors: they turn the aggregated state into findings.
 //!
-//! In comes a [`Context`]: rejected groups, classified traffic between VPCs, the topology, thresholds. Each detector reads
-//! it and gives [`Finding`]s, one per type and subject and never one per record: [`rejects`] needs the log alone,
-//! [`peering`] needs a topology, [`skipped_data`] reads the gaps that AWS reports. Out goes a list in the contract's order.
-//! [`topology_check`] gives findings about a topology itself, without any log.
+//! Input: a `Context` with rejected groups, classified traffic between VPCs, the topology, and thresholds. Output: a list of
+//! [`Finding`]s in a fixed order, with one finding per type and subject. `rejects` needs only the log, `peering` needs a
+//! topology, and `skipped_data` reads SKIPDATA records. [`topology_check`] checks a topology without any log.
+//! A finding depends only on the records, the thresholds, and the topology, never on the clock or the order of the records.
 //!
-//! A finding depends only on the records, the thresholds and the topology: no clock, no order of the records.
+//! To add a detector:
+//!
+//! 1. Add a variant to [`FindingType`] in alphabetical order, to `FindingType::ALL`, and to `FindingType::name`. Add variants to
+//!    [`types::Subject`], [`types::Details`], and [`evidence::Evidence`] if the existing ones do not fit.
+//! 2. Write a module in `rejects/` or `peering/` with the texts `MEANING` and `NEXT_STEP` and a function `detect`. It collects
+//!    records in a `MatchedFlows`, fills in a `FindingDraft`, and calls `MatchedFlows::into_finding`.
+//! 3. Call `detect` in `findings::detect` below or in `peering::detect`. Add the type to [`meaning`], [`next_step`], and
+//!    `Completeness::covers`.
+//! 4. Test the module at its threshold, below it, and with similar traffic that must not match.
+//! 5. Run the tests with `UPDATE_GOLDEN=1`: they update the JSON Schema and the generated docs. `docs/architecture.md` lists the
+//!    other pages and files ("Add a detector").
 
 mod direction;
+pub mod evidence;
 mod peering;
 mod rejects;
 mod skipped_data;
 pub mod topology_check;
 pub mod types;
 
-use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
-use foldhash::fast::RandomState;
-
-pub use self::direction::{NetworkContext, known_interfaces};
-use self::types::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
-use crate::aggregate::counters::{Counters, TimeRange};
+pub(crate) use self::direction::{NetworkContext, known_interfaces};
+use self::types::{Finding, FindingType};
 use crate::aggregate::interner::Symbol;
-use crate::aggregate::peering::{ClassView, ClassifiedFlows, FlowsByClass};
+use crate::aggregate::peering::FlowsByClass;
 use crate::aggregate::rejected::cause::Cause;
-use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
+use crate::aggregate::rejected::{Groups, Subgroup};
 use crate::config::Thresholds;
-use crate::record::{Action, TCP, UDP};
 
-/// So many example records a finding has at most.
-const MAX_EXAMPLES: usize = 5;
-
-/// All that the detectors look at.
-pub struct Context<'a> {
+/// Input of the detectors.
+pub(crate) struct Context<'a> {
     /// Rejected groups.
-    pub groups: &'a Groups,
-    /// What tells where an address is and whose it is.
-    pub network: NetworkContext<'a>,
-    /// MatchedFlows that are noteworthy by the topology.
-    pub notes: &'a FlowsByClass<'a>,
-    /// Whether there is any accepted record: a flow log may be of rejects alone.
-    pub has_accepted_records: bool,
-    /// From when on a pattern is a finding.
-    pub thresholds: &'a Thresholds,
-    /// Whether memory limits left nothing out.
-    pub exact: Completeness,
+    pub(crate) groups: &'a Groups,
+    /// Interfaces and topology, which locate addresses.
+    pub(crate) network: NetworkContext<'a>,
+    /// Records that the topology classified, by class.
+    pub(crate) classes: &'a FlowsByClass<'a>,
+    /// Whether there are accepted records. A flow log may be limited to rejected traffic.
+    pub(crate) has_accepted_records: bool,
+    /// Minimum counts for findings.
+    pub(crate) thresholds: &'a Thresholds,
+    /// Whether memory limits dropped nothing.
+    pub(crate) completeness: Completeness,
 }
 
-/// Whether memory limits left nothing out.
+/// Whether memory limits dropped nothing, by kind of data.
 #[derive(Debug, Clone, Copy)]
-pub struct Completeness {
-    /// Of rejected groups, their records and causes.
-    pub rejected: bool,
-    /// Of the records that are noteworthy by the topology.
-    pub peering: bool,
-    /// Of the names of interfaces, VPCs and subnets.
-    pub names: bool,
+pub(crate) struct Completeness {
+    /// Rejected groups, their records, and causes.
+    pub(crate) rejected: bool,
+    /// Records that the topology classified.
+    pub(crate) peering: bool,
+    /// Ids of interfaces, VPCs, and subnets.
+    pub(crate) names: bool,
 }
 
 impl Context<'_> {
@@ -65,8 +67,8 @@ impl Context<'_> {
         self.network.interface_name(id).map(str::to_owned)
     }
 
-    /// Whether records that are kept as this interface's are of one, or of none: records of interfaces that were not kept are
-    /// with those that name none.
+    /// Reports whether the records under this id belong to one known interface, or to none. Records of untracked interfaces
+    /// share the entry "no interface".
     fn is_identified(&self, id: Option<Symbol>) -> bool {
         id.is_some() || self.network.interfaces.is_complete()
     }
@@ -80,8 +82,8 @@ impl Context<'_> {
     }
 }
 
-/// Runs every detector, and puts the worst first.
-pub fn detect(context: &Context<'_>) -> Vec<Finding> {
+/// Runs all detectors. Sorts the findings by severity, then flows (highest first), then type and subject.
+pub(crate) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [
         rejects::egress_blocked::detect,
         rejects::host_sweep::detect,
@@ -105,7 +107,7 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What findings of a type mean, for people.
+/// Returns the meaning of findings of this type, as text for users.
 pub fn meaning(finding_type: FindingType) -> &'static str {
     match finding_type {
         FindingType::AmbiguousAddress => peering::ambiguous_address::MEANING,
@@ -125,7 +127,7 @@ pub fn meaning(finding_type: FindingType) -> &'static str {
     }
 }
 
-/// What to look at next, for people.
+/// Returns the recommended next step for findings of this type, as text for users.
 pub fn next_step(finding_type: FindingType) -> &'static str {
     match finding_type {
         FindingType::AmbiguousAddress => peering::ambiguous_address::NEXT_STEP,
@@ -145,200 +147,21 @@ pub fn next_step(finding_type: FindingType) -> &'static str {
     }
 }
 
-/// A source that is not on the public internet is one of ours, or beyond a VPN: its probing is worse.
-fn probe_severity(context: &Context<'_>, src: IpAddr) -> Severity {
-    if context.is_public(src) { Severity::Medium } else { Severity::High }
+/// Reports whether rejected records are attempts to open a connection. Late packets and replies belong to connections that
+/// were accepted: they are neither probes nor blocked egress.
+fn is_new_connection(subgroup: &Subgroup) -> bool {
+    !matches!(subgroup.cause, Cause::OutOfState | Cause::NetworkAcl)
 }
 
-/// Late packets and answers are the end or the answer of something that was let through: no probing, and no egress
-/// that is blocked.
-fn is_new_connection(part: &Subgroup) -> bool {
-    !matches!(part.cause, Cause::OutOfState | Cause::NetworkAcl)
-}
-
-/// Rejected TCP or UDP records that may be part of probing.
-struct Probe {
-    src: IpAddr,
-    dst: IpAddr,
-    dstport: u16,
-    protocol: u8,
-}
-
-/// All probes, each with the number of its part.
-fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
-    let own = (0..).zip(context.groups.subgroups()).filter(|(_, (_, part))| is_new_connection(part));
-    own.filter_map(|(number, (key, _))| {
-        let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
-        Some((number, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))
-    })
-}
-
-/// Gathers probes by subject, and keeps the subjects with at least so many distinct targets.
-fn gather<S: Ord + Copy + Hash, T: Ord + Copy>(
-    context: &Context<'_>,
-    at_least: u64,
-    subject_and_target: impl Fn(&Probe) -> (S, T),
-) -> Vec<(S, u64, MatchedFlows)> {
-    let subjects = probes(context).map(|(_, probe)| subject_and_target(&probe).0);
-    let many = CountingFilter::of(subjects, at_least);
-    let of_many = |(number, probe)| {
-        let (subject, target) = subject_and_target(&probe);
-        many.may_be(&subject).then_some((subject, target, number))
-    };
-    let mut found: Vec<(S, T, u32)> = probes(context).filter_map(of_many).collect();
-    found.sort_unstable();
-    let of_subject = |of_subject: &[(S, T, u32)]| {
-        let distinct = of_subject.chunk_by(|(_, a, _), (_, b, _)| a == b).count() as u64;
-        if distinct < at_least {
-            return None;
-        }
-        let mut records = MatchedFlows::default();
-        for (_, _, number) in of_subject {
-            let (key, part) = context.groups.subgroup(*number as usize);
-            records.add(context, key, &part);
-        }
-        Some((of_subject[0].0, distinct, records))
-    };
-    found.chunk_by(|(a, ..), (b, ..)| a == b).filter_map(of_subject).collect()
-}
-
-/// Which subjects may occur many times: nearly all occur a few times only, and are not to be sorted.
-struct CountingFilter {
-    counts: Vec<u32>,
-    at_least: u64,
-    hasher: RandomState,
-}
-
-impl CountingFilter {
-    /// The more counts there are, the fewer subjects share one; these stay near the processor.
-    const MOST_COUNTS: usize = 1 << 16;
-
-    fn of<S: Hash>(subjects: impl Iterator<Item = S>, at_least: u64) -> CountingFilter {
-        let (_, at_most) = subjects.size_hint();
-        let counts =
-            at_most.unwrap_or(usize::MAX).saturating_mul(2).clamp(1, CountingFilter::MOST_COUNTS).next_power_of_two();
-        let mut many = CountingFilter { counts: vec![0; counts], at_least, hasher: RandomState::default() };
-        for subject in subjects {
-            let place = many.place(&subject);
-            many.counts[place] = many.counts[place].saturating_add(1);
-        }
-        many
-    }
-
-    /// No subject that occurs so many times is denied.
-    fn may_be(&self, subject: &impl Hash) -> bool {
-        let count = self.counts[self.place(subject)];
-        u64::from(count) >= self.at_least || count == u32::MAX
-    }
-
-    fn place(&self, subject: &impl Hash) -> usize {
-        self.hasher.hash_one(subject) as usize & (self.counts.len() - 1)
-    }
-}
-
-/// The records that make a finding hold, as they are gathered.
-#[derive(Default)]
-struct MatchedFlows {
-    tally: Counters,
-    seen: TimeRange,
-    interfaces: BTreeSet<Option<Symbol>>,
-    /// Whether a record does not show that it was to open a connection.
-    unproven: bool,
-    examples: BTreeSet<Example>,
-}
-
-impl MatchedFlows {
-    fn add(&mut self, context: &Context<'_>, key: GroupKey, part: &Subgroup) {
-        self.tally.merge(part.tally);
-        self.seen.merge(part.seen);
-        self.interfaces.insert(key.interface);
-        self.unproven |= !part.is_syn;
-        let ends = (context.network.interface_name(key.interface), key.src, key.dst);
-        self.add_example(ends, (part.srcport, key.dstport, key.protocol), Action::Reject);
-    }
-
-    /// Adds records that are noteworthy by the topology.
-    fn add_noted(&mut self, context: &Context<'_>, noted: &ClassifiedFlows) {
-        let ClassifiedFlows { addresses, action, sums, .. } = *noted;
-        let (srcport, dstport) = sums.least_ports.unwrap_or_default();
-        self.tally.merge(sums.tally);
-        self.seen.merge(sums.seen);
-        self.interfaces.insert(addresses.interface);
-        let ends = (context.network.interface_name(addresses.interface), addresses.src, addresses.dst);
-        self.add_example(ends, (srcport, dstport, addresses.protocol), action);
-    }
-
-    /// Adds all records that are noteworthy in one way: their sums hold whatever was left out for lack of memory.
-    fn add_all(&mut self, context: &Context<'_>, of_note: &ClassView<'_>) {
-        let mut tally = self.tally;
-        of_note.flows().for_each(|noted| self.add_noted(context, &noted));
-        tally.merge(of_note.tally());
-        self.tally = tally;
-    }
-
-    /// Keeps the least. Of many records few are: the others need not be made into examples.
-    fn add_example(
-        &mut self,
-        ends: (Option<&str>, Option<IpAddr>, Option<IpAddr>),
-        ports: (Option<u16>, Option<u16>, Option<u8>),
-        action: Action,
-    ) {
-        let (interface_id, srcaddr, dstaddr) = ends;
-        if self.examples.len() == MAX_EXAMPLES
-            && self
-                .examples
-                .last()
-                .is_some_and(|last| (last.interface_id.as_deref(), last.srcaddr, last.dstaddr) < ends)
-        {
-            return;
-        }
-        let (srcport, dstport, protocol) = ports;
-        let interface_id = interface_id.map(str::to_owned);
-        self.examples.insert(Example { interface_id, srcaddr, dstaddr, srcport, dstport, protocol, action });
-        if self.examples.len() > MAX_EXAMPLES {
-            self.examples.pop_last();
-        }
-    }
-
-    /// Probing is sure where `tcp-flags` of every record shows it. Without them it may be the end of connections that
-    /// were let through before the log begins.
-    fn confidence_of_probing(&self) -> (Confidence, Option<Evidence>) {
-        if self.unproven { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::TcpFlags)) }
-    }
-
-    fn into_finding(self, context: &Context<'_>, verdict: FindingDraft) -> Finding {
-        let mut evidence = verdict.evidence;
-        let mut confidence = verdict.confidence;
-        if self.interfaces.iter().any(|id| context.has_gaps(*id)) {
-            confidence = confidence.min(Confidence::Medium);
-            evidence.insert(Evidence::SkipData);
-        }
-        Finding {
-            id: types::id(verdict.finding_type.name(), &verdict.subject),
-            finding_type: verdict.finding_type,
-            severity: verdict.severity,
-            confidence,
-            title: verdict.title,
-            subject: verdict.subject,
-            details: verdict.details,
-            evidence,
-            tally: self.tally,
-            seen: self.seen,
-            exact: verdict.finding_type.is_exact(context.exact),
-            examples: self.examples.into_iter().collect(),
-        }
-    }
-}
-
-impl FindingType {
-    /// Whether nothing that a finding of this type rests on was left out for lack of memory.
-    fn is_exact(self, exact: Completeness) -> bool {
-        match self {
+impl Completeness {
+    /// Reports whether all data that findings of this type depend on is complete.
+    fn covers(self, finding_type: FindingType) -> bool {
+        match finding_type {
             FindingType::EgressBlocked
             | FindingType::HostSweep
             | FindingType::PortScan
             | FindingType::RepeatedRejects
-            | FindingType::ReplyBlocked => exact.rejected,
+            | FindingType::ReplyBlocked => self.rejected,
             FindingType::AmbiguousAddress
             | FindingType::EdgeToEdgeRouting
             | FindingType::InactivePeering
@@ -346,21 +169,10 @@ impl FindingType {
             | FindingType::PeeringPathMismatch
             | FindingType::RejectedPeering
             | FindingType::TransitivePeering
-            | FindingType::UnpeeredVpc => exact.peering,
-            FindingType::SkippedData => exact.names,
+            | FindingType::UnpeeredVpc => self.peering,
+            FindingType::SkippedData => self.names,
         }
     }
-}
-
-/// What a detector says of some records.
-struct FindingDraft {
-    finding_type: FindingType,
-    severity: Severity,
-    confidence: Confidence,
-    title: String,
-    subject: Subject,
-    details: Details,
-    evidence: BTreeSet<Evidence>,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The types of a finding: what deserves a look.
+//! The types of a finding. They are part of the JSON contract: see [`crate::summary`].
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,79 +9,80 @@ use sha2::{Digest, Sha256};
 
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::rejected::cause::Cause;
+use crate::findings::evidence::Evidence;
 use crate::record::{Action, Direction};
 use crate::topology::endpoint::Scope;
 
-/// Something that deserves a look.
+/// A problem, or a suspected one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// A hash of type and subject: the same trouble in the next file has the same id.
+    /// Hash of type and subject. The same problem in the next input has the same id.
     pub id: String,
-    /// What kind of trouble.
+    /// Type of the problem.
     #[serde(rename = "type")]
     pub finding_type: FindingType,
-    /// How bad it is.
+    /// Severity of the problem.
     pub severity: Severity,
-    /// How sure it is.
+    /// Confidence in the finding.
     pub confidence: Confidence,
-    /// One line for people.
+    /// Description in one line.
     pub title: String,
-    /// What it is about.
+    /// Resources or addresses that have the problem.
     pub subject: Subject,
-    /// What may differ from report to report.
+    /// More facts, which may differ between inputs.
     pub details: Details,
-    /// What the verdict rests on, in fixed words.
+    /// Kinds of evidence, as fixed keywords.
     pub evidence: BTreeSet<Evidence>,
-    /// Sums over the records that make the finding hold.
+    /// Sums of the records that support the finding.
     #[serde(flatten)]
     pub tally: Counters,
-    /// When those were seen.
+    /// Time range of these records.
     #[serde(flatten)]
     pub seen: TimeRange,
-    /// False where a memory limit made the finding approximate.
+    /// False if a memory limit made the finding approximate.
     pub exact: bool,
-    /// Up to five of those records.
+    /// Up to five of these records.
     pub examples: Vec<Example>,
 }
 
-/// The kinds of trouble. The order is that of the names.
+/// The types of findings, in the order of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingType {
-    /// Blocks that several VPCs have make an address ambiguous.
+    /// An address is ambiguous because several VPCs use its CIDR block.
     AmbiguousAddress,
-    /// Traffic through a peering connection to what lies beyond the peer.
+    /// Traffic through a peering connection to a destination beyond the peer VPC.
     EdgeToEdgeRouting,
-    /// An interface is refused its way to public addresses.
+    /// Traffic from an interface to public addresses is rejected.
     EgressBlocked,
-    /// One source is refused at one port of many hosts.
+    /// One source is rejected at one port of many hosts.
     HostSweep,
-    /// Traffic between VPCs whose connection is not active.
+    /// Traffic between VPCs whose peering connection is not active.
     InactivePeering,
-    /// Traffic to a peer that gets no answer.
+    /// Traffic to a peer VPC that gets no reply.
     OneWayPeering,
-    /// Traffic between peers that takes another path.
+    /// Traffic between peered VPCs that takes another path.
     PeeringPathMismatch,
-    /// One source is refused at many ports of one host.
+    /// One source is rejected at many ports of one host.
     PortScan,
-    /// Traffic between peers that is refused.
+    /// Traffic between peered VPCs that is rejected.
     RejectedPeering,
-    /// The same connection is refused again and again.
+    /// The same connection is rejected repeatedly.
     RepeatedRejects,
-    /// Requests are let through, and their answers are refused.
+    /// Requests are accepted, but their replies are rejected.
     ReplyBlocked,
-    /// AWS left records out.
+    /// AWS skipped records (SKIPDATA).
     SkippedData,
-    /// Traffic that tries to pass through a peer.
+    /// Traffic that tries to pass through a peer VPC.
     TransitivePeering,
-    /// Traffic between VPCs that nothing connects.
+    /// Traffic between VPCs without a peering connection.
     UnpeeredVpc,
 }
 
 impl FindingType {
-    /// Every type.
+    /// All types, in order.
     pub const ALL: &[FindingType] = &[
         FindingType::AmbiguousAddress,
         FindingType::EdgeToEdgeRouting,
@@ -99,7 +100,7 @@ impl FindingType {
         FindingType::UnpeeredVpc,
     ];
 
-    /// The word in JSON, metrics and reports.
+    /// Returns the keyword used in JSON, metrics, and reports.
     pub fn name(self) -> &'static str {
         match self {
             FindingType::AmbiguousAddress => "ambiguous-address",
@@ -120,24 +121,24 @@ impl FindingType {
     }
 }
 
-/// How bad it is, the least first.
+/// Severity of a problem, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Worth knowing.
+    /// For information.
     Low,
-    /// Worth a look today.
+    /// Review today.
     Medium,
-    /// Worth a look now.
+    /// Review now.
     High,
 }
 
 impl Severity {
-    /// All of them, the least first.
+    /// All severities, in ascending order.
     pub const ALL: [Severity; 3] = [Severity::Low, Severity::Medium, Severity::High];
 
-    /// The word in JSON and in reports.
+    /// Returns the keyword used in JSON and reports.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Low => "low",
@@ -147,21 +148,21 @@ impl Severity {
     }
 }
 
-/// How sure it is, the least first.
+/// Confidence in a finding, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Confidence {
-    /// A hint.
+    /// The log gives only a hint.
     Low,
-    /// What the log shows, but the log does not show all.
+    /// The log shows it, but the log is incomplete.
     Medium,
-    /// What the log shows.
+    /// The log shows it.
     High,
 }
 
 impl Confidence {
-    /// The word in JSON and in reports.
+    /// Returns the keyword used in JSON and reports.
     pub fn name(self) -> &'static str {
         match self {
             Confidence::Low => "low",
@@ -171,60 +172,25 @@ impl Confidence {
     }
 }
 
-/// What a verdict rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    /// A request was let through by the same interface.
-    AcceptedRequest,
-    /// The one address that all records of the interface share.
-    ConstantAddress,
-    /// Distinct destinations.
-    DistinctHosts,
-    /// Distinct destination ports.
-    DistinctPorts,
-    /// `flow-direction` of the records.
-    FlowDirection,
-    /// The report has no accepted records at all: what is logged may be rejects alone.
-    NoAcceptedRecords,
-    /// The report has no reply to the records.
-    NoReply,
-    /// The number of rejected records.
-    RejectedFlows,
-    /// Answers came, and were refused.
-    RejectedReply,
-    /// Records were seen in the VPC that they were to go to.
-    SeenAtDestination,
-    /// AWS left records out.
-    SkipData,
-    /// `tcp-flags` of the records.
-    TcpFlags,
-    /// The topology.
-    Topology,
-    /// `traffic-path` of the records.
-    TrafficPath,
-}
-
-/// What a finding is about.
+/// Resources or addresses that have a problem. The fields depend on the type.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Subject {
-    /// Of `repeated-rejects`.
+    /// Used by `repeated-rejects`.
     Group {
         /// Interface that recorded the traffic.
         interface_id: Option<String>,
-        /// Source.
+        /// Source address.
         srcaddr: Option<IpAddr>,
-        /// Destination.
+        /// Destination address.
         dstaddr: Option<IpAddr>,
         /// Destination port.
         dstport: Option<u16>,
         /// IANA protocol number.
         protocol: Option<u8>,
     },
-    /// Of `reply-blocked`.
+    /// Used by `reply-blocked`.
     ReplyFlow {
         /// Interface that recorded the traffic.
         interface_id: Option<String>,
@@ -235,115 +201,115 @@ pub enum Subject {
         /// IANA protocol number.
         protocol: u8,
     },
-    /// Of `host-sweep`.
+    /// Used by `host-sweep`.
     SourceAndPort {
-        /// Source.
+        /// Source address.
         srcaddr: IpAddr,
         /// Destination port.
         dstport: u16,
         /// IANA protocol number.
         protocol: u8,
     },
-    /// Of `port-scan`.
+    /// Used by `port-scan`.
     SourceAndDestination {
-        /// Source.
+        /// Source address.
         srcaddr: IpAddr,
-        /// Destination.
+        /// Destination address.
         dstaddr: IpAddr,
     },
-    /// Of `ambiguous-address`.
+    /// Used by `ambiguous-address`.
     CidrBlock {
-        /// The block that VPCs tie on.
+        /// CIDR block that several VPCs use.
         #[cfg_attr(test, schemars(with = "String"))]
         cidr_block: IpNet,
     },
-    /// Of `transitive-peering`, `unpeered-vpc` and `inactive-peering`.
+    /// Used by `transitive-peering`, `unpeered-vpc` and `inactive-peering`.
     Vpcs {
         /// VPC of the sources.
         src_vpc_id: String,
         /// VPC of the destinations.
         dst_vpc_id: String,
     },
-    /// Of `one-way-peering`, `rejected-peering` and `peering-path-mismatch`.
+    /// Used by `one-way-peering`, `rejected-peering` and `peering-path-mismatch`.
     Peers {
         /// VPC of the sources.
         src_vpc_id: String,
         /// VPC of the destinations.
         dst_vpc_id: String,
-        /// The active connection between them: the least id of several.
+        /// Active connection between them. If there are several, the one with the smallest id.
         peering_connection_id: String,
     },
-    /// Of `edge-to-edge-routing`.
+    /// Used by `edge-to-edge-routing`.
     Edge {
         /// VPC of the sources, if known.
         src_vpc_id: Option<String>,
-        /// What lies beyond the peer.
+        /// Scope of the destinations beyond the peer VPC.
         dst_scope: Scope,
     },
-    /// Of `egress-blocked` and `skipped-data`.
+    /// Used by `egress-blocked` and `skipped-data`.
     Interface {
         /// Null for records without an interface.
         interface_id: Option<String>,
     },
 }
 
-/// What may differ from report to report, by type.
+/// More facts about a problem, which may differ between inputs. The fields depend on the type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Details {
-    /// Of `port-scan`.
+    /// Used by `port-scan`.
     Ports {
-        /// Distinct (protocol, port).
+        /// Number of distinct pairs of protocol and port.
         distinct_ports: u64,
     },
-    /// Of `host-sweep` and `egress-blocked`.
+    /// Used by `host-sweep` and `egress-blocked`.
     Hosts {
-        /// Distinct destinations.
+        /// Number of distinct destinations.
         distinct_hosts: u64,
     },
-    /// Of `repeated-rejects`.
+    /// Used by `repeated-rejects`.
     Group {
-        /// TimeRange from the interface.
+        /// Direction as seen from the interface.
         direction: Direction,
-        /// The cause of most of its flows.
+        /// Cause of most of its flows.
         cause: Cause,
     },
-    /// Of `transitive-peering`.
+    /// Used by `transitive-peering`.
     Via {
-        /// The VPCs that are peered with both.
+        /// VPCs that are peered with both.
         via_vpc_ids: Vec<String>,
     },
-    /// Of `inactive-peering`.
+    /// Used by `inactive-peering`.
     Inactive {
-        /// The connections between the two.
+        /// Connections between the two VPCs.
         peering_connection_ids: Vec<String>,
-        /// What their statuses are, each once.
+        /// Their distinct statuses.
         statuses: Vec<String>,
     },
-    /// Of `peering-path-mismatch`.
+    /// Used by `peering-path-mismatch`.
     Paths {
-        /// The paths that were taken.
+        /// Values of `traffic-path` in the records.
         traffic_paths: Vec<u64>,
     },
-    /// Of `ambiguous-address`.
+    /// Used by `ambiguous-address`.
     CandidateVpcs {
-        /// The VPCs that tie.
+        /// VPCs that use the CIDR block.
         vpc_ids: Vec<String>,
     },
-    /// Of the others.
+    /// Used by all other types.
     None {},
 }
 
-/// A record that makes a finding hold.
+/// A record that supports a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Example {
-    /// Interface that recorded it.
+    /// Interface that recorded the traffic.
     pub interface_id: Option<String>,
-    /// Source.
+    /// Source address.
     pub srcaddr: Option<IpAddr>,
-    /// Destination.
+    /// Destination address.
     pub dstaddr: Option<IpAddr>,
     /// Source port.
     pub srcport: Option<u16>,
@@ -355,13 +321,16 @@ pub struct Example {
     pub action: Action,
 }
 
-/// The id of a finding: 128 bits of a SHA-256 over its type and its subject as JSON, in hexadecimal digits. It is the
-/// same wherever the same trouble is found.
-#[expect(clippy::missing_panics_doc, reason = "what it expects holds of every subject")]
-pub fn id(finding_type: &str, subject: &impl Serialize) -> String {
-    let subject = serde_json::to_string(subject).expect("text, numbers and addresses are JSON");
+/// Returns the id of a finding: 128 bits of the SHA-256 hash of its type and its subject as JSON, in hexadecimal. The same problem
+/// has the same id in every input. Ids are part of the contract: never change this function.
+#[expect(
+    clippy::expect_used,
+    reason = "a subject is a struct of text, numbers, and addresses, which serialize to JSON"
+)]
+pub(crate) fn id(finding_type: &str, subject: &impl Serialize) -> String {
+    let subject = serde_json::to_string(subject).expect("a subject serializes to JSON");
     let digest = Sha256::digest(format!("{finding_type}\0{subject}"));
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -369,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_that_of_type_and_subject_and_stays() {
+    fn an_id_is_a_stable_hash_of_type_and_subject() {
         let subject = |interface_id: Option<&str>| Subject::Interface { interface_id: interface_id.map(str::to_owned) };
         let ids = [
             id(FindingType::SkippedData.name(), &subject(Some("eni-1"))),
@@ -377,7 +346,10 @@ mod tests {
             id(FindingType::SkippedData.name(), &subject(None)),
             id(FindingType::SkippedData.name(), &subject(Some("null"))),
         ];
-        assert_eq!(ids[0], "2e68d639fc923aaa0ad239fcda548f24", "ids are an interface: this one may never change");
+        assert_eq!(
+            ids[0], "2e68d639fc923aaa0ad239fcda548f24",
+            "ids are part of the contract: this one must never change"
+        );
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
     }
 }

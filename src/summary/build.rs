@@ -1,4 +1,5 @@
-//! What a report's records say → the summary.
+//! Builds the summary from the analysis: correlates rejected groups with accepted 5-tuples, runs the detectors, and creates the
+//! rows.
 
 use crate::aggregate::Analysis;
 use crate::aggregate::accepted::AcceptedFlows;
@@ -12,61 +13,53 @@ use crate::findings::{self, Completeness, NetworkContext};
 use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::topology::Topology;
 
-/// So many rejected groups are listed unless set otherwise.
-pub const DEFAULT_TOP: usize = 100;
+/// Default number of listed rejected groups.
+pub const DEFAULT_MAX_LISTED_GROUPS: usize = 100;
 
-/// What to conclude and to show.
+/// Options of the summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SummaryOptions {
-    /// From when on a pattern is a finding.
+    /// Minimum counts for findings.
     pub thresholds: Thresholds,
-    /// Rejected groups to list.
-    pub top: usize,
+    /// Maximum number of listed rejected groups.
+    pub max_listed_groups: usize,
 }
 
 impl Default for SummaryOptions {
     fn default() -> SummaryOptions {
-        SummaryOptions { thresholds: Thresholds::default(), top: DEFAULT_TOP }
+        SummaryOptions { thresholds: Thresholds::default(), max_listed_groups: DEFAULT_MAX_LISTED_GROUPS }
     }
 }
 
-/// Draws the conclusions, by the topology that the records were analysed by. The result depends on nothing but the
-/// records, the settings, the topology and the order of the inputs.
-pub fn finish(mut analysis: Analysis, settings: &SummaryOptions, topology: Option<&Topology>) -> Summary {
-    let causes_are_exact = analysis.rejects.is_exact() && analysis.accepted.is_complete();
-    let names =
-        [analysis.interfaces.is_complete(), analysis.places.is_complete(), analysis.rejects.places_are_complete()];
-    let names_are_complete = !names.contains(&false);
-    let limits_reached = limits_reached(&analysis, names_are_complete);
-    let mut rejects = std::mem::take(&mut analysis.rejects);
-    rejects.correlate_accepted(&analysis.accepted);
-    // It takes the most memory, and is needed no more.
+/// Builds the summary. `topology` must be the one that was used to analyze the records. The result depends only on the records,
+/// the options, the topology, and the order of the inputs.
+pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology: Option<&Topology>) -> Summary {
+    let completeness = completeness(&analysis);
+    let limits_reached = limits_reached(&analysis, completeness.names);
+    let mut rejected = std::mem::take(&mut analysis.rejects);
+    rejected.correlate_accepted(&analysis.accepted);
+    // The accepted 5-tuples take the most memory and are not needed any more.
     analysis.accepted = AcceptedFlows::default();
-    let rejected_by_place = rejects.places().collect();
-    let group_count = rejects.group_count();
-    let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
-    let groups = rejects.into_groups();
-    let exact = Completeness {
-        rejected: causes_are_exact && names_are_complete,
-        peering: analysis.peering.is_exact() && names_are_complete,
-        names: names_are_complete,
-    };
+    let rejected_by_placement = rejected.places().collect();
+    let group_count = rejected.group_count();
+    let error_bound = rejected.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
+    let groups = rejected.into_groups();
     let network = NetworkContext {
         interfaces: &analysis.interfaces,
         places: &analysis.places,
         topology,
         known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
-    let report = SummaryBuilder { analysis: &analysis, network, rejected_by_place };
-    let notes = analysis.peering.by_class();
-    let findings = findings::detect(&findings::Context {
+    let builder = SummaryBuilder { analysis: &analysis, network, rejected_by_placement };
+    let classes = analysis.peering.by_class();
+    let context = findings::Context {
         groups: &groups,
         network,
-        notes: &notes,
+        classes: &classes,
         has_accepted_records: analysis.records.accepted > 0,
-        thresholds: &settings.thresholds,
-        exact,
-    });
+        thresholds: &options.thresholds,
+        completeness,
+    };
     Summary {
         schema: SCHEMA,
         window: window(analysis.window),
@@ -75,20 +68,31 @@ pub fn finish(mut analysis: Analysis, settings: &SummaryOptions, topology: Optio
         traffic: traffic(&analysis.interfaces),
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
-            exact: exact.rejected,
+            exact: completeness.rejected,
             error_bound,
-            groups: report.top_groups(&groups, settings.top),
-            by_interface: report.by_interface(),
-            by_subnet: report.by_subnet(),
-            by_vpc: report.by_vpc(),
+            groups: builder.top_groups(&groups, options.max_listed_groups),
+            by_interface: builder.by_interface(),
+            by_subnet: builder.by_subnet(),
+            by_vpc: builder.by_vpc(),
         },
-        peering: topology.map(|topology| super::peering::peering(topology, &notes, exact.peering)),
-        services: report.services(),
-        findings,
+        peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
+        services: builder.services(),
+        findings: findings::detect(&context),
         limits_reached,
         sources: analysis.sources.clone(),
         failed: analysis.failed.clone(),
         malformed: analysis.malformed.clone(),
+    }
+}
+
+/// Returns which data is complete. Call it before the accepted 5-tuples are dropped.
+fn completeness(analysis: &Analysis) -> Completeness {
+    let names =
+        analysis.interfaces.is_complete() && analysis.places.is_complete() && analysis.rejects.places_are_complete();
+    Completeness {
+        rejected: analysis.rejects.is_exact() && analysis.accepted.is_complete() && names,
+        peering: analysis.peering.is_exact() && names,
+        names,
     }
 }
 
@@ -97,7 +101,7 @@ fn formats(analysis: &Analysis) -> Vec<ObservedFormat> {
     formats.map(|format| ObservedFormat { version: format.version(), fields: format.names().to_vec() }).collect()
 }
 
-/// All analysed records: each is one of an interface, or of none.
+/// Returns the sums of all analyzed records. Each record belongs to one interface, or to the entry without an interface.
 fn traffic(interfaces: &Interfaces) -> Traffic {
     interfaces.iter().fold(Traffic::default(), |mut traffic, (_, interface)| {
         traffic.merge(Traffic { accepted: interface.accepted, rejected: interface.rejected });
@@ -105,7 +109,7 @@ fn traffic(interfaces: &Interfaces) -> Traffic {
     })
 }
 
-/// The names of the limits by which something was left out.
+/// Returns the names of the limits that were reached. The order of the flags is the order of [`Limits::NAMES`].
 fn limits_reached(analysis: &Analysis, names_are_complete: bool) -> Vec<&'static str> {
     let complete = [
         analysis.rejects.is_exact(),
@@ -122,18 +126,21 @@ fn window(seen: TimeRange) -> Option<Window> {
     known.then_some(Window { start: seen.first_seen, end: seen.last_seen })
 }
 
-/// What the records say, beside what is known anyway.
+/// Data from which the rows of the summary are built.
 pub(super) struct SummaryBuilder<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) network: NetworkContext<'a>,
-    pub(super) rejected_by_place: Vec<(Placement, Counters)>,
+    /// Sums of rejected records by interface, VPC, and subnet.
+    pub(super) rejected_by_placement: Vec<(Placement, Counters)>,
 }
 
 impl<'a> SummaryBuilder<'a> {
+    /// Returns the VPC of an interface in the topology.
     pub(super) fn known_vpc(&self, interface: Option<Symbol>) -> Option<&'a str> {
         self.network.known_interface(interface)?.vpc_id.as_deref()
     }
 
+    /// Returns the subnet of an interface in the topology.
     pub(super) fn known_subnet(&self, interface: Option<Symbol>) -> Option<&'a str> {
         self.network.known_interface(interface)?.subnet_id.as_deref()
     }
@@ -146,11 +153,11 @@ mod tests {
     use crate::record::timestamp::Timestamp;
 
     #[test]
-    fn a_window_may_have_one_end_or_none() {
+    fn a_window_may_lack_one_or_both_ends() {
         let window = |header: &str, record: &str| {
             let log = format!("{header}\n{record}\n");
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
-            let window = finish(analysis, &SummaryOptions::default(), None).window;
+            let window = build_summary(analysis, &SummaryOptions::default(), None).window;
             window.map(|window| (window.start.map(Timestamp::seconds), window.end.map(Timestamp::seconds)))
         };
         assert_eq!(window("srcaddr action start end", "10.0.0.1 ACCEPT 7 9"), Some((Some(7), Some(9))));

@@ -1,4 +1,4 @@
-//! Sums by interface, subnet, VPC and service.
+//! Rows with sums by interface, subnet, VPC, and service. Each list is sorted by its sums, highest first.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -11,10 +11,11 @@ use crate::aggregate::rejected::Placement;
 use crate::summary::{InterfaceRejects, ServiceTraffic, SubnetRejects, Traffic, VpcRejects};
 
 impl SummaryBuilder<'_> {
+    /// Returns the rejected traffic of each interface.
     pub(super) fn by_interface(&self) -> Vec<InterfaceRejects> {
         let mut sums: BTreeMap<Option<Symbol>, Counters> = BTreeMap::new();
-        for (place, tally) in self.rejected_by_place.iter().copied() {
-            sums.entry(place.interface).or_default().merge(tally);
+        for (placement, tally) in self.rejected_by_placement.iter().copied() {
+            sums.entry(placement.interface).or_default().merge(tally);
         }
         let mut rows: Vec<InterfaceRejects> = sums
             .into_iter()
@@ -33,14 +34,17 @@ impl SummaryBuilder<'_> {
         rows
     }
 
+    /// Returns the rejected traffic of each subnet, with the VPC on which its records agree.
     pub(super) fn by_subnet(&self) -> Vec<SubnetRejects> {
         let mut sums: HashMap<Option<&str>, (Consensus<&str>, Counters)> = HashMap::new();
-        for (place, tally) in self.rejected_by_place.iter().copied() {
-            let known = || self.known_subnet(place.interface).filter(|_| place.is_complete);
-            let subnet = self.place(place.subnet).or_else(known);
+        for (placement, tally) in self.rejected_by_placement.iter().copied() {
+            let known = || self.known_subnet(placement.interface).filter(|_| placement.is_complete);
+            let subnet = self.place_name(placement.subnet).or_else(known);
             let (vpc, sum) = sums.entry(subnet).or_default();
             sum.merge(tally);
-            self.own_vpc(place).into_iter().for_each(|own| vpc.observe(own));
+            if let Some(id) = self.vpc(placement) {
+                vpc.observe(id);
+            }
         }
         let row = |(subnet, (vpc, tally)): (Option<&str>, (Consensus<&str>, Counters))| SubnetRejects {
             subnet_id: subnet.map(str::to_owned),
@@ -52,10 +56,11 @@ impl SummaryBuilder<'_> {
         rows
     }
 
+    /// Returns the rejected traffic of each VPC.
     pub(super) fn by_vpc(&self) -> Vec<VpcRejects> {
         let mut sums: HashMap<Option<&str>, Counters> = HashMap::new();
-        for (place, tally) in self.rejected_by_place.iter().copied() {
-            sums.entry(self.own_vpc(place)).or_default().merge(tally);
+        for (placement, tally) in self.rejected_by_placement.iter().copied() {
+            sums.entry(self.vpc(placement)).or_default().merge(tally);
         }
         let row = |(vpc, tally): (Option<&str>, Counters)| VpcRejects { vpc_id: vpc.map(str::to_owned), tally };
         let mut rows: Vec<VpcRejects> = sums.into_iter().map(row).collect();
@@ -63,7 +68,7 @@ impl SummaryBuilder<'_> {
         rows
     }
 
-    /// Traffic by the service that owns the interface; none unless the topology has interfaces.
+    /// Returns the traffic by the service that owns the interface. Empty unless the topology has interfaces.
     pub(super) fn services(&self) -> Vec<ServiceTraffic> {
         if self.network.topology.is_none_or(|topology| topology.resources().interfaces.is_empty()) {
             return Vec::new();
@@ -89,11 +94,12 @@ impl SummaryBuilder<'_> {
         rows
     }
 
-    fn own_vpc(&self, place: Placement) -> Option<&str> {
-        self.place(place.vpc).or_else(|| self.known_vpc(place.interface).filter(|_| place.is_complete))
+    /// Returns the VPC that the records report. If they report none, the topology's VPC of the interface.
+    fn vpc(&self, placement: Placement) -> Option<&str> {
+        self.place_name(placement.vpc).or_else(|| self.known_vpc(placement.interface).filter(|_| placement.is_complete))
     }
 
-    fn place(&self, id: Option<Symbol>) -> Option<&str> {
+    fn place_name(&self, id: Option<Symbol>) -> Option<&str> {
         id.map(|id| self.analysis.places.name(id))
     }
 }

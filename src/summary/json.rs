@@ -1,4 +1,4 @@
-//! Summaries and findings as JSON, one document a line, as programs and Athena read them.
+//! Serializes summaries and findings as JSON Lines: one document per line, as Amazon Athena reads them.
 
 use serde::Serialize;
 
@@ -6,25 +6,28 @@ use crate::findings::topology_check::Check;
 use crate::findings::types::Finding;
 use crate::summary::Summary;
 
-/// The summary on one line.
+/// Serializes a summary as one line.
 pub fn render(summary: &Summary) -> Vec<u8> {
     line(summary)
 }
 
-/// One line for each finding.
+/// Serializes each finding as one line.
 pub fn render_findings(findings: &[Finding]) -> Vec<u8> {
     findings.iter().flat_map(line).collect()
 }
 
-/// What is wrong with a topology, on one line.
-pub fn render_check(check: &Check) -> Vec<u8> {
+/// Serializes the result of a topology check as one line.
+pub(crate) fn render_check(check: &Check) -> Vec<u8> {
     line(check)
 }
 
-/// Writes one value as one line of JSON.
+/// Serializes a value as one line of JSON.
+#[expect(
+    clippy::expect_used,
+    reason = "all serialized types are structs of JSON values, and their maps have string keys"
+)]
 pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
-    let mut line =
-        serde_json::to_vec(value).expect("the summary's types are all JSON, and their map has names as keys");
+    let mut line = serde_json::to_vec(value).expect("the type serializes to JSON");
     line.push(b'\n');
     line
 }

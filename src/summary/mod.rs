@@ -1,7 +1,10 @@
-//! The summary: what flowsentry says about one object, or about all inputs of one run.
+//! The summary of one object (Lambda function) or of all inputs of one run (command).
 //!
-//! These types are the JSON contract. Fields may be added; none may be renamed, dropped or change its meaning. The
-//! JSON Schema made from them is `docs/summary.schema.json`.
+//! Input: the aggregated state of the records, and the topology if there is one. Output: a [`Summary`], as types that serialize to
+//! JSON. [`build`] creates it, and [`json`] writes it.
+//!
+//! These types and the types of a finding are the JSON contract. Fields may be added. No field may be renamed or removed, or
+//! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
 
 pub mod build;
 mod by_scope;
@@ -27,45 +30,45 @@ use crate::topology::endpoint::Endpoint;
 /// The value of [`Summary::schema`].
 pub const SCHEMA: &str = "flowsentry/summary/v1";
 
-/// Everything that flowsentry says about one report: one object in the function, all inputs of the command.
+/// Summary of one object (Lambda function) or of all inputs of one run (command).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Always `flowsentry/summary/v1`.
     pub schema: &'static str,
-    /// The inputs that were read whole, in the order given.
+    /// Inputs that were read completely, in the given order.
     pub sources: Vec<InputSource>,
-    /// The inputs that could not be read whole. None of their records counts.
+    /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
-    /// Least start and greatest end of the analysed records.
+    /// Earliest start and latest end of the analyzed records.
     pub window: Option<Window>,
-    /// The distinct column lists met, in the order met.
+    /// Distinct column lists, in the order of their first occurrence.
     pub formats: Vec<ObservedFormat>,
-    /// Every record by its class.
+    /// Number of records by class.
     pub records: RecordCounts,
-    /// What was let through and what was refused.
+    /// Accepted and rejected traffic.
     pub traffic: Traffic,
-    /// The first ten malformed records.
+    /// First ten malformed records.
     pub malformed: Vec<MalformedSample>,
     /// Rejected connections.
     pub rejected: Rejected,
-    /// Traffic between VPCs; null without a topology.
+    /// Traffic between VPCs. Null without a topology.
     pub peering: Option<Peering>,
-    /// Traffic by the AWS service that owns the interface; empty unless the topology has interfaces.
+    /// Traffic by the AWS service that owns the interface. Empty unless the topology has interfaces.
     pub services: Vec<ServiceTraffic>,
-    /// What deserves a look, the worst first.
+    /// Problems, sorted by severity (highest first), flows (most first), type, and subject.
     pub findings: Vec<Finding>,
-    /// Interner of the settings that limit how much of the variety is kept and by which something was left out.
+    /// Names of the memory limits that were reached.
     pub limits_reached: Vec<&'static str>,
 }
 
-/// A span of time.
+/// Time range of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Window {
-    /// Least `start`; null if no record has one.
+    /// Earliest `start`. Null if no record has one.
     pub start: Option<Timestamp>,
-    /// Greatest `end`; null if no record has one.
+    /// Latest `end`. Null if no record has one.
     pub end: Option<Timestamp>,
 }
 
@@ -73,29 +76,29 @@ pub struct Window {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedFormat {
-    /// The highest version among its known fields.
+    /// Highest flow log version among its known fields.
     pub version: Option<u8>,
-    /// Field names, hyphens as underscores; unknown ones as they stand.
+    /// Field names, with underscores for hyphens. Unknown names are unchanged.
     pub fields: Vec<String>,
 }
 
-/// Sums over the analysed records.
+/// Sums of the analyzed records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Traffic {
-    /// Let through.
+    /// Accepted traffic (ACCEPT).
     pub accepted: Counters,
-    /// Refused by a security group, a network ACL or the like.
+    /// Rejected traffic (REJECT): by a security group, a network ACL, or another rule.
     pub rejected: Counters,
 }
 
 impl Traffic {
-    /// Accepted and rejected together.
+    /// Returns the number of accepted and rejected flows.
     pub fn flows(&self) -> u64 {
         self.accepted.flows.saturating_add(self.rejected.flows)
     }
 
-    /// Adds other records' sums.
+    /// Adds the sums of other records.
     pub fn merge(&mut self, other: Traffic) {
         self.accepted.merge(other.accepted);
         self.rejected.merge(other.rejected);
@@ -106,16 +109,16 @@ impl Traffic {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rejected {
-    /// Distinct (interface_id, srcaddr, dstaddr, dstport, protocol); where some were left out for lack of memory, an estimate
-    /// with a standard error of 0.8 %.
+    /// Number of distinct (interface_id, srcaddr, dstaddr, dstport, protocol). If a memory limit dropped some, an estimate with a
+    /// standard error of 0.8 %.
     pub group_count: u64,
-    /// False where a memory limit made the groups approximate.
+    /// False if a memory limit made the groups approximate.
     pub exact: bool,
-    /// A listed group has at most so many more flows than are told of it, and a group that is not listed no more than the
-    /// last that is and so many besides; 0 where none was dropped for lack of memory. Groups of interfaces that are not kept
-    /// are told without an interface.
+    /// Maximum undercount of a group, in flows. A listed group has at most this many more flows than reported. A group that is
+    /// not listed has at most this many more flows than the last listed group. 0 if no memory limit dropped a group. Groups of
+    /// untracked interfaces are reported without an interface.
     pub error_bound: u64,
-    /// The groups with the most flows.
+    /// Groups with the most flows.
     pub groups: Vec<RejectedGroup>,
     /// Rejected traffic by interface.
     pub by_interface: Vec<InterfaceRejects>,
@@ -131,9 +134,9 @@ pub struct Rejected {
 pub struct RejectedGroup {
     /// Interface that recorded the traffic.
     pub interface_id: Option<String>,
-    /// InputSource: `pkt-srcaddr` where present, else `srcaddr`.
+    /// Source: `pkt-srcaddr` if present, otherwise `srcaddr`.
     pub srcaddr: Option<IpAddr>,
-    /// Destination: `pkt-dstaddr` where present, else `dstaddr`.
+    /// Destination: `pkt-dstaddr` if present, otherwise `dstaddr`.
     pub dstaddr: Option<IpAddr>,
     /// Destination port.
     pub dstport: Option<u16>,
@@ -143,21 +146,21 @@ pub struct RejectedGroup {
     pub protocol_name: Option<&'static str>,
     /// IANA service name of the destination port.
     pub service_name: Option<&'static str>,
-    /// TimeRange from the interface.
+    /// Direction as seen from the interface.
     pub direction: Direction,
-    /// The cause of most of its flows.
+    /// Cause of most of its flows.
     pub cause: Cause,
-    /// Flows by cause.
+    /// Number of flows by cause.
     pub causes: BTreeMap<Cause, u64>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,
-    /// First and last time seen.
+    /// Time range of its records.
     #[serde(flatten)]
     pub seen: TimeRange,
-    /// What is known of the source.
+    /// Scope, VPC, and other known facts of the source.
     pub src: Endpoint,
-    /// What is known of the destination.
+    /// Scope, VPC, and other known facts of the destination.
     pub dst: Endpoint,
 }
 
@@ -167,9 +170,9 @@ pub struct RejectedGroup {
 pub struct InterfaceRejects {
     /// Null for records without an interface.
     pub interface_id: Option<String>,
-    /// The VPC that its records agree on.
+    /// VPC on which its records agree.
     pub vpc_id: Option<String>,
-    /// The subnet that its records agree on.
+    /// Subnet on which its records agree.
     pub subnet_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
@@ -180,9 +183,9 @@ pub struct InterfaceRejects {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SubnetRejects {
-    /// Null for records whose subnet is not known.
+    /// Null for records whose subnet is unknown.
     pub subnet_id: Option<String>,
-    /// The VPC that its records agree on.
+    /// VPC on which its records agree.
     pub vpc_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
@@ -193,7 +196,7 @@ pub struct SubnetRejects {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VpcRejects {
-    /// Null for records whose VPC is not known.
+    /// Null for records whose VPC is unknown.
     pub vpc_id: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
@@ -204,9 +207,9 @@ pub struct VpcRejects {
 mod tests {
     use super::*;
 
-    /// `UPDATE_GOLDEN=1 cargo test the_schema_is_that_of_the_types` writes it anew.
+    /// Set `UPDATE_GOLDEN=1` to rewrite the schema.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the test holds a file of the repository against the types")]
+    #[expect(clippy::disallowed_methods, reason = "the test compares a file of the repository with the types")]
     fn the_schema_is_that_of_the_types() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/summary.schema.json");
         let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
@@ -216,6 +219,6 @@ mod tests {
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(path, &schema).expect("the file can be written");
         }
-        assert!(std::fs::read_to_string(path).is_ok_and(|kept| kept == schema), "{path} is not what the types give");
+        assert!(std::fs::read_to_string(path).is_ok_and(|stored| stored == schema), "{path} does not match the types");
     }
 }

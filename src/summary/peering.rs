@@ -1,4 +1,4 @@
-//! Traffic between VPCs, by connection and by pair, and by the services that own the interfaces.
+//! Traffic between VPCs, by connection and by VPC pair.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,31 +15,31 @@ use crate::topology::{PeeringStatus, Topology};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Peering {
-    /// False where a memory limit made replies or pairs approximate.
+    /// False if a memory limit made replies or pairs approximate.
     pub exact: bool,
-    /// The peering connections with traffic.
+    /// Peering connections with traffic.
     pub connections: Vec<ConnectionTraffic>,
-    /// All traffic between two different known VPCs.
+    /// Traffic between two different known VPCs, each direction separately.
     pub vpc_pairs: Vec<VpcPair>,
 }
 
-/// Traffic between the VPCs that a connection connects, both ways together.
+/// Traffic between the two VPCs of a peering connection, both directions together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConnectionTraffic {
-    /// `pcx-…`.
+    /// Id of the connection, `pcx-…`.
     pub peering_connection_id: String,
-    /// Such as `active`.
+    /// Status of the connection, such as `active`.
     pub status: String,
-    /// VPC of the side that asked for it.
+    /// VPC of the requester.
     pub requester_vpc_id: String,
-    /// VPC of the side that was asked.
+    /// VPC of the accepter.
     pub accepter_vpc_id: String,
-    /// Whether the sides are in different regions; null if a region is not known.
+    /// Whether the VPCs are in different regions. Null if a region is unknown.
     pub inter_region: Option<bool>,
-    /// Whether the sides belong to different accounts; null if an account is not known.
+    /// Whether the VPCs belong to different accounts. Null if an account is unknown.
     pub cross_account: Option<bool>,
-    /// Accepted and rejected.
+    /// Accepted and rejected traffic.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
@@ -52,34 +52,35 @@ pub struct VpcPair {
     pub src_vpc_id: String,
     /// VPC of the destinations.
     pub dst_vpc_id: String,
-    /// The active connection between them; else an inactive one; else null.
+    /// Active connection between them, otherwise an inactive one. Null if there is neither.
     pub peering_connection_id: Option<String>,
-    /// Accepted and rejected.
+    /// Accepted and rejected traffic.
     #[serde(flatten)]
     pub traffic: Traffic,
-    /// Of it, what was accepted and has no reply in the report.
+    /// Accepted traffic without a reply in the input.
     pub unanswered: Counters,
 }
 
-/// Traffic of the interfaces that one AWS service owns.
+/// Traffic of the interfaces of one AWS service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceTraffic {
-    /// Such as `ec2` or `rds`; null for interfaces that the topology does not know.
+    /// Service that owns the interfaces, such as `ec2` or `rds`. Null for interfaces that are not in the topology.
     pub service: Option<String>,
-    /// How many of its interfaces were seen.
+    /// Number of its interfaces with traffic.
     pub interfaces: u64,
-    /// Accepted and rejected.
+    /// Accepted and rejected traffic.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
 
-pub(super) fn peering(topology: &Topology, notes: &FlowsByClass<'_>, exact: bool) -> Peering {
+/// Returns the traffic of all connections and VPC pairs, sorted by flows (most first).
+pub(super) fn peering(topology: &Topology, classes: &FlowsByClass<'_>, exact: bool) -> Peering {
     let mut connections: BTreeMap<&str, Traffic> = BTreeMap::new();
     let mut vpc_pairs = Vec::new();
-    for (note, noted) in notes {
-        let TrafficClass::Between(src, dst) = *note else { continue };
-        let (traffic, unanswered) = sums(noted);
+    for (class, view) in classes {
+        let TrafficClass::Between(src, dst) = *class else { continue };
+        let (traffic, unanswered) = sums(view);
         let connection = match topology.peering_status(src, dst) {
             PeeringStatus::Peered(id) => Some(id),
             PeeringStatus::Inactive(ids) => ids.first().map(String::as_str),
@@ -96,7 +97,7 @@ pub(super) fn peering(topology: &Topology, notes: &FlowsByClass<'_>, exact: bool
             unanswered,
         });
     }
-    // Pairs come by their ids, connections too: a stable sort keeps that where flows are equal.
+    // Pairs and connections are in the order of their ids. A stable sort keeps this order for equal flows.
     vpc_pairs.sort_by_key(|pair| Reverse(pair.traffic.flows()));
     let mut connections: Vec<ConnectionTraffic> =
         connections.into_iter().filter_map(|(id, traffic)| connection(topology, id, traffic)).collect();
@@ -104,11 +105,12 @@ pub(super) fn peering(topology: &Topology, notes: &FlowsByClass<'_>, exact: bool
     Peering { exact, connections, vpc_pairs }
 }
 
-fn sums(of_note: &ClassView<'_>) -> (Traffic, Counters) {
-    let [accepted, rejected] = of_note.totals;
+/// Returns the sums of a traffic class, and of its accepted records without a reply.
+fn sums(view: &ClassView<'_>) -> (Traffic, Counters) {
+    let [accepted, rejected] = view.totals;
     let mut unanswered = Counters::default();
-    for noted in of_note.unanswered().filter(|noted| noted.action == Action::Accept) {
-        unanswered.merge(noted.sums.tally);
+    for flows in view.unanswered().filter(|flows| flows.action == Action::Accept) {
+        unanswered.merge(flows.sums.tally);
     }
     (Traffic { accepted, rejected }, unanswered)
 }
@@ -156,7 +158,7 @@ mod tests {
         {"NetworkInterfaceId": "eni-1"}, {"NetworkInterfaceId": "eni-2", "RequesterId": "amazon-rds"},
         {"NetworkInterfaceId": "eni-3", "RequesterId": "amazon-rds"}, {"NetworkInterfaceId": "eni-4"}]}"#;
 
-    /// The summary over records, each `interface-id srcaddr dstaddr action`.
+    /// Summarizes records, each `interface-id srcaddr dstaddr action`.
     fn summarise(topology: &str, records: &[&str]) -> Summary {
         let mut resources = Resources::default();
         resources.read("topology.json", topology.as_bytes()).expect("JSON");
@@ -164,7 +166,7 @@ mod tests {
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let log = format!("interface-id srcaddr dstaddr action log-status\n{}", records.join(" OK\n") + " OK\n");
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-        build::finish(analysis, &SummaryOptions::default(), Some(&topology))
+        build::build_summary(analysis, &SummaryOptions::default(), Some(&topology))
     }
 
     fn flows(traffic: Traffic) -> String {
@@ -185,7 +187,7 @@ mod tests {
     #[test]
     fn connections_have_the_traffic_of_both_directions() {
         let peering = summarise(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
-        let shown: Vec<String> = peering
+        let rows: Vec<String> = peering
             .connections
             .iter()
             .map(|connection| {
@@ -196,7 +198,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            shown,
+            rows,
             [
                 "pcx-1 active vpc-b vpc-a Some(true) Some(false) 2 1",
                 "pcx-2 active vpc-a vpc-c None None 2 0",
@@ -207,9 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_all_traffic_between_vpcs_each_direction_by_itself() {
+    fn each_direction_between_vpcs_is_a_pair() {
         let peering = summarise(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
-        let shown: Vec<String> = peering
+        let rows: Vec<String> = peering
             .vpc_pairs
             .iter()
             .map(|pair| {
@@ -219,7 +221,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            shown,
+            rows,
             [
                 "vpc-a vpc-b pcx-1 1 1 0",
                 "vpc-c vpc-a pcx-2 2 0 2",
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn services_are_those_of_the_interfaces_that_were_seen() {
+    fn services_own_the_interfaces_with_traffic() {
         let services = |topology: &str| -> Vec<String> {
             let records = [
                 "eni-1 1.1.1.1 10.1.0.1 REJECT",
@@ -251,13 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn a_topology_of_which_nothing_is_met_gives_empty_lists() {
+    fn an_empty_topology_gives_empty_lists() {
         let peering = summarise(r#"{"Vpcs": []}"#, &RECORDS).peering.expect("there is a topology");
         assert_eq!((peering.connections.len(), peering.vpc_pairs.len()), (0, 0));
     }
 
     #[test]
-    fn an_interface_without_analysed_records_is_not_seen() {
+    fn an_interface_without_analyzed_records_is_not_counted() {
         let mut resources = Resources::default();
         resources.read("topology.json", TOPOLOGY.as_bytes()).expect("JSON");
         let topology = Arc::new(Topology::new(resources));
@@ -265,8 +267,8 @@ mod tests {
         let log =
             "interface-id srcaddr dstaddr action log-status\neni-1 10.1.0.1 8.8.8.8 ACCEPT OK\neni-2 - - - SKIPDATA\n";
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-        let services = build::finish(analysis, &SummaryOptions::default(), Some(&topology)).services;
-        let shown: Vec<_> = services.iter().map(|row| (row.service.as_deref(), row.interfaces)).collect();
-        assert_eq!(shown, [(Some("ec2"), 1)]);
+        let services = build::build_summary(analysis, &SummaryOptions::default(), Some(&topology)).services;
+        let rows: Vec<_> = services.iter().map(|row| (row.service.as_deref(), row.interfaces)).collect();
+        assert_eq!(rows, [(Some("ec2"), 1)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Rejected groups, as the rows that are shown.
+//! Rows of the rejected groups with the most flows.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -13,36 +13,36 @@ use crate::topology::endpoint::Endpoint;
 use crate::topology::endpoint::Scope;
 
 impl SummaryBuilder<'_> {
-    /// The groups with the most flows, as rows.
-    pub(super) fn top_groups(&self, groups: &Groups, top: usize) -> Vec<RejectedGroup> {
-        let key = |number: u32| self.shown_key(groups.get(number as usize).key);
-        // Keys decide among groups that tie alone: to look at those of all takes longer than all else here.
+    /// Returns the `max` groups with the most flows, as rows.
+    pub(super) fn top_groups(&self, groups: &Groups, max: usize) -> Vec<RejectedGroup> {
+        let key = |index: u32| self.sort_key(groups.get(index as usize).key);
+        // Keys decide only among groups with equal sums. Comparing the keys of all groups would take most of the time.
         let order = |(a_tally, a): &(Counters, u32), (b_tally, b): &(Counters, u32)| {
             b_tally.cmp(a_tally).then_with(|| key(*a).cmp(&key(*b)))
         };
-        let mut rows: Vec<(Counters, u32)> = Vec::new();
+        let mut candidates: Vec<(Counters, u32)> = Vec::new();
         let mut least = Counters::default();
-        for (tally, number) in groups.tallies().iter().zip(0..) {
+        for (tally, index) in groups.tallies().iter().zip(0..) {
             if *tally >= least {
-                rows.push((*tally, number));
+                candidates.push((*tally, index));
             }
-            // Few are kept while the others are looked at: so many that to sort them out is seldom.
-            if rows.len() >= top.saturating_mul(2).saturating_add(AT_ONCE) {
-                least = truncate_to_top(&mut rows, top, order);
+            // Keep a surplus of candidates so that partial sorting is rare.
+            if candidates.len() >= max.saturating_mul(2).saturating_add(SURPLUS) {
+                least = truncate_to_top(&mut candidates, max, order);
             }
         }
-        truncate_to_top(&mut rows, top, order);
-        rows.sort_unstable_by(order);
-        rows.into_iter().map(|(tally, number)| self.row(tally, &groups.get(number as usize))).collect()
+        truncate_to_top(&mut candidates, max, order);
+        candidates.sort_unstable_by(order);
+        candidates.into_iter().map(|(tally, index)| self.row(tally, &groups.get(index as usize))).collect()
     }
 
-    fn shown_key(&self, key: GroupKey) -> SortKey<'_> {
+    fn sort_key(&self, key: GroupKey) -> SortKey<'_> {
         (self.network.interface_name(key.interface), key.src, key.dst, key.dstport, key.protocol)
     }
 
     fn row(&self, tally: Counters, group: &Group<'_>) -> RejectedGroup {
         let key = group.key;
-        let own = self.network.own_vpc(group);
+        let interface_vpc = self.network.interface_vpc(group);
         let (direction, _) = self.network.direction(group);
         RejectedGroup {
             interface_id: self.network.interface_name(key.interface).map(str::to_owned),
@@ -57,15 +57,16 @@ impl SummaryBuilder<'_> {
             causes: group.causes(),
             tally,
             seen: group.seen(),
-            src: self.endpoint(key.src, own),
-            dst: self.endpoint(key.dst, own),
+            src: self.endpoint(key.src, interface_vpc),
+            dst: self.endpoint(key.dst, interface_vpc),
         }
     }
 
-    fn endpoint(&self, address: Option<IpAddr>, own: Option<VpcIndex>) -> Endpoint {
+    /// Returns the known facts of an address in a record of an interface in this VPC.
+    fn endpoint(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Endpoint {
         match (address, self.network.topology) {
             (None, _) => Endpoint::default(),
-            (Some(known), Some(topology)) => topology.endpoint(known, self.network.locate(address, own)),
+            (Some(known), Some(topology)) => topology.endpoint(known, self.network.locate(address, interface_vpc)),
             (Some(known), None) => {
                 let scope = if self.network.is_public(known) { Scope::Public } else { Scope::Private };
                 Endpoint { scope: Some(scope), ..Endpoint::default() }
@@ -74,22 +75,24 @@ impl SummaryBuilder<'_> {
     }
 }
 
-/// Sorted out at once, beside as many again as are shown.
-const AT_ONCE: usize = 256;
+/// Minimum number of surplus candidates before a partial sort.
+const SURPLUS: usize = 256;
 
-/// Keeps so many rows, the first ones by this order of falling tallies, and says what another has to have at least.
+/// Keeps the first `count` candidates. The order must sort by tallies, highest first. Returns the minimum tally of a further
+/// candidate.
 fn truncate_to_top(
-    rows: &mut Vec<(Counters, u32)>,
+    candidates: &mut Vec<(Counters, u32)>,
     count: usize,
     order: impl Fn(&(Counters, u32), &(Counters, u32)) -> Ordering,
 ) -> Counters {
-    if count < rows.len() {
-        rows.select_nth_unstable_by(count, order);
-        rows.truncate(count);
+    if count < candidates.len() {
+        candidates.select_nth_unstable_by(count, order);
+        candidates.truncate(count);
     }
-    rows.iter().map(|(tally, _)| *tally).min().unwrap_or_default()
+    candidates.iter().map(|(tally, _)| *tally).min().unwrap_or_default()
 }
 
+/// Order of groups with equal sums.
 type SortKey<'a> = (Option<&'a str>, Option<IpAddr>, Option<IpAddr>, Option<u16>, Option<u8>);
 
 #[cfg(test)]
@@ -105,7 +108,7 @@ mod tests {
     use crate::topology::describe_output::Resources;
     use crate::topology::endpoint::Endpoint;
 
-    /// Two peered VPCs and an interface in the first, with an address and a delegated prefix.
+    /// Creates a topology of two VPCs and an interface in the first, with an address and a delegated prefix.
     fn topology() -> Topology {
         let interface = json!({
             "NetworkInterfaceId": "eni-known", "VpcId": "vpc-a", "SubnetId": "subnet-a", "PrivateIpAddress": "10.1.0.5",
@@ -128,7 +131,7 @@ mod tests {
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0);
-        build::finish(analysis, &SummaryOptions::default(), Some(&topology)).rejected
+        build::build_summary(analysis, &SummaryOptions::default(), Some(&topology)).rejected
     }
 
     fn direction(records: &[&str]) -> &'static str {
@@ -138,46 +141,46 @@ mod tests {
     }
 
     #[test]
-    fn the_first_groups_are_the_same_however_many_are_shown() {
-        // Many more than are sorted out at once, most of which tie; the heaviest ones stand anywhere.
+    fn the_first_groups_do_not_depend_on_the_maximum() {
+        // Many more groups than one partial sort takes. Most have equal sums, and the largest are spread over the log.
         let record =
             |n: u32| format!("eni-1 10.0.{}.{} 10.1.0.7 REJECT\n", n * 7919 % 4001 / 256, n * 7919 % 4001 % 256);
         let records: String =
             (0..4001_u32).flat_map(|n| std::iter::repeat_n(record(n), 1 + usize::from(n % 50 == 3))).collect();
         let log = format!("interface-id srcaddr dstaddr action\n{records}");
-        let rows = |top| {
+        let rows = |max_listed_groups| {
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
-            let settings = SummaryOptions { top, ..SummaryOptions::default() };
-            build::finish(analysis, &settings, None).rejected.groups
+            let settings = SummaryOptions { max_listed_groups, ..SummaryOptions::default() };
+            build::build_summary(analysis, &settings, None).rejected.groups
         };
         let all = rows(usize::MAX);
         assert_eq!(all.len(), 4001);
         assert!(all.is_sorted_by_key(|row| std::cmp::Reverse(row.tally.flows)));
         assert_eq!(all.iter().filter(|row| row.tally.flows == 2).count(), 80);
-        for top in [0, 1, 79, 80, 81, 90, 500, 1000, 2000, 4000, 4001, 4002] {
-            assert!(rows(top) == all[..top.min(4001)], "{top}");
+        for max in [0, 1, 79, 80, 81, 90, 500, 1000, 2000, 4000, 4001, 4002] {
+            assert!(rows(max) == all[..max.min(4001)], "{max}");
         }
     }
 
     #[test]
-    fn what_the_interface_owns_tells_the_direction() {
+    fn addresses_of_the_interface_decide_the_direction() {
         assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.5 REJECT -"]), "ingress");
         assert_eq!(direction(&["eni-known - 10.1.0.5 8.8.8.8 REJECT -"]), "egress");
         assert_eq!(direction(&["eni-known - 10.1.0.7 10.1.9.3 REJECT -"]), "ingress");
         assert_eq!(direction(&["eni-known - 10.1.9.3 10.1.0.7 REJECT -"]), "egress");
-        // The records' own word comes first.
+        // The `flow-direction` of the records takes precedence.
         assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.5 REJECT egress"]), "egress");
     }
 
     #[test]
-    fn else_the_own_vpc_tells_it() {
+    fn the_vpc_decides_the_direction_without_a_known_interface() {
         assert_eq!(direction(&["eni-1 vpc-a 8.8.8.8 10.1.0.7 REJECT -"]), "ingress");
         assert_eq!(direction(&["eni-1 vpc-a 10.1.0.7 8.8.8.8 REJECT -"]), "egress");
         assert_eq!(direction(&["eni-1 vpc-a 52.0.0.1 10.1.0.7 REJECT -"]), "ingress");
         assert_eq!(direction(&["- vpc-a 10.1.0.7 8.8.8.8 REJECT -"]), "egress");
-        // Of the interface, where the records name none.
+        // The VPC of the interface in the topology, if the records report none.
         assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.7 REJECT -"]), "ingress");
-        // Both in it, none in it, or none that all records agree on.
+        // Both addresses in the VPC, neither in it, or records that disagree on the VPC.
         assert_eq!(direction(&["eni-1 vpc-a 10.1.0.8 10.1.0.7 REJECT -"]), "unknown");
         assert_eq!(direction(&["eni-1 vpc-a 8.8.8.8 9.9.9.9 REJECT -"]), "unknown");
         assert_eq!(direction(&["eni-1 - 8.8.8.8 10.1.0.7 REJECT -"]), "unknown");
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_both_ends_is_told() {
+    fn rows_have_the_known_facts_of_both_ends() {
         let rejected = rejected(&["eni-known - 52.0.0.1 10.1.0.5 REJECT -"]);
         let some = |text: &str| Some(text.to_owned());
         let row = serde_json::to_value(&rejected.groups[0].src).expect("JSON");
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_by_the_place_that_is_known_where_records_name_none() {
+    fn the_topology_supplies_missing_vpcs_and_subnets() {
         let rejected = rejected(&[
             "eni-known - 8.8.8.8 10.1.0.5 REJECT -",
             "eni-known vpc-b 8.8.4.4 10.1.0.5 REJECT -",
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_address_in_a_known_vpc_is_not_public() {
-        // 52.0.0.0/16 is a VPC's here: what goes there is not refused its way to the internet.
+        // 52.0.0.0/16 belongs to a VPC here, so traffic to it is not traffic to the internet.
         let egress = |dst: &str| -> Vec<String> {
             (0..6).map(|n| format!("eni-known - 10.1.0.5 {dst} REJECT egress{}", " ".repeat(n))).collect()
         };
@@ -246,7 +249,7 @@ mod tests {
             let log = format!("interface-id vpc-id srcaddr dstaddr action flow-direction\n{}\n", records.join("\n"));
             let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
             let analysis = pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
-            let findings = build::finish(analysis, &SummaryOptions::default(), Some(&topology)).findings;
+            let findings = build::build_summary(analysis, &SummaryOptions::default(), Some(&topology)).findings;
             findings.iter().filter(|finding| finding.finding_type.name() == "egress-blocked").count()
         };
         assert_eq!(findings(egress("52.1.0.1")), 1);

@@ -290,7 +290,7 @@ def test_defaults_match_the_function():
         "OUTPUT_PREFIX": source("settings.rs", r'DEFAULT_OUTPUT_PREFIX: &str = "(.*)";'),
         "METRICS_NAMESPACE": source("settings.rs", r'DEFAULT_METRICS_NAMESPACE: &str = "(.*)";'),
         "TOPOLOGY_TTL_SECONDS": source("settings.rs", r"DEFAULT_TOPOLOGY_TTL_SECONDS: u64 = (\d+);"),
-        "TOP": source("report/mod.rs", r"DEFAULT_TOP: usize = (\d+);"),
+        "TOP": source("summary/build.rs", r"DEFAULT_MAX_LISTED_GROUPS: usize = (\d+);"),
         "MAX_LINES": source("lines/mod.rs", r"DEFAULT_MAX_LINES: u64 = (.*);").replace("_", ""),
         "ALERT_MIN_SEVERITY": source("settings.rs", r"Severity::(\w+), severity\)").lower(),
         "ON_PERMANENT_FAILURE": source("settings.rs", r"#\[default\]\s+(Quarantine),").lower(),

@@ -29,5 +29,5 @@ pub fn summarise<'a>(
             Err(error) => merged.observe_failure(uri.to_owned(), error.to_string()),
         }
     }
-    build::finish(merged, &SummaryOptions::default(), topology.map(Arc::as_ref))
+    build::build_summary(merged, &SummaryOptions::default(), topology.map(Arc::as_ref))
 }

@@ -146,7 +146,7 @@ pub fn chunked_reading(bytes: &[u8]) {
     let read = |reader: &mut (dyn Read + Send), decompress_in_background| {
         let options = Options { max_object_bytes: 1 << 20, decompress_in_background, ..Options::default() };
         let analysis = pipeline::analyze("any", reader, &options).map_err(|error| error.to_string())?;
-        Ok::<_, String>(json::render(&build::finish(analysis, &SummaryOptions::default(), None)))
+        Ok::<_, String>(json::render(&build::build_summary(analysis, &SummaryOptions::default(), None)))
     };
     let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
     assert_eq!(read(&mut whole, false), read(&mut pieces, true));
@@ -202,7 +202,7 @@ pub fn topology_documents(bytes: &[u8]) {
     let log = "2 1 eni-1 10.0.0.1 10.1.0.1 1 22 6 1 40 9 9 ACCEPT OK\n2 1 eni-1 10.1.0.1 10.0.0.1 22 1 6 1 40 9 9 REJECT OK\n";
     let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
     let analysis = pipeline::analyze("any", log.as_bytes(), &options).expect("a flow log");
-    let summary = build::finish(analysis, &SummaryOptions::default(), Some(&topology));
+    let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&topology));
     assert_eq!(summary.records.total, 2);
     assert!(summary.peering.is_some());
 }

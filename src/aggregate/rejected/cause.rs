@@ -147,7 +147,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!((analysis.records.rejected, analysis.records.malformed), (1, 0), "{:?}", analysis.malformed);
-        build::finish(analysis, &SummaryOptions::default(), None).rejected.groups[0].cause.name()
+        build::build_summary(analysis, &SummaryOptions::default(), None).rejected.groups[0].cause.name()
     }
 
     #[test]

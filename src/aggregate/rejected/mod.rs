@@ -250,7 +250,7 @@ mod tests {
         let log = format!("{header}\n{}", records.join("\n"));
         let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
         assert_eq!(analysis.records.malformed, 0, "{:?}", analysis.malformed);
-        build::finish(analysis, &SummaryOptions::default(), None).rejected
+        build::build_summary(analysis, &SummaryOptions::default(), None).rejected
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! `ambiguous-address`: records with an address in a block that several VPCs have, where nothing tells which is meant.
+//! `ambiguous-address`: records with an address in a CIDR block of several VPCs that do not show which VPC it is.
 
 use super::PeeringContext;
 use crate::aggregate::peering::{ClassView, TrafficClass};
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{FindingDraft, MatchedFlows};
+use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 use crate::topology::BlockId;
 
 pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and the record does not show which one \
@@ -11,29 +11,29 @@ pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block,
 pub(in crate::findings) const NEXT_STEP: &str = "Add `vpc-id` to the log format or the interfaces to the topology. In the \
                                                long term, give each VPC its own CIDR blocks.";
 
-pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
-    let ties = view.context.notes.iter().filter_map(|(note, noted)| match note {
-        TrafficClass::Ambiguous(tie) => Some(finding(view, *tie, noted)),
+pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
+    let findings = peering.context.classes.iter().filter_map(|(class, view)| match class {
+        TrafficClass::Ambiguous(block) => Some(finding(peering, *block, view)),
         _ => None,
     });
-    ties.collect()
+    findings.collect()
 }
 
-fn finding(view: &PeeringContext<'_>, tie: BlockId, noted: &ClassView<'_>) -> Finding {
-    let mut records = MatchedFlows::default();
-    records.add_all(view.context, noted);
-    let tie = view.topology.block(tie);
-    let vpc_ids = view.ids(tie.vpcs.iter().copied());
-    let verdict = FindingDraft {
+fn finding(peering: &PeeringContext<'_>, block: BlockId, view: &ClassView<'_>) -> Finding {
+    let mut flows = MatchedFlows::default();
+    flows.add_class(peering.context, view);
+    let overlap = peering.topology.block(block);
+    let vpc_ids = peering.ids(overlap.vpcs.iter().copied());
+    let draft = FindingDraft {
         finding_type: FindingType::AmbiguousAddress,
         severity: Severity::Low,
         confidence: Confidence::High,
-        title: format!("Addresses in {} may be in {}", tie.block, vpc_ids.join(" or ")),
-        subject: Subject::CidrBlock { cidr_block: tie.block },
+        title: format!("Addresses in {} may be in {}", overlap.block, vpc_ids.join(" or ")),
+        subject: Subject::CidrBlock { cidr_block: overlap.block },
         details: Details::CandidateVpcs { vpc_ids },
         evidence: [Evidence::Topology].into(),
     };
-    records.into_finding(view.context, verdict)
+    flows.into_finding(peering.context, draft)
 }
 
 #[cfg(test)]
@@ -43,13 +43,13 @@ mod tests {
 
     const TYPE: FindingType = FindingType::AmbiguousAddress;
 
-    fn tries(ends: &str, vpc_id: &str) -> Vec<String> {
+    fn attempts(ends: &str, vpc_id: &str) -> Vec<String> {
         records(2, "eni-1", ends, &format!("6 ACCEPT 2 4 {vpc_id}"))
     }
 
     #[test]
-    fn nothing_tells_which_vpc_is_meant() {
-        let findings = detect_in(TYPE, tries("10.1.0.5 10.9.0.7 443", "vpc-a"));
+    fn a_block_of_two_vpcs_is_ambiguous() {
+        let findings = detect_in(TYPE, attempts("10.1.0.5 10.9.0.7 443", "vpc-a"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Low, Confidence::High));
         assert_eq!(finding.title, "Addresses in 10.9.0.0/16 may be in vpc-f or vpc-g");
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn such_a_record_makes_no_other_finding_and_is_no_traffic_of_a_pair() {
+    fn ambiguous_records_make_no_other_finding_and_no_pair() {
         for ends in ["10.1.0.5 10.9.0.7 443", "10.9.0.7 10.1.0.5 443", "10.9.0.7 8.8.8.8 443"] {
             for action in ["ACCEPT", "REJECT"] {
                 let log = records(9, "eni-1", ends, &format!("6 {action} 2 4 vpc-a"));
@@ -72,55 +72,55 @@ mod tests {
     }
 
     #[test]
-    fn the_own_vpc_is_meant_if_it_ties() {
-        let log = tries("10.9.0.5 10.4.0.7 443", "vpc-f");
+    fn the_vpc_of_the_interface_resolves_the_ambiguity() {
+        let log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         assert_eq!(detect_in(TYPE, log.clone()), []);
         assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-f vpc-d - 2 0"]);
-        // Both addresses are in the own VPC then, though the other VPC has the block as well.
-        assert_eq!(types_in(tries("10.9.0.5 10.9.0.7 443", "vpc-g")), [""; 0]);
+        // Both addresses are in the VPC of the interface, although another VPC has the same block.
+        assert_eq!(types_in(attempts("10.9.0.5 10.9.0.7 443", "vpc-g")), [""; 0]);
     }
 
     #[test]
-    fn else_the_one_that_is_peered_with_the_own_vpc_if_it_is_the_only_one() {
+    fn the_only_peer_of_the_interface_vpc_resolves_the_ambiguity() {
         let one = [connection("pcx-ag", "active", "vpc-a", "vpc-g")];
-        let log = tries("10.1.0.5 10.9.0.7 443", "vpc-a");
+        let log = attempts("10.1.0.5 10.9.0.7 443", "vpc-a");
         assert_eq!(detect_with(&one, TYPE, log.clone()), []);
         assert_eq!(pairs(&summarise(&one, std::slice::from_ref(&log))), ["vpc-a vpc-g pcx-ag 2 0"]);
         let both = [one[0].clone(), connection("pcx-af", "active", "vpc-f", "vpc-a")];
         assert_eq!(detect_with(&both, TYPE, log.clone()).len(), 1);
         let inactive = [connection("pcx-ag", "deleted", "vpc-a", "vpc-g")];
         assert_eq!(detect_with(&inactive, TYPE, log).len(), 1);
-        // That the other end is peered with one of them does not count: the own VPC is not known.
-        assert_eq!(detect_with(&one, TYPE, tries("10.1.0.5 10.9.0.7 443", "-")).len(), 1);
-        assert_eq!(detect_with(&one, TYPE, tries("10.1.0.5 10.9.0.7 443", "vpc-b")).len(), 1);
+        // The VPC of the interface is not known here: a peering of the other end does not count.
+        assert_eq!(detect_with(&one, TYPE, attempts("10.1.0.5 10.9.0.7 443", "-")).len(), 1);
+        assert_eq!(detect_with(&one, TYPE, attempts("10.1.0.5 10.9.0.7 443", "vpc-b")).len(), 1);
     }
 
     #[test]
-    fn the_own_vpc_may_be_that_of_the_interface_in_the_topology() {
+    fn the_topology_supplies_the_vpc_of_the_interface() {
         let interface = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-f"}]}"#.to_owned();
-        let log = tries("10.9.0.5 10.4.0.7 443", "-");
+        let log = attempts("10.9.0.5 10.4.0.7 443", "-");
         assert_eq!(detect_in(TYPE, log.clone()).len(), 1);
         assert_eq!(detect_with(std::slice::from_ref(&interface), TYPE, log), []);
-        // What the record says goes before what the topology says of its interface.
-        assert_eq!(detect_with(&[interface], TYPE, tries("10.9.0.5 10.4.0.7 443", "vpc-d")).len(), 1);
+        // The record takes precedence over the topology's entry of its interface.
+        assert_eq!(detect_with(&[interface], TYPE, attempts("10.9.0.5 10.4.0.7 443", "vpc-d")).len(), 1);
     }
 
     #[test]
-    fn a_longer_block_of_one_vpc_is_not_tied() {
+    fn a_longer_block_of_one_vpc_is_not_ambiguous() {
         let longer = r#"{"Vpcs": [{"VpcId": "vpc-x", "CidrBlock": "10.9.7.0/24"}]}"#.to_owned();
         let found = |dst: &str| {
-            let log = tries(&format!("10.1.0.5 {dst} 443"), "vpc-a");
+            let log = attempts(&format!("10.1.0.5 {dst} 443"), "vpc-a");
             detect_with(std::slice::from_ref(&longer), TYPE, log).len()
         };
         assert_eq!((found("10.9.6.255"), found("10.9.7.0"), found("10.9.7.255"), found("10.9.8.0")), (1, 0, 0, 1));
     }
 
     #[test]
-    fn a_record_counts_once_for_each_block_that_it_has_an_address_in() {
+    fn a_record_counts_once_per_ambiguous_block() {
         let other = r#"{"Vpcs": [{"VpcId": "vpc-x", "CidrBlock": "10.10.0.0/16"},
                                  {"VpcId": "vpc-y", "CidrBlock": "10.10.0.0/16"}]}"#;
         let blocks = |ends: &str| -> Vec<(String, u64)> {
-            let findings = detect_with(&[other.to_owned()], TYPE, tries(ends, "-"));
+            let findings = detect_with(&[other.to_owned()], TYPE, attempts(ends, "-"));
             findings.iter().map(|finding| (json(&finding.subject), finding.tally.flows)).collect()
         };
         let block = |block: &str| (format!(r#"{{"cidr_block":"{block}"}}"#), 2);
@@ -130,10 +130,10 @@ mod tests {
 
     #[test]
     fn an_ambiguous_record_is_still_a_reply() {
-        let mut log = tries("10.9.0.5 10.4.0.7 443", "vpc-f");
+        let mut log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         log.push(record("eni-1", "10.4.0.7 10.9.0.5 443 60000", "6 ACCEPT 18 - -"));
-        assert_eq!(types_in(log), ["ambiguous-address"], "its own VPC is not known, its addresses are");
-        let mut log = tries("10.9.0.5 10.4.0.7 443", "vpc-f");
+        assert_eq!(types_in(log), ["ambiguous-address"], "the VPC of the interface is not known, the addresses are");
+        let mut log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         log.push(record("eni-1", "10.4.0.7 10.9.0.5 443 60000", "6 REJECT 18 - -"));
         assert_eq!(types_in(log), ["unpeered-vpc", "reply-blocked", "ambiguous-address"]);
     }

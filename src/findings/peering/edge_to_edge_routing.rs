@@ -1,10 +1,10 @@
-//! `edge-to-edge-routing`: records that leave through a peering connection for an address in no known VPC: a peer's
-//! internet gateway, NAT, VPN or endpoint can't be used from here.
+//! `edge-to-edge-routing`: records that leave through a peering connection to an address in no known VPC. An internet gateway,
+//! NAT device, VPN, or endpoint of the peer VPC cannot be used through peering.
 
 use super::PeeringContext;
 use crate::aggregate::peering::{ClassView, ExternalScope, Origin, TrafficClass};
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{FindingDraft, MatchedFlows};
+use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic enters a peering connection for a destination in no known VPC. AWS \
                                              drops it: an internet gateway, NAT device, VPN or endpoint of the peer \
@@ -12,39 +12,39 @@ pub(in crate::findings) const MEANING: &str = "Traffic enters a peering connecti
 pub(in crate::findings) const NEXT_STEP: &str = "Give the source VPC its own gateway, or route through a transit gateway. \
                                                If the destination is one of your VPCs, add it to the topology.";
 
-pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
-    let edges = view.context.notes.iter().filter_map(|(note, noted)| match note {
-        TrafficClass::External(origin, beyond) => Some(finding(view, *origin, *beyond, noted)),
+pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
+    let findings = peering.context.classes.iter().filter_map(|(class, view)| match class {
+        TrafficClass::External(origin, scope) => Some(finding(peering, *origin, *scope, view)),
         _ => None,
     });
-    edges.collect()
+    findings.collect()
 }
 
-fn finding(view: &PeeringContext<'_>, origin: Origin, beyond: ExternalScope, noted: &ClassView<'_>) -> Finding {
-    let mut records = MatchedFlows::default();
-    records.add_all(view.context, noted);
-    let (src_vpc_id, shown) = match origin {
-        Origin::Known(vpc) => (Some(view.id(vpc)), view.shown(vpc)),
+fn finding(peering: &PeeringContext<'_>, origin: Origin, scope: ExternalScope, view: &ClassView<'_>) -> Finding {
+    let mut flows = MatchedFlows::default();
+    flows.add_class(peering.context, view);
+    let (src_vpc_id, source) = match origin {
+        Origin::Known(vpc) => (Some(peering.id(vpc)), peering.format_vpc(vpc)),
         Origin::Named(name) => {
-            let name = view.context.network.places.name(name).to_owned();
+            let name = peering.context.network.places.name(name).to_owned();
             (Some(name.clone()), name)
         }
         Origin::Unknown => (None, "an unknown VPC".to_owned()),
     };
-    let beyond_shown = match beyond {
+    let destination = match scope {
         ExternalScope::Public => "the internet",
         ExternalScope::Private => "private addresses in no known VPC",
     };
-    let verdict = FindingDraft {
+    let draft = FindingDraft {
         finding_type: FindingType::EdgeToEdgeRouting,
         severity: Severity::High,
         confidence: Confidence::High,
-        title: format!("{shown} tries to reach {beyond_shown} through a peering connection"),
-        subject: Subject::Edge { src_vpc_id, dst_scope: beyond.scope() },
+        title: format!("{source} tries to reach {destination} through a peering connection"),
+        subject: Subject::Edge { src_vpc_id, dst_scope: scope.scope() },
         details: Details::None {},
         evidence: [Evidence::Topology, Evidence::TrafficPath].into(),
     };
-    records.into_finding(view.context, verdict)
+    flows.into_finding(peering.context, draft)
 }
 
 #[cfg(test)]
@@ -54,9 +54,9 @@ mod tests {
 
     const TYPE: FindingType = FindingType::EdgeToEdgeRouting;
 
-    /// The subjects of what is found in one record.
-    fn subjects(ends: &str, what: &str) -> Vec<String> {
-        detect_in(TYPE, records(1, "eni-1", ends, what)).iter().map(|finding| json(&finding.subject)).collect()
+    /// Returns the subjects of the findings in one record.
+    fn subjects(ends: &str, fields: &str) -> Vec<String> {
+        detect_in(TYPE, records(1, "eni-1", ends, fields)).iter().map(|finding| json(&finding.subject)).collect()
     }
 
     fn subject(src_vpc_id: &str, dst_scope: &str) -> [String; 1] {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_ones_are_ordered_by_the_words_of_their_scope() {
+    fn ties_are_sorted_by_the_name_of_the_scope() {
         let log = ["8.8.8.8", "192.168.0.1"]
             .map(|dst| record("eni-a", &format!("10.1.0.5 {dst} 60000 443"), "6 ACCEPT 2 4 vpc-a"));
         let found = detect_in(FindingType::EdgeToEdgeRouting, log.into());
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peers_internet_gateway_is_tried() {
+    fn traffic_to_the_internet_through_a_peer_is_found() {
         let mut log = records(2, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
         log.push(record("eni-a", "10.1.0.6 2600::1 60009 53", "17 REJECT - 5 vpc-a"));
         let findings = detect_in(TYPE, log);
@@ -88,10 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn it_is_found_where_no_two_vpcs_have_the_same_block_too() {
+    fn it_is_found_without_ambiguous_blocks() {
         let log = records(1, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
-        let told = summarise_by(&[r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#], &[log]);
-        let found: Vec<_> = told.findings.iter().map(|finding| json(&finding.subject)).collect();
+        let summary = summarise_by(&[r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#], &[log]);
+        let found: Vec<_> = summary.findings.iter().map(|finding| json(&finding.subject)).collect();
         assert_eq!(found, subject(r#""vpc-a""#, "public"));
     }
 
@@ -103,27 +103,27 @@ mod tests {
     }
 
     #[test]
-    fn only_a_peering_path_is_one() {
+    fn other_paths_are_ignored() {
         for path in ["-", "1", "2", "3", "6", "7", "8"] {
             assert_eq!(subjects("10.1.0.5 8.8.8.8 443", &format!("6 ACCEPT 2 {path} vpc-a")), [""; 0], "{path}");
         }
     }
 
     #[test]
-    fn a_destination_in_a_known_vpc_is_none() {
+    fn destinations_in_a_known_vpc_are_ignored() {
         for dst in ["10.2.0.7", "10.4.0.7", "10.1.0.7"] {
             assert_eq!(subjects(&format!("10.1.0.5 {dst} 443"), "6 ACCEPT 2 4 vpc-a"), [""; 0], "{dst}");
         }
     }
 
     #[test]
-    fn an_ambiguous_address_is_not_in_no_vpc() {
+    fn ambiguous_addresses_are_ignored() {
         assert_eq!(subjects("10.1.0.5 10.9.0.7 443", "6 ACCEPT 2 4 vpc-a"), [""; 0]);
         assert_eq!(subjects("10.9.0.7 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a"), [""; 0]);
     }
 
     #[test]
-    fn the_source_is_known_by_its_address_else_by_the_records_own_vpc() {
+    fn the_source_vpc_comes_from_the_address_then_the_interface() {
         assert_eq!(subjects("10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-b"), subject(r#""vpc-a""#, "public"));
         assert_eq!(subjects("10.77.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-b"), subject(r#""vpc-b""#, "public"));
         assert_eq!(
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_vpc_may_be_that_of_the_interface_in_the_topology() {
+    fn the_topology_supplies_the_vpc_of_the_interface() {
         for vpc_id in ["vpc-d", "vpc-elsewhere"] {
             let document =
                 format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", "VpcId": "{vpc_id}"}}]}}"#);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_does_not_undo_it() {
+    fn a_reply_does_not_suppress_it() {
         let log = vec![
             record("eni-a", "10.1.0.5 8.8.8.8 60000 443", "6 ACCEPT 2 4 vpc-a"),
             record("eni-a", "8.8.8.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"),

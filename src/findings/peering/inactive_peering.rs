@@ -1,11 +1,10 @@
-//! `inactive-peering`: records from one VPC to another that get no reply, with connections between the two of which
-//! none is active.
+//! `inactive-peering`: records from one VPC to another that get no reply, where no connection between the two is active.
 
 use std::collections::BTreeSet;
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
-use crate::findings::FindingDraft;
+use crate::findings::evidence::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
@@ -13,50 +12,51 @@ pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peeri
 pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, create a new one, or remove the routes to it.";
 
 pub(super) fn detect(
-    view: &PeeringContext<'_>,
-    way: VpcDirection,
+    peering: &PeeringContext<'_>,
+    direction: VpcDirection,
     ids: &BTreeSet<String>,
-    noted: &ClassView<'_>,
+    view: &ClassView<'_>,
 ) -> Option<Finding> {
-    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let mut unanswered = peering.unanswered(view, |_| true)?;
     let doubt = unanswered.downgrade_if_delivered();
-    let connections = ids.iter().filter_map(|id| view.topology.connection(id));
+    let connections = ids.iter().filter_map(|id| peering.topology.connection(id));
     let statuses: BTreeSet<String> = connections.map(|connection| connection.status.clone()).collect();
     let statuses: Vec<String> = statuses.into_iter().collect();
     let peering_connection_ids: Vec<String> = ids.iter().cloned().collect();
-    let verdict = FindingDraft {
+    let draft = FindingDraft {
         finding_type: FindingType::InactivePeering,
         severity: Severity::High,
         confidence: unanswered.confidence,
         title: format!(
             "{} tries to reach {} via {}, which is {}{doubt}",
-            view.shown(way.src),
-            view.shown(way.dst),
+            peering.format_vpc(direction.src),
+            peering.format_vpc(direction.dst),
             peering_connection_ids.join(" or "),
             statuses.join(" or ")
         ),
-        subject: Subject::Vpcs { src_vpc_id: view.id(way.src), dst_vpc_id: view.id(way.dst) },
+        subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
         details: Details::Inactive { peering_connection_ids, statuses },
         evidence: unanswered.evidence,
     };
-    Some(unanswered.records.into_finding(view.context, verdict))
+    Some(unanswered.flows.into_finding(peering.context, draft))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
     use super::*;
-    use crate::findings::types::{Confidence, Evidence};
+    use crate::findings::evidence::Evidence;
+    use crate::findings::types::Confidence;
 
     const TYPE: FindingType = FindingType::InactivePeering;
 
-    fn tries() -> Vec<String> {
+    fn attempts() -> Vec<String> {
         records(2, "eni-a", "10.1.0.5 10.5.0.7 443", "6 ACCEPT 2 4 vpc-a")
     }
 
     #[test]
-    fn the_connections_and_their_distinct_statuses_are_told() {
-        let findings = detect_in(TYPE, tries());
+    fn connections_and_distinct_statuses_are_reported() {
+        let findings = detect_in(TYPE, attempts());
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-e"}"#);
@@ -69,15 +69,15 @@ mod tests {
     }
 
     #[test]
-    fn the_pair_is_that_of_the_least_connection() {
-        assert_eq!(pairs(&summarise(&[], &[tries()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
+    fn the_pair_has_the_connection_with_the_smallest_id() {
+        assert_eq!(pairs(&summarise(&[], &[attempts()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
     }
 
     #[test]
-    fn one_active_connection_is_enough() {
+    fn one_active_connection_suppresses_it() {
         let active = [connection("pcx-ae9", "active", "vpc-a", "vpc-e")];
-        assert_eq!(detect_with(&active, TYPE, tries()), []);
-        assert_eq!(pairs(&summarise(&active, &[tries()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
+        assert_eq!(detect_with(&active, TYPE, attempts()), []);
+        assert_eq!(pairs(&summarise(&active, &[attempts()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
     }
 
     #[test]
@@ -94,16 +94,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_makes_it_vanish_in_its_direction_and_the_other() {
-        let mut log = tries();
+    fn a_reply_suppresses_it_in_both_directions() {
+        let mut log = attempts();
         log.push(record("eni-a", "10.5.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log.clone()), []);
         assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-a vpc-e pcx-ae1 2 0", "vpc-e vpc-a pcx-ae1 1 0"]);
     }
 
     #[test]
-    fn rejected_records_count_as_well() {
-        let mut log = tries();
+    fn rejected_records_count_too() {
+        let mut log = attempts();
         log.push(record("eni-e", "10.5.0.7 10.1.0.5 60001 22", "6 REJECT 2 - vpc-e"));
         let findings = detect_in(TYPE, log);
         assert_eq!(findings.iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [2, 1]);

@@ -1,4 +1,4 @@
-//! Findings about VPC peering: each direction between two VPCs is judged by itself.
+//! Findings about VPC peering. Each direction between two VPCs is evaluated separately.
 
 pub(super) mod ambiguous_address;
 pub(super) mod edge_to_edge_routing;
@@ -11,9 +11,10 @@ pub(super) mod unpeered_vpc;
 
 use std::collections::BTreeSet;
 
-use super::{Context, MatchedFlows};
+use super::Context;
+use super::evidence::{Evidence, MatchedFlows};
 use crate::aggregate::peering::{ClassView, ClassifiedFlows, TrafficClass};
-use crate::findings::types::{Confidence, Evidence, Finding};
+use crate::findings::types::{Confidence, Finding};
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
 
 /// One direction between two VPCs.
@@ -23,33 +24,35 @@ struct VpcDirection {
     dst: VpcIndex,
 }
 
-/// What the detectors of peering look at.
+/// Input of the peering detectors.
 struct PeeringContext<'a> {
     context: &'a Context<'a>,
     topology: &'a Topology,
 }
 
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
-    let view = PeeringContext { context, topology };
+    let peering = PeeringContext { context, topology };
     let mut findings = Vec::new();
-    for (note, noted) in context.notes {
-        if let TrafficClass::Between(src, dst) = *note {
-            let way = VpcDirection { src, dst };
+    for (class, view) in context.classes {
+        if let TrafficClass::Between(src, dst) = *class {
+            let direction = VpcDirection { src, dst };
             findings.extend(match topology.peering_status(src, dst) {
-                PeeringStatus::Peered(id) => {
-                    [one_way_peering::detect(&view, way, id, noted), rejected_peering::detect(&view, way, id, noted)]
-                }
-                PeeringStatus::Inactive(ids) => [inactive_peering::detect(&view, way, ids, noted), None],
-                PeeringStatus::None => {
-                    [transitive_peering::detect(&view, way, noted), unpeered_vpc::detect(&view, way, noted)]
-                }
+                PeeringStatus::Peered(id) => [
+                    one_way_peering::detect(&peering, direction, id, view),
+                    rejected_peering::detect(&peering, direction, id, view),
+                ],
+                PeeringStatus::Inactive(ids) => [inactive_peering::detect(&peering, direction, ids, view), None],
+                PeeringStatus::None => [
+                    transitive_peering::detect(&peering, direction, view),
+                    unpeered_vpc::detect(&peering, direction, view),
+                ],
             });
         }
     }
     let mut findings: Vec<Finding> = findings.into_iter().flatten().collect();
-    findings.extend(peering_path_mismatch::detect(&view));
-    findings.extend(edge_to_edge_routing::detect(&view));
-    findings.extend(ambiguous_address::detect(&view));
+    findings.extend(peering_path_mismatch::detect(&peering));
+    findings.extend(edge_to_edge_routing::detect(&peering));
+    findings.extend(ambiguous_address::detect(&peering));
     findings
 }
 
@@ -62,8 +65,8 @@ impl PeeringContext<'_> {
         vpcs.into_iter().map(|vpc| self.id(vpc)).collect()
     }
 
-    /// A VPC as a network engineer names it: `10.1.0.0/16 (vpc-a)`.
-    fn shown(&self, vpc: VpcIndex) -> String {
+    /// Formats a VPC for titles: `10.1.0.0/16 (vpc-a)`.
+    fn format_vpc(&self, vpc: VpcIndex) -> String {
         let vpc = self.topology.vpc(vpc);
         match &vpc.blocks[..] {
             [] => vpc.id.clone(),
@@ -72,53 +75,55 @@ impl PeeringContext<'_> {
         }
     }
 
-    /// The records without a reply, and what that is worth.
-    fn unanswered(&self, noted: &ClassView<'_>, which: impl Fn(&ClassifiedFlows) -> bool) -> Option<Unanswered> {
-        let mut records = MatchedFlows::default();
+    /// Collects the records without a reply that match, and rates the confidence that replies are missing. Returns `None` if
+    /// there are no such records.
+    fn unanswered(&self, view: &ClassView<'_>, matches: impl Fn(&ClassifiedFlows) -> bool) -> Option<Unanswered> {
+        let mut matched = MatchedFlows::default();
         let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
-        let (mut through, mut elsewhere, mut arrived, mut refused) = (false, false, false, false);
-        for noted in noted.unanswered().filter(&which) {
-            records.add_noted(self.context, &noted);
-            through |= noted.sums.through_peering;
-            elsewhere |= noted.sums.by_another_path;
-            arrived |= noted.sums.arrived;
-            refused |= noted.reply_was_rejected;
-            evidence.extend(noted.sums.has_flags.then_some(Evidence::TcpFlags));
+        let (mut through_peering, mut by_another_path, mut arrived, mut reply_rejected) = (false, false, false, false);
+        for flows in view.unanswered().filter(&matches) {
+            matched.add_classified(self.context, &flows);
+            through_peering |= flows.sums.through_peering;
+            by_another_path |= flows.sums.by_another_path;
+            arrived |= flows.sums.arrived;
+            reply_rejected |= flows.reply_was_rejected;
+            evidence.extend(flows.sums.has_flags.then_some(Evidence::TcpFlags));
         }
-        if records.tally.flows == 0 {
+        if matched.tally.flows == 0 {
             return None;
         }
-        evidence.extend((through || elsewhere).then_some(Evidence::TrafficPath));
-        evidence.extend(refused.then_some(Evidence::RejectedReply));
-        // `traffic-path` shows that the records left through a peering connection. Without it they may have gone
-        // elsewhere, to a transit gateway say, and be answered where nothing is logged.
-        let mut confidence = match (through, elsewhere) {
-            (true, false) if !refused => Confidence::High,
+        evidence.extend((through_peering || by_another_path).then_some(Evidence::TrafficPath));
+        evidence.extend(reply_rejected.then_some(Evidence::RejectedReply));
+        // `traffic-path` shows whether the records left through a peering connection. Otherwise they may have taken another path,
+        // for example a transit gateway, and the replies may not be logged.
+        let mut confidence = match (through_peering, by_another_path) {
+            (true, false) if !reply_rejected => Confidence::High,
             (false, true) => Confidence::Low,
             _ => Confidence::Medium,
         };
         if !self.context.has_accepted_records {
-            // ReplyFlow are accepted records: a log of rejects alone can't have any.
+            // Only accepted records are replies. A flow log of rejected traffic has none.
             confidence = Confidence::Low;
             evidence.insert(Evidence::NoAcceptedRecords);
         }
-        Some(Unanswered { records, confidence, evidence, arrived, refused })
+        Some(Unanswered { flows: matched, confidence, evidence, arrived, reply_rejected })
     }
 }
 
-/// MatchedFlows without a reply.
+/// Records without a reply.
 struct Unanswered {
-    records: MatchedFlows,
+    flows: MatchedFlows,
     confidence: Confidence,
     evidence: BTreeSet<Evidence>,
-    /// Whether one was seen where it was to go.
+    /// Whether a record was seen in the destination VPC.
     arrived: bool,
-    /// Whether an answer came and was refused.
-    refused: bool,
+    /// Whether a reply arrived and was rejected.
+    reply_rejected: bool,
 }
 
 impl Unanswered {
-    /// Between VPCs that no active connection leads between, what arrived went another way.
+    /// Lowers the confidence if records arrived: without an active connection they took another path. Returns the note for the
+    /// title, which is empty if none arrived.
     fn downgrade_if_delivered(&mut self) -> &'static str {
         if !self.arrived {
             return "";
@@ -140,8 +145,8 @@ mod tests {
     use crate::topology::Topology;
     use crate::topology::describe_output::Resources;
 
-    /// A and B are peered, B and C between regions, A and H in a region that is not told; A and E were, D never was. F
-    /// and G have the same block.
+    /// A is peered with B in the same region, and B with C between regions. A is also peered with H, whose region is not
+    /// known. The connections of A and E are inactive. D has no connection. F and G have the same block.
     const TOPOLOGY: &str = r#"{
       "Vpcs": [
         {"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"},
@@ -174,26 +179,26 @@ mod tests {
     const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags traffic-path vpc-id \
                           log-status packets bytes start end";
 
-    /// A record of ten packets, 400 bytes, one minute, that starts in the second by which its source port is over
-    /// 60000. `ends` are addresses and ports; `what` is protocol, action, tcp-flags, traffic-path and vpc-id.
-    pub(super) fn record(interface: &str, ends: &str, what: &str) -> String {
+    /// Returns a record of ten packets, 400 bytes, and one minute. Its start is 1795413600 plus the source port modulo 60000.
+    /// `ends` has the addresses and ports; `fields` has protocol, action, tcp-flags, traffic-path, and vpc-id.
+    pub(super) fn record(interface: &str, ends: &str, fields: &str) -> String {
         let srcport: u64 = ends.split(' ').nth(2).and_then(|port| port.parse().ok()).expect("a source port");
         let start = 1_795_413_600 + srcport % 60_000;
-        format!("{interface} {ends} {what} OK 10 400 {start} {}\n", start + 60)
+        format!("{interface} {ends} {fields} OK 10 400 {start} {}\n", start + 60)
     }
 
-    /// The same record so many times, each from the next port, from 60000 on.
-    pub(super) fn records(count: u32, interface: &str, ends: &str, what: &str) -> Vec<String> {
+    /// Returns `count` such records with source ports from 60000 upward. `ends` has the addresses and the destination port.
+    pub(super) fn records(count: u32, interface: &str, ends: &str, fields: &str) -> Vec<String> {
         let [src, dst, dstport] = ends.split(' ').collect::<Vec<_>>()[..] else { panic!("src, dst, dstport: {ends}") };
-        (0..count).map(|n| record(interface, &format!("{src} {dst} {} {dstport}", 60_000 + n), what)).collect()
+        (0..count).map(|n| record(interface, &format!("{src} {dst} {} {dstport}", 60_000 + n), fields)).collect()
     }
 
-    /// A hole in the log of an interface.
+    /// Returns a SKIPDATA record of an interface.
     pub(super) fn gap(interface: &str) -> String {
         format!("{interface} - - - - - - - - - SKIPDATA - - 1795413600 1795413660\n")
     }
 
-    /// A connection between two VPCs, as a document of its own.
+    /// Returns a topology document with one peering connection.
     pub(super) fn connection(id: &str, status: &str, requester: &str, accepter: &str) -> String {
         format!(
             r#"{{"VpcPeeringConnections": [{{"VpcPeeringConnectionId": "{id}", "Status": {{"Code": "{status}"}},
@@ -201,13 +206,13 @@ mod tests {
         )
     }
 
-    /// The summary over these inputs, by the topology above and these documents.
+    /// Summarizes the inputs with the topology above and these documents.
     pub(super) fn summarise(documents: &[String], inputs: &[Vec<String>]) -> Summary {
         let all: Vec<&str> = std::iter::once(TOPOLOGY).chain(documents.iter().map(String::as_str)).collect();
         summarise_by(&all, inputs)
     }
 
-    /// The summary over these inputs, by these documents alone.
+    /// Summarizes the inputs with only these documents.
     pub(super) fn summarise_by(documents: &[&str], inputs: &[Vec<String>]) -> Summary {
         let mut resources = Resources::default();
         for document in documents {
@@ -226,31 +231,31 @@ mod tests {
             merged.merge(next);
             merged
         });
-        build::finish(merged.expect("an input"), &SummaryOptions::default(), Some(&topology))
+        build::build_summary(merged.expect("an input"), &SummaryOptions::default(), Some(&topology))
     }
 
-    /// What is found in some records by the topology above and these documents.
+    /// Returns the findings of one type in the records, with the topology above and these documents.
     pub(super) fn detect_with(documents: &[String], finding_type: FindingType, records: Vec<String>) -> Vec<Finding> {
         let findings = summarise(documents, &[records]).findings;
         findings.into_iter().filter(|finding| finding.finding_type == finding_type).collect()
     }
 
-    /// What is found in some records.
+    /// Returns the findings of one type in the records, with the topology above.
     pub(super) fn detect_in(finding_type: FindingType, records: Vec<String>) -> Vec<Finding> {
         detect_with(&[], finding_type, records)
     }
 
-    /// The types of all that is found in some records.
+    /// Returns the types of all findings in the records.
     pub(super) fn types_in(records: Vec<String>) -> Vec<&'static str> {
         summarise(&[], &[records]).findings.iter().map(|finding| finding.finding_type.name()).collect()
     }
 
-    /// A part of a finding, as the summary has it.
+    /// Serializes a part of a finding.
     pub(super) fn json(part: &impl serde::Serialize) -> String {
         serde_json::to_string(part).expect("JSON")
     }
 
-    /// The pairs of VPCs, each with its connection, its accepted and its rejected flows.
+    /// Returns the VPC pairs as text: ids, connection, accepted flows, and rejected flows.
     pub(super) fn pairs(summary: &Summary) -> Vec<String> {
         let pair = |pair: &VpcPair| {
             let connection = pair.peering_connection_id.as_deref().unwrap_or("-");
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn records_within_a_vpc_or_beyond_all_of_them_are_no_concern_of_peering() {
+    fn traffic_within_a_vpc_or_outside_of_all_vpcs_is_ignored() {
         let log = vec![
             record("eni-1", "10.1.0.5 10.1.0.6 60000 443", "6 ACCEPT 2 1 vpc-a"),
             record("eni-1", "10.1.0.5 8.8.8.8 60000 443", "6 ACCEPT 2 8 vpc-a"),
@@ -273,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answered_connection_between_peers_is_no_finding() {
+    fn a_connection_with_replies_between_peers_is_not_a_finding() {
         let mut log = records(9, "eni-a", "10.1.0.5 10.2.0.6 443", "6 ACCEPT 3 4 vpc-a");
         log.push(record("eni-a", "10.2.0.6 10.1.0.5 443 60000", "6 ACCEPT 19 - vpc-a"));
         assert_eq!(

@@ -1,9 +1,9 @@
-//! `one-way-peering`: accepted TCP records from one peered VPC to the other that get no reply: as a rule, the way back is
+//! `one-way-peering`: accepted TCP records from one peered VPC to the other that get no reply. Usually the return route is
 //! missing.
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
-use crate::findings::FindingDraft;
+use crate::findings::evidence::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are accepted but get no reply: usually the peer \
@@ -11,47 +11,53 @@ pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are a
 pub(in crate::findings) const NEXT_STEP: &str = "Check the return route in the peer's route tables, then its security groups \
                                                and network ACLs.";
 
-pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
-    let unanswered = view.unanswered(noted, ClassifiedFlows::is_accepted_tcp)?;
-    if unanswered.records.tally.flows < view.context.thresholds.one_way_min_flows {
+pub(super) fn detect(
+    peering: &PeeringContext<'_>,
+    direction: VpcDirection,
+    id: &str,
+    view: &ClassView<'_>,
+) -> Option<Finding> {
+    let unanswered = peering.unanswered(view, ClassifiedFlows::is_accepted_tcp)?;
+    if unanswered.flows.tally.flows < peering.context.thresholds.one_way_min_flows {
         return None;
     }
-    // Of what was left out for lack of memory some may have been answered.
-    let some_answered =
-        !view.context.exact.peering || noted.flows().any(|noted| noted.is_accepted_tcp() && noted.has_reply);
-    let verdict = FindingDraft {
+    // Some of the records that a memory limit dropped may have had a reply.
+    let some_have_replies =
+        !peering.context.completeness.peering || view.flows().any(|flows| flows.is_accepted_tcp() && flows.has_reply);
+    let draft = FindingDraft {
         finding_type: FindingType::OneWayPeering,
-        severity: if some_answered { Severity::Medium } else { Severity::High },
+        severity: if some_have_replies { Severity::Medium } else { Severity::High },
         confidence: unanswered.confidence,
         title: format!(
             "{} of the TCP traffic from {} to {} via {id} gets a reply{}",
-            if some_answered { "Only some" } else { "None" },
-            view.shown(way.src),
-            view.shown(way.dst),
-            if unanswered.refused { "; replies were sent, but rejected on arrival" } else { "" }
+            if some_have_replies { "Only some" } else { "None" },
+            peering.format_vpc(direction.src),
+            peering.format_vpc(direction.dst),
+            if unanswered.reply_rejected { "; replies were sent, but rejected on arrival" } else { "" }
         ),
         subject: Subject::Peers {
-            src_vpc_id: view.id(way.src),
-            dst_vpc_id: view.id(way.dst),
+            src_vpc_id: peering.id(direction.src),
+            dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
         details: Details::None {},
         evidence: unanswered.evidence,
     };
-    Some(unanswered.records.into_finding(view.context, verdict))
+    Some(unanswered.flows.into_finding(peering.context, draft))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, gap, json, record, records, summarise};
     use super::*;
-    use crate::findings::types::{Confidence, Evidence};
+    use crate::findings::evidence::Evidence;
+    use crate::findings::types::Confidence;
 
     const TYPE: FindingType = FindingType::OneWayPeering;
-    const TRY: &str = "6 ACCEPT 2 4 vpc-a";
+    const ATTEMPT: &str = "6 ACCEPT 2 4 vpc-a";
 
-    fn tries(count: u32) -> Vec<String> {
-        records(count, "eni-a", "10.1.0.5 10.2.0.7 443", TRY)
+    fn attempts(count: u32) -> Vec<String> {
+        records(count, "eni-a", "10.1.0.5 10.2.0.7 443", ATTEMPT)
     }
 
     fn reply(interface: &str, ends: &str) -> String {
@@ -59,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_were_refused_are_told() {
+    fn rejected_replies_are_reported() {
         let mut log = records(6, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 vpc-a");
         log.push(record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a"));
         let finding = &detect_in(FindingType::OneWayPeering, log)[0];
@@ -69,8 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn five_connections_without_any_reply() {
-        let findings = detect_in(TYPE, tries(5));
+    fn five_connections_without_a_reply_are_found() {
+        let findings = detect_in(TYPE, attempts(5));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(
@@ -88,28 +94,28 @@ mod tests {
     }
 
     #[test]
-    fn four_are_too_few_whatever_else_there_is() {
-        assert_eq!(detect_in(TYPE, tries(4)), []);
-        let mut log = tries(4);
+    fn four_unanswered_flows_are_not_enough() {
+        assert_eq!(detect_in(TYPE, attempts(4)), []);
+        let mut log = attempts(4);
         log.extend(records(9, "eni-a", "10.1.0.5 10.2.0.7 443", "17 ACCEPT - 4 vpc-a"));
         log.extend(records(9, "eni-a", "10.1.0.5 10.2.0.8 443", "6 REJECT 2 - vpc-a"));
         log.extend(records(4, "eni-b", "10.2.0.7 10.1.0.6 443", "6 ACCEPT 2 4 vpc-b"));
-        log.extend(records(4, "eni-a", "10.1.0.5 10.2.0.9 443", TRY));
+        log.extend(records(4, "eni-a", "10.1.0.5 10.2.0.9 443", ATTEMPT));
         log.push(reply("eni-a", "10.2.0.9 10.1.0.5 443 60000"));
         assert_eq!(detect_in(TYPE, log), [], "UDP, rejected, the other direction and answered records do not count");
     }
 
     #[test]
-    fn they_count_over_all_hosts_and_interfaces() {
-        let log = (0..5).flat_map(|n| records(1, &format!("eni-{n}"), &format!("10.1.0.{n} 10.2.0.7 443"), TRY));
+    fn flows_of_all_hosts_and_interfaces_count() {
+        let log = (0..5).flat_map(|n| records(1, &format!("eni-{n}"), &format!("10.1.0.{n} 10.2.0.7 443"), ATTEMPT));
         assert_eq!(detect_in(TYPE, log.collect())[0].tally.flows, 5);
     }
 
     #[test]
-    fn of_two_hosts_there_is_one_example_whatever_paths_their_records_took() {
-        let mut log = tries(5);
+    fn flows_of_two_hosts_on_other_paths_share_one_example() {
+        let mut log = attempts(5);
         let by = |path: &str, n: u32| {
-            record("eni-a", &format!("10.1.0.5 10.2.0.7 {} 443", 60_005 + n), &TRY.replace(" 4 ", path))
+            record("eni-a", &format!("10.1.0.5 10.2.0.7 {} 443", 60_005 + n), &ATTEMPT.replace(" 4 ", path))
         };
         log.extend([by(" - ", 0), by(" 1 ", 1)]);
         let finding = &detect_in(TYPE, log)[0];
@@ -117,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn some_answers_make_it_less_severe() {
-        let mut log = tries(5);
-        log.extend(records(2, "eni-a", "10.1.0.5 10.2.0.9 443", TRY));
+    fn some_replies_lower_the_severity() {
+        let mut log = attempts(5);
+        log.extend(records(2, "eni-a", "10.1.0.5 10.2.0.9 443", ATTEMPT));
         log.push(reply("eni-a", "10.2.0.9 10.1.0.5 443 60000"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!((finding.severity, finding.tally.flows), (Severity::Medium, 5));
@@ -127,37 +133,37 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_udp_leave_it_severe() {
-        let mut log = tries(5);
+    fn udp_replies_do_not_lower_the_severity() {
+        let mut log = attempts(5);
         log.push(record("eni-a", "10.1.0.5 10.2.0.9 60000 53", "17 ACCEPT - 4 vpc-a"));
         log.push(record("eni-a", "10.2.0.9 10.1.0.5 53 60000", "17 ACCEPT - - vpc-a"));
         assert_eq!(detect_in(TYPE, log)[0].severity, Severity::High);
     }
 
     #[test]
-    fn a_reply_counts_in_any_order_and_input_but_on_the_same_interface_alone() {
-        let answer = |interface| vec![reply(interface, "10.2.0.7 10.1.0.5 443 60000")];
-        for inputs in [vec![tries(5), answer("eni-a")], vec![answer("eni-a"), tries(5)]] {
+    fn a_reply_counts_in_any_order_on_the_same_interface() {
+        let replies = |interface| vec![reply(interface, "10.2.0.7 10.1.0.5 443 60000")];
+        for inputs in [vec![attempts(5), replies("eni-a")], vec![replies("eni-a"), attempts(5)]] {
             assert_eq!(summarise(&[], &inputs).findings, []);
             assert_eq!(summarise(&[], &[inputs.concat()]).findings, []);
         }
-        let elsewhere = summarise(&[], &[tries(5), answer("eni-b")]).findings;
+        let elsewhere = summarise(&[], &[attempts(5), replies("eni-b")]).findings;
         assert_eq!(elsewhere.iter().map(|finding| finding.finding_type).collect::<Vec<_>>(), [TYPE]);
     }
 
     #[test]
-    fn a_rejected_reply_is_none() {
-        let mut log = tries(5);
+    fn a_rejected_reply_does_not_count() {
+        let mut log = attempts(5);
         log.push(record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log)[0].tally.flows, 5);
     }
 
     #[test]
-    fn version_2_and_holes_lower_the_confidence() {
+    fn version_2_and_skipped_records_lower_the_confidence() {
         let finding = &detect_in(TYPE, records(5, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT - - -"))[0];
         assert_eq!(finding.confidence, Confidence::Medium);
         assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::Topology].into());
-        let mut log = tries(5);
+        let mut log = attempts(5);
         log.push(gap("eni-a"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!(finding.confidence, Confidence::Medium);
@@ -165,16 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn vpcs_that_are_not_peered_make_others() {
-        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.3.0.7 443", TRY)), []);
-        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.5.0.7 443", TRY)), []);
+    fn vpcs_that_are_not_peered_are_ignored() {
+        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.3.0.7 443", ATTEMPT)), []);
+        assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.5.0.7 443", ATTEMPT)), []);
     }
 
     #[test]
-    fn of_several_connections_the_least_active_one_is_meant() {
+    fn the_active_connection_with_the_smallest_id_is_reported() {
         let more =
             [connection("pcx-aa", "deleted", "vpc-a", "vpc-b"), connection("pcx-aaa", "active", "vpc-b", "vpc-a")];
-        let finding = &detect_with(&more, TYPE, tries(5))[0];
+        let finding = &detect_with(&more, TYPE, attempts(5))[0];
         assert!(json(&finding.subject).contains(r#""peering_connection_id":"pcx-aaa""#), "{finding:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! `peering-path-mismatch`: records between peered VPCs that say to have taken another path than the peering.
+//! `peering-path-mismatch`: records between peered VPCs whose `traffic-path` is not the peering connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::{PEERING_PATHS, SAME_VPC_PATH, TrafficClass};
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{FindingDraft, MatchedFlows};
+use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 use crate::topology::{PeeringStatus, VpcIndex};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs does not use the peering connection, but a \
@@ -15,63 +15,63 @@ pub(in crate::findings) const NEXT_STEP: &str = "Check the source's route table:
 
 #[derive(Default)]
 struct Mismatch {
-    records: MatchedFlows,
+    flows: MatchedFlows,
     traffic_paths: BTreeSet<u64>,
 }
 
-pub(super) fn detect(view: &PeeringContext<'_>) -> Vec<Finding> {
+pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
     let mut mismatches: BTreeMap<(VpcIndex, VpcIndex), Mismatch> = BTreeMap::new();
-    for (note, noted) in view.context.notes {
-        if let TrafficClass::Path(src, dst, path) = *note
+    for (class, view) in peering.context.classes {
+        if let TrafficClass::Path(src, dst, path) = *class
             && path != SAME_VPC_PATH
-            && !expected(view, src, dst).contains(&path)
+            && !expected_paths(peering, src, dst).contains(&path)
         {
             let mismatch = mismatches.entry((src, dst)).or_default();
             mismatch.traffic_paths.insert(path);
-            mismatch.records.add_all(view.context, noted);
+            mismatch.flows.add_class(peering.context, view);
         }
     }
     mismatches
         .into_iter()
-        .filter_map(|((src, dst), mismatch)| finding(view, VpcDirection { src, dst }, mismatch))
+        .filter_map(|((src, dst), mismatch)| finding(peering, VpcDirection { src, dst }, mismatch))
         .collect()
 }
 
-/// The paths of a peering connection between the two.
-fn expected(view: &PeeringContext<'_>, src: VpcIndex, dst: VpcIndex) -> &'static [u64] {
+/// Returns the values of `traffic-path` for a peering connection between two VPCs. Both values are possible if a region is unknown.
+fn expected_paths(peering: &PeeringContext<'_>, src: VpcIndex, dst: VpcIndex) -> &'static [u64] {
     let (within_region, between_regions) = const { PEERING_PATHS.split_at(1) };
-    match (&view.topology.vpc(src).region, &view.topology.vpc(dst).region) {
+    match (&peering.topology.vpc(src).region, &peering.topology.vpc(dst).region) {
         (Some(a), Some(b)) if a == b => within_region,
         (Some(_), Some(_)) => between_regions,
         _ => &PEERING_PATHS,
     }
 }
 
-fn finding(view: &PeeringContext<'_>, way: VpcDirection, mismatch: Mismatch) -> Option<Finding> {
-    let PeeringStatus::Peered(id) = view.topology.peering_status(way.src, way.dst) else { return None };
+fn finding(peering: &PeeringContext<'_>, direction: VpcDirection, mismatch: Mismatch) -> Option<Finding> {
+    let PeeringStatus::Peered(id) = peering.topology.peering_status(direction.src, direction.dst) else { return None };
     let paths: Vec<&str> = mismatch.traffic_paths.iter().map(|path| path_name(*path)).collect();
-    let verdict = FindingDraft {
+    let draft = FindingDraft {
         finding_type: FindingType::PeeringPathMismatch,
         severity: Severity::Medium,
         confidence: Confidence::High,
         title: format!(
             "Traffic from {} to {} takes {} instead of {id}",
-            view.shown(way.src),
-            view.shown(way.dst),
+            peering.format_vpc(direction.src),
+            peering.format_vpc(direction.dst),
             paths.join(" and ")
         ),
         subject: Subject::Peers {
-            src_vpc_id: view.id(way.src),
-            dst_vpc_id: view.id(way.dst),
+            src_vpc_id: peering.id(direction.src),
+            dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
         details: Details::Paths { traffic_paths: mismatch.traffic_paths.into_iter().collect() },
         evidence: [Evidence::Topology, Evidence::TrafficPath].into(),
     };
-    Some(mismatch.records.into_finding(view.context, verdict))
+    Some(mismatch.flows.into_finding(peering.context, draft))
 }
 
-/// What AWS says the values of `traffic-path` are:
+/// Returns the meaning of a value of `traffic-path`, from
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
 fn path_name(path: u64) -> &'static str {
     match path {
@@ -93,8 +93,8 @@ mod tests {
 
     const TYPE: FindingType = FindingType::PeeringPathMismatch;
 
-    /// The paths that are found wrong among records of these, from one host to another.
-    fn wrong(ends: &str, paths: &[&str]) -> Vec<u64> {
+    /// Returns the paths that are reported as a mismatch, of records with these paths from one host to another.
+    fn mismatches(ends: &str, paths: &[&str]) -> Vec<u64> {
         let log = paths.iter().flat_map(|path| records(1, "eni-1", ends, &format!("6 ACCEPT 2 {path} -")));
         match &detect_in(TYPE, log.collect())[..] {
             [] => Vec::new(),
@@ -106,7 +106,7 @@ mod tests {
     const ALL: [&str; 10] = ["-", "0", "1", "2", "3", "4", "5", "6", "7", "8"];
 
     #[test]
-    fn records_between_peers_that_leave_by_another_gateway() {
+    fn traffic_between_peers_through_another_gateway_is_found() {
         let mut log = records(2, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 8 vpc-a");
         log.push(record("eni-a", "10.1.0.5 10.2.0.8 60009 22", "6 REJECT 2 3 vpc-a"));
         log.extend(records(7, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 vpc-a"));
@@ -129,32 +129,32 @@ mod tests {
     }
 
     #[test]
-    fn in_one_region_4_is_expected() {
-        assert_eq!(wrong("10.1.0.5 10.2.0.7 443", &ALL), [0, 2, 3, 5, 6, 7, 8]);
-        assert_eq!(wrong("10.1.0.5 10.2.0.7 443", &["4", "1", "-"]), [0; 0]);
+    fn path_4_is_expected_within_a_region() {
+        assert_eq!(mismatches("10.1.0.5 10.2.0.7 443", &ALL), [0, 2, 3, 5, 6, 7, 8]);
+        assert_eq!(mismatches("10.1.0.5 10.2.0.7 443", &["4", "1", "-"]), [0; 0]);
     }
 
     #[test]
-    fn between_regions_5_is_expected() {
-        assert_eq!(wrong("10.2.0.5 10.3.0.7 443", &ALL), [0, 2, 3, 4, 6, 7, 8]);
-        assert_eq!(wrong("10.3.0.5 10.2.0.7 443", &["5"]), [0; 0]);
+    fn path_5_is_expected_between_regions() {
+        assert_eq!(mismatches("10.2.0.5 10.3.0.7 443", &ALL), [0, 2, 3, 4, 6, 7, 8]);
+        assert_eq!(mismatches("10.3.0.5 10.2.0.7 443", &["5"]), [0; 0]);
     }
 
     #[test]
-    fn where_a_region_is_not_known_both_are() {
-        assert_eq!(wrong("10.1.0.5 10.8.0.7 443", &ALL), [0, 2, 3, 6, 7, 8]);
-        assert_eq!(wrong("10.8.0.5 10.1.0.7 443", &["4", "5"]), [0; 0]);
+    fn paths_4_and_5_are_expected_if_a_region_is_unknown() {
+        assert_eq!(mismatches("10.1.0.5 10.8.0.7 443", &ALL), [0, 2, 3, 6, 7, 8]);
+        assert_eq!(mismatches("10.8.0.5 10.1.0.7 443", &["4", "5"]), [0; 0]);
     }
 
     #[test]
-    fn vpcs_that_are_not_peered_have_no_expected_path() {
+    fn vpcs_that_are_not_peered_are_ignored() {
         for dst in ["10.3.0.7", "10.4.0.7", "10.5.0.7", "10.1.0.7", "10.77.0.7", "8.8.8.8"] {
-            assert_eq!(wrong(&format!("10.1.0.5 {dst} 443"), &["2", "3", "8"]), [0; 0], "{dst}");
+            assert_eq!(mismatches(&format!("10.1.0.5 {dst} 443"), &["2", "3", "8"]), [0; 0], "{dst}");
         }
     }
 
     #[test]
-    fn an_answered_record_still_takes_the_wrong_path() {
+    fn a_reply_does_not_suppress_it() {
         let log = vec![
             record("eni-a", "10.1.0.5 10.2.0.7 60000 443", "6 ACCEPT 2 3 vpc-a"),
             record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"),

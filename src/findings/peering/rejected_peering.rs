@@ -2,38 +2,48 @@
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::findings::{FindingDraft, MatchedFlows};
+use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected by a security group or a network \
                                              ACL, or because its connection was already closed.";
 pub(in crate::findings) const NEXT_STEP: &str = "If it is intended, allow the peer's CIDR blocks, or its security groups if \
                                                both VPCs are in one Region. If not, find the program at the source.";
 
-pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
-    let mut records = MatchedFlows::default();
-    for noted in noted.rejected() {
-        records.add_noted(view.context, &noted);
+pub(super) fn detect(
+    peering: &PeeringContext<'_>,
+    direction: VpcDirection,
+    id: &str,
+    view: &ClassView<'_>,
+) -> Option<Finding> {
+    let mut flows = MatchedFlows::default();
+    for rejected in view.rejected() {
+        flows.add_classified(peering.context, &rejected);
     }
-    let [_, rejected] = noted.totals;
-    records.tally = rejected;
-    if records.tally.flows == 0 {
+    // The totals of the class include records that a memory limit dropped.
+    let [_, rejected] = view.totals;
+    flows.tally = rejected;
+    if flows.tally.flows == 0 {
         return None;
     }
-    let verdict = FindingDraft {
+    let draft = FindingDraft {
         finding_type: FindingType::RejectedPeering,
         severity: Severity::Medium,
         confidence: Confidence::High,
-        title: format!("Traffic from {} to {} via {id} is rejected", view.shown(way.src), view.shown(way.dst)),
+        title: format!(
+            "Traffic from {} to {} via {id} is rejected",
+            peering.format_vpc(direction.src),
+            peering.format_vpc(direction.dst)
+        ),
         subject: Subject::Peers {
-            src_vpc_id: view.id(way.src),
-            dst_vpc_id: view.id(way.dst),
+            src_vpc_id: peering.id(direction.src),
+            dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
         details: Details::None {},
         evidence: [Evidence::Topology, Evidence::RejectedFlows].into(),
     };
-    Some(records.into_finding(view.context, verdict))
+    Some(flows.into_finding(peering.context, draft))
 }
 
 #[cfg(test)]
@@ -45,7 +55,7 @@ mod tests {
     const TYPE: FindingType = FindingType::RejectedPeering;
 
     #[test]
-    fn one_rejected_record_between_peers_is_enough() {
+    fn one_rejected_record_between_peers_is_found() {
         let findings = detect_in(TYPE, records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "17 REJECT - - vpc-b"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
@@ -64,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_does_not_undo_a_reject_and_accepted_records_do_not_count() {
+    fn replies_and_accepted_records_do_not_change_it() {
         let log = vec![
             record("eni-b", "10.1.0.5 10.2.0.7 60000 443", "6 REJECT 2 - vpc-b"),
             record("eni-b", "10.1.0.5 10.2.0.7 60001 443", "6 ACCEPT 2 - vpc-b"),
@@ -79,19 +89,19 @@ mod tests {
     }
 
     #[test]
-    fn accepted_records_are_none() {
+    fn accepted_records_are_ignored() {
         assert_eq!(detect_in(TYPE, records(20, "eni-b", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 - vpc-b")), []);
     }
 
     #[test]
-    fn rejected_records_of_vpcs_that_are_not_peered_are_none() {
+    fn vpcs_that_are_not_peered_are_ignored() {
         for dst in ["10.3.0.7", "10.4.0.7", "10.5.0.7", "10.1.0.7", "10.77.0.7"] {
             assert_eq!(detect_in(TYPE, records(9, "eni-a", &format!("10.1.0.5 {dst} 443"), "6 REJECT 2 - vpc-a")), []);
         }
     }
 
     #[test]
-    fn holes_lower_the_confidence() {
+    fn skipped_records_lower_the_confidence() {
         let mut log = records(1, "eni-b", "10.1.0.5 10.2.0.7 443", "6 REJECT 2 - vpc-b");
         log.push(gap("eni-b"));
         let finding = &detect_in(TYPE, log)[0];

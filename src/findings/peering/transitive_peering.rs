@@ -1,9 +1,9 @@
-//! `transitive-peering`: records from one VPC to another that get no reply, with no connection between the two, but a
-//! VPC that is peered with both. Peering is not transitive.
+//! `transitive-peering`: records from one VPC to another that get no reply. The two have no connection, but another VPC is
+//! peered with both. Peering is not transitive.
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
-use crate::findings::FindingDraft;
+use crate::findings::evidence::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a third VPC through a peered VPC. Peering is not \
@@ -11,47 +11,48 @@ pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a third VP
 pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly or connect them with a transit gateway; \
                                                otherwise remove the route.";
 
-pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
-    let via = view.topology.common_peers(way.src, way.dst);
+pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view: &ClassView<'_>) -> Option<Finding> {
+    let via = peering.topology.common_peers(direction.src, direction.dst);
     if via.is_empty() {
         return None;
     }
-    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let mut unanswered = peering.unanswered(view, |_| true)?;
     let doubt = unanswered.downgrade_if_delivered();
-    let via_vpc_ids = view.ids(via);
-    let verdict = FindingDraft {
+    let via_vpc_ids = peering.ids(via);
+    let draft = FindingDraft {
         finding_type: FindingType::TransitivePeering,
         severity: Severity::High,
         confidence: unanswered.confidence,
         title: format!(
             "{} tries to reach {} through {}; peering is not transitive: peer them directly or use a transit gateway{doubt}",
-            view.shown(way.src),
-            view.shown(way.dst),
+            peering.format_vpc(direction.src),
+            peering.format_vpc(direction.dst),
             via_vpc_ids.join(" or ")
         ),
-        subject: Subject::Vpcs { src_vpc_id: view.id(way.src), dst_vpc_id: view.id(way.dst) },
+        subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
         details: Details::Via { via_vpc_ids },
         evidence: unanswered.evidence,
     };
-    Some(unanswered.records.into_finding(view.context, verdict))
+    Some(unanswered.flows.into_finding(peering.context, draft))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, gap, json, pairs, record, records, summarise};
     use super::*;
-    use crate::findings::types::{Confidence, Evidence};
+    use crate::findings::evidence::Evidence;
+    use crate::findings::types::Confidence;
 
     const TYPE: FindingType = FindingType::TransitivePeering;
-    const TRY: &str = "6 ACCEPT 2 4 vpc-a";
+    const ATTEMPT: &str = "6 ACCEPT 2 4 vpc-a";
 
-    fn tries() -> Vec<String> {
-        records(3, "eni-a", "10.1.0.5 10.3.0.7 443", TRY)
+    fn attempts() -> Vec<String> {
+        records(3, "eni-a", "10.1.0.5 10.3.0.7 443", ATTEMPT)
     }
 
     #[test]
-    fn a_third_vpc_is_tried_through_the_one_between() {
-        let mut log = tries();
+    fn traffic_to_a_third_vpc_through_a_peer_is_found() {
+        let mut log = attempts();
         log.push(record("eni-a", "10.1.0.5 10.3.0.8 60030 22", "6 REJECT 2 - vpc-a"));
         let findings = detect_in(TYPE, log);
         let [finding] = &findings[..] else { panic!("{findings:?}") };
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrived_went_another_way() {
+    fn traffic_that_arrived_lowers_the_confidence() {
         let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
         assert_eq!(finding.confidence, Confidence::Low);
         assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn another_path_is_a_doubt_and_one_in_the_vpc_is_none() {
+    fn another_path_lowers_the_confidence_unless_within_the_vpc() {
         let with = |paths: &[&str]| {
             let record = |(n, path): (usize, &&str)| {
                 record("eni-a", &format!("10.1.0.5 10.3.0.7 {} 443", 60_000 + n), &format!("6 ACCEPT 2 {path} vpc-a"))
@@ -106,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn each_direction_is_judged_by_itself() {
-        let mut log = tries();
+    fn each_direction_is_evaluated_separately() {
+        let mut log = attempts();
         log.extend(records(2, "eni-c", "10.3.0.9 10.1.0.5 443", "17 ACCEPT - 5 vpc-c"));
         let subjects: Vec<String> = detect_in(TYPE, log).iter().map(|finding| json(&finding.subject)).collect();
         let expected = [("vpc-a", "vpc-c"), ("vpc-c", "vpc-a")];
@@ -115,12 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_wherever_it_stands_shows_another_way_and_the_pair_stays() {
+    fn a_reply_in_any_order_suppresses_it_and_keeps_the_pair() {
         let reply = record("eni-a", "10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a");
-        let tries = records(1, "eni-a", "10.1.0.5 10.3.0.7 443", TRY);
-        let after = vec![tries[0].clone(), reply.clone()];
-        let before = vec![reply.clone(), tries[0].clone()];
-        for inputs in [vec![after], vec![before], vec![tries.clone(), vec![reply.clone()]], vec![vec![reply], tries]] {
+        let attempts = records(1, "eni-a", "10.1.0.5 10.3.0.7 443", ATTEMPT);
+        let after = vec![attempts[0].clone(), reply.clone()];
+        let before = vec![reply.clone(), attempts[0].clone()];
+        for inputs in
+            [vec![after], vec![before], vec![attempts.clone(), vec![reply.clone()]], vec![vec![reply], attempts]]
+        {
             let summary = summarise(&[], &inputs);
             assert_eq!(summary.findings, [], "{inputs:?}");
             assert_eq!(pairs(&summary), ["vpc-a vpc-c - 1 0", "vpc-c vpc-a - 1 0"]);
@@ -128,16 +131,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply() {
-        let flows = |more: &str, what: &str, interface: &str| {
-            let mut log = tries();
-            log.push(record(interface, more, what));
+    fn only_an_accepted_reverse_flow_of_the_interface_is_a_reply() {
+        let flows = |ends: &str, fields: &str, interface: &str| {
+            let mut log = attempts();
+            log.push(record(interface, ends, fields));
             detect_in(TYPE, log)
                 .iter()
                 .find(|f| json(&f.subject).starts_with(r#"{"src_vpc_id":"vpc-a""#))
                 .map(|f| f.tally.flows)
         };
-        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), None, "this is one");
+        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), None, "a reply");
         assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-b"), Some(3), "another interface");
         assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a", "eni-a"), Some(3), "rejected");
         assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "17 ACCEPT - - vpc-a", "eni-a"), Some(3), "another protocol");
@@ -146,37 +149,37 @@ mod tests {
     }
 
     #[test]
-    fn only_the_addresses_without_a_reply_count() {
-        let mut log = tries();
-        log.extend(records(4, "eni-a", "10.1.0.5 10.3.0.8 443", TRY));
+    fn only_address_pairs_without_a_reply_count() {
+        let mut log = attempts();
+        log.extend(records(4, "eni-a", "10.1.0.5 10.3.0.8 443", ATTEMPT));
         log.push(record("eni-a", "10.3.0.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log)[0].tally.flows, 3);
     }
 
     #[test]
-    fn a_connection_of_any_status_makes_it_another_finding() {
+    fn a_connection_of_any_status_suppresses_it() {
         let inactive = [connection("pcx-ac", "deleted", "vpc-c", "vpc-a")];
-        assert_eq!(detect_with(&inactive, TYPE, tries()), []);
-        assert_eq!(detect_with(&inactive, FindingType::InactivePeering, tries()).len(), 1);
+        assert_eq!(detect_with(&inactive, TYPE, attempts()), []);
+        assert_eq!(detect_with(&inactive, FindingType::InactivePeering, attempts()).len(), 1);
         let active = [connection("pcx-ac", "active", "vpc-a", "vpc-c")];
-        assert_eq!(detect_with(&active, TYPE, tries()), []);
+        assert_eq!(detect_with(&active, TYPE, attempts()), []);
     }
 
     #[test]
-    fn several_vpcs_between_are_all_named_in_order() {
+    fn all_common_peers_are_listed_in_order() {
         let more = [connection("pcx-ad", "active", "vpc-a", "vpc-d"), connection("pcx-cd", "active", "vpc-c", "vpc-d")];
-        let finding = &detect_with(&more, TYPE, tries())[0];
+        let finding = &detect_with(&more, TYPE, attempts())[0];
         assert_eq!(finding.details, Details::Via { via_vpc_ids: vec!["vpc-b".to_owned(), "vpc-d".to_owned()] });
     }
 
     #[test]
-    fn a_hole_in_the_log_lowers_the_confidence() {
-        let mut log = tries();
+    fn skipped_records_lower_the_confidence() {
+        let mut log = attempts();
         log.push(gap("eni-a"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!(finding.confidence, Confidence::Medium);
         assert!(finding.evidence.contains(&Evidence::SkipData));
-        let mut log = tries();
+        let mut log = attempts();
         log.push(gap("eni-b"));
         let elsewhere = &detect_in(TYPE, log)[0];
         assert_eq!(elsewhere.confidence, Confidence::High);
@@ -184,18 +187,20 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_rejects_alone_can_have_no_reply() {
+    fn a_log_of_only_rejects_has_low_confidence() {
         let finding = &detect_in(TYPE, records(2, "eni-a", "10.1.0.5 10.3.0.7 443", "6 REJECT 2 - vpc-a"))[0];
         assert_eq!((finding.confidence, finding.severity), (Confidence::Low, Severity::High));
         assert!(finding.evidence.contains(&Evidence::NoAcceptedRecords));
     }
 
     #[test]
-    fn at_most_five_examples_are_shown_the_least() {
-        let log = (0..9).rev().flat_map(|n| records(2, "eni-a", &format!("10.1.0.5 10.3.0.{n} 443"), TRY)).collect();
+    fn the_first_five_examples_in_order_are_listed() {
+        let log =
+            (0..9).rev().flat_map(|n| records(2, "eni-a", &format!("10.1.0.5 10.3.0.{n} 443"), ATTEMPT)).collect();
         let finding = &detect_in(TYPE, log)[0];
-        let shown: Vec<_> = finding.examples.iter().map(|example| example.dstaddr.map(|dst| dst.to_string())).collect();
-        assert_eq!(shown, [0, 1, 2, 3, 4].map(|n| Some(format!("10.3.0.{n}"))));
+        let destinations: Vec<_> =
+            finding.examples.iter().map(|example| example.dstaddr.map(|dst| dst.to_string())).collect();
+        assert_eq!(destinations, [0, 1, 2, 3, 4].map(|n| Some(format!("10.3.0.{n}"))));
         assert_eq!(finding.tally.flows, 18);
     }
 }

@@ -1,8 +1,8 @@
-//! `unpeered-vpc`: records from one VPC to another that get no reply, with nothing that connects the two.
+//! `unpeered-vpc`: records from one VPC to another that get no reply. The two have neither a connection nor a common peer.
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
-use crate::findings::FindingDraft;
+use crate::findings::evidence::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a VPC without a peering connection, direct or through \
@@ -11,43 +11,44 @@ pub(in crate::findings) const NEXT_STEP: &str = "If the two VPCs should communic
                                                gateway. If not, check the client's configuration: it targets the wrong \
                                                address.";
 
-pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
-    if !view.topology.common_peers(way.src, way.dst).is_empty() {
+pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view: &ClassView<'_>) -> Option<Finding> {
+    if !peering.topology.common_peers(direction.src, direction.dst).is_empty() {
         return None;
     }
-    let mut unanswered = view.unanswered(noted, |_| true)?;
+    let mut unanswered = peering.unanswered(view, |_| true)?;
     let doubt = unanswered.downgrade_if_delivered();
-    let verdict = FindingDraft {
+    let draft = FindingDraft {
         finding_type: FindingType::UnpeeredVpc,
         severity: Severity::Medium,
         confidence: unanswered.confidence,
         title: format!(
             "{} tries to reach {}, but they have no peering connection{doubt}",
-            view.shown(way.src),
-            view.shown(way.dst)
+            peering.format_vpc(direction.src),
+            peering.format_vpc(direction.dst)
         ),
-        subject: Subject::Vpcs { src_vpc_id: view.id(way.src), dst_vpc_id: view.id(way.dst) },
+        subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
         details: Details::None {},
         evidence: unanswered.evidence,
     };
-    Some(unanswered.records.into_finding(view.context, verdict))
+    Some(unanswered.flows.into_finding(peering.context, draft))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
     use super::*;
-    use crate::findings::types::{Confidence, Evidence};
+    use crate::findings::evidence::Evidence;
+    use crate::findings::types::Confidence;
 
     const TYPE: FindingType = FindingType::UnpeeredVpc;
 
-    fn tries() -> Vec<String> {
+    fn attempts() -> Vec<String> {
         records(2, "eni-a", "10.1.0.5 10.4.0.7 443", "6 ACCEPT 2 - vpc-a")
     }
 
     #[test]
-    fn a_vpc_that_nothing_leads_to() {
-        let findings = detect_in(TYPE, tries());
+    fn traffic_to_an_unpeered_vpc_is_found() {
+        let findings = detect_in(TYPE, attempts());
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::Medium));
         assert_eq!(
@@ -61,27 +62,31 @@ mod tests {
     }
 
     #[test]
-    fn a_vpc_between_makes_it_transitive() {
-        let between = [connection("pcx-bd", "active", "vpc-b", "vpc-d")];
-        assert_eq!(detect_with(&between, TYPE, tries()), []);
-        assert_eq!(detect_with(&between, FindingType::TransitivePeering, tries()).len(), 1);
+    fn a_common_peer_makes_it_transitive() {
+        let common_peer = [connection("pcx-bd", "active", "vpc-b", "vpc-d")];
+        assert_eq!(detect_with(&common_peer, TYPE, attempts()), []);
+        assert_eq!(detect_with(&common_peer, FindingType::TransitivePeering, attempts()).len(), 1);
     }
 
     #[test]
-    fn an_inactive_connection_to_one_between_does_not() {
-        assert_eq!(detect_with(&[connection("pcx-bd", "failed", "vpc-b", "vpc-d")], TYPE, tries()).len(), 1);
+    fn an_inactive_connection_makes_no_common_peer() {
+        assert_eq!(detect_with(&[connection("pcx-bd", "failed", "vpc-b", "vpc-d")], TYPE, attempts()).len(), 1);
     }
 
     #[test]
-    fn a_connection_between_the_two_of_any_status_makes_it_another_finding() {
+    fn a_connection_of_any_status_suppresses_it() {
         for status in ["active", "pending-acceptance", "deleted"] {
-            assert_eq!(detect_with(&[connection("pcx-ad", status, "vpc-d", "vpc-a")], TYPE, tries()), [], "{status}");
+            assert_eq!(
+                detect_with(&[connection("pcx-ad", status, "vpc-d", "vpc-a")], TYPE, attempts()),
+                [],
+                "{status}"
+            );
         }
     }
 
     #[test]
-    fn a_reply_shows_another_way_and_the_pair_stays() {
-        let mut log = tries();
+    fn a_reply_suppresses_it_and_keeps_the_pair() {
+        let mut log = attempts();
         log.push(record("eni-a", "10.4.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         let summary = summarise(&[], &[log]);
         assert_eq!(summary.findings, []);
@@ -89,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_no_known_vpc_is_none() {
+    fn an_address_in_no_known_vpc_is_ignored() {
         assert_eq!(detect_in(TYPE, records(9, "eni-a", "10.1.0.5 10.77.0.7 443", "6 ACCEPT 2 - vpc-a")), []);
     }
 }

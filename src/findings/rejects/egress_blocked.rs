@@ -1,14 +1,15 @@
-//! `egress-blocked`: an interface is refused its way to public addresses.
+//! `egress-blocked`: traffic from an interface to public addresses is rejected.
 //!
-//! Late packets and answers do not count: they belong to what was let through.
+//! Late packets and replies do not count: they belong to accepted connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::{Context, FindingDraft, MatchedFlows, is_new_connection};
+use super::super::evidence::{Evidence, FindingDraft, MatchedFlows};
+use super::super::{Context, is_new_connection};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Group;
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
 
 pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \
@@ -17,31 +18,31 @@ pub(in crate::findings) const NEXT_STEP: &str = "Check the destinations. If they
                                     network ACL. If not, investigate the host: malware calls home this way.";
 
 #[derive(Default)]
-struct Blocked {
-    records: MatchedFlows,
+struct BlockedEgress {
+    flows: MatchedFlows,
     destinations: BTreeSet<IpAddr>,
     evidence: BTreeSet<Evidence>,
 }
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let mut interfaces: BTreeMap<Option<Symbol>, Blocked> = BTreeMap::new();
+    let mut interfaces: BTreeMap<Option<Symbol>, BlockedEgress> = BTreeMap::new();
     for group in context.groups.iter().filter(|group| context.is_identified(group.key.interface)) {
         let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
         if let (Direction::Egress, evidence) = context.network.direction(&group) {
-            interfaces.entry(group.key.interface).or_default().add(context, &group, (dst, evidence));
+            interfaces.entry(group.key.interface).or_default().add(context, &group, dst, evidence);
         }
     }
     interfaces
         .into_iter()
-        .filter(|(_, blocked)| blocked.records.tally.flows >= context.thresholds.egress_blocked_flows)
+        .filter(|(_, blocked)| blocked.flows.tally.flows >= context.thresholds.egress_blocked_flows)
         .map(|(interface, blocked)| blocked.into_finding(context, interface))
         .collect()
 }
 
-impl Blocked {
-    fn add(&mut self, context: &Context<'_>, group: &Group<'_>, (dst, evidence): (IpAddr, Option<Evidence>)) {
-        for part in group.subgroups().filter(is_new_connection) {
-            self.records.add(context, group.key, &part);
+impl BlockedEgress {
+    fn add(&mut self, context: &Context<'_>, group: &Group<'_>, dst: IpAddr, evidence: Option<Evidence>) {
+        for subgroup in group.subgroups().filter(is_new_connection) {
+            self.flows.add(context, group.key, &subgroup);
             self.destinations.insert(dst);
             self.evidence.extend(evidence);
         }
@@ -51,7 +52,7 @@ impl Blocked {
         let interface_id = context.interface_name(interface);
         let distinct_hosts = self.destinations.len() as u64;
         let inferred = self.evidence.contains(&Evidence::ConstantAddress);
-        let verdict = FindingDraft {
+        let draft = FindingDraft {
             finding_type: FindingType::EgressBlocked,
             severity: Severity::Medium,
             confidence: if inferred { Confidence::Medium } else { Confidence::High },
@@ -64,7 +65,7 @@ impl Blocked {
             details: Details::Hosts { distinct_hosts },
             evidence: self.evidence,
         };
-        self.records.into_finding(context, verdict)
+        self.flows.into_finding(context, draft)
     }
 }
 
@@ -93,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn four_are_not() {
+    fn four_flows_are_not_blocked_egress() {
         assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 4, "2", "egress")).is_empty());
     }
 
     #[test]
-    fn private_destinations_ingress_and_late_packets_do_not_count() {
+    fn private_destinations_ingress_and_late_packets_are_ignored() {
         let four = blocked("8.8.8.8", 4, "2", "egress");
         for more in [
             blocked("10.9.9.9", 5, "2", "egress"),
@@ -110,17 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn without_flow_direction_the_address_that_all_records_share_tells_it() {
+    fn a_shared_address_replaces_flow_direction() {
         let records = [blocked("8.8.8.8", 3, "2", "-"), blocked("9.9.9.9", 3, "2", "-")].concat();
         let finding = &detect_in(FindingType::EgressBlocked, records)[0];
         assert_eq!((finding.tally.flows, finding.confidence), (6, Confidence::Medium));
         assert_eq!(finding.evidence, [Evidence::ConstantAddress].into());
-        // With one destination the interface may be either end.
+        // With one destination, the interface may be at either end.
         assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 6, "2", "-")).is_empty());
     }
 
     #[test]
-    fn holes_in_the_log_lower_the_confidence() {
+    fn skipped_records_lower_the_confidence() {
         let records = [blocked("8.8.8.8", 5, "2", "egress"), vec![gap("eni-1")]].concat();
         assert_eq!(detect_in(FindingType::EgressBlocked, records)[0].confidence, Confidence::Medium);
     }

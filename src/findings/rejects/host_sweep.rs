@@ -1,9 +1,13 @@
-//! `host-sweep`: one source is refused at one port of many destinations.
+//! `host-sweep`: one source is rejected at one port of many destinations.
 //!
-//! TCP and UDP only. Late packets and answers do not count.
+//! Only TCP and UDP count. Late packets and replies do not.
 
-use super::super::{Context, FindingDraft, gather, probe_severity};
-use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
+use std::net::IpAddr;
+
+use super::super::Context;
+use super::super::evidence::{Evidence, FindingDraft};
+use super::probes::{ProbedSubject, group_probes, probe_severity};
+use crate::findings::types::{Details, Finding, FindingType, Subject};
 use crate::record::iana;
 
 pub(in crate::findings) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \
@@ -12,29 +16,26 @@ pub(in crate::findings) const NEXT_STEP: &str = "Check whether any host accepts 
                                     compromised, misconfigured, or one of your own scanners.";
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    gather(context, context.thresholds.host_sweep_hosts, |probe| {
+    let sweeps = group_probes(context, context.thresholds.host_sweep_hosts, |probe| {
         ((probe.src, probe.dstport, probe.protocol), probe.dst)
-    })
-    .into_iter()
-    .map(|((srcaddr, dstport, protocol), distinct_hosts, records)| {
-        let (confidence, flags) = records.confidence_of_probing();
-        records.into_finding(
-            context,
-            FindingDraft {
-                finding_type: FindingType::HostSweep,
-                severity: probe_severity(context, srcaddr),
-                confidence,
-                title: format!(
-                    "{srcaddr} was rejected at {} of {distinct_hosts} hosts",
-                    iana::port(dstport, Some(protocol))
-                ),
-                subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
-                details: Details::Hosts { distinct_hosts },
-                evidence: [Evidence::DistinctHosts].into_iter().chain(flags).collect(),
-            },
-        )
-    })
-    .collect()
+    });
+    sweeps.into_iter().map(|sweep| finding(context, sweep)).collect()
+}
+
+fn finding(context: &Context<'_>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
+    let (srcaddr, dstport, protocol) = sweep.subject;
+    let distinct_hosts = sweep.targets;
+    let (confidence, flags) = sweep.flows.probe_confidence();
+    let draft = FindingDraft {
+        finding_type: FindingType::HostSweep,
+        severity: probe_severity(context, srcaddr),
+        confidence,
+        title: format!("{srcaddr} was rejected at {} of {distinct_hosts} hosts", iana::port(dstport, Some(protocol))),
+        subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
+        details: Details::Hosts { distinct_hosts },
+        evidence: [Evidence::DistinctHosts].into_iter().chain(flags).collect(),
+    };
+    sweep.flows.into_finding(context, draft)
 }
 
 #[cfg(test)]
@@ -59,13 +60,13 @@ mod tests {
     }
 
     #[test]
-    fn twenty_four_hosts_are_none() {
+    fn twenty_four_hosts_are_not_a_sweep() {
         let again = probes("8.8.8.8", 24, 6, "2");
         assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 24, 6, "2").chain(again)).is_empty());
     }
 
     #[test]
-    fn a_host_is_one_however_often_it_is_tried() {
+    fn repeated_probes_of_a_host_count_once() {
         let again = |srcport: u16| {
             let ends = move |host: u16| format!("8.8.8.8 10.0.0.{host} {srcport} 22");
             (1..=24).map(move |host| record("eni-1", &ends(host), 6, "REJECT", "-", "ingress"))
@@ -74,20 +75,20 @@ mod tests {
     }
 
     #[test]
-    fn twenty_four_hosts_by_tcp_and_one_by_udp_are_none() {
+    fn tcp_and_udp_are_separate_sweeps() {
         let more = probes("8.8.8.8", 25, 17, "-").skip(24);
         assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 24, 6, "2").chain(more)).is_empty());
     }
 
     #[test]
-    fn udp_does_not_show_who_began() {
+    fn a_udp_sweep_has_medium_confidence() {
         let finding = &detect_in(FindingType::HostSweep, probes("10.0.9.9", 25, 17, "-"))[0];
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::Medium));
         assert_eq!(finding.evidence, [Evidence::DistinctHosts].into());
     }
 
     #[test]
-    fn late_packets_and_protocols_without_ports_are_none() {
+    fn late_packets_and_protocols_without_ports_are_ignored() {
         assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 30, 6, "1")).is_empty());
         assert!(detect_in(FindingType::HostSweep, probes("8.8.8.8", 30, 1, "-")).is_empty());
     }

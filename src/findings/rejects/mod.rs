@@ -1,7 +1,9 @@
-//! Findings about rejected connections. Each detector looks at the rejected groups alone: it needs no topology.
+//! Findings about rejected connections. The detectors read only the rejected groups and need no topology. A topology makes
+//! directions and public addresses more exact.
 
 pub(super) mod egress_blocked;
 pub(super) mod host_sweep;
 pub(super) mod port_scan;
+mod probes;
 pub(super) mod repeated_rejects;
 pub(super) mod reply_blocked;

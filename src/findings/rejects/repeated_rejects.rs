@@ -1,8 +1,11 @@
-//! `repeated-rejects`: the same connection is refused again and again.
+//! `repeated-rejects`: the same connection is rejected repeatedly.
 
-use super::super::{Context, FindingDraft, MatchedFlows};
+use std::net::IpAddr;
+
+use super::super::Context;
+use super::super::evidence::{Evidence, FindingDraft, MatchedFlows};
 use crate::aggregate::rejected::Group;
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
 
 pub(in crate::findings) const MEANING: &str = "The same connection is attempted and rejected repeatedly: usually a misconfigured \
@@ -13,23 +16,25 @@ pub(in crate::findings) const NEXT_STEP: &str = "If the traffic is intended, add
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let tallies = (0..).zip(context.groups.tallies());
     let repeated = tallies.filter(|(_, tally)| tally.flows >= context.thresholds.repeated_reject_flows);
-    let groups = repeated.map(|(number, _)| context.groups.get(number));
+    let groups = repeated.map(|(index, _)| context.groups.get(index));
     groups.filter(|group| context.is_identified(group.key.interface)).map(|group| finding(context, &group)).collect()
 }
 
 fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
     let key = group.key;
     let (direction, _) = context.network.direction(group);
-    let mut records = MatchedFlows::default();
-    group.subgroups().for_each(|part| records.add(context, group.key, &part));
-    let verdict = FindingDraft {
+    let mut flows = MatchedFlows::default();
+    for subgroup in group.subgroups() {
+        flows.add(context, key, &subgroup);
+    }
+    let draft = FindingDraft {
         finding_type: FindingType::RepeatedRejects,
         severity: Severity::Low,
         confidence: Confidence::High,
         title: format!(
             "{} to {} {} was rejected repeatedly",
-            address(key.src),
-            address(key.dst),
+            format_address(key.src),
+            format_address(key.dst),
             key.dstport.map_or_else(|| iana::protocol(key.protocol), |port| iana::port(port, key.protocol))
         ),
         subject: Subject::Group {
@@ -42,10 +47,10 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
         details: Details::Group { direction, cause: group.cause() },
         evidence: [Evidence::RejectedFlows].into(),
     };
-    records.into_finding(context, verdict)
+    flows.into_finding(context, draft)
 }
 
-fn address(address: Option<std::net::IpAddr>) -> String {
+fn format_address(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string())
 }
 
@@ -62,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_flows_are_repeated() {
+    fn a_hundred_flows_are_repeated_rejects() {
         let findings = detect_in(FindingType::RepeatedRejects, rejects(100, "2"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.tally.flows), (Severity::Low, 100));
@@ -72,12 +77,12 @@ mod tests {
     }
 
     #[test]
-    fn ninety_nine_flows_are_not() {
+    fn ninety_nine_flows_are_not_repeated_rejects() {
         assert!(detect_in(FindingType::RepeatedRejects, rejects(99, "2")).is_empty());
     }
 
     #[test]
-    fn a_group_is_that_of_one_interface() {
+    fn each_interface_has_its_own_group() {
         let other = record("eni-2", "10.0.0.2 10.0.0.1 50000 5432", 6, "REJECT", "2", "ingress");
         assert!(detect_in(FindingType::RepeatedRejects, rejects(99, "2").chain([other])).is_empty());
     }
@@ -90,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_name_distinct_source_ports_where_the_cause_hangs_on_them() {
+    fn examples_have_distinct_source_ports_if_the_cause_needs_them() {
         let findings = detect_in(FindingType::RepeatedRejects, rejects(100, "-"));
         let ports: Vec<_> = findings[0].examples.iter().map(|example| example.srcport).collect();
         assert_eq!(ports, [50_000, 50_001, 50_002, 50_003, 50_004].map(Some));

@@ -1,4 +1,5 @@
-//! What is wrong with the topology itself, before any traffic shows it.
+//! Checks a topology for problems, without any log: overlapping CIDR blocks, missing routes, and routes without an active
+//! connection. The types here are part of the JSON output of `topology check`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,57 +13,57 @@ use crate::topology::{Topology, VpcIndex};
 /// The value of [`Check::schema`].
 pub const SCHEMA: &str = "flowsentry/topology-check/v1";
 
-/// Everything that there is to say about a topology.
+/// Result of the check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// Always `flowsentry/topology-check/v1`.
     pub schema: &'static str,
-    /// VPCs that are known.
+    /// Number of known VPCs.
     pub vpcs: usize,
-    /// Peering connections that are known.
+    /// Number of known peering connections.
     pub peering_connections: usize,
-    /// Route tables that are known.
+    /// Number of known route tables.
     pub route_tables: usize,
-    /// What could not be used of the documents.
+    /// Entries of the documents that could not be used, each with the reason.
     pub problems: Vec<String>,
-    /// What is wrong, the worst first.
+    /// Problems, sorted by severity (highest first), type, and subject.
     pub findings: Vec<TopologyFinding>,
 }
 
-/// Something that is wrong with a topology.
+/// A problem of a topology.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TopologyFinding {
-    /// A hash of type and subject: the same trouble has the same id the next time.
+    /// Hash of type and subject. The same problem has the same id in the next check.
     pub id: String,
-    /// What kind of trouble.
+    /// Type of the problem.
     #[serde(rename = "type")]
     pub finding_type: TopologyFindingType,
-    /// How bad it is.
+    /// Severity of the problem.
     pub severity: Severity,
-    /// One line for people.
+    /// Description in one line.
     pub title: String,
-    /// What it is about.
+    /// Resources that have the problem.
     pub subject: TopologySubject,
-    /// What else there is to know.
+    /// More facts.
     pub details: TopologyDetails,
 }
 
-/// The kinds of trouble.
+/// The types of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopologyFindingType {
-    /// A route to a peering connection that leads nowhere.
+    /// A route to a peering connection is in state blackhole.
     BlackholeRoute,
-    /// A route to a peering connection that is not active.
+    /// A route targets a peering connection that is not active.
     InactivePeeringRoute,
-    /// An active connection that one side has no route to.
+    /// One side of an active peering connection has no route to it.
     MissingRoute,
-    /// VPCs whose blocks overlap, and that are peered or have a peer in common.
+    /// Two VPCs have overlapping CIDR blocks and are peered or have a common peer.
     OverlappingCidr,
 }
 
 impl TopologyFindingType {
-    /// The word in JSON and in reports.
+    /// Returns the keyword used in JSON and reports.
     pub fn name(self) -> &'static str {
         match self {
             TopologyFindingType::BlackholeRoute => "blackhole-route",
@@ -72,7 +73,7 @@ impl TopologyFindingType {
         }
     }
 
-    /// What it means and what to do, for people.
+    /// Returns the meaning and the recommended next step, as text for users.
     pub fn advice(self) -> &'static str {
         match self {
             TopologyFindingType::BlackholeRoute => {
@@ -93,65 +94,65 @@ impl TopologyFindingType {
     }
 }
 
-/// What a finding is about.
+/// Resources that have a problem. The fields depend on the type.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum TopologySubject {
-    /// Of `overlapping-cidr`.
+    /// Used by `overlapping-cidr`.
     Vpcs {
-        /// The two, in order.
+        /// The two VPCs, in order.
         vpc_ids: Vec<String>,
     },
-    /// Of `missing-route`.
+    /// Used by `missing-route`.
     Side {
-        /// The side without a route.
+        /// VPC without a route.
         vpc_id: String,
-        /// The connection.
+        /// Peering connection.
         peering_connection_id: String,
     },
-    /// Of `blackhole-route` and `inactive-peering-route`.
+    /// Used by `blackhole-route` and `inactive-peering-route`.
     Route {
-        /// The route table.
+        /// Route table.
         route_table_id: String,
-        /// Its destination: a block, or a prefix list.
+        /// Destination of the route: a CIDR block or a prefix list.
         destination: String,
-        /// The target.
+        /// Target of the route.
         peering_connection_id: String,
     },
 }
 
-/// What else there is to know.
+/// More facts about a problem. The fields depend on the type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum TopologyDetails {
-    /// Of `overlapping-cidr`.
+    /// Used by `overlapping-cidr`.
     Overlap {
-        /// What is in both: the smaller block of each pair that overlaps.
+        /// Overlap: the smaller block of each overlapping pair.
         cidr_blocks: Vec<IpNet>,
-        /// The VPCs that both are peered with.
+        /// VPCs that are peered with both.
         via_vpc_ids: Vec<String>,
     },
-    /// Of `missing-route`.
+    /// Used by `missing-route`.
     Unrouted {
-        /// The other side's blocks.
+        /// CIDR blocks of the other side.
         cidr_blocks: Vec<IpNet>,
     },
-    /// Of the routes.
+    /// Used by `blackhole-route` and `inactive-peering-route`.
     Connection {
-        /// The connection's status; null if it is not in the topology.
+        /// Status of the connection. Null if it is not in the topology.
         status: Option<String>,
     },
 }
 
-/// Looks for all kinds of trouble.
+/// Checks a topology for all types of problems.
 pub fn check(topology: &Topology) -> Check {
-    let mut findings = overlapping(topology);
+    let mut findings = overlapping_vpcs(topology);
     findings.extend(missing_routes(topology));
     findings.extend(bad_routes(topology));
     findings.sort_by(|a, b| {
         (b.severity, a.finding_type.name(), &a.subject).cmp(&(a.severity, b.finding_type.name(), &b.subject))
     });
-    // A table may have the same route twice.
+    // A route table may list the same route twice.
     findings.dedup_by(|a, b| a.id == b.id);
     let resources = topology.resources();
     Check {
@@ -164,58 +165,67 @@ pub fn check(topology: &Topology) -> Check {
     }
 }
 
-fn finding(
-    finding_type: TopologyFindingType,
-    severity: Severity,
-    title: String,
-    subject: TopologySubject,
-    details: TopologyDetails,
-) -> TopologyFinding {
-    TopologyFinding { id: types::id(finding_type.name(), &subject), finding_type, severity, title, subject, details }
+impl TopologyFinding {
+    fn new(
+        finding_type: TopologyFindingType,
+        severity: Severity,
+        title: String,
+        subject: TopologySubject,
+        details: TopologyDetails,
+    ) -> TopologyFinding {
+        let id = types::id(finding_type.name(), &subject);
+        TopologyFinding { id, finding_type, severity, title, subject, details }
+    }
 }
 
-/// Two VPCs that are peered, which AWS does not allow with overlapping blocks, or that have a peer in common, where it
-/// does.
-fn overlapping(topology: &Topology) -> Vec<TopologyFinding> {
+/// Finds VPCs with overlapping blocks that are peered or have a common peer. AWS rejects the first, but allows the second.
+fn overlapping_vpcs(topology: &Topology) -> Vec<TopologyFinding> {
+    // Pairs of VPCs, each with the common peers.
     let mut pairs: BTreeMap<(VpcIndex, VpcIndex), BTreeSet<VpcIndex>> = BTreeMap::new();
-    for (number, _) in topology.vpcs() {
-        let peers: Vec<VpcIndex> = topology.peers(number).collect();
-        for (place, &a) in peers.iter().enumerate() {
-            pairs.entry((number.min(a), number.max(a))).or_default();
-            for &b in &peers[place + 1..] {
-                pairs.entry((a.min(b), a.max(b))).or_default().insert(number);
+    for (vpc, _) in topology.vpcs() {
+        let mut peers: Vec<VpcIndex> = topology.peers(vpc).collect();
+        while let Some(a) = peers.pop() {
+            pairs.entry((vpc.min(a), vpc.max(a))).or_default();
+            for &b in &peers {
+                pairs.entry((a.min(b), a.max(b))).or_default().insert(vpc);
             }
         }
     }
-    pairs.into_iter().filter_map(|((a, b), via)| overlap(topology, a, b, via)).collect()
+    pairs.into_iter().filter_map(|((a, b), common)| overlap(topology, a, b, common)).collect()
 }
 
-fn overlap(topology: &Topology, a: VpcIndex, b: VpcIndex, via: BTreeSet<VpcIndex>) -> Option<TopologyFinding> {
-    let [of_a, of_b] = [a, b].map(|number| topology.vpc(number));
-    let mut cidr_blocks: Vec<IpNet> = Vec::new();
-    for block in &of_a.blocks {
-        let common = of_b.blocks.iter().filter(|other| overlaps(block, other));
-        cidr_blocks.extend(common.map(|other| if block.prefix_len() > other.prefix_len() { *block } else { *other }));
-    }
-    cidr_blocks.sort_unstable();
-    cidr_blocks.dedup();
+fn overlap(topology: &Topology, a: VpcIndex, b: VpcIndex, common: BTreeSet<VpcIndex>) -> Option<TopologyFinding> {
+    let [vpc_a, vpc_b] = [a, b].map(|vpc| topology.vpc(vpc));
+    let cidr_blocks = common_blocks(&vpc_a.blocks, &vpc_b.blocks);
     let first = cidr_blocks.first()?;
     let peered = topology.is_peered(a, b);
-    let via_vpc_ids: Vec<String> = via.into_iter().map(|number| topology.vpc(number).id.clone()).collect();
+    let via_vpc_ids: Vec<String> = common.into_iter().map(|vpc| topology.vpc(vpc).id.clone()).collect();
     let how = if peered { "are peered".to_owned() } else { format!("are both peered with {}", via_vpc_ids.join(", ")) };
-    let title = format!("{} and {} {how} and overlap in {first}", of_a.id, of_b.id);
+    let title = format!("{} and {} {how} and overlap in {first}", vpc_a.id, vpc_b.id);
     let severity = if peered { Severity::High } else { Severity::Medium };
-    let subject = TopologySubject::Vpcs { vpc_ids: vec![of_a.id.clone(), of_b.id.clone()] };
+    let subject = TopologySubject::Vpcs { vpc_ids: vec![vpc_a.id.clone(), vpc_b.id.clone()] };
     let details = TopologyDetails::Overlap { cidr_blocks, via_vpc_ids };
-    Some(finding(TopologyFindingType::OverlappingCidr, severity, title, subject, details))
+    Some(TopologyFinding::new(TopologyFindingType::OverlappingCidr, severity, title, subject, details))
+}
+
+/// Returns the smaller block of each overlapping pair, sorted and without duplicates.
+fn common_blocks(a: &[IpNet], b: &[IpNet]) -> Vec<IpNet> {
+    let mut common: Vec<IpNet> = Vec::new();
+    for block in a {
+        let overlapping = b.iter().filter(|other| overlaps(block, other));
+        common.extend(overlapping.map(|other| if block.prefix_len() > other.prefix_len() { *block } else { *other }));
+    }
+    common.sort_unstable();
+    common.dedup();
+    common
 }
 
 fn overlaps(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
 }
 
-/// Active connections of which a side routes nothing inside the other's blocks to them. A side is judged only if its
-/// route tables are known; a prefix list may hold anything, and so counts as a route.
+/// Finds active connections to which one side has no route for any block of the other side. A side is checked only if its route
+/// tables are known.
 fn missing_routes(topology: &Topology) -> Vec<TopologyFinding> {
     let connections = topology.resources().peering_connections.iter().filter(|(_, connection)| connection.is_active());
     let sides = connections.flat_map(|(id, connection)| {
@@ -226,8 +236,8 @@ fn missing_routes(topology: &Topology) -> Vec<TopologyFinding> {
     for table in topology.resources().route_tables.values() {
         tables.entry(&table.vpc_id).or_default().push(table);
     }
-    let judged = sides.filter_map(|(id, side, other)| Some((id, side, other, tables.get(side.vpc_id.as_str())?)));
-    judged.filter_map(|(id, side, other, tables)| missing_route(topology, id, side, other, tables)).collect()
+    let checked = sides.filter_map(|(id, side, other)| Some((id, side, other, tables.get(side.vpc_id.as_str())?)));
+    checked.filter_map(|(id, side, other, tables)| missing_route(topology, id, side, other, tables)).collect()
 }
 
 fn missing_route(
@@ -238,55 +248,55 @@ fn missing_route(
     tables: &[&RouteTable],
 ) -> Option<TopologyFinding> {
     let blocks = &topology.vpc(topology.vpc_index(&other.vpc_id)?).blocks;
-    let leads_there = |route: &PeeringRoute| {
+    let reaches_other = |route: &PeeringRoute| {
         route.peering_connection_id == id
             && !route.blackhole
             && match &route.destination {
                 Destination::Block(destination) => blocks.iter().any(|block| overlaps(destination, block)),
+                // The content of a prefix list is not known, so it counts as a route.
                 Destination::PrefixList(_) => true,
             }
     };
-    if blocks.is_empty() || tables.iter().flat_map(|table| &table.routes).any(leads_there) {
+    if blocks.is_empty() || tables.iter().flat_map(|table| &table.routes).any(reaches_other) {
         return None;
     }
     let title = format!("{} has no route to {} via {id}", side.vpc_id, other.vpc_id);
     let subject = TopologySubject::Side { vpc_id: side.vpc_id.clone(), peering_connection_id: id.to_owned() };
     let details = TopologyDetails::Unrouted { cidr_blocks: blocks.clone() };
-    Some(finding(TopologyFindingType::MissingRoute, Severity::Medium, title, subject, details))
+    Some(TopologyFinding::new(TopologyFindingType::MissingRoute, Severity::Medium, title, subject, details))
 }
 
+/// Finds routes in state blackhole and routes to a connection that is not active.
 fn bad_routes(topology: &Topology) -> Vec<TopologyFinding> {
     let mut findings = Vec::new();
-    for (table, route) in
-        topology.resources().route_tables.iter().flat_map(|(id, t)| t.routes.iter().map(move |r| (id, r)))
-    {
-        let id = &route.peering_connection_id;
-        let connection = topology.connection(id);
-        let status = connection.map(|connection| connection.status.clone());
-        let subject = TopologySubject::Route {
-            route_table_id: table.clone(),
-            destination: route.destination.to_string(),
-            peering_connection_id: id.clone(),
-        };
-        let details = TopologyDetails::Connection { status: status.clone() };
-        let to = format!("{table} routes {} to {id}", route.destination);
-        if route.blackhole {
-            let title = format!("{to}, but the route is in state blackhole");
-            let (subject, details) = (subject.clone(), details.clone());
-            findings.push(finding(TopologyFindingType::BlackholeRoute, Severity::Medium, title, subject, details));
-        }
-        if let Some(status) = status.filter(|_| connection.is_some_and(|connection| !connection.is_active())) {
-            let title = format!("{to}, which is {status}");
-            findings.push(finding(
-                TopologyFindingType::InactivePeeringRoute,
-                Severity::Medium,
-                title,
-                subject,
-                details,
-            ));
+    for (id, table) in &topology.resources().route_tables {
+        for route in &table.routes {
+            findings.extend(bad_route(topology, id, route));
         }
     }
     findings
+}
+
+fn bad_route(topology: &Topology, table_id: &str, route: &PeeringRoute) -> impl Iterator<Item = TopologyFinding> {
+    let id = &route.peering_connection_id;
+    let connection = topology.connection(id);
+    let subject = TopologySubject::Route {
+        route_table_id: table_id.to_owned(),
+        destination: route.destination.to_string(),
+        peering_connection_id: id.clone(),
+    };
+    let details = TopologyDetails::Connection { status: connection.map(|connection| connection.status.clone()) };
+    let finding = |finding_type, title| {
+        TopologyFinding::new(finding_type, Severity::Medium, title, subject.clone(), details.clone())
+    };
+    let route_text = format!("{table_id} routes {} to {id}", route.destination);
+    let blackhole = route.blackhole.then(|| {
+        finding(TopologyFindingType::BlackholeRoute, format!("{route_text}, but the route is in state blackhole"))
+    });
+    let inactive = connection.filter(|connection| !connection.is_active()).map(|connection| {
+        finding(TopologyFindingType::InactivePeeringRoute, format!("{route_text}, which is {}", connection.status))
+    });
+    blackhole.into_iter().chain(inactive)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn table(id: &str, vpc_id: &str, routes: &[(&str, &str, &str)]) -> Value {
     json!({"RouteTableId": id, "VpcId": vpc_id, "Routes": routes.iter().map(route).collect::<Vec<_>>()})
 }
 
-/// Type, severity and subject of what is found.
+/// Returns type, severity, and subject of each finding.
 fn found(document: &Value) -> Vec<(&'static str, &'static str, Value)> {
     let mut resources = Resources::default();
     resources.read("case.json", document.to_string().as_bytes()).expect("JSON");
@@ -34,7 +34,7 @@ fn found(document: &Value) -> Vec<(&'static str, &'static str, Value)> {
 }
 
 #[test]
-fn blocks_that_overlap_are_found_where_a_peer_sees_both() {
+fn overlapping_blocks_are_found_if_a_peer_can_reach_both() {
     let overlap = |blocks: [&str; 3], connections: Vec<Value>| {
         let vpcs = [vpc("vpc-a", blocks[0]), vpc("vpc-b", blocks[1]), vpc("vpc-c", blocks[2])];
         found(&json!({"Vpcs": vpcs, "VpcPeeringConnections": connections}))
@@ -47,7 +47,7 @@ fn blocks_that_overlap_are_found_where_a_peer_sees_both() {
     let direct = vec![connection("pcx-ac", "active", "vpc-a", "vpc-c")];
     let expected = vec![("overlapping-cidr", "high", subject)];
     assert_eq!(overlap(["10.1.0.0/16", "10.2.0.0/16", "10.1.128.0/17"], direct), expected);
-    // Apart; or without a peer in common; or with one by a connection that is not active.
+    // No overlap, no common peer, or a common peer only over an inactive connection.
     assert_eq!(overlap(["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"], hub()), vec![]);
     assert_eq!(overlap(["10.1.0.0/16", "10.2.0.0/16", "10.1.0.0/16"], hub()[..1].to_vec()), vec![]);
     let inactive = vec![hub()[0].clone(), connection("pcx-bc", "expired", "vpc-b", "vpc-c")];
@@ -64,11 +64,11 @@ fn a_side_without_a_route_is_found() {
         }))
     };
     let missing = ("missing-route", "medium", json!({"vpc_id": "vpc-a", "peering_connection_id": "pcx-ab"}));
-    // Of vpc-b no route table is known, so that it is not judged.
+    // No route table of vpc-b is known, so it is not checked.
     assert_eq!(routes(&[], "active"), vec![missing.clone()]);
     assert_eq!(routes(&[("10.3.0.0/16", "pcx-ab", "active")], "active"), vec![missing.clone()]);
     assert_eq!(routes(&[("10.2.0.0/16", "pcx-other", "active")], "active"), vec![missing]);
-    // The whole, a part, more than the whole, or what may be anything.
+    // The whole block, a part of it, a larger block, or a prefix list.
     for destination in ["10.2.0.0/16", "10.2.3.4/32", "10.0.0.0/8", "pl-1"] {
         assert_eq!(routes(&[(destination, "pcx-ab", "active")], "active"), vec![], "{destination}");
     }
@@ -76,7 +76,7 @@ fn a_side_without_a_route_is_found() {
 }
 
 #[test]
-fn routes_that_lead_nowhere_are_found() {
+fn blackhole_and_inactive_routes_are_found() {
     let routes = |status: &str, state: &str| {
         found(&json!({
             "Vpcs": [vpc("vpc-a", "10.1.0.0/16"), vpc("vpc-b", "10.2.0.0/16")],
@@ -97,7 +97,7 @@ fn routes_that_lead_nowhere_are_found() {
 }
 
 #[test]
-fn what_overlaps_is_told_with_the_vpcs_between() {
+fn overlapping_blocks_and_common_peers_are_reported() {
     let blocks = [("vpc-a", "10.1.0.0/16"), ("vpc-b", "10.2.0.0/16"), ("vpc-c", "10.1.128.0/17")];
     let details = |connections: &[Value]| {
         let vpcs: Vec<Value> = blocks.iter().map(|(id, block)| vpc(id, block)).collect();
@@ -113,13 +113,13 @@ fn what_overlaps_is_told_with_the_vpcs_between() {
 }
 
 #[test]
-fn a_route_that_a_table_has_twice_is_one_finding() {
+fn a_duplicate_route_is_one_finding() {
     let routes = [("10.2.0.0/16", "pcx-gone", "blackhole"), ("10.2.0.0/16", "pcx-gone", "blackhole")];
     assert_eq!(found(&json!({"RouteTables": [table("rtb-a", "vpc-a", &routes)]})).len(), 1);
 }
 
 #[test]
-fn a_black_hole_to_a_connection_that_is_not_known_is_found_too() {
+fn a_blackhole_route_to_an_unknown_connection_is_found() {
     let document = json!({"RouteTables": [table("rtb-a", "vpc-a", &[("10.2.0.0/16", "pcx-gone", "blackhole")])]});
     let types: Vec<_> = found(&document).into_iter().map(|(finding_type, ..)| finding_type).collect();
     assert_eq!(types, ["blackhole-route"]);

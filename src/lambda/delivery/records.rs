@@ -112,7 +112,7 @@ mod tests {
             etag: Some("e".to_owned()),
         };
         analysis.identify(object("x.log"));
-        let summary = build::finish(analysis, &SummaryOptions::default(), None);
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), None);
         assert_eq!(summary.findings.len(), 2);
         let stored = stored_findings(&render(&summary), &object("x.log")).expect("a summary");
         assert_eq!(stored, render_findings(&summary.findings));

@@ -232,7 +232,7 @@ fn summarize(
     match pipeline::analyze(uri, &mut body, options) {
         Ok(mut analysis) => {
             analysis.identify(identity);
-            let summary = build::finish(analysis, &settings.summary, options.topology.as_deref());
+            let summary = build::build_summary(analysis, &settings.summary, options.topology.as_deref());
             Ok(ObjectOutput::Summary(Box::new(RenderedSummary::new(summary))))
         }
         Err(error) => {

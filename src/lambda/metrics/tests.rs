@@ -23,7 +23,7 @@ fn summary() -> Summary {
 
 fn summary_of(log: &str) -> Summary {
     let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-    build::finish(analysis, &SummaryOptions::default(), None)
+    build::build_summary(analysis, &SummaryOptions::default(), None)
 }
 
 /// Parses the lines, and checks each against AWS's schema and against the rules that the schema can't express.
@@ -119,7 +119,7 @@ fn each_peering_connection_with_traffic_has_a_document() {
         let log = record("ACCEPT") + &record("ACCEPT") + &record("REJECT");
         let options = Options { topology: Some(Arc::clone(&topology)), ..Options::default() };
         let analysis = pipeline::analyze("x.log", log.as_bytes(), &options).expect("a flow log");
-        let summary = build::finish(analysis, &SummaryOptions::default(), Some(&topology));
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&topology));
         let mut documents = documents(&processed("Net", &summary, Duration::ZERO, unix_time(9)));
         documents.retain(|document| document.get("PeeringConnectionId").is_some());
         documents

@@ -137,10 +137,10 @@ impl EnvReader {
 
     fn summary(&mut self) -> build::SummaryOptions {
         let default = build::SummaryOptions::default();
-        let top = self.parse_or("TOP", default.top, |value| parse::integer(value, 0));
+        let max_listed_groups = self.parse_or("TOP", default.max_listed_groups, |value| parse::integer(value, 0));
         let mut thresholds = default.thresholds;
         self.counts(Thresholds::NAMES, |name, value| thresholds.set(name, value));
-        build::SummaryOptions { thresholds, top }
+        build::SummaryOptions { thresholds, max_listed_groups }
     }
 
     /// Rejects a topology folder that contains the outputs: summaries end in `.json` too, so all of them would be read.

@@ -86,7 +86,7 @@ fn every_setting_takes_effect() {
         egress_blocked_flows: 6,
         one_way_min_flows: 7,
     };
-    assert_eq!(settings.summary, build::SummaryOptions { thresholds, top: 0 });
+    assert_eq!(settings.summary, build::SummaryOptions { thresholds, max_listed_groups: 0 });
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn object() -> ObjectIdentity {
 
 fn summary(log: &str) -> Summary {
     let analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
-    build::finish(analysis, &SummaryOptions::default(), None)
+    build::build_summary(analysis, &SummaryOptions::default(), None)
 }
 
 /// Builds the summary of a log in which each source is rejected at 15 ports.

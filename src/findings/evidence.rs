@@ -1,0 +1,184 @@
+//! Evidence for a finding: the words that name it, and the collector of the records that support a finding.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::Context;
+use super::types::{self, Confidence, Details, Example, Finding, FindingType, Severity, Subject};
+use crate::aggregate::counters::{Counters, TimeRange};
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::peering::{ClassView, ClassifiedFlows};
+use crate::aggregate::rejected::{GroupKey, Subgroup};
+use crate::record::Action;
+
+/// Maximum number of example records of a finding.
+const MAX_EXAMPLES: usize = 5;
+
+/// A kind of evidence for a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The same interface accepted a request.
+    AcceptedRequest,
+    /// The one address that all records of the interface share.
+    ConstantAddress,
+    /// Distinct destinations.
+    DistinctHosts,
+    /// Distinct destination ports.
+    DistinctPorts,
+    /// `flow-direction` of the records.
+    FlowDirection,
+    /// The input has no accepted records. The flow log may be limited to rejected traffic.
+    NoAcceptedRecords,
+    /// The input has no reply to the records.
+    NoReply,
+    /// The number of rejected records.
+    RejectedFlows,
+    /// Replies arrived and were rejected.
+    RejectedReply,
+    /// Records were seen in the destination VPC.
+    SeenAtDestination,
+    /// AWS skipped records (SKIPDATA).
+    SkipData,
+    /// `tcp-flags` of the records.
+    TcpFlags,
+    /// The topology.
+    Topology,
+    /// `traffic-path` of the records.
+    TrafficPath,
+}
+
+/// The records that support a finding: their sums, interfaces, and first examples.
+#[derive(Default)]
+pub(super) struct MatchedFlows {
+    pub(super) tally: Counters,
+    pub(super) seen: TimeRange,
+    interfaces: BTreeSet<Option<Symbol>>,
+    /// Whether a record may belong to a connection that was opened earlier: its `tcp-flags` do not show a SYN.
+    syn_unconfirmed: bool,
+    examples: BTreeSet<Example>,
+}
+
+/// An example record, before its interface id is copied.
+struct ExampleRef<'a> {
+    interface_id: Option<&'a str>,
+    srcaddr: Option<IpAddr>,
+    dstaddr: Option<IpAddr>,
+    srcport: Option<u16>,
+    dstport: Option<u16>,
+    protocol: Option<u8>,
+    action: Action,
+}
+
+impl MatchedFlows {
+    /// Creates a collection from sums that have no records to show.
+    pub(super) fn from_sums(tally: Counters, seen: TimeRange) -> MatchedFlows {
+        MatchedFlows { tally, seen, ..MatchedFlows::default() }
+    }
+
+    /// Adds the records of a subgroup of rejected records.
+    pub(super) fn add(&mut self, context: &Context<'_>, key: GroupKey, subgroup: &Subgroup) {
+        self.tally.merge(subgroup.tally);
+        self.seen.merge(subgroup.seen);
+        self.interfaces.insert(key.interface);
+        self.syn_unconfirmed |= !subgroup.is_syn;
+        self.add_example(&ExampleRef {
+            interface_id: context.network.interface_name(key.interface),
+            srcaddr: key.src,
+            dstaddr: key.dst,
+            srcport: subgroup.srcport,
+            dstport: key.dstport,
+            protocol: key.protocol,
+            action: Action::Reject,
+        });
+    }
+
+    /// Adds records that the topology classified.
+    pub(super) fn add_classified(&mut self, context: &Context<'_>, flows: &ClassifiedFlows) {
+        let ClassifiedFlows { addresses, action, sums, .. } = *flows;
+        let (srcport, dstport) = sums.least_ports.unwrap_or_default();
+        self.tally.merge(sums.tally);
+        self.seen.merge(sums.seen);
+        self.interfaces.insert(addresses.interface);
+        self.add_example(&ExampleRef {
+            interface_id: context.network.interface_name(addresses.interface),
+            srcaddr: addresses.src,
+            dstaddr: addresses.dst,
+            srcport,
+            dstport,
+            protocol: addresses.protocol,
+            action,
+        });
+    }
+
+    /// Adds all records of a traffic class. The tally comes from the totals of the class, which include the records that a
+    /// memory limit dropped.
+    pub(super) fn add_class(&mut self, context: &Context<'_>, class: &ClassView<'_>) {
+        let mut tally = self.tally;
+        for flows in class.flows() {
+            self.add_classified(context, &flows);
+        }
+        tally.merge(class.tally());
+        self.tally = tally;
+    }
+
+    /// Keeps the example if it is among the first [`MAX_EXAMPLES`] in order. Most are not: they are skipped before their
+    /// interface id is copied.
+    fn add_example(&mut self, example: &ExampleRef<'_>) {
+        let ends = (example.interface_id, example.srcaddr, example.dstaddr);
+        let sorts_last = |last: &Example| (last.interface_id.as_deref(), last.srcaddr, last.dstaddr) < ends;
+        if self.examples.len() == MAX_EXAMPLES && self.examples.last().is_some_and(sorts_last) {
+            return;
+        }
+        let ExampleRef { interface_id, srcaddr, dstaddr, srcport, dstport, protocol, action } = *example;
+        let interface_id = interface_id.map(str::to_owned);
+        self.examples.insert(Example { interface_id, srcaddr, dstaddr, srcport, dstport, protocol, action });
+        if self.examples.len() > MAX_EXAMPLES {
+            self.examples.pop_last();
+        }
+    }
+
+    /// Returns the confidence that the records are probes, and its evidence. It is high if `tcp-flags` of every record shows
+    /// a SYN. Otherwise the records may be the end of connections that were accepted before the log begins.
+    pub(super) fn probe_confidence(&self) -> (Confidence, Option<Evidence>) {
+        if self.syn_unconfirmed { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::TcpFlags)) }
+    }
+
+    /// Builds the finding. Its confidence is at most medium if AWS skipped records of one of the interfaces.
+    pub(super) fn into_finding(self, context: &Context<'_>, draft: FindingDraft) -> Finding {
+        let mut evidence = draft.evidence;
+        let mut confidence = draft.confidence;
+        if self.interfaces.iter().any(|id| context.has_gaps(*id)) {
+            confidence = confidence.min(Confidence::Medium);
+            evidence.insert(Evidence::SkipData);
+        }
+        Finding {
+            id: types::id(draft.finding_type.name(), &draft.subject),
+            finding_type: draft.finding_type,
+            severity: draft.severity,
+            confidence,
+            title: draft.title,
+            subject: draft.subject,
+            details: draft.details,
+            evidence,
+            tally: self.tally,
+            seen: self.seen,
+            exact: context.completeness.covers(draft.finding_type),
+            examples: self.examples.into_iter().collect(),
+        }
+    }
+}
+
+/// The conclusion of a detector about its matched records.
+pub(super) struct FindingDraft {
+    pub(super) finding_type: FindingType,
+    pub(super) severity: Severity,
+    pub(super) confidence: Confidence,
+    pub(super) title: String,
+    pub(super) subject: Subject,
+    pub(super) details: Details,
+    pub(super) evidence: BTreeSet<Evidence>,
+}

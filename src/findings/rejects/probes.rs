@@ -1,0 +1,108 @@
+//! Probes: rejected TCP or UDP records that may belong to a port scan or a host sweep.
+
+use std::hash::{BuildHasher, Hash};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use super::super::evidence::MatchedFlows;
+use super::super::{Context, is_new_connection};
+use crate::findings::types::Severity;
+use crate::record::{TCP, UDP};
+
+/// A rejected connection attempt over TCP or UDP.
+pub(super) struct Probe {
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) dstport: u16,
+    pub(super) protocol: u8,
+}
+
+/// The probes of one subject, such as a source and a destination.
+pub(super) struct ProbedSubject<S> {
+    pub(super) subject: S,
+    /// Number of distinct targets, such as ports.
+    pub(super) targets: u64,
+    pub(super) flows: MatchedFlows,
+}
+
+/// Returns the severity of probes from this source. It is high if the source is not on the public internet: then it is one of
+/// the user's hosts, or connected over a VPN.
+pub(super) fn probe_severity(context: &Context<'_>, src: IpAddr) -> Severity {
+    if context.is_public(src) { Severity::Medium } else { Severity::High }
+}
+
+/// Groups the probes by subject. Keeps the subjects with at least `threshold` distinct targets, in their order.
+pub(super) fn group_probes<S: Ord + Copy + Hash, T: Ord + Copy>(
+    context: &Context<'_>,
+    threshold: u64,
+    subject_and_target: impl Fn(&Probe) -> (S, T),
+) -> Vec<ProbedSubject<S>> {
+    let subjects = probes(context).map(|(_, probe)| subject_and_target(&probe).0);
+    let filter = CountingFilter::new(subjects, threshold);
+    let candidate = |(index, probe)| {
+        let (subject, target) = subject_and_target(&probe);
+        filter.may_reach_threshold(&subject).then_some((subject, target, index))
+    };
+    let mut candidates: Vec<(S, T, u32)> = probes(context).filter_map(candidate).collect();
+    candidates.sort_unstable();
+    let probed = |probes: &[(S, T, u32)]| {
+        let targets = probes.chunk_by(|(_, a, _), (_, b, _)| a == b).count() as u64;
+        if targets < threshold {
+            return None;
+        }
+        let &(subject, ..) = probes.first()?;
+        let mut flows = MatchedFlows::default();
+        for (_, _, index) in probes {
+            let (key, subgroup) = context.groups.subgroup(*index as usize);
+            flows.add(context, key, &subgroup);
+        }
+        Some(ProbedSubject { subject, targets, flows })
+    };
+    candidates.chunk_by(|(a, ..), (b, ..)| a == b).filter_map(probed).collect()
+}
+
+/// Returns all probes, each with the index of its subgroup.
+fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
+    let attempts = (0..).zip(context.groups.subgroups()).filter(|(_, (_, subgroup))| is_new_connection(subgroup));
+    attempts.filter_map(|(index, (key, _))| {
+        let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
+        Some((index, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))
+    })
+}
+
+/// Approximate counts of the subjects. Nearly all subjects occur only a few times; the filter excludes them before the sort.
+struct CountingFilter {
+    /// Counts by hash. The length is a power of two.
+    counts: Vec<u32>,
+    threshold: u64,
+    hasher: RandomState,
+}
+
+#[expect(clippy::indexing_slicing, reason = "a slot is a hash masked with the length, which is a power of two")]
+impl CountingFilter {
+    /// Maximum number of counts. With more counts fewer subjects share one; these fit into the L2 cache.
+    const MAX_COUNTS: usize = 1 << 16;
+
+    fn new<S: Hash>(subjects: impl Iterator<Item = S>, threshold: u64) -> CountingFilter {
+        let (_, max_subjects) = subjects.size_hint();
+        let len = max_subjects.unwrap_or(usize::MAX).saturating_mul(2).clamp(1, CountingFilter::MAX_COUNTS);
+        let counts = vec![0; len.next_power_of_two()];
+        let mut filter = CountingFilter { counts, threshold, hasher: RandomState::default() };
+        for subject in subjects {
+            let slot = filter.slot(&subject);
+            filter.counts[slot] = filter.counts[slot].saturating_add(1);
+        }
+        filter
+    }
+
+    /// Reports whether the subject may occur at least `threshold` times. False positives are possible, false negatives are not.
+    fn may_reach_threshold(&self, subject: &impl Hash) -> bool {
+        let count = self.counts[self.slot(subject)];
+        u64::from(count) >= self.threshold || count == u32::MAX
+    }
+
+    fn slot(&self, subject: &impl Hash) -> usize {
+        self.hasher.hash_one(subject) as usize & (self.counts.len() - 1)
+    }
+}
