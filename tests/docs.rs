@@ -95,13 +95,13 @@ fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
     // With a bus, so that the severity of alerts shows.
     let required = [("OUTPUT_BUCKET", "bucket"), ("EVENT_BUS_NAME", "bus")].into_iter().filter(|(of, _)| *of != name);
     let variables = required.chain([(name, value)]).map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Settings::from_variables(variables).map_err(|error| error.wrong)
+    Settings::from_variables(variables).map_err(|error| error.errors)
 }
 
 #[test]
 fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
-    let mut variables = quoted(&source("src/lambda/settings.rs"), is_variable);
+    let mut variables = quoted(&source("src/lambda/settings/env.rs"), is_variable);
     // This variable is Lambda's; it is not a setting.
     assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
@@ -249,14 +249,14 @@ fn the_docs_have_every_finding_with_severity_and_threshold() {
         host_sweep_hosts,
         repeated_reject_flows,
         egress_blocked_flows,
-        one_way_peering_flows,
+        one_way_min_flows,
     } = Thresholds::default();
     for (name, threshold) in [
         ("port-scan", port_scan_ports),
         ("host-sweep", host_sweep_hosts),
         ("repeated-rejects", repeated_reject_flows),
         ("egress-blocked", egress_blocked_flows),
-        ("one-way-peering", one_way_peering_flows),
+        ("one-way-peering", one_way_min_flows),
     ] {
         let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Names>();
         assert!(words.contains(&threshold.to_string()), "{name}: {threshold}");

@@ -136,7 +136,7 @@ fn summarize(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
         let log = format!("{HEADER}\n{}\n", records.join("\n"));
         merged.merge(pipeline::analyze("log", log.as_bytes(), &options).expect("a flow log"));
     }
-    let thresholds = Thresholds { repeated_reject_flows: 5, one_way_peering_flows: 2, ..Thresholds::default() };
+    let thresholds = Thresholds { repeated_reject_flows: 5, one_way_min_flows: 2, ..Thresholds::default() };
     let summary = build::finish(merged, &SummaryOptions { thresholds, top }, Some(&TOPOLOGY));
     assert_eq!(summary.records.malformed, 0, "{:?}", summary.malformed);
     summary

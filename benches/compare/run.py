@@ -21,6 +21,7 @@ from measure import build, cardinality, function, instructions, memory, table
 
 def main():
     arguments = parsed()
+    build.baseline = arguments.baseline
     parts = [arguments.memory, arguments.cardinality, arguments.function, arguments.instructions]
     for format in ["default", "wide"] if arguments.all else [arguments.format]:
         if arguments.table or arguments.all or not any(parts):
@@ -51,6 +52,7 @@ def parsed():
     option("--runs", type=int, default=7, help="rounds of the table and of --cardinality")
     option("--starts", type=int, default=20, help="starts of the function")
     option("--without", action="append", default=[], choices=table.OTHERS, help="exclude a program from the table")
+    option("--baseline", action="store_true", help="build for the baseline of the architecture, not for the function's CPU")
     option("--at-most", type=float, metavar="R", help="exit with status 1 if the ratio of instructions exceeds R")
     arguments = parser.parse_args()
     if arguments.at_most is not None and not (arguments.instructions or arguments.all):

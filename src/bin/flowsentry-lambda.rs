@@ -1,4 +1,4 @@
-//! The Lambda function: objects that an event tells of → summaries.
+//! The Lambda function: analyzes the objects that an event names, and stores their summaries.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -16,13 +16,13 @@ async fn main() -> ExitCode {
     logging::start(settings.as_ref().map_or_else(|_| LogLevel::default(), |settings| settings.log_level));
     let settings = match settings {
         Ok(settings) => settings,
-        Err(wrong) => {
-            error!(error = %wrong, "invalid configuration");
+        Err(error) => {
+            error!(%error, "invalid configuration");
             return ExitCode::FAILURE;
         }
     };
     let handler = Handler::new(aws::clients().await, settings);
-    handler.prepare().await;
+    handler.warm_up().await;
     match lambda_runtime::run(service_fn(|event| handler.handle(event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -32,8 +32,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What is not UTF-8 is shown as well as it can be, and is refused where it matters.
-#[expect(clippy::disallowed_methods, reason = "here the program reads its environment")]
+/// Returns the environment variables. Invalid UTF-8 is replaced, and rejected later if a setting has it.
+#[expect(clippy::disallowed_methods, reason = "the only place where the program reads its environment")]
 fn environment() -> HashMap<String, String> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()

@@ -64,7 +64,7 @@ impl<'a> NetworkContext<'a> {
     /// The VPC that the records of a group agree on.
     pub fn own_vpc(&self, group: &Group<'_>) -> Option<VpcIndex> {
         let known = self.known_interface(group.key.interface).and_then(|known| known.vpc_id.as_deref());
-        self.topology?.number(group.vpc().resolve(known, self.places)?)
+        self.topology?.vpc_index(group.vpc().resolve(known, self.places)?)
     }
 
     /// Where an address of a record with this own VPC is.

@@ -1,4 +1,6 @@
-//! The function's log: one JSON object a line on stderr. What strangers wrote stands in it as JSON text only.
+//! Logs of the function: one JSON object per line on stderr. Untrusted text appears only inside JSON strings.
+//!
+//! Metrics are written to stdout, so that log lines and metric documents never mix.
 
 use std::io::{self, Write};
 
@@ -7,24 +9,24 @@ use tracing::level_filters::LevelFilter;
 
 use crate::lambda::settings::LogLevel;
 
-/// Starts the log. A stderr that can't be written to stops nothing.
+/// Starts logging, and logs panics as errors. Failures to write to stderr are ignored.
 ///
 /// # Panics
-/// Where it runs already.
+/// If logging was started before.
 pub fn start(level: LogLevel) {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_span_list(false)
         .with_writer(io::stderr)
-        .with_max_level(filter(level))
-        // It would write a line that is not JSON, and panic where even that can't be written.
+        .with_max_level(level_filter(level))
+        // The subscriber reports its own errors as plain text, and panics if that fails too.
         .log_internal_errors(false)
         .init();
     std::panic::set_hook(Box::new(|panic| error!(error = %panic, "internal error (panic)")));
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
+fn level_filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -34,8 +36,8 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Metrics that can't be written are no reason to read the object again.
-pub fn write_metrics(lines: &[u8]) {
+/// Writes metric documents to stdout. A failure is only logged: reading the object again would not repair it.
+pub(crate) fn write_metrics(lines: &[u8]) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = stdout.write_all(lines).and_then(|()| stdout.flush()) {
         error!(%error, "metrics could not be written");

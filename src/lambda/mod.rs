@@ -1,12 +1,12 @@
-//! The function: events to stored summaries, metrics and alerts.
+//! The Lambda function: turns object-created events into stored summaries, metrics and alerts.
 //!
-//! In comes the payload of an invocation. [`event`] finds the objects it names, in any envelope. `handler` reads each one
-//! through the pipeline, within the time that is left. [`delivery`] decides the order of the steps that store its outputs,
-//! emit its metrics and send its alerts, so that a second delivery of the same event changes nothing. `aws` holds all calls to
-//! S3 and EventBridge. Out goes a response that names the messages that failed.
+//! The input is the payload of an invocation. [`event`] extracts the objects that it names, from any envelope. `handler`
+//! analyzes each object with the pipeline, within the time left. [`delivery`] decides the order of the steps that store the
+//! outputs, emit the metrics and send the alerts, so that a redelivered event changes nothing. `aws` contains all calls to
+//! S3 and EventBridge. The output is a response that lists the messages to retry.
 //!
-//! What decides is free of AWS, time and the environment, and compiles without the feature `aws`: [`settings`], [`event`],
-//! [`delivery`]'s state machine, keys and alerts.
+//! The logic is free of AWS calls, clocks and the environment, and compiles without the feature `aws`: [`settings`],
+//! [`event`], and the state machine, keys and alerts of [`delivery`].
 
 #[cfg(feature = "aws")]
 pub mod aws;

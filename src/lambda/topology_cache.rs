@@ -1,5 +1,4 @@
-//! The topology that the function uses: kept in memory, and read again when it is older than it may be and the
-//! documents changed. What can't be read replaces nothing.
+//! Topology cache: refreshed after its TTL if the documents' ETags changed. A failed refresh keeps the last good version.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,18 +10,18 @@ use tracing::{info, warn};
 
 use crate::lambda::aws::documents::{self, Documents, DocumentsError, Etags};
 use crate::lambda::topology_uri::TopologyUri;
-use crate::sanitize::beginning;
+use crate::sanitize::truncate_chars;
 use crate::topology::Topology;
 
-/// A look at the documents takes no longer while there is a topology to use.
+/// Time limit of a refresh while an older topology can be used.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// So many problems are logged each time that a topology is read.
-const SHOWN_PROBLEMS: usize = 10;
-/// So much of each.
-const SHOWN_CHARACTERS: usize = 500;
+/// Maximum number of problems to log each time a topology is loaded.
+const MAX_LOGGED_PROBLEMS: usize = 10;
+/// Maximum length of a logged problem, in characters.
+const MAX_PROBLEM_CHARACTERS: usize = 500;
 
-/// The topology between two invocations.
+/// Keeps the topology between invocations.
 #[derive(Debug)]
 pub struct TopologyCache {
     client: Client,
@@ -31,91 +30,92 @@ pub struct TopologyCache {
     state: Mutex<State>,
 }
 
-/// The documents could not be read, or not be used.
+/// The documents could not be read or used.
 #[derive(Debug)]
 pub struct RefreshFailed {
-    /// What was read before, which stays in use.
+    /// The topology that was read before and stays in use.
     pub last_good: Option<Arc<Topology>>,
-    /// Why.
+    /// The cause.
     pub error: DocumentsError,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    kept: Option<CachedTopology>,
-    /// When the documents were last looked at, with whatever result.
+    cached: Option<CachedTopology>,
+    /// When the documents were last checked, successfully or not.
     last_checked: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
 struct CachedTopology {
     topology: Arc<Topology>,
-    /// Of the documents that it was made of.
+    /// The ETags of the documents that it was built from.
     etags: Etags,
 }
 
 impl State {
-    /// What needs no look at the documents. While there is nothing, each look may find something.
+    /// Returns the topology if it needs no check. Without a topology every call needs one.
     fn fresh(&self, now: Instant, ttl: Duration) -> Option<Arc<Topology>> {
         let last_checked = self.last_checked.filter(|then| now.saturating_duration_since(*then) < ttl);
         self.topology().filter(|_| last_checked.is_some())
     }
 
     fn topology(&self) -> Option<Arc<Topology>> {
-        self.kept.as_ref().map(|kept| Arc::clone(&kept.topology))
+        self.cached.as_ref().map(|cached| Arc::clone(&cached.topology))
     }
 }
 
 impl TopologyCache {
-    /// One that is still to be read from there.
+    /// Creates an empty cache. The first call of [`current`](TopologyCache::current) reads the documents.
     pub fn new(client: Client, uri: TopologyUri, ttl: Duration) -> TopologyCache {
         TopologyCache { client, uri, ttl, state: Mutex::default() }
     }
 
-    /// The topology, read anew if the last look at the documents was `ttl` ago and they changed. In between this asks
-    /// nobody. A look takes no longer than `patience`, and a third of it at most where there is one in use.
+    /// Returns the topology. If the last check was at least the TTL ago, this checks whether the documents changed, and
+    /// then reads them. Otherwise it makes no call. A check takes at most `timeout`, and at most a third of it while an
+    /// older topology can be used.
     ///
     /// # Errors
-    /// Where it was time to look, and they can't be read or used.
-    pub async fn current(&self, now: Instant, patience: Duration) -> Result<Arc<Topology>, RefreshFailed> {
+    /// If a check was due and the documents can't be read or used.
+    pub async fn current(&self, now: Instant, timeout: Duration) -> Result<Arc<Topology>, RefreshFailed> {
         let mut state = self.state.lock().await;
         if let Some(topology) = state.fresh(now, self.ttl) {
             return Ok(topology);
         }
         state.last_checked = Some(now);
-        // What is in use already is better than an invocation that did nothing but wait.
-        let patience = if state.kept.is_some() { REFRESH_TIMEOUT.min(patience / 3) } else { patience };
-        let look = time::timeout(patience, self.look(state.kept.as_ref())).await;
-        match look.unwrap_or_else(|_| Err(DocumentsError::TimedOut { uri: self.uri.to_string() })) {
-            Ok(kept) => Ok(Arc::clone(&state.kept.insert(kept).topology)),
+        // An older topology is better than an invocation that spends its time waiting.
+        let timeout = if state.cached.is_some() { REFRESH_TIMEOUT.min(timeout / 3) } else { timeout };
+        let refreshed = time::timeout(timeout, self.refresh(state.cached.as_ref())).await;
+        match refreshed.unwrap_or_else(|_| Err(DocumentsError::TimedOut { uri: self.uri.to_string() })) {
+            Ok(cached) => Ok(Arc::clone(&state.cached.insert(cached).topology)),
             Err(error) => Err(RefreshFailed { last_good: state.topology(), error }),
         }
     }
 
-    async fn look(&self, kept: Option<&CachedTopology>) -> Result<CachedTopology, DocumentsError> {
-        let Some(kept) = kept else {
-            return documents::read(&self.client, &self.uri).await.map(|read| self.take(read));
+    async fn refresh(&self, cached: Option<&CachedTopology>) -> Result<CachedTopology, DocumentsError> {
+        let Some(cached) = cached else {
+            return documents::read(&self.client, &self.uri).await.map(|documents| self.install(documents));
         };
-        let changed = documents::read_if_changed(&self.client, &self.uri, &kept.etags).await?;
-        Ok(changed.map_or_else(|| kept.clone(), |documents| self.take(documents)))
+        let changed = documents::read_if_changed(&self.client, &self.uri, &cached.etags).await?;
+        Ok(changed.map_or_else(|| cached.clone(), |documents| self.install(documents)))
     }
 
-    fn take(&self, documents: Documents) -> CachedTopology {
+    fn install(&self, documents: Documents) -> CachedTopology {
         let topology = Topology::new(documents.resources);
-        self.tell(&topology, &documents.etags);
+        self.log_loaded(&topology, &documents.etags);
         CachedTopology { topology: Arc::new(topology), etags: documents.etags }
     }
 
-    /// A line of each topology that is taken in use, and the first of its problems.
-    fn tell(&self, topology: &Topology, etags: &Etags) {
+    /// Logs that a topology was loaded, and the first of its problems.
+    fn log_loaded(&self, topology: &Topology, etags: &Etags) {
         let (documents, vpcs) = (etags.len(), topology.vpcs().count());
         let peering_connections = topology.resources().peering_connections.len();
         let problems = topology.problems();
         let uri = self.uri.to_string();
         info!(uri, documents, vpcs, peering_connections, problems = problems.len(), "topology loaded");
-        for problem in problems.iter().take(SHOWN_PROBLEMS) {
+        for problem in problems.iter().take(MAX_LOGGED_PROBLEMS) {
             let problem = problem.to_string();
-            warn!(problem = beginning(&problem, SHOWN_CHARACTERS), "topology problem");
+            warn!(problem = truncate_chars(&problem, MAX_PROBLEM_CHARACTERS), "topology problem");
         }
     }
 }
@@ -126,18 +126,18 @@ mod tests {
     use crate::topology::describe_output::Resources;
 
     #[test]
-    fn it_is_fresh_until_the_last_look_is_as_old_as_it_may_be() {
-        #[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
+    fn topology_is_fresh_until_the_ttl_after_the_last_check() {
+        #[expect(clippy::disallowed_methods, reason = "there is no other way to create an `Instant`")]
         let start = Instant::now();
         let ttl = Duration::from_secs(300);
         let is_fresh = |state: &State, seconds| state.fresh(start + Duration::from_secs(seconds), ttl).is_some();
-        let mut state = State { kept: None, last_checked: Some(start) };
-        assert!(!is_fresh(&state, 0), "with nothing to use, every look is worth it");
+        let mut state = State { cached: None, last_checked: Some(start) };
+        assert!(!is_fresh(&state, 0), "without a topology, every call checks");
         let topology = Arc::new(Topology::new(Resources::default()));
-        state.kept = Some(CachedTopology { topology, etags: Etags::new() });
+        state.cached = Some(CachedTopology { topology, etags: Etags::new() });
         assert!(is_fresh(&state, 0) && is_fresh(&state, 299));
         assert!(!is_fresh(&state, 300));
-        // A look that failed counts as one: the next is as far away.
+        // A failed check counts too: the next one is a TTL later.
         state.last_checked = Some(start + ttl);
         assert!(is_fresh(&state, 599) && !is_fresh(&state, 600));
     }

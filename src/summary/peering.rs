@@ -80,7 +80,7 @@ pub(super) fn peering(topology: &Topology, notes: &FlowsByClass<'_>, exact: bool
     for (note, noted) in notes {
         let TrafficClass::Between(src, dst) = *note else { continue };
         let (traffic, unanswered) = sums(noted);
-        let connection = match topology.relation(src, dst) {
+        let connection = match topology.peering_status(src, dst) {
             PeeringStatus::Peered(id) => Some(id),
             PeeringStatus::Inactive(ids) => ids.first().map(String::as_str),
             PeeringStatus::None => None,

@@ -20,6 +20,10 @@ PACKAGES = {"duckdb": "2.0.1", "polars": "2.1.0", "flowlogs-reader": "5.0.1"}
 
 # Uses the installed toolchain; rustup must not download another one.
 ENVIRONMENT = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")
+# Rust programs are built for the processor of the function: cargo-lambda builds for x86-64-v3 (haswell) or Graviton2. On other machines,
+# and with the option --baseline, for the baseline of the architecture, as `cargo build` does.
+FUNCTION_CPU = {"x86_64": "x86-64-v3", "aarch64": "neoverse-n1"}
+baseline = False
 
 
 def flowsentry():
@@ -63,9 +67,19 @@ def built(name, package, *features):
     # Settings for single packages concern AWS crates, which the other programs do not use.
     whole = {key: value for key, value in profile.items() if key != "package"}
     settings = [f"--config=profile.release.{key}={json.dumps(value)}" for key, value in whole.items()]
-    command = ["cargo", "build", "--release", "--locked", "--target-dir", TARGET, "--bin", name, *features, *settings]
-    subprocess.run(command, cwd=package, env=ENVIRONMENT, check=True)
-    return TARGET / "release" / name
+    cpu = target_cpu()
+    # Programs for different processors have folders of their own.
+    target = TARGET / "bench" / cpu if cpu else TARGET
+    flags = {"RUSTFLAGS": f"-C target-cpu={cpu}"} if cpu else {}
+    command = ["cargo", "build", "--release", "--locked", "--target-dir", target, "--bin", name, *features, *settings]
+    subprocess.run(command, cwd=package, env=ENVIRONMENT | flags, check=True)
+    return target / "release" / name
+
+
+def target_cpu():
+    """Returns the processor to build for, or `None` for the baseline of the architecture."""
+    cpu = None if baseline else FUNCTION_CPU.get(platform.machine())
+    return cpu if cpu != "x86-64-v3" or {"avx2", "bmi2"} <= set(cpu_flags()) else None
 
 
 def require_same_version(*crates):
@@ -97,7 +111,8 @@ def environment():
         said("awk", "-W", "version"),
         said("valgrind", "--version"),
     ]
-    return f"{date.today()}, {processor()}, {', '.join(tools + crates + packages)}."
+    built_for = target_cpu() or "the baseline of the architecture"
+    return f"{date.today()}, {processor()}, built for {built_for}, {', '.join(tools + crates + packages)}."
 
 
 def said(*command):
@@ -108,8 +123,14 @@ def said(*command):
     return (result.stdout or result.stderr).partition("\n")[0].strip()
 
 
+def cpu_flags():
+    """Returns the features of the processor, as Linux lists them for x86."""
+    about = Path("/proc/cpuinfo").read_text() if platform.system() == "Linux" else ""
+    return next((line.partition(":")[2].split() for line in about.splitlines() if line.startswith("flags")), [])
+
+
 def processor():
     about = Path("/proc/cpuinfo").read_text() if platform.system() == "Linux" else ""
     values = dict(map(str.strip, line.split(":", 1)) for line in about.splitlines() if ":" in line)
-    widest = next((f" with {name}" for name in ("avx512bw", "avx2") if name in values.get("flags", "").split()), "")
+    widest = next((f" with {name}" for name in ("avx512bw", "avx2") if name in cpu_flags()), "")
     return f"{os.cpu_count()} cores of {platform.machine()}{widest} ({values.get('model name', 'unknown')})"

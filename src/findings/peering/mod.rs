@@ -35,7 +35,7 @@ pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding>
     for (note, noted) in context.notes {
         if let TrafficClass::Between(src, dst) = *note {
             let way = VpcDirection { src, dst };
-            findings.extend(match topology.relation(src, dst) {
+            findings.extend(match topology.peering_status(src, dst) {
                 PeeringStatus::Peered(id) => {
                     [one_way_peering::detect(&view, way, id, noted), rejected_peering::detect(&view, way, id, noted)]
                 }

@@ -13,7 +13,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "Check the return route in the p
 
 pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, id: &str, noted: &ClassView<'_>) -> Option<Finding> {
     let unanswered = view.unanswered(noted, ClassifiedFlows::is_accepted_tcp)?;
-    if unanswered.records.tally.flows < view.context.thresholds.one_way_peering_flows {
+    if unanswered.records.tally.flows < view.context.thresholds.one_way_min_flows {
         return None;
     }
     // Of what was left out for lack of memory some may have been answered.

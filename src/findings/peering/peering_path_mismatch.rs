@@ -48,7 +48,7 @@ fn expected(view: &PeeringContext<'_>, src: VpcIndex, dst: VpcIndex) -> &'static
 }
 
 fn finding(view: &PeeringContext<'_>, way: VpcDirection, mismatch: Mismatch) -> Option<Finding> {
-    let PeeringStatus::Peered(id) = view.topology.relation(way.src, way.dst) else { return None };
+    let PeeringStatus::Peered(id) = view.topology.peering_status(way.src, way.dst) else { return None };
     let paths: Vec<&str> = mismatch.traffic_paths.iter().map(|path| path_name(*path)).collect();
     let verdict = FindingDraft {
         finding_type: FindingType::PeeringPathMismatch,

@@ -12,7 +12,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly or c
                                                otherwise remove the route.";
 
 pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
-    let via = view.topology.between(way.src, way.dst);
+    let via = view.topology.common_peers(way.src, way.dst);
     if via.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "If the two VPCs should communic
                                                address.";
 
 pub(super) fn detect(view: &PeeringContext<'_>, way: VpcDirection, noted: &ClassView<'_>) -> Option<Finding> {
-    if !view.topology.between(way.src, way.dst).is_empty() {
+    if !view.topology.common_peers(way.src, way.dst).is_empty() {
         return None;
     }
     let mut unanswered = view.unanswered(noted, |_| true)?;

@@ -1,4 +1,4 @@
-//! The topology's documents in S3 → resources, unless they are those that were read before.
+//! Reads the topology's documents from S3, and skips them if their ETags did not change.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -13,79 +13,80 @@ use crate::lambda::event::ObjectReference;
 use crate::lambda::topology_uri::{TopologyLocation, TopologyUri};
 use crate::topology::describe_output::{DocumentError, Resources};
 
-/// What describe calls say of some ten thousand interfaces is a tenth of it.
+/// Maximum size of all documents together: ten times the describe output of about 10,000 interfaces.
 pub const MAX_BYTES: u64 = 256 << 20;
-/// Each is a request.
+/// Maximum number of documents. Each of them is one request.
 pub const MAX_DOCUMENTS: usize = 1000;
 
-/// The ETags of documents by key: as long as they are the same, the documents are.
+/// The ETags of the documents, by key. Equal ETags mean that the documents did not change.
 pub type Etags = BTreeMap<String, Option<String>>;
 
-/// What was read.
+/// The contents of the documents.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// All resources of all documents.
+    /// The resources of all documents.
     pub resources: Resources,
-    /// Those of the documents as they were read.
+    /// The ETags of the versions that were read.
     pub etags: Etags,
+    /// Total size of the documents so far.
     bytes: u64,
 }
 
-/// Why the documents are of no use.
+/// Why the documents can't be used.
 #[derive(Debug, Error)]
 pub enum DocumentsError {
-    /// S3 did not give them.
+    /// A call to S3 failed.
     #[error(transparent)]
     S3(Box<S3Error>),
-    /// There is none.
+    /// There are no documents.
     #[error("no *.json documents in {uri}")]
     Missing {
-        /// Where they should be.
+        /// The configured location.
         uri: String,
     },
-    /// There are more than anyone has.
+    /// There are too many documents.
     #[error("more than {MAX_DOCUMENTS} documents in {uri}")]
     TooMany {
-        /// Where they are.
+        /// The configured location.
         uri: String,
     },
-    /// They are longer than anyone's.
+    /// The documents are too large in total.
     #[error("the documents in {uri} exceed {MAX_BYTES} bytes in total")]
     TooLarge {
-        /// Where they are.
+        /// The configured location.
         uri: String,
     },
-    /// The body of one could not be read to its end.
+    /// The body of a document could not be read to its end.
     #[error("{uri}: read failed: {source}")]
     ReadFailed {
         /// The document.
         uri: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// One is not JSON.
+    /// A document is not JSON.
     #[error(transparent)]
     NotJson(#[from] DocumentError),
-    /// They are JSON, but there is no resource in them that could be used.
+    /// The documents are JSON, but have no usable resource.
     #[error("no usable resources in {uri}: {problem}")]
     Unusable {
-        /// Where they are.
+        /// The configured location.
         uri: String,
-        /// The first thing that is wrong.
+        /// The first problem found.
         problem: String,
     },
-    /// They did not come in time.
+    /// The documents could not be read in time.
     #[error("timed out reading {uri}")]
     TimedOut {
-        /// Where they are.
+        /// The configured location.
         uri: String,
     },
-    /// Reading them stopped.
+    /// Reading a document panicked.
     #[error("{uri}: internal error while reading (panic): {source}")]
     Panicked {
         /// The document.
         uri: String,
-        /// Why.
+        /// The cause.
         source: tokio::task::JoinError,
     },
 }
@@ -97,7 +98,7 @@ impl From<S3Error> for DocumentsError {
 }
 
 impl DocumentsError {
-    /// A short name, which stays: AWS's, or one in snake_case.
+    /// Returns a stable code: AWS's, or one in snake_case.
     pub fn code(&self) -> &str {
         match self {
             DocumentsError::S3(error) => error.code(),
@@ -116,28 +117,31 @@ impl DocumentsError {
 /// Reads the documents.
 ///
 /// # Errors
-/// Where one can't be read, or nothing in them can be used.
+/// If a document can't be read, or no document has a usable resource.
 pub async fn read(client: &Client, uri: &TopologyUri) -> Result<Documents, DocumentsError> {
-    match &uri.place {
+    match &uri.location {
         TopologyLocation::Document(key) => read_all(client, uri, [key]).await,
         TopologyLocation::Folder(folder) => read_all(client, uri, list(client, uri, folder).await?.keys()).await,
     }
 }
 
-/// Reads the documents, unless their ETags are those that are known. Of a folder, all are read if one changed.
+/// Reads the documents. Returns `None` if their ETags are the known ones. If one document of a folder changed, this reads
+/// all of them.
 ///
 /// # Errors
-/// As [`read`] has them.
+/// The same as of [`read`].
 pub async fn read_if_changed(
     client: &Client,
     uri: &TopologyUri,
     known: &Etags,
 ) -> Result<Option<Documents>, DocumentsError> {
-    match &uri.place {
+    match &uri.location {
         TopologyLocation::Document(key) => {
             let Some(Some(etag)) = known.get(key) else { return read(client, uri).await.map(Some) };
             match s3::get_if_changed(client, &reference(uri, key), etag).await? {
-                Some(object) => Documents::default().take(client, uri, object).await?.useful(uri).map(Some),
+                Some(object) => {
+                    Documents::default().add_object(client, uri, object).await?.require_usable(uri).map(Some)
+                }
                 None => Ok(None),
             }
         }
@@ -157,18 +161,18 @@ async fn read_all(
     let mut documents = Documents::default();
     for key in keys {
         let object = s3::get(client, &reference(uri, key)).await?;
-        documents = documents.take(client, uri, object).await?;
+        documents = documents.add_object(client, uri, object).await?;
     }
-    documents.useful(uri)
+    documents.require_usable(uri)
 }
 
-/// The documents in a folder, by key.
+/// Lists the documents of a folder.
 async fn list(client: &Client, uri: &TopologyUri, folder: &str) -> Result<Etags, DocumentsError> {
     let mut etags = Etags::new();
-    let mut together = 0;
+    let mut total = 0;
     s3::list(client, &uri.bucket, folder, |ListedObject { key, etag, bytes }| {
-        if uri.holds(&key) {
-            together = grown(uri, together, bytes)?;
+        if uri.matches(&key) {
+            total = checked_total(uri, total, bytes)?;
             etags.insert(key, etag);
         }
         if etags.len() > MAX_DOCUMENTS { Err(DocumentsError::TooMany { uri: uri.to_string() }) } else { Ok(()) }
@@ -178,32 +182,38 @@ async fn list(client: &Client, uri: &TopologyUri, folder: &str) -> Result<Etags,
 }
 
 impl Documents {
-    /// Reads a document where blocking hurts nobody. Its ETag is the one that came with it: it may have been replaced
-    /// since it was listed.
-    async fn take(mut self, client: &Client, uri: &TopologyUri, object: Object) -> Result<Documents, DocumentsError> {
+    /// Adds a document, and parses it on a blocking thread. Keeps the ETag of the response, because the document may have
+    /// been replaced since it was listed.
+    async fn add_object(
+        mut self,
+        client: &Client,
+        uri: &TopologyUri,
+        object: Object,
+    ) -> Result<Documents, DocumentsError> {
         let key = object.identity.key.clone();
         self.etags.insert(key.clone(), object.identity.etag.clone());
-        let (document, place) = (uri.uri_of(&key), uri.clone());
+        let (document, location) = (uri.object_uri(&key), uri.clone());
         let reader = Body::download(object, client.clone(), reference(uri, &key));
-        let _download = reader.guard();
-        match tokio::task::spawn_blocking(move || self.read(&place, &key, reader)).await {
+        let _guard = reader.cancel_on_drop();
+        match tokio::task::spawn_blocking(move || self.read(&location, &key, reader)).await {
             Ok(result) => result,
             Err(source) => Err(DocumentsError::Panicked { uri: document, source }),
         }
     }
 
     fn read(mut self, uri: &TopologyUri, key: &str, reader: impl Read) -> Result<Documents, DocumentsError> {
-        let document = uri.uri_of(key);
+        let document = uri.object_uri(key);
         let mut json = Vec::new();
         let read = reader.take(MAX_BYTES - self.bytes + 1).read_to_end(&mut json);
         read.map_err(|source| DocumentsError::ReadFailed { uri: document.clone(), source })?;
-        self.bytes = grown(uri, self.bytes, json.len() as u64)?;
+        self.bytes = checked_total(uri, self.bytes, json.len() as u64)?;
         self.resources.read(&document, &json)?;
         Ok(self)
     }
 
-    /// A resource that is wrong leaves the others in use; but if there is no other, what was read before is better.
-    fn useful(self, uri: &TopologyUri) -> Result<Documents, DocumentsError> {
+    /// Returns an error if there are problems and no usable resource: an older topology is better then. Invalid resources
+    /// next to valid ones are only reported.
+    fn require_usable(self, uri: &TopologyUri) -> Result<Documents, DocumentsError> {
         match self.resources.problems.first() {
             Some(problem) if self.resources.origins.is_empty() => {
                 Err(DocumentsError::Unusable { uri: uri.to_string(), problem: problem.to_string() })
@@ -213,8 +223,9 @@ impl Documents {
     }
 }
 
-fn grown(uri: &TopologyUri, bytes: u64, by: u64) -> Result<u64, DocumentsError> {
-    let sum = bytes.saturating_add(by);
+/// Adds to the total size, within the limit.
+fn checked_total(uri: &TopologyUri, total: u64, bytes: u64) -> Result<u64, DocumentsError> {
+    let sum = total.saturating_add(bytes);
     if sum > MAX_BYTES { Err(DocumentsError::TooLarge { uri: uri.to_string() }) } else { Ok(sum) }
 }
 
@@ -230,11 +241,11 @@ mod tests {
         let uri: TopologyUri = "s3://inventory/vpc/".parse().expect("a URI");
         let read =
             documents.iter().try_fold(Documents::default(), |all, (key, json)| all.read(&uri, key, json.as_bytes()));
-        read.and_then(|documents| documents.useful(&uri)).map_err(|error| format!("{}: {error}", error.code()))
+        read.and_then(|documents| documents.require_usable(&uri)).map_err(|error| format!("{}: {error}", error.code()))
     }
 
     #[test]
-    fn what_can_be_used_is_used() {
+    fn usable_documents_are_read() {
         let vpc = r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#;
         let documents = read(&[("vpc/a.json", vpc), ("vpc/b.json", "{}")]).expect("a VPC");
         assert_eq!(&*documents.resources.origins["vpc-a"], "s3://inventory/vpc/a.json");
@@ -243,16 +254,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_use_is_an_error() {
-        let error = |documents| read(documents).expect_err("of no use");
+    fn unusable_documents_are_an_error() {
+        let error = |documents| read(documents).expect_err("unusable");
         let not_json = error(&[("vpc/a.json", r#"{"Vpcs": []}"#), ("vpc/b.json", "")]);
         assert!(not_json.starts_with("topology_not_json: s3://inventory/vpc/b.json: not JSON: "), "{not_json}");
-        let useless = error(&[("vpc/a.json", "{}")]);
-        assert!(useless.starts_with("topology_unusable: no usable resources in s3://inventory/vpc/: "), "{useless}");
+        let unusable = error(&[("vpc/a.json", "{}")]);
+        assert!(unusable.starts_with("topology_unusable: no usable resources in s3://inventory/vpc/: "), "{unusable}");
     }
 
     #[test]
-    fn documents_have_a_limit_together() {
+    fn documents_have_a_total_size_limit() {
         let uri: TopologyUri = "s3://inventory/vpc/".parse().expect("a URI");
         let almost_full = || Documents { bytes: MAX_BYTES - 2, ..Documents::default() };
         assert_eq!(almost_full().read(&uri, "a", &b"{}"[..]).expect("it fits").bytes, MAX_BYTES);

@@ -1,4 +1,4 @@
-//! Errors of calls to AWS, with what an operator can do about them.
+//! Errors of S3 calls, with advice for the operator.
 
 use std::error::Error;
 
@@ -9,11 +9,11 @@ use thiserror::Error;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 412;
 
-/// A call that S3 did not answer as hoped.
+/// A failed call to S3.
 #[derive(Debug, Error)]
 #[error(
     "{operation} of s3://{bucket}/{key} failed: {code}: {message}{}{}",
-    shown_request_id(request_id.as_deref()), advice(operation, code)
+    format_request_id(request_id.as_deref()), advice(operation, code)
 )]
 pub struct S3Error {
     operation: &'static str,
@@ -27,29 +27,30 @@ pub struct S3Error {
 }
 
 impl S3Error {
-    /// AWS's code, such as `NoSuchKey`; else `RequestFailed`, where there was no answer.
+    /// Returns AWS's error code, such as `NoSuchKey`, or `RequestFailed` if there was no response.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// S3 says that the object is not there. A missing bucket is for an operator to make; and who else may answer 404
-    /// on the way says nothing of the object. HeadObject's answer has no body that could tell more.
+    /// Reports whether S3 says that the object does not exist. A 404 status alone is not enough: the bucket may be
+    /// missing, or a proxy may have sent it. Only for `HeadObject` it counts, because its response has no body with a code.
     pub fn is_missing(&self) -> bool {
-        let said = matches!(self.code.as_str(), "NoSuchKey" | "NoSuchVersion");
-        said || (self.status == Some(NOT_FOUND) && self.operation == "HeadObject")
+        let has_missing_code = matches!(self.code.as_str(), "NoSuchKey" | "NoSuchVersion");
+        has_missing_code || (self.status == Some(NOT_FOUND) && self.operation == "HeadObject")
     }
 
-    /// The object is another one than was asked for, or there is one where none should be.
+    /// Reports whether a condition failed: the object has another ETag, or it exists and should not.
     pub fn is_precondition_failed(&self) -> bool {
         self.status == Some(PRECONDITION_FAILED)
     }
 
-    /// The object has to be restored from an archive before it can be read.
+    /// Reports whether the object must be restored from an archive before it can be read.
     pub fn is_archived(&self) -> bool {
         self.code == "InvalidObjectState"
     }
 
-    pub(super) fn broken_off(
+    /// Creates the error of a body that could not be read to its end.
+    pub(super) fn read_failed(
         operation: &'static str,
         bucket: &str,
         key: &str,
@@ -67,17 +68,18 @@ impl S3Error {
         }
     }
 
+    /// Creates the error of a failed call.
     pub(super) fn new<E>(operation: &'static str, bucket: &str, key: &str, error: SdkError<E>) -> S3Error
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
         SdkError<E>: RequestId,
     {
         let (code, message) = match &error {
-            SdkError::ServiceError(answer) => {
-                let metadata = answer.err().meta();
-                let status = answer.raw().status().as_u16();
-                // Whoever answers in S3's stead says what he likes.
-                let code = metadata.code().filter(|code| is_code(code)).unwrap_or_else(|| code_of(status));
+            SdkError::ServiceError(response) => {
+                let metadata = response.err().meta();
+                let status = response.raw().status().as_u16();
+                // A proxy may respond instead of S3, with any text as the code.
+                let code = metadata.code().filter(|code| is_code(code)).unwrap_or_else(|| code_for_status(status));
                 let message = || format!("HTTP status {status}");
                 (code.to_owned(), metadata.message().map_or_else(message, str::to_owned))
             }
@@ -100,8 +102,8 @@ fn is_code(text: &str) -> bool {
     (1..=80).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
 }
 
-/// The code of an answer without a body, such as HeadObject's.
-fn code_of(status: u16) -> &'static str {
+/// Returns the code for a response without a body, such as `HeadObject`'s.
+fn code_for_status(status: u16) -> &'static str {
     match status {
         403 => "AccessDenied",
         NOT_FOUND => "NotFound",
@@ -111,11 +113,11 @@ fn code_of(status: u16) -> &'static str {
     }
 }
 
-fn shown_request_id(request_id: Option<&str>) -> String {
+fn format_request_id(request_id: Option<&str>) -> String {
     request_id.map_or_else(String::new, |id| format!(" (request id {id})"))
 }
 
-/// What an operator can do about a refusal.
+/// Returns advice for the operator, or an empty string.
 fn advice(operation: &str, code: &str) -> &'static str {
     match (code, operation) {
         ("AccessDenied" | "Forbidden", "PutObject") => {
@@ -130,13 +132,13 @@ fn advice(operation: &str, code: &str) -> &'static str {
     }
 }
 
-/// What an error and its causes say: the SDK's own errors say little without them.
+/// Joins the messages of an error and its causes: the SDK's top-level messages are too general.
 pub(super) fn error_chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
+    let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        told += &format!(": {error}");
+        message += &format!(": {error}");
         cause = error.source();
     }
-    told
+    message
 }

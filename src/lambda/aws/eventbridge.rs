@@ -1,5 +1,5 @@
-//! Alerts on an event bus. An answer of EventBridge may be a success and yet name entries that failed: those are sent
-//! again, and only those.
+//! Sends alerts to an event bus. A successful response of EventBridge may list entries that failed: only those are sent
+//! again.
 
 use std::time::Duration;
 
@@ -11,84 +11,92 @@ use tokio::time;
 use super::error::error_chain;
 use crate::lambda::delivery::alerts::Alert;
 
-/// What the events say of their origin and kind.
-pub const SOURCE: &str = "flowsentry";
-/// Their detail type.
-pub const DETAIL_TYPE: &str = "VPC Flow Finding";
+/// `source` of the events.
+const SOURCE: &str = "flowsentry";
+/// `detail-type` of the events.
+const DETAIL_TYPE: &str = "VPC Flow Finding";
 
-/// "PutEvents" in <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
+/// Maximum entries of a request: "PutEvents" in
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
 const MAX_ENTRIES: usize = 10;
-/// And of all entries of a request together, with room for what else counts.
+/// Maximum bytes of all entries of a request, with a margin below the limit for the rest of the request.
 const MAX_BYTES: usize = 240 << 10;
 
-/// An entry is sent so often before its event is left to come again.
+/// How often an entry is sent before the object's event is left to be redelivered.
 const ATTEMPTS: u32 = 5;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Alerts that could not be sent.
 #[derive(Debug, Error)]
-#[error("PutEvents on {bus} failed for {failed} of {sent} alert(s): {code}: {message}")]
+#[error("PutEvents on {bus} failed for {failed} of {sent} alert(s): {}: {}", cause.code, cause.message)]
 pub struct BusError {
     bus: String,
     failed: usize,
     sent: usize,
+    cause: EntryError,
+}
+
+/// EventBridge's code and message for one entry or for a whole request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct EntryError {
     code: String,
     message: String,
 }
 
 impl BusError {
-    /// AWS's code; else `RequestFailed`, where there was no answer.
+    /// Returns AWS's error code, or `RequestFailed` if there was no response.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.cause.code
     }
 }
 
-/// Sends alerts. On success, the bus has all of them.
+/// Sends alerts. On success the bus has all of them.
 ///
 /// # Errors
-/// Where EventBridge goes on refusing one, or can't be reached. The others may have been sent.
+/// If an entry fails in every attempt, or EventBridge can't be reached. Other alerts may have been sent.
 pub async fn send(client: &Client, bus: &str, alerts: &[Alert]) -> Result<(), BusError> {
     for batch in batches(alerts) {
-        let mut waiting: Vec<&Alert> = batch.iter().collect();
+        let mut pending: Vec<&Alert> = batch.iter().collect();
         let mut attempt = 1;
-        while let Err(refused) = send_once(client, bus, &waiting).await? {
+        while let Some(failed) = send_once(client, bus, &pending).await? {
             if attempt == ATTEMPTS {
-                let (code, message) = refused.reason;
                 return Err(BusError {
                     bus: bus.to_owned(),
-                    failed: refused.alerts.len(),
+                    failed: failed.alerts.len(),
                     sent: alerts.len(),
-                    code,
-                    message,
+                    cause: failed.first_error,
                 });
             }
             time::sleep(INITIAL_BACKOFF * 2_u32.pow(attempt - 1)).await;
             attempt += 1;
-            waiting = refused.alerts;
+            pending = failed.alerts;
         }
     }
     Ok(())
 }
 
-/// Alerts that a request did not place on the bus, and what EventBridge says of the first.
+/// Alerts that a request did not put on the bus, and the error of the first one.
+#[derive(Debug)]
 struct FailedEntries<'a> {
     alerts: Vec<&'a Alert>,
-    reason: (String, String),
+    first_error: EntryError,
 }
 
+/// Sends one request. Returns the entries that failed, if any.
 async fn send_once<'a>(
     client: &Client,
     bus: &str,
     alerts: &[&'a Alert],
-) -> Result<Result<(), FailedEntries<'a>>, BusError> {
+) -> Result<Option<FailedEntries<'a>>, BusError> {
     let entries = alerts.iter().map(|alert| entry(bus, alert)).collect();
     match client.put_events().set_entries(Some(entries)).send().await {
-        Ok(answer) => Ok(refused(alerts, answer.entries())),
+        Ok(response) => Ok(failed_entries(alerts, response.entries())),
         Err(error) => {
             use aws_sdk_eventbridge::error::ProvideErrorMetadata;
             let code = error.code().unwrap_or("RequestFailed").to_owned();
             let message = error.message().map_or_else(|| error_chain(&error), str::to_owned);
-            Err(BusError { bus: bus.to_owned(), failed: alerts.len(), sent: alerts.len(), code, message })
+            let cause = EntryError { code, message };
+            Err(BusError { bus: bus.to_owned(), failed: alerts.len(), sent: alerts.len(), cause })
         }
     }
 }
@@ -102,39 +110,40 @@ fn entry(bus: &str, alert: &Alert) -> PutEventsRequestEntry {
         .build()
 }
 
-/// The answer has an entry for each that was sent, in the same order. One that is missing says nothing good.
-fn refused<'a>(alerts: &[&'a Alert], results: &[PutEventsResultEntry]) -> Result<(), FailedEntries<'a>> {
-    let mut reason = None;
-    let mut refused = Vec::new();
-    for (place, alert) in alerts.iter().enumerate() {
-        let result = results.get(place);
+/// Returns the alerts that failed. The response has one result per entry, in the same order; a missing result counts as a
+/// failure.
+fn failed_entries<'a>(alerts: &[&'a Alert], results: &[PutEventsResultEntry]) -> Option<FailedEntries<'a>> {
+    let mut first_error = None;
+    let mut failed = Vec::new();
+    for (index, alert) in alerts.iter().enumerate() {
+        let result = results.get(index);
         if result.is_some_and(|result| result.error_code().is_none() && result.event_id().is_some()) {
             continue;
         }
-        refused.push(*alert);
-        reason.get_or_insert_with(|| {
+        failed.push(*alert);
+        first_error.get_or_insert_with(|| {
             let code = result.and_then(PutEventsResultEntry::error_code).unwrap_or("Unknown");
             let message = result.and_then(PutEventsResultEntry::error_message).unwrap_or("no error message");
-            (code.to_owned(), message.to_owned())
+            EntryError { code: code.to_owned(), message: message.to_owned() }
         });
     }
-    reason.map_or(Ok(()), |reason| Err(FailedEntries { alerts: refused, reason }))
+    first_error.map(|first_error| FailedEntries { alerts: failed, first_error })
 }
 
-/// Requests that EventBridge takes.
+/// Splits the alerts into requests that EventBridge accepts.
 fn batches(alerts: &[Alert]) -> Vec<&[Alert]> {
     let mut batches = Vec::new();
-    let mut rest = alerts;
-    while !rest.is_empty() {
+    let mut remaining = alerts;
+    while !remaining.is_empty() {
         let mut bytes = 0;
-        let fits = rest.iter().take(MAX_ENTRIES).take_while(|alert| {
+        let fits = remaining.iter().take(MAX_ENTRIES).take_while(|alert| {
             bytes += alert.detail.len() + SOURCE.len() + DETAIL_TYPE.len();
             bytes <= MAX_BYTES
         });
-        // One that is too long by itself is sent all the same: EventBridge says so.
-        let (batch, after) = rest.split_at(fits.count().max(1));
+        // An alert that is too long by itself is sent anyway: EventBridge reports the error.
+        let (batch, after) = remaining.split_at(fits.count().max(1));
         batches.push(batch);
-        rest = after;
+        remaining = after;
     }
     batches
 }
@@ -144,7 +153,7 @@ mod tests {
     use super::*;
 
     fn alerts(lengths: &[usize]) -> Vec<Alert> {
-        let alert = |(place, length): (usize, &usize)| Alert { id: place.to_string(), detail: "x".repeat(*length) };
+        let alert = |(index, length): (usize, &usize)| Alert { id: index.to_string(), detail: "x".repeat(*length) };
         lengths.iter().enumerate().map(alert).collect()
     }
 
@@ -156,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_have_ten_entries_and_240_kib_at_most() {
+    fn requests_have_at_most_ten_entries_and_240_kib() {
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&[5; 21]), [10, 10, 1]);
         assert_eq!(sizes(&[100_000; 5]), [2, 2, 1]);
@@ -164,19 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_failed_are_sent_again_and_only_those() {
+    fn only_failed_entries_are_sent_again() {
         let alerts = alerts(&[1, 2, 3, 4]);
         let alerts: Vec<&Alert> = alerts.iter().collect();
         let good = || PutEventsResultEntry::builder().event_id("1").build();
         let bad = |code: &str| PutEventsResultEntry::builder().error_code(code).error_message("later").build();
-        assert!(refused(&alerts, &[good(), good(), good(), good()]).is_ok());
-        let Err(partial) = refused(&alerts, &[good(), bad("ThrottlingException"), good(), bad("InternalFailure")])
-        else {
-            panic!("two failed")
-        };
+        assert!(failed_entries(&alerts, &[good(), good(), good(), good()]).is_none());
+        let results = [good(), bad("ThrottlingException"), good(), bad("InternalFailure")];
+        let partial = failed_entries(&alerts, &results).expect("two failed");
         assert_eq!(partial.alerts, [alerts[1], alerts[3]]);
-        assert_eq!(partial.reason, ("ThrottlingException".to_owned(), "later".to_owned()));
-        let Err(short) = refused(&alerts, &[good(), good()]) else { panic!("two are not answered") };
-        assert_eq!((short.alerts.len(), short.reason.0.as_str()), (2, "Unknown"));
+        let expected = EntryError { code: "ThrottlingException".to_owned(), message: "later".to_owned() };
+        assert_eq!(partial.first_error, expected);
+        let short = failed_entries(&alerts, &[good(), good()]).expect("two results are missing");
+        assert_eq!((short.alerts.len(), short.first_error.code.as_str()), (2, "Unknown"));
     }
 }

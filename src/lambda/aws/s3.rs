@@ -1,4 +1,4 @@
-//! Objects in S3: read as streams, stored once.
+//! Reads objects from S3 as streams, and stores outputs only if the key does not exist yet.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,59 +16,61 @@ use super::error::S3Error;
 use crate::lambda::event::ObjectReference;
 use crate::summary::ObjectIdentity;
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>, of `If-None-Match`.
+/// Status of a response to `If-None-Match`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 const NOT_MODIFIED: u16 = 304;
+/// Status of `ConditionalRequestConflict`.
 const CONFLICT: u16 = 409;
 
-/// Whoever writes to the same name at the same time is done soon:
+/// Retry limit for `ConditionalRequestConflict`. The competing write usually finishes within milliseconds:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 const CONFLICT_RETRIES: u32 = 5;
-const CONFLICT_PAUSE: Duration = Duration::from_millis(100);
+const CONFLICT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The metadata by which flowsentry knows what it stored, whatever the name.
+/// Name of the metadata that marks an object as an output of flowsentry, independent of its key.
 const OUTPUT_METADATA: &str = "flowsentry-output";
 
-/// An object whose body is still to be read.
+/// An object whose body is not read yet.
 #[derive(Debug)]
 pub struct Object {
-    /// Which version it is.
+    /// Bucket, key and version of the object.
     pub identity: ObjectIdentity,
-    /// Whether flowsentry stored it, this one or another.
+    /// Whether a flowsentry function stored it, this one or another.
     pub is_output: bool,
     pub(super) bytes: Option<u64>,
     pub(super) body: ByteStream,
 }
 
-/// Begins to read an object: the version that the reference names, else the latest, and only what has its entity tag.
+/// Requests an object: the version that the reference names, or else the latest, and only if it has the reference's ETag.
 ///
 /// # Errors
-/// Where S3 refuses, or can't be reached.
+/// If S3 returns an error or can't be reached.
 pub async fn get(client: &Client, object: &ObjectReference) -> Result<Object, S3Error> {
     let request = get_object(client, object).set_if_match(object.etag.as_deref().map(quoted));
-    sent(client, object, request).await.map(|answer| Object::new(object, answer))
+    send_in_bucket_region(client, object, request).await.map(|response| Object::new(object, response))
 }
 
-/// Begins to read an object, unless its ETag is still this one.
+/// Requests an object. Returns `None` if its ETag is still this one.
 ///
 /// # Errors
-/// Where S3 refuses, or can't be reached.
+/// If S3 returns an error or can't be reached.
 pub async fn get_if_changed(client: &Client, object: &ObjectReference, etag: &str) -> Result<Option<Object>, S3Error> {
-    match sent(client, object, get_object(client, object).if_none_match(quoted(etag))).await {
-        Ok(answer) => Ok(Some(Object::new(object, answer))),
+    let request = get_object(client, object).if_none_match(quoted(etag));
+    match send_in_bucket_region(client, object, request).await {
+        Ok(response) => Ok(Some(Object::new(object, response))),
         Err(error) if error.status == Some(NOT_MODIFIED) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The rest of an object's body, from this byte on, if the object still has this entity tag.
-pub(super) async fn get_rest(
+/// Requests an object's body from this byte to its end, if the object still has this ETag.
+pub(super) async fn get_from(
     client: &Client,
     object: &ObjectReference,
     etag: &str,
     from: u64,
 ) -> Result<GetObjectOutput, S3Error> {
     let request = get_object(client, object).if_match(quoted(etag)).range(format!("bytes={from}-"));
-    sent(client, object, request).await
+    send_in_bucket_region(client, object, request).await
 }
 
 fn get_object(client: &Client, object: &ObjectReference) -> GetObjectFluentBuilder {
@@ -76,38 +78,39 @@ fn get_object(client: &Client, object: &ObjectReference) -> GetObjectFluentBuild
     client.get_object().bucket(bucket).key(key).set_version_id(version_id.clone())
 }
 
-/// Asks the region of the bucket, where the event tells it and it is another one.
-async fn sent(
+/// Sends a request to the bucket's region, if the event names one that differs from the client's.
+async fn send_in_bucket_region(
     client: &Client,
     object: &ObjectReference,
     request: GetObjectFluentBuilder,
 ) -> Result<GetObjectOutput, S3Error> {
-    let own = client.config().region().map(Region::as_ref);
-    let answer: Result<GetObjectOutput, SdkError<GetObjectError>> = match object.region.as_deref() {
-        Some(region) if Some(region) != own => {
-            let there = aws_sdk_s3::config::Builder::new().region(Region::new(region.to_owned()));
-            request.customize().config_override(there).send().await
+    let client_region = client.config().region().map(Region::as_ref);
+    let result: Result<GetObjectOutput, SdkError<GetObjectError>> = match object.region.as_deref() {
+        Some(region) if Some(region) != client_region => {
+            let config = aws_sdk_s3::config::Builder::new().region(Region::new(region.to_owned()));
+            request.customize().config_override(config).send().await
         }
         _ => request.send().await,
     };
-    answer.map_err(|error| S3Error::new("GetObject", &object.bucket, &object.key, error))
+    result.map_err(|error| S3Error::new("GetObject", &object.bucket, &object.key, error))
 }
 
-/// An object as a list of a bucket tells of it.
+/// An object in a bucket's listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its key.
+    /// Key.
     pub key: String,
-    /// Its ETag, without the quotes.
+    /// ETag, without the quotes.
     pub etag: Option<String>,
-    /// How long it is.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// Hands over the objects whose keys begin so, page by page, in the order of their keys, until `take` refuses one.
+/// Lists the objects with this key prefix, page by page and in the order of their keys. Calls `take` for each of them, and
+/// stops at its first error.
 ///
 /// # Errors
-/// Where S3 refuses, or can't be reached; and what `take` gives.
+/// If S3 returns an error or can't be reached, or if `take` returns an error.
 pub async fn list<E: From<S3Error>>(
     client: &Client,
     bucket: &str,
@@ -137,27 +140,27 @@ fn quoted(etag: &str) -> String {
 }
 
 impl Object {
-    fn new(reference: &ObjectReference, answer: GetObjectOutput) -> Object {
+    fn new(reference: &ObjectReference, response: GetObjectOutput) -> Object {
         let identity = ObjectIdentity {
             bucket: reference.bucket.clone(),
             key: reference.key.clone(),
-            version_id: answer.version_id.filter(|version| is_version(version)),
-            etag: answer.e_tag.as_deref().map(unquoted),
+            version_id: response.version_id.filter(|version| is_version(version)),
+            etag: response.e_tag.as_deref().map(unquoted),
         };
-        let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok());
-        let is_output = answer.metadata.is_some_and(|metadata| {
+        let bytes = response.content_length.and_then(|length| u64::try_from(length).ok());
+        let is_output = response.metadata.is_some_and(|metadata| {
             metadata.get(OUTPUT_METADATA).is_some_and(|kind| Kind::ALL.iter().any(|known| known.name() == kind))
         });
-        Object { identity, is_output, bytes, body: answer.body }
+        Object { identity, is_output, bytes, body: response.body }
     }
 }
 
-/// Of a bucket whose versioning is suspended, all objects have the version "null".
+/// Reports whether the id names a version. Buckets with suspended versioning use "null" for every object.
 fn is_version(version_id: &str) -> bool {
     version_id != "null"
 }
 
-/// Which version of an object an event tells of, as [`get`] would name it.
+/// Returns the identity of the object in an event, in the form that [`get`] returns.
 pub fn identity(reference: &ObjectReference) -> ObjectIdentity {
     ObjectIdentity {
         bucket: reference.bucket.clone(),
@@ -167,14 +170,14 @@ pub fn identity(reference: &ObjectReference) -> ObjectIdentity {
     }
 }
 
-/// What kind of output something is.
+/// Kind of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A summary.
     Summary,
-    /// Its findings.
+    /// The findings of a summary.
     Findings,
-    /// A receipt for its alerts.
+    /// A receipt for the alerts of a summary.
     Receipt,
     /// A quarantine receipt.
     Quarantine,
@@ -193,37 +196,37 @@ impl Kind {
     }
 }
 
-/// Something to store.
+/// An output to store.
 #[derive(Debug, Clone)]
 pub struct Output<'a> {
     /// Name of the bucket.
     pub bucket: &'a str,
     /// Key.
     pub key: &'a str,
-    /// What it is, for its metadata.
+    /// Kind, which is stored in the metadata.
     pub kind: Kind,
     /// Media type.
     pub content_type: &'static str,
-    /// What else its metadata say.
+    /// Other metadata.
     pub metadata: Vec<(&'static str, String)>,
     /// The content.
     pub bytes: Bytes,
 }
 
-/// Whether something was stored.
+/// Outcome of [`put_if_absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// It was.
+    /// The output was stored.
     Stored,
-    /// There is something of that name already. An answer that was lost on its way may be why: S3 stored it, and the
-    /// client asked once more.
+    /// An object with this key exists. It may be this very output: if S3 stores it and the response is lost, the client
+    /// retries and gets this outcome.
     Exists,
 }
 
-/// Stores something, unless there is something of that name.
+/// Stores an output unless its key exists.
 ///
 /// # Errors
-/// Where S3 refuses, or can't be reached.
+/// If S3 returns an error or can't be reached.
 pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
     let Output { bucket, key, kind, content_type, metadata, bytes } = output;
     let mut retries = 0;
@@ -237,7 +240,7 @@ pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOu
             Ok(_) => return Ok(PutOutcome::Stored),
             Err(error) if error.is_precondition_failed() => return Ok(PutOutcome::Exists),
             Err(error) if error.status == Some(CONFLICT) && retries < CONFLICT_RETRIES => {
-                time::sleep(CONFLICT_PAUSE * 2_u32.pow(retries)).await;
+                time::sleep(CONFLICT_BACKOFF * 2_u32.pow(retries)).await;
                 retries += 1;
             }
             Err(error) => return Err(error),
@@ -245,26 +248,26 @@ pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOu
     }
 }
 
-/// The metadata of an object, if it is there.
+/// Returns the metadata of an object, or `None` if it does not exist.
 ///
 /// # Errors
-/// Where S3 refuses, or can't be reached.
-pub async fn look(client: &Client, bucket: &str, key: &str) -> Result<Option<HashMap<String, String>>, S3Error> {
-    let answer = client.head_object().bucket(bucket).key(key).send().await;
-    match answer.map_err(|error| S3Error::new("HeadObject", bucket, key, error)) {
-        Ok(answer) => Ok(Some(answer.metadata.unwrap_or_default())),
+/// If S3 returns an error or can't be reached.
+pub async fn head_object(client: &Client, bucket: &str, key: &str) -> Result<Option<HashMap<String, String>>, S3Error> {
+    let result = client.head_object().bucket(bucket).key(key).send().await;
+    match result.map_err(|error| S3Error::new("HeadObject", bucket, key, error)) {
+        Ok(response) => Ok(Some(response.metadata.unwrap_or_default())),
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// A whole object, which is one of our own.
+/// Reads one of flowsentry's outputs into memory.
 ///
 /// # Errors
-/// Where S3 refuses, or can't be reached, or breaks off.
+/// If S3 returns an error or can't be reached, or if the body ends early.
 pub async fn read(client: &Client, bucket: &str, key: &str) -> Result<Bytes, S3Error> {
-    let answer = client.get_object().bucket(bucket).key(key).send().await;
-    let answer = answer.map_err(|error| S3Error::new("GetObject", bucket, key, error))?;
-    let body = answer.body.collect().await.map_err(|error| S3Error::broken_off("GetObject", bucket, key, error))?;
+    let result = client.get_object().bucket(bucket).key(key).send().await;
+    let response = result.map_err(|error| S3Error::new("GetObject", bucket, key, error))?;
+    let body = response.body.collect().await.map_err(|error| S3Error::read_failed("GetObject", bucket, key, error))?;
     Ok(body.into_bytes())
 }

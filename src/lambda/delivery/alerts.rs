@@ -1,10 +1,10 @@
-//! Findings as alerts: OCSF Detection Findings, class 2004, each to be the detail of one event on an event bus.
+//! Renders findings as alerts: OCSF Detection Findings (class 2004), each of them the detail of one event on an event bus.
 //!
 //! <https://schema.ocsf.io/1.5.0/classes/detection_finding>
 //!
-//! They are made of the findings as they are stored, so that whoever completes an interrupted delivery sends what was
-//! found then. An alert's `metadata.uid` stays the same however often it is sent; `finding_info.uid` is the finding's id,
-//! which is that of the same trouble in every other file.
+//! Alerts are rendered from the stored findings, so that a delivery that completes an interrupted one sends the same alerts.
+//! An alert's `metadata.uid` is the same each time it is sent. `finding_info.uid` is the finding's id, which the same problem
+//! has in every file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +14,15 @@ use serde_json::{Map, Value, json};
 
 use crate::findings::types::{self, Finding, Severity};
 use crate::lambda::delivery::output_keys::OutputKeys;
-use crate::sanitize::visible;
+use crate::sanitize::escape_truncated;
 use crate::summary::ObjectIdentity;
 
-/// So many findings of an object are told one by one. The others are told in one more alert.
+/// Maximum number of findings of an object that have their own alert. The others share one digest alert.
 pub const MAX_ALERTS: usize = 20;
 
 /// The version of OCSF.
 const OCSF_VERSION: &str = "1.5.0";
-/// Interner of resources and the like are shorter; what strangers make longer is cut.
+/// Longer than ids of resources and similar texts. Untrusted text is truncated to this length.
 const MAX_TEXT_CHARACTERS: usize = 128;
 const MAX_TITLE_CHARACTERS: usize = 512;
 const MAX_LIST_ITEMS: usize = 20;
@@ -30,61 +30,61 @@ const MAX_LIST_ITEMS: usize = 20;
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// The same however often it is sent: `metadata.uid` of the detail.
+    /// `metadata.uid` of the detail, the same each time the alert is sent.
     pub id: String,
-    /// The Detection Finding as JSON, at most some 100 KB of it.
+    /// The Detection Finding as JSON, of about 100 KB at most.
     pub detail: String,
 }
 
-/// Of which object, by which names, and how bad a finding has to be.
+/// The object of the findings, and which findings become alerts.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The object that was analysed.
     pub object: &'a ObjectIdentity,
-    /// The names of its outputs.
+    /// The keys of its outputs.
     pub keys: &'a OutputKeys,
-    /// Where these are.
+    /// The bucket of its outputs.
     pub output_bucket: &'a str,
-    /// The least severity that is told.
+    /// The minimum severity of alerts.
     pub min_severity: Severity,
-    /// For findings whose records have no time: milliseconds since the Unix epoch.
+    /// The time of findings whose records have none, in milliseconds since the Unix epoch.
     pub now_ms: i64,
 }
 
-/// How many alerts these findings make.
+/// Returns the number of alerts for these findings.
 pub fn count(findings: &[Finding], min_severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity >= min_severity).count().min(MAX_ALERTS + 1)
 }
 
-/// The alerts of an object's findings, which are lines of JSON, the worst first.
+/// Renders the alerts for an object's findings, which are lines of JSON with the most severe first.
 ///
 /// # Errors
-/// Where a line is no finding.
+/// If a line is not a finding.
 pub fn render(findings: &[u8], context: &Context<'_>) -> Result<Vec<Alert>, serde_json::Error> {
-    let mut bad_enough = parse(findings)?;
-    bad_enough.retain(|finding| finding.severity >= context.min_severity);
-    let rest = bad_enough.split_off(bad_enough.len().min(MAX_ALERTS));
-    let mut alerts: Vec<Alert> = bad_enough.iter().map(|finding| context.alert(finding)).collect();
-    if !rest.is_empty() {
-        alerts.push(context.digest_alert(&rest));
+    let mut selected = parse(findings)?;
+    selected.retain(|finding| finding.severity >= context.min_severity);
+    let remaining = selected.split_off(selected.len().min(MAX_ALERTS));
+    let mut alerts: Vec<Alert> = selected.iter().map(|finding| context.alert(finding)).collect();
+    if !remaining.is_empty() {
+        alerts.push(context.digest_alert(&remaining));
     }
     Ok(alerts)
 }
 
-/// How many alerts stored findings make, which are lines of JSON.
+/// Returns the number of alerts for stored findings, which are lines of JSON.
 ///
 /// # Errors
-/// Where a line is no finding.
+/// If a line is not a finding.
 pub fn count_stored(findings: &[u8], min_severity: Severity) -> Result<usize, serde_json::Error> {
-    let bad_enough = parse(findings)?.into_iter().filter(|finding| finding.severity >= min_severity).count();
-    Ok(bad_enough.min(MAX_ALERTS + 1))
+    let selected = parse(findings)?.into_iter().filter(|finding| finding.severity >= min_severity).count();
+    Ok(selected.min(MAX_ALERTS + 1))
 }
 
 fn parse(findings: &[u8]) -> Result<Vec<StoredFinding>, serde_json::Error> {
     findings.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
-/// A finding as it is stored.
+/// A finding in a stored summary.
 #[derive(Debug, Deserialize)]
 struct StoredFinding {
     id: String,
@@ -118,148 +118,168 @@ struct StoredExample {
 
 impl Context<'_> {
     fn alert(&self, finding: &StoredFinding) -> Alert {
-        let mut detail = self.event(&AlertFields {
+        let (confidence_id, confidence) = confidence(&finding.confidence);
+        let mut detail = self.detail(&AlertFields {
             finding_id: &finding.id,
             title: &finding.title,
             severity: finding.severity,
             count: finding.flows,
-            seen: (milliseconds(finding.first_seen.as_deref()), milliseconds(finding.last_seen.as_deref())),
-            kind: &finding.finding_type,
+            first_seen_ms: milliseconds(finding.first_seen.as_deref()),
+            last_seen_ms: milliseconds(finding.last_seen.as_deref()),
+            finding_type: &finding.finding_type,
+            unmapped: vec![
+                ("subject", bounded(&Value::Object(finding.subject.clone()))),
+                ("details", bounded(&Value::Object(finding.details.clone()))),
+                ("evidence", bounded(&json!(finding.evidence))),
+                ("flows", json!(finding.flows)),
+                ("packets", json!(finding.packets)),
+                ("bytes", json!(finding.bytes)),
+                ("exact", json!(finding.exact)),
+            ],
         });
-        let (confidence_id, confidence) = confidence(&finding.confidence);
-        detail["confidence_id"] = json!(confidence_id);
-        detail["confidence"] = json!(confidence);
-        let evidences: Vec<Value> = finding.examples.iter().filter_map(evidence).collect();
-        if !evidences.is_empty() {
-            detail["evidences"] = json!(evidences);
-        }
-        let observables = observables(&finding.examples);
-        if !observables.is_empty() {
-            detail["observables"] = json!(observables);
-        }
-        let resources = resources(finding);
-        if !resources.is_empty() {
-            detail["resources"] = json!(resources);
-        }
-        detail["unmapped"]["subject"] = bounded(&Value::Object(finding.subject.clone()));
-        detail["unmapped"]["details"] = bounded(&Value::Object(finding.details.clone()));
-        detail["unmapped"]["evidence"] = bounded(&json!(finding.evidence));
-        detail["unmapped"]["flows"] = json!(finding.flows);
-        detail["unmapped"]["packets"] = json!(finding.packets);
-        detail["unmapped"]["bytes"] = json!(finding.bytes);
-        detail["unmapped"]["exact"] = json!(finding.exact);
-        self.finished(&finding.id, &detail)
+        detail.insert("confidence_id".to_owned(), json!(confidence_id));
+        detail.insert("confidence".to_owned(), json!(confidence));
+        let lists = [
+            ("evidences", finding.examples.iter().filter_map(evidence).collect()),
+            ("observables", observables(&finding.examples)),
+            ("resources", resources(finding)),
+        ];
+        let lists = lists.into_iter().filter(|(_, values): &(&str, Vec<Value>)| !values.is_empty());
+        detail.extend(lists.map(|(name, values)| (name.to_owned(), Value::Array(values))));
+        self.finish(&finding.id, detail)
     }
 
-    /// One alert for all findings that are not told one by one.
-    fn digest_alert(&self, rest: &[StoredFinding]) -> Alert {
+    /// Renders one alert for all findings that don't have their own.
+    fn digest_alert(&self, findings: &[StoredFinding]) -> Alert {
         let mut by_type: BTreeMap<&str, u64> = BTreeMap::new();
-        for finding in rest {
+        for finding in findings {
             *by_type.entry(&finding.finding_type).or_default() += 1;
         }
         let types: Vec<String> = by_type.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let title = format!("{} more findings in this object, not sent individually: {}", rest.len(), types.join(", "));
-        let severity = rest.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low);
-        let times = |of: fn(&StoredFinding) -> Option<&str>| rest.iter().filter_map(move |it| milliseconds(of(it)));
-        let first_seen = times(|finding| finding.first_seen.as_deref()).min();
-        let last_seen = times(|finding| finding.last_seen.as_deref()).max();
+        let (count, types) = (findings.len(), types.join(", "));
+        let title = format!("{count} more findings in this object, not sent individually: {types}");
         let id = types::id("roll-up", &self.keys.fingerprint);
-        let mut detail = self.event(&AlertFields {
+        let detail = self.detail(&AlertFields {
             finding_id: &id,
             title: &title,
-            severity,
-            count: rest.len() as u64,
-            seen: (first_seen, last_seen),
-            kind: "roll-up",
+            severity: findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low),
+            count: count as u64,
+            first_seen_ms: findings.iter().filter_map(|finding| milliseconds(finding.first_seen.as_deref())).min(),
+            last_seen_ms: findings.iter().filter_map(|finding| milliseconds(finding.last_seen.as_deref())).max(),
+            finding_type: "roll-up",
+            unmapped: vec![("findings", json!(count)), ("findings_by_type", json!(by_type))],
         });
-        detail["unmapped"]["findings"] = json!(rest.len());
-        detail["unmapped"]["findings_by_type"] = json!(by_type);
-        self.finished(&id, &detail)
+        self.finish(&id, detail)
     }
 
-    /// What all alerts have.
-    fn event(&self, told: &AlertFields<'_>) -> Value {
-        let title = visible(told.title, MAX_TITLE_CHARACTERS);
-        let kind = cut(told.kind);
-        let (severity_id, severity) = severity(told.severity);
-        let object = self.object;
-        let uri = format!("s3://{}/{}", object.bucket, object.key);
-        let mut event = json!({
+    /// Renders the fields that all alerts have.
+    fn detail(&self, fields: &AlertFields<'_>) -> Map<String, Value> {
+        let title = escape_truncated(fields.title, MAX_TITLE_CHARACTERS);
+        let (severity_id, severity) = severity(fields.severity);
+        let detail = json!({
             "activity_id": 1, "activity_name": "Create",
             "category_uid": 2, "category_name": "Findings",
             "class_uid": 2004, "class_name": "Detection Finding",
             "type_uid": 200_401, "type_name": "Detection Finding: Create",
-            "time": told.seen.1.or(told.seen.0).unwrap_or(self.now_ms),
+            "time": fields.last_seen_ms.or(fields.first_seen_ms).unwrap_or(self.now_ms),
             "severity_id": severity_id, "severity": severity,
             "status_id": 1, "status": "New",
             "is_alert": true,
-            "count": told.count,
+            "count": fields.count,
             "message": title,
-            "metadata": {
-                "version": OCSF_VERSION,
-                "uid": self.id(told.finding_id),
-                "event_code": kind,
-                "product": {
-                    "name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION"),
-                },
-                "profiles": ["cloud"],
-            },
+            "metadata": self.metadata(fields),
             "cloud": self.cloud(),
-            "finding_info": {
-                "uid": cut(told.finding_id), "title": title, "types": [kind],
-                "analytic": {"name": kind, "uid": kind, "type_id": 1, "type": "Rule"},
-                "data_sources": [visible(&uri, MAX_TITLE_CHARACTERS)],
-            },
-            "unmapped": {
-                "object": {
-                    "bucket": cut(&object.bucket),
-                    "key": visible(&object.key, MAX_TITLE_CHARACTERS),
-                    "version_id": object.version_id.as_deref().map(cut),
-                    "etag": object.etag.as_deref().map(cut),
-                },
-                "summary": format!("s3://{}/{}", self.output_bucket, self.keys.summary),
-            },
+            "finding_info": self.finding_info(fields, &title),
+            "unmapped": self.unmapped(fields),
         });
-        if let Some(first_seen) = told.seen.0 {
-            event["start_time"] = json!(first_seen);
-            event["finding_info"]["first_seen_time"] = json!(first_seen);
-        }
-        if let Some(last_seen) = told.seen.1 {
-            event["end_time"] = json!(last_seen);
-            event["finding_info"]["last_seen_time"] = json!(last_seen);
-        }
-        event
+        let mut detail = into_members(detail);
+        let times = [("start_time", fields.first_seen_ms), ("end_time", fields.last_seen_ms)];
+        detail.extend(times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), json!(time?)))));
+        detail
     }
 
-    /// Account and region of the log, where its key tells them.
+    fn metadata(&self, fields: &AlertFields<'_>) -> Value {
+        json!({
+            "version": OCSF_VERSION,
+            "uid": self.alert_id(fields.finding_id),
+            "event_code": truncate(fields.finding_type),
+            "product": {
+                "name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION"),
+            },
+            "profiles": ["cloud"],
+        })
+    }
+
+    /// Returns the account and region of the log, if its key contains them.
     fn cloud(&self) -> Value {
-        let mut cloud = json!({"provider": "AWS"});
-        if let Some(account) = &self.keys.account_id {
-            cloud["account"] = json!({"uid": account, "name": account, "type_id": 10, "type": "AWS Account"});
-        }
-        if let Some(region) = &self.keys.region {
-            cloud["region"] = json!(region);
-        }
-        cloud
+        let account = |id| json!({"uid": id, "name": id, "type_id": 10, "type": "AWS Account"});
+        let optional = [
+            ("account", self.keys.account_id.as_ref().map(account)),
+            ("region", self.keys.region.as_ref().map(|region| json!(region))),
+        ];
+        with_optional(json!({"provider": "AWS"}), optional)
     }
 
-    fn id(&self, finding_id: &str) -> String {
-        format!("{}-{}", self.keys.fingerprint, cut(finding_id))
+    fn finding_info(&self, fields: &AlertFields<'_>, title: &str) -> Value {
+        let finding_type = truncate(fields.finding_type);
+        let uri = format!("s3://{}/{}", self.object.bucket, self.object.key);
+        let info = json!({
+            "uid": truncate(fields.finding_id), "title": title, "types": [finding_type],
+            "analytic": {"name": finding_type, "uid": finding_type, "type_id": 1, "type": "Rule"},
+            "data_sources": [escape_truncated(&uri, MAX_TITLE_CHARACTERS)],
+        });
+        let times = [("first_seen_time", fields.first_seen_ms), ("last_seen_time", fields.last_seen_ms)];
+        with_optional(info, times.map(|(name, time)| (name, time.map(|time| json!(time)))))
     }
 
-    fn finished(&self, finding_id: &str, detail: &Value) -> Alert {
-        Alert { id: self.id(finding_id), detail: detail.to_string() }
+    fn unmapped(&self, fields: &AlertFields<'_>) -> Value {
+        let object = self.object;
+        let unmapped = json!({
+            "object": {
+                "bucket": truncate(&object.bucket),
+                "key": escape_truncated(&object.key, MAX_TITLE_CHARACTERS),
+                "version_id": object.version_id.as_deref().map(truncate),
+                "etag": object.etag.as_deref().map(truncate),
+            },
+            "summary": format!("s3://{}/{}", self.output_bucket, self.keys.summary),
+        });
+        with_optional(unmapped, fields.unmapped.iter().map(|(name, value)| (*name, Some(value.clone()))))
+    }
+
+    fn alert_id(&self, finding_id: &str) -> String {
+        format!("{}-{}", self.keys.fingerprint, truncate(finding_id))
+    }
+
+    fn finish(&self, finding_id: &str, detail: Map<String, Value>) -> Alert {
+        Alert { id: self.alert_id(finding_id), detail: Value::Object(detail).to_string() }
     }
 }
 
+/// The fields in which alerts differ.
 struct AlertFields<'a> {
     finding_id: &'a str,
     title: &'a str,
     severity: Severity,
     count: u64,
-    /// First and last, in milliseconds.
-    seen: (Option<i64>, Option<i64>),
-    kind: &'a str,
+    first_seen_ms: Option<i64>,
+    last_seen_ms: Option<i64>,
+    finding_type: &'a str,
+    /// Members of `unmapped`, which OCSF has no field for.
+    unmapped: Vec<(&'static str, Value)>,
+}
+
+/// Adds the members that have a value to a JSON object.
+fn with_optional<'a>(object: Value, members: impl IntoIterator<Item = (&'a str, Option<Value>)>) -> Value {
+    let mut object = into_members(object);
+    object.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    Value::Object(object)
+}
+
+fn into_members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
 }
 
 fn severity(severity: Severity) -> (u8, &'static str) {
@@ -283,57 +303,48 @@ fn milliseconds(time: Option<&str>) -> Option<i64> {
     time?.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
-/// The two ends of a record. One that names none is no evidence.
+/// Returns the endpoints of an example, or `None` if it has no address.
 fn evidence(example: &StoredExample) -> Option<Value> {
-    let endpoint = |ip: Option<&String>, port: Option<u16>| {
-        let mut endpoint = json!({"ip": ip.map(|ip| cut(ip))?});
-        if let Some(port) = port {
-            endpoint["port"] = json!(port);
-        }
-        Some(endpoint)
-    };
-    let src = endpoint(example.srcaddr.as_ref(), example.srcport);
-    let dst = endpoint(example.dstaddr.as_ref(), example.dstport);
+    let src = endpoint(example.srcaddr.as_deref(), example.srcport);
+    let dst = endpoint(example.dstaddr.as_deref(), example.dstport);
     if src.is_none() && dst.is_none() {
         return None;
     }
-    let mut evidence = json!({"data": {"action": cut(&example.action)}});
-    if let Some(interface_id) = &example.interface_id {
-        evidence["data"]["interface_id"] = json!(cut(interface_id));
-    }
-    for (name, endpoint) in [("src_endpoint", src), ("dst_endpoint", dst)] {
-        if let Some(endpoint) = endpoint {
-            evidence[name] = endpoint;
-        }
-    }
-    if let Some(protocol) = example.protocol {
-        evidence["connection_info"] = json!({"protocol_num": protocol, "direction_id": 0});
-    }
-    Some(evidence)
+    let interface_id = example.interface_id.as_deref().map(|id| json!(truncate(id)));
+    let data = with_optional(json!({"action": truncate(&example.action)}), [("interface_id", interface_id)]);
+    let connection = |protocol: u8| json!({"protocol_num": protocol, "direction_id": 0});
+    let optional =
+        [("src_endpoint", src), ("dst_endpoint", dst), ("connection_info", example.protocol.map(connection))];
+    Some(with_optional(json!({"data": data}), optional))
 }
 
-/// The addresses of the evidence, each once.
+fn endpoint(ip: Option<&str>, port: Option<u16>) -> Option<Value> {
+    let endpoint = json!({"ip": truncate(ip?)});
+    Some(with_optional(endpoint, [("port", port.map(|port| json!(port)))]))
+}
+
+/// Returns the distinct addresses of the evidence.
 fn observables(examples: &[StoredExample]) -> Vec<Value> {
-    let mut met = BTreeSet::new();
+    let mut addresses = BTreeSet::new();
     for example in examples {
-        met.extend(example.srcaddr.as_deref().map(|ip| ("evidences.src_endpoint.ip", ip)));
-        met.extend(example.dstaddr.as_deref().map(|ip| ("evidences.dst_endpoint.ip", ip)));
+        addresses.extend(example.srcaddr.as_deref().map(|ip| ("evidences.src_endpoint.ip", ip)));
+        addresses.extend(example.dstaddr.as_deref().map(|ip| ("evidences.dst_endpoint.ip", ip)));
     }
     let observable =
-        |(name, ip): &(&str, &str)| json!({"name": name, "type_id": 2, "type": "IP Address", "value": cut(ip)});
-    met.iter().map(observable).collect()
+        |(name, ip): &(&str, &str)| json!({"name": name, "type_id": 2, "type": "IP Address", "value": truncate(ip)});
+    addresses.iter().map(observable).collect()
 }
 
-/// What of AWS's a finding is about, by CloudFormation's names of types.
+/// Returns the AWS resources of a finding, with CloudFormation's names of their types.
 fn resources(finding: &StoredFinding) -> Vec<Value> {
     let members = finding.subject.iter().chain(&finding.details);
     let ids = members.flat_map(|(name, value)| {
-        let kind = resource_type(name);
+        let resource_type = resource_type(name);
         let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-        values.iter().filter_map(move |id| Some((id.as_str()?, kind?)))
+        values.iter().filter_map(move |id| Some((id.as_str()?, resource_type?)))
     });
     let distinct: BTreeSet<(&str, &str)> = ids.collect();
-    distinct.iter().take(MAX_LIST_ITEMS).map(|(id, kind)| json!({"uid": cut(id), "type": kind})).collect()
+    distinct.iter().take(MAX_LIST_ITEMS).map(|(id, name)| json!({"uid": truncate(id), "type": name})).collect()
 }
 
 fn resource_type(name: &str) -> Option<&'static str> {
@@ -345,14 +356,15 @@ fn resource_type(name: &str) -> Option<&'static str> {
     }
 }
 
-fn cut(text: &str) -> String {
-    visible(text, MAX_TEXT_CHARACTERS)
+/// Escapes and truncates untrusted text.
+fn truncate(text: &str) -> String {
+    escape_truncated(text, MAX_TEXT_CHARACTERS)
 }
 
-/// The same with long texts and long lists cut.
+/// Returns a copy of the value with long texts and lists truncated.
 fn bounded(value: &Value) -> Value {
     match value {
-        Value::String(text) => Value::String(cut(text)),
+        Value::String(text) => Value::String(truncate(text)),
         Value::Array(values) => values.iter().take(MAX_LIST_ITEMS).map(bounded).collect(),
         Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), bounded(value))).collect(),
         other => other.clone(),

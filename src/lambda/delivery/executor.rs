@@ -1,7 +1,6 @@
-//! Makes the calls that a delivery asks for.
+//! Executes the actions of a delivery: calls S3 and EventBridge, and writes metrics.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -26,289 +25,287 @@ use crate::lambda::settings::{OnPermanentFailure, Settings};
 use crate::summary::json;
 use crate::summary::{ObjectIdentity, Summary};
 
-/// Metadata of what belongs to a summary: the token of that summary.
+/// Metadata of findings and receipts: the token of their summary.
 const SUMMARY_TOKEN: &str = "flowsentry-summary";
-/// Metadata of a summary: who stored it, and how many findings and alerts it asks for.
+/// Metadata of a summary or quarantine receipt: the token of the delivery that stored it.
 const TOKEN: &str = "flowsentry-token";
+/// Metadata of a summary: the number of its findings.
 const FINDINGS: &str = "flowsentry-findings";
+/// Metadata of a summary: the number of its alerts.
 const ALERTS: &str = "flowsentry-alerts";
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
-/// A summary is not begun to be stored with less time left: whoever stores it should live to tell its metrics.
+/// Minimum remaining time to start storing a summary, so that the same invocation can emit its metrics.
 const MIN_STORE_TIME: Duration = Duration::from_secs(1);
 
-/// What an object came to.
-pub(in crate::lambda) enum ObjectOutput {
-    /// It was read whole.
+/// The result of analyzing an object, ready to be delivered.
+pub(crate) enum ObjectOutput {
+    /// The object was read to its end.
     Summary(Box<RenderedSummary>),
-    /// It can never be read.
+    /// The object can never be read.
     Quarantine {
-        /// A code that stays.
+        /// Stable error code.
         code: &'static str,
-        /// What is wrong, where, and what to do.
+        /// The problem, its position and the remedy.
         message: String,
     },
 }
 
-/// A summary, ready to be stored.
-pub(in crate::lambda) struct RenderedSummary {
-    pub summary: Summary,
+/// A summary with its JSON.
+pub(crate) struct RenderedSummary {
+    pub(crate) summary: Summary,
     summary_bytes: Bytes,
     findings_bytes: Bytes,
 }
 
 impl RenderedSummary {
-    /// Large ones take their time.
-    pub(in crate::lambda) fn of(summary: Summary) -> RenderedSummary {
-        let (summary_bytes, findings_bytes) =
-            (json::render(&summary).into(), json::render_findings(&summary.findings).into());
+    /// Renders a summary. Large ones take long, so call it on a thread that may block.
+    pub(crate) fn new(summary: Summary) -> RenderedSummary {
+        let summary_bytes = json::render(&summary).into();
+        let findings_bytes = json::render_findings(&summary.findings).into();
         RenderedSummary { summary, summary_bytes, findings_bytes }
     }
 }
 
-/// One delivery of what an object came to.
-pub(in crate::lambda) struct DeliveryExecutor<'a> {
-    clients: &'a Clients,
-    settings: &'a Settings,
-    object: &'a ObjectIdentity,
-    keys: &'a OutputKeys,
-    product: &'a ObjectOutput,
-    /// When the object was asked for.
-    started: Instant,
-    deadline: Deadline,
-    /// No other delivery has it: by it this one knows what it stored.
+/// The inputs of one delivery.
+pub(crate) struct Delivery<'a> {
+    pub(crate) clients: &'a Clients,
+    pub(crate) settings: &'a Settings,
+    pub(crate) object: &'a ObjectIdentity,
+    pub(crate) keys: &'a OutputKeys,
+    pub(crate) output: &'a ObjectOutput,
+    /// When the object was requested.
+    pub(crate) started: Instant,
+    pub(crate) deadline: Deadline,
+}
+
+/// One delivery of an object's outputs.
+pub(crate) struct DeliveryExecutor<'a> {
+    delivery: Delivery<'a>,
+    /// Unique to this delivery: it marks the objects that this delivery stored.
     token: String,
-    /// That of the delivery which stored the summary, if that is known.
-    token_of_summary: Option<String>,
+    /// Token of the delivery that stored the summary, if known.
+    summary_token: Option<String>,
     /// Findings of the stored summary, as lines of JSON.
     findings: Bytes,
-    /// Its alerts, once they are made.
+    /// Alerts of the stored summary, once they are sent.
     alerts: Vec<Alert>,
 }
 
 impl<'a> DeliveryExecutor<'a> {
-    pub(in crate::lambda) fn new(
-        clients: &'a Clients,
-        settings: &'a Arc<Settings>,
-        (object, keys): (&'a ObjectIdentity, &'a OutputKeys),
-        product: &'a ObjectOutput,
-        started: Instant,
-        deadline: Deadline,
-    ) -> DeliveryExecutor<'a> {
-        let findings = match product {
+    /// Prepares a delivery.
+    pub(crate) fn new(delivery: Delivery<'a>) -> DeliveryExecutor<'a> {
+        let findings = match delivery.output {
             ObjectOutput::Summary(rendered) => rendered.findings_bytes.clone(),
             ObjectOutput::Quarantine { .. } => Bytes::new(),
         };
         let token = Uuid::new_v4().to_string();
-        let (token_of_summary, alerts) = (Some(token.clone()), Vec::new());
-        DeliveryExecutor {
-            clients,
-            settings,
-            object,
-            keys,
-            product,
-            started,
-            deadline,
-            token,
-            token_of_summary,
-            findings,
-            alerts,
-        }
+        let summary_token = Some(token.clone());
+        DeliveryExecutor { delivery, token, summary_token, findings, alerts: Vec::new() }
     }
 
-    /// Makes one call after another until nothing is left to do.
+    /// Executes one action after another until the delivery is complete.
     ///
     /// # Errors
-    /// As soon as a call fails.
-    pub(in crate::lambda) async fn deliver(mut self) -> Result<Completion, ProcessingError> {
-        let (mut delivery, mut call) = DeliveryState::start(self.verdict());
+    /// If an action fails; the following actions are not executed.
+    pub(crate) async fn deliver(mut self) -> Result<Completion, ProcessingError> {
+        let (mut state, mut action) = DeliveryState::start(self.result());
         loop {
-            let answer = self.execute_before_deadline(call).await?;
-            match delivery.answered(answer) {
-                Step::Ask(next) => call = next,
-                Step::Completion(Completion::Conflict) => {
-                    return Err(ProcessingError::Conflict { key: self.keys.summary.clone() });
+            let outcome = self.execute_before_deadline(action).await?;
+            match state.advance(outcome) {
+                Step::Execute(next) => action = next,
+                Step::Complete(Completion::Conflict) => {
+                    return Err(ProcessingError::Conflict { key: self.delivery.keys.summary.clone() });
                 }
-                Step::Completion(end) => return Ok(end),
+                Step::Complete(completion) => return Ok(completion),
             }
         }
     }
 
-    /// Between the summary and its metrics nothing should be cut off: nobody else would tell them.
-    async fn execute_before_deadline(&mut self, call: Action) -> Result<ActionOutcome, ProcessingError> {
-        let deadline = self.deadline;
-        let answer = match call {
+    /// Executes an action within the time left. Storing a summary gets some grace time, because only the delivery that
+    /// stored it emits its metrics.
+    async fn execute_before_deadline(&mut self, action: Action) -> Result<ActionOutcome, ProcessingError> {
+        let deadline = self.delivery.deadline;
+        let outcome = match action {
             Action::PutSummary if deadline.remaining_with_grace() < MIN_STORE_TIME => None,
-            Action::PutSummary | Action::HeadSummary => deadline.with_grace(self.make(call)).await,
-            _ => deadline.bound(self.make(call)).await,
+            Action::PutSummary | Action::HeadSummary => deadline.with_grace(self.execute(action)).await,
+            _ => deadline.with_deadline(self.execute(action)).await,
         };
-        answer.unwrap_or(Err(ProcessingError::OutOfTime))
+        outcome.unwrap_or(Err(ProcessingError::OutOfTime))
     }
 
-    fn verdict(&self) -> ObjectResult {
-        match self.product {
+    fn result(&self) -> ObjectResult {
+        match self.delivery.output {
             ObjectOutput::Summary(rendered) => {
-                let RenderedSummary { summary, .. } = &**rendered;
-                let (findings, alerts) = (summary.findings.len(), self.alerts_of(summary));
-                ObjectResult::Summary(PendingOutputs { findings: findings > 0, alerts: alerts > 0 })
+                let summary = &rendered.summary;
+                let (findings, alerts) = (!summary.findings.is_empty(), self.alert_count(summary) > 0);
+                ObjectResult::Summary(PendingOutputs { findings, alerts })
             }
             ObjectOutput::Quarantine { .. } => ObjectResult::Quarantine,
         }
     }
 
-    fn alerts_of(&self, summary: &Summary) -> usize {
-        self.settings.alerts.as_ref().map_or(0, |alerts| alerts::count(&summary.findings, alerts.min_severity))
+    fn alert_count(&self, summary: &Summary) -> usize {
+        let alerting = self.delivery.settings.alerts.as_ref();
+        alerting.map_or(0, |alerting| alerts::count(&summary.findings, alerting.min_severity))
     }
 
-    async fn make(&mut self, call: Action) -> Result<ActionOutcome, ProcessingError> {
-        match call {
+    async fn execute(&mut self, action: Action) -> Result<ActionOutcome, ProcessingError> {
+        match action {
             Action::PutSummary => self.put_summary().await,
-            Action::HeadSummary => self.look_at_summary().await,
+            Action::HeadSummary => self.head_summary().await,
             Action::EmitMetrics => Ok(self.emit_metrics()),
             Action::PutFindings => self.put_linked(Kind::Findings, NDJSON, self.findings.clone()).await,
-            Action::LookAtFindings => self.head_linked(&self.keys.findings).await,
-            Action::LookAtReceipt => self.head_linked(&self.keys.receipt).await,
+            Action::HeadFindings => self.head_linked(&self.delivery.keys.findings).await,
+            Action::HeadReceipt => self.head_linked(&self.delivery.keys.receipt).await,
             Action::ReadSummary => self.read_summary().await,
             Action::SendAlerts => self.send_alerts().await,
             Action::PutReceipt => self.put_linked(Kind::Receipt, JSON, self.receipt()).await,
             Action::PutQuarantine => self.put_quarantine().await,
-            Action::LookAtQuarantine => self.look(&self.keys.quarantine).await,
-            Action::EmitQuarantineMetrics => Ok(self.tell_quarantined()),
+            Action::HeadQuarantine => self.head_quarantine().await,
+            Action::EmitQuarantineMetrics => Ok(self.emit_quarantine_metrics()),
         }
     }
 
     async fn put_summary(&self) -> Result<ActionOutcome, ProcessingError> {
-        let ObjectOutput::Summary(rendered) = self.product else { return Ok(ActionOutcome::Missing) };
+        let ObjectOutput::Summary(rendered) = self.delivery.output else { return Ok(ActionOutcome::Missing) };
         let RenderedSummary { summary, summary_bytes, .. } = &**rendered;
         let metadata = vec![
             (TOKEN, self.token.clone()),
             (FINDINGS, summary.findings.len().to_string()),
-            (ALERTS, self.alerts_of(summary).to_string()),
+            (ALERTS, self.alert_count(summary).to_string()),
         ];
-        let output = Output {
-            bucket: &self.settings.output_bucket,
-            key: &self.keys.summary,
-            kind: Kind::Summary,
-            content_type: JSON,
-            metadata,
-            bytes: summary_bytes.clone(),
-        };
-        Ok(answer(s3::put_if_absent(&self.clients.s3, &output).await?))
+        self.put(Kind::Summary, JSON, metadata, summary_bytes.clone()).await
     }
 
     async fn put_quarantine(&self) -> Result<ActionOutcome, ProcessingError> {
-        let ObjectOutput::Quarantine { code, message } = self.product else { return Ok(ActionOutcome::Missing) };
-        if self.settings.on_permanent_failure == OnPermanentFailure::Fail {
+        let ObjectOutput::Quarantine { code, message } = self.delivery.output else {
+            return Ok(ActionOutcome::Missing);
+        };
+        if self.delivery.settings.on_permanent_failure == OnPermanentFailure::Fail {
             return Err(ProcessingError::Permanent { uri: self.uri(), code, message: message.clone() });
         }
         let receipt = records::Quarantine {
             uri: &self.uri(),
-            version_id: self.object.version_id.as_deref(),
-            etag: self.object.etag.as_deref(),
+            version_id: self.delivery.object.version_id.as_deref(),
+            etag: self.delivery.object.etag.as_deref(),
             error: code,
             message,
         };
-        let (key, bytes) = (&self.keys.quarantine, records::render_quarantine(&receipt).into());
         let metadata = vec![(TOKEN, self.token.clone())];
-        self.put(key, Kind::Quarantine, JSON, metadata, bytes).await
+        self.put(Kind::Quarantine, JSON, metadata, records::render_quarantine(&receipt).into()).await
     }
 
-    /// Stores what belongs to the summary. What is there already must belong to it too.
+    /// Stores an output that belongs to the summary. If it exists, checks that it belongs to the same summary.
     async fn put_linked(
         &self,
         kind: Kind,
         content_type: &'static str,
         bytes: Bytes,
     ) -> Result<ActionOutcome, ProcessingError> {
-        let key = if kind == Kind::Findings { &self.keys.findings } else { &self.keys.receipt };
-        let token = self.token_of_summary.clone().unwrap_or_default();
-        match self.put(key, kind, content_type, vec![(SUMMARY_TOKEN, token)], bytes).await? {
-            ActionOutcome::Exists => self.head_linked(key).await,
-            answer => Ok(answer),
+        let token = self.summary_token.clone().unwrap_or_default();
+        match self.put(kind, content_type, vec![(SUMMARY_TOKEN, token)], bytes).await? {
+            ActionOutcome::Exists => self.head_linked(self.key(kind)).await,
+            outcome => Ok(outcome),
         }
     }
 
     async fn put(
         &self,
-        key: &str,
         kind: Kind,
         content_type: &'static str,
         metadata: Vec<(&'static str, String)>,
         bytes: Bytes,
     ) -> Result<ActionOutcome, ProcessingError> {
-        let bucket = &self.settings.output_bucket;
-        Ok(answer(
-            s3::put_if_absent(&self.clients.s3, &Output { bucket, key, kind, content_type, metadata, bytes }).await?,
-        ))
-    }
-
-    async fn look_at_summary(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let metadata = s3::look(&self.clients.s3, &self.settings.output_bucket, &self.keys.summary).await?;
-        let Some(metadata) = metadata else { return Ok(ActionOutcome::Missing) };
-        self.token_of_summary = metadata.get(TOKEN).cloned();
-        let ours = self.token_of_summary.as_ref() == Some(&self.token);
-        Ok(if ours { ActionOutcome::Ours } else { ActionOutcome::Theirs(self.work(&metadata)) })
-    }
-
-    /// Looks at what belongs to the summary, if it does. Somebody may have removed the summary alone: then it is of the
-    /// one before, and must not pass for this one's.
-    async fn head_linked(&self, key: &str) -> Result<ActionOutcome, ProcessingError> {
-        let metadata = s3::look(&self.clients.s3, &self.settings.output_bucket, key).await?;
-        let Some(metadata) = metadata else { return Ok(ActionOutcome::Missing) };
-        match (&self.token_of_summary, metadata.get(SUMMARY_TOKEN)) {
-            (Some(ours), Some(its)) if ours != its => Err(ProcessingError::SummaryMismatch { key: key.to_owned() }),
-            _ => Ok(ActionOutcome::Theirs(PendingOutputs { findings: false, alerts: false })),
-        }
-    }
-
-    async fn look(&self, key: &str) -> Result<ActionOutcome, ProcessingError> {
-        let metadata = s3::look(&self.clients.s3, &self.settings.output_bucket, key).await?;
-        Ok(match metadata {
-            None => ActionOutcome::Missing,
-            Some(metadata) if metadata.get(TOKEN) == Some(&self.token) => ActionOutcome::Ours,
-            Some(_) => ActionOutcome::Theirs(PendingOutputs { findings: false, alerts: false }),
+        let (bucket, key) = (self.delivery.settings.output_bucket.as_str(), self.key(kind));
+        let output = Output { bucket, key, kind, content_type, metadata, bytes };
+        Ok(match s3::put_if_absent(&self.delivery.clients.s3, &output).await? {
+            PutOutcome::Stored => ActionOutcome::Done,
+            PutOutcome::Exists => ActionOutcome::Exists,
         })
     }
 
-    /// What a summary asks for that another delivery stored. One that does not say, as somebody copied it there, is
-    /// taken to ask for everything: what is done already is not done twice.
-    fn work(&self, metadata: &HashMap<String, String>) -> PendingOutputs {
-        let any = |name: &str| metadata.get(name).is_none_or(|count| count != "0");
-        let alerts = any(ALERTS) && self.settings.alerts.is_some();
-        PendingOutputs { findings: any(FINDINGS), alerts }
+    fn key(&self, kind: Kind) -> &'a str {
+        match kind {
+            Kind::Summary => &self.delivery.keys.summary,
+            Kind::Findings => &self.delivery.keys.findings,
+            Kind::Receipt => &self.delivery.keys.receipt,
+            Kind::Quarantine => &self.delivery.keys.quarantine,
+        }
     }
 
-    /// Nothing is made of a summary that is not understood to its end.
+    async fn head(&self, key: &str) -> Result<Option<HashMap<String, String>>, ProcessingError> {
+        let Delivery { clients, settings, .. } = self.delivery;
+        Ok(s3::head_object(&clients.s3, &settings.output_bucket, key).await?)
+    }
+
+    async fn head_summary(&mut self) -> Result<ActionOutcome, ProcessingError> {
+        let Some(metadata) = self.head(&self.delivery.keys.summary).await? else { return Ok(ActionOutcome::Missing) };
+        self.summary_token = metadata.get(TOKEN).cloned();
+        let is_ours = self.summary_token.as_ref() == Some(&self.token);
+        Ok(if is_ours { ActionOutcome::Ours } else { ActionOutcome::Theirs(self.pending_outputs(&metadata)) })
+    }
+
+    /// Checks whether an output of the summary exists. If an operator removed only the summary, the output may belong to
+    /// the removed one, which is an error.
+    async fn head_linked(&self, key: &str) -> Result<ActionOutcome, ProcessingError> {
+        let Some(metadata) = self.head(key).await? else { return Ok(ActionOutcome::Missing) };
+        match (&self.summary_token, metadata.get(SUMMARY_TOKEN)) {
+            (Some(expected), Some(actual)) if expected != actual => {
+                Err(ProcessingError::SummaryMismatch { key: key.to_owned() })
+            }
+            _ => Ok(ActionOutcome::Theirs(PendingOutputs::NONE)),
+        }
+    }
+
+    async fn head_quarantine(&self) -> Result<ActionOutcome, ProcessingError> {
+        Ok(match self.head(&self.delivery.keys.quarantine).await? {
+            None => ActionOutcome::Missing,
+            Some(metadata) if metadata.get(TOKEN) == Some(&self.token) => ActionOutcome::Ours,
+            Some(_) => ActionOutcome::Theirs(PendingOutputs::NONE),
+        })
+    }
+
+    /// Returns the outputs that a summary of another delivery needs. Without metadata, as after a copy, it may need all of
+    /// them: outputs that exist are not stored again.
+    fn pending_outputs(&self, metadata: &HashMap<String, String>) -> PendingOutputs {
+        let has_some = |name: &str| metadata.get(name).is_none_or(|count| count != "0");
+        let alerts = has_some(ALERTS) && self.delivery.settings.alerts.is_some();
+        PendingOutputs { findings: has_some(FINDINGS), alerts }
+    }
+
+    /// Reads the stored summary. It must be valid to its end before anything is derived from it.
     async fn read_summary(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let (bucket, key) = (&self.settings.output_bucket, &self.keys.summary);
-        let summary = s3::read(&self.clients.s3, bucket, key).await?;
-        let min_severity = self.settings.alerts.as_ref().map(|alerts| alerts.min_severity);
-        let object = self.object.clone();
-        let read = move || {
+        let Delivery { clients, settings, object, keys, .. } = self.delivery;
+        let summary = s3::read(&clients.s3, &settings.output_bucket, &keys.summary).await?;
+        let min_severity = settings.alerts.as_ref().map(|alerting| alerting.min_severity);
+        let object = object.clone();
+        let parse = move || {
             let findings = records::stored_findings(&summary, &object)?;
             let alerts = alerts::count_stored(&findings, min_severity.unwrap_or(Severity::High))?;
             Ok((Bytes::from(findings), alerts))
         };
-        let not_a_summary = |source| ProcessingError::NotASummary { key: key.clone(), source };
-        let (findings, alerts) = task::spawn_blocking(read).await?.map_err(not_a_summary)?;
-        let work = PendingOutputs { findings: !findings.is_empty(), alerts: alerts > 0 && min_severity.is_some() };
+        let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
+        let (findings, alerts) = task::spawn_blocking(parse).await?.map_err(not_a_summary)?;
+        let pending = PendingOutputs { findings: !findings.is_empty(), alerts: alerts > 0 && min_severity.is_some() };
         self.findings = findings;
-        Ok(ActionOutcome::Theirs(work))
+        Ok(ActionOutcome::Theirs(pending))
     }
 
     async fn send_alerts(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let Some(alerting) = &self.settings.alerts else { return Ok(ActionOutcome::Done) };
-        let (object, keys, findings) = (self.object.clone(), self.keys.clone(), self.findings.clone());
-        let (output_bucket, min_severity) = (self.settings.output_bucket.clone(), alerting.min_severity);
+        let Delivery { clients, settings, object, keys, .. } = self.delivery;
+        let Some(alerting) = &settings.alerts else { return Ok(ActionOutcome::Done) };
+        let (object, output_keys, findings) = (object.clone(), keys.clone(), self.findings.clone());
+        let (output_bucket, min_severity) = (settings.output_bucket.clone(), alerting.min_severity);
         let render = move || {
-            let (object, keys, output_bucket) = (&object, &keys, &output_bucket);
+            let (object, keys, output_bucket) = (&object, &output_keys, &output_bucket);
             alerts::render(&findings, &alerts::Context { object, keys, output_bucket, min_severity, now_ms: now_ms() })
         };
-        let not_a_summary = |source| ProcessingError::NotASummary { key: self.keys.summary.clone(), source };
+        let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
         let alerts = task::spawn_blocking(render).await?.map_err(|error| not_a_summary(error.into()))?;
-        eventbridge::send(&self.clients.events, &alerting.event_bus, &alerts).await?;
+        eventbridge::send(&clients.events, &alerting.event_bus, &alerts).await?;
         self.alerts = alerts;
         Ok(ActionOutcome::Done)
     }
@@ -317,43 +314,37 @@ impl<'a> DeliveryExecutor<'a> {
         let alerts: Vec<&str> = self.alerts.iter().map(|alert| alert.id.as_str()).collect();
         let receipt = records::Receipt {
             uri: &self.uri(),
-            version_id: self.object.version_id.as_deref(),
-            etag: self.object.etag.as_deref(),
+            version_id: self.delivery.object.version_id.as_deref(),
+            etag: self.delivery.object.etag.as_deref(),
             alerts: &alerts,
         };
         records::render_receipt(&receipt).into()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "metrics tell how late the data is")]
+    #[expect(clippy::disallowed_methods, reason = "the metrics contain the delay of the data")]
     fn emit_metrics(&self) -> ActionOutcome {
-        if let ObjectOutput::Summary(rendered) = self.product {
-            let namespace = &self.settings.metrics_namespace;
-            write_metrics(&metrics::processed(namespace, &rendered.summary, self.started.elapsed(), SystemTime::now()));
+        let Delivery { settings, output, started, .. } = self.delivery;
+        if let ObjectOutput::Summary(rendered) = output {
+            let (namespace, now) = (&settings.metrics_namespace, SystemTime::now());
+            write_metrics(&metrics::processed(namespace, &rendered.summary, started.elapsed(), now));
         }
         ActionOutcome::Done
     }
 
-    #[expect(clippy::disallowed_methods, reason = "metrics tell when an object was quarantined")]
-    fn tell_quarantined(&self) -> ActionOutcome {
-        if let ObjectOutput::Quarantine { code, .. } = self.product {
-            write_metrics(&metrics::quarantined(&self.settings.metrics_namespace, code, SystemTime::now()));
+    #[expect(clippy::disallowed_methods, reason = "the metrics contain the time of the quarantine")]
+    fn emit_quarantine_metrics(&self) -> ActionOutcome {
+        if let ObjectOutput::Quarantine { code, .. } = self.delivery.output {
+            write_metrics(&metrics::quarantined(&self.delivery.settings.metrics_namespace, code, SystemTime::now()));
         }
         ActionOutcome::Done
     }
 
     fn uri(&self) -> String {
-        format!("s3://{}/{}", self.object.bucket, self.object.key)
+        format!("s3://{}/{}", self.delivery.object.bucket, self.delivery.object.key)
     }
 }
 
-fn answer(put: PutOutcome) -> ActionOutcome {
-    match put {
-        PutOutcome::Stored => ActionOutcome::Done,
-        PutOutcome::Exists => ActionOutcome::Exists,
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the time of alerts whose records have none")]
+#[expect(clippy::disallowed_methods, reason = "alerts for records without a time need one")]
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -1,15 +1,15 @@
-//! DeliveryState of one object's outputs: summary, findings, metrics, alerts, receipts.
+//! Delivery of one object's outputs: summary, findings, metrics, alerts, receipts.
 //!
-//! [`state`] decides which step comes next and what an outcome means; it makes no call. `executor` makes the calls.
-//! [`output_keys`] names the outputs by the object's identity alone, [`alerts`] makes events of findings, [`records`] has the
-//! receipts that are stored beside a summary.
+//! [`state`] decides which step comes next and how to react to its outcome; it makes no calls. `executor` makes the calls.
+//! [`output_keys`] derives the keys of the outputs from the object's identity alone, [`alerts`] turns findings into events,
+//! and [`records`] renders receipts and reads back stored summaries.
 //!
-//! The summary is stored before anything that is derived from it. Everything derived is made from the stored summary, so
-//! that two deliveries of one object cannot contradict each other.
+//! The summary is stored before anything that is derived from it. Everything derived comes from the stored summary, so that
+//! two deliveries of one object cannot contradict each other.
 
 pub mod alerts;
 #[cfg(feature = "aws")]
-pub mod executor;
+pub(crate) mod executor;
 pub mod output_keys;
 pub mod records;
 pub mod state;

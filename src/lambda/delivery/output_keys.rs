@@ -1,18 +1,21 @@
-//! Interner of the outputs, made from nothing but the object's identity: however often an object is analysed, the result
-//! has one name. Partitioned the Hive way, for Athena.
+//! Keys of the outputs. They depend only on the object's identity, so that every attempt to analyze an object uses the same
+//! keys. They have Hive partitions for Athena.
 
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
 use crate::summary::ObjectIdentity;
 
-/// The part of a name that people recognize the object by is cut to so many bytes.
+/// Maximum length of the readable part of a file name, which is taken from the object's key.
 const MAX_STEM_BYTES: usize = 100;
-/// No region of AWS has a longer name.
+/// Longer than the name of any AWS region.
 const MAX_REGION_BYTES: usize = 32;
+/// Length of a fingerprint: 128 bits.
+const FINGERPRINT_BYTES: usize = 16;
+/// Value of a partition that the key does not contain.
 const UNKNOWN: &str = "unknown";
 
-/// Where the outputs of one object go.
+/// The keys of one object's outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputKeys {
     /// The summary's key.
@@ -21,20 +24,20 @@ pub struct OutputKeys {
     pub findings: String,
     /// Key of the receipt for the alerts.
     pub receipt: String,
-    /// Key of the quarantine receipt, which there is instead of a summary.
+    /// Key of the quarantine receipt, which is stored instead of a summary.
     pub quarantine: String,
     /// 128 bits of a SHA-256 over bucket, key and version, in hexadecimal digits.
     pub fingerprint: String,
-    /// Account of the log, where the object's key tells it.
+    /// Account id of the log, if the object's key contains it.
     pub account_id: Option<String>,
-    /// Region of the log, likewise.
+    /// Region of the log, if the object's key contains it.
     pub region: Option<String>,
 }
 
 impl OutputKeys {
-    /// The names for one version of an object, below `prefix`, which is empty or ends in a slash.
-    pub fn of(prefix: &str, object: &ObjectIdentity) -> OutputKeys {
-        let partition = Partition::of(&object.key);
+    /// Creates the keys for one version of an object. The prefix is empty or ends in a slash.
+    pub fn new(prefix: &str, object: &ObjectIdentity) -> OutputKeys {
+        let partition = Partition::from_key(&object.key);
         let account = partition.account.unwrap_or(UNKNOWN);
         let region = partition.region.unwrap_or(UNKNOWN);
         let date = partition.date.map_or_else(|| UNKNOWN.to_owned(), |date| date.to_string());
@@ -55,7 +58,7 @@ impl OutputKeys {
     }
 }
 
-/// What an object's key says of the log in it.
+/// The partition of a log, as far as its key shows it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Partition<'a> {
     account: Option<&'a str>,
@@ -64,13 +67,13 @@ struct Partition<'a> {
 }
 
 impl<'a> Partition<'a> {
-    /// From the folders as AWS lays them out, else from the name that AWS gives a file:
-    /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-path.html>. What neither tells is not known:
-    /// a clock would give another name each time.
-    fn of(key: &'a str) -> Partition<'a> {
+    /// Parses the folders that AWS uses, or else the file name that AWS uses:
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-path.html>. Anything else stays unknown. The clock is
+    /// not used, because keys must be the same in every attempt.
+    fn from_key(key: &'a str) -> Partition<'a> {
         let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
         let folders: Vec<&str> = folders.split('/').collect();
-        [Partition::of_folders(&folders), Partition::of_hive_folders(&folders), Partition::of_file(file)]
+        [Partition::from_folders(&folders), Partition::from_hive_folders(&folders), Partition::from_file_name(file)]
             .into_iter()
             .fold(Partition::default(), Partition::or)
     }
@@ -83,12 +86,12 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// `{account}/vpcflowlogs/{region}/{year}/{month}/{day}`, and perhaps the hour.
-    fn of_folders(folders: &[&'a str]) -> Partition<'a> {
+    /// Parses `{account}/vpcflowlogs/{region}/{year}/{month}/{day}`, which an hour may follow.
+    fn from_folders(folders: &[&'a str]) -> Partition<'a> {
         let Some(service) = folders.iter().rposition(|folder| *folder == "vpcflowlogs") else {
             return Partition::default();
         };
-        let folder = |at: Option<usize>| at.and_then(|at| folders.get(at)).copied();
+        let folder = |index: Option<usize>| index.and_then(|index| folders.get(index)).copied();
         let after = |count: usize| folder(Some(service + count)).unwrap_or_default();
         Partition {
             account: folder(service.checked_sub(1)).and_then(account),
@@ -97,9 +100,9 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// `aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}/year={year}/month={month}/day={day}`, and
-    /// perhaps the hour.
-    fn of_hive_folders(folders: &[&'a str]) -> Partition<'a> {
+    /// Parses `aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}/year={year}/month={month}/day={day}`,
+    /// which an hour may follow.
+    fn from_hive_folders(folders: &[&'a str]) -> Partition<'a> {
         let value = |name: &str| {
             folders.iter().rev().find_map(|folder| folder.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
         };
@@ -110,12 +113,12 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// `{account}_vpcflowlogs_{region}_{flow log}_{YYYYMMDD}T{HHmm}Z_{hash}.log.gz`
-    fn of_file(name: &'a str) -> Partition<'a> {
+    /// Parses `{account}_vpcflowlogs_{region}_{flow log}_{YYYYMMDD}T{HHmm}Z_{hash}.log.gz`.
+    fn from_file_name(name: &'a str) -> Partition<'a> {
         let parts: Vec<&str> = name.split('_').collect();
-        let [owner, "vpcflowlogs", place, _, time, ..] = parts[..] else { return Partition::default() };
+        let [account_id, "vpcflowlogs", region_name, _, time, ..] = parts[..] else { return Partition::default() };
         let day = |time: &str| date(time.get(..4)?, time.get(4..6)?, time.get(6..8)?);
-        Partition { account: account(owner), region: region(place), date: day(time) }
+        Partition { account: account(account_id), region: region(region_name), date: day(time) }
     }
 }
 
@@ -124,14 +127,14 @@ fn account(text: &str) -> Option<&str> {
 }
 
 fn region(text: &str) -> Option<&str> {
-    let named = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let begins = text.starts_with(|first: char| first.is_ascii_lowercase());
-    (named && begins && text.contains('-') && text.len() <= MAX_REGION_BYTES).then_some(text)
+    let is_name = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let starts_with_letter = text.starts_with(|first: char| first.is_ascii_lowercase());
+    (is_name && starts_with_letter && text.contains('-') && text.len() <= MAX_REGION_BYTES).then_some(text)
 }
 
 fn date(year: &str, month: &str, day: &str) -> Option<Date> {
-    let formed = year.len() == 4 && month.len() == 2 && day.len() == 2;
-    if !formed || ![year, month, day].into_iter().all(is_digits) {
+    let has_lengths = year.len() == 4 && month.len() == 2 && day.len() == 2;
+    if !has_lengths || ![year, month, day].into_iter().all(is_digits) {
         return None;
     }
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
@@ -141,15 +144,15 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What people recognize the object by. It begins with a letter or a digit: Athena passes over files whose names begin
-/// with an underscore or a dot.
+/// Returns the readable part of the file name. It starts with a letter or a digit, because Athena ignores files whose names
+/// start with an underscore or a dot.
 fn stem(key: &str) -> String {
     let file = key.rsplit('/').next().unwrap_or_default();
     let file = file.strip_suffix(".gz").unwrap_or(file);
     let file = file.strip_suffix(".log").unwrap_or(file);
-    let kept = |character: char| if is_plain(character) { character } else { '_' };
+    let replace = |character: char| if is_plain(character) { character } else { '_' };
     let stem: String =
-        file.chars().map(kept).skip_while(|first| !first.is_ascii_alphanumeric()).take(MAX_STEM_BYTES).collect();
+        file.chars().map(replace).skip_while(|first| !first.is_ascii_alphanumeric()).take(MAX_STEM_BYTES).collect();
     if stem.is_empty() { "object".to_owned() } else { stem }
 }
 
@@ -157,7 +160,8 @@ fn is_plain(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
 }
 
-/// 128 bits of a SHA-256 over bucket, key and version, or else the entity tag, each after its length.
+/// Returns 128 bits of a SHA-256 over bucket, key and version, or the ETag if there is no version. A length precedes each
+/// part.
 fn fingerprint(object: &ObjectIdentity) -> String {
     let (kind, version) = match (&object.version_id, &object.etag) {
         (Some(version_id), _) => ("version", version_id.as_str()),
@@ -169,7 +173,7 @@ fn fingerprint(object: &ObjectIdentity) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().take(FINGERPRINT_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -189,16 +193,17 @@ mod tests {
         }
     }
 
-    /// The partition of a key: what stands between `summaries/` and the file.
+    /// Returns the partition folders: the part between `summaries/` and the file name.
     fn partition(key: &str) -> String {
-        let summary = OutputKeys::of("", &object("b", key, None, Some("e"))).summary;
+        let summary = OutputKeys::new("", &object("b", key, None, Some("e"))).summary;
         let (folders, _) = summary.rsplit_once('/').expect("folders");
         folders.strip_prefix("summaries/").expect("summaries").to_owned()
     }
 
     #[test]
-    fn names_are_stable() {
-        let keys = OutputKeys::of("flowsentry/", &object("logs", FILE, None, Some("d41d8cd98f00b204e9800998ecf8427e")));
+    fn keys_are_stable() {
+        let keys =
+            OutputKeys::new("flowsentry/", &object("logs", FILE, None, Some("d41d8cd98f00b204e9800998ecf8427e")));
         let stem = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
         let folders = "account_id=123456789012/region=us-east-1/date=2018-06-20";
         let name = format!("{folders}/{stem}-e5c4c367dfea9753e6dcd82b1d4a3c3f");
@@ -210,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn awss_layouts_are_known() {
+    fn the_folder_layouts_of_aws_are_recognized() {
         let expected = "account_id=123456789012/region=us-east-1/date=2018-06-20";
         for folders in [
             "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/",
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_come_before_the_file_s_name_and_what_none_tells_is_unknown() {
+    fn folders_take_precedence_and_other_keys_are_unknown() {
         let key = format!("AWSLogs/999999999999/vpcflowlogs/eu-west-1/{FILE}");
         assert_eq!(partition(&key), "account_id=999999999999/region=eu-west-1/date=2018-06-20");
         let unknown = "account_id=unknown/region=unknown/date=unknown";
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_has_another_name() {
+    fn each_version_has_its_own_fingerprint() {
         let names = [
             object("b", "k", None, None),
             object("b", "k", None, Some("1")),
@@ -267,15 +272,15 @@ mod tests {
         .map(|object| fingerprint(&object));
         let distinct: std::collections::HashSet<&String> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
-        // With a version, the tag adds nothing.
+        // With a version, the ETag is not used.
         assert_eq!(fingerprint(&object("b", "k", Some("1"), Some("x"))), names[2]);
     }
 
     proptest! {
         #[test]
-        fn whatever_the_key_the_names_are_plain(bucket in "\\PC{0,70}", key in any::<String>(), etag in "\\PC{0,70}") {
+        fn every_key_gives_plain_output_keys(bucket in "\\PC{0,70}", key in any::<String>(), etag in "\\PC{0,70}") {
             for key in [key.clone(), format!("AWSLogs/{key}/vpcflowlogs/{key}/{key}/01/02/{key}"), format!("../{key}/..")] {
-                let keys = OutputKeys::of("flowsentry/", &object(&bucket, &key, None, Some(&etag)));
+                let keys = OutputKeys::new("flowsentry/", &object(&bucket, &key, None, Some(&etag)));
                 for name in [keys.summary, keys.findings, keys.receipt, keys.quarantine] {
                     prop_assert!(name.chars().all(|character| is_plain(character) || "=/".contains(character)), "{name}");
                     prop_assert!(name.split('/').all(|part| !matches!(part, "" | "." | "..")), "{name}");
@@ -285,11 +290,11 @@ mod tests {
         }
 
         #[test]
-        fn different_objects_have_different_names(
+        fn different_objects_have_different_keys(
             a in ("[ab/]{0,3}", "[ab/]{0,3}", "[ab]{0,2}"), b in ("[ab/]{0,3}", "[ab/]{0,3}", "[ab]{0,2}"),
         ) {
             let name = |(bucket, key, etag): &(String, String, String)| {
-                OutputKeys::of("", &object(bucket, key, None, Some(etag))).summary
+                OutputKeys::new("", &object(bucket, key, None, Some(etag))).summary
             };
             prop_assert_eq!(a == b, name(&a) == name(&b));
         }

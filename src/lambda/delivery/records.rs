@@ -1,4 +1,4 @@
-//! Receipts that are stored beside a summary, and the findings of a summary that is stored already.
+//! Renders receipts, and reads the findings of a stored summary.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,36 +7,38 @@ use thiserror::Error;
 use crate::summary::json::line;
 use crate::summary::{ObjectIdentity, SCHEMA};
 
-/// The findings of an object's stored summary, byte for byte as [`render_findings`] writes them.
+/// Returns the findings of an object's stored summary, byte for byte as [`render_findings`] writes them.
 ///
 /// # Errors
-/// Where it is not a summary, or one of another object.
+/// If the text is not a summary, or if it is the summary of another object.
+///
+/// [`render_findings`]: crate::summary::json::render_findings
 pub fn stored_findings(summary: &[u8], object: &ObjectIdentity) -> Result<Vec<u8>, NotASummary> {
     let stored: StoredSummary<'_> = serde_json::from_slice(summary)?;
-    let of_object = stored.sources.first().is_some_and(|source| *source == StoredSource::of(object));
-    if stored.schema != SCHEMA || !of_object {
-        return Err(NotASummary::OfAnotherObject);
+    let is_same_object = stored.sources.first().is_some_and(|source| *source == StoredSource::from(object));
+    if stored.schema != SCHEMA || !is_same_object {
+        return Err(NotASummary::OtherObject);
     }
     Ok(stored.findings.iter().flat_map(|finding| finding.get().bytes().chain(*b"\n")).collect())
 }
 
-/// Why something that is stored is not an object's summary.
+/// Why a stored object is not the summary of an object.
 #[derive(Debug, Error)]
 pub enum NotASummary {
-    /// It is not JSON, or not such JSON.
+    /// It is not JSON, or the JSON has another structure.
     #[error("{0}")]
     NotJson(#[from] serde_json::Error),
-    /// It says that it is about something else.
+    /// It has another schema or describes another object.
     #[error("it describes another object")]
-    OfAnotherObject,
+    OtherObject,
 }
 
-/// What is written when an object is quarantined.
+/// Renders the receipt of a quarantined object.
 pub fn render_quarantine(receipt: &Quarantine<'_>) -> Vec<u8> {
     line(receipt)
 }
 
-/// What is written when alerts were sent.
+/// Renders the receipt of sent alerts.
 pub fn render_receipt(receipt: &Receipt<'_>) -> Vec<u8> {
     line(receipt)
 }
@@ -46,26 +48,26 @@ pub fn render_receipt(receipt: &Receipt<'_>) -> Vec<u8> {
 pub struct Quarantine<'a> {
     /// `s3://bucket/key`.
     pub uri: &'a str,
-    /// Version, where the bucket is versioned.
+    /// Version id, if the bucket is versioned.
     pub version_id: Option<&'a str>,
-    /// Entity tag, without quotes.
+    /// ETag, without quotes.
     pub etag: Option<&'a str>,
-    /// A code that stays.
+    /// Stable error code.
     pub error: &'a str,
-    /// What is wrong, where, and what to do.
+    /// The problem, its position and the remedy.
     pub message: &'a str,
 }
 
-/// Which alerts were sent.
+/// Lists the alerts that were sent for an object.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Receipt<'a> {
     /// `s3://bucket/key`.
     pub uri: &'a str,
-    /// Version, where the bucket is versioned.
+    /// Version id, if the bucket is versioned.
     pub version_id: Option<&'a str>,
-    /// Entity tag, without quotes.
+    /// ETag, without quotes.
     pub etag: Option<&'a str>,
-    /// Their ids.
+    /// Ids of the alerts.
     pub alerts: &'a [&'a str],
 }
 
@@ -84,8 +86,8 @@ struct StoredSource {
     version_id: Option<String>,
 }
 
-impl StoredSource {
-    fn of(object: &ObjectIdentity) -> StoredSource {
+impl From<&ObjectIdentity> for StoredSource {
+    fn from(object: &ObjectIdentity) -> StoredSource {
         let ObjectIdentity { bucket, key, version_id, .. } = object.clone();
         StoredSource { bucket: Some(bucket), key: Some(key), version_id }
     }
@@ -99,7 +101,7 @@ mod tests {
     use crate::summary::json::{render, render_findings};
 
     #[test]
-    fn findings_of_a_stored_summary_are_the_bytes_that_were_written() {
+    fn stored_findings_are_the_bytes_that_were_written() {
         let record = |port: u16| format!("2 1 eni-1\u{1}\\ 10.9.0.1 10.0.0.2 40000 {port} 6 1 40 9 9 REJECT OK\n");
         let log: String = (1..=20).map(record).collect::<String>() + "2 1 eni-2 - - - - - - - 8 9 - SKIPDATA\n";
         let mut analysis = pipeline::analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
@@ -114,7 +116,7 @@ mod tests {
         assert_eq!(summary.findings.len(), 2);
         let stored = stored_findings(&render(&summary), &object("x.log")).expect("a summary");
         assert_eq!(stored, render_findings(&summary.findings));
-        let error = stored_findings(&render(&summary), &object("y.log")).expect_err("of x.log");
+        let error = stored_findings(&render(&summary), &object("y.log")).expect_err("the summary of x.log");
         assert_eq!(error.to_string(), "it describes another object");
         assert!(stored_findings(b"{}", &object("x.log")).is_err());
     }

@@ -1,192 +1,211 @@
-//! The order of the steps in which a result is stored and told. This order is what keeps the promise: one summary for
-//! each version of an object, its metrics at most once, its alerts at least once and never before it is stored, whoever
-//! else works on the same object and wherever the function is killed.
+//! The order of the steps that store and publish a result.
 //!
-//! A delivery asks for one [`Action`] after another and is told the [`ActionOutcome`]; who makes the calls is not its concern. A
-//! call that fails ends the delivery: the event comes again, and finds what is done already.
+//! Invariants, for any number of concurrent deliveries of one event and whenever the function is killed:
+//! - There is one summary per version of an object.
+//! - Its metrics are emitted at most once.
+//! - Its alerts are sent at least once, and never before the summary is stored.
+//! - A quarantine receipt is written only if there is no summary.
+//!
+//! A delivery requests one [`Action`] after another and gets an [`ActionOutcome`] for each. The caller makes the calls. A
+//! call that fails ends the delivery: the event is redelivered, and the next delivery finds the steps that were completed.
 //!
 //! ```text
 //! PutSummary ─ done ────────────────────────────▶ EmitMetrics ▶ PutFindings ▶ SendAlerts ▶ PutReceipt
-//!     └ exists ▶ HeadSummary ─ our own ───────────▲              ▲
-//!                    └ another's ▶ LookAtReceipt / LookAtFindings ─ missing ▶ ReadSummary
-//!                                        └ there: nothing is left to do
+//!     └ exists ▶ HeadSummary ─ ours ──────────────▲              ▲
+//!                    └ theirs ▶ HeadReceipt / HeadFindings ─ missing ▶ ReadSummary
+//!                                        └ exists: complete
 //! ```
 //!
-//! Everything after the summary is made of the summary that is stored, not of what this delivery came to: another
-//! delivery may have used another topology. Steps that have nothing to do, as there are no findings or no alerts, are
-//! left out. A quarantine receipt is written only where no summary is.
+//! Every step after `PutSummary` uses the stored summary, not the result of this delivery: another delivery may have used
+//! another topology. Steps without work, because there are no findings or no alerts, are skipped. The tests explore all
+//! interleavings of two deliveries; a new [`Action`] needs its effects and failures there too.
 
-/// What a delivery came to.
+/// The result of analyzing an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ObjectResult {
-    /// The object was read whole; its summary asks for this.
+    /// The object was read to its end; its summary needs these outputs.
     Summary(PendingOutputs),
     /// The object can never be read.
     Quarantine,
 }
 
-/// What is to be done after a summary is stored.
+/// The outputs to produce after a summary is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PendingOutputs {
-    /// It has findings, which are stored by themselves too.
+    /// The summary has findings, which are also stored separately.
     pub findings: bool,
-    /// Some of them are to be told.
+    /// Some findings are to be sent as alerts.
     pub alerts: bool,
 }
 
-/// Something that a delivery asks for.
+impl PendingOutputs {
+    /// No outputs.
+    pub const NONE: PendingOutputs = PendingOutputs { findings: false, alerts: false };
+}
+
+/// A step that a delivery requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Store the summary, unless there is one.
+    /// Store the summary, unless it exists.
     PutSummary,
-    /// Who stored the summary, and what it asks for.
+    /// Find out which delivery stored the summary, and which outputs it needs.
     HeadSummary,
-    /// Emit the metrics of the summary. It can't fail.
+    /// Emit the metrics of the summary. This can't fail.
     EmitMetrics,
-    /// Store the findings of the stored summary, unless they are.
+    /// Store the findings of the stored summary, unless they exist.
     PutFindings,
-    /// Whether the findings are stored.
-    LookAtFindings,
-    /// Whether there is a receipt for the alerts.
-    LookAtReceipt,
-    /// Read what the stored summary found.
+    /// Check whether the findings are stored.
+    HeadFindings,
+    /// Check whether there is a receipt for the alerts.
+    HeadReceipt,
+    /// Read the findings of the stored summary.
     ReadSummary,
-    /// Send an alert of each finding of the stored summary that is bad enough.
+    /// Send an alert for each finding of the stored summary that is severe enough.
     SendAlerts,
-    /// TrafficClass that the alerts are sent, unless that is noted.
+    /// Record that the alerts were sent, unless a receipt exists.
     PutReceipt,
-    /// Store a quarantine receipt, unless there is one.
+    /// Store a quarantine receipt, unless it exists.
     PutQuarantine,
-    /// Who stored the quarantine receipt.
-    LookAtQuarantine,
-    /// Emit the metrics of a quarantined object. It can't fail.
+    /// Find out which delivery stored the quarantine receipt.
+    HeadQuarantine,
+    /// Emit the metrics of a quarantined object. This can't fail.
     EmitQuarantineMetrics,
 }
 
-/// What is answered to a call that does not fail.
+/// The outcome of an action that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActionOutcome {
-    /// It is done.
+    /// The action is done.
     Done,
-    /// Of something to store: it is there already. Perhaps this very delivery stored it, and did not hear of it.
+    /// The output to store exists already. Perhaps this very delivery stored it and lost the response.
     Exists,
-    /// Of something to look at: this delivery stored it.
+    /// This delivery stored the object.
     Ours,
-    /// Of something to look at or to read: another delivery stored it. What it asks for, if it is a summary.
+    /// Another delivery stored the object. If it is a summary, these are the outputs it needs.
     Theirs(PendingOutputs),
-    /// Of something to look at: it is not there.
+    /// The object does not exist.
     Missing,
 }
 
-/// What comes next.
+/// The next step of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// This call.
-    Ask(Action),
-    /// Nothing.
-    Completion(Completion),
+    /// Execute this action.
+    Execute(Action),
+    /// The delivery is complete.
+    Complete(Completion),
 }
 
-/// How a delivery ends whose calls did not fail.
+/// How a delivery without failed calls ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Completion {
     /// This delivery stored the summary.
     Summarized,
-    /// Another one had stored it.
+    /// Another delivery stored the summary.
     AlreadySummarized,
     /// This delivery stored the quarantine receipt.
     Quarantined,
-    /// Another one had stored it.
+    /// Another delivery stored the quarantine receipt.
     AlreadyQuarantined,
-    /// What is stored comes and goes while this delivery looks.
+    /// The outputs are being created and deleted during this delivery.
     Conflict,
 }
 
-/// So often something that is said to exist may be missing when it is looked at.
+/// How often an output that was reported to exist may be missing at the next call.
 const MAX_CONCURRENT_DELETES: u8 = 2;
 
-/// The steps of one delivery.
+/// The state of one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryState {
-    verdict: ObjectResult,
-    asked: Action,
-    /// Of the stored summary.
-    work: PendingOutputs,
+    result: ObjectResult,
+    /// The action that was requested last.
+    current: Action,
+    /// The outputs that the stored summary needs.
+    pending: PendingOutputs,
     /// Whether this delivery stored the summary.
     first: bool,
-    vanishings: u8,
+    concurrent_deletes: u8,
 }
 
 impl DeliveryState {
-    /// The delivery of what an object came to, and its first call.
-    pub fn start(verdict: ObjectResult) -> (DeliveryState, Action) {
-        let (asked, work) = match verdict {
-            ObjectResult::Summary(work) => (Action::PutSummary, work),
-            ObjectResult::Quarantine => (Action::HeadSummary, PendingOutputs { findings: false, alerts: false }),
+    /// Starts the delivery of a result. Returns its first action.
+    pub fn start(result: ObjectResult) -> (DeliveryState, Action) {
+        let (current, pending) = match result {
+            ObjectResult::Summary(pending) => (Action::PutSummary, pending),
+            ObjectResult::Quarantine => (Action::HeadSummary, PendingOutputs::NONE),
         };
-        (DeliveryState { verdict, asked, work, first: false, vanishings: 0 }, asked)
+        (DeliveryState { result, current, pending, first: false, concurrent_deletes: 0 }, current)
     }
 
-    /// What comes after this answer to the call that was asked for last.
-    pub fn answered(&mut self, answer: ActionOutcome) -> Step {
-        let step = match (self.asked, answer) {
-            (Action::PutSummary, ActionOutcome::Exists) => Step::Ask(Action::HeadSummary),
-            (Action::PutSummary, _) | (Action::HeadSummary, ActionOutcome::Ours) => self.stored_by_us(),
-            (Action::HeadSummary, ActionOutcome::Theirs(work)) => self.stored_by_another(work),
-            (Action::HeadSummary, _) => match self.verdict {
-                ObjectResult::Summary(_) => self.vanished(Action::PutSummary),
-                ObjectResult::Quarantine => Step::Ask(Action::PutQuarantine),
-            },
-            (Action::EmitMetrics, _) if self.work.findings => Step::Ask(Action::PutFindings),
-            (Action::EmitMetrics, _) => self.settled(),
-            (Action::LookAtFindings | Action::LookAtReceipt, ActionOutcome::Missing) => Step::Ask(Action::ReadSummary),
-            (Action::LookAtFindings | Action::LookAtReceipt, _) => self.settled(),
-            (Action::ReadSummary, ActionOutcome::Theirs(work)) => {
-                self.work = work;
-                if work.findings { Step::Ask(Action::PutFindings) } else { self.settled() }
-            }
-            (Action::ReadSummary, _) => Step::Completion(Completion::Conflict),
-            (again @ (Action::PutFindings | Action::PutReceipt), ActionOutcome::Missing) => self.vanished(again),
-            (Action::PutFindings, _) if self.work.alerts => Step::Ask(Action::SendAlerts),
-            (Action::SendAlerts, _) => Step::Ask(Action::PutReceipt),
-            (Action::PutFindings | Action::PutReceipt, _) => self.settled(),
-            (Action::PutQuarantine, ActionOutcome::Exists) => Step::Ask(Action::LookAtQuarantine),
-            (Action::PutQuarantine, _) | (Action::LookAtQuarantine, ActionOutcome::Ours) => {
-                Step::Ask(Action::EmitQuarantineMetrics)
-            }
-            (Action::LookAtQuarantine, ActionOutcome::Missing) => self.vanished(Action::PutQuarantine),
-            (Action::LookAtQuarantine, _) => Step::Completion(Completion::AlreadyQuarantined),
-            (Action::EmitQuarantineMetrics, _) => Step::Completion(Completion::Quarantined),
-        };
-        if let Step::Ask(call) = step {
-            self.asked = call;
+    /// Returns the step that follows this outcome of the current action.
+    pub fn advance(&mut self, outcome: ActionOutcome) -> Step {
+        let step = self.next_step(outcome);
+        if let Step::Execute(action) = step {
+            self.current = action;
         }
         step
     }
 
-    fn stored_by_us(&mut self) -> Step {
-        self.first = true;
-        Step::Ask(Action::EmitMetrics)
-    }
-
-    /// The last thing that is stored tells whether anything is left to do.
-    fn stored_by_another(&mut self, work: PendingOutputs) -> Step {
-        self.work = work;
-        match work {
-            PendingOutputs { alerts: true, .. } => Step::Ask(Action::LookAtReceipt),
-            PendingOutputs { findings: true, .. } => Step::Ask(Action::LookAtFindings),
-            PendingOutputs { .. } => self.settled(),
+    fn next_step(&mut self, outcome: ActionOutcome) -> Step {
+        match (self.current, outcome) {
+            (Action::PutSummary, ActionOutcome::Exists) => Step::Execute(Action::HeadSummary),
+            (Action::PutSummary, _) | (Action::HeadSummary, ActionOutcome::Ours) => self.stored_by_us(),
+            (Action::HeadSummary, ActionOutcome::Theirs(pending)) => self.stored_by_another(pending),
+            (Action::HeadSummary, _) => match self.result {
+                ObjectResult::Summary(_) => self.retry_deleted(Action::PutSummary),
+                ObjectResult::Quarantine => Step::Execute(Action::PutQuarantine),
+            },
+            (Action::EmitMetrics, _) if self.pending.findings => Step::Execute(Action::PutFindings),
+            (Action::EmitMetrics, _) => self.complete(),
+            (Action::HeadFindings | Action::HeadReceipt, ActionOutcome::Missing) => Step::Execute(Action::ReadSummary),
+            (Action::HeadFindings | Action::HeadReceipt, _) => self.complete(),
+            (Action::ReadSummary, ActionOutcome::Theirs(pending)) => {
+                self.pending = pending;
+                if pending.findings { Step::Execute(Action::PutFindings) } else { self.complete() }
+            }
+            (Action::ReadSummary, _) => Step::Complete(Completion::Conflict),
+            (action @ (Action::PutFindings | Action::PutReceipt), ActionOutcome::Missing) => self.retry_deleted(action),
+            (Action::PutFindings, _) if self.pending.alerts => Step::Execute(Action::SendAlerts),
+            (Action::SendAlerts, _) => Step::Execute(Action::PutReceipt),
+            (Action::PutFindings | Action::PutReceipt, _) => self.complete(),
+            (Action::PutQuarantine, ActionOutcome::Exists) => Step::Execute(Action::HeadQuarantine),
+            (Action::PutQuarantine, _) | (Action::HeadQuarantine, ActionOutcome::Ours) => {
+                Step::Execute(Action::EmitQuarantineMetrics)
+            }
+            (Action::HeadQuarantine, ActionOutcome::Missing) => self.retry_deleted(Action::PutQuarantine),
+            (Action::HeadQuarantine, _) => Step::Complete(Completion::AlreadyQuarantined),
+            (Action::EmitQuarantineMetrics, _) => Step::Complete(Completion::Quarantined),
         }
     }
 
-    fn settled(&self) -> Step {
-        Step::Completion(if self.first { Completion::Summarized } else { Completion::AlreadySummarized })
+    fn stored_by_us(&mut self) -> Step {
+        self.first = true;
+        Step::Execute(Action::EmitMetrics)
     }
 
-    /// Somebody removed it in between: to remove the outputs of an object is how an operator has it analysed anew.
-    fn vanished(&mut self, again: Action) -> Step {
-        self.vanishings += 1;
-        if self.vanishings > MAX_CONCURRENT_DELETES { Step::Completion(Completion::Conflict) } else { Step::Ask(again) }
+    /// Checks the last output that the other delivery stores: if it exists, the outputs are complete.
+    fn stored_by_another(&mut self, pending: PendingOutputs) -> Step {
+        self.pending = pending;
+        match pending {
+            PendingOutputs { alerts: true, .. } => Step::Execute(Action::HeadReceipt),
+            PendingOutputs { findings: true, .. } => Step::Execute(Action::HeadFindings),
+            PendingOutputs { .. } => self.complete(),
+        }
+    }
+
+    fn complete(&self) -> Step {
+        Step::Complete(if self.first { Completion::Summarized } else { Completion::AlreadySummarized })
+    }
+
+    /// Retries after an output was deleted during the delivery. Operators delete the outputs of an object to have it
+    /// analyzed again.
+    fn retry_deleted(&mut self, action: Action) -> Step {
+        self.concurrent_deletes += 1;
+        if self.concurrent_deletes > MAX_CONCURRENT_DELETES {
+            Step::Complete(Completion::Conflict)
+        } else {
+            Step::Execute(action)
+        }
     }
 }
 

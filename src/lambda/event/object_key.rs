@@ -1,19 +1,19 @@
-//! Keys as events encode them.
+//! Decodes object keys in events.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// The key that a notification tells in the encoding of HTML forms: `+` is a space, `%3D` is `=`.
+/// Decodes the key of a notification, which is encoded like an HTML form: `+` is a space, `%3D` is `=`.
 ///
-/// AWS leaves `/` as it is, others encode it; some encode nothing. So an invalid escape stands for itself, and a key
-/// whose escapes make no UTF-8 was not encoded at all.
+/// AWS does not encode `/`; other senders do, and some encode nothing. So an invalid escape is kept as it is, and a key whose
+/// escapes are not valid UTF-8 was not encoded at all.
 pub fn decode_form_key(key: &str) -> String {
     let spaced = key.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().map_or_else(|_| key.to_owned(), Cow::into_owned)
 }
 
-/// What the key would be if it were encoded, where that is another one.
+/// Returns the decoded key, if it differs.
 pub fn alternate_key(key: &str) -> Option<String> {
     Some(decode_form_key(key)).filter(|decoded| decoded != key && !decoded.is_empty())
 }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_decoded_as_forms_are() {
+    fn keys_are_decoded_like_html_forms() {
         assert_eq!(decode_form_key("red+flower%2B.jpg"), "red flower+.jpg");
         assert_eq!(decode_form_key("a%2Fb%3Dc/d"), "a/b=c/d");
         assert_eq!(decode_form_key("%C3%A9t%c3%a9"), "été");
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reading_is_one_that_differs() {
+    fn an_alternate_key_differs_from_the_key() {
         assert_eq!(alternate_key("a+b%41").as_deref(), Some("a bA"));
         assert_eq!(alternate_key("a/b=c 100%"), None);
         assert_eq!(alternate_key("a+b%FF"), None);
@@ -45,7 +45,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encoded_keys_come_back(key in "\\PC{0,60}") {
+        fn decoding_reverses_encoding(key in "\\PC{0,60}") {
             let encoded = utf8_percent_encode(&key, NON_ALPHANUMERIC).to_string().replace("%20", "+");
             prop_assert_eq!(decode_form_key(&encoded), key);
         }

@@ -1,39 +1,39 @@
-//! What S3 says happened to an object: in its own notifications, and by way of EventBridge.
+//! Parses S3's events: its own notifications, and its events on EventBridge.
 
 use serde_json::Value;
 
 use super::object_key::{alternate_key, decode_form_key};
-use super::{EventError, ObjectEvent, ObjectReference, shape};
+use super::{EventError, ObjectEvent, ObjectReference, describe_shape};
 
-/// A record of an S3 notification, in which keys are encoded as forms are:
+/// Parses a record of an S3 notification. Its key is encoded like an HTML form:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-pub(super) fn of_s3(record: &Value) -> Result<ObjectEvent, EventError> {
+pub(super) fn from_s3_record(record: &Value) -> Result<ObjectEvent, EventError> {
     let entity = entity(record, record.get("s3"))?;
     let object = ObjectReference { key: decode_form_key(entity.key), ..entity.reference(text(record, &["awsRegion"])) };
     let is_created = |name: &str| name.trim_start_matches("s3:").starts_with("ObjectCreated");
-    Ok(notice(object, text(record, &["eventName"]), is_created))
+    Ok(object_event(object, text(record, &["eventName"]), is_created))
 }
 
-/// An event of EventBridge, in which AWS leaves keys as they are:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>. Others encode them; which it is shows where
-/// the object is.
-pub(super) fn of_event_bridge(event: &Value) -> Result<ObjectEvent, EventError> {
+/// Parses an event of EventBridge. AWS does not encode its key:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>. Other senders do, so the reference has both
+/// keys, and the lookup of the object decides.
+pub(super) fn from_eventbridge(event: &Value) -> Result<ObjectEvent, EventError> {
     let entity = entity(event, event.get("detail"))?;
     let decoded_key = alternate_key(entity.key);
     let object = ObjectReference { decoded_key, ..entity.reference(text(event, &["region"])) };
-    Ok(notice(object, text(event, &["detail-type"]), |name| name == "Object Created"))
+    Ok(object_event(object, text(event, &["detail-type"]), |name| name == "Object Created"))
 }
 
-/// What has no name is taken for the creation that notifications are sent for.
-fn notice(object: ObjectReference, event_name: Option<&str>, is_created: impl Fn(&str) -> bool) -> ObjectEvent {
+/// Classifies an event by its name. An event without a name counts as a creation.
+fn object_event(object: ObjectReference, event_name: Option<&str>, is_created: impl Fn(&str) -> bool) -> ObjectEvent {
     match event_name {
         Some(name) if !is_created(name) => ObjectEvent::OtherEvent { event_name: name.to_owned(), object },
         _ => ObjectEvent::Created(object),
     }
 }
 
-/// Bucket and object as both forms have them. Nothing else is needed: of the other members, some are missing in every
-/// older version and in every other implementation of S3.
+/// Bucket and object, which both formats have. Other members are optional: older versions and other implementations of S3
+/// omit some of them.
 struct Entity<'a> {
     bucket: &'a str,
     key: &'a str,
@@ -41,12 +41,12 @@ struct Entity<'a> {
 }
 
 fn entity<'a>(event: &Value, entity: Option<&'a Value>) -> Result<Entity<'a>, EventError> {
-    let named = || {
+    let parse = || {
         let object = entity?.get("object")?;
         let bucket = text(entity?.get("bucket")?, &["name"])?;
         Some(Entity { bucket, key: text(object, &["key"])?, object })
     };
-    named().ok_or_else(|| EventError::UnknownShape(format!("a record that is {}", shape(event))))
+    parse().ok_or_else(|| EventError::UnknownShape(format!("a record that is {}", describe_shape(event))))
 }
 
 impl Entity<'_> {
@@ -63,13 +63,13 @@ impl Entity<'_> {
     }
 }
 
-/// The first of these members that is a text with something in it.
+/// Returns the first of these members that is a non-empty string.
 fn text<'a>(value: &'a Value, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| value.get(name)?.as_str().filter(|text| !text.is_empty()))
 }
 
-/// A region becomes part of a host's name: nothing else may.
+/// Reports whether the text can be a region. It becomes part of a host name, so other characters are dangerous.
 fn is_region(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=32).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') && !text.ends_with('-')
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(is_allowed) && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -15,8 +15,8 @@ fn created(bucket: &str, key: &str) -> Result<ObjectEvent, EventError> {
     Ok(ObjectEvent::Created(reference(bucket, key)))
 }
 
-/// What the fixtures tell of.
-fn of_the_fixtures(key: &str) -> Result<ObjectEvent, EventError> {
+/// Returns the event in the fixtures.
+fn fixture_event(key: &str) -> Result<ObjectEvent, EventError> {
     let (etag, region) = (Some(ETAG.to_owned()), Some("us-east-1".to_owned()));
     Ok(ObjectEvent::Created(ObjectReference { etag, region, ..reference("amzn-s3-demo-bucket", key) }))
 }
@@ -26,7 +26,7 @@ fn s3_record(bucket: &str, key: &str) -> Value {
 }
 
 fn fixture(text: &str) -> Invocation {
-    read(&serde_json::from_str(text).expect("JSON")).expect("understood")
+    read(&serde_json::from_str(text).expect("JSON")).expect("a known event")
 }
 
 macro_rules! fixtures {
@@ -34,17 +34,17 @@ macro_rules! fixtures {
 }
 
 #[test]
-fn every_shape_of_the_same_event_tells_the_same() {
+fn every_format_of_an_event_names_the_same_object() {
     let version_id = Some("096fKKXTRTtl3on89fVO.nfljtsv6qko".to_owned());
-    let Ok(ObjectEvent::Created(object)) = of_the_fixtures(KEY) else { panic!("created") };
+    let Ok(ObjectEvent::Created(object)) = fixture_event(KEY) else { panic!("created") };
     let with_version = Ok(ObjectEvent::Created(ObjectReference { version_id, ..object }));
     assert_eq!(fixture(include_str!("../../../events/s3-put.json")), Invocation::Direct(vec![with_version]));
     for (name, text) in fixtures!["sns-s3", "eventbridge", "destination-s3"] {
-        assert_eq!(fixture(text), Invocation::Direct(vec![of_the_fixtures(KEY)]), "{name}");
+        assert_eq!(fixture(text), Invocation::Direct(vec![fixture_event(KEY)]), "{name}");
     }
     for (name, text) in fixtures!["sqs-s3", "sqs-sns-s3", "sqs-eventbridge", "sqs-destination-s3"] {
         let Invocation::Queue(messages) = fixture(text) else { panic!("{name} is a queue's") };
-        assert_eq!(messages[0].notices, [of_the_fixtures(KEY)], "{name}");
+        assert_eq!(messages[0].events, [fixture_event(KEY)], "{name}");
     }
 }
 
@@ -53,11 +53,11 @@ fn hive_keys_are_decoded() {
     let hive = fixture(include_str!("../../../events/s3-put-hive.json"));
     let key = "team a/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/\
                month=06/day=20/123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz";
-    assert_eq!(hive, Invocation::Direct(vec![of_the_fixtures(key)]));
+    assert_eq!(hive, Invocation::Direct(vec![fixture_event(key)]));
 }
 
 #[test]
-fn a_test_event_asks_for_nothing_however_it_is_wrapped() {
+fn a_test_event_is_empty_in_every_envelope() {
     let test_event: Value = serde_json::from_str(include_str!("../../../events/s3-test-event.json")).expect("JSON");
     assert_eq!(read(&test_event), Ok(Invocation::Direct(vec![])));
     let sns = json!({"Type": "Notification", "Message": test_event.to_string()});
@@ -65,29 +65,29 @@ fn a_test_event_asks_for_nothing_however_it_is_wrapped() {
     assert_eq!(read(&direct), Ok(Invocation::Direct(vec![])));
     for body in [&test_event, &sns] {
         let queue = json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": body.to_string()}]});
-        assert_eq!(read(&queue), Ok(Invocation::Queue(vec![Message { id: "1".to_owned(), notices: vec![] }])));
+        assert_eq!(read(&queue), Ok(Invocation::Queue(vec![Message { id: "1".to_owned(), events: vec![] }])));
     }
 }
 
 #[test]
-fn a_queue_s_messages_stand_alone() {
+fn messages_of_a_queue_are_separate() {
     let Invocation::Queue(messages) = fixture(include_str!("../../../events/sqs-s3.json")) else {
         panic!("a queue's");
     };
     assert_eq!(messages[0].id, "059f36b4-87a3-44ab-83d2-661975830a7d");
-    assert_eq!(messages[0].notices, [of_the_fixtures(KEY)]);
+    assert_eq!(messages[0].events, [fixture_event(KEY)]);
     assert_eq!(messages[1].id, "2e1424d4-f796-459a-8184-9c92662be6da");
-    assert_eq!(messages[1].notices, []);
+    assert_eq!(messages[1].events, []);
 }
 
 #[test]
-fn keys_of_event_bridge_are_raw_and_have_another_reading() {
+fn eventbridge_keys_are_raw_with_a_decoded_alternative() {
     let event = |key: &str| {
         json!({"source": "aws.s3", "detail-type": "Object Created", "region": "eu-west-1",
         "detail": {"bucket": {"name": "b"}, "object": {"key": key, "etag": "e", "version-id": "v"}}})
     };
-    let of = |key: &str| match read(&event(key)) {
-        Ok(Invocation::Direct(notices)) => match &notices[..] {
+    let object = |key: &str| match read(&event(key)) {
+        Ok(Invocation::Direct(events)) => match &events[..] {
             [Ok(ObjectEvent::Created(object))] => object.clone(),
             other => panic!("{other:?}"),
         },
@@ -100,13 +100,13 @@ fn keys_of_event_bridge_are_raw_and_have_another_reading() {
         region: Some("eu-west-1".to_owned()),
         ..reference("b", "a+b%41")
     };
-    assert_eq!(of("a+b%41"), expected);
-    assert_eq!(of("a+b%41").decoded().map(|object| object.uri()).as_deref(), Some("s3://b/a bA"));
-    assert_eq!((of("plain").decoded_key, of("plain").decoded()), (None, None));
+    assert_eq!(object("a+b%41"), expected);
+    assert_eq!(object("a+b%41").decoded().map(|object| object.uri()).as_deref(), Some("s3://b/a bA"));
+    assert_eq!((object("plain").decoded_key, object("plain").decoded()), (None, None));
 }
 
 #[test]
-fn only_bucket_and_key_are_needed_and_what_is_no_text_counts_as_missing() {
+fn only_bucket_and_key_are_required_as_strings() {
     let odd = json!({"bucket": {"name": "b"}, "object": {"key": "k", "eTag": 5, "versionId": null, "size": "x"}});
     for event in [
         json!({"Records": [{"s3": odd}]}),
@@ -121,7 +121,7 @@ fn only_bucket_and_key_are_needed_and_what_is_no_text_counts_as_missing() {
 }
 
 #[test]
-fn envelopes_lie_in_one_another_four_deep_and_no_deeper() {
+fn envelopes_are_nested_at_most_four_deep() {
     let innermost = json!({"Records": [s3_record("b", "k"), s3_record("b", "l")]});
     let wraps: [fn(&Value) -> Value; 3] = [
         |event| json!({"Type": "Notification", "Message": event.to_string()}),
@@ -131,72 +131,72 @@ fn envelopes_lie_in_one_another_four_deep_and_no_deeper() {
     for depth in 0..7 {
         for first in 0..3 {
             let wrapped = (0..depth).fold(innermost.clone(), |event, n| wraps[(first + n) % 3](&event));
-            let notices = match read(&wrapped) {
-                Ok(Invocation::Direct(notices)) => notices,
-                Ok(Invocation::Queue(messages)) => messages[0].notices.clone(),
+            let events = match read(&wrapped) {
+                Ok(Invocation::Direct(events)) => events,
+                Ok(Invocation::Queue(messages)) => messages[0].events.clone(),
                 Err(error) => vec![Err(error)],
             };
             match depth <= MAX_ENVELOPES {
-                true => assert_eq!(notices, [created("b", "k"), created("b", "l")], "{depth} {first}"),
-                false => assert_eq!(notices, [Err(EventError::TooDeep)], "{depth} {first}"),
+                true => assert_eq!(events, [created("b", "k"), created("b", "l")], "{depth} {first}"),
+                false => assert_eq!(events, [Err(EventError::TooDeep)], "{depth} {first}"),
             }
         }
     }
 }
 
 #[test]
-fn a_message_that_is_not_understood_fails_alone() {
+fn an_invalid_message_fails_alone() {
     let good = json!({"Records": [s3_record("b", "k")]}).to_string();
     let record = |id: &str, body: &str| json!({"eventSource": "aws:sqs", "messageId": id, "body": body});
     let payload = json!({"Records": [record("1", "hello"), record("2", &good), record("3", "{\"foo\":1}"),
         {"eventSource": "aws:sqs", "messageId": "4"}]});
     let Ok(Invocation::Queue(messages)) = read(&payload) else { panic!("a queue's") };
-    assert!(matches!(&messages[0].notices[..], [Err(EventError::NotJson(_))]));
-    assert_eq!(messages[1].notices, [created("b", "k")]);
-    assert_eq!(messages[3].notices, [Err(EventError::NotJson("it is null".to_owned()))]);
-    assert_eq!(messages[2].notices, [Err(EventError::UnknownShape("an object with the keys \"foo\"".to_owned()))]);
+    assert!(matches!(&messages[0].events[..], [Err(EventError::NotJson(_))]));
+    assert_eq!(messages[1].events, [created("b", "k")]);
+    assert_eq!(messages[3].events, [Err(EventError::NotJson("it is null".to_owned()))]);
+    assert_eq!(messages[2].events, [Err(EventError::UnknownShape("an object with the keys \"foo\"".to_owned()))]);
 }
 
 #[test]
-fn a_message_without_an_id_fails_all() {
+fn a_message_without_an_id_fails_the_invocation() {
     for id in [json!(null), json!(""), json!(7)] {
         let payload = json!({"Records": [{"eventSource": "aws:sqs", "messageId": id, "body": "{}"}]});
-        assert!(matches!(read(&payload), Err(EventError::NotAMessage(_))), "{id}");
+        assert!(matches!(read(&payload), Err(EventError::MissingMessageId(_))), "{id}");
     }
 }
 
 #[test]
-fn every_record_counts_and_a_bad_one_stands_alone() {
+fn an_invalid_record_does_not_affect_the_others() {
     let payload = json!({"Records": [s3_record("b", "one"), {"s3": {}}, s3_record("b", "two"), s3_record("b", "")]});
-    let Ok(Invocation::Direct(notices)) = read(&payload) else { panic!("not a queue's") };
-    assert_eq!(notices[0], created("b", "one"));
-    assert_eq!(notices[1], Err(EventError::UnknownShape("a record that is an object with the keys \"s3\"".to_owned())));
-    assert_eq!(notices[2], created("b", "two"));
-    assert!(notices[3].is_err());
+    let Ok(Invocation::Direct(events)) = read(&payload) else { panic!("not a queue's") };
+    assert_eq!(events[0], created("b", "one"));
+    assert_eq!(events[1], Err(EventError::UnknownShape("a record that is an object with the keys \"s3\"".to_owned())));
+    assert_eq!(events[2], created("b", "two"));
+    assert!(events[3].is_err());
     assert_eq!(read(&json!({"Records": []})), Ok(Invocation::Direct(vec![])));
 }
 
 #[test]
-fn what_creates_no_object_is_told_apart() {
-    let of = |name: &str| {
+fn other_events_are_not_creations() {
+    let is_creation = |name: &str| {
         let payload = json!({"eventName": name, "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
-        matches!(s3_notification::of_s3(&payload), Ok(ObjectEvent::Created(_)))
+        matches!(s3_notification::from_s3_record(&payload), Ok(ObjectEvent::Created(_)))
     };
-    assert!(of("ObjectCreated:CompleteMultipartUpload"));
-    assert!(of("s3:ObjectCreated:Put"));
-    assert!(!of("ObjectRemoved:Delete"));
-    assert!(!of("ObjectRestore:Completed"));
+    assert!(is_creation("ObjectCreated:CompleteMultipartUpload"));
+    assert!(is_creation("s3:ObjectCreated:Put"));
+    assert!(!is_creation("ObjectRemoved:Delete"));
+    assert!(!is_creation("ObjectRestore:Completed"));
     let unnamed = json!({"s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
-    assert_eq!(s3_notification::of_s3(&unnamed), created("b", "k"));
+    assert_eq!(s3_notification::from_s3_record(&unnamed), created("b", "k"));
     for name in ["Object Deleted", "Object Restore Completed", "Object Tags Added"] {
         let event = json!({"detail-type": name, "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
         let expected = ObjectEvent::OtherEvent { event_name: name.to_owned(), object: reference("b", "k") };
-        assert_eq!(s3_notification::of_event_bridge(&event), Ok(expected));
+        assert_eq!(s3_notification::from_eventbridge(&event), Ok(expected));
     }
 }
 
 #[test]
-fn an_unknown_shape_is_named_and_bounded() {
+fn an_unknown_structure_is_described_briefly() {
     let shown = |payload: Value| read(&payload).expect_err("unknown").to_string();
     assert!(shown(json!({})).ends_with("an empty object"));
     assert!(shown(json!(null)).ends_with(": null"));
@@ -238,7 +238,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_json_is_read_or_refused(payload in any_json()) {
+    fn any_json_is_parsed_or_rejected(payload in any_json()) {
         if let Err(error) = read(&payload) {
             prop_assert!(error.to_string().len() < 6000);
         }

@@ -1,4 +1,4 @@
-//! Why an event must come again.
+//! Errors after which an event is retried.
 
 use std::any::Any;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::fmt;
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use super::{InvocationError, shown};
+use super::{InvocationError, escape};
 use crate::error::ObjectError;
 use crate::lambda::aws::error::S3Error;
 use crate::lambda::aws::eventbridge::BusError;
 use crate::lambda::delivery::records::NotASummary;
 use crate::lambda::event::EventError;
 
-/// Why an object's event must come again.
+/// Why an object's event must be redelivered.
 #[derive(Debug, Error)]
-pub(in crate::lambda) enum ProcessingError {
+pub(crate) enum ProcessingError {
     #[error(transparent)]
-    NotUnderstood(#[from] EventError),
+    UnknownEvent(#[from] EventError),
     #[error(transparent)]
     S3(Box<S3Error>),
     #[error("{uri}: {source}")]
     Object { uri: String, source: ObjectError },
-    /// An object that can never be read, where that is to be a failure.
+    /// The object can never be read, and the settings treat that as a failure.
     #[error("{uri}: {message}")]
     Permanent { uri: String, code: &'static str, message: String },
     #[error(transparent)]
@@ -49,27 +49,27 @@ pub(in crate::lambda) enum ProcessingError {
     Panicked { message: String },
 }
 
-/// ObjectProcessor of one message, or of an invocation, that must come again.
+/// Objects of one message or invocation that failed.
 #[derive(Debug)]
-pub(in crate::lambda) struct BatchFailure {
-    /// At least one.
-    pub failures: Vec<ProcessingError>,
-    /// So many there were in all.
-    pub total: usize,
+pub(crate) struct BatchFailure {
+    /// The errors, at least one.
+    pub(crate) failures: Vec<ProcessingError>,
+    /// Number of all objects, failed or not.
+    pub(crate) total: usize,
 }
 
 impl BatchFailure {
-    /// Whether nothing but a topology was missing.
-    pub(in crate::lambda) fn is_topology_unavailable(&self) -> bool {
-        let missing = |failure: &ProcessingError| matches!(failure, ProcessingError::TopologyUnavailable { .. });
-        self.failures.len() == self.total && self.failures.iter().all(missing)
+    /// Reports whether every object failed because the topology is unavailable.
+    pub(crate) fn is_topology_unavailable(&self) -> bool {
+        let is_unavailable = |failure: &ProcessingError| matches!(failure, ProcessingError::TopologyUnavailable { .. });
+        self.failures.len() == self.total && self.failures.iter().all(is_unavailable)
     }
 }
 
 impl fmt::Display for BatchFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let BatchFailure { failures, total } = self;
-        let first = failures.first().map_or_else(String::new, |failure| shown(&failure.to_string()));
+        let first = failures.first().map_or_else(String::new, |failure| escape(&failure.to_string()));
         write!(f, "{} of {total} object(s) failed; first: {first}", failures.len())
     }
 }
@@ -86,10 +86,10 @@ impl From<BatchFailure> for InvocationError {
 }
 
 impl ProcessingError {
-    /// AWS's code, or one in snake_case. Both stay.
-    pub(in crate::lambda) fn code(&self) -> &str {
+    /// Returns a stable code: AWS's, or one in snake_case.
+    pub(crate) fn code(&self) -> &str {
         match self {
-            ProcessingError::NotUnderstood(_) => "unknown_event",
+            ProcessingError::UnknownEvent(_) => "unknown_event",
             ProcessingError::S3(error) => error.code(),
             ProcessingError::Object { source, .. } => source.code(),
             ProcessingError::Permanent { code, .. } => code,
@@ -103,8 +103,8 @@ impl ProcessingError {
         }
     }
 
-    /// What a panic says, if it is text.
-    pub(in crate::lambda) fn from_panic(panic: &(dyn Any + Send)) -> ProcessingError {
+    /// Creates the error of a panic, with its message if that is text.
+    pub(crate) fn from_panic(panic: &(dyn Any + Send)) -> ProcessingError {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         ProcessingError::Panicked { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) }
@@ -117,7 +117,7 @@ impl From<S3Error> for ProcessingError {
     }
 }
 
-/// Of work on another thread, which nothing but a panic can end.
+/// The error of work on another thread, which only a panic can end early.
 impl From<JoinError> for ProcessingError {
     fn from(error: JoinError) -> ProcessingError {
         match error.try_into_panic() {

@@ -1,7 +1,11 @@
-//! One invocation: which objects it tells of, what becomes of each, and what is answered.
+//! Handles one invocation: processes each object that the event names, and builds the response.
 //!
-//! Whatever happens to one object, all others are looked at, as long as there is time. What fails is reported as failed,
-//! so that its event comes again; nothing else is. Outputs are named and stored so that a second time changes nothing.
+//! A failure of one object does not affect the others, as long as time is left. Everything that fails is reported as failed,
+//! so that its event is redelivered; everything else is not. Outputs have deterministic keys and are stored only once, so
+//! that a redelivered event changes nothing.
+//!
+//! `deadline` divides the time among the objects, `object` processes one object, `error` has the errors after which an event
+//! is retried, and `response` the responses.
 
 pub(super) mod deadline;
 pub(super) mod error;
@@ -29,75 +33,82 @@ use crate::lambda::metrics::{self, IgnoreReason};
 use crate::lambda::settings::Settings;
 use crate::lambda::topology_cache::{RefreshFailed, TopologyCache};
 use crate::pipeline;
-use crate::sanitize::visible;
+use crate::sanitize::escape_truncated;
 
-/// So much of a stranger's text stands in a log line or an error.
-const SHOWN_CHARACTERS: usize = 1500;
-/// Lambda gives a function ten seconds to start.
+/// Maximum length of untrusted text in a log line or an error, in characters.
+const MAX_SHOWN_CHARACTERS: usize = 1500;
+/// Time limit for loading the topology at start. Lambda gives a function ten seconds to start.
 const INIT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// So many objects that there was no time for are named.
-const SHOWN_OBJECTS: usize = 10;
+/// Maximum number of objects without enough time that are listed in the log.
+const MAX_SHOWN_OBJECTS: usize = 10;
 
-/// The function between two invocations.
+/// The state of the function between invocations.
 #[derive(Debug)]
 pub struct Handler {
     clients: Clients,
     settings: Arc<Settings>,
     topology: Option<TopologyCache>,
-    /// One analysis at a time: one that was given up may still be at work.
+    /// Allows one analysis at a time: one that was cancelled may still be running.
     analyses: Arc<Semaphore>,
 }
 
-/// One invocation.
+/// The state of one invocation.
 struct InvocationContext {
     deadline: Deadline,
-    /// How to read objects: all by the same topology, which is looked for when the first is read. The reason if there is
-    /// none.
+    /// Options of the analysis, or the reason why the topology is unavailable. The topology is requested for the first object
+    /// and used for all.
     options: OnceCell<Result<pipeline::Options, String>>,
 }
 
+/// A message that is reported as failed. Without a failure there was no time to start it.
+struct FailedMessage {
+    id: String,
+    failure: Option<BatchFailure>,
+}
+
 impl Handler {
-    /// A function that reads and writes through these clients.
+    /// Creates a handler that uses these clients.
     pub fn new(clients: Clients, settings: Settings) -> Handler {
         let uri = settings.topology_uri.clone();
         let topology = uri.map(|uri| TopologyCache::new(clients.s3.clone(), uri, settings.topology_ttl));
         Handler { clients, settings: Arc::new(settings), topology, analyses: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Does what needs no event. What fails is tried again with the first one.
-    pub async fn prepare(&self) {
+    /// Loads the topology before the first event. If that fails, the first invocation retries.
+    pub async fn warm_up(&self) {
         if self.options(INIT_TIMEOUT).await.is_err() {
             info!("topology not loaded at start; the first invocation will retry");
         }
     }
 
-    /// Does what an invocation asks for, and answers some seconds before Lambda would end it.
+    /// Handles an invocation. Responds some seconds before Lambda's timeout.
     ///
     /// # Errors
-    /// Where the event is not understood, where there is something to read and no topology, or, unless the event comes
-    /// from a queue, where an object failed.
+    /// If the event has an unknown format, or if the topology is unavailable for all objects. If the event does not come
+    /// from a queue, also if an object failed.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<HandlerResponse, InvocationError> {
-        let turn = InvocationContext { deadline: Deadline::of(&event.context), options: OnceCell::new() };
+        let deadline = Deadline::from_context(&event.context);
+        let invocation = InvocationContext { deadline, options: OnceCell::new() };
         match event::read(&event.payload)? {
-            Invocation::Queue(messages) => self.handle_messages(messages, &turn).await,
-            Invocation::Direct(notices) => self
-                .handle_notices(notices, 0, &turn)
+            Invocation::Queue(messages) => self.handle_messages(messages, &invocation).await,
+            Invocation::Direct(events) => self
+                .handle_events(events, 0, &invocation)
                 .await
                 .map(|()| HandlerResponse::Done)
                 .map_err(InvocationError::from),
         }
     }
 
-    /// How to read objects, by a topology that is looked for no longer than this.
-    #[expect(clippy::disallowed_methods, reason = "here the topology gets old")]
-    async fn options(&self, patience: Duration) -> Result<pipeline::Options, String> {
+    /// Returns the options of the analysis, with the topology. Loading it takes at most `timeout`.
+    #[expect(clippy::disallowed_methods, reason = "the topology cache compares its age with the current time")]
+    async fn options(&self, timeout: Duration) -> Result<pipeline::Options, String> {
         let mut options = self.settings.pipeline.clone();
         let Some(topology) = &self.topology else { return Ok(options) };
-        options.topology = match topology.current(Instant::now(), patience).await {
+        options.topology = match topology.current(Instant::now(), timeout).await {
             Ok(topology) => Some(topology),
             Err(RefreshFailed { last_good, error }) => {
-                let reason = shown(&error.to_string());
+                let reason = escape(&error.to_string());
                 error!(
                     code = error.code(),
                     error = reason,
@@ -114,105 +125,96 @@ impl Handler {
     async fn handle_messages(
         &self,
         messages: Vec<Message>,
-        turn: &InvocationContext,
+        invocation: &InvocationContext,
     ) -> Result<HandlerResponse, InvocationError> {
         let total = messages.len();
-        let mut waiting: usize = messages.iter().map(|message| message.notices.len()).sum();
-        let mut failures = Vec::new();
-        let mut not_begun = Vec::new();
-        for Message { id, notices } in messages {
-            waiting -= notices.len();
-            if turn.deadline.is_over() && !notices.is_empty() {
-                not_begun.extend(notices);
-                failures.push((id, None));
-            } else if let Err(failed) = self.handle_notices(notices, waiting, turn).await {
-                error!(message_id = shown(&id), error = %failed, "message failed, will be retried");
-                failures.push((id, Some(failed)));
+        let mut waiting: usize = messages.iter().map(|message| message.events.len()).sum();
+        let mut failed = Vec::new();
+        let mut not_started = Vec::new();
+        for Message { id, events } in messages {
+            waiting -= events.len();
+            if invocation.deadline.is_over() && !events.is_empty() {
+                not_started.extend(events);
+                failed.push(FailedMessage { id, failure: None });
+            } else if let Err(failure) = self.handle_events(events, waiting, invocation).await {
+                error!(message_id = escape(&id), error = %failure, "message failed, will be retried");
+                failed.push(FailedMessage { id, failure: Some(failure) });
             }
         }
-        if !not_begun.is_empty() {
-            self.log_not_started(&not_begun);
+        if !not_started.is_empty() {
+            self.log_not_started(&not_started);
         }
-        // Where nothing at all could be done for want of a topology, the invocation itself says so.
-        let for_want_of_topology =
-            |failed: &Option<BatchFailure>| failed.as_ref().is_some_and(BatchFailure::is_topology_unavailable);
-        if failures.len() == total
-            && failures.iter().all(|(_, failed)| for_want_of_topology(failed))
-            && let Some((_, Some(failed))) = failures.pop()
-        {
-            return Err(failed.into());
-        }
-        let item = |(id, _)| ItemFailure { item_identifier: id };
-        Ok(HandlerResponse::Queue { batch_item_failures: failures.into_iter().map(item).collect() })
+        queue_response(failed, total)
     }
 
-    /// Every notice gets its turn, whatever becomes of the others, until the time is over. So many others wait besides.
-    async fn handle_notices(
+    /// Processes every event, even if others fail, until the time is over. `others` is the number of events that wait in
+    /// other messages.
+    async fn handle_events(
         &self,
-        notices: ObjectEvents,
+        events: ObjectEvents,
         others: usize,
-        turn: &InvocationContext,
+        invocation: &InvocationContext,
     ) -> Result<(), BatchFailure> {
-        let total = notices.len();
+        let total = events.len();
         let mut failures = Vec::new();
-        let mut notices = notices.into_iter();
-        while let Some(notice) = notices.next() {
-            if turn.deadline.is_over() {
-                let rest: ObjectEvents = std::iter::once(notice).chain(notices).collect();
-                self.log_not_started(&rest);
-                failures.extend(rest.iter().map(|_| ProcessingError::OutOfTime));
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
+            if invocation.deadline.is_over() {
+                let remaining: ObjectEvents = std::iter::once(event).chain(events).collect();
+                self.log_not_started(&remaining);
+                failures.extend(remaining.iter().map(|_| ProcessingError::OutOfTime));
                 break;
             }
-            let deadline = turn.deadline.share(others + notices.len() > 0);
-            failures.extend(self.handle_notice(notice, deadline, turn).await.err());
+            let deadline = invocation.deadline.split(others + events.len() > 0);
+            failures.extend(self.handle_event(event, deadline, invocation).await.err());
         }
         if failures.is_empty() { Ok(()) } else { Err(BatchFailure { failures, total }) }
     }
 
-    /// Settles what a notice asks for, and tells of it. A panic is the end of this notice's turn only.
-    #[expect(clippy::disallowed_methods, reason = "how long it takes is measured here")]
-    async fn handle_notice(
+    /// Processes one event and logs the outcome. A panic fails only this event.
+    #[expect(clippy::disallowed_methods, reason = "measures the duration")]
+    async fn handle_event(
         &self,
-        notice: Result<ObjectEvent, EventError>,
+        event: Result<ObjectEvent, EventError>,
         deadline: Deadline,
-        turn: &InvocationContext,
+        invocation: &InvocationContext,
     ) -> Result<(), ProcessingError> {
-        let uri = notice.as_ref().ok().map(uri);
+        let uri = event.as_ref().ok().map(uri);
         let started = Instant::now();
-        let settled = deadline.with_grace(caught(self.settle(notice, deadline, turn))).await;
-        let result = settled.unwrap_or(Err(ProcessingError::OutOfTime));
-        self.tell(uri.as_deref(), &result, started.elapsed());
+        let processed = deadline.with_grace(catch_panic(self.process(event, deadline, invocation))).await;
+        let result = processed.unwrap_or(Err(ProcessingError::OutOfTime));
+        self.log_outcome(uri.as_deref(), &result, started.elapsed());
         result.map(|_| ())
     }
 
-    async fn settle(
+    async fn process(
         &self,
-        notice: Result<ObjectEvent, EventError>,
+        event: Result<ObjectEvent, EventError>,
         deadline: Deadline,
-        turn: &InvocationContext,
+        invocation: &InvocationContext,
     ) -> Result<Outcome, ProcessingError> {
-        let object = match notice? {
+        let object = match event? {
             ObjectEvent::OtherEvent { event_name, .. } => {
-                return Ok(Outcome::Ignored { reason: IgnoreReason::CreatesNoObject, event_name: Some(event_name) });
+                return Ok(Outcome::Ignored { reason: IgnoreReason::NotACreationEvent, event_name: Some(event_name) });
             }
             ObjectEvent::Created(object) => object,
         };
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
-        let objects = ObjectProcessor { clients, settings, analyses, deadline };
-        if let Some(reason) = objects.refused(&object) {
+        let processor = ObjectProcessor { clients, settings, analyses, deadline };
+        if let Some(reason) = processor.ignore_reason(&object) {
             return Ok(Outcome::ignored(reason));
         }
-        let options = turn.options.get_or_init(|| self.options(deadline.left())).await;
+        let options = invocation.options.get_or_init(|| self.options(deadline.remaining())).await;
         let unavailable = |reason: &String| ProcessingError::TopologyUnavailable { reason: reason.clone() };
-        objects.settle(&object, options.as_ref().map_err(unavailable)?).await
+        processor.process(&object, options.as_ref().map_err(unavailable)?).await
     }
 
-    /// One log line of a notice, and the metrics that are not told with its outputs.
-    #[expect(clippy::disallowed_methods, reason = "metrics tell when an object was ignored or failed")]
-    fn tell(&self, uri: Option<&str>, result: &Result<Outcome, ProcessingError>, duration: Duration) {
+    /// Logs the outcome of an event, and writes the metrics that the delivery of outputs does not write.
+    #[expect(clippy::disallowed_methods, reason = "the metrics contain the time of the event")]
+    fn log_outcome(&self, uri: Option<&str>, result: &Result<Outcome, ProcessingError>, duration: Duration) {
         let (namespace, now) = (&self.settings.metrics_namespace, SystemTime::now());
         let duration_ms = milliseconds(duration);
-        let uri = uri.map(shown);
+        let uri = uri.map(escape);
         match result {
             Ok(Outcome::Summarized(Summarized { first, records, findings, key, duration })) => {
                 let outcome = if *first { "summarized" } else { "already_summarized" };
@@ -221,45 +223,61 @@ impl Handler {
             }
             Ok(Outcome::Quarantined(Quarantined { first, code, message, key })) => {
                 let outcome = if *first { "quarantined" } else { "already_quarantined" };
-                warn!(outcome, uri, duration_ms, code, error = shown(message), receipt = key, "object processed");
+                warn!(outcome, uri, duration_ms, code, error = escape(message), receipt = key, "object processed");
             }
             Ok(Outcome::Ignored { reason, event_name }) => {
-                let event_name = event_name.as_deref().map(shown);
+                let event_name = event_name.as_deref().map(escape);
                 info!(outcome = "ignored", uri, duration_ms, reason = reason.name(), event_name, "object processed");
                 write_metrics(&metrics::ignored(namespace, *reason, now));
             }
             Err(failure) => {
-                let (code, error) = (shown(failure.code()), shown(&failure.to_string()));
+                let (code, error) = (escape(failure.code()), escape(&failure.to_string()));
                 error!(outcome = "failed", uri, duration_ms, code, error, "object failed");
                 write_metrics(&metrics::failed(namespace, 1, now));
             }
         }
     }
 
-    /// One log line and one metric of all objects that there was no time for: a batch may have thousands.
-    #[expect(clippy::disallowed_methods, reason = "metrics tell when objects failed")]
-    fn log_not_started(&self, notices: &[Result<ObjectEvent, EventError>]) {
+    /// Logs all objects without enough time in one line and one metric: a batch may have thousands of them.
+    #[expect(clippy::disallowed_methods, reason = "the metrics contain the time of the failure")]
+    fn log_not_started(&self, events: &[Result<ObjectEvent, EventError>]) {
         let failure = ProcessingError::OutOfTime;
-        let uris = notices.iter().flatten().take(SHOWN_OBJECTS).map(|notice| shown(&uri(notice)));
-        let (objects, first) = (notices.len(), uris.collect::<Vec<_>>().join(" "));
+        let uris = events.iter().flatten().take(MAX_SHOWN_OBJECTS).map(|event| escape(&uri(event)));
+        let (objects, first) = (events.len(), uris.collect::<Vec<_>>().join(" "));
         error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "object not started");
         write_metrics(&metrics::failed(&self.settings.metrics_namespace, objects as u64, SystemTime::now()));
     }
 }
 
-/// What the work gives; a panic in it is a failure.
-async fn caught<T>(work: impl Future<Output = Result<T, ProcessingError>>) -> Result<T, ProcessingError> {
+/// Builds the response to a queue. If all messages failed because the topology is unavailable, the invocation itself fails
+/// with this error.
+fn queue_response(mut failed: Vec<FailedMessage>, total: usize) -> Result<HandlerResponse, InvocationError> {
+    let is_topology_unavailable =
+        |message: &FailedMessage| message.failure.as_ref().is_some_and(BatchFailure::is_topology_unavailable);
+    if failed.len() == total
+        && failed.iter().all(is_topology_unavailable)
+        && let Some(FailedMessage { failure: Some(failure), .. }) = failed.pop()
+    {
+        return Err(failure.into());
+    }
+    let item = |message: FailedMessage| ItemFailure { item_identifier: message.id };
+    Ok(HandlerResponse::Queue { batch_item_failures: failed.into_iter().map(item).collect() })
+}
+
+/// Turns a panic of the work into an error.
+async fn catch_panic<T>(work: impl Future<Output = Result<T, ProcessingError>>) -> Result<T, ProcessingError> {
     let result = AssertUnwindSafe(work).catch_unwind().await;
     result.unwrap_or_else(|panic| Err(ProcessingError::from_panic(&*panic)))
 }
 
-fn uri(notice: &ObjectEvent) -> String {
-    let (ObjectEvent::Created(object) | ObjectEvent::OtherEvent { object, .. }) = notice;
+fn uri(event: &ObjectEvent) -> String {
+    let (ObjectEvent::Created(object) | ObjectEvent::OtherEvent { object, .. }) = event;
     object.uri()
 }
 
-fn shown(text: &str) -> String {
-    visible(text, SHOWN_CHARACTERS)
+/// Escapes and truncates untrusted text.
+fn escape(text: &str) -> String {
+    escape_truncated(text, MAX_SHOWN_CHARACTERS)
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -271,11 +289,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_in_a_notice_s_turn_is_its_failure_and_has_a_name() {
-        assert_eq!(caught(async { Ok(7) }).await.ok(), Some(7));
+    async fn a_panic_while_processing_an_event_fails_the_event() {
+        assert_eq!(catch_panic(async { Ok(7) }).await.ok(), Some(7));
         for (panic, message) in [(true, "no such thing"), (false, "no 5 such thing")] {
-            let failure =
-                caught::<()>(async { if panic { panic!("no such thing") } else { panic!("no {} such thing", 5) } });
+            let failure = catch_panic::<()>(async {
+                if panic { panic!("no such thing") } else { panic!("no {} such thing", 5) }
+            });
             let failure = failure.await.expect_err("it panics");
             assert_eq!(failure.code(), "internal_error");
             let expected = format!("internal error while processing this object (panic): {message}");

@@ -1,4 +1,4 @@
-//! One object, from the request for it to what becomes of it.
+//! Processes one object: requests it, analyzes it and delivers its outputs.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::lambda::aws::Clients;
 use crate::lambda::aws::download::{Body, BodyError};
 use crate::lambda::aws::error::S3Error;
 use crate::lambda::aws::s3::{self, Object};
-use crate::lambda::delivery::executor::{DeliveryExecutor, ObjectOutput, RenderedSummary};
+use crate::lambda::delivery::executor::{Delivery, DeliveryExecutor, ObjectOutput, RenderedSummary};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::state::Completion;
 use crate::lambda::event::ObjectReference;
@@ -24,128 +24,144 @@ use crate::pipeline;
 use crate::summary::ObjectIdentity;
 use crate::summary::build;
 
-/// What became of an object whose event is done.
+/// The outcome of processing an object.
 pub(super) enum Outcome {
-    /// It has a summary.
+    /// The object has a summary.
     Summarized(Summarized),
-    /// It can never be read, and a receipt says why.
+    /// The object can never be read, and a receipt records why.
     Quarantined(Quarantined),
-    /// It was not ours to read.
+    /// The object was not processed.
     Ignored {
         reason: IgnoreReason,
-        /// What happened to it, where that is why.
+        /// S3's name of the event, if that is the reason.
         event_name: Option<String>,
     },
 }
 
 /// An object whose summary is stored.
 pub(super) struct Summarized {
-    /// Whether this delivery stored it; else it was there already.
-    pub first: bool,
-    /// Not known of an object that is gone since another delivery stored its summary.
-    pub records: Option<u64>,
-    pub findings: Option<usize>,
+    /// Whether this delivery stored the summary, and not an earlier one.
+    pub(super) first: bool,
+    /// Number of records. Unknown if the object was deleted after another delivery stored its summary.
+    pub(super) records: Option<u64>,
+    /// Number of findings, likewise.
+    pub(super) findings: Option<usize>,
     /// The summary's key.
-    pub key: String,
-    /// From the request for the object to its last output.
-    pub duration: Duration,
+    pub(super) key: String,
+    /// Time from the request for the object to its last output.
+    pub(super) duration: Duration,
 }
 
 /// An object that can never be read.
 pub(super) struct Quarantined {
-    /// Whether this delivery stored the receipt; else it was there already.
-    pub first: bool,
-    pub code: &'static str,
-    pub message: String,
+    /// Whether this delivery stored the receipt, and not an earlier one.
+    pub(super) first: bool,
+    pub(super) code: &'static str,
+    pub(super) message: String,
     /// The receipt's key.
-    pub key: String,
+    pub(super) key: String,
 }
 
-/// What a look at an object gives.
+/// The result of looking up an object.
 enum ObjectLookup {
-    /// It is there, by this name.
-    Object(Box<Object>, ObjectReference),
-    /// It was replaced by a newer version, whose own event comes.
+    /// The object exists. The reference has the key that was found.
+    Found(Box<Object>, ObjectReference),
+    /// A newer version, which has its own event, replaced the object.
     Superseded,
-    /// It is not there any more.
-    Gone,
-    /// It has to be restored first.
+    /// The object does not exist any more.
+    Deleted,
+    /// The object must be restored from an archive first.
     Archived,
 }
 
-/// Reads objects of one invocation.
+/// The result of reading an object.
+enum ReadResult {
+    /// The object was analyzed, or can never be read.
+    Output(ObjectIdentity, ObjectOutput),
+    /// The object is not to be processed.
+    Ignored(IgnoreReason),
+}
+
+/// Processes the objects of one invocation.
 pub(super) struct ObjectProcessor<'a> {
-    pub clients: &'a Clients,
-    pub settings: &'a Arc<Settings>,
-    /// One analysis at a time: one that was given up may still be at work.
-    pub analyses: &'a Arc<Semaphore>,
-    pub deadline: Deadline,
+    pub(super) clients: &'a Clients,
+    pub(super) settings: &'a Arc<Settings>,
+    /// Allows one analysis at a time: one that was cancelled may still be running.
+    pub(super) analyses: &'a Arc<Semaphore>,
+    pub(super) deadline: Deadline,
 }
 
 impl ObjectProcessor<'_> {
-    /// Reads an object, and stores and tells what it comes to.
+    /// Reads an object and delivers its outputs.
     ///
     /// # Errors
-    /// Where any of that is not done.
-    #[expect(clippy::disallowed_methods, reason = "metrics tell how long it took; outputs don't")]
-    pub(super) async fn settle(
+    /// If a step fails or there is not enough time.
+    #[expect(clippy::disallowed_methods, reason = "measures the duration for metrics; outputs don't contain it")]
+    pub(super) async fn process(
         &self,
         reference: &ObjectReference,
         options: &pipeline::Options,
     ) -> Result<Outcome, ProcessingError> {
         let started = Instant::now();
-        let came_to = self.deadline.bound(self.read(reference, options)).await;
-        let (identity, product) = match came_to.unwrap_or(Err(ProcessingError::OutOfTime))? {
-            Ok(came_to) => came_to,
-            Err(reason) => return Ok(Outcome::ignored(reason)),
+        let result = self.deadline.with_deadline(self.read(reference, options)).await;
+        let (identity, output) = match result.unwrap_or(Err(ProcessingError::OutOfTime))? {
+            ReadResult::Output(identity, output) => (identity, output),
+            ReadResult::Ignored(reason) => return Ok(Outcome::ignored(reason)),
         };
-        let keys = OutputKeys::of(&self.settings.output_prefix, &identity);
-        let names = (&identity, &keys);
-        let deliverer = DeliveryExecutor::new(self.clients, self.settings, names, &product, started, self.deadline);
-        let end = deliverer.deliver().await?;
-        Ok(Outcome::of(end, product, keys, started.elapsed()))
+        let keys = OutputKeys::new(&self.settings.output_prefix, &identity);
+        let delivery = Delivery {
+            clients: self.clients,
+            settings: self.settings,
+            object: &identity,
+            keys: &keys,
+            output: &output,
+            started,
+            deadline: self.deadline,
+        };
+        let completion = DeliveryExecutor::new(delivery).deliver().await?;
+        Ok(Outcome::new(completion, output, keys, started.elapsed()))
     }
 
-    /// Which version of an object there is and what it comes to, or why it is ignored.
     async fn read(
         &self,
         reference: &ObjectReference,
         options: &pipeline::Options,
-    ) -> Result<Result<(ObjectIdentity, ObjectOutput), IgnoreReason>, ProcessingError> {
+    ) -> Result<ReadResult, ProcessingError> {
         Ok(match self.find(reference).await? {
-            ObjectLookup::Superseded => Err(IgnoreReason::Superseded),
-            ObjectLookup::Object(object, _) if object.is_output => Err(IgnoreReason::FlowsentryOutput),
-            ObjectLookup::Object(object, reference) => {
+            ObjectLookup::Superseded => ReadResult::Ignored(IgnoreReason::Superseded),
+            ObjectLookup::Found(object, _) if object.is_output => ReadResult::Ignored(IgnoreReason::FlowsentryOutput),
+            ObjectLookup::Found(object, reference) => {
                 let identity = object.identity.clone();
-                let product = self.analyze(*object, &reference, options).await?;
-                product.map(|product| (identity, product)).ok_or(IgnoreReason::Superseded)
+                match self.analyze(*object, &reference, options).await? {
+                    Some(output) => ReadResult::Output(identity, output),
+                    None => ReadResult::Ignored(IgnoreReason::Superseded),
+                }
             }
-            ObjectLookup::Gone => Ok((s3::identity(reference), gone())),
-            ObjectLookup::Archived => Ok((s3::identity(reference), archived())),
+            ObjectLookup::Deleted => ReadResult::Output(s3::identity(reference), deleted()),
+            ObjectLookup::Archived => ReadResult::Output(s3::identity(reference), archived()),
         })
     }
 
-    /// Why the object is none of ours, as its name alone tells: nothing is asked of S3 then.
-    pub(super) fn refused(&self, object: &ObjectReference) -> Option<IgnoreReason> {
+    /// Returns why the object must not be processed, as far as its name shows it. This makes no call.
+    pub(super) fn ignore_reason(&self, object: &ObjectReference) -> Option<IgnoreReason> {
         let Settings { output_bucket, output_prefix, allowed_sources, .. } = &**self.settings;
-        let allowed = || {
-            let in_source = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
-            allowed_sources.is_empty() || allowed_sources.iter().any(|it| in_source(&it.bucket, &it.prefix))
-        };
-        // An output that is read as an input gives an output, and so on for ever.
-        if object.bucket == *output_bucket && object.key.starts_with(output_prefix) {
+        let is_in = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
+        // Reading outputs as inputs would never end, because each of them creates another output.
+        if is_in(output_bucket, output_prefix) {
             Some(IgnoreReason::OwnOutput)
-        } else if allowed() {
+        } else if allowed_sources.is_empty()
+            || allowed_sources.iter().any(|source| is_in(&source.bucket, &source.prefix))
+        {
             None
         } else {
             Some(IgnoreReason::NotAllowed)
         }
     }
 
-    /// Looks for the object by its key, else by the other reading of its key, if that has the entity tag of the event.
+    /// Looks up the object by its key. If that fails, tries the decoded key, which must have the ETag of the event.
     async fn find(&self, reference: &ObjectReference) -> Result<ObjectLookup, ProcessingError> {
         let error = match s3::get(&self.clients.s3, reference).await {
-            Ok(object) => return Ok(ObjectLookup::Object(Box::new(object), reference.clone())),
+            Ok(object) => return Ok(ObjectLookup::Found(Box::new(object), reference.clone())),
             Err(error) => error,
         };
         if error.is_missing() {
@@ -153,7 +169,7 @@ impl ObjectProcessor<'_> {
                 return Ok(object);
             }
         } else if error.is_precondition_failed()
-            // By this name there is another object: whatever the second look meets, that stands.
+            // The key has another object: that result remains, even if the second lookup fails.
             && let Ok(Some(object)) = self.find_by_decoded_key(reference).await
         {
             return Ok(object);
@@ -162,41 +178,42 @@ impl ObjectProcessor<'_> {
     }
 
     async fn find_by_decoded_key(&self, reference: &ObjectReference) -> Result<Option<ObjectLookup>, ProcessingError> {
-        let decoded = reference.decoded().filter(|decoded| decoded.etag.is_some() && self.refused(decoded).is_none());
+        let decoded =
+            reference.decoded().filter(|decoded| decoded.etag.is_some() && self.ignore_reason(decoded).is_none());
         let Some(decoded) = decoded else { return Ok(None) };
-        // The entity tag is what makes sure, whether or not there is a version too.
+        // The ETag alone identifies the object, with or without a version.
         let by_etag = ObjectReference { version_id: None, ..decoded.clone() };
         match s3::get(&self.clients.s3, &by_etag).await {
-            Ok(object) => Ok(Some(ObjectLookup::Object(Box::new(object), by_etag))),
+            Ok(object) => Ok(Some(ObjectLookup::Found(Box::new(object), by_etag))),
             Err(error) if error.is_missing() || error.is_precondition_failed() => Ok(None),
             Err(error) if error.is_archived() => Ok(Some(ObjectLookup::Archived)),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// What an object comes to; none if it was replaced meanwhile.
+    /// Downloads and analyzes an object. Returns `None` if it was replaced during the download.
     async fn analyze(
         &self,
         object: Object,
         reference: &ObjectReference,
         options: &pipeline::Options,
     ) -> Result<Option<ObjectOutput>, ProcessingError> {
-        let turn = Arc::clone(self.analyses).acquire_owned().await;
+        let permit = Arc::clone(self.analyses).acquire_owned().await;
         let (uri, identity) = (reference.uri(), object.identity.clone());
         let body = Body::download(object, self.clients.s3.clone(), reference.clone());
-        let _download = body.guard();
+        let _guard = body.cancel_on_drop();
         let (settings, options) = (Arc::clone(self.settings), options.clone());
         let work_uri = uri.clone();
         let work = move || {
-            let _turn = turn;
+            let _permit = permit;
             summarize(&work_uri, identity, body, &settings, &options)
         };
         let result = task::spawn_blocking(work).await?;
         match result {
-            Ok(product) => Ok(Some(product)),
+            Ok(output) => Ok(Some(output)),
             Err(ObjectError::Read(error)) => match body_error(&error) {
                 Some(BodyError::Replaced) => Ok(None),
-                Some(BodyError::Deleted) => Ok(Some(gone())),
+                Some(BodyError::Deleted) => Ok(Some(deleted())),
                 _ => Err(ProcessingError::Object { uri, source: ObjectError::Read(error) }),
             },
             Err(error) => Ok(Some(ObjectOutput::Quarantine { code: error.code(), message: error.to_string() })),
@@ -204,7 +221,7 @@ impl ObjectProcessor<'_> {
     }
 }
 
-/// Works on a stranger's data where blocking hurts nobody, so that the runtime goes on fetching the body.
+/// Analyzes the body and renders the summary. This blocks, so it needs its own thread; the runtime continues the download.
 fn summarize(
     uri: &str,
     identity: ObjectIdentity,
@@ -215,12 +232,12 @@ fn summarize(
     match pipeline::analyze(uri, &mut body, options) {
         Ok(mut analysis) => {
             analysis.identify(identity);
-            let summary = build::finish(analysis, &settings.report, options.topology.as_deref());
-            Ok(ObjectOutput::Summary(Box::new(RenderedSummary::of(summary))))
+            let summary = build::finish(analysis, &settings.summary, options.topology.as_deref());
+            Ok(ObjectOutput::Summary(Box::new(RenderedSummary::new(summary))))
         }
         Err(error) => {
-            // Damage is the object's own only if the whole body came as S3 has it: its length and its check sum are
-            // known at its end.
+            // The object itself is damaged only if the whole body arrived as stored. Its length and checksum are verified at
+            // the end of the download.
             if error.is_damage() {
                 io::copy(&mut body, &mut io::sink()).map_err(ObjectError::Read)?;
             }
@@ -233,7 +250,7 @@ fn classify_s3_error(error: S3Error) -> Result<ObjectLookup, ProcessingError> {
     if error.is_precondition_failed() {
         Ok(ObjectLookup::Superseded)
     } else if error.is_missing() {
-        Ok(ObjectLookup::Gone)
+        Ok(ObjectLookup::Deleted)
     } else if error.is_archived() {
         Ok(ObjectLookup::Archived)
     } else {
@@ -245,7 +262,7 @@ fn body_error(error: &io::Error) -> Option<&BodyError> {
     error.get_ref()?.downcast_ref()
 }
 
-fn gone() -> ObjectOutput {
+fn deleted() -> ObjectOutput {
     let message = "the object was deleted before it was read; if this was not intended, restore it, send its event again \
                    and check what deletes objects so early (this receipt is kept; the summary takes precedence)";
     ObjectOutput::Quarantine { code: "object_deleted", message: message.to_owned() }
@@ -258,30 +275,27 @@ fn archived() -> ObjectOutput {
 }
 
 impl Outcome {
+    /// Creates the outcome of an object that is ignored for a reason other than its event.
     pub(super) fn ignored(reason: IgnoreReason) -> Outcome {
         Outcome::Ignored { reason, event_name: None }
     }
 
-    fn of(end: Completion, product: ObjectOutput, keys: OutputKeys, duration: Duration) -> Outcome {
-        match (end, product) {
+    fn new(completion: Completion, output: ObjectOutput, keys: OutputKeys, duration: Duration) -> Outcome {
+        let summary = match (completion, output) {
             (Completion::Quarantined | Completion::AlreadyQuarantined, ObjectOutput::Quarantine { code, message }) => {
-                let first = end == Completion::Quarantined;
-                Outcome::Quarantined(Quarantined { first, code, message, key: keys.quarantine })
+                let first = completion == Completion::Quarantined;
+                return Outcome::Quarantined(Quarantined { first, code, message, key: keys.quarantine });
             }
-            (_, product) => {
-                let summary = match &product {
-                    ObjectOutput::Summary(rendered) => Some(&rendered.summary),
-                    ObjectOutput::Quarantine { .. } => None,
-                };
-                Outcome::Summarized(Summarized {
-                    first: end == Completion::Summarized,
-                    records: summary.map(|summary| summary.records.total),
-                    findings: summary.map(|summary| summary.findings.len()),
-                    key: keys.summary,
-                    duration,
-                })
-            }
-        }
+            (_, ObjectOutput::Summary(rendered)) => Some(rendered.summary),
+            (_, ObjectOutput::Quarantine { .. }) => None,
+        };
+        Outcome::Summarized(Summarized {
+            first: completion == Completion::Summarized,
+            records: summary.as_ref().map(|summary| summary.records.total),
+            findings: summary.as_ref().map(|summary| summary.findings.len()),
+            key: keys.summary,
+            duration,
+        })
     }
 }
 
@@ -290,7 +304,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_of_the_analysis_is_a_failure_that_passes() {
+    async fn a_panic_of_the_analysis_is_a_retryable_error() {
         let lines = |log: &'static str| move || log.lines().nth(1).expect("two lines").to_owned();
         let on_another_thread = async |log| Ok::<_, ProcessingError>(task::spawn_blocking(lines(log)).await?);
         assert_eq!(on_another_thread("one\ntwo").await.ok().as_deref(), Some("two"));

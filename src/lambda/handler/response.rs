@@ -1,4 +1,4 @@
-//! What an invocation is answered: what failed, in the form that its sender understands.
+//! Responses of invocations: the failures, in the format that the event source expects.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use thiserror::Error;
 
 use crate::lambda::event::EventError;
 
-/// What is answered to an invocation that succeeds.
+/// The response of an invocation that succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum HandlerResponse {
-    /// To a queue: the messages that failed. See "Implementing partial batch responses" in
+    /// The response to a queue, with the messages that failed. See "Implementing partial batch responses" in
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
     #[serde(rename_all = "camelCase")]
     Queue {
-        /// Empty if none did.
+        /// The failed messages.
         batch_item_failures: Vec<ItemFailure>,
     },
-    /// To anyone else: nothing.
+    /// The empty response to any other source.
     Done,
 }
 
@@ -27,30 +27,30 @@ pub enum HandlerResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemFailure {
-    /// Its `messageId`.
+    /// The message's `messageId`.
     pub item_identifier: String,
 }
 
-/// Why an invocation fails. Alarms may rest on the names.
+/// Why an invocation fails. The names are stable, because alarms may use them.
 #[derive(Error)]
 pub enum InvocationError {
-    /// The payload is not understood.
+    /// The payload has an unknown format.
     #[error(transparent)]
     UnknownEvent(#[from] EventError),
-    /// ObjectProcessor must come again. The message says how many of how many, and what is wrong with the first.
+    /// Objects failed and must be retried. The message contains their number and the first error.
     #[error("{0}")]
     ObjectsFailed(String),
-    /// There is no topology to judge by, none that was read before either. Nothing was done, so all of the event must
-    /// come again.
+    /// The topology can't be read, and no older one is cached. No object was processed, so the whole event must be
+    /// retried.
     #[error("topology unavailable: {reason}")]
     TopologyUnavailable {
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
 }
 
 impl InvocationError {
-    /// The name under which Lambda reports the error.
+    /// Returns the name of the error in Lambda's reports.
     pub fn name(&self) -> &'static str {
         match self {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
@@ -60,7 +60,7 @@ impl InvocationError {
     }
 }
 
-/// For the runtime's log, which shows errors so.
+/// The runtime logs errors in this format.
 impl fmt::Debug for InvocationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {self}", self.name())

@@ -18,7 +18,7 @@ fn summary(log: &str) -> Summary {
     build::finish(analysis, &SummaryOptions::default(), None)
 }
 
-/// So many sources that are each refused at 15 ports.
+/// Builds the summary of a log in which each source is rejected at 15 ports.
 fn scans(sources: usize) -> Summary {
     let record = |source: usize, port: usize| {
         let (high, low) = (source / 256, source % 256);
@@ -29,7 +29,7 @@ fn scans(sources: usize) -> Summary {
 
 fn alerts_of(findings: &[u8], min_severity: Severity) -> Vec<(String, Value)> {
     let (object, now_ms) = (object(), 7);
-    let keys = OutputKeys::of("flowsentry/", &object);
+    let keys = OutputKeys::new("flowsentry/", &object);
     let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity, now_ms };
     let alerts = render(findings, &context).expect("findings");
     alerts.into_iter().map(|alert| (alert.id, serde_json::from_str(&alert.detail).expect("JSON"))).collect()
@@ -42,12 +42,16 @@ fn alerts(summary: &Summary, min_severity: Severity) -> Vec<(String, Value)> {
     alerts
 }
 
+fn observable(name: &str, ip: &str) -> Value {
+    json!({"name": name, "type_id": 2, "type": "IP Address", "value": ip})
+}
+
 #[test]
 fn a_finding_is_a_detection_finding() {
     let summary = scans(1);
-    let told = alerts(&summary, Severity::High);
-    let [(id, detail)] = &told[..] else { panic!("one: {told:?}") };
-    let keys = OutputKeys::of("flowsentry/", &object());
+    let sent = alerts(&summary, Severity::High);
+    let [(id, detail)] = &sent[..] else { panic!("one: {sent:?}") };
+    let keys = OutputKeys::new("flowsentry/", &object());
     assert_eq!(*id, format!("{}-{}", keys.fingerprint, summary.findings[0].id));
     let title = &summary.findings[0].title;
     let evidence = |port: u16| {
@@ -58,7 +62,6 @@ fn a_finding_is_a_detection_finding() {
             "connection_info": {"protocol_num": 6, "direction_id": 0},
         })
     };
-    let observable = |name: &str, ip: &str| json!({"name": name, "type_id": 2, "type": "IP Address", "value": ip});
     let expected = json!({
         "activity_id": 1, "activity_name": "Create",
         "category_uid": 2, "category_name": "Findings",
@@ -96,59 +99,60 @@ fn a_finding_is_a_detection_finding() {
 }
 
 #[test]
-fn only_what_is_bad_enough_is_told() {
+fn only_findings_of_the_minimum_severity_are_sent() {
     let log = (1..=15).map(|port| format!("2 1 eni-1 8.8.8.8 10.0.0.2 40000 {port} 6 1 40 9 9 REJECT OK\n"));
     let summary = summary(&(log.collect::<String>() + "2 1 eni-2 - - - - - - - 8 9 - SKIPDATA\n"));
-    let of = |min_severity| alerts(&summary, min_severity).into_iter().map(|(_, detail)| detail).collect::<Vec<_>>();
-    let kinds = |details: &[Value]| details.iter().map(|it| it["metadata"]["event_code"].clone()).collect::<Vec<_>>();
-    assert_eq!(kinds(&of(Severity::Low)), ["port-scan", "skipped-data"]);
-    assert_eq!(kinds(&of(Severity::Medium)), ["port-scan"]);
-    assert!(of(Severity::High).is_empty());
-    let skipped = &of(Severity::Low)[1];
+    let details =
+        |min_severity| alerts(&summary, min_severity).into_iter().map(|(_, detail)| detail).collect::<Vec<_>>();
+    let types = |details: &[Value]| details.iter().map(|it| it["metadata"]["event_code"].clone()).collect::<Vec<_>>();
+    assert_eq!(types(&details(Severity::Low)), ["port-scan", "skipped-data"]);
+    assert_eq!(types(&details(Severity::Medium)), ["port-scan"]);
+    assert!(details(Severity::High).is_empty());
+    let skipped = &details(Severity::Low)[1];
     assert_eq!(skipped["resources"], json!([{"uid": "eni-2", "type": "AWS::EC2::NetworkInterface"}]));
     assert_eq!((skipped.get("evidences"), skipped.get("observables")), (None, None));
 }
 
 #[test]
-fn of_many_findings_twenty_are_told_and_one_alert_says_how_many_more() {
+fn twenty_findings_have_alerts_and_a_digest_counts_the_others() {
     assert_eq!(alerts(&scans(20), Severity::Medium).len(), 20);
-    let told = alerts(&scans(300), Severity::Medium);
-    assert_eq!(told.len(), 21);
-    let (id, rest) = &told[20];
-    assert_eq!(rest["message"], "280 more findings in this object, not sent individually: 280 port-scan");
+    let sent = alerts(&scans(300), Severity::Medium);
+    assert_eq!(sent.len(), 21);
+    let (id, digest) = &sent[20];
+    assert_eq!(digest["message"], "280 more findings in this object, not sent individually: 280 port-scan");
     assert_eq!(
-        (&rest["count"], &rest["severity"], &rest["metadata"]["event_code"]),
+        (&digest["count"], &digest["severity"], &digest["metadata"]["event_code"]),
         (&json!(280), &json!("High"), &json!("roll-up"))
     );
-    assert_eq!(rest["unmapped"]["findings_by_type"], json!({"port-scan": 280}));
-    assert_eq!(rest["time"], 1_418_530_070_000_u64);
+    assert_eq!(digest["unmapped"]["findings_by_type"], json!({"port-scan": 280}));
+    assert_eq!(digest["time"], 1_418_530_070_000_u64);
     let again = alerts(&scans(300), Severity::Medium);
-    assert_eq!(again[20].0, *id, "it is the same each time");
-    let distinct: BTreeSet<&String> = told.iter().map(|(id, _)| id).collect();
-    assert_eq!(distinct.len(), told.len());
+    assert_eq!(again[20].0, *id, "the id is the same each time");
+    let distinct: BTreeSet<&String> = sent.iter().map(|(id, _)| id).collect();
+    assert_eq!(distinct.len(), sent.len());
 }
 
 #[test]
-fn without_any_time_it_is_that_of_the_caller() {
+fn without_record_times_the_caller_s_time_is_used() {
     let log = "srcaddr dstaddr dstport protocol action\n";
     let records: String = (1..=15).map(|port| format!("10.0.0.1 10.0.0.2 {port} 6 REJECT\n")).collect();
-    let told = alerts(&summary(&format!("{log}{records}")), Severity::Low);
-    assert_eq!((&told[0].1["time"], told[0].1.get("start_time")), (&json!(7), None));
+    let sent = alerts(&summary(&format!("{log}{records}")), Severity::Low);
+    assert_eq!((&sent[0].1["time"], sent[0].1.get("start_time")), (&json!(7), None));
 }
 
 #[test]
-fn what_is_no_finding_is_an_error() {
+fn a_line_that_is_not_a_finding_is_an_error() {
     let (object, now_ms) = (object(), 7);
-    let keys = OutputKeys::of("", &object);
+    let keys = OutputKeys::new("", &object);
     let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms };
     assert!(render(b"{}\n", &context).is_err() && count_stored(b"1\n", Severity::Low).is_err());
     assert_eq!(render(b"", &context).ok(), Some(vec![]));
 }
 
 proptest! {
-    /// EventBridge takes 256 KB.
+    /// EventBridge accepts 256 KB.
     #[test]
-    fn strangers_do_not_decide_how_long_an_alert_is(name in "[^ \\n\\r]{1,3}", times in 1usize..4_900) {
+    fn untrusted_names_do_not_make_alerts_long(name in "[^ \\n\\r]{1,3}", times in 1usize..4_900) {
         let interface = name.repeat(times);
         let flow = |port: u16| format!("2 1 {interface} 10.0.0.1 10.0.0.2 40000 {port} 6 1 40 9 9 REJECT OK\n");
         let gap = format!("2 1 {interface} - - - - - - - 8 9 - SKIPDATA\n");
