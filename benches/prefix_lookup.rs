@@ -50,10 +50,10 @@ fn main() {
     }
     let start = Instant::now();
     black_box(PrefixTable::new(black_box(&blocks)));
-    println!("{:>12.1} ms  to make Prefixes of the blocks", start.elapsed().as_secs_f64() * 1e3);
+    println!("{:>12.1} ms  to build the prefix table", start.elapsed().as_secs_f64() * 1e3);
 }
 
-/// Distinct blocks as VPCs and their parts have them: IPv4 of /16 to /28, IPv6 of /44 to /64. Many nest.
+/// Generates distinct blocks with the sizes that AWS allows for VPCs and subnets: IPv4 of /16 to /28, IPv6 of /44 to /64. Many nest.
 fn blocks(chance: &mut ChaCha8Rng) -> Vec<IpNet> {
     let mut blocks = BTreeSet::new();
     while blocks.len() < BLOCKS {
@@ -73,7 +73,7 @@ fn between(chance: &mut ChaCha8Rng, low: u8, high: u8) -> u8 {
     low + (chance.next_u32() % u32::from(high - low + 1)) as u8
 }
 
-/// The nth address: any IPv4 address, or one of a block.
+/// Generates the nth address: any IPv4 address, or one in a block.
 fn address(chance: &mut ChaCha8Rng, blocks: &[IpNet], n: usize) -> IpAddr {
     if n.is_multiple_of(OUTSIDE_SHARE) {
         return IpAddr::from(chance.next_u32().to_be_bytes());

@@ -90,7 +90,7 @@ fn read(gzip: &[u8], mut take: impl FnMut(&[u8])) {
     }
 }
 
-/// The first columns, which are those of version 2, of lines of version 5.
+/// Returns the first 14 columns of each line, which are those of version 2.
 fn version_2(wide: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     for line in wide.split_inclusive(|byte| *byte == b'\n') {
@@ -117,7 +117,7 @@ fn decompression(bencher: Bencher<'_, '_>, log: &Log) {
     counted(bencher, log).bench(|| read(&log.gzip, |slice| black_box_drop(slice)));
 }
 
-/// Out of plain text.
+/// Splits plain text into lines.
 #[divan::bench(args = logs())]
 fn line_splitting(bencher: Bencher<'_, '_>, log: &Log) {
     counted(bencher, log).bench(|| {
@@ -128,7 +128,7 @@ fn line_splitting(bencher: Bencher<'_, '_>, log: &Log) {
     });
 }
 
-/// With line splitting.
+/// Splits lines and parses them.
 #[divan::bench(args = logs())]
 fn parsing(bencher: Bencher<'_, '_>, log: &Log) {
     let parser = Parser::new(Arc::new(log.format.clone()));
@@ -140,7 +140,7 @@ fn parsing(bencher: Bencher<'_, '_>, log: &Log) {
     });
 }
 
-/// All of it, out of gzip in memory.
+/// Runs the whole pipeline on gzip in memory.
 #[divan::bench(args = logs())]
 fn pipeline(bencher: Bencher<'_, '_>, log: &Log) {
     counted(bencher, log).bench(|| log.analysis());

@@ -1,4 +1,4 @@
-//! The command as people and scripts run it: exit status, stdout, stderr.
+//! Runs the command as people and scripts do, and checks exit status, stdout, and stderr.
 
 #![expect(clippy::disallowed_methods, reason = "the command reads files")]
 
@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 const LOG: &str = "2 1 eni-1 10.0.0.1 10.0.0.2 50000 22 6 1 40 1795413600 1795413660 REJECT OK\n";
 
+/// Runs the command with these arguments and this stdin.
 fn flowsentry(arguments: &[&str], stdin: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_flowsentry"))
         .args(arguments)
@@ -19,7 +20,7 @@ fn flowsentry(arguments: &[&str], stdin: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command starts");
-    // A command that does not read its stdin closes it.
+    // A command that does not read its stdin closes the pipe, and writing fails.
     drop(child.stdin.take().expect("a pipe").write_all(stdin));
     child.wait_with_output().expect("the command ends")
 }
@@ -28,6 +29,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
 }
 
+/// Parses the summary that the command wrote to stdout.
 fn summary(output: &Output) -> serde_json::Value {
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1, "one document on one line");
     serde_json::from_slice(&output.stdout).expect("JSON")
@@ -40,7 +42,7 @@ fn a_complete_input_exits_with_0() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert_eq!(text(&output.stderr), "");
         let summary = summary(&output);
-        assert_eq!(summary, serde_json::to_value(flow_log::summarise([("-", &stdin[..])], None)).expect("JSON"));
+        assert_eq!(summary, serde_json::to_value(flow_log::summarize([("-", &stdin[..])], None)).expect("JSON"));
         assert_eq!(summary["records"]["rejected"], 1);
         assert_eq!(summary["sources"][0]["compressed_bytes"], stdin.len());
         assert_eq!(summary["sources"][0]["bytes"], LOG.len());
@@ -51,9 +53,9 @@ fn a_complete_input_exits_with_0() {
 fn a_failed_input_is_reported_and_the_others_are_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let whole = flow_log::gzip(LOG.as_bytes());
-    fs::write(path("a.log.gz"), &whole).expect("a file");
-    fs::write(path("b.log.gz"), &whole[..whole.len() - 1]).expect("a file");
+    let complete = flow_log::gzip(LOG.as_bytes());
+    fs::write(path("a.log.gz"), &complete).expect("a file");
+    fs::write(path("b.log.gz"), &complete[..complete.len() - 1]).expect("a file");
     fs::write(path("c.parquet"), "PAR1....PAR1").expect("a file");
     let missing = path("missing.log");
     let output = flowsentry(&["analyze", "--format", "json", &path(""), &missing], b"");
@@ -75,7 +77,7 @@ fn invalid_usage_exits_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("limits.toml").display().to_string();
     fs::write(&config, "port_scan_ports = 0").expect("a file");
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (&["analyze"][..], "<INPUT>"),
         (&["analyze", "--format", "yaml", "-"], "text, json"),
         (&["analyze", "--top", "ten", "-"], "--top"),
@@ -87,7 +89,7 @@ fn invalid_usage_exits_with_2() {
     ] {
         let output = flowsentry(arguments, LOG.as_bytes());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(text(&output.stderr).contains(told), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(expected), "{arguments:?}: {}", text(&output.stderr));
         assert_eq!(text(&output.stdout), "", "{arguments:?}");
     }
 }
@@ -116,8 +118,8 @@ fn a_report_says_when_it_is_approximate() {
     let record = |host: u32| LOG.replace("10.0.0.1", &format!("10.0.1.{host}"));
     let log: String = (0..40).map(|number| record(if number % 2 == 0 { 250 } else { number })).collect();
     fs::write(path("many.log"), log).expect("a file");
-    let report = |more: &[&str]| {
-        let output = flowsentry(&[&["analyze", &path("many.log")], more].concat(), b"");
+    let report = |options: &[&str]| {
+        let output = flowsentry(&[&["analyze", &path("many.log")], options].concat(), b"");
         assert_eq!(output.status.code(), Some(0));
         text(&output.stdout).to_owned()
     };
@@ -126,8 +128,8 @@ fn a_report_says_when_it_is_approximate() {
     assert!(approximate.contains("Limits reached: max_rejected_groups."), "{approximate}");
     assert!(approximate.contains("of about 21 rejected connections"), "{approximate}");
     assert!(approximate.contains("10.0.1.250"), "{approximate}");
-    let whole = report(&[]);
-    assert!(!whole.contains("APPROXIMATE") && whole.contains("of 21 rejected connections"), "{whole}");
+    let complete = report(&[]);
+    assert!(!complete.contains("APPROXIMATE") && complete.contains("of 21 rejected connections"), "{complete}");
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn topology_check_exits_with_0_1_or_2() {
         "RequesterVpcInfo": {"VpcId": "vpc-a"}, "AccepterVpcInfo": {"VpcId": "vpc-b"}}]}"#;
     fs::write(path("vpcs.json"), vpcs).expect("a file");
     fs::write(path("connections.json"), connection).expect("a file");
-    let check = |more: &[&str]| flowsentry(&[&["topology", "check", &path("")], more].concat(), b"");
+    let check = |options: &[&str]| flowsentry(&[&["topology", "check", &path("")], options].concat(), b"");
     assert_eq!(check(&[]).status.code(), Some(0), "{:?}", check(&[]));
     fs::write(path("routes.json"), r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Routes": []}]}"#)
         .expect("a file");

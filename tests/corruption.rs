@@ -1,4 +1,4 @@
-//! A valid object, damaged in every way that one byte or one bit allows: it is an error, or it says what it said before.
+//! Damages a valid object: truncates it at every byte and flips every bit. The result is an error or the same summary.
 
 #[path = "support/flow_log.rs"]
 mod flow_log;
@@ -8,11 +8,12 @@ use std::io::{self, Read};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::summary::build::{self, SummaryOptions};
 
-use flow_log::{gzip, summarise};
+use flow_log::{gzip, summarize};
 
 const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
                       action log-status\n";
 
+/// Returns this number of records, a third of them accepted.
 fn records(count: u32) -> String {
     let record = |n: u32| {
         let (action, end) = (if n.is_multiple_of(3) { "ACCEPT" } else { "REJECT" }, 1_795_413_660 + n);
@@ -21,7 +22,7 @@ fn records(count: u32) -> String {
     (1..=count).map(record).collect()
 }
 
-/// Its code, or what it says, but for how long it is.
+/// Returns the summary as JSON, without the sources and their sizes, or the code of the error.
 fn read(object: &[u8]) -> Result<String, &'static str> {
     let analysis = pipeline::analyze("x.log.gz", object, &Options::default()).map_err(|error| error.code())?;
     let mut summary = build::build_summary(analysis, &SummaryOptions::default(), None);
@@ -38,32 +39,32 @@ fn a_truncated_object_is_an_error_unless_a_member_ends_there() {
         Some(*end)
     }));
     let whole = members.concat();
-    let mut cuts = 0;
-    for cut in 0..whole.len() {
-        let result = read(&whole[..cut]);
-        match cut {
-            // One byte of the magic is a line of text, and no record.
+    let mut truncations = 0;
+    for length in 0..whole.len() {
+        let result = read(&whole[..length]);
+        match length {
+            // The first byte of the magic number alone is a line of text that is not a record.
             1 => assert_eq!(result, Err("not_a_flow_log")),
-            cut if ends.contains(&cut) => assert!(result.is_ok(), "{cut}: {result:?}"),
-            cut => assert_eq!(result, Err("gzip_truncated"), "{cut}"),
+            length if ends.contains(&length) => assert!(result.is_ok(), "{length}: {result:?}"),
+            length => assert_eq!(result, Err("gzip_truncated"), "{length}"),
         }
-        cuts += 1;
+        truncations += 1;
     }
-    assert!(cuts > 300, "{cuts}");
+    assert!(truncations > 300, "{truncations}");
 }
 
 #[test]
 fn a_flipped_bit_is_an_error_or_changes_nothing() {
     let whole = [gzip(HEADER.as_bytes()), gzip(records(9).as_bytes())].concat();
-    let expected = read(&whole).expect("it is whole");
+    let expected = read(&whole).expect("a valid object");
     let (mut errors, mut same) = (0, 0);
-    for at in 0..whole.len() {
+    for index in 0..whole.len() {
         for bit in 0..8 {
             let mut flipped = whole.clone();
-            flipped[at] ^= 1 << bit;
+            flipped[index] ^= 1 << bit;
             match read(&flipped) {
-                Ok(says) => {
-                    assert_eq!(says, expected, "bit {bit} of byte {at}");
+                Ok(summary) => {
+                    assert_eq!(summary, expected, "bit {bit} of byte {index}");
                     same += 1;
                 }
                 Err(code) => {
@@ -74,7 +75,7 @@ fn a_flipped_bit_is_an_error_or_changes_nothing() {
             }
         }
     }
-    // Of a member's header, time, system and a few flags say nothing of the text.
+    // The time, the operating system, and some flags in a member's header do not affect the text.
     assert!(errors > 1500 && (1..200).contains(&same), "{errors} errors, {same} the same");
 }
 
@@ -93,8 +94,8 @@ fn a_200_mb_line_is_one_malformed_record() {
 #[test]
 fn one_gzip_member_per_line_changes_nothing() {
     let text = HEADER.to_owned() + &records(9);
-    let whole = summarise([("x", text.as_bytes())], None);
+    let whole = summarize([("x", text.as_bytes())], None);
     let lines: Vec<Vec<u8>> = text.split_inclusive('\n').map(|line| gzip(line.as_bytes())).collect();
-    let packed = summarise([("x", &lines.concat()[..])], None);
+    let packed = summarize([("x", &lines.concat()[..])], None);
     assert_eq!((packed.records, packed.rejected, packed.findings), (whole.records, whole.rejected, whole.findings));
 }

@@ -1,7 +1,7 @@
-//! The tables of the docs that repeat facts of the code have just those facts: no row is missing, none is superfluous, and
-//! each default is the one that holds. What is private to the program is read from its sources.
+//! Compares the tables of the docs with the code: every setting, limit, metric, code, finding, and log message has exactly one
+//! row, and the documented defaults are the actual ones. Private items are read from the sources.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test docs` writes the table of findings, which is made from the code.
+//! `UPDATE_GOLDEN=1 cargo test --test docs` writes the table of findings in the reference, which is generated from the code.
 
 #![cfg(feature = "aws")]
 #![expect(clippy::disallowed_methods, reason = "docs and sources are files")]
@@ -26,9 +26,9 @@ use flowsentry::topology::describe_output::Resources;
 use serde_json::Value;
 use walkdir::WalkDir;
 
-type Interner = BTreeSet<String>;
+type Names = BTreeSet<String>;
 
-/// The rows of each table with this head, as cells.
+/// Returns the cells of the rows of all tables with this head.
 fn rows(page: &str, head: &str) -> Vec<Vec<String>> {
     let text = fs::read_to_string(page).expect("a page");
     let mut rows = Vec::new();
@@ -47,48 +47,50 @@ fn rows(page: &str, head: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// What stands in backticks in the cell.
+/// Returns the code in backticks at the start of the cell, or the whole cell.
 fn code(cell: &str) -> &str {
-    cell.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or(cell)
+    cell.strip_prefix('`').and_then(|text| text.split('`').next()).unwrap_or(cell)
 }
 
-/// The first cells of the rows, each of which occurs once.
-fn first_cells(page: &str, head: &str) -> Interner {
+/// Returns the first cells of the rows. Asserts that each occurs once.
+fn first_cells(page: &str, head: &str) -> Names {
     let rows = rows(page, head);
-    let names: Interner = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    let names: Names = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
     assert_eq!(names.len(), rows.len(), "{page}: {head} has a row twice");
     names
 }
 
-/// A source without its tests.
+/// Returns the text of a source file without its tests.
 fn source(path: impl AsRef<Path>) -> String {
     let text = fs::read_to_string(path).expect("a source");
     text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
 }
 
-/// The text from one mark to the next one.
+/// Returns the text between two marks.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     let (_, rest) = text.split_once(from).expect(from);
     rest.split_once(to).expect(to).0
 }
 
-/// Texts in quotes that are made of these characters only.
-fn quoted(text: &str, is_part: impl Fn(char) -> bool) -> Interner {
+/// Returns the quoted texts that consist of these characters only.
+fn quoted(text: &str, is_part: impl Fn(char) -> bool) -> Names {
     let texts = text.split('"').skip(1).step_by(2);
     texts.filter(|text| !text.is_empty() && text.chars().all(&is_part)).map(str::to_owned).collect()
 }
 
+/// Reports whether codes contain this character.
 fn is_code(character: char) -> bool {
     character.is_ascii_lowercase() || character == '_' || character == '-'
 }
 
-fn names<const N: usize>(names: [&str; N]) -> Interner {
+fn names<const N: usize>(names: [&str; N]) -> Names {
     names.map(str::to_owned).into()
 }
 
 const REFERENCE: &str = "docs/reference.md";
 const VARIABLES: &str = "| variable | parameter | default | meaning |";
 
+/// Reads the required settings and this one.
 fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
     // With a bus, so that the severity of alerts shows.
     let required = [("OUTPUT_BUCKET", "bucket"), ("EVENT_BUS_NAME", "bus")].into_iter().filter(|(of, _)| *of != name);
@@ -100,13 +102,13 @@ fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
 fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
     let mut variables = quoted(&source("src/lambda/settings/env.rs"), is_variable);
-    // Lambda's, and not a setting.
+    // This variable is Lambda's; it is not a setting.
     assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
     assert_eq!(first_cells(REFERENCE, VARIABLES), variables);
     for name in variables {
-        let wrong = settings_with(&name, "\u{1}").expect_err("no setting is a control character");
-        assert!(wrong.iter().any(|told| told.starts_with(&format!("{name} is "))), "{name}: {wrong:?}");
+        let errors = settings_with(&name, "\u{1}").expect_err("a control character is invalid");
+        assert!(errors.iter().any(|error| error.starts_with(&format!("{name} is "))), "{name}: {errors:?}");
     }
 }
 
@@ -116,14 +118,14 @@ fn documented_defaults_are_the_actual_defaults() {
         let (name, default) = (code(&cells[0]), code(&cells[2]));
         match default {
             "required" => {
-                let wrong = settings_with(name, "").expect_err("required");
-                assert_eq!(wrong.len(), 1, "{name}");
+                let errors = settings_with(name, "").expect_err("required");
+                assert_eq!(errors.len(), 1, "{name}");
             }
             "none" | "all" | "version 2" => {
-                settings_with(name, "").unwrap_or_else(|wrong| panic!("{name} is not required: {wrong:?}"));
+                settings_with(name, "").unwrap_or_else(|errors| panic!("{name} is not required: {errors:?}"));
             }
             default => {
-                let unset = settings_with(name, "").expect("it has a default");
+                let unset = settings_with(name, "").expect("a default");
                 let set = settings_with(name, default).expect("the default is allowed");
                 assert_eq!(format!("{set:?}"), format!("{unset:?}"), "{name}");
                 let other = if default.parse::<u64>().is_ok() { "7" } else { "HIGH/fail/debug" };
@@ -139,11 +141,11 @@ fn documented_defaults_are_the_actual_defaults() {
 
 #[test]
 fn every_limit_has_a_row() {
-    let limits: Interner = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
+    let limits: Names = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
     assert_eq!(first_cells(REFERENCE, "| limit | beyond it |"), limits);
 }
 
-/// Each metric with its unit and its dimension, as a document has them.
+/// Returns the name, unit, and dimension of each metric in these EMF documents.
 fn emitted(lines: &[u8]) -> BTreeSet<[String; 3]> {
     let text = std::str::from_utf8(lines).expect("UTF-8");
     let documents = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -170,7 +172,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     let topology = Arc::new(Topology::new(resources));
     let log = flow_log::gzip(&read("input-3-a-to-c.log"));
     let other = flow_log::gzip(&read("input-1-a-to-b.log"));
-    let summary = flow_log::summarise([("a.log.gz", &log[..]), ("b.log.gz", &other[..])], Some(&topology));
+    let summary = flow_log::summarize([("a.log.gz", &log[..]), ("b.log.gz", &other[..])], Some(&topology));
     let now = SystemTime::UNIX_EPOCH
         + Duration::from_secs(summary.window.and_then(|window| window.end).expect("a window").seconds());
 
@@ -180,7 +182,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     metrics.extend(emitted(&metrics::failed("x", 1, now)));
     metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
 
-    // And none that nothing of these told.
+    // All declared metrics were emitted.
     let catalogue = source("src/lambda/metrics.rs");
     let fields =
         between(&catalogue, "struct Metrics {", "\n}").lines().filter_map(|line| line.trim().split_once(": Option<"));
@@ -188,14 +190,14 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
         let words = name.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
         words.collect::<String>()
     };
-    let declared: Interner = fields.map(|(name, _)| pascal(name)).collect();
-    assert_eq!(metrics.iter().map(|[name, ..]| name.clone()).collect::<Interner>(), declared);
+    let declared: Names = fields.map(|(name, _)| pascal(name)).collect();
+    assert_eq!(metrics.iter().map(|[name, ..]| name.clone()).collect::<Names>(), declared);
 
     let rows = rows(REFERENCE, "| metric | unit | dimension | counts | what to do |");
     let documented: BTreeSet<[String; 3]> =
         rows.iter().map(|cells| [&cells[0], &cells[1], &cells[2]].map(|cell| code(cell).to_owned())).collect();
     assert_eq!(documented, metrics);
-    assert_eq!(documented.len(), rows.len(), "a row is there twice");
+    assert_eq!(documented.len(), rows.len(), "a row occurs twice");
 }
 
 #[test]
@@ -219,13 +221,13 @@ fn the_table_of_findings_is_generated_from_the_code() {
 
 #[test]
 fn the_docs_have_every_finding_with_severity_and_threshold() {
-    let rows = rows("README.md", "| finding | it means | severity |");
-    let documented: Interner = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    let rows = rows("docs/findings.md", "| finding | it means | severity |");
+    let documented: Names = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
     assert_eq!(
         documented,
-        FindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect::<Interner>()
+        FindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect::<Names>()
     );
-    assert_eq!(documented.len(), rows.len(), "a row is there twice");
+    assert_eq!(documented.len(), rows.len(), "a row occurs twice");
     let row = |name: &str| rows.iter().find(|cells| code(&cells[0]) == name).expect("a row");
 
     let mut severities = BTreeSet::new();
@@ -256,7 +258,7 @@ fn the_docs_have_every_finding_with_severity_and_threshold() {
         ("egress-blocked", egress_blocked_flows),
         ("one-way-peering", one_way_min_flows),
     ] {
-        let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Interner>();
+        let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Names>();
         assert!(words.contains(&threshold.to_string()), "{name}: {threshold}");
     }
 }
@@ -266,10 +268,10 @@ fn every_code_has_a_row() {
     let object = source("src/error.rs");
     let object = quoted(between(&object, "pub fn code(&self)", "\n    }"), is_code);
     let (handler, failure) = (source("src/lambda/handler/object.rs"), source("src/lambda/handler/error.rs"));
-    let of_handler =
-        handler.split("code: \"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned());
-    let mut quarantined: Interner = of_handler.chain(object.iter().cloned()).collect();
-    // A download that breaks off says nothing of the object.
+    let handler_codes =
+        handler.split("code: \"").skip(1).map(|text| text.split('"').next().unwrap_or_default().to_owned());
+    let mut quarantined: Names = handler_codes.chain(object.iter().cloned()).collect();
+    // A failed download is not a property of the object: it is retried.
     assert!(quarantined.remove("read_failed"));
     assert!(quarantined.len() > 8, "{quarantined:?}");
     assert_eq!(first_cells(REFERENCE, "| quarantined | means | what to do |"), quarantined);
@@ -277,7 +279,7 @@ fn every_code_has_a_row() {
     let mut failed = quoted(between(&failure, "fn code(&self)", "\n    }"), is_code);
     assert!(failed.len() > 5, "{failed:?}");
     failed.insert("read_failed".to_owned());
-    // What is not in snake_case is AWS's, or S3's errors' own: the reference has those that an operator meets.
+    // Codes that are not in snake_case are AWS's own. The reference has the ones that operators see most.
     let mut documented = first_cells(REFERENCE, "| failed | means | what to do |");
     for aws in ["AccessDenied", "NoSuchBucket", "RequestFailed"] {
         assert!(documented.remove(aws), "{aws}");
@@ -290,8 +292,8 @@ fn every_code_has_a_row() {
     assert!(topology.len() > 5, "{topology:?}");
     assert_eq!(first_cells(REFERENCE, "| topology | means | what to do |"), topology);
 
-    let answer = source("src/lambda/handler/response.rs");
-    let invocation = quoted(between(&answer, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
+    let response = source("src/lambda/handler/response.rs");
+    let invocation = quoted(between(&response, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
     assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable"]));
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
 
@@ -301,7 +303,7 @@ fn every_code_has_a_row() {
     assert_eq!(first_cells(REFERENCE, "| ignored | means | what to do |"), ignored);
 }
 
-/// The level and the message of each line that a source logs.
+/// Returns the level and the message of each log call in a source.
 fn logged(source: &str) -> Vec<[String; 2]> {
     let mut lines = Vec::new();
     for level in ["info", "warn", "error"] {
@@ -328,5 +330,5 @@ fn every_log_line_has_a_row() {
     let rows = rows(REFERENCE, "| level | message | has | when |");
     let documented: BTreeSet<[String; 2]> = rows.iter().map(|cells| [cells[0].clone(), cells[1].clone()]).collect();
     assert_eq!(documented, lines);
-    assert_eq!(documented.len(), rows.len(), "a row is there twice");
+    assert_eq!(documented.len(), rows.len(), "a row occurs twice");
 }

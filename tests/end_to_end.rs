@@ -1,8 +1,7 @@
-//! The function from end to end: the real program, given events by a Runtime API and reading and writing objects in an
-//! S3, both served by the test on the loopback. `cargo test --test end_to_end -- --nocapture` shows what goes in and
-//! what comes out.
+//! Tests the function from end to end: the real program, with a Runtime API and an S3 that the test serves on the loopback
+//! interface. `cargo test --test end_to_end -- --nocapture` prints all events, results, and outputs.
 #![cfg(feature = "aws")]
-#![expect(clippy::panic, clippy::print_stdout, reason = "a test shows what it meets, and ends where it can't go on")]
+#![expect(clippy::panic, clippy::print_stdout, reason = "tests print their steps, and fail by a panic")]
 
 #[path = "end_to_end/failures.rs"]
 mod failures;
@@ -32,14 +31,14 @@ use flate2::write::GzEncoder;
 use flowsentry::record::timestamp::Timestamp;
 use serde_json::{Value, json};
 
-use local::{Answer, Local, OUTPUT, SOURCE};
+use local::{InvocationResult, Local, OUTPUT, SOURCE};
 
 const FILE: &str = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
 const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
                       action log-status\n";
 
-/// A minute some minutes ago, from its first second to the next one's: what is older than 13 days has no metrics.
-#[expect(clippy::disallowed_methods, reason = "logs of now")]
+/// Returns start and end of a minute ten minutes ago. Metrics are emitted only for data of the last 13 days.
+#[expect(clippy::disallowed_methods, reason = "the logs are recent")]
 fn window() -> [u64; 2] {
     static START: LazyLock<u64> = LazyLock::new(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
@@ -48,7 +47,7 @@ fn window() -> [u64; 2] {
     [*START, *START + 60]
 }
 
-/// One source is refused at 15 ports of a private address, and let through once.
+/// Formats a log: one source is rejected at 15 ports of a private address, and accepted once.
 fn port_scan() -> String {
     let [start, end] = window();
     let record = |port: u16, action: &str| {
@@ -58,16 +57,19 @@ fn port_scan() -> String {
     format!("{HEADER}{rejected}{}", record(443, "ACCEPT"))
 }
 
+/// Compresses a text into one gzip member.
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).expect("memory takes all bytes");
-    encoder.finish().expect("memory takes all bytes")
+    encoder.write_all(text.as_bytes()).expect("writing to memory succeeds");
+    encoder.finish().expect("writing to memory succeeds")
 }
 
+/// Parses JSON.
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("JSON")
 }
 
+/// Builds an S3 notification with these keys.
 fn s3_event(keys: &[&str]) -> Value {
     let record = |key: &&str| {
         json!({
@@ -79,10 +81,12 @@ fn s3_event(keys: &[&str]) -> Value {
     json!({"Records": keys.iter().map(record).collect::<Vec<Value>>()})
 }
 
+/// Builds a message of an SQS batch.
 fn message(id: &str, body: &Value) -> Value {
     json!({"messageId": id, "eventSource": "aws:sqs", "body": body.to_string()})
 }
 
+/// Asserts that the documents match the schema.
 fn assert_valid(schema: &str, documents: &[Value]) {
     let schema = jsonschema::validator_for(&json(schema.as_bytes())).expect("a schema");
     for document in documents {
@@ -90,7 +94,7 @@ fn assert_valid(schema: &str, documents: &[Value]) {
     }
 }
 
-/// The metrics without dimensions, each once.
+/// Returns the sums of the metrics without dimensions.
 fn sums(metrics: &[Value]) -> serde_json::Map<String, Value> {
     assert_valid(include_str!("emf.schema.json"), metrics);
     let mut sums = serde_json::Map::new();
@@ -105,13 +109,13 @@ fn sums(metrics: &[Value]) -> serde_json::Map<String, Value> {
     sums
 }
 
-/// The members that a test asks for.
-fn some(object: &Value, names: &[&str]) -> Value {
+/// Returns the members with these names.
+fn pick(object: &Value, names: &[&str]) -> Value {
     names.iter().map(|name| ((*name).to_owned(), object[*name].clone())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "the function's own measure is held against this one")]
+#[expect(clippy::disallowed_methods, reason = "the duration is compared with the function's own")]
 async fn a_notification_gives_a_summary_findings_and_metrics() {
     let local = Local::start().await;
     let key = format!(
@@ -122,12 +126,12 @@ async fn a_notification_gives_a_summary_findings_and_metrics() {
     let mut event = json(include_bytes!("../events/s3-put-hive.json"));
     event["Records"][0]["s3"]["object"]["eTag"] = json!(local.store(&key, object.clone()).await);
     let invoked = Instant::now();
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     let elapsed_ms = invoked.elapsed().as_secs_f64() * 1000.0;
 
     let keys = local.output_keys().await;
     let written = local.writes(OUTPUT);
-    assert_eq!(written, [keys[1].clone(), keys[0].clone()], "the summary comes first: it decides what the others are");
+    assert_eq!(written, [keys[1].clone(), keys[0].clone()], "the summary is stored first");
     let folders = "account_id=123456789012/region=us-east-1/date=2018-06-20";
     let name = keys[0].strip_prefix(&format!("flowsentry/findings/{folders}/{FILE}-")).expect("findings first");
     let fingerprint = name.strip_suffix(".ndjson").expect("the findings' extension");
@@ -141,7 +145,7 @@ async fn a_notification_gives_a_summary_findings_and_metrics() {
     let source = &summary["sources"][0];
     assert_eq!(source["uri"], format!("s3://{SOURCE}/{key}"));
     assert_eq!(
-        some(source, &["bucket", "key", "version_id", "compressed_bytes", "bytes", "records"]),
+        pick(source, &["bucket", "key", "version_id", "compressed_bytes", "bytes", "records"]),
         json!({
             "bucket": SOURCE, "key": key, "version_id": null,
             "compressed_bytes": object.len(), "bytes": port_scan().len(), "records": 16,
@@ -159,7 +163,7 @@ async fn a_notification_gives_a_summary_findings_and_metrics() {
     let findings = json(&findings_bytes);
     assert_eq!(summary["findings"], json!([findings]));
     assert_eq!(
-        some(&findings, &["type", "severity", "subject", "flows"]),
+        pick(&findings, &["type", "severity", "subject", "flows"]),
         json!({
             "type": "port-scan", "severity": "high", "flows": 15,
             "subject": {"srcaddr": "10.0.0.9", "dstaddr": "10.0.0.5"},
@@ -167,17 +171,17 @@ async fn a_notification_gives_a_summary_findings_and_metrics() {
     );
 
     // A second delivery changes nothing.
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     assert_eq!(local.output_keys().await, keys);
     assert_eq!(local.output(&keys[1]).await.1, summary_bytes);
     assert_eq!(local.output(&keys[0]).await.1, findings_bytes);
 
     let written = local.finish();
-    let [metrics, by_type] = &written.metrics[..] else { panic!("two documents, as the second delivery tells none") };
+    let [metrics, by_type] = &written.metrics[..] else { panic!("two documents: the second delivery emits none") };
     assert_valid(include_str!("emf.schema.json"), &written.metrics);
     assert_eq!(metrics["_aws"]["Timestamp"], window()[1] * 1000);
     assert_eq!(
-        some(
+        pick(
             metrics,
             &[
                 "RecordsProcessed",
@@ -202,9 +206,9 @@ async fn a_notification_gives_a_summary_findings_and_metrics() {
     let logged_ms = written.log[0]["duration_ms"].as_f64().expect("a number");
     assert!(logged_ms + 1.0 > duration_ms, "{duration_ms} to the summary, {logged_ms} in all");
     assert!(metrics["DeliveryLag"].as_u64().is_some_and(|lag| (500..1000).contains(&lag)), "{metrics}");
-    assert_eq!(some(by_type, &["FindingType", "Findings"]), json!({"FindingType": "port-scan", "Findings": 1}));
+    assert_eq!(pick(by_type, &["FindingType", "Findings"]), json!({"FindingType": "port-scan", "Findings": 1}));
     assert_eq!(
-        some(&written.log[0], &["outcome", "uri", "records", "findings", "summary"]),
+        pick(&written.log[0], &["outcome", "uri", "records", "findings", "summary"]),
         json!({
             "outcome": "summarized", "uri": format!("s3://{SOURCE}/{key}"), "records": 16, "findings": 1,
             "summary": keys[1],
@@ -220,10 +224,10 @@ async fn each_object_version_has_its_own_outputs() {
     let object = &mut event["Records"][0]["s3"]["object"];
     object["eTag"] = json!(local.store(object["key"].as_str().expect("a key"), gzip(HEADER)).await);
     let object = object.clone();
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     let mut suspended = event.clone();
     suspended["Records"][0]["s3"]["object"]["versionId"] = json!("null");
-    assert_eq!(local.invoke(&suspended).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&suspended).await, InvocationResult::Response(Value::Null));
 
     let mut versions = Vec::new();
     for key in local.output_keys().await {
@@ -248,11 +252,11 @@ async fn only_the_failed_messages_of_a_batch_are_returned() {
         message("good", &s3_event(&["good.log.gz"])),
         message("both", &s3_event(&["cut.log.gz", "denied.log.gz", "good.log.gz"])),
     ]});
-    local.refuse("GetObject", "denied", s3s::S3ErrorCode::AccessDenied);
+    local.inject_error("GetObject", "denied", s3s::S3ErrorCode::AccessDenied);
     let failed = json!({"batchItemFailures": [
         {"itemIdentifier": "denied"}, {"itemIdentifier": "unknown"}, {"itemIdentifier": "both"},
     ]});
-    assert_eq!(local.invoke(&event).await, Answer::Response(failed));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(failed));
 
     let keys = local.output_keys().await;
     let folders = "account_id=unknown/region=unknown/date=unknown";
@@ -273,9 +277,9 @@ async fn only_the_failed_messages_of_a_batch_are_returned() {
     assert_eq!(receipt, expected);
     assert_eq!(receipt["etag"].as_str().map(str::len), Some(32));
 
-    // AWS's own form of such an event; its object is gone here, and its test event succeeds.
+    // A batch in AWS's own form: its object is deleted, and its test event succeeds.
     let fixture = json(include_bytes!("../events/sqs-s3.json"));
-    assert_eq!(local.invoke(&fixture).await, Answer::Response(json!({"batchItemFailures": []})));
+    assert_eq!(local.invoke(&fixture).await, InvocationResult::Response(json!({"batchItemFailures": []})));
 
     let written = local.finish();
     let sums = sums(&written.metrics);
@@ -311,8 +315,8 @@ async fn gzip_members_and_empty_objects_are_summarized() {
     let (first, second) = log.split_at(log.len() / 2);
     local.store("two members.log.gz", [gzip(first), gzip(second)].concat()).await;
     local.store("empty.log.gz", Vec::new()).await;
-    let answer = local.invoke(&s3_event(&["two+members.log.gz", "empty.log.gz"])).await;
-    assert_eq!(answer, Answer::Response(Value::Null));
+    let result = local.invoke(&s3_event(&["two+members.log.gz", "empty.log.gz"])).await;
+    assert_eq!(result, InvocationResult::Response(Value::Null));
 
     let keys = local.output_keys().await;
     assert_eq!(keys.len(), 3, "an empty object has no findings");
@@ -336,7 +340,7 @@ async fn an_object_is_streamed_not_held_in_memory() {
     let record = format!("2 123456789012 eni-0a1b 10.0.0.9 10.0.0.5 40000 22 6 2 120 {start} {end} REJECT OK\n");
     let count = 600_000;
     local.store("plain.log", record.repeat(count).into_bytes()).await;
-    assert_eq!(local.invoke(&s3_event(&["plain.log"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&s3_event(&["plain.log"])).await, InvocationResult::Response(Value::Null));
     let keys = local.output_keys().await;
     let summary = json(&local.output(keys.last().expect("a summary")).await.1);
     assert_eq!(summary["rejected"]["groups"][0]["flows"], count);

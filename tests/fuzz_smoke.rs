@@ -1,6 +1,6 @@
-//! What the fuzzer runs, on stable: bytes that are likely to matter, and any bytes.
+//! Runs the properties of the fuzz targets on stable Rust, with words of each input format and with random bytes.
 
-#[expect(dead_code, reason = "logs are summarised by other tests")]
+#[expect(dead_code, reason = "other tests summarize logs")]
 #[path = "support/flow_log.rs"]
 mod flow_log;
 #[path = "support/fuzz_bodies.rs"]
@@ -8,6 +8,7 @@ mod fuzz_bodies;
 
 use proptest::prelude::*;
 
+/// Generates texts of these words, of numbers, and of random characters.
 fn words(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     let word = prop_oneof![
         6 => prop::sample::select(words).prop_map(str::to_owned),
@@ -17,7 +18,7 @@ fn words(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..60).prop_map(|words| words.concat())
 }
 
-const OF_LOGS: &[&str] = &[
+const LOG_WORDS: &[&str] = &[
     " ",
     " ",
     " ",
@@ -57,9 +58,9 @@ const OF_LOGS: &[&str] = &[
     "-1",
 ];
 
-const OF_KEYS: &[&str] = &["%", "+", "a", "/", "%2F", "%3d", "%C3%A9", "%C3", "%zz", "%2", "=", "é", "%00"];
+const KEY_WORDS: &[&str] = &["%", "+", "a", "/", "%2F", "%3d", "%C3%A9", "%C3", "%zz", "%2", "=", "é", "%00"];
 
-const OF_EVENTS: &[&str] = &[
+const EVENT_WORDS: &[&str] = &[
     "{",
     "}",
     "[",
@@ -88,7 +89,7 @@ const OF_EVENTS: &[&str] = &[
     "\"eTag\":\"e\"",
 ];
 
-const OF_TOPOLOGIES: &[&str] = &[
+const TOPOLOGY_WORDS: &[&str] = &[
     "{",
     "}",
     "[",
@@ -114,39 +115,39 @@ const OF_TOPOLOGIES: &[&str] = &[
 
 proptest! {
     #[test]
-    fn lines_have_the_class_of_a_simple_parser(text in words(OF_LOGS), any: Vec<u8>) {
+    fn lines_have_the_class_of_a_simple_parser(text in words(LOG_WORDS), random: Vec<u8>) {
         fuzz_bodies::header_and_lines(text.as_bytes());
-        fuzz_bodies::header_and_lines(&any);
+        fuzz_bodies::header_and_lines(&random);
     }
 
     #[test]
-    fn chunk_sizes_do_not_change_the_result(lengths: [u8; 8], text in words(OF_LOGS), cut: prop::sample::Index, at: prop::sample::Index, bit in 0u8..8) {
+    fn chunk_sizes_do_not_change_the_result(lengths: [u8; 8], text in words(LOG_WORDS), truncation: prop::sample::Index, byte: prop::sample::Index, bit in 0u8..8) {
         let gzip = flow_log::gzip(text.as_bytes());
         fuzz_bodies::chunked_reading(&[&lengths, text.as_bytes()].concat());
         fuzz_bodies::chunked_reading(&[&lengths, &gzip[..]].concat());
-        fuzz_bodies::chunked_reading(&[&lengths, &gzip[..cut.index(gzip.len())]].concat());
+        fuzz_bodies::chunked_reading(&[&lengths, &gzip[..truncation.index(gzip.len())]].concat());
         let mut flipped = gzip.clone();
-        flipped[at.index(gzip.len())] ^= 1 << bit;
+        flipped[byte.index(gzip.len())] ^= 1 << bit;
         fuzz_bodies::chunked_reading(&[&lengths, &flipped[..]].concat());
     }
 
     #[test]
-    fn an_event_means_the_same_in_every_envelope(text in words(OF_EVENTS)) {
+    fn an_event_means_the_same_in_every_envelope(text in words(EVENT_WORDS)) {
         fuzz_bodies::event_envelopes(text.as_bytes());
     }
 
     #[test]
-    fn key_decoding_equals_byte_by_byte_decoding(text in words(OF_KEYS)) {
+    fn key_decoding_equals_byte_by_byte_decoding(text in words(KEY_WORDS)) {
         fuzz_bodies::key_decoding(text.as_bytes());
     }
 
     #[test]
-    fn any_topology_document_is_read_or_an_error(text in words(OF_TOPOLOGIES)) {
+    fn any_topology_document_is_read_or_an_error(text in words(TOPOLOGY_WORDS)) {
         fuzz_bodies::topology_documents(text.as_bytes());
     }
 }
 
-/// The texts of the repository are where the fuzzer begins, too.
+/// Checks the files that are also the fuzzer's initial corpus.
 #[test]
 fn properties_hold_for_the_example_files() {
     for event in [

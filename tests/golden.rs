@@ -1,11 +1,17 @@
-//! Golden folders: `input*.log` as readable text, compressed here, `topology*.json`, and the summary that they must
-//! give.
+//! Compares summaries and reports with the stored ones, one folder of `tests/golden` per case. A folder has the inputs
+//! `input*.log` as text (the test compresses them), possibly the topology `topology*.json`, the expected `summary.json`, and
+//! for some cases the expected `report.txt`.
 //!
-//! `aws-*` holds the records that AWS documents, word for word
-//! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>); `made-*` are our own;
-//! `peering-*` is what happens between three VPCs, of which A and B are peered, and B and C, and what changes then, as
-//! version 2 and version 5 show it.
-//! `UPDATE_GOLDEN=1 cargo test --test golden` writes what comes out; read the difference before you commit it.
+//! To accept new output, run this command, and read `git diff tests/golden` before you commit:
+//!
+//! ```text
+//! UPDATE_GOLDEN=1 cargo test --no-default-features --test golden
+//! ```
+//!
+//! `aws-*` has the records that AWS documents, unchanged
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html>). `made-*` has our own records.
+//! `peering-*` has the traffic between three VPCs A, B, and C in formats of version 2 and version 5. A and B are peered, and B
+//! and C are; each case changes one fact.
 
 #![expect(clippy::disallowed_methods, reason = "golden folders are files")]
 
@@ -23,6 +29,10 @@ use flowsentry::summary::json;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 
+/// The command that stores the new output.
+const ACCEPT_COMMAND: &str = "UPDATE_GOLDEN=1 cargo test --no-default-features --test golden";
+
+/// Returns the folders of all cases.
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut cases: Vec<_> =
@@ -31,7 +41,7 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// The files of a case with this extension, by name.
+/// Returns the names and contents of a case's files with this extension, ordered by name.
 fn files(case: &Path, extension: &str) -> Vec<(String, Vec<u8>)> {
     let mut paths: Vec<_> = fs::read_dir(case).expect("a case").map(|e| e.expect("a file").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|found| found == extension));
@@ -40,6 +50,7 @@ fn files(case: &Path, extension: &str) -> Vec<(String, Vec<u8>)> {
     paths.iter().map(|path| (name(path), fs::read(path).expect("a file"))).collect()
 }
 
+/// Returns the topology of a case, if it has one.
 fn topology_of(case: &Path) -> Option<Arc<Topology>> {
     let mut documents = files(case, "json");
     documents.retain(|(name, _)| name.starts_with("topology"));
@@ -50,18 +61,24 @@ fn topology_of(case: &Path) -> Option<Arc<Topology>> {
     (!documents.is_empty()).then(|| Arc::new(topology))
 }
 
+/// Summarizes the inputs of a case.
 fn summary_of(case: &Path) -> Summary {
     let logs = files(case, "log");
     let inputs: Vec<_> = logs.iter().map(|(name, log)| (format!("{name}.gz"), flow_log::gzip(log))).collect();
-    flow_log::summarise(inputs.iter().map(|(uri, bytes)| (uri.as_str(), &bytes[..])), topology_of(case).as_ref())
+    flow_log::summarize(inputs.iter().map(|(uri, bytes)| (uri.as_str(), &bytes[..])), topology_of(case).as_ref())
 }
 
+/// Compares an output with the stored one. Stores it first if `UPDATE_GOLDEN` is set.
 fn compare(path: &Path, actual: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(path, actual).expect("a file");
     }
     let expected = fs::read_to_string(path).unwrap_or_default();
-    assert!(expected == actual, "{} differs; what comes out now is:\n{actual}", path.display());
+    assert!(
+        expected == actual,
+        "{} differs. To accept the new output: {ACCEPT_COMMAND}\nThe new output:\n{actual}",
+        path.display()
+    );
 }
 
 #[test]
@@ -77,7 +94,7 @@ fn every_case_gives_its_stored_summary() {
 #[test]
 fn every_summary_matches_the_schema() {
     let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     for case in cases() {
         let summary = json::render(&summary_of(&case));
         let summary: serde_json::Value = serde_json::from_slice(&summary).expect("JSON");
@@ -89,12 +106,12 @@ fn every_summary_matches_the_schema() {
 #[test]
 fn the_schema_rejects_invalid_summaries() {
     let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     let summary = serde_json::to_value(summary_of(&cases()[0])).expect("JSON");
     assert!(validator.is_valid(&summary));
-    for (pointer, wrong) in [("/records/total", "\"1\""), ("/window/start", "12"), ("/rejected/exact", "null")] {
+    for (pointer, invalid) in [("/records/total", "\"1\""), ("/window/start", "12"), ("/rejected/exact", "null")] {
         let mut broken = summary.clone();
-        *broken.pointer_mut(pointer).expect("a field") = wrong.parse().expect("JSON");
+        *broken.pointer_mut(pointer).expect("a field") = invalid.parse().expect("JSON");
         assert!(!validator.is_valid(&broken), "{pointer}");
     }
     let mut broken = summary;

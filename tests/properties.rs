@@ -1,4 +1,4 @@
-//! What must hold for any log.
+//! Properties of every log: neither order nor packaging changes a summary, and any bytes give a summary or an error.
 
 #[path = "support/flow_log.rs"]
 mod flow_log;
@@ -6,7 +6,8 @@ mod flow_log;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use flow_log::{gzip, summarise};
+use flow_log::{gzip, summarize};
+use flowsentry::cli::report::{self, RenderOptions};
 use flowsentry::findings::types::FindingType;
 use flowsentry::pipeline::{self, Options};
 use flowsentry::summary::Summary;
@@ -39,9 +40,9 @@ const FIELDS: [&str; 19] = [
     "traffic-path",
 ];
 
-/// What is known of that small world: VPCs with the same block, of which one is peered with a third, both are, or none;
-/// blocks within blocks; connections of every kind.
-const TOPOLOGY: &str = r#"{
+/// A topology that matches the generated records: several VPCs with the same CIDR block (one, both, or none of them peered
+/// with a third VPC), blocks within blocks, and connections in every state.
+const DESCRIBE_OUTPUT: &str = r#"{
   "Vpcs": [
     {"VpcId": "vpc-0", "CidrBlock": "10.0.0.0/16"},
     {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"},
@@ -68,13 +69,13 @@ const TOPOLOGY: &str = r#"{
     {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-nowhere"}
   ]}"#;
 
-static KNOWN: LazyLock<Arc<Topology>> = LazyLock::new(|| {
+static TOPOLOGY: LazyLock<Arc<Topology>> = LazyLock::new(|| {
     let mut resources = Resources::default();
-    resources.read("topology.json", TOPOLOGY.as_bytes()).expect("JSON");
+    resources.read("topology.json", DESCRIBE_OUTPUT.as_bytes()).expect("JSON");
     Arc::new(Topology::new(resources))
 });
 
-/// Records of a small world, so that tuples, groups and subjects meet.
+/// Generates records with few different values, so that tuples, groups, and subjects repeat.
 fn record() -> impl Strategy<Value = [String; 19]> {
     let address = prop_oneof![
         8 => (0..4u8, 1..5u8).prop_map(|(net, host)| format!("10.{net}.0.{host}")),
@@ -90,38 +91,41 @@ fn record() -> impl Strategy<Value = [String; 19]> {
         prop_oneof![Just("-"), Just("0"), Just("2"), Just("18")],
         prop_oneof![Just("-"), Just("ingress"), Just("egress")],
     );
-    let place = (
+    let vpc_and_path = (
         prop_oneof![Just("-"), Just("vpc-0"), Just("vpc-1"), Just("vpc-2b"), Just("vpc-elsewhere")],
         prop_oneof![4 => Just("-"), 1 => Just("1"), 2 => Just("4"), 2 => Just("5"), 1 => Just("8")],
     );
     let sums = (0..5u8, 0..100u64, 0..9000u64, 0..300u64);
-    (ends, kind, place, sums).prop_map(|(ends, (protocol, (action, status), flags, way), (vpc, path), sums)| {
-        let (src, dst, srcport, dstport) = ends;
-        let (interface, packets, bytes, start) = sums;
-        [
-            "5".to_owned(),
-            "123456789012".to_owned(),
-            format!("eni-{interface}"),
-            src,
-            dst,
-            srcport,
-            dstport,
-            protocol.to_owned(),
-            packets.to_string(),
-            bytes.to_string(),
-            (1_795_413_600 + start).to_string(),
-            (1_795_413_660 + start).to_string(),
-            action.to_owned(),
-            status.to_owned(),
-            vpc.to_owned(),
-            format!("subnet-{}", bytes % 3),
-            flags.to_owned(),
-            way.to_owned(),
-            path.to_owned(),
-        ]
-    })
+    (ends, kind, vpc_and_path, sums).prop_map(
+        |(ends, (protocol, (action, status), flags, direction), (vpc, path), sums)| {
+            let (src, dst, srcport, dstport) = ends;
+            let (interface, packets, bytes, start) = sums;
+            [
+                "5".to_owned(),
+                "123456789012".to_owned(),
+                format!("eni-{interface}"),
+                src,
+                dst,
+                srcport,
+                dstport,
+                protocol.to_owned(),
+                packets.to_string(),
+                bytes.to_string(),
+                (1_795_413_600 + start).to_string(),
+                (1_795_413_660 + start).to_string(),
+                action.to_owned(),
+                status.to_owned(),
+                vpc.to_owned(),
+                format!("subnet-{}", bytes % 3),
+                flags.to_owned(),
+                direction.to_owned(),
+                path.to_owned(),
+            ]
+        },
+    )
 }
 
+/// Formats a log with these columns of the records, below a header.
 fn log(records: &[[String; 19]], columns: &[usize]) -> Vec<u8> {
     let line = |values: &[&str]| columns.iter().map(|&column| values[column]).collect::<Vec<_>>().join(" ") + "\n";
     let mut text = line(&FIELDS);
@@ -131,20 +135,20 @@ fn log(records: &[[String; 19]], columns: &[usize]) -> Vec<u8> {
     text.into_bytes()
 }
 
-const IN_ORDER: [usize; 19] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
+const ALL_COLUMNS: [usize; 19] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 
-/// The summary but for what says how the input was cut and laid out.
-fn conclusions(mut summary: Summary) -> Summary {
+/// Returns the summary without sources and formats, which depend on the packaging of the input.
+fn without_packaging(mut summary: Summary) -> Summary {
     assert!(summary.failed.is_empty(), "{:?}", summary.failed);
     summary.sources.clear();
     summary.formats.clear();
     summary
 }
 
-/// The conclusions without a topology and with one.
-fn conclude(inputs: &[Vec<u8>]) -> [Summary; 2] {
+/// Summarizes the inputs without a topology and with one, without sources and formats.
+fn summaries(inputs: &[Vec<u8>]) -> [Summary; 2] {
     let inputs = || inputs.iter().map(|bytes| ("log", &bytes[..]));
-    [conclusions(summarise(inputs(), None)), conclusions(summarise(inputs(), Some(&KNOWN)))]
+    [without_packaging(summarize(inputs(), None)), without_packaging(summarize(inputs(), Some(&TOPOLOGY)))]
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn generated_records_cover_every_peering_finding() {
     let mut types = BTreeSet::new();
     for count in [150, 5_000] {
         let records = prop::collection::vec(record(), count).new_tree(&mut runner).expect("records").current();
-        let [_, summary] = conclude(&[log(&records, &IN_ORDER)]);
+        let [_, summary] = summaries(&[log(&records, &ALL_COLUMNS)]);
         types.extend(summary.findings.iter().map(|finding| finding.finding_type));
     }
     let expected = [
@@ -172,40 +176,40 @@ fn generated_records_cover_every_peering_finding() {
 proptest! {
     #[test]
     fn gzip_member_boundaries_change_nothing(records in prop::collection::vec(record(), 1..60),
-                                            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
-        let text = log(&records, &IN_ORDER);
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len())).chain([0, text.len()]).collect();
-        cuts.sort_unstable();
-        let members: Vec<u8> = cuts.windows(2).flat_map(|ends| gzip(&text[ends[0]..ends[1]])).collect();
-        prop_assert_eq!(conclude(&[members]), conclude(&[text]));
+                                            boundaries in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
+        let text = log(&records, &ALL_COLUMNS);
+        let mut boundaries: Vec<usize> = boundaries.iter().map(|boundary| boundary.index(text.len())).chain([0, text.len()]).collect();
+        boundaries.sort_unstable();
+        let members: Vec<u8> = boundaries.windows(2).flat_map(|ends| gzip(&text[ends[0]..ends[1]])).collect();
+        prop_assert_eq!(summaries(&[members]), summaries(&[text]));
     }
 
     #[test]
     fn column_order_changes_nothing(records in prop::collection::vec(record(), 1..60),
-                                            columns in Just(IN_ORDER.to_vec()).prop_shuffle()) {
-        prop_assert_eq!(conclude(&[log(&records, &columns)]), conclude(&[log(&records, &IN_ORDER)]));
+                                            columns in Just(ALL_COLUMNS.to_vec()).prop_shuffle()) {
+        prop_assert_eq!(summaries(&[log(&records, &columns)]), summaries(&[log(&records, &ALL_COLUMNS)]));
     }
 
     #[test]
     fn record_order_changes_nothing(
         (records, shuffled) in prop::collection::vec(record(), 1..150)
             .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle()))) {
-        prop_assert_eq!(conclude(&[log(&shuffled, &IN_ORDER)]), conclude(&[log(&records, &IN_ORDER)]));
+        prop_assert_eq!(summaries(&[log(&shuffled, &ALL_COLUMNS)]), summaries(&[log(&records, &ALL_COLUMNS)]));
     }
 
     #[test]
     fn the_split_into_inputs_changes_nothing(records in prop::collection::vec(record(), 1..150), parts in 1usize..6) {
         let inputs: Vec<Vec<u8>> =
-            records.chunks(records.len().div_ceil(parts)).map(|part| gzip(&log(part, &IN_ORDER))).collect();
-        prop_assert_eq!(conclude(&inputs), conclude(&[log(&records, &IN_ORDER)]));
+            records.chunks(records.len().div_ceil(parts)).map(|part| gzip(&log(part, &ALL_COLUMNS))).collect();
+        prop_assert_eq!(summaries(&inputs), summaries(&[log(&records, &ALL_COLUMNS)]));
     }
 
     #[test]
     fn every_record_has_exactly_one_class(records in prop::collection::vec(record(), 0..60), noise: Vec<Vec<u8>>) {
-        let mut text = log(&records, &IN_ORDER);
+        let mut text = log(&records, &ALL_COLUMNS);
         let noise: Vec<Vec<u8>> = noise.into_iter().map(|line| line.into_iter().filter(|b| *b != b'\n').collect()).collect();
         noise.iter().for_each(|line| text.extend(line.iter().chain(b"\n")));
-        let counts = summarise([("log", &text[..])], Some(&KNOWN)).records;
+        let counts = summarize([("log", &text[..])], Some(&TOPOLOGY)).records;
         let classes = counts.accepted + counts.rejected + counts.no_data + counts.skip_data + counts.other + counts.malformed;
         prop_assert_eq!(counts.total, classes);
         let blank = noise.iter().filter(|line| line.trim_ascii().is_empty()).count();
@@ -229,12 +233,12 @@ proptest! {
     }
 }
 
+/// Analyzes any bytes. Asserts that the report of a summary has no control characters.
 fn read(bytes: &[u8]) {
-    let options = Options { topology: Some(Arc::clone(&KNOWN)), ..Options::default() };
+    let options = Options { topology: Some(Arc::clone(&TOPOLOGY)), ..Options::default() };
     if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
-        let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&KNOWN));
-        let look = flowsentry::cli::report::RenderOptions { width: 80, groups: None };
-        let report = flowsentry::cli::report::render(&summary, look);
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&TOPOLOGY));
+        let report = report::render(&summary, RenderOptions { width: 80, groups: None });
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));
     }
 }

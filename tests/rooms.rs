@@ -1,7 +1,7 @@
-//! Holds the order of the rooms: a room uses the rooms before it and none after it, nothing uses the programs' rooms,
+//! Checks the order of the rooms: a room uses the rooms before it and none after it, nothing uses the programs' rooms,
 //! and no two modules use each other.
 //!
-//! The test parses the sources and resolves each path, whether it stands in a `use`, in an expression or in a macro.
+//! The test parses the sources and resolves every path: in a `use`, in an expression, and in a macro.
 
 #![expect(clippy::disallowed_methods, reason = "the test reads the sources")]
 
@@ -42,7 +42,7 @@ struct Uses {
 }
 
 impl Uses {
-    /// Parses a source file. Skips what is compiled for tests only.
+    /// Parses a source file, without the items that are compiled for tests only.
     fn parse(root: &Path, path: &Path) -> Uses {
         let below = path.strip_prefix(root).expect("below src").with_extension("");
         let mut module: ModulePath = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -149,7 +149,7 @@ impl Visit<'_> for Uses {
     }
 }
 
-/// Parses the library's sources, without those of the programs and of tests.
+/// Parses the sources of the library, without those of the programs and of tests.
 fn uses() -> Vec<Uses> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = WalkDir::new(&root).into_iter().map(|entry| entry.expect("a source").into_path());

@@ -1,19 +1,19 @@
-//! What fails comes again: it has a name, leaves no summary, and takes nothing else with it.
+//! Failures that are retried: each has a code, leaves no summary, and does not affect other objects.
 
 use s3s::S3ErrorCode;
 use serde_json::Value;
 
-use super::local::{Answer, CUT_IN_TRANSIT, Local, OUTPUT, SOURCE};
+use super::local::{InvocationResult, Local, OUTPUT, SOURCE, TRUNCATED_IN_TRANSIT};
 use super::{gzip, json, message, port_scan, s3_event, sums};
 
-/// The message of an invocation that fails for its objects.
+/// Invokes the function, which must fail with `ObjectsFailed`. Returns the error message.
 pub async fn failure(local: &Local, event: &Value) -> String {
-    let Answer::Error { error_type, message } = local.invoke(event).await else { panic!("it fails") };
+    let InvocationResult::Error { error_type, message } = local.invoke(event).await else { panic!("a failure") };
     assert_eq!(error_type, "ObjectsFailed");
     message
 }
 
-/// The codes of the objects that failed, as the log has them.
+/// Returns the codes of the failed objects in the log.
 fn codes(log: &[Value]) -> Vec<&str> {
     let failed = log.iter().filter(|line| line["outcome"] == "failed");
     failed.map(|line| line["code"].as_str().expect("a code")).collect()
@@ -23,17 +23,17 @@ fn codes(log: &[Value]) -> Vec<&str> {
 async fn failures_are_named_and_the_function_continues() {
     let local = Local::start().await;
     local.store("good.log", port_scan().into_bytes()).await;
-    local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
+    local.inject_error("GetObject", "denied", S3ErrorCode::AccessDenied);
     let message = failure(&local, &s3_event(&["den%1B%E2%80%AEied denied.log.gz", "good.log"])).await;
     let first = format!(
         r"1 of 2 object(s) failed; first: GetObject of s3://{SOURCE}/den\u{{1b}}\u{{202e}}ied denied.log.gz failed: AccessDenied: "
     );
     assert!(message.starts_with(&first), "{message}");
     assert!(message.contains("; the function's role needs s3:GetObject there"), "{message}");
-    assert_eq!(local.output_keys().await.len(), 2, "the other object was read all the same");
+    assert_eq!(local.output_keys().await.len(), 2, "the other object was read");
 
-    let answer = local.invoke(&json!({"detail": {}, "source": "aws.ec2"})).await;
-    let Answer::Error { error_type, message } = answer else { panic!("it fails") };
+    let result = local.invoke(&json!({"detail": {}, "source": "aws.ec2"})).await;
+    let InvocationResult::Error { error_type, message } = result else { panic!("a failure") };
     assert_eq!(error_type, "UnknownEvent");
     assert!(message.ends_with("an object with the keys \"detail\", \"source\""), "{message}");
     let unknown = message;
@@ -48,11 +48,11 @@ async fn failures_are_named_and_the_function_continues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_truncated_in_transit_is_a_failure() {
     let local = Local::start().await;
-    let key = format!("x{CUT_IN_TRANSIT}");
-    // Long enough for its beginning to be sent.
+    let key = format!("x{TRUNCATED_IN_TRANSIT}");
+    // The object is large enough that its first bytes are sent.
     local.store(&key, port_scan().repeat(1000).into_bytes()).await;
-    let answer = local.invoke(&s3_event(&[&key])).await;
-    let Answer::Error { message, .. } = answer else { panic!("it fails") };
+    let result = local.invoke(&s3_event(&[&key])).await;
+    let InvocationResult::Error { message, .. } = result else { panic!("a failure") };
     assert!(message.contains(&format!("s3://{SOURCE}/{key}: reading failed: ")), "{message}");
     assert!(local.output_keys().await.is_empty());
     assert!(local.finish().log.iter().any(|line| line["code"] == "read_failed"));
@@ -64,13 +64,13 @@ async fn an_s3_error_fails_one_object_and_the_others_are_read() {
     for key in ["denied.log", "good.log", "broken.log"] {
         local.store(key, port_scan().into_bytes()).await;
     }
-    local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
-    local.refuse("GetObject", "broken", S3ErrorCode::InternalError);
+    local.inject_error("GetObject", "denied", S3ErrorCode::AccessDenied);
+    local.inject_error("GetObject", "broken", S3ErrorCode::InternalError);
     let messages = ["denied", "good", "broken"].map(|name| message(name, &s3_event(&[&format!("{name}.log")])));
     let failed = json!({"batchItemFailures": [{"itemIdentifier": "denied"}, {"itemIdentifier": "broken"}]});
-    assert_eq!(local.invoke(&json!({"Records": messages})).await, Answer::Response(failed));
+    assert_eq!(local.invoke(&json!({"Records": messages})).await, InvocationResult::Response(failed));
     let keys = local.output_keys().await;
-    assert_eq!(keys.len(), 2, "of the good one");
+    assert_eq!(keys.len(), 2, "outputs of good.log only");
     assert!(keys.iter().all(|key| key.contains("/good-")));
 
     let message = failure(&local, &s3_event(&["denied.log", "broken.log"])).await;
@@ -89,15 +89,15 @@ async fn an_s3_error_fails_one_object_and_the_others_are_read() {
 async fn a_retry_stores_missing_findings_and_repeats_no_metrics() {
     let local = Local::start().await;
     local.store("good.log.gz", gzip(&port_scan())).await;
-    local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
+    local.inject_error("PutObject", "/findings/", S3ErrorCode::InternalError);
     let message = failure(&local, &s3_event(&["good.log.gz"])).await;
     let first = format!("1 of 1 object(s) failed; first: PutObject of s3://{OUTPUT}/flowsentry/findings/");
     assert!(message.starts_with(&first) && message.contains(" failed: InternalError: "), "{message}");
     let keys = local.output_keys().await;
     assert!(keys.len() == 1 && keys[0].contains("/summaries/"), "{keys:?}");
 
-    local.refuse_nothing();
-    assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, Answer::Response(Value::Null));
+    local.clear_faults();
+    assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, InvocationResult::Response(Value::Null));
     let now = local.output_keys().await;
     assert_eq!((now.len(), &now[1]), (2, &keys[0]));
     let summary = json(&local.output(&now[1]).await.1);
@@ -113,7 +113,7 @@ async fn a_retry_stores_missing_findings_and_repeats_no_metrics() {
 async fn a_summary_that_cannot_be_stored_emits_no_metrics() {
     let local = Local::start().await;
     local.store("good.log.gz", gzip(&port_scan())).await;
-    local.refuse("PutObject", "/summaries/", S3ErrorCode::AccessDenied);
+    local.inject_error("PutObject", "/summaries/", S3ErrorCode::AccessDenied);
     let message = failure(&local, &s3_event(&["good.log.gz"])).await;
     let first = format!("1 of 1 object(s) failed; first: PutObject of s3://{OUTPUT}/flowsentry/summaries/");
     assert!(message.starts_with(&first) && message.contains(" failed: AccessDenied: "), "{message}");
@@ -123,15 +123,15 @@ async fn a_summary_that_cannot_be_stored_emits_no_metrics() {
     );
     assert!(local.output_keys().await.is_empty());
 
-    local.refuse_nothing();
-    assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, Answer::Response(Value::Null));
+    local.clear_faults();
+    assert_eq!(local.invoke(&s3_event(&["good.log.gz"])).await, InvocationResult::Response(Value::Null));
     assert_eq!(local.output_keys().await.len(), 2);
 
     let written = local.finish();
     assert_eq!(codes(&written.log), ["AccessDenied"]);
     let sums = sums(&written.metrics);
-    let of_both = [&sums["ObjectsFailed"], &sums["ObjectsProcessed"], &sums["RecordsProcessed"]];
-    assert_eq!(of_both, [&json!(1.0), &json!(1.0), &json!(16.0)], "nothing of the first time counts");
+    let counts = [&sums["ObjectsFailed"], &sums["ObjectsProcessed"], &sums["RecordsProcessed"]];
+    assert_eq!(counts, [&json!(1.0), &json!(1.0), &json!(16.0)], "the first attempt emits nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +141,7 @@ async fn an_object_replaced_before_it_was_read_is_ignored() {
     let mut event = s3_event(&["x.log"]);
     event["Records"][0]["s3"]["object"]["eTag"] = json!(etag);
     local.store("x.log", b"another".to_vec()).await;
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     assert!(local.output_keys().await.is_empty());
     let written = local.finish();
     assert_eq!((&written.log[0]["outcome"], &written.log[0]["reason"]), (&json!("ignored"), &json!("superseded")));
@@ -154,11 +154,11 @@ async fn a_summary_of_a_deleted_object_is_completed() {
     let etag = local.store("x.log", port_scan().into_bytes()).await;
     let mut event = s3_event(&["x.log"]);
     event["Records"][0]["s3"]["object"]["eTag"] = json!(etag);
-    local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
+    local.inject_error("PutObject", "/findings/", S3ErrorCode::InternalError);
     failure(&local, &event).await;
-    local.refuse_nothing();
+    local.clear_faults();
     local.remove("x.log").await;
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     let keys = local.output_keys().await;
     assert!(keys.len() == 2 && keys[0].contains("/findings/") && keys[1].contains("/summaries/"), "{keys:?}");
     let outcomes: Vec<Value> = local.finish().log.into_iter().filter_map(|line| line.get("outcome").cloned()).collect();

@@ -1,18 +1,19 @@
-//! That each setting does something, and that a wrong one stops the function.
+//! Settings: each one has an effect, and an invalid one prevents the start.
 
 use serde_json::Value;
 
-use super::local::{Answer, Local, OUTPUT, SOURCE};
-use super::{json, message, port_scan, s3_event, some, sums};
+use super::local::{InvocationResult, Local, OUTPUT, SOURCE};
+use super::{json, message, pick, port_scan, s3_event, sums};
 
+/// Starts the function with these settings and the required ones.
 async fn start_with(settings: &[(&str, &str)]) -> Local {
     Local::start_with(&[&[("OUTPUT_BUCKET", OUTPUT)], settings].concat()).await
 }
 
-/// The summary of an object, and all keys of outputs.
+/// Summarizes a log. Returns the summary and the keys of all outputs.
 async fn summary(local: &Local, log: &str) -> (Value, Vec<String>) {
     local.store("x.log", log.as_bytes().to_vec()).await;
-    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, InvocationResult::Response(Value::Null));
     let keys = local.output_keys().await;
     (json(&local.output(keys.last().expect("a summary")).await.1), keys)
 }
@@ -49,13 +50,13 @@ async fn text_above_max_object_bytes_is_quarantined() {
     let log = port_scan();
     let local = start_with(&[("MAX_OBJECT_BYTES", &log.len().to_string())]).await;
     local.store("larger.log", format!("{log}\n").into_bytes()).await;
-    assert_eq!(local.invoke(&s3_event(&["larger.log"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&s3_event(&["larger.log"])).await, InvocationResult::Response(Value::Null));
     let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
     let size = format!(
         "the decompressed text exceeds {} bytes; raise MAX_OBJECT_BYTES (function only) or split the object",
         log.len()
     );
-    assert_eq!(some(&receipt, &["error", "message"]), json!({"error": "too_large", "message": size}));
+    assert_eq!(pick(&receipt, &["error", "message"]), json!({"error": "too_large", "message": size}));
     assert_eq!(summary(&local, &log).await.0["records"]["total"], 16);
 
     let sums = sums(&local.finish().metrics);
@@ -67,7 +68,7 @@ async fn an_object_above_max_lines_is_quarantined() {
     let log = port_scan();
     let local = start_with(&[("MAX_LINES", "17")]).await;
     local.store("longer.log", format!("{log}\n").into_bytes()).await;
-    assert_eq!(local.invoke(&s3_event(&["longer.log"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&s3_event(&["longer.log"])).await, InvocationResult::Response(Value::Null));
     let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
     assert_eq!(receipt["error"], "too_many_lines");
     assert_eq!(summary(&local, &log).await.0["records"]["total"], 16);
@@ -79,7 +80,7 @@ async fn on_permanent_failure_fail_fails_the_message() {
     local.store("no-log.txt", b"hello world\n".to_vec()).await;
     let messages = ["no-log.txt", "gone.log"].map(|key| message(key, &s3_event(&[key])));
     let failed = json!({"batchItemFailures": [{"itemIdentifier": "no-log.txt"}, {"itemIdentifier": "gone.log"}]});
-    assert_eq!(local.invoke(&json!({"Records": messages})).await, Answer::Response(failed));
+    assert_eq!(local.invoke(&json!({"Records": messages})).await, InvocationResult::Response(failed));
     assert!(local.output_keys().await.is_empty());
     let written = local.finish();
     let codes: Vec<&Value> = written.log.iter().filter_map(|line| line.get("code")).collect();
@@ -95,9 +96,9 @@ async fn only_allowed_sources_are_read() {
         local.store(key, port_scan().into_bytes()).await;
     }
     let event = s3_event(&["AWSLogs/x.log", "AWSLogsX/x.log", "x.log", "AWSLogs%2F..%2Fx.log"]);
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     let gets = local.reads(SOURCE);
-    assert_eq!(gets, ["AWSLogs/x.log", "AWSLogs/../x.log"], "of the others, nothing was asked");
+    assert_eq!(gets, ["AWSLogs/x.log", "AWSLogs/../x.log"], "the others were not requested");
     let sums = sums(&local.finish().metrics);
     assert_eq!((&sums["ObjectsProcessed"], &sums["ObjectsIgnored"]), (&json!(1.0), &json!(2.0)));
 }
@@ -106,7 +107,11 @@ async fn only_allowed_sources_are_read() {
 async fn thresholds_and_top_are_applied() {
     let local = start_with(&[("PORT_SCAN_PORTS", "16"), ("TOP", "3")]).await;
     let (summary, keys) = summary(&local, &port_scan()).await;
-    assert_eq!((&summary["findings"], keys.len()), (&json!([]), 1), "15 ports are no scan, and no file of findings");
+    assert_eq!(
+        (&summary["findings"], keys.len()),
+        (&json!([]), 1),
+        "15 ports are not a scan, so there is no findings file"
+    );
     let rejected = &summary["rejected"];
     assert_eq!((&rejected["group_count"], rejected["groups"].as_array().map(Vec::len)), (&json!(15), Some(3)));
 }

@@ -1,10 +1,10 @@
-//! The same object, told of in every form in which events come.
+//! Events in every shape in which AWS delivers them.
 
 use s3s::S3ErrorCode;
 use serde_json::Value;
 
-use super::local::{Answer, Local, OUTPUT, SOURCE};
-use super::{json, port_scan, s3_event, some, sums};
+use super::local::{InvocationResult, Local, OUTPUT, SOURCE};
+use super::{json, pick, port_scan, s3_event, sums};
 
 const KEY: &str = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/\
                    123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz";
@@ -13,12 +13,13 @@ macro_rules! fixtures {
     ($($name:literal),*) => { [$(($name, json(include_bytes!(concat!("../../events/", $name, ".json"))))),*] };
 }
 
-/// An event of EventBridge.
+/// Builds an event of EventBridge.
 fn object_created(key: &str, etag: Option<&str>) -> Value {
     json!({"source": "aws.s3", "detail-type": "Object Created",
         "detail": {"bucket": {"name": SOURCE}, "object": {"key": key, "etag": etag}}})
 }
 
+/// Returns the outcomes in the log.
 fn outcomes(log: &[Value]) -> Vec<&str> {
     log.iter().filter_map(|line| line["outcome"].as_str()).collect()
 }
@@ -26,14 +27,14 @@ fn outcomes(log: &[Value]) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_shape_gives_the_same_summary() {
     let local = Local::start().await;
-    // The entity tag of the fixtures is that of no bytes at all.
+    // The fixtures have the entity tag of an empty object.
     let etag = local.store(KEY, Vec::new()).await;
     assert_eq!(etag, "d41d8cd98f00b204e9800998ecf8427e");
     for (name, event) in fixtures!["sns-s3", "eventbridge", "destination-s3"] {
-        assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null), "{name}");
+        assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null), "{name}");
     }
     for (name, event) in fixtures!["sqs-s3", "sqs-sns-s3", "sqs-eventbridge", "sqs-destination-s3"] {
-        assert_eq!(local.invoke(&event).await, Answer::Response(json!({"batchItemFailures": []})), "{name}");
+        assert_eq!(local.invoke(&event).await, InvocationResult::Response(json!({"batchItemFailures": []})), "{name}");
     }
     assert_eq!(local.output_keys().await.len(), 1);
     let written = local.finish();
@@ -47,17 +48,17 @@ async fn an_eventbridge_key_is_raw_or_decoded_if_the_etag_matches() {
     let local = Local::start().await;
     let raw = local.store("a+b%41.log", port_scan().into_bytes()).await;
     let invoked = async |etag: Option<&str>| local.invoke(&object_created("a+b%41.log", etag)).await;
-    assert_eq!(invoked(Some(&raw)).await, Answer::Response(Value::Null));
+    assert_eq!(invoked(Some(&raw)).await, InvocationResult::Response(Value::Null));
     let decoded = local.store("a bA.log", format!("{}\n", port_scan()).into_bytes()).await;
-    println!("-- both exist, and the entity tag tells which is meant");
-    assert_eq!(invoked(Some(&decoded)).await, Answer::Response(Value::Null));
+    println!("-- both exist, and the entity tag identifies one of them");
+    assert_eq!(invoked(Some(&decoded)).await, InvocationResult::Response(Value::Null));
     println!("-- only the decoded one exists");
     local.remove("a+b%41.log").await;
-    local.forget_outputs().await;
-    assert_eq!(invoked(Some(&decoded)).await, Answer::Response(Value::Null));
-    println!("-- without an entity tag, or with another, the decoded one is not meant");
-    assert_eq!(invoked(None).await, Answer::Response(Value::Null));
-    assert_eq!(invoked(Some("0123456789abcdef0123456789abcdef")).await, Answer::Response(Value::Null));
+    local.delete_outputs().await;
+    assert_eq!(invoked(Some(&decoded)).await, InvocationResult::Response(Value::Null));
+    println!("-- without an entity tag, or with another one, the decoded key is not used");
+    assert_eq!(invoked(None).await, InvocationResult::Response(Value::Null));
+    assert_eq!(invoked(Some("0123456789abcdef0123456789abcdef")).await, InvocationResult::Response(Value::Null));
 
     let written = local.finish();
     let summarized = |line: &&Value| line["outcome"] == "summarized";
@@ -80,12 +81,12 @@ async fn a_decoded_key_never_leads_to_an_output_or_other_prefix() {
     ];
     let local = Local::start_with(&settings).await;
     let output = local.store("own/x.log", port_scan().into_bytes()).await;
-    let foreign = local.store("a/x.log", port_scan().into_bytes()).await;
-    for (key, etag) in [("own%2Fx.log", &output), ("a%2Fx.log", &foreign)] {
-        assert_eq!(local.invoke(&object_created(key, Some(etag))).await, Answer::Response(Value::Null));
+    let other = local.store("a/x.log", port_scan().into_bytes()).await;
+    for (key, etag) in [("own%2Fx.log", &output), ("a%2Fx.log", &other)] {
+        assert_eq!(local.invoke(&object_created(key, Some(etag))).await, InvocationResult::Response(Value::Null));
     }
     let reads = local.reads(SOURCE);
-    assert_eq!(reads, ["own%2Fx.log", "a%2Fx.log"], "the decoded ones are not asked for");
+    assert_eq!(reads, ["own%2Fx.log", "a%2Fx.log"], "the decoded keys are not requested");
     assert_eq!(outcomes(&local.finish().log), ["quarantined"; 2]);
 }
 
@@ -93,13 +94,13 @@ async fn a_decoded_key_never_leads_to_an_output_or_other_prefix() {
 async fn a_copied_output_is_ignored_by_its_metadata() {
     let local = Local::start().await;
     local.store("x.log", port_scan().into_bytes()).await;
-    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, InvocationResult::Response(Value::Null));
     let summary = local.output_keys().await.pop().expect("a summary");
-    println!("-- a copy of an output, as two functions that watch each other's outputs would meet it");
+    println!("-- a copy of an output, as if two functions watched each other's outputs");
     local.copy_output(&summary, "copy.log").await;
-    assert_eq!(local.invoke(&s3_event(&["copy.log"])).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&s3_event(&["copy.log"])).await, InvocationResult::Response(Value::Null));
     let log = local.finish().log;
-    assert_eq!(some(&log[1], &["outcome", "reason"]), json!({"outcome": "ignored", "reason": "flowsentry-output"}));
+    assert_eq!(pick(&log[1], &["outcome", "reason"]), json!({"outcome": "ignored", "reason": "flowsentry-output"}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +109,7 @@ async fn requests_go_to_the_region_of_the_event() {
     local.store("x.log", Vec::new()).await;
     let mut event = s3_event(&["x.log"]);
     event["Records"][0]["awsRegion"] = json!("eu-central-1");
-    assert_eq!(local.invoke(&event).await, Answer::Response(Value::Null));
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     assert_eq!(local.regions(SOURCE), ["eu-central-1"]);
     assert_eq!(local.regions(OUTPUT), ["us-east-1"]);
 }
@@ -117,8 +118,8 @@ async fn requests_go_to_the_region_of_the_event() {
 async fn an_archived_object_is_quarantined() {
     let local = Local::start().await;
     local.store("x.log", Vec::new()).await;
-    local.refuse("GetObject", "x.log", S3ErrorCode::InvalidObjectState);
-    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
+    local.inject_error("GetObject", "x.log", S3ErrorCode::InvalidObjectState);
+    assert_eq!(local.invoke(&s3_event(&["x.log"])).await, InvocationResult::Response(Value::Null));
     let receipt = json(&local.output(&local.output_keys().await[0]).await.1);
     assert_eq!(receipt["error"], "archived");
 }
@@ -132,7 +133,7 @@ async fn connections_and_files_do_not_grow_with_invocations() {
         local.store(&key, port_scan().into_bytes()).await;
         local.store(&format!("{n}-bad.log"), b"no log\n".to_vec()).await;
         let bad = format!("{n}-bad.log");
-        assert_eq!(local.invoke(&s3_event(&[&key, &bad, &key])).await, Answer::Response(Value::Null));
+        assert_eq!(local.invoke(&s3_event(&[&key, &bad, &key])).await, InvocationResult::Response(Value::Null));
         open.extend(local.open_files());
     }
     println!("open files: {open:?}");

@@ -1,4 +1,4 @@
-//! What the tests share: flow logs compressed as AWS does, and analysed as the programs do.
+//! Helpers of several tests: compress flow logs as AWS does, and summarize them as the programs do.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use flowsentry::summary::Summary;
 use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::topology::Topology;
 
-/// One gzip member.
+/// Compresses a text into one gzip member.
 pub fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text).and_then(|()| encoder.finish()).expect("memory takes everything")
+    encoder.write_all(text).and_then(|()| encoder.finish()).expect("writing to memory succeeds")
 }
 
-/// The summary over these inputs, each `(uri, bytes)`, by this topology.
-pub fn summarise<'a>(
+/// Summarizes these inputs, each `(uri, bytes)`, with this topology.
+pub fn summarize<'a>(
     inputs: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     topology: Option<&Arc<Topology>>,
 ) -> Summary {

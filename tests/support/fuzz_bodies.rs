@@ -1,4 +1,5 @@
-//! What has to hold of any bytes whatever. The fuzzer runs these on nightly (`fuzz/`), `tests/fuzz_smoke.rs` on stable.
+//! Properties of any bytes, one function per fuzz target. The fuzzer runs them on nightly Rust (`fuzz/`), and
+//! `tests/fuzz_smoke.rs` runs them on stable.
 
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -20,15 +21,15 @@ use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use serde_json::{Value, json};
 
-/// The first line is a header, if it can be one, and each further line falls into the class that a slow and simple
-/// reading gives it.
+/// Asserts that a first line that can be a header is one, and that every other line has the class that a slow, simple
+/// parser assigns.
 pub fn header_and_lines(bytes: &[u8]) {
     let mut lines = bytes.split(|&byte| byte == b'\n');
     let header = lines.next().unwrap_or_default();
     let format = Format::from_header(header);
     assert_eq!(format.is_some(), is_header(header), "{header:?}");
     let format = format.unwrap_or_else(Format::version_2);
-    two_ways(bytes, &format);
+    compare_parsers(bytes, &format);
     let names: Vec<Option<Field>> = format.names().iter().map(|name| Field::from_name(name.as_bytes())).collect();
     for line in lines.take(64) {
         let class = match parser::parse(line, &format) {
@@ -39,12 +40,12 @@ pub fn header_and_lines(bytes: &[u8]) {
             Ok(Record::Flow(_)) => "rejected",
             Ok(Record::Other) => "other",
         };
-        assert_eq!(class, slow_class(line, &names), "{line:?} by {names:?}");
+        assert_eq!(class, expected_class(line, &names), "{line:?} by {names:?}");
     }
 }
 
-/// What is read many bytes at a time is what is read byte by byte.
-fn two_ways(bytes: &[u8], format: &Format) {
+/// Asserts that the fast parser gives the same records as the slow one.
+fn compare_parsers(bytes: &[u8], format: &Format) {
     let parser = parser::Parser::new(Arc::new(format.clone()));
     let Ok(text) = Decoder::open(bytes, 1 << 20) else { return };
     let Ok(mut lines) = Lines::open(ChunkReader::here(text)) else { return };
@@ -55,23 +56,25 @@ fn two_ways(bytes: &[u8], format: &Format) {
     }
 }
 
+/// Reports whether at least half of the tokens are names of fields.
 fn is_header(line: &[u8]) -> bool {
     let tokens = tokens(line);
     let known = tokens.iter().filter(|token| Field::from_name(token).is_some()).count();
     !tokens.is_empty() && 2 * known >= tokens.len()
 }
 
+/// Splits a line at its spaces.
 fn tokens(line: &[u8]) -> Vec<&[u8]> {
     line.split(|&byte| byte == b' ').filter(|token| !token.is_empty()).collect()
 }
 
-/// The class of a line, the contract word for word.
-fn slow_class(line: &[u8], names: &[Option<Field>]) -> &'static str {
+/// Returns the class of a line, by a direct implementation of the documented rules.
+fn expected_class(line: &[u8], names: &[Option<Field>]) -> &'static str {
     let tokens = tokens(line);
     if tokens.len() != names.len() {
         return "malformed";
     }
-    // Of a name that stands twice the first column counts.
+    // If a name occurs twice, the first column counts.
     let value = |field: Field| {
         let column = names.iter().position(|name| *name == Some(field))?;
         Some(tokens[column]).filter(|token| *token != b"-")
@@ -99,12 +102,13 @@ fn slow_class(line: &[u8], names: &[Option<Field>]) -> &'static str {
     }
 }
 
-/// ACCEPT or REJECT without an address that the format has.
+/// Reports whether the action is ACCEPT or REJECT and an address is absent although the format has its column.
 fn lacks_address<'a>(names: &[Option<Field>], value: &impl Fn(Field) -> Option<&'a [u8]>, action: &[u8]) -> bool {
     let lacks = |field: Field| names.contains(&Some(field)) && value(field).is_none();
     [&b"ACCEPT"[..], b"REJECT"].contains(&action) && (lacks(Field::Srcaddr) || lacks(Field::Dstaddr))
 }
 
+/// Reports whether the token is a valid value of this type.
 fn is_valid(token: &[u8], kind: FieldType) -> bool {
     let text = std::str::from_utf8(token).unwrap_or("\u{fffd}");
     match kind {
@@ -120,27 +124,28 @@ fn is_valid(token: &[u8], kind: FieldType) -> bool {
     }
 }
 
-/// Hands out pieces whose lengths the first bytes decide.
-struct Pieces<'a> {
+/// Reader that returns chunks of given lengths, repeatedly.
+struct Chunks<'a> {
     lengths: &'a [u8],
-    at: usize,
+    index: usize,
     bytes: &'a [u8],
 }
 
-impl Read for Pieces<'_> {
+impl Read for Chunks<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let length = self.lengths.get(self.at % self.lengths.len().max(1)).map_or(1, |length| usize::from(*length) + 1);
-        self.at += 1;
+        let length =
+            self.lengths.get(self.index % self.lengths.len().max(1)).map_or(1, |length| usize::from(*length) + 1);
+        self.index += 1;
         let count = length.min(out.len()).min(self.bytes.len());
-        let (piece, rest) = self.bytes.split_at(count);
-        out[..count].copy_from_slice(piece);
-        self.bytes = rest;
+        let (chunk, remaining) = self.bytes.split_at(count);
+        out[..count].copy_from_slice(chunk);
+        self.bytes = remaining;
         Ok(count)
     }
 }
 
-/// Whether an object comes in pieces or whole, and is decompressed here or ahead, makes no difference, neither to its summary
-/// nor to what is said of a fault.
+/// Asserts that the chunk sizes of the input and decompression in the background change neither the summary nor the error.
+/// The first eight bytes are the lengths of the chunks.
 pub fn chunked_reading(bytes: &[u8]) {
     let (lengths, object) = bytes.split_at(bytes.len().min(8));
     let read = |reader: &mut (dyn Read + Send), decompress_in_background| {
@@ -148,11 +153,11 @@ pub fn chunked_reading(bytes: &[u8]) {
         let analysis = pipeline::analyze("any", reader, &options).map_err(|error| error.to_string())?;
         Ok::<_, String>(json::render(&build::build_summary(analysis, &SummaryOptions::default(), None)))
     };
-    let (mut whole, mut pieces) = (object, Pieces { lengths, at: 0, bytes: object });
-    assert_eq!(read(&mut whole, false), read(&mut pieces, true));
+    let (mut complete, mut chunks) = (object, Chunks { lengths, index: 0, bytes: object });
+    assert_eq!(read(&mut complete, false), read(&mut chunks, true));
 }
 
-/// Any JSON is an event or an error, and an envelope around it changes nothing but its depth.
+/// Asserts that any JSON is an event or an error with a bounded message, and that it means the same in every envelope.
 pub fn event_envelopes(bytes: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<Value>(bytes) else { return };
     if let Err(error) = event::read(&payload) {
@@ -170,27 +175,28 @@ pub fn event_envelopes(bytes: &[u8]) {
     assert_eq!(in_a_queue(&payload), in_a_record(&payload));
 }
 
-/// A key is decoded as a byte-by-byte reading decodes it.
+/// Asserts that a key is decoded as a byte-by-byte decoder does.
 pub fn key_decoding(bytes: &[u8]) {
     let Ok(key) = std::str::from_utf8(bytes) else { return };
     let mut decoded = Vec::new();
-    let mut rest = key.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let escape = (first == b'%').then(|| hexadecimal(behind)).flatten();
+    let mut remaining = key.as_bytes();
+    while let Some((&first, following)) = remaining.split_first() {
+        let escape = (first == b'%').then(|| hexadecimal(following)).flatten();
         decoded.push(escape.unwrap_or(if first == b'+' { b' ' } else { first }));
-        rest = if escape.is_some() { &behind[2..] } else { behind };
+        remaining = if escape.is_some() { &following[2..] } else { following };
     }
     let expected = String::from_utf8(decoded).unwrap_or_else(|_| key.to_owned());
     assert_eq!(event::decode_form_key(key), expected);
 }
 
+/// Parses the two hexadecimal digits at the start.
 fn hexadecimal(bytes: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let (high, low) = (digit(*bytes.first()?)?, digit(*bytes.get(1)?)?);
     u8::try_from(16 * high + low).ok()
 }
 
-/// Any document is a topology, with problems or without, or an error; and a log can be read by it.
+/// Asserts that any document is an error, or a topology with which an analysis succeeds.
 pub fn topology_documents(bytes: &[u8]) {
     let mut resources = Resources::default();
     if resources.read("any.json", bytes).is_err() {

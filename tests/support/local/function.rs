@@ -1,4 +1,4 @@
-//! The function's own program.
+//! The program of the function, as a child process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::s3::{ACCESS_KEY, REGION, SECRET_KEY};
 
-/// A running function, which ends with this value, whatever else happens.
+/// A running function. Dropping it kills the process.
 pub struct Function {
     child: Child,
     stdout: Option<JoinHandle<Vec<String>>>,
@@ -15,7 +15,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts it in an environment that has nothing but what Lambda gives, the local services and the settings.
+    /// Starts the function. Its environment has only Lambda's variables, the addresses of the local services, and the settings.
     pub fn start(runtime_api: &str, endpoint: &str, settings: &[(&str, &str)]) -> Function {
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowsentry-lambda"))
             .env_clear()
@@ -39,43 +39,43 @@ impl Function {
         Function { child, stdout, stderr }
     }
 
-    /// Ends it: what it wrote to stdout and to stderr.
+    /// Kills the function. Returns the lines of stdout and of stderr.
     pub fn stop(mut self) -> (Vec<String>, Vec<String>) {
         self.kill();
         (all(self.stdout.take()), all(self.stderr.take()))
     }
 
-    /// Waits until it ends by itself: its exit status, and what it wrote to stderr.
+    /// Waits until the function exits. Returns the exit status and the lines of stderr.
     #[expect(clippy::disallowed_methods, reason = "a test must end")]
-    pub fn wait(mut self, patience: Duration) -> (Option<i32>, Vec<String>) {
+    pub fn wait(mut self, timeout: Duration) -> (Option<i32>, Vec<String>) {
         let started = Instant::now();
         let status = loop {
-            match self.child.try_wait().expect("its state") {
+            match self.child.try_wait().expect("a status") {
                 Some(status) => break status,
-                None if started.elapsed() > patience => panic!("it does not end"),
+                None if started.elapsed() > timeout => panic!("the function does not exit"),
                 None => thread::sleep(Duration::from_millis(20)),
             }
         };
         (status.code(), all(self.stderr.take()))
     }
 
-    /// The most memory that it had so far, in bytes, where the system tells.
-    #[expect(clippy::disallowed_methods, reason = "Linux tells it in a file")]
+    /// Returns the peak memory of the function in bytes. `None` if the system does not report it.
+    #[expect(clippy::disallowed_methods, reason = "Linux has it in a file")]
     pub fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))?;
         peak.trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
     }
 
-    /// How many files and connections it has open, where the system tells.
-    #[expect(clippy::disallowed_methods, reason = "Linux tells it in a folder")]
+    /// Returns the number of open files and connections. `None` if the system does not report it.
+    #[expect(clippy::disallowed_methods, reason = "Linux has it in a folder")]
     pub fn open_files(&self) -> Option<usize> {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok().map(Iterator::count)
     }
 
     fn kill(&mut self) {
         for error in [self.child.kill().err(), self.child.wait().err()].into_iter().flatten() {
-            println!("the function can't be ended: {error}");
+            println!("the function cannot be killed: {error}");
         }
     }
 }
@@ -83,17 +83,19 @@ impl Function {
 impl Drop for Function {
     fn drop(&mut self) {
         self.kill();
-        // A test that failed before it could stop the function shows what the function said.
+        // If the test failed before it stopped the function, print the log.
         for line in all(self.stderr.take()) {
             println!("{line}");
         }
     }
 }
 
+/// Reads the lines of a pipe in the background.
 fn lines(pipe: impl Read + Send + 'static) -> JoinHandle<Vec<String>> {
     thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).collect())
 }
 
+/// Returns the lines that the thread read.
 fn all(lines: Option<JoinHandle<Vec<String>>>) -> Vec<String> {
     lines.and_then(|lines| lines.join().ok()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Everything that the function meets in AWS, on this machine's loopback: S3, and the Runtime API that gives it events.
+//! Runs the function with local services on the loopback interface: S3, and the Runtime API that delivers events.
 
 mod function;
 mod runtime_api;
@@ -14,32 +14,32 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use self::function::Function;
-pub use self::runtime_api::Answer;
+pub use self::runtime_api::InvocationResult;
 use self::runtime_api::RuntimeApi;
-pub use self::s3::CUT_IN_TRANSIT;
-use self::s3::{Call, Desk, Refusal};
+pub use self::s3::TRUNCATED_IN_TRANSIT;
+use self::s3::{Call, InjectedError, S3Control};
 
-/// Nothing here takes longer, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of every step, sufficient for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The bucket of the events' fixtures.
+/// The bucket of the event fixtures.
 pub const SOURCE: &str = "amzn-s3-demo-bucket";
 /// The bucket of the outputs.
 pub const OUTPUT: &str = "amzn-s3-demo-output";
 /// The bucket of the topology.
 pub const TOPOLOGY: &str = "amzn-s3-demo-topology";
 
-/// The function at work. Dropping it ends all of it.
+/// A running function with its local services. Dropping it stops all of them.
 pub struct Local {
     s3: Client,
-    desk: Arc<SyncMutex<Desk>>,
+    control: Arc<SyncMutex<S3Control>>,
     runtime_api: Mutex<RuntimeApi>,
     function: Function,
     _folder: tempfile::TempDir,
 }
 
-/// All that the function wrote.
-pub struct Written {
+/// The output of the function.
+pub struct FunctionOutput {
     /// Each line of stdout: metrics.
     pub metrics: Vec<Value>,
     /// Each line of stderr: its log.
@@ -47,21 +47,21 @@ pub struct Written {
 }
 
 impl Local {
-    /// Starts the function with nothing but the settings that it needs.
+    /// Starts the function with only the required settings.
     pub async fn start() -> Local {
         Local::start_with(&[("OUTPUT_BUCKET", OUTPUT)]).await
     }
 
     /// Starts the function with these settings.
     pub async fn start_with(settings: &[(&str, &str)]) -> Local {
-        Local::start_beside(settings, &[]).await
+        Local::start_with_topology(settings, &[]).await
     }
 
-    /// Starts the function with these settings, when the bucket of the topology has these documents.
-    pub async fn start_beside(settings: &[(&str, &str)], topology: &[(&str, &Value)]) -> Local {
+    /// Stores these documents in the topology's bucket, and starts the function with these settings.
+    pub async fn start_with_topology(settings: &[(&str, &str)], topology: &[(&str, &Value)]) -> Local {
         let folder = tempfile::tempdir().expect("a folder");
-        let desk = Arc::<SyncMutex<Desk>>::default();
-        let endpoint = s3::serve(folder.path(), Arc::clone(&desk)).await;
+        let control = Arc::<SyncMutex<S3Control>>::default();
+        let endpoint = s3::serve(folder.path(), Arc::clone(&control)).await;
         let s3 = s3::client(&endpoint);
         for bucket in [SOURCE, OUTPUT, TOPOLOGY] {
             s3.create_bucket().bucket(bucket).send().await.expect("a bucket");
@@ -71,27 +71,27 @@ impl Local {
         }
         let runtime_api = RuntimeApi::serve().await;
         let function = Function::start(&runtime_api.address, &endpoint, settings);
-        Local { s3, desk, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
+        Local { s3, control, runtime_api: Mutex::new(runtime_api), function, _folder: folder }
     }
 
-    /// A client of this S3.
+    /// Returns a client of the local S3.
     pub fn client(&self) -> Client {
         self.s3.clone()
     }
 
-    /// Stores an object in the bucket of the events' fixtures: its entity tag, without the quotes.
+    /// Stores an object in the bucket of the event fixtures. Returns its entity tag without the quotes.
     pub async fn store(&self, key: &str, bytes: Vec<u8>) -> String {
         put(&self.s3, SOURCE, key, bytes).await
     }
 
-    /// Removes an object from the bucket of the events' fixtures.
+    /// Deletes an object from the bucket of the event fixtures.
     pub async fn remove(&self, key: &str) {
         self.s3.delete_object().bucket(SOURCE).key(key).send().await.expect("removed");
     }
 
-    /// Stores an object in the bucket of the topology, or removes it.
+    /// Stores an object in the topology's bucket, or deletes it.
     pub async fn set_topology(&self, key: &str, text: Option<&str>) {
-        println!("topology {key} is now {}", text.unwrap_or("away"));
+        println!("topology {key} is now {}", text.unwrap_or("deleted"));
         match text {
             Some(text) => {
                 put(&self.s3, TOPOLOGY, key, text.as_bytes().to_vec()).await;
@@ -102,102 +102,102 @@ impl Local {
         }
     }
 
-    /// What the function asked of the topology's bucket since this was last called.
+    /// Returns the function's read requests to the topology's bucket since the last call.
     pub fn topology_reads(&self) -> Vec<String> {
         let reads = self.calls(|call| call.bucket == TOPOLOGY && call.operation != "PutObject");
         reads.into_iter().map(|call| format!("{} {}", call.operation, call.key)).collect()
     }
 
-    /// The keys that the function wrote or was refused to write to a bucket since this was last called, in order.
+    /// Returns the keys of the PutObject requests to a bucket since the last call, in order, failed ones included.
     pub fn writes(&self, bucket: &str) -> Vec<String> {
         let writes = self.calls(|call| call.bucket == bucket && call.operation == "PutObject");
         writes.into_iter().map(|call| call.key).collect()
     }
 
-    /// The keys that the function asked a bucket for since this was last called, in order.
+    /// Returns the keys of the GetObject requests to a bucket since the last call, in order.
     pub fn reads(&self, bucket: &str) -> Vec<String> {
         let reads = self.calls(|call| call.bucket == bucket && call.operation == "GetObject");
         reads.into_iter().map(|call| call.key).collect()
     }
 
-    /// The regions that calls of this bucket were signed for since this was last called, each once; but for those of
-    /// the test.
+    /// Returns the regions for which the function's requests to this bucket were signed since the last call, each once.
     pub fn regions(&self, bucket: &str) -> Vec<String> {
         let calls = self.calls(|call| call.bucket == bucket && call.operation != "CreateBucket");
         let regions: BTreeSet<String> =
-            calls.into_iter().filter(|call| !call.of_test).map(|call| call.region).collect();
+            calls.into_iter().filter(|call| !call.by_test).map(|call| call.region).collect();
         regions.into_iter().collect()
     }
 
+    /// Removes and returns the recorded requests that match.
     fn calls(&self, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
-        let calls = s3::locked(&self.desk).calls.extract_if(.., |call| wanted(call)).collect();
-        println!("asked for: {calls:?}");
+        let calls = s3::locked(&self.control).calls.extract_if(.., |call| wanted(call)).collect();
+        println!("requests: {calls:?}");
         calls
     }
 
-    /// From now on, this operation fails for every object with this part in its key.
-    pub fn refuse(&self, operation: &'static str, key_part: &'static str, code: S3ErrorCode) {
-        let refusal = Refusal { operation, key_part, code };
-        println!("from now on: {refusal:?}");
-        s3::locked(&self.desk).refusals.push(refusal);
+    /// Makes this operation fail for every key that contains this part.
+    pub fn inject_error(&self, operation: &'static str, key_part: &'static str, code: S3ErrorCode) {
+        let error = InjectedError { operation, key_part, code };
+        println!("from now on: {error:?}");
+        s3::locked(&self.control).errors.push(error);
     }
 
-    /// From now on, nothing is refused.
-    pub fn refuse_nothing(&self) {
-        println!("nothing is refused any more");
-        let mut desk = s3::locked(&self.desk);
-        desk.refusals.clear();
-        desk.delays.clear();
+    /// Removes all injected errors and delays.
+    pub fn clear_faults(&self) {
+        println!("no faults from now on");
+        let mut control = s3::locked(&self.control);
+        control.errors.clear();
+        control.delays.clear();
     }
 
-    /// Gives the function an event, and waits for its answer.
-    pub async fn invoke(&self, event: &Value) -> Answer {
+    /// Delivers an event to the function, and waits for the result.
+    pub async fn invoke(&self, event: &Value) -> InvocationResult {
         println!("event in: {event}");
         let mut runtime_api = self.runtime_api.lock().await;
-        let answer = tokio::time::timeout(PATIENCE, runtime_api.invoke(event, None)).await.expect("an answer in time");
-        println!("answer: {answer:?}");
-        answer
+        let result = tokio::time::timeout(TIMEOUT, runtime_api.invoke(event, None)).await.expect("a result in time");
+        println!("result: {result:?}");
+        result
     }
 
-    /// The same, with so much time until Lambda would end the function: it has to answer three seconds before.
-    pub async fn invoke_within(&self, time: Duration, event: &Value) -> Answer {
+    /// Delivers an event with this time until Lambda's deadline. Asserts that the result comes three seconds earlier.
+    pub async fn invoke_with_timeout(&self, time: Duration, event: &Value) -> InvocationResult {
         println!("event in, for {time:?}: {event}");
         let mut runtime_api = self.runtime_api.lock().await;
         let invoked = runtime_api.invoke(event, Some(time));
         let in_time = time.saturating_sub(Duration::from_secs(3));
-        let answer = tokio::time::timeout(in_time, invoked).await.expect("an answer three seconds before the end");
-        println!("answer: {answer:?}");
-        answer
+        let result = tokio::time::timeout(in_time, invoked).await.expect("a result three seconds before the deadline");
+        println!("result: {result:?}");
+        result
     }
 
-    /// From now on, this operation takes so long for every object with this part in its key.
-    pub fn delay(&self, operation: &'static str, key_part: &'static str, time: Duration) {
-        s3::locked(&self.desk).delays.push((operation, key_part, time));
+    /// Delays this operation for every key that contains this part.
+    pub fn inject_delay(&self, operation: &'static str, key_part: &'static str, time: Duration) {
+        s3::locked(&self.control).delays.push((operation, key_part, time));
     }
 
-    /// Replaces an output, and keeps its metadata.
+    /// Replaces the content of an output, and keeps its metadata.
     pub async fn replace_output(&self, key: &str, bytes: Vec<u8>) {
         let metadata = self.s3.head_object().bucket(OUTPUT).key(key).send().await.expect("an output").metadata;
         let request = self.s3.put_object().bucket(OUTPUT).key(key).set_metadata(metadata);
         request.body(bytes.into()).send().await.expect("stored");
     }
 
-    /// Stores an output as somebody else would.
+    /// Stores an output without flowsentry's metadata.
     pub async fn put_output(&self, key: &str, bytes: Vec<u8>) {
         put(&self.s3, OUTPUT, key, bytes).await;
     }
 
-    /// Removes an output.
-    pub async fn forget_output(&self, key: &str) {
+    /// Deletes an output.
+    pub async fn delete_output(&self, key: &str) {
         self.s3.delete_object().bucket(OUTPUT).key(key).send().await.expect("removed");
     }
 
-    /// The keys of the outputs, in order.
+    /// Returns the keys of the outputs, sorted.
     pub async fn output_keys(&self) -> Vec<String> {
         self.keys(OUTPUT).await
     }
 
-    /// The keys of a bucket's objects, in order.
+    /// Returns the keys in a bucket, sorted.
     pub async fn keys(&self, bucket: &str) -> Vec<String> {
         let mut pages = self.s3.list_objects_v2().bucket(bucket).into_paginator().send();
         let mut keys = Vec::new();
@@ -210,7 +210,7 @@ impl Local {
         keys
     }
 
-    /// Copies an output, metadata and all, to the bucket of the events' fixtures.
+    /// Copies an output with its metadata to the bucket of the event fixtures.
     pub async fn copy_output(&self, output: &str, key: &str) {
         let object = self.s3.get_object().bucket(OUTPUT).key(output).send().await.expect("an output");
         let request = self.s3.put_object().bucket(SOURCE).key(key).set_metadata(object.metadata);
@@ -218,50 +218,52 @@ impl Local {
         request.body(bytes.into()).send().await.expect("stored");
     }
 
-    /// Removes all outputs: objects are analysed anew then.
-    pub async fn forget_outputs(&self) {
+    /// Deletes all outputs, so that objects are analyzed again.
+    pub async fn delete_outputs(&self) {
         for key in self.output_keys().await {
-            self.forget_output(&key).await;
+            self.delete_output(&key).await;
         }
     }
 
-    /// An output's content type and bytes.
+    /// Returns an output's content type and bytes.
     pub async fn output(&self, key: &str) -> (String, Vec<u8>) {
         let object = self.s3.get_object().bucket(OUTPUT).key(key).send().await.expect("an output");
         let content_type = object.content_type().unwrap_or_default().to_owned();
         (content_type, object.body.collect().await.expect("its bytes").to_vec())
     }
 
-    /// The most memory that the function had so far, in bytes, where the system tells.
+    /// Returns the peak memory of the function in bytes. `None` if the system does not report it.
     pub fn peak_memory(&self) -> Option<u64> {
         self.function.peak_memory()
     }
 
-    /// How many files and connections the function has open, where the system tells.
+    /// Returns the number of open files and connections. `None` if the system does not report it.
     pub fn open_files(&self) -> Option<usize> {
         self.function.open_files()
     }
 
-    /// Ends the function. All that it wrote has to be JSON, one object a line.
-    pub fn finish(self) -> Written {
+    /// Kills the function and returns its output. Asserts that every line is a JSON object.
+    pub fn finish(self) -> FunctionOutput {
         let (stdout, stderr) = self.function.stop();
         println!("metrics out:\n{}\nlog:\n{}", stdout.join("\n"), stderr.join("\n"));
-        Written { metrics: objects(&stdout), log: objects(&stderr) }
+        FunctionOutput { metrics: objects(&stdout), log: objects(&stderr) }
     }
 
-    /// Waits for a function that ends by itself: its exit status, its log, and how often it asked for an event.
+    /// Waits until the function exits. Returns the exit status, the log, and the number of requests for an event.
     pub async fn wait(self) -> (Option<i32>, Vec<Value>, u64) {
-        let (status, stderr) = self.function.wait(PATIENCE);
+        let (status, stderr) = self.function.wait(TIMEOUT);
         println!("log:\n{}", stderr.join("\n"));
         (status, objects(&stderr), self.runtime_api.lock().await.polls())
     }
 }
 
+/// Stores an object. Returns its entity tag without the quotes.
 async fn put(s3: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> String {
-    let answer = s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.expect("stored");
-    answer.e_tag().expect("an entity tag").trim_matches('"').to_owned()
+    let response = s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.expect("stored");
+    response.e_tag().expect("an entity tag").trim_matches('"').to_owned()
 }
 
+/// Parses lines as JSON objects.
 fn objects(lines: &[String]) -> Vec<Value> {
     lines
         .iter()

@@ -1,4 +1,4 @@
-//! An S3 that keeps objects in a folder, and refuses what is not signed well or what a test tells it to refuse.
+//! A local S3 that stores objects in a folder. It checks signatures, and injects the errors and delays that a test sets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,51 +25,51 @@ use tokio::net::TcpListener;
 pub const REGION: &str = "us-east-1";
 pub const ACCESS_KEY: &str = "local";
 pub const SECRET_KEY: &str = "not a secret";
-/// Of the test's own client.
+/// The access key of the test's own client.
 const TEST_KEY: &str = "test";
 
-/// The body of an object whose key ends so is shorter than announced.
-pub const CUT_IN_TRANSIT: &str = ".cut-in-transit";
+/// The body of an object whose key has this suffix is shorter than its `Content-Length`.
+pub const TRUNCATED_IN_TRANSIT: &str = ".cut-in-transit";
 
-/// Short, so that whoever reads but the first page is found out.
+/// The size of a page of keys. It is small, so that a client that ignores further pages fails a test.
 const PAGE: usize = 2;
 
-/// What a test has of the server.
+/// The requests that the server received, and the faults that it injects.
 #[derive(Default)]
-pub struct Desk {
-    /// All that was asked for, in order, refused or not.
+pub struct S3Control {
+    /// All requests in order, failed ones included.
     pub calls: Vec<Call>,
-    /// What is not done. The first that fits holds.
-    pub refusals: Vec<Refusal>,
-    /// What is slow: operations, parts of keys, and for how long.
+    /// Errors to inject. The first match applies.
+    pub errors: Vec<InjectedError>,
+    /// Delays to inject: the operation, a part of the key, and the time.
     pub delays: Vec<(&'static str, &'static str, Duration)>,
 }
 
-/// Something that was asked for.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub operation: &'static str,
     pub bucket: String,
-    /// Or the beginning of keys, in a list.
+    /// The key, or the prefix of a list request.
     pub key: String,
-    /// That the request was signed for.
+    /// The region for which the request was signed.
     pub region: String,
-    /// Whether the test asked, and not the function.
-    pub of_test: bool,
+    /// Whether the client is the test and not the function.
+    pub by_test: bool,
 }
 
-/// An operation that is refused of all objects with this part in their keys, with this code of S3's.
+/// An error of S3 for an operation on every key that contains this part.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct InjectedError {
     pub operation: &'static str,
     pub key_part: &'static str,
     pub code: S3ErrorCode,
 }
 
-/// Serves a folder until the test's runtime ends; its address as a URL.
-pub async fn serve(folder: &Path, desk: Arc<Mutex<Desk>>) -> String {
+/// Serves a folder until the test's runtime ends. Returns the URL of the server.
+pub async fn serve(folder: &Path, control: Arc<Mutex<S3Control>>) -> String {
     let files = FileSystem::new(folder).expect("a folder");
-    let mut service = S3ServiceBuilder::new(LongKeys { files, objects: Mutex::default(), desk });
+    let mut service = S3ServiceBuilder::new(HashedKeys { files, objects: Mutex::default(), control });
     let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
     auth.register(TEST_KEY.to_owned(), SECRET_KEY.into());
     service.set_auth(auth);
@@ -84,7 +84,7 @@ pub async fn serve(folder: &Path, desk: Arc<Mutex<Desk>>) -> String {
     endpoint
 }
 
-/// The test's own client.
+/// Returns the test's own client.
 pub fn client(endpoint: &str) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -96,47 +96,52 @@ pub fn client(endpoint: &str) -> Client {
     Client::from_conf(config)
 }
 
-/// The server names a file after the whole of a key, in Base64, and so takes no key that is longer than some 170
-/// bytes. Those of flow logs are: so it gets a hash instead, and the keys are kept here, as a list shows them.
-struct LongKeys {
+/// The file system server, with hashed keys.
+///
+/// The server names each file after the key in Base64, which limits keys to about 170 bytes. Keys of flow logs are longer, so
+/// the server gets a hash of each key, and this type stores the keys for list requests.
+struct HashedKeys {
     files: FileSystem,
     objects: Mutex<BTreeMap<(String, String), Object>>,
-    desk: Arc<Mutex<Desk>>,
+    control: Arc<Mutex<S3Control>>,
 }
 
-impl LongKeys {
+impl HashedKeys {
+    /// Records a request. Returns the injected error that matches, if any.
     fn admit<T>(&self, operation: &'static str, request: &S3Request<T>, bucket: &str, key: &str) -> S3Result<()> {
-        let mut desk = locked(&self.desk);
+        let mut control = locked(&self.control);
         let region = request.region.as_ref().map(ToString::to_string).unwrap_or_default();
-        let of_test = request.credentials.as_ref().is_some_and(|credentials| credentials.access_key == TEST_KEY);
-        desk.calls.push(Call { operation, bucket: bucket.to_owned(), key: key.to_owned(), region, of_test });
-        let fits = |refusal: &&Refusal| refusal.operation == operation && key.contains(refusal.key_part);
-        match desk.refusals.iter().find(fits) {
-            Some(Refusal { code, .. }) => Err(S3Error::with_message(code.clone(), "a test refuses it")),
+        let by_test = request.credentials.as_ref().is_some_and(|credentials| credentials.access_key == TEST_KEY);
+        control.calls.push(Call { operation, bucket: bucket.to_owned(), key: key.to_owned(), region, by_test });
+        let matches = |error: &&InjectedError| error.operation == operation && key.contains(error.key_part);
+        match control.errors.iter().find(matches) {
+            Some(InjectedError { code, .. }) => Err(S3Error::with_message(code.clone(), "injected by a test")),
             None => Ok(()),
         }
     }
 }
 
-impl LongKeys {
+impl HashedKeys {
+    /// Waits for the injected delay that matches, if any.
     async fn wait(&self, operation: &'static str, key: &str) {
-        let fits = |(of, part, _): &&(&str, &str, Duration)| *of == operation && key.contains(part);
-        let delay = locked(&self.desk).delays.iter().find(fits).map(|(_, _, time)| *time);
+        let matches = |(delayed, part, _): &&(&str, &str, Duration)| *delayed == operation && key.contains(part);
+        let delay = locked(&self.control).delays.iter().find(matches).map(|(_, _, time)| *time);
         tokio::time::sleep(delay.unwrap_or_default()).await;
     }
 }
 
-/// A test that failed shows more than that another one can't go on.
+/// Locks a mutex, also after a panic: the first failure is more informative than a poisoned mutex.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn short(key: &str) -> String {
+/// Returns the hash that replaces a key.
+fn hashed(key: &str) -> String {
     Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[async_trait]
-impl S3 for LongKeys {
+impl S3 for HashedKeys {
     async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
         self.files.create_bucket(request).await
     }
@@ -144,29 +149,29 @@ impl S3 for LongKeys {
     async fn get_object(&self, mut request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         self.wait("GetObject", &request.input.key).await;
         self.admit("GetObject", &request, &request.input.bucket, &request.input.key)?;
-        let cut = request.input.key.ends_with(CUT_IN_TRANSIT);
-        request.input.key = short(&request.input.key);
-        // There are no versions in the folder: the one asked for is the one that is there.
+        let truncate = request.input.key.ends_with(TRUNCATED_IN_TRANSIT);
+        request.input.key = hashed(&request.input.key);
+        // The folder has no versions: the response names the requested one.
         let version_id = request.input.version_id.clone();
         let only = request.input.if_match.as_ref().and_then(|condition| condition.as_etag()).cloned();
         let unless = request.input.if_none_match.as_ref().and_then(|condition| condition.as_etag()).cloned();
-        let mut answer = self.files.get_object(request).await?;
-        if unless.is_some() && unless == answer.output.e_tag {
+        let mut response = self.files.get_object(request).await?;
+        if unless.is_some() && unless == response.output.e_tag {
             return Err(s3_error!(NotModified));
         }
-        if only.is_some() && only != answer.output.e_tag {
+        if only.is_some() && only != response.output.e_tag {
             return Err(s3_error!(PreconditionFailed));
         }
-        answer.output.version_id = version_id;
-        if cut {
-            answer.output.content_length = answer.output.content_length.map(|length| length + 1);
+        response.output.version_id = version_id;
+        if truncate {
+            response.output.content_length = response.output.content_length.map(|length| length + 1);
         }
-        Ok(answer)
+        Ok(response)
     }
 
     async fn head_object(&self, mut request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         self.admit("HeadObject", &request, &request.input.bucket, &request.input.key)?;
-        request.input.key = short(&request.input.key);
+        request.input.key = hashed(&request.input.key);
         self.files.head_object(request).await
     }
 
@@ -176,11 +181,11 @@ impl S3 for LongKeys {
         self.admit("PutObject", &request, bucket, key)?;
         let name = (bucket.clone(), key.clone());
         let mut object = Object { key: Some(key.clone()), size: *content_length, ..Object::default() };
-        request.input.key = short(&request.input.key);
-        let answer = self.files.put_object(request).await?;
-        object.e_tag.clone_from(&answer.output.e_tag);
+        request.input.key = hashed(&request.input.key);
+        let response = self.files.put_object(request).await?;
+        object.e_tag.clone_from(&response.output.e_tag);
         locked(&self.objects).insert(name, object);
-        Ok(answer)
+        Ok(response)
     }
 
     async fn delete_object(
@@ -188,7 +193,7 @@ impl S3 for LongKeys {
         mut request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         locked(&self.objects).remove(&(request.input.bucket.clone(), request.input.key.clone()));
-        request.input.key = short(&request.input.key);
+        request.input.key = hashed(&request.input.key);
         self.files.delete_object(request).await
     }
 
@@ -200,11 +205,13 @@ impl S3 for LongKeys {
         let prefix = prefix.unwrap_or_default();
         self.admit("ListObjectsV2", &request, &bucket, &prefix)?;
         let objects = locked(&self.objects);
-        // The token is the last key of the page before.
-        let rest = objects.iter().filter(|((of, key), _)| {
-            *of == bucket && key.starts_with(&prefix) && continuation_token.as_ref().is_none_or(|token| key > token)
+        // The token is the last key of the previous page.
+        let remaining = objects.iter().filter(|((of_bucket, key), _)| {
+            *of_bucket == bucket
+                && key.starts_with(&prefix)
+                && continuation_token.as_ref().is_none_or(|token| key > token)
         });
-        let mut contents: Vec<Object> = rest.map(|(_, object)| object.clone()).take(PAGE + 1).collect();
+        let mut contents: Vec<Object> = remaining.map(|(_, object)| object.clone()).take(PAGE + 1).collect();
         let is_truncated = contents.len() > PAGE;
         contents.truncate(PAGE);
         Ok(S3Response::new(ListObjectsV2Output {
