@@ -19,6 +19,8 @@
 //! `tests/rooms.rs` checks the order. Every room may use [`error`], [`config`] and [`sanitize`]. All rooms except [`cli`]
 //! and [`lambda`] are pure functions of their input: they use no clock, environment, file or network.
 
+#![warn(clippy::expect_used, clippy::indexing_slicing)]
+
 #[cfg(not(panic = "unwind"))]
 compile_error!(
     "panics must unwind, so that a bug that one object triggers does not stop the others: set panic = \"unwind\""

@@ -1,5 +1,7 @@
 //! The Lambda function: analyzes the objects that an event names, and stores their summaries.
 
+#![warn(clippy::expect_used, clippy::indexing_slicing)]
+
 use std::collections::HashMap;
 use std::process::ExitCode;
 

@@ -16,12 +16,12 @@ pub enum Format {
 }
 
 enum Value<'a> {
-    Decoder(&'a str),
+    Text(&'a str),
     Number(u64),
     Address(IpAddr),
     Absent,
 }
-use Value::{Absent, Address, Decoder, Number};
+use Value::{Absent, Address, Number, Text};
 
 /// How to get the value of a column.
 enum Column {
@@ -37,8 +37,8 @@ use Column::{Always, OfFlow, OfInterface};
 /// All fields of versions 2 to 5 in AWS's order. The first [`DEFAULT_COLUMNS`] are the default format.
 const COLUMNS: [(&str, Column); 29] = [
     ("version", Always(|line| Number(line.version))),
-    ("account-id", Always(|_| Decoder(ACCOUNT_ID))),
-    ("interface-id", Always(|line| Decoder(&line.interface.id))),
+    ("account-id", Always(|_| Text(ACCOUNT_ID))),
+    ("interface-id", Always(|line| Text(&line.interface.id))),
     ("srcaddr", OfFlow(|flow| Address(flow.src.address))),
     ("dstaddr", OfFlow(|flow| Address(flow.dst.address))),
     ("srcport", OfFlow(|flow| Number(flow.src.port.into()))),
@@ -48,22 +48,22 @@ const COLUMNS: [(&str, Column); 29] = [
     ("bytes", OfFlow(|flow| Number(flow.bytes))),
     ("start", Always(|line| Number(line.record.capture_window.start))),
     ("end", Always(|line| Number(line.record.capture_window.end))),
-    ("action", OfFlow(|flow| Decoder(action(flow)))),
-    ("log-status", Always(|line| Decoder(log_status(line.record)))),
-    ("vpc-id", OfInterface(|interface| Decoder(VPCS[interface.vpc].id))),
-    ("subnet-id", OfInterface(|interface| Decoder(&interface.subnet_id))),
+    ("action", OfFlow(|flow| Text(action(flow)))),
+    ("log-status", Always(|line| Text(log_status(line.record)))),
+    ("vpc-id", OfInterface(|interface| Text(VPCS[interface.vpc].id))),
+    ("subnet-id", OfInterface(|interface| Text(&interface.subnet_id))),
     ("instance-id", OfInterface(|interface| text_or_absent(interface.instance_id.as_deref()))),
     ("tcp-flags", OfFlow(|flow| Number(flow.tcp_flags.into()))),
-    ("type", OfFlow(|flow| Decoder(address_type(flow)))),
+    ("type", OfFlow(|flow| Text(address_type(flow)))),
     ("pkt-srcaddr", OfFlow(|flow| Address(flow.src.packet_address))),
     ("pkt-dstaddr", OfFlow(|flow| Address(flow.dst.packet_address))),
-    ("region", OfFlow(|_| Decoder(REGION))),
-    ("az-id", OfInterface(|interface| Decoder(interface.az_id))),
+    ("region", OfFlow(|_| Text(REGION))),
+    ("az-id", OfInterface(|interface| Text(interface.az_id))),
     ("sublocation-type", Always(|_| Absent)),
     ("sublocation-id", Always(|_| Absent)),
     ("pkt-src-aws-service", OfFlow(|flow| text_or_absent(flow.src.aws_service))),
     ("pkt-dst-aws-service", OfFlow(|flow| text_or_absent(flow.dst.aws_service))),
-    ("flow-direction", OfFlow(|flow| Decoder(direction(flow)))),
+    ("flow-direction", OfFlow(|flow| Text(direction(flow)))),
     ("traffic-path", OfFlow(traffic_path)),
 ];
 const DEFAULT_COLUMNS: usize = 14;
@@ -100,7 +100,7 @@ impl Format {
         let line = Line { version: self.version(), record, interface };
         let (flow, damage) = match &record.content {
             Content::Flow(flow) => (Some(flow), None),
-            Content::ParseError(damage, flow) => (Some(flow), Some(damaged(*damage))),
+            Content::Malformed(damage, flow) => (Some(flow), Some(damaged(*damage))),
             Content::NoData | Content::SkipData => (None, None),
         };
         for (name, column) in self.columns() {
@@ -137,7 +137,7 @@ impl Column {
 }
 
 fn text_or_absent(text: Option<&str>) -> Value<'_> {
-    text.map_or(Absent, Decoder)
+    text.map_or(Absent, Text)
 }
 
 fn action(flow: &Flow) -> &'static str {
@@ -149,7 +149,7 @@ fn action(flow: &Flow) -> &'static str {
 
 fn log_status(record: &Record) -> &'static str {
     match record.content {
-        Content::Flow(_) | Content::ParseError(..) => "OK",
+        Content::Flow(_) | Content::Malformed(..) => "OK",
         Content::NoData => "NODATA",
         Content::SkipData => "SKIPDATA",
     }
@@ -176,7 +176,7 @@ fn traffic_path(flow: &Flow) -> Value<'static> {
 impl Value<'_> {
     fn render(&self, text: &mut Vec<u8>) {
         match *self {
-            Decoder(value) => text.extend_from_slice(value.as_bytes()),
+            Text(value) => text.extend_from_slice(value.as_bytes()),
             Number(value) => push_number(value, text),
             Address(IpAddr::V4(value)) => push_ipv4(value, text),
             Address(IpAddr::V6(value)) => {

@@ -69,7 +69,7 @@ impl<'a> Generator<'a> {
         for content in run.contents {
             let capture_window = match content {
                 Content::NoData | Content::SkipData => window,
-                Content::Flow(_) | Content::ParseError(..) => self.narrowed(window),
+                Content::Flow(_) | Content::Malformed(..) => self.narrowed(window),
             };
             self.ready.push_back(Record { interface: run.interface, capture_window, content });
         }

@@ -54,7 +54,7 @@ pub enum Content {
     NoData,
     SkipData,
     /// A flow whose line is damaged.
-    ParseError(Damage, Flow),
+    Malformed(Damage, Flow),
 }
 
 #[derive(Clone, Copy)]

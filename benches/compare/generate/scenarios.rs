@@ -17,7 +17,7 @@
 //! | transit from VPC A over B to C | 10.0.1.49 → 10.2.200.40, TCP 5432 | 20 accepted, without reply | 36: `eni-0cecc0b5facf21ada` |
 //! | skipped data | | 3 SKIPDATA, and in long logs more | 0: `eni-04fad8879896d31fb` |
 //!
-//! ParseError lines are added as requested, also to shorter logs. They alternate between destination port 70000, a missing
+//! Malformed lines are added as requested, also to shorter logs. They alternate between destination port 70000, a missing
 //! destination port column, and a source address of the bytes FF FE. Their other values are 22.0.6.10 → 10.1.1.49, TCP 443, on interface 37: `eni-00db63d4c1b559a2a`.
 
 use std::cmp::Reverse;
@@ -84,7 +84,7 @@ impl<'a> Planter<'a> {
         let client = client(scenario_address(6, 10), 0);
         let flow = accepted(Direction::Ingress, flags::SYN, client, self.end(MALFORMED, 443));
         for (_, damage) in (0..lines).zip(kinds.into_iter().cycle()) {
-            self.plant(MALFORMED, 1, [Content::ParseError(damage, flow)]);
+            self.plant(MALFORMED, 1, [Content::Malformed(damage, flow)]);
         }
     }
 
