@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use flowsentry::topology::prefix_table::{BlockNumber, PrefixTable};
+use flowsentry::topology::prefix_table::{BlockId, PrefixTable};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 use rand::{Rng, SeedableRng};
@@ -91,14 +91,14 @@ fn address(chance: &mut ChaCha8Rng, blocks: &[IpNet], n: usize) -> IpAddr {
     }
 }
 
-fn linear(blocks: &[IpNet], address: IpAddr) -> Option<BlockNumber> {
+fn linear(blocks: &[IpNet], address: IpAddr) -> Option<BlockId> {
     let holding = (0..).zip(blocks).filter(|(_, block)| block.contains(&address));
     holding.max_by_key(|(_, block)| block.prefix_len()).map(|(number, _)| number)
 }
 
 struct Trie {
-    v4: PrefixMap<Ipv4Net, BlockNumber>,
-    v6: PrefixMap<Ipv6Net, BlockNumber>,
+    v4: PrefixMap<Ipv4Net, BlockId>,
+    v6: PrefixMap<Ipv6Net, BlockId>,
 }
 
 impl Trie {
@@ -113,7 +113,7 @@ impl Trie {
         trie
     }
 
-    fn longest(&self, address: IpAddr) -> Option<BlockNumber> {
+    fn longest(&self, address: IpAddr) -> Option<BlockId> {
         match address {
             IpAddr::V4(v4) => self.v4.get_lpm(&Ipv4Net::from(v4)).map(|(_, number)| *number),
             IpAddr::V6(v6) => self.v6.get_lpm(&Ipv6Net::from(v6)).map(|(_, number)| *number),
@@ -133,7 +133,7 @@ fn agree(blocks: &[IpNet], addresses: &[IpAddr], prefixes: &PrefixTable, trie: &
     addresses.iter().filter(|address| prefixes.longest(**address).is_some()).count()
 }
 
-fn report(what: &str, addresses: &[IpAddr], longest: impl Fn(IpAddr) -> Option<BlockNumber>) {
+fn report(what: &str, addresses: &[IpAddr], longest: impl Fn(IpAddr) -> Option<BlockId>) {
     let round = || -> Duration {
         let start = Instant::now();
         for address in addresses {

@@ -1,10 +1,10 @@
-//! Thresholds and memory limits: whole numbers of at least 1, each known by its name, and the TOML file that sets them.
+//! Thresholds and memory limits, and the TOML file that sets them. Each is an integer of at least 1 with a name.
 //!
-//! The command line reads the file by `--config`; the function reads the same names, in capitals, from its environment.
+//! The command line reads the file with `--config`. The function reads the same names, in capitals, from its environment.
 
 use thiserror::Error;
 
-/// Makes a struct of counts of at least 1, each with its default, and the means to set one by its name.
+/// Defines a struct of integers of at least 1 with their defaults, and a method that sets one by name.
 macro_rules! counts {
     ($(#[$doc:meta])* $type:ident: $($(#[$field_doc:meta])* $name:ident = $default:literal;)*) => {
         $(#[$doc])*
@@ -20,25 +20,25 @@ macro_rules! counts {
         }
 
         impl $type {
-            /// Their names, as in a configuration file; in capitals, those of the environment variables.
+            /// Names of the fields, as in a configuration file. In capitals they are the names of the environment variables.
             pub const NAMES: &[&str] = &[$(stringify!($name),)*];
 
-            /// Sets one by its name. `None` if none has this name.
+            /// Sets the field with this name. Returns `None` if there is no such field.
             ///
             /// # Errors
-            /// Where the value is not a whole number of at least 1.
+            /// If the value is not an integer from 1 to [`i64::MAX`].
             pub fn set(&mut self, name: &str, value: &str) -> Option<Result<(), $crate::config::InvalidCount>> {
                 let count = match name {
                     $(stringify!($name) => &mut self.$name,)*
                     _ => return None,
                 };
-                Some($crate::config::count(name, value).map(|value| *count = value))
+                Some($crate::config::parse_count(name, value).map(|value| *count = value))
             }
         }
     };
 }
 
-/// A value that is not a whole number of at least 1.
+/// Error for a value that is not an integer of at least 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{name} is {value:?}, but must be an integer from 1 to {}", i64::MAX)]
 pub struct InvalidCount {
@@ -46,8 +46,8 @@ pub struct InvalidCount {
     value: String,
 }
 
-/// TOML's integers end at 2^63 − 1; the environment's then do as well.
-pub(crate) fn count(name: &str, value: &str) -> Result<u64, InvalidCount> {
+/// Parses an integer from 1 to 2^63 − 1. TOML has no greater integers, so the environment allows none either.
+fn parse_count(name: &str, value: &str) -> Result<u64, InvalidCount> {
     let count = value.parse::<i64>().ok().filter(|count| *count >= 1).map(i64::unsigned_abs);
     count.ok_or_else(|| InvalidCount { name: name.to_owned(), value: value.to_owned() })
 }
@@ -55,72 +55,72 @@ pub(crate) fn count(name: &str, value: &str) -> Result<u64, InvalidCount> {
 counts! {
     /// Thresholds of the detectors, each at least 1.
     Thresholds:
-    /// `port-scan`: distinct (protocol, port) that one source is refused at one destination.
+    /// `port-scan`: distinct (protocol, port) pairs of one destination at which one source is rejected.
     port_scan_ports = 15;
-    /// `host-sweep`: distinct destinations at which one source is refused the same port.
+    /// `host-sweep`: distinct destinations at which one source is rejected on the same port.
     host_sweep_hosts = 25;
     /// `repeated-rejects`: flows of one rejected group.
     repeated_reject_flows = 100;
-    /// `egress-blocked`: flows of one interface to public addresses that are refused.
+    /// `egress-blocked`: rejected flows from one interface to public addresses.
     egress_blocked_flows = 5;
-    /// `one-way-peering`: accepted TCP flows from one VPC to another that get no answer.
+    /// `one-way-peering`: accepted TCP flows from one VPC to another without a reply.
     one_way_min_flows = 5;
 }
 
 counts! {
-    /// So many of each are kept at most. The totals, and the sums by interface, by place and by pair of VPCs, hold every
-    /// record whatever the limits are. The defaults are such that the largest objects that AWS writes, of 75 MB of gzip,
-    /// are summarised exactly if no more of their records are rejected than of most.
+    /// Maximum number of entries of each kind that are kept in memory. The limits do not affect the totals and the sums by
+    /// interface, by subnet, by VPC and by pair of VPCs: these include every record. With the defaults, the largest objects
+    /// that AWS writes (75 MB of gzip) are summarized exactly, unless their share of rejected records is unusually high.
     Limits:
-    /// Rejected groups. Until the limit is reached, a group whose cause hangs on source ports takes one for each of them.
+    /// Rejected groups. Until the limit is reached, a group whose cause depends on source ports uses one entry per source port.
     max_rejected_groups = 196_608;
-    /// Accepted 5-tuples, by which causes are decided; one of IPv6 counts as three, as it takes the room of three. ExternalScope it
-    /// none is kept.
+    /// Accepted 5-tuples, which decide the causes of rejected flows. An IPv6 tuple counts as three, because it uses as much
+    /// memory. If the limit is exceeded, all tuples are discarded.
     max_accepted_tuples = 3_407_872;
-    /// Pairs of addresses with traffic that is noteworthy by the topology, both directions together.
+    /// Address pairs whose traffic has a traffic class (it needs a topology). Both directions share one entry.
     max_address_pairs = 98_304;
-    /// Network interfaces; as many VPCs and subnets that records name, and as many combinations of the three.
+    /// Network interfaces. The same limit applies to the VPCs and subnets that records name, and to combinations of the three.
     max_interfaces = 65_535;
-    /// Distinct column lists.
+    /// Distinct column orders.
     max_formats = 64;
 }
 
-/// What a configuration file sets.
+/// Contents of a configuration file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Config {
-    /// From when on a pattern is a finding.
+    /// Thresholds of the detectors.
     pub thresholds: Thresholds,
-    /// How much of a log's variety is kept.
+    /// Memory limits.
     pub limits: Limits,
 }
 
-/// Why a configuration file can't be used.
+/// Error of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// Nothing has this name.
+    /// No threshold or limit has this name.
     #[error("unknown threshold or limit {name:?}; valid names: {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
     Unknown {
-        /// The name given.
+        /// The unknown name.
         name: String,
     },
-    /// A value is wrong.
+    /// A value is not an integer of at least 1.
     #[error(transparent)]
     InvalidCount(#[from] InvalidCount),
-    /// It is not TOML.
+    /// The file is not TOML.
     #[error("line {line} is not TOML: {reason}")]
     NotToml {
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
-        /// What the parser says.
+        /// Message of the parser.
         reason: String,
     },
 }
 
 impl Config {
-    /// Reads a configuration file: TOML, `name = number` each.
+    /// Parses a configuration file: TOML with lines `name = number`.
     ///
     /// # Errors
-    /// Where it is not TOML, or a name or value in it is wrong; the first of them is told.
+    /// If the file is not TOML or has an invalid name or value. Returns the first error.
     pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -131,12 +131,12 @@ impl Config {
             let value = match value {
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Float(number) => number.to_string(),
-                toml::Value::Boolean(truth) => truth.to_string(),
+                toml::Value::Boolean(boolean) => boolean.to_string(),
                 toml::Value::String(text) => format!("'{text}'"),
                 other => other.type_str().to_owned(),
             };
-            let set = config.thresholds.set(name, &value).or_else(|| config.limits.set(name, &value));
-            set.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })??;
+            let result = config.thresholds.set(name, &value).or_else(|| config.limits.set(name, &value));
+            result.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })??;
         }
         Ok(config)
     }
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_sets_what_it_names() {
+    fn file_sets_the_named_values_and_keeps_the_defaults() {
         let text = "# ours\nport_scan_ports = 3\negress_blocked_flows = 1_000\nmax_address_pairs = 7\n";
         let thresholds = Thresholds { port_scan_ports: 3, egress_blocked_flows: 1000, ..Thresholds::default() };
         let limits = Limits { max_address_pairs: 7, ..Limits::default() };
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_is_allowed() {
+    fn errors_state_the_valid_names_and_values() {
         let error = |text: &str| Config::from_toml(text).expect_err("wrong").to_string();
         assert_eq!(
             error("port_scan_port = 3"),

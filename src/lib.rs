@@ -1,27 +1,27 @@
 //! flowsentry reads AWS VPC Flow Logs. It reports which connections were rejected, where, and why, and finds VPC peering
 //! problems.
 //!
-//! The rooms, in the order in which a record passes through them:
+//! The rooms are the top-level modules, in the order in which a record passes through them:
 //!
 //! | room | turns | into |
 //! | --- | --- | --- |
-//! | [`pipeline`] | a reader | an analysis: the loop, read this first |
+//! | [`pipeline`] | a reader | an analysis. It has the main loop: start reading here |
 //! | [`input`] | bytes | numbered lines |
 //! | [`record`] | a line | a record |
 //! | [`topology`] | AWS's describe output, an address | the VPC, subnet and interface of the address |
 //! | [`aggregate`] | records | state: counts, rejected groups, traffic between VPCs |
 //! | [`findings`] | state | findings |
-//! | [`summary`] | findings and state | the types of the JSON contract |
-//! | [`cli`] | arguments | a report: the command `flowsentry` |
-//! | [`lambda`] | an event | stored summaries, metrics, alerts: the function |
+//! | [`summary`] | findings and state | the types of the JSON output |
+//! | [`cli`] | arguments | a report; the command `flowsentry` |
+//! | [`lambda`] | an event | stored summaries, metrics and alerts; the Lambda function |
 //!
-//! A room uses the rooms above it in this table, and none below it; `tests/rooms.rs` holds that order. Every room may use
-//! [`error`], [`config`] and [`sanitize`]. All rooms but the programs' are pure functions of their input: no clock,
-//! environment, file or network.
+//! A room uses only rooms above it in this table, except for `pipeline`, which uses `input` to `aggregate`.
+//! `tests/rooms.rs` checks the order. Every room may use [`error`], [`config`] and [`sanitize`]. All rooms except [`cli`]
+//! and [`lambda`] are pure functions of their input: they use no clock, environment, file or network.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!(
-    "one object's bug must not be the others', so panics have to unwind: say panic = \"unwind\" in the profile"
+    "panics must unwind, so that a bug that one object triggers does not stop the others: set panic = \"unwind\""
 );
 
 pub mod aggregate;

@@ -1,38 +1,39 @@
-//! Text of strangers as messages and logs show it: cut to a length, and with nothing in it that acts.
+//! Sanitizes untrusted text for logs and messages: truncates it, and escapes control and bidirectional characters.
 
-/// So much of a name or a value is shown.
+/// Maximum number of characters of a name or value in a message.
 pub const NAME_CHARACTERS: usize = 80;
 
-/// The text between quotes, control characters escaped; what is beyond `characters` is cut, and that shows.
+/// Quotes text, with control characters escaped. Appends `…` if the text has more than `max_chars` characters and was
+/// truncated.
 ///
 /// ```
 /// assert_eq!(flowsentry::sanitize::quoted("a\n\"b\"", 10), r#""a\n\"b\"""#);
 /// assert_eq!(flowsentry::sanitize::quoted("abcdef", 3), "\"abc\"…");
 /// ```
-pub fn quoted(text: &str, characters: usize) -> String {
-    let beginning = beginning(text, characters);
-    let cut = if beginning.len() < text.len() { "…" } else { "" };
-    format!("{beginning:?}{cut}")
+pub fn quoted(text: &str, max_chars: usize) -> String {
+    let truncated = truncate_chars(text, max_chars);
+    let ellipsis = if truncated.len() < text.len() { "…" } else { "" };
+    format!("{truncated:?}{ellipsis}")
 }
 
-/// The first `characters` of a text, for where JSON quotes it.
-pub fn beginning(text: &str, characters: usize) -> &str {
-    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
+/// Returns the first `max_chars` characters of a text, unescaped. Use it where JSON quotes the text.
+pub fn truncate_chars(text: &str, max_chars: usize) -> &str {
+    text.char_indices().nth(max_chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-/// The first `characters` of a text, for lines that people read: JSON quotes them, but does not disarm what acts in a
-/// terminal or turns the direction of writing. That is shown as an escape.
+/// Returns the first `max_chars` characters of a text, for lines that people read. Escapes control and bidirectional
+/// characters, because JSON quoting does not: they could act on a terminal or reorder the text.
 ///
 /// ```
-/// assert_eq!(flowsentry::sanitize::visible("a\"b \u{1b}[31m \u{202e}x", 9), r#"a"b \u{1b}[31m"#);
+/// assert_eq!(flowsentry::sanitize::escape_truncated("a\"b \u{1b}[31m \u{202e}x", 9), r#"a"b \u{1b}[31m"#);
 /// ```
-pub fn visible(text: &str, characters: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(4 * characters));
-    for character in text.chars().take(characters) {
+pub fn escape_truncated(text: &str, max_chars: usize) -> String {
+    let mut escaped = String::with_capacity(text.len().min(4 * max_chars));
+    for character in text.chars().take(max_chars) {
         match character {
-            '"' | '\'' | '\\' => shown.push(character),
-            other => shown.extend(other.escape_debug()),
+            '"' | '\'' | '\\' => escaped.push(character),
+            other => escaped.extend(other.escape_debug()),
         }
     }
-    shown
+    escaped
 }

@@ -34,7 +34,7 @@ fn summary(output: &Output) -> serde_json::Value {
 }
 
 #[test]
-fn a_whole_input_is_status_0() {
+fn a_complete_input_exits_with_0() {
     for stdin in [LOG.as_bytes().to_vec(), flow_log::gzip(LOG.as_bytes())] {
         let output = flowsentry(&["analyze", "--format", "json", "-"], &stdin);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -48,7 +48,7 @@ fn a_whole_input_is_status_0() {
 }
 
 #[test]
-fn an_input_that_fails_is_named_and_the_others_count() {
+fn a_failed_input_is_reported_and_the_others_are_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let whole = flow_log::gzip(LOG.as_bytes());
@@ -71,7 +71,7 @@ fn an_input_that_fails_is_named_and_the_others_count() {
 }
 
 #[test]
-fn wrong_usage_is_status_2() {
+fn invalid_usage_exits_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("limits.toml").display().to_string();
     fs::write(&config, "port_scan_ports = 0").expect("a file");
@@ -93,7 +93,7 @@ fn wrong_usage_is_status_2() {
 }
 
 #[test]
-fn settings_are_heeded() {
+fn options_and_configuration_are_applied() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("limits.toml").display().to_string();
     fs::write(&config, "port_scan_ports = 2").expect("a file");
@@ -109,7 +109,7 @@ fn settings_are_heeded() {
 }
 
 #[test]
-fn a_report_says_that_it_is_approximate() {
+fn a_report_says_when_it_is_approximate() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     fs::write(path("few.toml"), "max_rejected_groups = 4\n").expect("a file");
@@ -131,7 +131,7 @@ fn a_report_says_that_it_is_approximate() {
 }
 
 #[test]
-fn a_report_that_goes_to_a_file_has_no_escape_sequences() {
+fn a_report_to_a_pipe_has_no_escape_sequences() {
     let hostile = LOG.replace("eni-1", "eni-\u{1b}[2J\u{202e}x");
     let output = flowsentry(&["analyze", "-"], hostile.as_bytes());
     let report = text(&output.stdout);
@@ -140,7 +140,7 @@ fn a_report_that_goes_to_a_file_has_no_escape_sequences() {
 }
 
 #[test]
-fn json_holds_every_character_of_a_name() {
+fn json_keeps_every_character_of_a_name() {
     for name in ["eni-\u{7f}x", "eni-\u{1b}[2Jx", "eni-\u{202e}x"] {
         let output = flowsentry(&["analyze", "--format", "json", "-"], LOG.replace("eni-1", name).as_bytes());
         assert_eq!(summary(&output)["rejected"]["groups"][0]["interface_id"], name);
@@ -148,7 +148,7 @@ fn json_holds_every_character_of_a_name() {
 }
 
 #[test]
-fn a_topology_is_checked_for_a_pipeline() {
+fn topology_check_exits_with_0_1_or_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let vpcs =
@@ -180,7 +180,7 @@ fn a_topology_is_checked_for_a_pipeline() {
 }
 
 #[test]
-fn inputs_are_merged_in_their_order_however_many_are_read_at_once() {
+fn inputs_read_in_parallel_are_merged_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut names = Vec::new();
     for number in 0..40 {
@@ -199,7 +199,7 @@ fn inputs_are_merged_in_their_order_however_many_are_read_at_once() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_fault() {
+fn a_closed_stdout_is_not_an_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_flowsentry"))
         .args(["analyze", "--format", "json", "-"])
         .stdin(Stdio::piped())

@@ -111,7 +111,7 @@ fn every_variable_has_a_row_and_each_row_is_a_variable() {
 }
 
 #[test]
-fn defaults_are_those_that_hold() {
+fn documented_defaults_are_the_actual_defaults() {
     for cells in rows(REFERENCE, VARIABLES) {
         let (name, default) = (code(&cells[0]), code(&cells[2]));
         match default {
@@ -199,7 +199,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
 }
 
 #[test]
-fn the_table_of_findings_is_made_from_the_code() {
+fn the_table_of_findings_is_generated_from_the_code() {
     let (from, to) = ("<!-- findings: made from src/findings -->\n", "<!-- end of findings -->");
     let mut table = "| finding | means | what to do |\n| --- | --- | --- |\n".to_owned();
     for finding_type in FindingType::ALL {
@@ -218,7 +218,7 @@ fn the_table_of_findings_is_made_from_the_code() {
 }
 
 #[test]
-fn the_readme_has_every_finding_with_its_severities_and_its_threshold() {
+fn the_docs_have_every_finding_with_severity_and_threshold() {
     let rows = rows("README.md", "| finding | it means | severity |");
     let documented: Interner = rows.iter().map(|cells| code(&cells[0]).to_owned()).collect();
     assert_eq!(

@@ -112,7 +112,7 @@ fn some(object: &Value, names: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::disallowed_methods, reason = "the function's own measure is held against this one")]
-async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
+async fn a_notification_gives_a_summary_findings_and_metrics() {
     let local = Local::start().await;
     let key = format!(
         "team a/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2018/month=06/\
@@ -214,7 +214,7 @@ async fn a_notification_becomes_a_summary_its_findings_and_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_version_that_the_event_names_is_read_and_names_the_outputs() {
+async fn each_object_version_has_its_own_outputs() {
     let local = Local::start().await;
     let mut event = json(include_bytes!("../events/s3-put.json"));
     let object = &mut event["Records"][0]["s3"]["object"];
@@ -234,7 +234,7 @@ async fn the_version_that_the_event_names_is_read_and_names_the_outputs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_batch_only_the_messages_that_failed_come_again() {
+async fn only_the_failed_messages_of_a_batch_are_returned() {
     let local = Local::start().await;
     let whole = gzip(&port_scan());
     local.store("good.log.gz", whole.clone()).await;
@@ -305,7 +305,7 @@ async fn of_a_batch_only_the_messages_that_failed_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_are_read_on_and_an_empty_object_is_a_summary() {
+async fn gzip_members_and_empty_objects_are_summarized() {
     let local = Local::start().await;
     let log = port_scan();
     let (first, second) = log.split_at(log.len() / 2);
@@ -330,7 +330,7 @@ async fn members_are_read_on_and_an_empty_object_is_a_summary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_is_never_whole_in_memory() {
+async fn an_object_is_streamed_not_held_in_memory() {
     let local = Local::start().await;
     let [start, end] = window();
     let record = format!("2 123456789012 eni-0a1b 10.0.0.9 10.0.0.5 40000 22 6 2 120 {start} {end} REJECT OK\n");

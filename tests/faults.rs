@@ -60,7 +60,7 @@ fn name(text: &str) -> Option<&str> {
 }
 
 #[test]
-fn each_fault_has_a_row_and_each_test_that_it_names_exists() {
+fn each_fault_has_a_row_and_its_named_tests_exist() {
     let (rows, tests) = (rows(), tests());
     let expected: Vec<String> =
         FAULTS.iter().flat_map(|(kind, count)| (1..=*count).map(move |n| format!("{kind}{n}"))).collect();

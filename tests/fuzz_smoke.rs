@@ -114,13 +114,13 @@ const OF_TOPOLOGIES: &[&str] = &[
 
 proptest! {
     #[test]
-    fn lines_fall_into_their_classes(text in words(OF_LOGS), any: Vec<u8>) {
+    fn lines_have_the_class_of_a_simple_parser(text in words(OF_LOGS), any: Vec<u8>) {
         fuzz_bodies::header_and_lines(text.as_bytes());
         fuzz_bodies::header_and_lines(&any);
     }
 
     #[test]
-    fn pieces_make_no_difference(lengths: [u8; 8], text in words(OF_LOGS), cut: prop::sample::Index, at: prop::sample::Index, bit in 0u8..8) {
+    fn chunk_sizes_do_not_change_the_result(lengths: [u8; 8], text in words(OF_LOGS), cut: prop::sample::Index, at: prop::sample::Index, bit in 0u8..8) {
         let gzip = flow_log::gzip(text.as_bytes());
         fuzz_bodies::chunked_reading(&[&lengths, text.as_bytes()].concat());
         fuzz_bodies::chunked_reading(&[&lengths, &gzip[..]].concat());
@@ -131,24 +131,24 @@ proptest! {
     }
 
     #[test]
-    fn events_are_understood_or_refused_in_any_envelope(text in words(OF_EVENTS)) {
+    fn an_event_means_the_same_in_every_envelope(text in words(OF_EVENTS)) {
         fuzz_bodies::event_envelopes(text.as_bytes());
     }
 
     #[test]
-    fn keys_are_decoded_byte_by_byte(text in words(OF_KEYS)) {
+    fn key_decoding_equals_byte_by_byte_decoding(text in words(OF_KEYS)) {
         fuzz_bodies::key_decoding(text.as_bytes());
     }
 
     #[test]
-    fn topologies_are_read_or_refused(text in words(OF_TOPOLOGIES)) {
+    fn any_topology_document_is_read_or_an_error(text in words(OF_TOPOLOGIES)) {
         fuzz_bodies::topology_documents(text.as_bytes());
     }
 }
 
 /// The texts of the repository are where the fuzzer begins, too.
 #[test]
-fn the_bodies_hold_of_what_the_repository_has() {
+fn properties_hold_for_the_example_files() {
     for event in [
         include_str!("../events/s3-put.json"),
         include_str!("../events/sqs-sns-s3.json"),

@@ -65,7 +65,7 @@ fn compare(path: &Path, actual: &str) {
 }
 
 #[test]
-fn every_case_gives_its_summary() {
+fn every_case_gives_its_stored_summary() {
     let cases = cases();
     assert!(cases.len() >= 28, "{cases:?}");
     for case in cases {
@@ -75,7 +75,7 @@ fn every_case_gives_its_summary() {
 }
 
 #[test]
-fn every_summary_fits_the_schema() {
+fn every_summary_matches_the_schema() {
     let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is one");
     for case in cases() {
@@ -87,7 +87,7 @@ fn every_summary_fits_the_schema() {
 }
 
 #[test]
-fn the_schema_notices_what_does_not_fit() {
+fn the_schema_rejects_invalid_summaries() {
     let schema = include_str!("../docs/summary.schema.json").parse().expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is one");
     let summary = serde_json::to_value(summary_of(&cases()[0])).expect("JSON");
@@ -103,7 +103,7 @@ fn the_schema_notices_what_does_not_fit() {
 }
 
 #[test]
-fn the_report_is_as_people_see_it() {
+fn the_text_report_equals_the_stored_one() {
     for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
         let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
         let report = report::render(&summary_of(&case), RenderOptions { width: 120, groups: None });

@@ -180,7 +180,7 @@ fn unanswered(summary: &Summary) -> BTreeMap<String, Counters> {
 
 proptest! {
     #[test]
-    fn where_no_limit_is_reached_nothing_is_missing(inputs in inputs(), limits in limits()) {
+    fn without_a_reached_limit_nothing_is_missing(inputs in inputs(), limits in limits()) {
         let (told, truth) = told_and_truth(&inputs, &limits, usize::MAX);
         if told.limits_reached.is_empty() {
             prop_assert!(told.rejected.exact && told.rejected.error_bound == 0);
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn what_hangs_on_a_limit_that_is_reached_is_not_exact(inputs in inputs(), limits in limits()) {
+    fn results_that_depend_on_a_reached_limit_are_not_exact(inputs in inputs(), limits in limits()) {
         let told = summarise(&inputs, &limits, 3);
         let of_rejects = reached(&told, &["max_rejected_groups", "max_accepted_tuples", "max_interfaces"]);
         prop_assert_eq!(told.rejected.exact, !of_rejects, "{:?}", told.limits_reached);
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-        fn a_limit_that_is_not_reached_is_not_named(inputs in inputs(), name in select(Limits::NAMES), count in 1..20u8) {
+        fn a_limit_that_is_not_reached_is_not_listed(inputs in inputs(), name in select(Limits::NAMES), count in 1..20u8) {
         let mut limits = Limits::default();
         prop_assert_eq!(limits.set(name, &count.to_string()), Some(Ok(())));
         let reached = summarise(&inputs, &limits, 3).limits_reached;
@@ -209,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn totals_are_of_all_records(inputs in inputs(), limits in limits()) {
+    fn totals_include_every_record(inputs in inputs(), limits in limits()) {
         let (told, truth) = told_and_truth(&inputs, &limits, 3);
         prop_assert_eq!((told.records, told.traffic, told.window), (truth.records, truth.traffic, truth.window));
         let (rows, all) = (&told.rejected, truth.traffic.rejected);
@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn a_group_lacks_no_more_flows_than_is_told(inputs in inputs(), limits in limits(), top in select(&[1, 3, usize::MAX][..])) {
+    fn a_group_lacks_at_most_error_bound_flows(inputs in inputs(), limits in limits(), top in select(&[1, 3, usize::MAX][..])) {
         let (told, truth) = told_and_truth(&inputs, &limits, top);
         let Rejected { groups: listed, error_bound, group_count, .. } = &told.rejected;
         for told in listed {
@@ -257,7 +257,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cause_is_true_or_left_open(inputs in inputs(), limits in limits()) {
+    fn a_cause_is_correct_or_undecided(inputs in inputs(), limits in limits()) {
         let (told, truth) = told_and_truth(&inputs, &limits, usize::MAX);
         for told in &told.rejected.groups {
             prop_assert_eq!(told.causes.values().sum::<u64>(), told.tally.flows);
@@ -269,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn a_finding_is_no_more_than_the_truth(inputs in inputs(), limits in limits()) {
+    fn a_finding_never_exceeds_the_exact_one(inputs in inputs(), limits in limits()) {
         let (told, truth) = told_and_truth(&inputs, &limits, 3);
         let names_are_missing = reached(&told, &["max_interfaces"]);
         for told in told.findings {
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn a_reply_that_is_missing_is_missing_in_truth(inputs in inputs(), limits in limits()) {
+    fn unanswered_flows_never_exceed_the_exact_count(inputs in inputs(), limits in limits()) {
         let (told, truth) = told_and_truth(&inputs, &limits, 3);
         let truth = unanswered(&truth);
         for (pair, told) in unanswered(&told) {
@@ -306,7 +306,7 @@ proptest! {
 }
 
 #[test]
-fn findings_that_rest_on_no_reply_hold_every_record_whatever_pairs_are_dropped() {
+fn findings_not_based_on_replies_count_dropped_pairs() {
     let refused = |host: u8| record("eni-0", &format!("10.0.0.{host} 10.1.0.1 50000 22"), "REJECT", "2");
     let log: Vec<String> = (1..=9).map(refused).collect();
     let told = summarise(&[log], &Limits { max_address_pairs: 2, ..Limits::default() }, 9);
@@ -321,7 +321,7 @@ fn findings_that_rest_on_no_reply_hold_every_record_whatever_pairs_are_dropped()
 }
 
 #[test]
-fn while_it_is_enough_to_keep_source_ports_apart_no_more_no_group_is_dropped() {
+fn no_group_is_dropped_if_merging_source_ports_is_enough() {
     // Two groups of two source ports each, which may all be late or answers.
     let at = |ends: &str| record("eni-0", ends, "REJECT", "-");
     let log = ["8.8.8.8 10.0.0.1 1 80", "8.8.8.8 10.0.0.1 2 80", "8.8.8.8 10.0.0.1 1 81", "8.8.8.8 10.0.0.1 2 81"];
@@ -362,7 +362,7 @@ fn flows(summary: &Summary, finding_type: FindingType) -> Vec<u64> {
 }
 
 #[test]
-fn of_more_groups_than_are_kept_the_heaviest_stay() {
+fn above_max_rejected_groups_the_heaviest_are_kept() {
     let limits = Limits { max_rejected_groups: 4, ..Limits::default() };
     let told = summarise(&[refused(&[(22, 6), (23, 3), (24, 1), (25, 1), (26, 1)])], &limits, 9);
     assert_eq!(told.limits_reached, ["max_rejected_groups"]);
@@ -373,7 +373,7 @@ fn of_more_groups_than_are_kept_the_heaviest_stay() {
 }
 
 #[test]
-fn before_groups_are_dropped_their_source_ports_are() {
+fn source_ports_are_merged_before_groups_are_dropped() {
     let both =
         |port| ["ACCEPT", "REJECT"].map(|action| record("eni-0", &format!("8.8.8.8 10.0.0.1 {port} 22"), action, "-"));
     let log = [50_000, 50_001, 50_002, 50_003, 50_004].map(both).concat();
@@ -387,7 +387,7 @@ fn before_groups_are_dropped_their_source_ports_are() {
 }
 
 #[test]
-fn without_all_tuples_no_cause_rests_on_them() {
+fn above_max_accepted_tuples_no_cause_uses_tuples() {
     let log = ["8.8.4.4", "8.8.8.8"].map(|client| {
         [
             record("eni-0", &format!("{client} 10.0.0.1 50000 443"), "ACCEPT", "2"),
@@ -404,7 +404,7 @@ fn without_all_tuples_no_cause_rests_on_them() {
 }
 
 #[test]
-fn of_more_pairs_than_are_kept_the_heaviest_stay_and_others_rest_on_no_missing_reply() {
+fn above_max_address_pairs_the_heaviest_are_kept() {
     let once = ["10.0.0.2 10.3.0.1", "10.0.0.3 10.3.0.1", "10.0.0.2 10.3.0.1"];
     let log = accepted(&[&["10.0.0.1 10.3.0.1"; 5][..], &once].concat());
     let told = summarise(&[log], &Limits { max_address_pairs: 2, ..Limits::default() }, 9);
@@ -419,7 +419,7 @@ fn of_more_pairs_than_are_kept_the_heaviest_stay_and_others_rest_on_no_missing_r
 }
 
 #[test]
-fn a_group_is_dropped_only_if_there_are_too_many_without_their_source_ports() {
+fn groups_within_the_limit_after_merging_ports_are_kept() {
     // 80 groups, of which 30 may each be late from two source ports.
     let at =
         |srcport: u16, dstport: u16| record("eni-0", &format!("8.8.8.8 10.0.0.1 {srcport} {dstport}"), "REJECT", "-");
@@ -429,7 +429,7 @@ fn a_group_is_dropped_only_if_there_are_too_many_without_their_source_ports() {
 }
 
 #[test]
-fn the_error_bound_holds_where_dropped_groups_are_joined_by_a_merge() {
+fn the_error_bound_covers_dropped_groups_joined_by_a_merge() {
     let accepted_of = |n| record(&format!("eni-a{n}"), "8.8.8.8 10.0.0.1 50000 22", "ACCEPT", "2");
     let refused_of = |n| vec![record(&format!("eni-b{n}"), "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2"); 9];
     let heavier = (100..112)
@@ -447,7 +447,7 @@ fn the_error_bound_holds_where_dropped_groups_are_joined_by_a_merge() {
 }
 
 #[test]
-fn the_error_bound_holds_where_an_interface_is_kept_in_one_input_and_not_in_another() {
+fn the_error_bound_covers_interfaces_kept_in_one_input_only() {
     let refused = |interface: &str| record(interface, "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2");
     let accepted = record("eni-b", "8.8.8.8 10.0.0.1 50000 22", "ACCEPT", "2");
     let told = |inputs: &[Vec<String>]| {
@@ -464,7 +464,7 @@ fn the_error_bound_holds_where_an_interface_is_kept_in_one_input_and_not_in_anot
 }
 
 #[test]
-fn a_way_through_a_peering_connection_is_told_however_few_pairs_are_kept() {
+fn peering_paths_are_reported_above_max_address_pairs() {
     // From vpc-a to nowhere that the topology knows, behind more notes than there may be pairs.
     let through = |dst: &str, path: &str| {
         record("eni-0", &format!("10.0.0.1 {dst} 50000 22"), "ACCEPT", "2").replace("2 - - -", &format!("2 - {path} -"))
@@ -480,7 +480,7 @@ fn a_way_through_a_peering_connection_is_told_however_few_pairs_are_kept() {
 }
 
 #[test]
-fn records_of_interfaces_that_are_not_kept_make_no_finding_as_of_one() {
+fn records_of_untracked_interfaces_make_no_finding() {
     let egress = |interface: &str| {
         record(interface, "10.0.0.1 8.8.8.8 50000 443", "REJECT", "2").replace("2 - - -", "2 egress - -")
     };
@@ -497,7 +497,7 @@ fn records_of_interfaces_that_are_not_kept_make_no_finding_as_of_one() {
 }
 
 #[test]
-fn the_rejects_of_an_interface_that_is_kept_are_its_whatever_vpcs_and_subnets_others_name() {
+fn rejects_of_a_tracked_interface_stay_with_it() {
     let refused = |place: &str| record("-", "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2").replacen("- - -", place, 1);
     let told = |places: &[&str], max_interfaces| {
         let log = places.iter().map(|place| refused(place)).collect();
@@ -513,7 +513,7 @@ fn the_rejects_of_an_interface_that_is_kept_are_its_whatever_vpcs_and_subnets_ot
 }
 
 #[test]
-fn a_topology_says_nothing_of_vpcs_and_subnets_for_which_there_was_no_room() {
+fn the_topology_adds_no_vpc_or_subnet_above_max_interfaces() {
     let refused = |place: &&str| record("-", "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2").replacen("- - -", place, 1);
     let told = |inputs: &[&[&str]], max_interfaces| {
         let inputs: Vec<Vec<String>> = inputs.iter().map(|places| places.iter().map(refused).collect()).collect();
@@ -536,7 +536,7 @@ fn a_topology_says_nothing_of_vpcs_and_subnets_for_which_there_was_no_room() {
 }
 
 #[test]
-fn what_is_noteworthy_of_a_pair_in_more_ways_than_are_kept_is_told_to_be_left_out() {
+fn more_classes_of_a_pair_than_the_limit_are_not_exact() {
     let at = |path| {
         record("eni-0", "10.0.0.1 10.3.0.1 50000 22", "ACCEPT", "2").replace("2 - - -", &format!("2 - {path} -"))
     };
@@ -551,7 +551,7 @@ fn what_is_noteworthy_of_a_pair_in_more_ways_than_are_kept_is_told_to_be_left_ou
 }
 
 #[test]
-fn records_that_lack_a_reply_are_told_however_many_paths_their_pair_has() {
+fn unanswered_records_count_for_any_number_of_paths() {
     let at = |action: &str, path: u32| {
         record("eni-0", "10.0.0.1 10.1.0.1 50000 22", action, "2").replace("2 - - -", &format!("2 - {path} -"))
     };
@@ -569,7 +569,7 @@ fn records_that_lack_a_reply_are_told_however_many_paths_their_pair_has() {
 }
 
 #[test]
-fn of_interfaces_beyond_those_that_are_kept_the_records_count_as_of_none() {
+fn records_above_max_interfaces_count_for_no_interface() {
     let refused = |interface, flows| vec![record(interface, "8.8.8.8 10.0.0.1 50000 22", "REJECT", "2"); flows];
     let log = [refused("eni-0", 2), refused("eni-1", 1), refused("eni-2", 3), refused("eni-4", 4)].concat();
     let told = summarise(&[log], &Limits { max_interfaces: 2, ..Limits::default() }, 9);
@@ -581,7 +581,7 @@ fn of_interfaces_beyond_those_that_are_kept_the_records_count_as_of_none() {
 }
 
 #[test]
-fn of_interfaces_beyond_those_that_are_kept_no_record_explains_another() {
+fn untracked_interfaces_do_not_explain_each_other() {
     let of = |interface, action| record(interface, "10.0.0.1 10.0.0.2 50000 22", action, "-");
     let log = [of("eni-0", "ACCEPT"), of("eni-1", "ACCEPT"), of("eni-2", "REJECT")];
     let told = |max_interfaces| summarise(&[log.to_vec()], &Limits { max_interfaces, ..Limits::default() }, 9);
@@ -591,7 +591,7 @@ fn of_interfaces_beyond_those_that_are_kept_no_record_explains_another() {
 }
 
 #[test]
-fn column_lists_beyond_those_that_are_kept_are_not_listed_but_hold() {
+fn formats_above_max_formats_are_used_but_not_listed() {
     let log = "srcaddr action\n8.8.8.8 REJECT\nsrcaddr dstaddr action\n8.8.8.8 10.0.0.1 REJECT\n\
                action srcaddr\nREJECT 8.8.8.8\nsrcaddr action\n8.8.8.8 REJECT\n";
     let limits = Limits { max_formats: 2, ..Limits::default() };
@@ -605,7 +605,7 @@ fn column_lists_beyond_those_that_are_kept_are_not_listed_but_hold() {
 }
 
 #[test]
-fn names_of_strangers_take_no_more_room_than_so_many_of_awss() {
+fn long_names_use_no_more_memory_than_the_limit_allows() {
     let long = "x".repeat(60 << 10);
     let mut merged = Analysis::default();
     for input in 0..20 {
@@ -622,7 +622,7 @@ fn names_of_strangers_take_no_more_room_than_so_many_of_awss() {
 }
 
 #[test]
-fn a_group_that_is_dropped_while_inputs_are_merged_lacks_what_it_had() {
+fn a_group_dropped_by_a_merge_lacks_its_earlier_flows() {
     let limits = Limits { max_rejected_groups: 4, ..Limits::default() };
     let first = refused(&[(1, 3), (2, 5), (3, 5), (4, 5)]);
     let second = refused(&[(5, 1), (1, 5), (6, 1), (7, 1)]);
@@ -631,7 +631,7 @@ fn a_group_that_is_dropped_while_inputs_are_merged_lacks_what_it_had() {
 }
 
 #[test]
-fn a_pair_that_is_dropped_while_inputs_are_merged_may_have_had_a_reply() {
+fn a_pair_dropped_by_a_merge_may_have_had_a_reply() {
     let limits = Limits { max_address_pairs: 2, ..Limits::default() };
     let first = accepted(&["10.3.0.1 10.0.0.1", "10.3.0.1 10.0.0.2"]);
     let second = accepted(&["10.3.0.1 10.0.0.3", "10.0.0.1 10.3.0.1"]);
@@ -640,7 +640,7 @@ fn a_pair_that_is_dropped_while_inputs_are_merged_may_have_had_a_reply() {
 }
 
 #[test]
-fn of_pairs_that_are_dropped_some_may_have_been_answered() {
+fn dropped_pairs_may_have_been_answered() {
     let answered = ["10.0.0.2 10.1.0.1", "10.1.0.1 10.0.0.2"];
     let log = accepted(&[&["10.0.0.1 10.1.0.1"; 5][..], &answered, &["10.0.0.9 10.1.0.1"]].concat());
     let severity = |max_address_pairs| {

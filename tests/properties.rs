@@ -148,7 +148,7 @@ fn conclude(inputs: &[Vec<u8>]) -> [Summary; 2] {
 }
 
 #[test]
-fn the_small_world_has_every_trouble_of_peering() {
+fn generated_records_cover_every_peering_finding() {
     let mut runner = TestRunner::deterministic();
     let mut types = BTreeSet::new();
     for count in [150, 5_000] {
@@ -171,7 +171,7 @@ fn the_small_world_has_every_trouble_of_peering() {
 
 proptest! {
     #[test]
-    fn the_cut_into_members_changes_nothing(records in prop::collection::vec(record(), 1..60),
+    fn gzip_member_boundaries_change_nothing(records in prop::collection::vec(record(), 1..60),
                                             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
         let text = log(&records, &IN_ORDER);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len())).chain([0, text.len()]).collect();
@@ -181,27 +181,27 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_columns_changes_nothing(records in prop::collection::vec(record(), 1..60),
+    fn column_order_changes_nothing(records in prop::collection::vec(record(), 1..60),
                                             columns in Just(IN_ORDER.to_vec()).prop_shuffle()) {
         prop_assert_eq!(conclude(&[log(&records, &columns)]), conclude(&[log(&records, &IN_ORDER)]));
     }
 
     #[test]
-    fn the_order_of_records_changes_nothing(
+    fn record_order_changes_nothing(
         (records, shuffled) in prop::collection::vec(record(), 1..150)
             .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle()))) {
         prop_assert_eq!(conclude(&[log(&shuffled, &IN_ORDER)]), conclude(&[log(&records, &IN_ORDER)]));
     }
 
     #[test]
-    fn the_split_over_inputs_changes_nothing(records in prop::collection::vec(record(), 1..150), parts in 1usize..6) {
+    fn the_split_into_inputs_changes_nothing(records in prop::collection::vec(record(), 1..150), parts in 1usize..6) {
         let inputs: Vec<Vec<u8>> =
             records.chunks(records.len().div_ceil(parts)).map(|part| gzip(&log(part, &IN_ORDER))).collect();
         prop_assert_eq!(conclude(&inputs), conclude(&[log(&records, &IN_ORDER)]));
     }
 
     #[test]
-    fn every_record_is_in_one_class(records in prop::collection::vec(record(), 0..60), noise: Vec<Vec<u8>>) {
+    fn every_record_has_exactly_one_class(records in prop::collection::vec(record(), 0..60), noise: Vec<Vec<u8>>) {
         let mut text = log(&records, &IN_ORDER);
         let noise: Vec<Vec<u8>> = noise.into_iter().map(|line| line.into_iter().filter(|b| *b != b'\n').collect()).collect();
         noise.iter().for_each(|line| text.extend(line.iter().chain(b"\n")));

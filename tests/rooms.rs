@@ -223,7 +223,7 @@ fn reaches(edges: &BTreeMap<ModulePath, BTreeSet<ModulePath>>, start: &ModulePat
 }
 
 #[test]
-fn uses_are_found_however_they_are_written() {
+fn every_form_of_use_is_found() {
     let text = "use crate::{input::lines, record};\n\
         use super::labels::{self, Label as Other};\n\
         fn f() -> crate::config::Limits { println!(\"{}\", crate::sanitize::quoted(x)); self::g() }\n\

@@ -215,7 +215,7 @@ impl VpcCache {
     fn by_id(&mut self, id: &[u8], name: Option<Symbol>, topology: &Topology) -> Option<VpcIndex> {
         match self.by_id.get(index(name)) {
             Some(CachedVpc::Known(vpc)) => *vpc,
-            _ => cache(&mut self.by_id, name, topology.number(&String::from_utf8_lossy(id))),
+            _ => cache(&mut self.by_id, name, topology.vpc_index(&String::from_utf8_lossy(id))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The command line.
+//! The `flowsentry` command.
 
 fn main() -> std::process::ExitCode {
     flowsentry::cli::run()

@@ -1,4 +1,10 @@
-//! The inputs of a run: which they are, and reading several at once.
+//! The inputs of a run: finds them, analyzes several at once, and merges the results in the order of the inputs.
+//!
+//! Invariants:
+//! - Results are merged in input order, so that the report does not depend on the number of threads.
+//! - A file that is given twice is read once, so that no record counts twice.
+//! - An input that fails, even by a panic, does not stop the others.
+//! - Memory is bounded: a worker waits while its input is more than [`Queue::lookahead`] ahead of the merge.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -11,48 +17,49 @@ use std::thread;
 
 use walkdir::WalkDir;
 
-use super::complain;
+use super::output::warn;
 use super::progress::Progress;
 use crate::aggregate::Analysis;
 use crate::config::Limits;
 use crate::pipeline::{self, Options};
 
-/// What flow logs in a folder are called.
+/// Extensions of flow logs in a folder. Other files of the folder are skipped.
 const EXTENSIONS: [&str; 3] = ["log", "gz", "parquet"];
 
-/// One input, or why there is none.
+/// One input of the run.
 #[derive(Debug)]
 pub(super) struct Input {
     uri: String,
-    place: Result<InputKind, String>,
+    kind: InputKind,
 }
 
 #[derive(Debug)]
 enum InputKind {
     Stdin,
     File(PathBuf),
+    /// There is nothing to read, for this reason.
+    Unavailable(String),
 }
 
-/// The inputs in the order given, those of a folder by path. What is given twice is read once, so that nothing counts
-/// twice.
+/// Lists the inputs in the given order, and the files of a folder by path. Reports duplicates on stderr and drops them.
 pub(super) fn expand(arguments: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
         if argument.as_os_str() == "-" {
-            inputs.push(Input { uri: "-".to_owned(), place: Ok(InputKind::Stdin) });
+            inputs.push(Input { uri: "-".to_owned(), kind: InputKind::Stdin });
         } else if argument.is_dir() {
             inputs.extend(expand_folder(argument));
         } else {
             inputs.push(Input::file(argument));
         }
     }
-    let mut known = HashSet::new();
+    let mut seen = HashSet::new();
     inputs.retain(|input| {
-        let first = input.identity().is_none_or(|identity| known.insert(identity));
-        if !first {
-            complain(&format!("{}: duplicate input, read once", input.uri));
+        let is_first = input.identity().is_none_or(|identity| seen.insert(identity));
+        if !is_first {
+            warn(&format!("{}: duplicate input, read once", input.uri));
         }
-        first
+        is_first
     });
     inputs
 }
@@ -66,14 +73,12 @@ fn expand_folder(folder: &Path) -> Vec<Input> {
             }
             Ok(_) => {}
             Err(error) => {
-                let path = error.path().unwrap_or(folder).display().to_string();
-                inputs.push(Input { uri: path, place: Err(error.to_string()) });
+                inputs.push(Input::unavailable(error.path().unwrap_or(folder), error.to_string()));
             }
         }
     }
     if inputs.is_empty() {
-        let nothing = format!("no *.{} in this folder", EXTENSIONS.join(", *."));
-        inputs.push(Input { uri: folder.display().to_string(), place: Err(nothing) });
+        inputs.push(Input::unavailable(folder, format!("no *.{} in this folder", EXTENSIONS.join(", *."))));
     }
     inputs
 }
@@ -84,52 +89,57 @@ fn is_flow_log(path: &Path) -> bool {
 
 impl Input {
     fn file(path: &Path) -> Input {
-        Input { uri: path.display().to_string(), place: Ok(InputKind::File(path.to_owned())) }
+        Input { uri: path.display().to_string(), kind: InputKind::File(path.to_owned()) }
     }
 
-    /// The same for two names of one file.
+    fn unavailable(path: &Path, reason: String) -> Input {
+        Input { uri: path.display().to_string(), kind: InputKind::Unavailable(reason) }
+    }
+
+    /// Returns a key that is equal for two names of the same file.
     fn identity(&self) -> Option<PathBuf> {
-        match self.place.as_ref().ok()? {
+        match &self.kind {
             InputKind::Stdin => Some(PathBuf::from("-")),
             InputKind::File(path) => path.canonicalize().ok(),
+            InputKind::Unavailable(_) => None,
         }
     }
 
-    /// Bytes to read, where that is known.
+    /// Returns the number of bytes to read, or 0 if it is unknown.
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn size(&self) -> u64 {
-        match &self.place {
-            Ok(InputKind::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-            _ => 0,
+        match &self.kind {
+            InputKind::File(path) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            InputKind::Stdin | InputKind::Unavailable(_) => 0,
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn open(&self) -> Result<Box<dyn Read + Send>, String> {
-        match &self.place {
-            Ok(InputKind::Stdin) => Ok(Box::new(io::stdin())),
-            Ok(InputKind::File(path)) => match File::open(path) {
+        match &self.kind {
+            InputKind::Stdin => Ok(Box::new(io::stdin())),
+            InputKind::File(path) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
                 Err(error) => Err(format!("cannot be opened: {error}")),
             },
-            Err(error) => Err(error.clone()),
+            InputKind::Unavailable(reason) => Err(reason.clone()),
         }
     }
 
+    /// Analyzes the input. Turns a panic into an error, so that a bug that one input triggers does not lose the others.
     fn analyze(&self, options: &Options, progress: &Progress) -> Result<Analysis, String> {
         let reader = progress.watch(self.open()?);
-        // Whatever a stranger's file brings about, the other inputs are still read.
         panic::catch_unwind(AssertUnwindSafe(|| pipeline::analyze(&self.uri, reader, options)))
             .map_err(|_| "internal error while reading this input (panic); please report it".to_owned())?
             .map_err(|error| error.to_string())
     }
 }
 
-/// Analyses every input by itself, several at once, and merges them in their order.
+/// Analyzes each input separately, several at once, and merges the results in order.
 pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> Analysis {
-    let progress = Progress::over(inputs.iter().map(Input::size).sum());
+    let progress = Progress::new(inputs.iter().map(Input::size).sum());
     let workers = threads.min(inputs.len());
-    // Where there are two for each input, both are put to use within it.
+    // With two threads per input, the second one decompresses.
     let options = &Options { decompress_in_background: threads / 2 >= inputs.len(), ..options.clone() };
     let queue = Queue::new(inputs, 2 * workers);
     let (send, receive) = mpsc::channel();
@@ -137,35 +147,39 @@ pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> An
         for _ in 0..workers {
             let (queue, send, progress) = (&queue, send.clone(), &progress);
             scope.spawn(move || {
-                while let Some((place, input)) = queue.next() {
-                    if send.send((place, input.analyze(options, progress))).is_err() {
+                while let Some((index, input)) = queue.next() {
+                    let result = input.analyze(options, progress);
+                    if send.send(Outcome { index, input, result }).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(send);
-        merge(&queue, inputs, &receive, &options.limits)
+        merge(&queue, &receive, &options.limits)
     });
     progress.finish();
     analysis
 }
 
-fn merge(
-    queue: &Queue<'_>,
-    inputs: &[Input],
-    outcomes: &mpsc::Receiver<(usize, Result<Analysis, String>)>,
-    limits: &Limits,
-) -> Analysis {
+/// The result of one input.
+struct Outcome<'a> {
+    index: usize,
+    input: &'a Input,
+    result: Result<Analysis, String>,
+}
+
+/// Merges the outcomes in the order of the inputs. Keeps those that arrive early until their turn.
+fn merge<'a>(queue: &Queue<'a>, outcomes: &mpsc::Receiver<Outcome<'a>>, limits: &Limits) -> Analysis {
     let mut merged = Analysis::new(limits);
     let mut early = BTreeMap::new();
     let mut next = 0;
-    for (place, outcome) in outcomes {
-        early.insert(place, outcome);
-        while let Some(outcome) = early.remove(&next) {
-            match outcome {
+    for outcome in outcomes {
+        early.insert(outcome.index, outcome);
+        while let Some(Outcome { input, result, .. }) = early.remove(&next) {
+            match result {
                 Ok(analysis) => merged.merge(analysis),
-                Err(error) => merged.observe_failure(inputs[next].uri.clone(), error),
+                Err(error) => merged.observe_failure(input.uri.clone(), error),
             }
             next += 1;
             queue.mark_merged(next);
@@ -174,33 +188,36 @@ fn merge(
     merged
 }
 
-/// Hands out inputs in their order, and no more than a few beyond the one that is merged next: the analyses of the
-/// others would pile up in memory behind a large one.
+/// Hands out the inputs in order, at most [`Queue::lookahead`] beyond the next one to merge. Without this bound, many
+/// small analyses would pile up in memory while a large input is read.
 struct Queue<'a> {
     inputs: &'a [Input],
-    ahead: usize,
+    lookahead: usize,
     taken: AtomicUsize,
+    /// Number of merged inputs, which is also the index of the next one to merge.
     merged: Mutex<usize>,
-    moved: Condvar,
+    merge_advanced: Condvar,
 }
 
 impl<'a> Queue<'a> {
-    fn new(inputs: &'a [Input], ahead: usize) -> Queue<'a> {
-        Queue { inputs, ahead, taken: AtomicUsize::new(0), merged: Mutex::new(0), moved: Condvar::new() }
+    fn new(inputs: &'a [Input], lookahead: usize) -> Queue<'a> {
+        Queue { inputs, lookahead, taken: AtomicUsize::new(0), merged: Mutex::new(0), merge_advanced: Condvar::new() }
     }
 
+    /// Takes the next input and its index. Waits while the input is too far ahead of the merge.
     fn next(&self) -> Option<(usize, &'a Input)> {
-        let place = self.taken.fetch_add(1, Ordering::Relaxed);
-        let input = self.inputs.get(place)?;
+        let index = self.taken.fetch_add(1, Ordering::Relaxed);
+        let input = self.inputs.get(index)?;
         let merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_early = |merged: &mut usize| place >= *merged + self.ahead;
-        drop(self.moved.wait_while(merged, too_early).unwrap_or_else(PoisonError::into_inner));
-        Some((place, input))
+        let is_too_early = |merged: &mut usize| index >= *merged + self.lookahead;
+        drop(self.merge_advanced.wait_while(merged, is_too_early).unwrap_or_else(PoisonError::into_inner));
+        Some((index, input))
     }
 
-    fn mark_merged(&self, next: usize) {
-        *self.merged.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        self.moved.notify_all();
+    /// Sets the number of merged inputs, and wakes waiting workers.
+    fn mark_merged(&self, count: usize) {
+        *self.merged.lock().unwrap_or_else(PoisonError::into_inner) = count;
+        self.merge_advanced.notify_all();
     }
 }
 
@@ -213,7 +230,7 @@ mod tests {
         expand(&arguments).into_iter().map(|input| input.uri).collect()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test lays out a folder")]
+    #[expect(clippy::disallowed_methods, reason = "the test creates a folder")]
     fn folder(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for file in files {
@@ -225,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_its_flow_logs_by_path() {
+    fn folder_expands_to_its_flow_logs_by_path() {
         let folder = folder(&["b.gz", "a/z.log", "a.log.gz", "c.parquet", "notes.txt", "gz", ".log"]);
         let expected: Vec<String> = ["a/z.log", "a.log.gz", "b.gz", "c.parquet"]
             .map(|file| folder.path().join(file).display().to_string())
@@ -234,17 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_twice_is_read_once() {
+    fn duplicate_input_is_read_once() {
         let folder = folder(&["a.log", "b.log"]);
         let a = folder.path().join("a.log");
-        let again = folder.path().join("./a.log");
+        let duplicate = folder.path().join("./a.log");
         let expected = [a.display().to_string(), folder.path().join("b.log").display().to_string()];
-        assert_eq!(uris(&[&a, &again, folder.path()]), expected);
+        assert_eq!(uris(&[&a, &duplicate, folder.path()]), expected);
         assert_eq!(uris(&[Path::new("-"), Path::new("-")]), ["-"]);
     }
 
     #[test]
-    fn a_folder_without_flow_logs_is_a_failure() {
+    fn folder_without_flow_logs_is_a_failure() {
         let folder = folder(&["notes.txt"]);
         let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), 4);
         assert_eq!(analysis.failed.len(), 1);
@@ -252,19 +269,19 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_few_inputs_are_handed_out_early() {
-        let inputs: Vec<Input> = (0..4).map(|n| Input::file(Path::new(&n.to_string()))).collect();
+    fn queue_hands_out_a_bounded_number_of_inputs_early() {
+        let inputs: Vec<Input> = (0..4).map(|index| Input::file(Path::new(&index.to_string()))).collect();
         let queue = Queue::new(&inputs, 2);
-        assert_eq!((queue.next().map(|(n, _)| n), queue.next().map(|(n, _)| n)), (Some(0), Some(1)));
+        assert_eq!((queue.next().map(|(index, _)| index), queue.next().map(|(index, _)| index)), (Some(0), Some(1)));
         thread::scope(|scope| {
-            let third = scope.spawn(|| queue.next().map(|(n, _)| n));
+            let third = scope.spawn(|| queue.next().map(|(index, _)| index));
             thread::sleep(std::time::Duration::from_millis(50));
             assert!(!third.is_finished());
             queue.mark_merged(1);
             assert_eq!(third.join().expect("no panic"), Some(2));
         });
         queue.mark_merged(2);
-        assert_eq!(queue.next().map(|(n, _)| n), Some(3));
+        assert_eq!(queue.next().map(|(index, _)| index), Some(3));
         assert!(queue.next().is_none());
     }
 }

@@ -1,18 +1,18 @@
-//! A progress bar on stderr, for long inputs on a terminal.
+//! Progress bar on stderr, for long inputs on a terminal.
 
 use std::io::Read;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Shorter runs are over before anyone has read the bar: 32 MiB.
+/// Minimum number of input bytes for a progress bar, 32 MiB. Shorter runs end before anyone can read it.
 const MIN_PROGRESS_BYTES: u64 = 32 << 20;
 
-/// How much of the inputs has been read.
+/// Shows how much of the inputs has been read.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Over so many bytes in all. indicatif shows nothing where stderr is no terminal.
-    pub(super) fn over(bytes: u64) -> Progress {
+    /// Creates a bar for this number of bytes in all. indicatif hides it if stderr is not a terminal.
+    pub(super) fn new(bytes: u64) -> Progress {
         if bytes < MIN_PROGRESS_BYTES {
             return Progress(ProgressBar::hidden());
         }
@@ -20,11 +20,12 @@ impl Progress {
         Progress(ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
     }
 
-    /// Counts what is read.
+    /// Wraps a reader so that its bytes advance the bar.
     pub(super) fn watch<R: Read>(&self, reader: R) -> impl Read {
         self.0.wrap_read(reader)
     }
 
+    /// Removes the bar from the terminal.
     pub(super) fn finish(&self) {
         self.0.finish_and_clear();
     }

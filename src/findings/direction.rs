@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::{Interner, Symbol, index};
 use crate::aggregate::rejected::{Group, GroupKey};
-use crate::findings::evidence::Evidence;
+use crate::findings::types::Evidence;
 use crate::record::Direction;
 use crate::record::ip;
 use crate::topology::describe_output::Interface;
@@ -68,7 +68,7 @@ impl<'a> NetworkContext<'a> {
     /// Returns the VPC of a group's interface, if it is in the topology and the records do not disagree.
     pub(crate) fn interface_vpc(&self, group: &Group<'_>) -> Option<VpcIndex> {
         let known = self.known_interface(group.key.interface).and_then(|known| known.vpc_id.as_deref());
-        self.topology?.number(group.vpc().resolve(known, self.places)?)
+        self.topology?.vpc_index(group.vpc().resolve(known, self.places)?)
     }
 
     /// Returns the location of an address in a record of an interface in this VPC.

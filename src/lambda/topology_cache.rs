@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::lambda::aws::documents::{self, Documents, DocumentsError, Etags};
 use crate::lambda::topology_uri::TopologyUri;
-use crate::sanitize::beginning;
+use crate::sanitize::truncate_chars;
 use crate::topology::Topology;
 
 /// Time limit of a refresh while an older topology can be used.
@@ -115,7 +115,7 @@ impl TopologyCache {
         info!(uri, documents, vpcs, peering_connections, problems = problems.len(), "topology loaded");
         for problem in problems.iter().take(MAX_LOGGED_PROBLEMS) {
             let problem = problem.to_string();
-            warn!(problem = beginning(&problem, MAX_PROBLEM_CHARACTERS), "topology problem");
+            warn!(problem = truncate_chars(&problem, MAX_PROBLEM_CHARACTERS), "topology problem");
         }
     }
 }

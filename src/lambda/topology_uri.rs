@@ -51,7 +51,7 @@ impl TopologyUri {
     }
 
     /// Reports whether the object with this key is one of the documents.
-    pub(crate) fn matches(&self, key: &str) -> bool {
+    pub fn matches(&self, key: &str) -> bool {
         match &self.location {
             TopologyLocation::Document(document) => document == key,
             TopologyLocation::Folder(folder) => key.starts_with(folder) && key.ends_with(EXTENSION),

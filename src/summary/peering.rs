@@ -81,7 +81,7 @@ pub(super) fn peering(topology: &Topology, classes: &FlowsByClass<'_>, exact: bo
     for (class, view) in classes {
         let TrafficClass::Between(src, dst) = *class else { continue };
         let (traffic, unanswered) = sums(view);
-        let connection = match topology.relation(src, dst) {
+        let connection = match topology.peering_status(src, dst) {
             PeeringStatus::Peered(id) => Some(id),
             PeeringStatus::Inactive(ids) => ids.first().map(String::as_str),
             PeeringStatus::None => None,

@@ -1,25 +1,25 @@
-//! Whose an address is, roughly.
+//! Description of an address: its scope and, with a topology, its resources.
 
 use serde::Serialize;
 
-/// Whose an address is.
+/// Scope of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Neither of the others.
+    /// Neither public nor in a known VPC.
     Private,
-    /// In no known VPC and in no block that is reserved for private or special use.
+    /// In no known VPC, and in no block that is reserved for private or special use.
     Public,
     /// In a known VPC.
     Vpc,
 }
 
-/// What is known of an address. Without a topology, only the scope.
+/// Description of an address. Without a topology, it has only the scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Endpoint {
-    /// Null where the record has no such address.
+    /// Null if the record does not have this address.
     pub scope: Option<Scope>,
     /// VPC of the address.
     pub vpc_id: Option<String>,
@@ -29,6 +29,6 @@ pub struct Endpoint {
     pub interface_id: Option<String>,
     /// AWS service that owns the interface.
     pub service: Option<String>,
-    /// Its Name tag, or its description.
+    /// Name tag of the interface, or its description.
     pub name: Option<String>,
 }

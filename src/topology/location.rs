@@ -1,47 +1,49 @@
-//! In which VPC an address is.
+//! The VPC of an address.
 
 use super::{BlockId, VpcIndex};
 
-/// In which VPC an address is.
+/// Location of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Location {
-    /// In none that is known.
+    /// In no known VPC.
     Outside,
-    /// In this one.
+    /// In this VPC.
     In(VpcIndex),
-    /// Several VPCs have the longest block that holds it, and nothing tells which is meant.
+    /// In a block that several VPCs use, and the record does not show which one applies.
     Ambiguous(BlockId),
 }
 
-/// A [`Location`] in one number, so that several questions are asked of it at once: where an address of a flow log is nobody
-/// can foresee, and each question by itself would be a branch.
+/// [`Location`] packed into an integer, so that several checks compile to one branch-free test. Branches would be
+/// mispredicted often, because the locations in a flow log are unpredictable.
+///
+/// The lower 32 bits are the VPC or the block. Bit 32 is set if the address is in one VPC, bit 33 if it is ambiguous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackedLocation(u64);
 
 impl PackedLocation {
-    /// In none that is known.
+    /// In no known VPC.
     pub const OUTSIDE: PackedLocation = PackedLocation(0);
     const IN: u64 = 1 << 32;
     const AMBIGUOUS: u64 = 2 << 32;
 
-    /// Whether it is in one VPC.
+    /// Reports whether the address is in exactly one VPC.
     #[inline(always)]
-    pub fn is_in_one(self) -> bool {
+    pub fn is_in_one_vpc(self) -> bool {
         self.0 & PackedLocation::IN != 0
     }
 
-    /// The block that several VPCs tie on, if that is where it is.
+    /// Returns the block that several VPCs use, if the address is ambiguous.
     #[inline(always)]
-    pub(super) fn tie(self) -> Option<BlockId> {
+    pub(super) fn ambiguous_block(self) -> Option<BlockId> {
         (self.0 & PackedLocation::AMBIGUOUS != 0).then_some(self.0 as BlockId)
     }
 
-    /// The same in words.
+    /// Unpacks the location.
     pub fn location(self) -> Location {
-        match self.tie() {
-            Some(tie) => Location::Ambiguous(tie),
-            // The lower half is a number, which fits.
-            None if self.is_in_one() => Location::In(VpcIndex(self.0 as u32)),
+        match self.ambiguous_block() {
+            Some(block) => Location::Ambiguous(block),
+            // The cast keeps the lower 32 bits.
+            None if self.is_in_one_vpc() => Location::In(VpcIndex(self.0 as u32)),
             None => Location::Outside,
         }
     }
@@ -52,7 +54,7 @@ impl From<Location> for PackedLocation {
         match location {
             Location::Outside => PackedLocation::OUTSIDE,
             Location::In(vpc) => PackedLocation(PackedLocation::IN | u64::from(vpc.0)),
-            Location::Ambiguous(tie) => PackedLocation(PackedLocation::AMBIGUOUS | u64::from(tie)),
+            Location::Ambiguous(block) => PackedLocation(PackedLocation::AMBIGUOUS | u64::from(block)),
         }
     }
 }

@@ -1,34 +1,45 @@
-//! Longest prefix match: which of many blocks an address is in, at a cost that hardly grows with their number.
+//! Longest prefix match: finds the block of an address in near constant time.
 //!
-//! Blocks nest or are apart, so they cut the addresses into spans, each with one longest block. Of IPv6 the spans are
-//! searched by halves. Of IPv4 a table says it by the second octet, which the first octet has chosen; where these do not tell it
-//! another by the third, then one by the next 4 bits: a VPC's block is no smaller. All first octets without a block share a
-//! table, so that the many addresses of the internet are looked up in few bytes. `cargo bench --bench prefix_lookup` has it side by
-//! side with a trie and with a linear scan.
+//! Two blocks either nest or are disjoint. They split the address space into intervals, each with one longest block
+//! ([`Intervals`]); a binary search over their starts finds any address, and is used for IPv6.
+//!
+//! IPv4 uses tables of up to four levels, 8 + 8 + 8 + 4 bits. An [`Entry`] is a block, or refers to a table of the next level.
+//! 28 bits suffice, because a VPC block is a /28 or larger; the binary search handles smaller blocks. All first octets without a
+//! block share one second-level table, so that addresses of the internet need few cache lines.
+//!
+//! Invariants of the tables, which [`PrefixTable::lookup_one_based`] and the `fill_…` functions share:
+//! - `first[octet]` is the start of 256 entries of `second`, and 0 for an octet without a block. The first 256 entries of
+//!   `second` are empty.
+//! - An entry that refers to a table holds a valid index: an entry of `second` into `third`, an entry of `third` into `fourth`.
+//! - `Entry::SEARCH` occurs in `fourth` only, and looks like a reference to a table.
+//!
+//! `cargo bench --bench prefix_lookup` compares this table with a trie and a linear scan.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
-/// The number of a block, by the order in which the distinct blocks were given.
-pub type BlockNumber = u32;
+/// Index of a block in the list that the table was built from.
+pub type BlockId = u32;
 
-/// Finds the longest of some blocks that holds an address.
+/// Finds the longest block that contains an address.
 #[derive(Debug, Clone)]
 pub struct PrefixTable {
-    /// By the first octet: where its table begins in the next. At 0 is that of the octets without a block.
+    /// By the first octet: start of its entries in `second`.
     first: [u32; 1 << 8],
-    /// By the second octet, table after table.
-    upper: Vec<Entry>,
-    /// By the third.
-    middle: Vec<[Entry; 1 << 8]>,
-    /// By the next 4.
-    lower: Vec<[Entry; 1 << 4]>,
+    /// By the second octet, 256 entries per table.
+    second: Vec<Entry>,
+    /// By the third octet.
+    third: Vec<[Entry; 1 << 8]>,
+    /// By the upper 4 bits of the fourth octet.
+    fourth: Vec<[Entry; 1 << 4]>,
     v4: Intervals<u32>,
     v6: Intervals<u128>,
 }
 
-/// What a table says of addresses: no block, a block, the number of a finer table, or that the spans are to be searched.
+/// Result for the addresses of a table entry: no block (0), a block (its id + 1), a table of the next level, or a search of
+/// the intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry(u32);
 
@@ -37,183 +48,209 @@ impl Entry {
     const SEARCH: Entry = Entry(u32::MAX);
     const TABLE: u32 = 1 << 31;
 
-    fn of(block: Option<BlockNumber>) -> Entry {
-        // There are never 2^31 blocks: each takes memory.
-        Entry(block.map_or(0, |number| number + 1))
+    fn from_block(block: Option<BlockId>) -> Entry {
+        // The id is below 2^31, because 2^31 blocks do not fit into memory.
+        Entry(block.map_or(0, |id| id + 1))
     }
 
-    fn table(number: usize) -> Entry {
-        Entry(Entry::TABLE | number as u32)
+    fn from_table(index: usize) -> Entry {
+        Entry(Entry::TABLE | index as u32)
     }
 
     fn is_table(self) -> bool {
         self.0 & Entry::TABLE != 0
     }
 
-    /// The number of the table.
-    fn number(self) -> usize {
+    fn table_index(self) -> usize {
         (self.0 & !Entry::TABLE) as usize
     }
 }
 
-/// Intervals from each start to the next, with the block that holds them.
-#[derive(Debug, Clone)]
-struct Intervals<A> {
-    starts: Vec<A>,
-    blocks: Vec<Option<BlockNumber>>,
-}
-
 impl PrefixTable {
-    /// Of blocks of which none stands twice.
+    /// Builds a table of distinct blocks.
     pub fn new(blocks: &[IpNet]) -> PrefixTable {
         let numbered = || (0..).zip(blocks);
-        let v4 = numbered().filter_map(|(number, block)| match block {
-            IpNet::V4(v4) => Some(Block { first: v4.network().to_bits(), last: v4.broadcast().to_bits(), number }),
+        let v4 = numbered().filter_map(|(id, block)| match block {
+            IpNet::V4(v4) => Some(Block { first: v4.network().to_bits(), last: v4.broadcast().to_bits(), id }),
             IpNet::V6(_) => None,
         });
-        let v6 = numbered().filter_map(|(number, block)| match block {
-            IpNet::V6(v6) => Some(Block { first: v6.network().to_bits(), last: v6.broadcast().to_bits(), number }),
+        let v6 = numbered().filter_map(|(id, block)| match block {
+            IpNet::V6(v6) => Some(Block { first: v6.network().to_bits(), last: v6.broadcast().to_bits(), id }),
             IpNet::V4(_) => None,
         });
-        let v4 = Intervals::cut(v4.collect(), 0, |last| last.checked_add(1));
-        let v6 = Intervals::cut(v6.collect(), 0, |last| last.checked_add(1));
-        let upper = vec![Entry::NONE; 1 << 8];
-        let mut prefixes = PrefixTable { first: [0; 1 << 8], upper, middle: Vec::new(), lower: Vec::new(), v4, v6 };
-        prefixes.fill_tables();
-        prefixes
+        let v4 = Intervals::build(v4.collect(), 0, |last| last.checked_add(1));
+        let v6 = Intervals::build(v6.collect(), 0, |last| last.checked_add(1));
+        let second = vec![Entry::NONE; 1 << 8];
+        let mut table = PrefixTable { first: [0; 1 << 8], second, third: Vec::new(), fourth: Vec::new(), v4, v6 };
+        table.fill_tables();
+        table
     }
 
     fn fill_tables(&mut self) {
-        for place in 0..self.v4.starts.len() {
-            let last = self.v4.starts.get(place + 1).map_or(u32::MAX, |next| next - 1);
-            let entry = Entry::of(self.v4.blocks[place]);
-            let first = self.v4.starts[place];
-            let whole = first.div_ceil(1 << 16) as usize..((u64::from(last) + 1) >> 16) as usize;
-            if entry != Entry::NONE {
-                whole.for_each(|upper| *self.upper_mut(upper) = entry);
+        let intervals: Vec<(u32, u32, Entry)> = self.v4.iter(u32::MAX, |next| next - 1).collect();
+        for (first, last, entry) in intervals {
+            self.fill_interval(first, last, entry);
+        }
+    }
+
+    /// Fills the entries of an interval: whole /16 networks in `second`, and parts at its two ends in finer tables.
+    fn fill_interval(&mut self, first: u32, last: u32, entry: Entry) {
+        let whole = first.div_ceil(1 << 16) as usize..((u64::from(last) + 1) >> 16) as usize;
+        if entry != Entry::NONE {
+            for upper in whole {
+                *self.second_mut(upper) = entry;
             }
-            let ends = [(first, last.min(first | 0xffff)), (last & !0xffff, last)];
-            let different = if first >> 16 == last >> 16 { 1 } else { 2 };
-            for (first, last) in ends.into_iter().take(different) {
-                if last - first < 0xffff {
-                    self.fill_middle((first >> 16) as usize, (first & 0xffff, last & 0xffff), entry);
-                }
+        }
+        let ends = [(first, last.min(first | 0xffff)), (last & !0xffff, last)];
+        let distinct_ends = if first >> 16 == last >> 16 { 1 } else { 2 };
+        for (first, last) in ends.into_iter().take(distinct_ends) {
+            if last - first < 0xffff {
+                self.fill_third((first >> 16) as usize, first & 0xffff..=last & 0xffff, entry);
             }
         }
     }
 
-    /// The entry of the upper 16 bits, in a table of their first octet's own.
-    fn upper_mut(&mut self, upper: usize) -> &mut Entry {
+    /// Returns the second-level entry of the upper 16 bits of an address. Adds a table for their first octet if it has
+    /// none.
+    #[expect(clippy::indexing_slicing, reason = "`first` has an entry per octet, which is the start of 256 entries")]
+    fn second_mut(&mut self, upper: usize) -> &mut Entry {
         let (first, second) = (upper >> 8, upper & 0xff);
         if self.first[first] == 0 {
-            self.first[first] = self.upper.len() as u32;
-            self.upper.resize(self.upper.len() + (1 << 8), Entry::NONE);
+            self.first[first] = self.second.len() as u32;
+            self.second.resize(self.second.len() + (1 << 8), Entry::NONE);
         }
-        &mut self.upper[self.first[first] as usize + second]
+        &mut self.second[self.first[first] as usize + second]
     }
 
-    fn fill_middle(&mut self, upper: usize, (first, last): (u32, u32), entry: Entry) {
-        let next = Entry::table(self.middle.len());
-        let upper = self.upper_mut(upper);
-        if !upper.is_table() {
-            *upper = next;
+    /// Fills a range of the lower 16 bits of the addresses whose upper 16 bits are `upper`.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an entry that refers to a table holds a valid index; 8 bits are below 256"
+    )]
+    fn fill_third(&mut self, upper: usize, lower: RangeInclusive<u32>, entry: Entry) {
+        let next = Entry::from_table(self.third.len());
+        let second = self.second_mut(upper);
+        if !second.is_table() {
+            *second = next;
         }
-        let middle = upper.number();
-        if middle == self.middle.len() {
-            self.middle.push([Entry::NONE; 1 << 8]);
+        let third = second.table_index();
+        if third == self.third.len() {
+            self.third.push([Entry::NONE; 1 << 8]);
         }
-        for (place, first, last) in pieces(first, last, 8) {
-            if first == 0 && last == (1 << 8) - 1 {
-                self.middle[middle][place] = entry;
+        for piece in split_range(lower, 8) {
+            if piece.is_whole {
+                self.third[third][piece.upper] = entry;
                 continue;
             }
-            if !self.middle[middle][place].is_table() {
-                self.middle[middle][place] = Entry::table(self.lower.len());
-                self.lower.push([Entry::NONE; 1 << 4]);
+            if !self.third[third][piece.upper].is_table() {
+                self.third[third][piece.upper] = Entry::from_table(self.fourth.len());
+                self.fourth.push([Entry::NONE; 1 << 4]);
             }
-            let lower = self.middle[middle][place].number();
-            for (place, first, last) in pieces(first, last, 4) {
-                let whole = first == 0 && last == (1 << 4) - 1;
-                self.lower[lower][place] = if whole { entry } else { Entry::SEARCH };
+            let fourth = self.third[third][piece.upper].table_index();
+            for piece in split_range(piece.lower, 4) {
+                self.fourth[fourth][piece.upper] = if piece.is_whole { entry } else { Entry::SEARCH };
             }
         }
     }
 
-    /// The longest block that holds the address.
+    /// Returns the longest block that contains the address.
     #[inline(always)]
-    pub fn longest(&self, address: IpAddr) -> Option<BlockNumber> {
+    pub fn longest(&self, address: IpAddr) -> Option<BlockId> {
         self.lookup_one_based(address).checked_sub(1)
     }
 
-    /// The same, blocks counted from 1: 0 is none. So whoever has a table of blocks need not ask whether there is one, which
-    /// of the addresses of a flow log nobody can foresee.
+    /// Returns the longest block that contains the address as its id + 1, or 0 if there is none. A caller with a table of
+    /// blocks can use the result as an index without a branch, which would be mispredicted often.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the invariants of the tables; each index has as many bits as its table"
+    )]
     pub fn lookup_one_based(&self, address: IpAddr) -> u32 {
         match address {
             IpAddr::V4(v4) => {
                 let bits = v4.to_bits();
-                let mut entry = self.upper[(self.first[(bits >> 24) as usize] + (bits >> 16 & 0xff)) as usize];
+                let mut entry = self.second[(self.first[(bits >> 24) as usize] + (bits >> 16 & 0xff)) as usize];
                 if entry.is_table() {
-                    entry = self.middle[entry.number()][(bits >> 8 & 0xff) as usize];
+                    entry = self.third[entry.table_index()][(bits >> 8 & 0xff) as usize];
                     if entry.is_table() {
-                        entry = self.lower[entry.number()][(bits >> 4 & 0xf) as usize];
+                        entry = self.fourth[entry.table_index()][(bits >> 4 & 0xf) as usize];
                         if entry == Entry::SEARCH {
-                            entry = Entry::of(self.v4.block(bits));
+                            entry = Entry::from_block(self.v4.block(bits));
                         }
                     }
                 }
                 entry.0
             }
-            IpAddr::V6(v6) => Entry::of(self.v6.block(v6.to_bits())).0,
+            IpAddr::V6(v6) => Entry::from_block(self.v6.block(v6.to_bits())).0,
         }
     }
 }
 
-/// Cuts the addresses from `first` to `last` by all but their lower bits: gives those, and in each piece the first and last
-/// lower bits.
-fn pieces(first: u32, last: u32, lower_bits: u32) -> impl Iterator<Item = (usize, u32, u32)> {
-    let most = (1 << lower_bits) - 1;
-    let (from, to) = (first >> lower_bits, last >> lower_bits);
-    (from..=to).map(move |upper| {
-        let least = if upper == from { first & most } else { 0 };
-        let greatest = if upper == to { last & most } else { most };
-        (upper as usize, least, greatest)
+/// Part of a range whose values share their upper bits.
+struct Piece {
+    upper: usize,
+    lower: RangeInclusive<u32>,
+    /// Whether the part has all values of the lower bits.
+    is_whole: bool,
+}
+
+/// Splits a range by all but the `lower_bits` lower bits of its values.
+fn split_range(range: RangeInclusive<u32>, lower_bits: u32) -> impl Iterator<Item = Piece> {
+    let (first, last) = range.into_inner();
+    let max = (1 << lower_bits) - 1;
+    let (first_upper, last_upper) = (first >> lower_bits, last >> lower_bits);
+    (first_upper..=last_upper).map(move |upper| {
+        let start = if upper == first_upper { first & max } else { 0 };
+        let end = if upper == last_upper { last & max } else { max };
+        Piece { upper: upper as usize, lower: start..=end, is_whole: start == 0 && end == max }
     })
 }
 
+/// A block as a range of addresses.
 #[derive(Debug, Clone, Copy)]
 struct Block<A> {
     first: A,
     last: A,
-    number: BlockNumber,
+    id: BlockId,
+}
+
+/// Intervals that cover all addresses. Each ends at the start of the next one and has at most one longest block.
+///
+/// Both vectors have the same length, of at least 1. The first start is the least address.
+#[derive(Debug, Clone)]
+struct Intervals<A> {
+    starts: Vec<A>,
+    blocks: Vec<Option<BlockId>>,
 }
 
 impl<A: Copy + Ord> Intervals<A> {
-    /// Cuts all addresses from `zero` on into spans.
-    fn cut(mut blocks: Vec<Block<A>>, zero: A, next: impl Fn(A) -> Option<A>) -> Intervals<A> {
-        // A block comes before those that it holds.
+    /// Splits the addresses from `zero` on at the bounds of the blocks. `next` returns the next address, if there is one.
+    fn build(mut blocks: Vec<Block<A>>, zero: A, next: impl Fn(A) -> Option<A>) -> Intervals<A> {
+        // Sorts a block before the blocks that it contains.
         blocks.sort_unstable_by_key(|block| (block.first, std::cmp::Reverse(block.last)));
-        let mut spans = Intervals { starts: vec![zero], blocks: vec![None] };
+        let mut intervals = Intervals { starts: vec![zero], blocks: vec![None] };
         let mut open: Vec<Block<A>> = Vec::new();
         for block in blocks {
-            spans.close(&mut open, |last| last < block.first, &next);
-            spans.begin(block.first, Some(block.number));
+            intervals.close(&mut open, |last| last < block.first, &next);
+            intervals.begin(block.first, Some(block.id));
             open.push(block);
         }
-        spans.close(&mut open, |_| true, &next);
-        spans
+        intervals.close(&mut open, |_| true, &next);
+        intervals
     }
 
-    /// Ends the open blocks that have to be, the innermost first: behind it goes on the block that holds it.
+    /// Closes the open blocks that end, the innermost first. After each of them, the block that contains it continues.
     fn close(&mut self, open: &mut Vec<Block<A>>, ends: impl Fn(A) -> bool, next: impl Fn(A) -> Option<A>) {
         while let Some(block) = open.pop_if(|block| ends(block.last)) {
-            if let Some(behind) = next(block.last) {
-                self.begin(behind, open.last().map(|outer| outer.number));
+            if let Some(start) = next(block.last) {
+                self.begin(start, open.last().map(|outer| outer.id));
             }
         }
     }
 
-    fn begin(&mut self, start: A, block: Option<BlockNumber>) {
+    /// Begins an interval. Replaces the last one if it would be empty.
+    fn begin(&mut self, start: A, block: Option<BlockId>) {
         if self.starts.last() == Some(&start) {
             self.starts.pop();
             self.blocks.pop();
@@ -222,9 +259,18 @@ impl<A: Copy + Ord> Intervals<A> {
         self.blocks.push(block);
     }
 
-    /// The block of the span that holds the address.
-    fn block(&self, address: A) -> Option<BlockNumber> {
+    /// Returns the block of the interval that contains the address.
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length of `starts`, which is that of `blocks`")]
+    fn block(&self, address: A) -> Option<BlockId> {
         self.blocks[self.starts.partition_point(|start| *start <= address).saturating_sub(1)]
+    }
+
+    /// Returns the first and last address and the entry of each interval. `max` is the greatest address; `previous`
+    /// returns the address before.
+    fn iter(&self, max: A, previous: impl Fn(A) -> A) -> impl Iterator<Item = (A, A, Entry)> {
+        let lasts = self.starts.iter().skip(1).map(move |next| previous(*next)).chain([max]);
+        let entries = self.blocks.iter().map(|block| Entry::from_block(*block));
+        self.starts.iter().copied().zip(lasts).zip(entries).map(|((first, last), entry)| (first, last, entry))
     }
 }
 
@@ -234,13 +280,13 @@ mod tests {
 
     use super::*;
 
-    fn linear(blocks: &[IpNet], address: IpAddr) -> Option<BlockNumber> {
+    fn linear(blocks: &[IpNet], address: IpAddr) -> Option<BlockId> {
         let holding = (0..).zip(blocks).filter(|(_, block)| block.contains(&address));
-        holding.max_by_key(|(_, block)| block.prefix_len()).map(|(number, _)| number)
+        holding.max_by_key(|(_, block)| block.prefix_len()).map(|(id, _)| id)
     }
 
     fn block() -> impl Strategy<Value = IpNet> {
-        // Few distinct bits, so that blocks nest and touch.
+        // Few distinct bits, so that blocks often nest or touch.
         let v4 = (
             prop::sample::select(vec![0u32, 0x0a00_0000, 0x0a00_ffff, 0x0a01_0000, 0xffff_ffff, 0x0a00_0080]),
             0u8..=32,
@@ -255,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_block_wins_and_an_outer_goes_on_behind_it() {
+    fn longest_block_wins_and_the_outer_block_continues_after_it() {
         let blocks = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "255.255.255.255/32", "::/0"]
             .map(|block| block.parse::<IpNet>().expect("a block"));
         let prefixes = PrefixTable::new(&blocks);
@@ -283,13 +329,13 @@ mod tests {
 
     #[test]
     fn first_octets_without_a_block_share_a_table() {
-        let tables = |blocks: &[&str]| {
+        let second_level_tables = |blocks: &[&str]| {
             let blocks: Vec<IpNet> = blocks.iter().map(|block| block.parse().expect("a block")).collect();
-            PrefixTable::new(&blocks).upper.len() >> 8
+            PrefixTable::new(&blocks).second.len() >> 8
         };
-        assert_eq!(tables(&[]), 1);
-        assert_eq!(tables(&["10.0.0.0/16", "10.9.0.0/20", "2001:db8::/32", "10.0.0.0/8"]), 2);
-        assert_eq!(tables(&["10.0.0.0/16", "255.255.255.255/32", "100.64.0.0/10"]), 4);
+        assert_eq!(second_level_tables(&[]), 1);
+        assert_eq!(second_level_tables(&["10.0.0.0/16", "10.9.0.0/20", "2001:db8::/32", "10.0.0.0/8"]), 2);
+        assert_eq!(second_level_tables(&["10.0.0.0/16", "255.255.255.255/32", "100.64.0.0/10"]), 4);
     }
 
     proptest! {

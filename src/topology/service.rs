@@ -1,11 +1,11 @@
-//! Which AWS service owns a network interface: by its type, who requested it, and its description.
+//! Finds the AWS service that owns a network interface, by the interface's type, requester and description.
 //!
-//! `RequesterManaged`, `RequesterId` and `Description` are what AWS names for it:
-//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html>. The descriptions themselves are
-//! not documented, but seen. People may write what they like into those of their own interfaces: so a description
-//! counts only where AWS manages the interface, or where it has a form that no one writes by chance.
+//! AWS documents `RequesterManaged`, `RequesterId` and `Description` for this purpose:
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html>. It does not document the descriptions;
+//! the tables list observed ones. Users may write any description for their interfaces. A description therefore counts only
+//! if AWS manages the interface, or if users are unlikely to write it by chance.
 
-/// What tells the owner of an interface; empty where it does not say.
+/// Properties of an interface that identify its owner. A missing property is empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InterfaceTraits<'a> {
     /// `InterfaceType`.
@@ -20,7 +20,7 @@ pub struct InterfaceTraits<'a> {
     pub operator: &'a str,
 }
 
-/// Types that tell the owner by themselves. AWS's API model writes `natGateway`, its answers `nat_gateway`.
+/// Interface types that identify the owner. AWS's API model has `natGateway`, but its responses contain `nat_gateway`.
 const BY_TYPE: &[(&str, &str)] = &[
     ("nat_gateway", "nat-gateway"),
     ("natGateway", "nat-gateway"),
@@ -40,7 +40,8 @@ const BY_TYPE: &[(&str, &str)] = &[
     ("aws_codestar_connections_managed", "codestar-connections"),
 ];
 
-/// Requesters that tell the owner. `amazon-rds` is that of Aurora, DocumentDB and Neptune too: nothing tells them apart.
+/// Requesters that identify the owner. Aurora, DocumentDB and Neptune also use `amazon-rds`, and cannot be distinguished
+/// from RDS.
 const BY_REQUESTER: &[(&str, &str)] = &[
     ("amazon-elb", "elb"),
     ("amazon-rds", "rds"),
@@ -48,7 +49,7 @@ const BY_REQUESTER: &[(&str, &str)] = &[
     ("amazon-redshift", "redshift"),
 ];
 
-/// Beginnings of descriptions that AWS gives to interfaces which it manages.
+/// Prefixes of descriptions that count if AWS manages the interface.
 const BY_MANAGED_DESCRIPTION: &[(&str, &str)] = &[
     ("ELB ", "elb"),
     ("Interface for NAT Gateway ", "nat-gateway"),
@@ -67,7 +68,7 @@ const BY_MANAGED_DESCRIPTION: &[(&str, &str)] = &[
     ("Amazon EKS ", "eks"),
 ];
 
-/// Beginnings of descriptions whose interfaces AWS does not always mark as managed.
+/// Prefixes of descriptions that always count, because AWS does not mark all of their interfaces as managed.
 const BY_DESCRIPTION: &[(&str, &str)] = &[
     ("AWS Lambda VPC ENI", "lambda"),
     ("arn:aws:ecs:", "ecs"),
@@ -76,12 +77,12 @@ const BY_DESCRIPTION: &[(&str, &str)] = &[
     ("aws-K8S-", "eks"),
 ];
 
-/// What an interface is that no other service owns: one of your instances' or containers'.
+/// Owner of an interface of an instance or a container of the account.
 const DEFAULT: &str = "ec2";
-/// What an interface is that AWS manages for a service that is not known here.
+/// Owner of an interface that AWS manages for an unknown service.
 const UNKNOWN: &str = "aws";
 
-/// The owner of an interface.
+/// Returns the service that owns an interface.
 pub fn owner(traits: &InterfaceTraits<'_>) -> &'static str {
     let exact = |table: &[(&str, &'static str)], key: &str| table.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
     let prefix =
@@ -95,28 +96,28 @@ pub fn owner(traits: &InterfaceTraits<'_>) -> &'static str {
 }
 
 fn sagemaker(traits: &InterfaceTraits<'_>) -> Option<&'static str> {
-    let notebook = traits.description.contains(":sagemaker:") && traits.description.contains("arn:aws");
-    notebook.then_some("sagemaker")
+    let is_notebook = traits.description.contains(":sagemaker:") && traits.description.contains("arn:aws");
+    is_notebook.then_some("sagemaker")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Type, requester and description of an interface that AWS manages.
+    /// Returns the owner of an interface that AWS manages.
     fn managed(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
         owner(&InterfaceTraits { interface_type, requester_id, requester_managed: true, description, operator: "" })
     }
 
-    /// The same of one that AWS does not say to manage.
-    fn own(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
+    /// Returns the owner of an interface that is not marked as managed by AWS.
+    fn unmanaged(interface_type: &str, requester_id: &str, description: &str) -> &'static str {
         owner(&InterfaceTraits { interface_type, requester_id, requester_managed: false, description, operator: "" })
     }
 
     const ACCOUNT: &str = "123456789012";
 
     #[test]
-    fn every_owner_that_is_known() {
+    fn managed_interfaces_have_the_expected_owner() {
         for (interface_type, requester_id, description, expected) in [
             ("interface", "amazon-elb", "ELB app/web/50dc6c495c0c9188", "elb"),
             ("load_balancer", "amazon-elb", "ELB app/web/50dc6c495c0c9188", "elb"),
@@ -173,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ones_own() {
+    fn ordinary_interfaces_belong_to_ec2() {
         for interface_type in ["interface", "efa", "efa-only", "trunk", "branch", ""] {
-            assert_eq!(own(interface_type, "", ""), "ec2", "{interface_type}");
+            assert_eq!(unmanaged(interface_type, "", ""), "ec2", "{interface_type}");
         }
-        assert_eq!(own("interface", ACCOUNT, "Primary network interface"), "ec2");
+        assert_eq!(unmanaged("interface", ACCOUNT, "Primary network interface"), "ec2");
     }
 
     #[test]
-    fn a_description_that_imitates_one_of_awss_does_not_count() {
+    fn managed_description_on_an_unmanaged_interface_is_ignored() {
         for description in [
             "ELB app/web/50dc6c495c0c9188",
             "Interface for NAT Gateway nat-0123456789abcdef0",
@@ -199,27 +200,27 @@ mod tests {
             "CloudHSM Managed Interface",
             "For arn:aws:sagemaker:us-east-1:1:notebook-instance/n",
         ] {
-            assert_eq!(own("interface", ACCOUNT, description), "ec2", "{description}");
+            assert_eq!(unmanaged("interface", ACCOUNT, description), "ec2", "{description}");
         }
     }
 
     #[test]
-    fn some_descriptions_count_though_aws_does_not_say_to_manage_the_interface() {
-        assert_eq!(own("interface", "AROAEXAMPLE:fn", "AWS Lambda VPC ENI-fn-b2e4d1a0"), "lambda");
-        assert_eq!(own("interface", "", "arn:aws:ecs:us-east-1:123456789012:attachment/b2e4d1a0"), "ecs");
-        assert_eq!(own("interface", "", "arn:aws-cn:ecs:cn-north-1:123456789012:attachment/b2e4d1a0"), "ecs");
-        assert_eq!(own("interface", "", "aws-K8S-i-0123456789abcdef0"), "eks");
+    fn some_descriptions_count_on_unmanaged_interfaces() {
+        assert_eq!(unmanaged("interface", "AROAEXAMPLE:fn", "AWS Lambda VPC ENI-fn-b2e4d1a0"), "lambda");
+        assert_eq!(unmanaged("interface", "", "arn:aws:ecs:us-east-1:123456789012:attachment/b2e4d1a0"), "ecs");
+        assert_eq!(unmanaged("interface", "", "arn:aws-cn:ecs:cn-north-1:123456789012:attachment/b2e4d1a0"), "ecs");
+        assert_eq!(unmanaged("interface", "", "aws-K8S-i-0123456789abcdef0"), "eks");
     }
 
     #[test]
-    fn a_description_counts_from_its_beginning() {
+    fn description_matches_only_as_a_prefix() {
         assert_eq!(managed("interface", "", "my ELB app/web"), "aws");
-        assert_eq!(own("interface", "", "for AWS Lambda VPC ENI-fn"), "ec2");
-        assert_eq!(own("interface", "", "elb app/web"), "ec2");
+        assert_eq!(unmanaged("interface", "", "for AWS Lambda VPC ENI-fn"), "ec2");
+        assert_eq!(unmanaged("interface", "", "elb app/web"), "ec2");
     }
 
     #[test]
-    fn what_another_operates_is_not_ones_own() {
+    fn operator_implies_an_unknown_aws_service() {
         let operated =
             |operator| owner(&InterfaceTraits { interface_type: "interface", operator, ..InterfaceTraits::default() });
         assert_eq!((operated("eks.amazonaws.com"), operated("")), ("aws", "ec2"));

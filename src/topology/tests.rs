@@ -8,11 +8,12 @@ fn topology(documents: &[&str]) -> Topology {
     Topology::new(resources)
 }
 
+/// Builds a document with a VPC.
 fn vpc(id: &str, block: &str) -> String {
     format!(r#"{{"Vpcs": [{{"VpcId": "{id}", "CidrBlock": "{block}"}}]}}"#)
 }
 
-/// A connection; each side is the id of its VPC, its region and its block.
+/// Builds a document with a peering connection. A side is the id, region and block of its VPC.
 fn connection(id: &str, status: &str, sides: [[&str; 3]; 2]) -> String {
     let [requester, accepter] = sides
         .map(|[vpc, region, block]| format!(r#"{{"VpcId": "{vpc}", "Region": "{region}", "CidrBlock": "{block}"}}"#));
@@ -26,14 +27,14 @@ fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// Where an address is, for a record whose own VPC is that.
-fn located(topology: &Topology, text: &str, own: Option<&str>) -> String {
-    match topology.locate(address(text), || topology.number(own?)) {
+/// Locates an address for a record of this VPC.
+fn locate(topology: &Topology, text: &str, recording_vpc: Option<&str>) -> String {
+    match topology.locate(address(text), || topology.vpc_index(recording_vpc?)) {
         Location::Outside => "outside".to_owned(),
-        Location::In(number) => topology.vpc(number).id.clone(),
-        Location::Ambiguous(tie) => {
-            let OverlappingBlock { block, vpcs } = topology.block(tie);
-            let ids: Vec<&str> = vpcs.iter().map(|number| topology.vpc(*number).id.as_str()).collect();
+        Location::In(vpc) => topology.vpc(vpc).id.clone(),
+        Location::Ambiguous(id) => {
+            let VpcBlock { block, vpcs } = topology.block(id);
+            let ids: Vec<&str> = vpcs.iter().map(|vpc| topology.vpc(*vpc).id.as_str()).collect();
             format!("{block}: {}", ids.join(" or "))
         }
     }
@@ -44,7 +45,7 @@ fn problems(topology: &Topology) -> Vec<String> {
 }
 
 #[test]
-fn the_longest_block_over_all_vpcs_holds() {
+fn longest_block_of_all_vpcs_wins() {
     let documents = [vpc("vpc-a", "10.0.0.0/8"), vpc("vpc-b", "10.1.0.0/16"), vpc("vpc-c", "2600:1f18::/56")];
     let topology = topology(&documents.each_ref().map(String::as_str));
     for (text, expected) in [
@@ -56,13 +57,13 @@ fn the_longest_block_over_all_vpcs_holds() {
         ("2600:1f18:0:ff::1", "vpc-c"),
         ("2600:1f18:0:100::1", "outside"),
     ] {
-        // The own VPC settles ties alone: a longer block goes before it.
-        assert_eq!(located(&topology, text, Some("vpc-a")), expected, "{text}");
+        // The recording VPC decides only between equal blocks. A longer block takes precedence.
+        assert_eq!(locate(&topology, text, Some("vpc-a")), expected, "{text}");
     }
 }
 
 #[test]
-fn a_peer_is_known_through_active_connections_alone_by_all_blocks_that_they_give() {
+fn undescribed_peer_has_the_blocks_of_active_connections() {
     let topology = topology(&[
         &connection("pcx-1", "active", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-x", "r", "10.7.0.0/16"]]),
         &connection("pcx-2", "active", [["vpc-x", "r", "10.8.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
@@ -76,7 +77,7 @@ fn a_peer_is_known_through_active_connections_alone_by_all_blocks_that_they_give
         ("10.6.0.1", "outside"),
         ("10.1.0.1", "vpc-a"),
     ] {
-        assert_eq!(located(&topology, text, None), expected, "{text}");
+        assert_eq!(locate(&topology, text, None), expected, "{text}");
     }
     assert_eq!(
         topology.vpcs().map(|(_, vpc)| vpc.id.as_str()).collect::<Vec<_>>(),
@@ -85,18 +86,18 @@ fn a_peer_is_known_through_active_connections_alone_by_all_blocks_that_they_give
 }
 
 #[test]
-fn a_vpc_that_is_described_has_the_blocks_that_it_says() {
+fn described_vpc_ignores_the_blocks_of_connections() {
     let topology = topology(&[
         &connection("pcx-1", "active", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-b", "r", "10.99.0.0/16"]]),
         &vpc("vpc-b", "10.2.0.0/16"),
     ]);
-    assert_eq!(located(&topology, "10.2.0.1", None), "vpc-b");
-    assert_eq!(located(&topology, "10.99.0.1", None), "outside");
+    assert_eq!(locate(&topology, "10.2.0.1", None), "vpc-b");
+    assert_eq!(locate(&topology, "10.99.0.1", None), "outside");
 }
 
 #[test]
-fn an_active_connection_to_a_vpc_without_blocks_leads_nowhere() {
-    let bare = |status: &str| {
+fn active_connection_to_a_vpc_without_blocks_is_a_problem() {
+    let without_blocks = |status: &str| {
         format!(
             r#"{{"VpcPeeringConnections": [{{"VpcPeeringConnectionId": "pcx-1", "Status": {{"Code": "{status}"}},
                  "RequesterVpcInfo": {{"VpcId": "vpc-a"}}, "AccepterVpcInfo": {{"VpcId": "vpc-b"}}}}]}}"#
@@ -104,13 +105,13 @@ fn an_active_connection_to_a_vpc_without_blocks_leads_nowhere() {
     };
     let described = vpc("vpc-a", "10.1.0.0/16");
     let problem = "2: pcx-1: leads to vpc-b, whose CIDR blocks are unknown";
-    assert_eq!(problems(&topology(&[&described, &bare("active")])), [problem]);
-    assert_eq!(problems(&topology(&[&described, &bare("pending-acceptance")])), [""; 0]);
-    assert_eq!(problems(&topology(&[&described, &bare("active"), &vpc("vpc-b", "10.2.0.0/16")])), [""; 0]);
+    assert_eq!(problems(&topology(&[&described, &without_blocks("active")])), [problem]);
+    assert_eq!(problems(&topology(&[&described, &without_blocks("pending-acceptance")])), [""; 0]);
+    assert_eq!(problems(&topology(&[&described, &without_blocks("active"), &vpc("vpc-b", "10.2.0.0/16")])), [""; 0]);
 }
 
 #[test]
-fn ties_go_to_the_own_vpc_else_to_its_only_peer_among_them() {
+fn shared_block_prefers_the_recording_vpc_then_its_only_peer() {
     let topology = topology(&[
         &vpc("vpc-f", "10.9.0.0/16"),
         &vpc("vpc-g", "10.9.0.0/16"),
@@ -121,24 +122,24 @@ fn ties_go_to_the_own_vpc_else_to_its_only_peer_among_them() {
         &connection("pcx-3", "active", [["vpc-h", "r", "10.9.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
         &connection("pcx-4", "expired", [["vpc-c", "r", "10.3.0.0/16"], ["vpc-h", "r", "10.9.0.0/16"]]),
     ]);
-    let tied = "10.9.0.0/16: vpc-f or vpc-g or vpc-h";
-    for (own, expected) in [
+    let ambiguous = "10.9.0.0/16: vpc-f or vpc-g or vpc-h";
+    for (recording_vpc, expected) in [
         (Some("vpc-h"), "vpc-h"),
         (Some("vpc-a"), "vpc-g"),
-        (Some("vpc-b"), tied),
-        (Some("vpc-c"), tied),
-        (Some("vpc-d"), tied),
-        (Some("vpc-nowhere"), tied),
-        (None, tied),
+        (Some("vpc-b"), ambiguous),
+        (Some("vpc-c"), ambiguous),
+        (Some("vpc-d"), ambiguous),
+        (Some("vpc-nowhere"), ambiguous),
+        (None, ambiguous),
     ] {
-        assert_eq!(located(&topology, "10.9.0.1", own), expected, "{own:?}");
+        assert_eq!(locate(&topology, "10.9.0.1", recording_vpc), expected, "{recording_vpc:?}");
     }
-    assert_eq!(located(&topology, "10.4.0.1", Some("vpc-f")), "vpc-d");
+    assert_eq!(locate(&topology, "10.4.0.1", Some("vpc-f")), "vpc-d");
     assert!(topology.is_ambiguous(address("10.9.255.255")) && !topology.is_ambiguous(address("10.4.0.1")));
 }
 
 #[test]
-fn two_vpcs_are_peered_by_their_least_active_connection() {
+fn peering_status_has_the_least_active_connection() {
     let sides = |b| [["vpc-a", "r", "10.1.0.0/16"], [b, "r", "10.2.0.0/16"]];
     let documents = [
         connection("pcx-1", "deleted", sides("vpc-b")),
@@ -149,27 +150,27 @@ fn two_vpcs_are_peered_by_their_least_active_connection() {
         vpc("vpc-d", "10.4.0.0/16"),
     ];
     let topology = topology(&documents.each_ref().map(String::as_str));
-    let number = |id: &str| topology.number(id).expect("it is known");
-    let (a, b, c, d) = (number("vpc-a"), number("vpc-b"), number("vpc-c"), number("vpc-d"));
+    let index = |id: &str| topology.vpc_index(id).expect("it is known");
+    let (a, b, c, d) = (index("vpc-a"), index("vpc-b"), index("vpc-c"), index("vpc-d"));
     assert_eq!(
-        (topology.relation(a, b), topology.relation(b, a)),
+        (topology.peering_status(a, b), topology.peering_status(b, a)),
         (PeeringStatus::Peered("pcx-2"), PeeringStatus::Peered("pcx-2"))
     );
     let inactive = BTreeSet::from(["pcx-0".to_owned(), "pcx-4".to_owned()]);
-    assert_eq!(topology.relation(c, a), PeeringStatus::Inactive(&inactive));
-    assert_eq!(topology.relation(b, c), PeeringStatus::None);
-    assert_eq!((topology.between(b, c), topology.between(a, d)), (vec![], vec![]));
+    assert_eq!(topology.peering_status(c, a), PeeringStatus::Inactive(&inactive));
+    assert_eq!(topology.peering_status(b, c), PeeringStatus::None);
+    assert_eq!((topology.common_peers(b, c), topology.common_peers(a, d)), (vec![], vec![]));
     assert_eq!(topology.peers(a).collect::<Vec<_>>(), [b]);
-    assert_eq!(topology.number("vpc-z"), None);
+    assert_eq!(topology.vpc_index("vpc-z"), None);
 }
 
 #[test]
-fn a_region_is_that_of_the_side_in_a_connection() {
+fn region_comes_from_any_connection() {
     let topology = topology(&[
         &vpc("vpc-d", "10.4.0.0/16"),
         &connection("pcx-1", "deleted", [["vpc-a", "us-east-1", "10.1.0.0/16"], ["vpc-b", "eu-west-1", "10.2.0.0/16"]]),
     ]);
-    let region = |id: &str| topology.vpc(topology.number(id).expect("it is known")).region.as_deref();
+    let region = |id: &str| topology.vpc(topology.vpc_index(id).expect("it is known")).region.as_deref();
     assert_eq!((region("vpc-a"), region("vpc-b"), region("vpc-d")), (Some("us-east-1"), Some("eu-west-1"), None));
 }
 
@@ -191,13 +192,13 @@ const INTERFACES: &str = r#"{
         {"NetworkInterfaceId": "eni-g", "VpcId": "vpc-g", "PrivateIpAddress": "10.9.0.5"}]}"#;
 
 #[test]
-fn what_is_known_of_an_address() {
+fn endpoint_describes_an_address() {
     let topology = topology(&[INTERFACES]);
-    let endpoint = |text: &str, own: Option<&str>| {
-        let located = topology.locate(address(text), || topology.number(own?));
-        let known = topology.endpoint(address(text), located);
-        let scope = known.scope.map(|scope| format!("{scope:?}"));
-        [scope, known.vpc_id, known.subnet_id, known.interface_id, known.service, known.name]
+    let endpoint = |text: &str, recording_vpc: Option<&str>| {
+        let location = topology.locate(address(text), || topology.vpc_index(recording_vpc?));
+        let endpoint = topology.endpoint(address(text), location);
+        let scope = endpoint.scope.map(|scope| format!("{scope:?}"));
+        [scope, endpoint.vpc_id, endpoint.subnet_id, endpoint.interface_id, endpoint.service, endpoint.name]
             .map(|part| part.unwrap_or("-".to_owned()))
             .join(" ")
     };
@@ -219,7 +220,7 @@ fn what_is_known_of_an_address() {
 }
 
 #[test]
-fn an_address_in_a_known_vpc_is_not_public_though_its_block_is() {
+fn address_of_a_vpc_with_a_public_block_is_not_public() {
     let topology = topology(&[&vpc("vpc-a", "198.50.0.0/16")]);
     assert!(!topology.is_public(address("198.50.0.1")));
     assert!(topology.is_public(address("198.49.0.1")));
@@ -227,7 +228,7 @@ fn an_address_in_a_known_vpc_is_not_public_though_its_block_is() {
 }
 
 #[test]
-fn a_side_without_a_region_takes_none_away() {
+fn side_without_a_region_keeps_the_known_region() {
     let side = |region: &str| format!(r#"{{"VpcId": "vpc-a"{region}}}"#);
     let connection = |id: &str, region: &str| {
         format!(
@@ -240,6 +241,6 @@ fn a_side_without_a_region_takes_none_away() {
     let mut resources = Resources::default();
     resources.read("case.json", format!(r#"{{"VpcPeeringConnections": [{connections}]}}"#).as_bytes()).expect("JSON");
     let topology = Topology::new(resources);
-    let vpc = topology.number("vpc-a").map(|number| topology.vpc(number));
+    let vpc = topology.vpc_index("vpc-a").map(|index| topology.vpc(index));
     assert_eq!(vpc.and_then(|vpc| vpc.region.as_deref()), Some("eu-west-1"));
 }

@@ -20,7 +20,7 @@ fn codes(log: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failures_have_names_and_the_function_goes_on() {
+async fn failures_are_named_and_the_function_continues() {
     let local = Local::start().await;
     local.store("good.log", port_scan().into_bytes()).await;
     local.refuse("GetObject", "denied", S3ErrorCode::AccessDenied);
@@ -46,7 +46,7 @@ async fn failures_have_names_and_the_function_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_cut_off_in_transit_is_a_failure() {
+async fn a_body_truncated_in_transit_is_a_failure() {
     let local = Local::start().await;
     let key = format!("x{CUT_IN_TRANSIT}");
     // Long enough for its beginning to be sent.
@@ -59,7 +59,7 @@ async fn a_body_that_is_cut_off_in_transit_is_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_s3_refuses_comes_again_and_the_others_are_read() {
+async fn an_s3_error_fails_one_object_and_the_others_are_read() {
     let local = Local::start().await;
     for key in ["denied.log", "good.log", "broken.log"] {
         local.store(key, port_scan().into_bytes()).await;
@@ -86,7 +86,7 @@ async fn an_object_that_s3_refuses_comes_again_and_the_others_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn findings_that_can_t_be_written_are_written_the_next_time_and_metrics_are_not_told_twice() {
+async fn a_retry_stores_missing_findings_and_repeats_no_metrics() {
     let local = Local::start().await;
     local.store("good.log.gz", gzip(&port_scan())).await;
     local.refuse("PutObject", "/findings/", S3ErrorCode::InternalError);
@@ -110,7 +110,7 @@ async fn findings_that_can_t_be_written_are_written_the_next_time_and_metrics_ar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_that_can_t_be_written_is_a_failure_and_nothing_is_told() {
+async fn a_summary_that_cannot_be_stored_emits_no_metrics() {
     let local = Local::start().await;
     local.store("good.log.gz", gzip(&port_scan())).await;
     local.refuse("PutObject", "/summaries/", S3ErrorCode::AccessDenied);
@@ -135,7 +135,7 @@ async fn a_summary_that_can_t_be_written_is_a_failure_and_nothing_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_was_replaced_before_it_was_read_is_left_to_its_own_event() {
+async fn an_object_replaced_before_it_was_read_is_ignored() {
     let local = Local::start().await;
     let etag = local.store("x.log", port_scan().into_bytes()).await;
     let mut event = s3_event(&["x.log"]);
@@ -149,7 +149,7 @@ async fn an_object_that_was_replaced_before_it_was_read_is_left_to_its_own_event
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_is_found_though_its_object_is_gone_since() {
+async fn a_summary_of_a_deleted_object_is_completed() {
     let local = Local::start().await;
     let etag = local.store("x.log", port_scan().into_bytes()).await;
     let mut event = s3_event(&["x.log"]);

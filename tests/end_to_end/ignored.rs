@@ -6,7 +6,7 @@ use super::local::{Answer, Local, OUTPUT, SOURCE};
 use super::{json, port_scan, s3_event, some, sums};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_to_be_read_is_ignored() {
+async fn own_outputs_and_other_events_are_ignored() {
     let local =
         Local::start_with(&[("OUTPUT_BUCKET", SOURCE), ("OUTPUT_PREFIX", "own"), ("METRICS_NAMESPACE", "Net")]).await;
     let mut event = s3_event(&["own/summaries/x.json", "own%2Ffindings/x.ndjson", "gone.log.gz"]);
@@ -27,7 +27,7 @@ async fn what_is_not_to_be_read_is_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn outputs_beside_the_inputs_are_known_by_the_beginning_of_their_keys() {
+async fn own_outputs_are_recognized_by_their_key_prefix() {
     let local = Local::start_with(&[("OUTPUT_BUCKET", SOURCE), ("OUTPUT_PREFIX", "/own/flow/")]).await;
     for key in ["team/own/flow/x.log", "own/x.log", "own/flows.log", "own/flow/x.log", "flowsentry/x.log"] {
         local.store(key, port_scan().into_bytes()).await;
@@ -48,7 +48,7 @@ async fn outputs_beside_the_inputs_are_known_by_the_beginning_of_their_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_keys_in_another_bucket_are_read() {
+async fn output_keys_in_another_bucket_are_read() {
     let local = Local::start_with(&[("OUTPUT_BUCKET", OUTPUT), ("OUTPUT_PREFIX", "/")]).await;
     local.store("flowsentry/x.log", port_scan().into_bytes()).await;
     assert_eq!(local.invoke(&s3_event(&["flowsentry/x.log"])).await, Answer::Response(Value::Null));

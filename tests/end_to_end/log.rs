@@ -22,7 +22,7 @@ fn length(line: &Value, name: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_level_error_only_failures_are_told_and_metrics_are_not_less() {
+async fn level_error_logs_only_failures_and_keeps_all_metrics() {
     let local = start_at("ERROR").await;
     let event = json!({"Records": [message("1", &s3_event(&["good.log", "denied.log"]))]});
     local.invoke(&event).await;
@@ -35,7 +35,7 @@ async fn at_level_error_only_failures_are_told_and_metrics_are_not_less() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_level_debug_the_libraries_are_heard_too() {
+async fn level_debug_includes_the_libraries() {
     let local = start_at("DEBUG").await;
     assert_eq!(local.invoke(&s3_event(&["good.log"])).await, Answer::Response(Value::Null));
     let log = local.finish().log;
@@ -44,7 +44,7 @@ async fn at_level_debug_the_libraries_are_heard_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_do_not_decide_how_long_a_line_is() {
+async fn untrusted_text_in_a_log_line_is_truncated() {
     let local = Local::start().await;
     let long = "x".repeat(5000);
     let denied = s3_event(&[&long]);
@@ -68,7 +68,7 @@ async fn strangers_do_not_decide_how_long_a_line_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_is_one_line_of_json_too() {
+async fn a_panic_is_one_line_of_json() {
     // What the runtime does with a memory size that Lambda would never give.
     let settings = [("OUTPUT_BUCKET", OUTPUT), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;

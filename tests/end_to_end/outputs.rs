@@ -19,7 +19,7 @@ async fn interrupted() -> (Local, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_made_of_a_summary_that_is_damaged() {
+async fn a_damaged_summary_is_an_error_and_never_used() {
     for damaged in
         [r#"{"findings": [1, 2]}"#, r#"{"schema": "flowsentry/summary/v1", "sources": [], "findings": []}"#, "no"]
     {
@@ -37,7 +37,7 @@ async fn nothing_is_made_of_a_summary_that_is_damaged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn findings_of_a_summary_that_was_removed_do_not_pass_for_those_of_the_next() {
+async fn findings_of_a_removed_summary_are_an_error() {
     let local = Local::start().await;
     local.store("x.log", port_scan().into_bytes()).await;
     assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
@@ -54,7 +54,7 @@ async fn findings_of_a_summary_that_was_removed_do_not_pass_for_those_of_the_nex
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_without_metadata_is_completed_by_what_it_says() {
+async fn a_summary_without_metadata_is_completed_from_its_content() {
     let (local, summary) = interrupted().await;
     let bytes = local.output(&summary).await.1;
     local.forget_output(&summary).await;
@@ -74,7 +74,7 @@ async fn a_summary_without_metadata_is_completed_by_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_of_a_version_that_is_none_reads_what_has_its_entity_tag() {
+async fn a_null_version_is_identified_by_its_entity_tag() {
     let local = Local::start().await;
     let etag = local.store("x.log", port_scan().into_bytes()).await;
     let mut event = s3_event(&["x.log"]);
@@ -86,7 +86,7 @@ async fn an_event_of_a_version_that_is_none_reads_what_has_its_entity_tag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_s3_can_say_that_an_object_is_gone() {
+async fn a_missing_bucket_does_not_mean_a_deleted_object() {
     for code in [S3ErrorCode::NoSuchBucket, S3ErrorCode::from_bytes(b"NoSuchAccessPoint").expect("a code")] {
         let local = Local::start().await;
         local.refuse("GetObject", "x.log", code);
@@ -98,7 +98,7 @@ async fn only_s3_can_say_that_an_object_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_that_is_refused_says_what_the_role_needs() {
+async fn a_denied_head_object_names_the_missing_permission() {
     let local = Local::start().await;
     local.store("x.log", port_scan().into_bytes()).await;
     assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));

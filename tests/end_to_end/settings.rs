@@ -18,7 +18,7 @@ async fn summary(local: &Local, log: &str) -> (Value, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
+async fn all_invalid_settings_are_reported_before_the_first_event() {
     let settings =
         [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "my bus")];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;
@@ -36,7 +36,7 @@ async fn wrong_settings_are_told_together_before_any_event_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_format_is_the_order_of_columns_without_a_header() {
+async fn log_format_gives_the_columns_without_a_header() {
     let local = start_with(&[("LOG_FORMAT", "${action} ${dstaddr} ${srcaddr} ${dstport}")]).await;
     let (summary, _) = summary(&local, "REJECT 10.0.0.5 10.0.0.9 22\nACCEPT 10.0.0.5 10.0.0.9 443\n").await;
     assert_eq!(summary["formats"][0]["fields"], json!(["action", "dstaddr", "srcaddr", "dstport"]));
@@ -45,7 +45,7 @@ async fn log_format_is_the_order_of_columns_without_a_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn max_object_bytes_is_the_size_of_the_text_that_is_still_read() {
+async fn text_above_max_object_bytes_is_quarantined() {
     let log = port_scan();
     let local = start_with(&[("MAX_OBJECT_BYTES", &log.len().to_string())]).await;
     local.store("larger.log", format!("{log}\n").into_bytes()).await;
@@ -63,7 +63,7 @@ async fn max_object_bytes_is_the_size_of_the_text_that_is_still_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn max_lines_is_how_many_lines_are_still_read() {
+async fn an_object_above_max_lines_is_quarantined() {
     let log = port_scan();
     let local = start_with(&[("MAX_LINES", "17")]).await;
     local.store("longer.log", format!("{log}\n").into_bytes()).await;
@@ -74,7 +74,7 @@ async fn max_lines_is_how_many_lines_are_still_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn permanent_failures_are_failures_where_that_is_asked_for() {
+async fn on_permanent_failure_fail_fails_the_message() {
     let local = start_with(&[("ON_PERMANENT_FAILURE", "fail")]).await;
     local.store("no-log.txt", b"hello world\n".to_vec()).await;
     let messages = ["no-log.txt", "gone.log"].map(|key| message(key, &s3_event(&[key])));
@@ -103,7 +103,7 @@ async fn only_allowed_sources_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thresholds_decide_what_is_a_finding_and_top_what_is_shown() {
+async fn thresholds_and_top_are_applied() {
     let local = start_with(&[("PORT_SCAN_PORTS", "16"), ("TOP", "3")]).await;
     let (summary, keys) = summary(&local, &port_scan()).await;
     assert_eq!((&summary["findings"], keys.len()), (&json!([]), 1), "15 ports are no scan, and no file of findings");

@@ -24,7 +24,7 @@ fn outcomes(log: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_has_one_summary_in_whatever_form_its_event_comes() {
+async fn every_event_shape_gives_the_same_summary() {
     let local = Local::start().await;
     // The entity tag of the fixtures is that of no bytes at all.
     let etag = local.store(KEY, Vec::new()).await;
@@ -43,7 +43,7 @@ async fn an_object_has_one_summary_in_whatever_form_its_event_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_event_bridge_is_raw_and_else_decoded_if_the_entity_tag_says_so() {
+async fn an_eventbridge_key_is_raw_or_decoded_if_the_etag_matches() {
     let local = Local::start().await;
     let raw = local.store("a+b%41.log", port_scan().into_bytes()).await;
     let invoked = async |etag: Option<&str>| local.invoke(&object_created("a+b%41.log", etag)).await;
@@ -72,7 +72,7 @@ async fn a_key_of_event_bridge_is_raw_and_else_decoded_if_the_entity_tag_says_so
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_other_reading_of_a_key_leads_to_no_output_and_to_no_foreign_prefix() {
+async fn a_decoded_key_never_leads_to_an_output_or_other_prefix() {
     let settings = [
         ("OUTPUT_BUCKET", SOURCE),
         ("OUTPUT_PREFIX", "own"),
@@ -90,7 +90,7 @@ async fn the_other_reading_of_a_key_leads_to_no_output_and_to_no_foreign_prefix(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_flowsentry_stored_is_not_read_wherever_it_lies() {
+async fn a_copied_output_is_ignored_by_its_metadata() {
     let local = Local::start().await;
     local.store("x.log", port_scan().into_bytes()).await;
     assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
@@ -103,7 +103,7 @@ async fn what_flowsentry_stored_is_not_read_wherever_it_lies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_region_of_the_bucket_is_asked_where_the_event_tells_it() {
+async fn requests_go_to_the_region_of_the_event() {
     let local = Local::start().await;
     local.store("x.log", Vec::new()).await;
     let mut event = s3_event(&["x.log"]);

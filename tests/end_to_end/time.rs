@@ -25,7 +25,7 @@ async fn with_topology(documents: &[(&str, &Value)]) -> Local {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topology_that_stalls_costs_a_third_of_the_time_while_there_is_a_good_one() {
+async fn a_stalled_topology_download_uses_the_last_good_one() {
     let local = with_topology(&[(TOPOLOGY_KEY, &json!({"Vpcs": []}))]).await;
     assert_eq!(local.invoke(&s3_event(&["x.log"])).await, Answer::Response(Value::Null));
     tokio::time::sleep(Duration::from_millis(1100)).await;
@@ -40,7 +40,7 @@ async fn a_topology_that_stalls_costs_a_third_of_the_time_while_there_is_a_good_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_any_topology_only_what_is_to_be_read_fails() {
+async fn without_a_topology_only_objects_to_read_fail() {
     let local = with_topology(&[]).await;
     let test_event = json(include_bytes!("../../events/s3-test-event.json"));
     let messages = [message("test", &test_event), message("read", &s3_event(&["x.log"]))];
@@ -66,7 +66,7 @@ async fn without_any_topology_only_what_is_to_be_read_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_is_slow_leaves_time_for_the_others() {
+async fn a_slow_object_leaves_time_for_the_others() {
     let local = Local::start().await;
     for key in ["slow-1.log", "slow-2.log", "good.log"] {
         local.store(key, port_scan().into_bytes()).await;
@@ -83,7 +83,7 @@ async fn an_object_that_is_slow_leaves_time_for_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_no_time_left_what_is_not_begun_is_named_in_one_line() {
+async fn objects_not_started_in_time_are_one_log_line() {
     let local = Local::start().await;
     let messages: Vec<Value> = (0..30).map(|n| message(&n.to_string(), &s3_event(&[&format!("{n}.log")]))).collect();
     let answer = local.invoke_within(Duration::from_millis(3200), &json!({"Records": messages})).await;
@@ -98,7 +98,7 @@ async fn with_no_time_left_what_is_not_begun_is_named_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_is_not_begun_to_be_stored_in_the_last_second() {
+async fn no_summary_is_stored_in_the_last_second() {
     let local = Local::start().await;
     local.store("x.log", port_scan().into_bytes()).await;
     local.delay("GetObject", "x.log", Duration::from_millis(700));
@@ -113,7 +113,7 @@ async fn a_summary_is_not_begun_to_be_stored_in_the_last_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn analyses_that_are_given_up_do_not_pile_up() {
+async fn cancelled_analyses_do_not_accumulate_in_memory() {
     let local = Local::start().await;
     let record = |n: u32| {
         let source = std::net::Ipv4Addr::from(0x0a00_0000 + n);

@@ -80,7 +80,7 @@ async fn unavailable(local: &Local, event: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topology_is_missing_then_there_broken_changed_away_and_back() {
+async fn a_topology_is_refreshed_and_the_last_good_one_is_kept() {
     let local = start(KEY, "1", &[]).await;
     println!("-- missing");
     let missing = format!("topology unavailable: GetObject of s3://{TOPOLOGY}/{KEY} failed: NoSuchKey: ");
@@ -140,7 +140,7 @@ async fn a_topology_is_missing_then_there_broken_changed_away_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_is_read_once_while_it_is_fresh() {
+async fn a_topology_folder_is_read_once_per_ttl() {
     let not_ours = json!("not a document");
     let documents = [
         ("vpc/eu/interfaces.json", &interfaces()),
@@ -184,7 +184,7 @@ async fn a_folder_is_read_once_while_it_is_fresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_did_not_change_is_not_read_again() {
+async fn an_unchanged_topology_folder_is_only_listed() {
     let documents = [("vpc/peering.json", &connections("pcx-1")), ("vpc/vpcs.json", &vpcs())];
     let local = start("vpc/", "1", &documents).await;
     assert_eq!(connection(&local).await, "pcx-1");
@@ -229,7 +229,7 @@ async fn what_did_not_change_is_not_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_did_not_change_has_no_body_and_no_line() {
+async fn an_unchanged_document_is_not_downloaded_or_logged() {
     let all = json(whole("pcx-1").as_bytes());
     let local = start(KEY, "1", &[(KEY, &all)]).await;
     for _ in 0..3 {
@@ -244,7 +244,7 @@ async fn a_document_that_did_not_change_has_no_body_and_no_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
-async fn a_look_that_failed_is_not_repeated_before_its_time() {
+async fn a_failed_refresh_is_not_repeated_before_the_ttl() {
     let local = Local::start().await;
     let uri = format!("s3://{TOPOLOGY}/{KEY}").parse().expect("a URI");
     let kept = TopologyCache::new(local.client(), uri, Duration::from_secs(300));

@@ -241,7 +241,7 @@ mod tests {
             let addresses = [Some(interface.address.into()), interface.ipv6_address.map(Into::into)];
             for address in addresses.into_iter().flatten() {
                 let location = topology.locate(address, || None);
-                assert_eq!(location, Location::In(topology.number(VPCS[interface.vpc].id).expect("it is known")));
+                assert_eq!(location, Location::In(topology.vpc_index(VPCS[interface.vpc].id).expect("it is known")));
                 let endpoint = topology.endpoint(address, location);
                 assert_eq!(
                     (endpoint.interface_id, endpoint.subnet_id),
@@ -255,7 +255,7 @@ mod tests {
     fn the_peers_are_those_of_the_traffic() {
         let topology = topology();
         for vpc in &VPCS {
-            let number = topology.number(vpc.id).expect("it is known");
+            let number = topology.vpc_index(vpc.id).expect("it is known");
             let peers: Vec<&str> = topology.peers(number).map(|peer| topology.vpc(peer).id.as_str()).collect();
             assert_eq!(peers, vpc.peers.iter().map(|peer| VPCS[*peer].id).collect::<Vec<_>>());
         }

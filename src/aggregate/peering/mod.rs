@@ -135,11 +135,11 @@ impl InterVpcTraffic {
     ) {
         let (src, dst) = (locate(flow.src, topology, &mut own), locate(flow.dst, topology, &mut own));
         // Nearly all records stay in one VPC, or come from or go to an address outside of all VPCs.
-        let stays = (src == dst) & src.is_in_one();
+        let stays = (src == dst) & src.is_in_one_vpc();
         let goes_out = (dst == PackedLocation::OUTSIDE) & !goes_through_peering(flow.traffic_path);
-        let comes_in = (src == PackedLocation::OUTSIDE) & dst.is_in_one();
+        let comes_in = (src == PackedLocation::OUTSIDE) & dst.is_in_one_vpc();
         let is_plain = stays | goes_out | comes_in;
-        if is_plain && !topology.has_ties() {
+        if is_plain && !topology.has_overlapping_blocks() {
             return;
         }
         self.observe_classified(interface, *flow, topology, (src.location(), dst.location()), own);
@@ -314,7 +314,7 @@ fn locate(
     own: impl FnOnce() -> (Option<VpcIndex>, Option<Symbol>),
 ) -> PackedLocation {
     match address {
-        Some(address) => topology.located(address, || own().0),
+        Some(address) => topology.locate_packed(address, || own().0),
         None => PackedLocation::OUTSIDE,
     }
 }

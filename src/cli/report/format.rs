@@ -1,63 +1,81 @@
-//! Numbers, times and names as a report shows them.
+//! Formats numbers, times and names for the text report.
+
+use std::net::IpAddr;
 
 use indicatif::HumanCount;
 
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
+use crate::record::iana;
 use crate::record::timestamp::Timestamp;
 use crate::summary::Window;
 
-const MAX_CHARACTERS: usize = 1000;
-const NAME_CHARACTERS: usize = 120;
+const MAX_TEXT_CHARS: usize = 1000;
+const MAX_ID_CHARS: usize = 120;
 
-/// Text from a log without what would move the cursor or deceive the eye, and not too long.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == MAX_CHARACTERS {
-            shown.push('…');
+/// Escapes the characters of untrusted text that could move the cursor or mislead a reader, and truncates it to 1,000
+/// characters.
+pub fn escape_unprintable(text: &str) -> String {
+    let mut escaped = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == MAX_TEXT_CHARS {
+            escaped.push('…');
             break;
         }
-        if is_plain(character) {
-            shown.push(character);
+        if is_printable(character) {
+            escaped.push(character);
         } else {
-            shown.extend(character.escape_unicode());
+            escaped.extend(character.escape_unicode());
         }
     }
-    shown
+    escaped
 }
 
-/// Whether a character has a shape of its own. `escape_debug` knows those that have none: controls, what turns the
-/// direction of writing, what has no width, private and unassigned ones.
-fn is_plain(character: char) -> bool {
+/// Reports whether a character has a visible shape. `escape_debug` escapes those that have none: control, bidirectional,
+/// zero-width, private-use and unassigned characters.
+fn is_printable(character: char) -> bool {
     matches!(character, '"' | '\'' | '\\') || character.escape_debug().eq([character])
 }
 
-pub(super) fn name(id: Option<&str>) -> String {
-    id.map_or_else(|| "-".to_owned(), |id| cut(&printable(id), NAME_CHARACTERS))
+/// Formats an id as escaped and truncated text, or `-` if there is none.
+pub(super) fn display_id(id: Option<&str>) -> String {
+    id.map_or_else(|| "-".to_owned(), |id| truncate(&escape_unprintable(id), MAX_ID_CHARS))
 }
 
-pub(super) fn cut(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
+/// Truncates text to this number of characters, of which the last is an ellipsis.
+pub(super) fn truncate(text: &str, max_chars: usize) -> String {
+    if text.chars().count() <= max_chars {
         return text.to_owned();
     }
-    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
+    text.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
 }
 
-pub(super) fn count(number: u64) -> String {
-    HumanCount(number).to_string()
+pub(super) fn format_address(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "-".to_owned(), |address| address.to_string())
 }
 
-pub(super) fn plural(number: u64, what: &str) -> String {
-    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+/// Formats a port and its protocol, or the protocol alone.
+pub(super) fn format_port(port: Option<u16>, protocol: Option<u8>) -> String {
+    port.map_or_else(|| iana::protocol(protocol), |port| iana::port(port, protocol))
 }
 
-pub(super) fn percent(part: u64, whole: u64) -> String {
+/// Formats a number with thousands separators.
+pub(super) fn format_count(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// Formats a number and its noun, in the plural except for 1.
+pub(super) fn plural(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", format_count(count), if count == 1 { "" } else { "s" })
+}
+
+/// Formats a share of a total. Returns an empty string if the total is 0.
+pub(super) fn format_percent(part: u64, whole: u64) -> String {
     if whole == 0 { String::new() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
-/// The cause in the width of a column.
-pub(super) fn cause(cause: Cause) -> &'static str {
+/// Returns a label of the cause that fits a table column.
+pub(super) fn cause_label(cause: Cause) -> &'static str {
     match cause {
         Cause::BlockPublicAccess => "block public access",
         Cause::EncryptionControls => "encryption controls",
@@ -67,16 +85,18 @@ pub(super) fn cause(cause: Cause) -> &'static str {
     }
 }
 
-pub(super) fn window(window: Option<Window>) -> String {
-    window.map_or_else(String::new, |Window { start, end }| span(TimeRange { first_seen: start, last_seen: end }))
+pub(super) fn format_window(window: Option<Window>) -> String {
+    window.map_or_else(String::new, |Window { start, end }| {
+        format_time_range(TimeRange { first_seen: start, last_seen: end })
+    })
 }
 
-/// `, 2026-11-23T06:00:00Z to 06:05:00Z`; the second date is left out where it is the first.
-pub(super) fn span(seen: TimeRange) -> String {
-    let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    match (shown(seen.first_seen), shown(seen.last_seen)) {
+/// Formats a time range as `, 2026-11-23T06:00:00Z to 06:05:00Z`. Omits the second date if it equals the first.
+pub(super) fn format_time_range(range: TimeRange) -> String {
+    let format_time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    match (format_time(range.first_seen), format_time(range.last_seen)) {
         (Some(first), Some(last)) => {
-            let (date, time) = last.split_at(last.find('T').map_or(0, |t| t + 1));
+            let (date, time) = last.split_at(last.find('T').map_or(0, |index| index + 1));
             let last = if first.starts_with(date) { time } else { &last };
             format!(", {first} to {last}")
         }
@@ -91,26 +111,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_or_deceives_is_escaped() {
-        for (text, shown) in [
+    fn control_and_bidirectional_characters_are_escaped() {
+        for (text, expected) in [
             ("eni-0a 1\"'\\é日", "eni-0a 1\"'\\é日"),
             ("a\u{1b}[2J\r\n\u{7f}", "a\\u{1b}[2J\\u{d}\\u{a}\\u{7f}"),
             ("\u{202e}\u{61c}\u{2066}", "\\u{202e}\\u{61c}\\u{2066}"),
             ("\u{ad}\u{200b}\u{feff}\u{e0001}", "\\u{ad}\\u{200b}\\u{feff}\\u{e0001}"),
         ] {
-            assert_eq!(printable(text), shown);
+            assert_eq!(escape_unprintable(text), expected);
         }
-        assert_eq!(printable(&"x".repeat(2000)).chars().count(), MAX_CHARACTERS + 1);
+        assert_eq!(escape_unprintable(&"x".repeat(2000)).chars().count(), MAX_TEXT_CHARS + 1);
     }
 
     #[test]
-    fn a_span_names_a_date_once() {
-        let at = Timestamp::from_seconds;
-        let shown = |first, last| span(TimeRange { first_seen: first, last_seen: last });
-        assert_eq!(shown(at(0), at(60)), ", 1970-01-01T00:00:00Z to 00:01:00Z");
-        assert_eq!(shown(at(0), at(86_400)), ", 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z");
-        assert_eq!(shown(at(0), None), ", from 1970-01-01T00:00:00Z");
-        assert_eq!(shown(None, at(0)), ", until 1970-01-01T00:00:00Z");
-        assert_eq!(shown(None, None), "");
+    fn time_range_of_one_day_shows_the_date_once() {
+        let time = Timestamp::from_seconds;
+        let format = |first, last| format_time_range(TimeRange { first_seen: first, last_seen: last });
+        assert_eq!(format(time(0), time(60)), ", 1970-01-01T00:00:00Z to 00:01:00Z");
+        assert_eq!(format(time(0), time(86_400)), ", 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z");
+        assert_eq!(format(time(0), None), ", from 1970-01-01T00:00:00Z");
+        assert_eq!(format(None, time(0)), ", until 1970-01-01T00:00:00Z");
+        assert_eq!(format(None, None), "");
     }
 }

@@ -1,44 +1,42 @@
-//! The summary as people read it, in ten seconds: what was read, what was refused and where, the findings with the
-//! worst first.
+//! Renders a summary as text for people: the inputs, the totals, the findings with the worst first, and the rejected
+//! connections and where they occurred. A reader should have the essence in ten seconds.
 //!
-//! Interner from the log are shown with control characters escaped and cut to a bounded length. Styles are ANSI
-//! sequences; whoever writes the report strips them where they are not wanted.
+//! Text from the log is shown with control characters escaped and truncated to a bounded length. Styles are ANSI
+//! sequences; the caller strips them if the output does not support them.
+//!
+//! This file holds the sections of a summary; `findings`, `tables` and `topology` hold longer ones.
 
+mod findings;
 mod format;
 mod table;
+mod tables;
 mod topology;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::DecimalBytes;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
-pub use format::printable;
+pub use format::escape_unprintable;
 
-use format::{cause, count, cut, name, percent, plural, span, window};
-use table::Column;
+use format::{format_count, format_percent, format_window, plural, truncate};
+use table::{Align, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
-use crate::findings;
 use crate::findings::topology_check::Check;
-use crate::findings::types::{Example, Finding, FindingType, Severity};
-use crate::record::iana;
-use crate::summary::{RejectedGroup, Summary, VpcPair};
+use crate::findings::types::Severity;
+use crate::summary::Summary;
 
-/// How the report is to look.
+/// Options of the text report.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderOptions {
-    /// FieldRanges of the terminal.
+    /// Width of the terminal, in columns.
     pub width: usize,
-    /// Rejected groups to show; 10 if not said.
+    /// Maximum number of rejected groups to list; 10 by default.
     pub groups: Option<usize>,
 }
 
-const GROUPS: usize = 10;
-const INTERFACES: usize = 5;
-const FINDINGS_OF_A_KIND: usize = 5;
-const MALFORMED: usize = 3;
-const PAIRS: usize = 12;
-const SERVICES: usize = 8;
+const DEFAULT_GROUPS: usize = 10;
+const MAX_MALFORMED: usize = 3;
 const MIN_WIDTH: usize = 40;
 
 const BOLD: Style = Style::new().bold();
@@ -47,27 +45,27 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// Renders the report.
-pub fn render(summary: &Summary, look: RenderOptions) -> String {
-    let mut report = SummaryBuilder { text: String::new(), width: look.width.max(MIN_WIDTH) };
-    report.read(summary);
-    report.failures(summary);
-    report.limits(summary);
-    report.traffic(summary);
-    report.findings(summary);
-    report.refused(summary, look.groups.unwrap_or(GROUPS));
-    report.places(summary);
-    report.peering(summary);
-    report.services(summary);
-    report.malformed(summary);
-    report.text
+/// Renders the report of a run.
+pub fn render(summary: &Summary, options: RenderOptions) -> String {
+    let mut renderer = Renderer::new(options.width);
+    renderer.header(summary);
+    renderer.failures(summary);
+    renderer.limits(summary);
+    renderer.traffic(summary);
+    renderer.findings(summary);
+    renderer.top_rejected(summary, options.groups.unwrap_or(DEFAULT_GROUPS));
+    renderer.rejected_by_interface(summary);
+    renderer.inter_vpc_traffic(summary);
+    renderer.services(summary);
+    renderer.malformed(summary);
+    renderer.text
 }
 
-/// Renders what is wrong with a topology, for a terminal of so many columns.
+/// Renders the problems of a topology, for a terminal with this number of columns.
 pub fn render_check(check: &Check, width: usize) -> String {
-    let mut report = SummaryBuilder { text: String::new(), width: width.max(MIN_WIDTH) };
-    report.check(check);
-    report.text
+    let mut renderer = Renderer::new(width);
+    renderer.check(check);
+    renderer.text
 }
 
 fn severity_style(severity: Severity) -> Style {
@@ -78,23 +76,31 @@ fn severity_style(severity: Severity) -> Style {
     }
 }
 
-struct SummaryBuilder {
+/// The text so far. Each method appends one section, or nothing if the section would be empty.
+struct Renderer {
     text: String,
     width: usize,
 }
 
-impl SummaryBuilder {
+impl Renderer {
+    fn new(width: usize) -> Renderer {
+        Renderer { text: String::new(), width: width.max(MIN_WIDTH) }
+    }
+
+    /// Appends a line.
     fn line(&mut self, line: impl AsRef<str>) {
         self.text.push_str(line.as_ref());
         self.text.push('\n');
     }
 
-    fn heading(&mut self, heading: &str, rest: &str) {
-        self.line(format!("\n{BOLD}{heading}{BOLD:#}{}{rest}", if rest.is_empty() { "" } else { "  " }));
+    /// Appends an empty line and a section heading, followed by a remark.
+    fn heading(&mut self, heading: &str, remark: &str) {
+        self.line(format!("\n{BOLD}{heading}{BOLD:#}{}{remark}", if remark.is_empty() { "" } else { "  " }));
     }
 
+    /// Appends text wrapped to the width. Never breaks a word: addresses, names and dates stay whole so that they can be
+    /// copied.
     fn wrapped(&mut self, first_indent: &str, indent: &str, text: &str) {
-        // Addresses, names and dates are for copying: they stay whole.
         let options = Options::new(self.width)
             .initial_indent(first_indent)
             .subsequent_indent(indent)
@@ -104,39 +110,49 @@ impl SummaryBuilder {
         self.line(textwrap::fill(text, options));
     }
 
+    /// Appends a table without the columns that do not fit, and names those.
     fn table(&mut self, columns: &[Column], rows: &[Vec<String>]) {
-        let (lines, left_out) = table::fit(columns, rows, self.width);
-        lines.iter().for_each(|line| self.line(line));
-        if !left_out.is_empty() {
-            self.line(format!("  {DIM}hidden columns (terminal too narrow): {}{DIM:#}", left_out.join(", ")));
+        let FittedTable { lines, hidden } = table::fit(columns, rows, self.width);
+        for line in &lines {
+            self.line(line);
+        }
+        if !hidden.is_empty() {
+            self.line(format!("  {DIM}hidden columns (terminal too narrow): {}{DIM:#}", hidden.join(", ")));
         }
     }
 
-    fn read(&mut self, summary: &Summary) {
+    /// Appends the inputs, the number of records and the time range.
+    fn header(&mut self, summary: &Summary) {
         let inputs = match &summary.sources[..] {
-            [one] => printable(&one.uri),
-            several => format!("{} inputs", count(several.len() as u64)),
+            [source] => escape_unprintable(&source.uri),
+            sources => format!("{} inputs", format_count(sources.len() as u64)),
         };
         let bytes = summary.sources.iter().map(|source| source.bytes).sum();
         let records = plural(summary.records.total, "record");
         self.line(format!(
             "{BOLD}{inputs}{BOLD:#}: {records}, {} of text{}",
             DecimalBytes(bytes),
-            window(summary.window)
+            format_window(summary.window)
         ));
     }
 
+    /// Appends the inputs that could not be read.
     fn failures(&mut self, summary: &Summary) {
         if summary.failed.is_empty() {
             return;
         }
-        let inputs = count(summary.failed.len() as u64);
+        let inputs = format_count(summary.failed.len() as u64);
         self.line(format!("\n{RED}UNREADABLE INPUTS{RED:#}  {inputs} (their records are excluded)"));
         for failure in &summary.failed {
-            self.wrapped("  ", "    ", &format!("{}: {}", printable(&failure.uri), printable(&failure.error)));
+            self.wrapped(
+                "  ",
+                "    ",
+                &format!("{}: {}", escape_unprintable(&failure.uri), escape_unprintable(&failure.error)),
+            );
         }
     }
 
+    /// Appends the memory limits that were reached, and their effect on the results.
     fn limits(&mut self, summary: &Summary) {
         if summary.limits_reached.is_empty() {
             return;
@@ -144,7 +160,7 @@ impl SummaryBuilder {
         self.line(format!("\n{YELLOW}APPROXIMATE{YELLOW:#}  results are approximate: memory limits were reached"));
         let bound = summary.rejected.error_bound;
         let groups = if bound > 0 {
-            format!(" Flow counts of rejected connections may be up to {} too low.", count(bound))
+            format!(" Flow counts of rejected connections may be up to {} too low.", format_count(bound))
         } else {
             String::new()
         };
@@ -153,257 +169,57 @@ impl SummaryBuilder {
         self.wrapped("  ", "  ", &text);
     }
 
+    /// Appends the totals by action, and the number of other records.
     fn traffic(&mut self, summary: &Summary) {
         let Summary { traffic, records, .. } = summary;
-        let all = traffic.accepted.flows.saturating_add(traffic.rejected.flows);
+        let all_flows = traffic.accepted.flows.saturating_add(traffic.rejected.flows);
         self.line("");
         let rows = [("accepted", traffic.accepted), ("rejected", traffic.rejected)];
-        let rows = rows.map(|(name, tally): (&str, Counters)| {
+        let rows = rows.map(|(name, counters): (&str, Counters)| {
             vec![
                 name.to_owned(),
-                plural(tally.flows, "flow"),
-                percent(tally.flows, all),
-                plural(tally.packets, "packet"),
-                DecimalBytes(tally.bytes).to_string(),
+                plural(counters.flows, "flow"),
+                format_percent(counters.flows, all_flows),
+                plural(counters.packets, "packet"),
+                DecimalBytes(counters.bytes).to_string(),
             ]
         });
-        let number = Column { heading: "", right: true, leaves: 0 };
-        self.table(&[Column { right: false, ..number }, number, number, number, number], &rows);
+        let number = Column { heading: "", align: Align::Right, drop_priority: 0 };
+        self.table(&[Column { align: Align::Left, ..number }, number, number, number, number], &rows);
         let others = [
             (records.no_data, "no data"),
             (records.skip_data, "skipped by AWS"),
             (records.other, "without action"),
             (records.malformed, "malformed"),
         ];
-        let others: Vec<String> =
-            others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
+        let others: Vec<String> = others
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, label)| format!("{} {label}", format_count(*count)))
+            .collect();
         if !others.is_empty() {
             self.wrapped("  ", "    ", &format!("other records: {}", others.join(", ")));
         }
     }
 
-    fn findings(&mut self, summary: &Summary) {
-        if summary.findings.is_empty() {
-            self.heading("FINDINGS", "none");
-            return;
-        }
-        let by_severity: Vec<String> = [Severity::High, Severity::Medium, Severity::Low]
-            .into_iter()
-            .map(|severity| (severity, summary.findings.iter().filter(|f| f.severity == severity).count()))
-            .filter(|(_, number)| *number > 0)
-            .map(|(severity, number)| format!("{} {}", count(number as u64), severity.name()))
-            .collect();
-        self.heading("FINDINGS", &by_severity.join(", "));
-        for kind in kinds(&summary.findings) {
-            self.kind(&kind);
-        }
-    }
-
-    /// Findings of one type and severity: what it means once, then each.
-    fn kind(&mut self, findings: &[&Finding]) {
-        let Some(first) = findings.first() else { return };
-        let style = severity_style(first.severity);
-        let (severity, name) = (first.severity.name().to_uppercase(), first.finding_type.name());
-        self.line(format!("\n{style}{severity}{style:#} {BOLD}{name}{BOLD:#}"));
-        self.wrapped("  ", "  ", findings::meaning(first.finding_type));
-        for finding in findings.iter().take(FINDINGS_OF_A_KIND) {
-            self.finding(finding);
-        }
-        if let Some(more) = findings.len().checked_sub(FINDINGS_OF_A_KIND).filter(|more| *more > 0) {
-            self.line(format!("  - and {} more (--format json lists all)", count(more as u64)));
-        }
-        self.wrapped("  Next: ", "  ", findings::next_step(first.finding_type));
-    }
-
-    fn finding(&mut self, finding: &Finding) {
-        let flows = plural(
-            finding.tally.flows,
-            if finding.finding_type == FindingType::SkippedData { "record" } else { "flow" },
-        );
-        let example = finding.examples.first().map_or_else(String::new, |example| format!("; e.g. {}", shown(example)));
-        let rest = format!("({flows}{}, {} confidence{example})", span(finding.seen), finding.confidence.name());
-        self.wrapped("  - ", "    ", &format!("{} {rest}", printable(&finding.title)));
-    }
-
-    fn refused(&mut self, summary: &Summary, top: usize) {
-        let rejected = &summary.rejected;
-        if rejected.group_count == 0 {
-            return;
-        }
-        let rows: Vec<Vec<String>> = rejected.groups.iter().take(top).map(group_row).collect();
-        let about = if rejected.error_bound > 0 { "about " } else { "" };
-        let all = plural(rejected.group_count, "rejected connection");
-        let of = format!("{} of {about}{all}", count(rows.len() as u64));
-        self.heading("TOP REJECTED CONNECTIONS", &of);
-        if !rows.is_empty() {
-            self.table(&GROUP_COLUMNS, &rows);
-        }
-    }
-
-    fn places(&mut self, summary: &Summary) {
-        let rows = &summary.rejected.by_interface;
-        if rows.is_empty() {
-            return;
-        }
-        let of = format!("{} of {}", rows.len().min(INTERFACES), plural(rows.len() as u64, "interface"));
-        self.heading("REJECTED BY INTERFACE", &of);
-        let rows: Vec<Vec<String>> = rows
-            .iter()
-            .take(INTERFACES)
-            .map(|row| {
-                let Counters { flows, packets, bytes } = row.tally;
-                let [interface, subnet, vpc] =
-                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| name(id.as_deref()));
-                vec![count(flows), count(packets), DecimalBytes(bytes).to_string(), interface, subnet, vpc]
-            })
-            .collect();
-        self.table(&INTERFACE_COLUMNS, &rows);
-    }
-
-    /// What flows between VPCs, what is refused, what gets no answer.
-    fn peering(&mut self, summary: &Summary) {
-        let Some(peering) = &summary.peering else { return };
-        let pairs = &peering.vpc_pairs;
-        let of = format!("{} of {}", pairs.len().min(PAIRS), plural(pairs.len() as u64, "pair"));
-        self.heading("INTER-VPC TRAFFIC", if pairs.is_empty() { "no traffic" } else { &of });
-        let rows: Vec<Vec<String>> = pairs.iter().take(PAIRS).map(|pair| pair_row(summary, pair)).collect();
-        if !rows.is_empty() {
-            self.table(&PAIR_COLUMNS, &rows);
-        }
-    }
-
-    fn services(&mut self, summary: &Summary) {
-        if summary.services.is_empty() {
-            return;
-        }
-        self.heading("TRAFFIC BY SERVICE", "service that owns the interface");
-        let rows: Vec<Vec<String>> = summary
-            .services
-            .iter()
-            .take(SERVICES)
-            .map(|row| {
-                let (accepted, rejected) = (row.traffic.accepted, row.traffic.rejected);
-                let service = row.service.clone().unwrap_or_else(|| "not in the topology".to_owned());
-                let bytes = DecimalBytes(accepted.bytes).to_string();
-                vec![service, count(row.interfaces), count(accepted.flows), bytes, count(rejected.flows)]
-            })
-            .collect();
-        self.table(&SERVICE_COLUMNS, &rows);
-    }
-
+    /// Appends the first malformed records.
     fn malformed(&mut self, summary: &Summary) {
         if summary.malformed.is_empty() {
             return;
         }
         self.heading("MALFORMED", &plural(summary.records.malformed, "record"));
-        let more = summary.records.malformed.saturating_sub(MALFORMED as u64);
-        for sample in summary.malformed.iter().take(MALFORMED) {
-            let at = format!("{} line {}: {}", printable(&sample.uri), count(sample.line), sample.reason);
-            self.wrapped("  ", "    ", &at);
-            self.line(format!("    {DIM}{}{DIM:#}", cut(&printable(&sample.text), self.width.saturating_sub(4))));
+        let more = summary.records.malformed.saturating_sub(MAX_MALFORMED as u64);
+        for sample in summary.malformed.iter().take(MAX_MALFORMED) {
+            let location =
+                format!("{} line {}: {}", escape_unprintable(&sample.uri), format_count(sample.line), sample.reason);
+            self.wrapped("  ", "    ", &location);
+            self.line(format!(
+                "    {DIM}{}{DIM:#}",
+                truncate(&escape_unprintable(&sample.text), self.width.saturating_sub(4))
+            ));
         }
         if more > 0 {
-            self.line(format!("  and {} more (--format json has the first ten)", count(more)));
+            self.line(format!("  and {} more (--format json has the first ten)", format_count(more)));
         }
     }
-}
-
-/// `10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`
-fn shown(example: &Example) -> String {
-    let address = |address: Option<std::net::IpAddr>| address.map_or_else(|| "-".to_owned(), |known| known.to_string());
-    let port =
-        example.dstport.map_or_else(|| iana::protocol(example.protocol), |port| iana::port(port, example.protocol));
-    let at = name(example.interface_id.as_deref());
-    format!("{} to {} {port} at {at}", address(example.srcaddr), address(example.dstaddr))
-}
-
-/// Findings by type and severity, in the order of the worst of each.
-fn kinds(findings: &[Finding]) -> Vec<Vec<&Finding>> {
-    let mut kinds: Vec<Vec<&Finding>> = Vec::new();
-    for finding in findings {
-        let same = |kind: &&mut Vec<&Finding>| {
-            kind[0].finding_type == finding.finding_type && kind[0].severity == finding.severity
-        };
-        match kinds.iter_mut().find(same) {
-            Some(kind) => kind.push(finding),
-            None => kinds.push(vec![finding]),
-        }
-    }
-    kinds
-}
-
-const fn column(heading: &'static str, leaves: u8) -> Column {
-    Column { heading, right: false, leaves }
-}
-
-const fn number(heading: &'static str, leaves: u8) -> Column {
-    Column { heading, right: true, leaves }
-}
-
-const GROUP_COLUMNS: [Column; 8] = [
-    number("FLOWS", 0),
-    number("BYTES", 4),
-    column("SOURCE", 0),
-    column("DESTINATION", 0),
-    column("PORT", 0),
-    column("DIRECTION", 3),
-    column("CAUSE", 1),
-    column("INTERFACE", 2),
-];
-
-const INTERFACE_COLUMNS: [Column; 6] = [
-    number("FLOWS", 0),
-    number("PACKETS", 3),
-    number("BYTES", 4),
-    column("INTERFACE", 0),
-    column("SUBNET", 2),
-    column("VPC", 1),
-];
-
-const PAIR_COLUMNS: [Column; 7] = [
-    column("FROM", 0),
-    column("TO", 0),
-    column("VIA", 1),
-    number("FLOWS", 0),
-    number("BYTES", 2),
-    number("REJECTED", 0),
-    number("UNANSWERED", 0),
-];
-
-const SERVICE_COLUMNS: [Column; 5] =
-    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REJECTED", 0)];
-
-fn pair_row(summary: &Summary, pair: &VpcPair) -> Vec<String> {
-    let connections = summary.peering.iter().flat_map(|peering| &peering.connections);
-    let over = pair.peering_connection_id.as_ref().map_or_else(
-        || "no connection".to_owned(),
-        |id| match connections.into_iter().find(|connection| connection.peering_connection_id == *id) {
-            Some(connection) if connection.status != "active" => format!("{id} ({})", connection.status),
-            _ => id.clone(),
-        },
-    );
-    let (accepted, rejected) = (pair.traffic.accepted, pair.traffic.rejected);
-    vec![
-        name(Some(&pair.src_vpc_id)),
-        name(Some(&pair.dst_vpc_id)),
-        name(Some(&over)),
-        count(accepted.flows),
-        DecimalBytes(accepted.bytes).to_string(),
-        count(rejected.flows),
-        count(pair.unanswered.flows),
-    ]
-}
-
-fn group_row(group: &RejectedGroup) -> Vec<String> {
-    let address = |address: Option<std::net::IpAddr>| address.map_or_else(|| "-".to_owned(), |known| known.to_string());
-    vec![
-        count(group.tally.flows),
-        DecimalBytes(group.tally.bytes).to_string(),
-        address(group.srcaddr),
-        address(group.dstaddr),
-        group.dstport.map_or_else(|| iana::protocol(group.protocol), |port| iana::port(port, group.protocol)),
-        group.direction.name().to_owned(),
-        cause(group.cause).to_owned(),
-        name(group.interface_id.as_deref()),
-    ]
 }

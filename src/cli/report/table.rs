@@ -1,54 +1,82 @@
-//! Tables that fit the terminal: rather than break an address that someone wants to copy, the columns that matter least
-//! are left out.
+//! Tables that fit the terminal. An address that cannot be copied is useless, so cells are never broken: the least
+//! important columns are hidden instead.
 
 use textwrap::core::display_width;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
-    /// What stands above it; nothing if no column has a heading.
+    /// Empty for all columns of a table without a heading line.
     pub heading: &'static str,
-    /// Whether its cells are numbers.
-    pub right: bool,
-    /// 0 never leaves; of the others the greatest leaves first.
-    pub leaves: u8,
+    /// Alignment of its cells.
+    pub align: Align,
+    /// 0: never hidden. Otherwise the column with the greatest number is hidden first.
+    pub drop_priority: u8,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// A table that fits the terminal.
+pub(super) struct FittedTable {
+    /// The heading line, if any, and one line per row.
+    pub lines: Vec<String>,
+    /// Headings of the hidden columns.
+    pub hidden: Vec<&'static str>,
+}
+
+/// Columns of space before each cell.
 const GAP: usize = 2;
 
-/// The lines of a table, and the headings of the columns that were left out.
-pub(super) fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> (Vec<String>, Vec<&'static str>) {
-    let widths: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| display_width(cell));
-            cells.chain([display_width(column.heading)]).max().unwrap_or(0)
-        })
-        .collect();
-    let mut shown: Vec<usize> = (0..columns.len()).collect();
-    let mut left_out = Vec::new();
-    while shown.iter().map(|&at| GAP + widths[at]).sum::<usize>() > width {
-        let next = shown.iter().copied().filter(|&at| columns[at].leaves > 0).max_by_key(|&at| columns[at].leaves);
-        let Some(next) = next else { break };
-        shown.retain(|&at| at != next);
-        left_out.push(next);
-    }
-    left_out.sort_unstable();
-    let headings: Vec<String> = columns.iter().map(|column| column.heading.to_owned()).collect();
-    let headed = headings.iter().any(|heading| !heading.is_empty()).then_some(&headings);
-    let line = |row: &Vec<String>| {
-        let cells = shown.iter().map(|&at| pad(row.get(at).map_or("", String::as_str), widths[at], columns[at].right));
-        cells.collect::<String>().trim_end().to_owned()
-    };
-    let lines = headed.into_iter().chain(rows).map(line).collect();
-    (lines, left_out.into_iter().map(|at| columns[at].heading).collect())
+/// A column with its cells.
+struct Cells<'a> {
+    column: &'a Column,
+    cells: Vec<&'a str>,
+    width: usize,
+    is_hidden: bool,
 }
 
-fn pad(cell: &str, width: usize, right: bool) -> String {
-    let room = " ".repeat(width.saturating_sub(display_width(cell)));
-    let (before, behind) = if right { (room.as_str(), "") } else { ("", room.as_str()) };
-    format!("{}{before}{cell}{behind}", " ".repeat(GAP))
+impl<'a> Cells<'a> {
+    fn new(column: &'a Column, index: usize, rows: &'a [Vec<String>]) -> Cells<'a> {
+        let cells: Vec<&str> = rows.iter().map(|row| row.get(index).map_or("", String::as_str)).collect();
+        let widths = cells.iter().map(|cell| display_width(cell));
+        let width = widths.chain([display_width(column.heading)]).max().unwrap_or(0);
+        Cells { column, cells, width, is_hidden: false }
+    }
+
+    fn pad(&self, cell: &str) -> String {
+        let (gap, padding) = (" ".repeat(GAP), " ".repeat(self.width.saturating_sub(display_width(cell))));
+        match self.column.align {
+            Align::Left => format!("{gap}{cell}{padding}"),
+            Align::Right => format!("{gap}{padding}{cell}"),
+        }
+    }
+}
+
+/// Lays out a table, and hides columns until it fits the width or no column may be hidden.
+pub(super) fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> FittedTable {
+    let mut columns: Vec<Cells<'_>> =
+        columns.iter().enumerate().map(|(index, column)| Cells::new(column, index, rows)).collect();
+    while columns.iter().filter(|column| !column.is_hidden).map(|column| GAP + column.width).sum::<usize>() > width {
+        let candidates = columns.iter_mut().filter(|column| !column.is_hidden && column.column.drop_priority > 0);
+        let Some(column) = candidates.max_by_key(|column| column.column.drop_priority) else { break };
+        column.is_hidden = true;
+    }
+    let (hidden, visible): (Vec<_>, Vec<_>) = columns.iter().partition(|column| column.is_hidden);
+    let has_headings = columns.iter().any(|column| !column.column.heading.is_empty());
+    let headings = has_headings.then(|| visible.iter().map(|column| column.pad(column.column.heading)).collect());
+    let row = |index: usize| {
+        let cells = visible.iter().map(|column| column.pad(column.cells.get(index).copied().unwrap_or_default()));
+        cells.collect::<String>()
+    };
+    let lines = headings.into_iter().chain((0..rows.len()).map(row));
+    FittedTable {
+        lines: lines.map(|line| line.trim_end().to_owned()).collect(),
+        hidden: hidden.into_iter().map(|column| column.column.heading).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -56,9 +84,9 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 3] = [
-        Column { heading: "FLOWS", right: true, leaves: 0 },
-        Column { heading: "SOURCE", right: false, leaves: 0 },
-        Column { heading: "INTERFACE", right: false, leaves: 1 },
+        Column { heading: "FLOWS", align: Align::Right, drop_priority: 0 },
+        Column { heading: "SOURCE", align: Align::Left, drop_priority: 0 },
+        Column { heading: "INTERFACE", align: Align::Left, drop_priority: 1 },
     ];
 
     fn rows() -> Vec<Vec<String>> {
@@ -66,18 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_by_the_width_that_is_seen() {
-        let (lines, left_out) = fit(&COLUMNS, &rows(), 80);
+    fn columns_are_aligned_by_display_width() {
+        let FittedTable { lines, hidden } = fit(&COLUMNS, &rows(), 80);
         let expected =
             ["     FLOWS  SOURCE    INTERFACE", "         7  10.0.0.1  eni-1", "  12345678  日本      eni-22"];
-        assert_eq!((lines.as_slice(), left_out.len()), (&expected.map(str::to_owned)[..], 0));
+        assert_eq!((lines.as_slice(), hidden.len()), (&expected.map(str::to_owned)[..], 0));
     }
 
     #[test]
-    fn what_matters_least_leaves_first_and_the_rest_stays_whole() {
-        let (lines, left_out) = fit(&COLUMNS, &rows(), 25);
-        assert_eq!((lines[1].as_str(), left_out), ("         7  10.0.0.1", vec!["INTERFACE"]));
-        let (lines, _) = fit(&COLUMNS, &rows(), 5);
+    fn narrow_table_hides_the_least_important_column() {
+        let FittedTable { lines, hidden } = fit(&COLUMNS, &rows(), 25);
+        assert_eq!((lines[1].as_str(), hidden), ("         7  10.0.0.1", vec!["INTERFACE"]));
+        let FittedTable { lines, .. } = fit(&COLUMNS, &rows(), 5);
         assert_eq!(lines[2], "  12345678  日本");
     }
 }

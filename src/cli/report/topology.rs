@@ -1,10 +1,11 @@
-//! What is wrong with a topology, as people read it.
+//! The result of `topology check`.
 
-use super::format::{plural, printable};
-use super::{SummaryBuilder, severity_style};
+use super::format::{escape_unprintable, plural};
+use super::{Renderer, severity_style};
 use crate::findings::topology_check::Check;
 
-impl SummaryBuilder {
+impl Renderer {
+    /// Appends the number of resources, and the problems grouped by type.
     pub(super) fn check(&mut self, check: &Check) {
         let counts = [
             plural(check.vpcs as u64, "VPC"),
@@ -17,15 +18,15 @@ impl SummaryBuilder {
         }
         let mut last = None;
         for finding in &check.findings {
-            let kind = (finding.severity, finding.finding_type);
-            if last != Some(kind) {
-                last = Some(kind);
+            let group = (finding.severity, finding.finding_type);
+            if last != Some(group) {
+                last = Some(group);
                 let style = severity_style(finding.severity);
                 let severity = finding.severity.name().to_uppercase();
                 self.line(format!("\n{style}{severity}{style:#} {}", finding.finding_type.name()));
                 self.wrapped("  ", "  ", finding.finding_type.advice());
             }
-            self.wrapped("  - ", "    ", &printable(&finding.title));
+            self.wrapped("  - ", "    ", &escape_unprintable(&finding.title));
         }
     }
 }

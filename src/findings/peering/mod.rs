@@ -12,9 +12,9 @@ pub(super) mod unpeered_vpc;
 use std::collections::BTreeSet;
 
 use super::Context;
-use super::evidence::{Evidence, MatchedFlows};
+use super::evidence::MatchedFlows;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows, TrafficClass};
-use crate::findings::types::{Confidence, Finding};
+use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
 
 /// One direction between two VPCs.
@@ -36,7 +36,7 @@ pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding>
     for (class, view) in context.classes {
         if let TrafficClass::Between(src, dst) = *class {
             let direction = VpcDirection { src, dst };
-            findings.extend(match topology.relation(src, dst) {
+            findings.extend(match topology.peering_status(src, dst) {
                 PeeringStatus::Peered(id) => [
                     one_way_peering::detect(&peering, direction, id, view),
                     rejected_peering::detect(&peering, direction, id, view),

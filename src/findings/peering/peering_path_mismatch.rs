@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::{PEERING_PATHS, SAME_VPC_PATH, TrafficClass};
-use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::evidence::{FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::topology::{PeeringStatus, VpcIndex};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs does not use the peering connection, but a \
@@ -48,7 +48,7 @@ fn expected_paths(peering: &PeeringContext<'_>, src: VpcIndex, dst: VpcIndex) ->
 }
 
 fn finding(peering: &PeeringContext<'_>, direction: VpcDirection, mismatch: Mismatch) -> Option<Finding> {
-    let PeeringStatus::Peered(id) = peering.topology.relation(direction.src, direction.dst) else { return None };
+    let PeeringStatus::Peered(id) = peering.topology.peering_status(direction.src, direction.dst) else { return None };
     let paths: Vec<&str> = mismatch.traffic_paths.iter().map(|path| path_name(*path)).collect();
     let draft = FindingDraft {
         finding_type: FindingType::PeeringPathMismatch,

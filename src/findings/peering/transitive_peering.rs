@@ -12,7 +12,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "Peer the two VPCs directly or c
                                                otherwise remove the route.";
 
 pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view: &ClassView<'_>) -> Option<Finding> {
-    let via = peering.topology.between(direction.src, direction.dst);
+    let via = peering.topology.common_peers(direction.src, direction.dst);
     if via.is_empty() {
         return None;
     }
@@ -40,8 +40,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, gap, json, pairs, record, records, summarise};
     use super::*;
-    use crate::findings::evidence::Evidence;
-    use crate::findings::types::Confidence;
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::TransitivePeering;
     const ATTEMPT: &str = "6 ACCEPT 2 4 vpc-a";

@@ -12,7 +12,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "If the two VPCs should communic
                                                address.";
 
 pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view: &ClassView<'_>) -> Option<Finding> {
-    if !peering.topology.between(direction.src, direction.dst).is_empty() {
+    if !peering.topology.common_peers(direction.src, direction.dst).is_empty() {
         return None;
     }
     let mut unanswered = peering.unanswered(view, |_| true)?;
@@ -37,8 +37,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
     use super::*;
-    use crate::findings::evidence::Evidence;
-    use crate::findings::types::Confidence;
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::UnpeeredVpc;
 

@@ -247,7 +247,7 @@ fn missing_route(
     other: &Side,
     tables: &[&RouteTable],
 ) -> Option<TopologyFinding> {
-    let blocks = &topology.vpc(topology.number(&other.vpc_id)?).blocks;
+    let blocks = &topology.vpc(topology.vpc_index(&other.vpc_id)?).blocks;
     let reaches_other = |route: &PeeringRoute| {
         route.peering_connection_id == id
             && !route.blackhole

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::findings::types::{self, Finding, Severity};
 use crate::lambda::delivery::output_keys::OutputKeys;
-use crate::sanitize::visible;
+use crate::sanitize::escape_truncated;
 use crate::summary::ObjectIdentity;
 
 /// Maximum number of findings of an object that have their own alert. The others share one digest alert.
@@ -174,7 +174,7 @@ impl Context<'_> {
 
     /// Renders the fields that all alerts have.
     fn detail(&self, fields: &AlertFields<'_>) -> Map<String, Value> {
-        let title = visible(fields.title, MAX_TITLE_CHARACTERS);
+        let title = escape_truncated(fields.title, MAX_TITLE_CHARACTERS);
         let (severity_id, severity) = severity(fields.severity);
         let detail = json!({
             "activity_id": 1, "activity_name": "Create",
@@ -226,7 +226,7 @@ impl Context<'_> {
         let info = json!({
             "uid": truncate(fields.finding_id), "title": title, "types": [finding_type],
             "analytic": {"name": finding_type, "uid": finding_type, "type_id": 1, "type": "Rule"},
-            "data_sources": [visible(&uri, MAX_TITLE_CHARACTERS)],
+            "data_sources": [escape_truncated(&uri, MAX_TITLE_CHARACTERS)],
         });
         let times = [("first_seen_time", fields.first_seen_ms), ("last_seen_time", fields.last_seen_ms)];
         with_optional(info, times.map(|(name, time)| (name, time.map(|time| json!(time)))))
@@ -237,7 +237,7 @@ impl Context<'_> {
         let unmapped = json!({
             "object": {
                 "bucket": truncate(&object.bucket),
-                "key": visible(&object.key, MAX_TITLE_CHARACTERS),
+                "key": escape_truncated(&object.key, MAX_TITLE_CHARACTERS),
                 "version_id": object.version_id.as_deref().map(truncate),
                 "etag": object.etag.as_deref().map(truncate),
             },
@@ -358,7 +358,7 @@ fn resource_type(name: &str) -> Option<&'static str> {
 
 /// Escapes and truncates untrusted text.
 fn truncate(text: &str) -> String {
-    visible(text, MAX_TEXT_CHARACTERS)
+    escape_truncated(text, MAX_TEXT_CHARACTERS)
 }
 
 /// Returns a copy of the value with long texts and lists truncated.

@@ -33,7 +33,7 @@ use crate::lambda::metrics::{self, IgnoreReason};
 use crate::lambda::settings::Settings;
 use crate::lambda::topology_cache::{RefreshFailed, TopologyCache};
 use crate::pipeline;
-use crate::sanitize::visible;
+use crate::sanitize::escape_truncated;
 
 /// Maximum length of untrusted text in a log line or an error, in characters.
 const MAX_SHOWN_CHARACTERS: usize = 1500;
@@ -277,7 +277,7 @@ fn uri(event: &ObjectEvent) -> String {
 
 /// Escapes and truncates untrusted text.
 fn escape(text: &str) -> String {
-    visible(text, MAX_SHOWN_CHARACTERS)
+    escape_truncated(text, MAX_SHOWN_CHARACTERS)
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -1,8 +1,12 @@
-//! AWS's describe output, document by document: `aws ec2 describe-vpcs` and its siblings.
+//! Reads AWS's describe output: the JSON documents of `aws ec2 describe-vpcs`, `describe-subnets`,
+//! `describe-vpc-peering-connections`, `describe-network-interfaces` and `describe-route-tables`.
 //!
 //! Field names and meanings are those of the EC2 API:
-//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Types.html>. Unknown keys are ignored. A resource that
-//! can't be used is named, and the others are used.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Types.html>. Unknown keys are ignored. An unusable resource
+//! becomes a [`Problem`]; the other resources are used.
+//!
+//! A document is first parsed strictly in one pass (`wire`). If anything in it has an unexpected form, it is read leniently,
+//! resource by resource. Both paths must give the same result for a document that both accept.
 
 mod wire;
 
@@ -19,9 +23,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use wire::{CidrReader, interface, peering_connection, route_table, subnet, vpc};
+use wire::{CidrReader, Converted, DescribeOutput, interface, peering_connection, route_table, subnet, vpc};
 
-/// A document that is of no use at all.
+/// Error of a document that is not JSON.
 #[derive(Debug, Error)]
 #[error("{document}: not JSON: {source}")]
 pub struct DocumentError {
@@ -29,14 +33,14 @@ pub struct DocumentError {
     source: serde_json::Error,
 }
 
-/// Something in a document that could not be used, or should not be there.
+/// Problem with a resource of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The document.
+    /// Name of the document.
     pub document: String,
-    /// The resource, by its id, or by its place in the document.
+    /// Id of the resource, or its position in the document.
     pub resource: String,
-    /// What is wrong with it.
+    /// Description of the problem.
     pub message: String,
 }
 
@@ -46,7 +50,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All resources of all documents. Of one that is read twice the last holds.
+/// Resources of all documents. If a resource appears twice, the last one wins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
     /// By id.
@@ -59,45 +63,45 @@ pub struct Resources {
     pub interfaces: BTreeMap<String, Interface>,
     /// By id.
     pub route_tables: BTreeMap<String, RouteTable>,
-    /// The document that each resource was read from, by id.
+    /// Document that contained each resource, by id.
     pub origins: HashMap<String, Arc<str>, RandomState>,
-    /// What could not be used, in the order met.
+    /// Problems, in the order of the documents.
     pub problems: Vec<Problem>,
 }
 
 /// A VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vpc {
-    /// Its associated blocks.
+    /// Associated CIDR blocks.
     pub blocks: Vec<IpNet>,
     /// Account that owns it.
     pub owner_id: Option<String>,
-    /// Its Name tag.
+    /// Name tag.
     pub name: Option<String>,
 }
 
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subnet {
-    /// Its VPC.
+    /// VPC id.
     pub vpc_id: String,
-    /// Its associated blocks.
+    /// Associated CIDR blocks.
     pub blocks: Vec<IpNet>,
 }
 
 /// A VPC peering connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeeringConnection {
-    /// Such as `active`.
+    /// Status code, such as `active`.
     pub status: String,
-    /// Who asked for it.
+    /// VPC that requested the connection.
     pub requester: Side,
-    /// Who was asked.
+    /// VPC that accepts the connection.
     pub accepter: Side,
 }
 
 impl PeeringConnection {
-    /// Whether traffic can flow.
+    /// Reports whether the connection is active, so that it can carry traffic.
     pub fn is_active(&self) -> bool {
         self.status == "active"
     }
@@ -106,35 +110,35 @@ impl PeeringConnection {
 /// One side of a peering connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Side {
-    /// Its VPC.
+    /// VPC id.
     pub vpc_id: String,
     /// Account that owns the VPC.
     pub owner_id: Option<String>,
     /// Region of the VPC.
     pub region: Option<String>,
-    /// CidrReader of the VPC. AWS gives those of the peer only while the connection is active.
+    /// CIDR blocks of the VPC. AWS lists the blocks of the peer only while the connection is active.
     pub blocks: Vec<IpNet>,
 }
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
-    /// Its VPC.
+    /// VPC id.
     pub vpc_id: Option<String>,
-    /// Its subnet.
+    /// Subnet id.
     pub subnet_id: Option<String>,
-    /// Its private IPv4 and its IPv6 addresses.
+    /// Private IPv4 addresses and IPv6 addresses.
     pub addresses: Vec<IpAddr>,
-    /// PrefixTable delegated to it.
+    /// Prefixes that are delegated to the interface.
     pub prefixes: Vec<IpNet>,
-    /// AWS service that owns it.
+    /// AWS service that owns the interface.
     pub service: &'static str,
-    /// Its Name tag, or its description.
+    /// Name tag, or the description.
     pub name: Option<String>,
 }
 
 impl Interface {
-    /// Whether the address is one of the interface's.
+    /// Reports whether an address belongs to the interface.
     pub fn owns(&self, address: IpAddr) -> bool {
         self.addresses.contains(&address) || self.prefixes.iter().any(|prefix| prefix.contains(&address))
     }
@@ -143,29 +147,29 @@ impl Interface {
 /// A route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteTable {
-    /// Its VPC.
+    /// VPC id.
     pub vpc_id: String,
-    /// Its routes to peering connections.
+    /// Routes to peering connections.
     pub routes: Vec<PeeringRoute>,
 }
 
 /// A route whose target is a peering connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeeringRoute {
-    /// A block, or the id of a prefix list.
+    /// Destination of the traffic.
     pub destination: Destination,
-    /// The target.
+    /// Id of the target.
     pub peering_connection_id: String,
-    /// Whether it leads nowhere.
+    /// Whether the target is unavailable, so that the traffic is dropped.
     pub blackhole: bool,
 }
 
-/// Where a route leads.
+/// Destination of a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Destination {
-    /// An IPv4 or IPv6 block.
+    /// An IPv4 or IPv6 CIDR block.
     Block(IpNet),
-    /// CidrReader that are listed elsewhere.
+    /// Id of a prefix list, whose blocks are not part of the describe output.
     PrefixList(String),
 }
 
@@ -178,13 +182,13 @@ impl fmt::Display for Destination {
     }
 }
 
-/// The keys of a document that are read.
+/// Keys of the lists that are read.
 pub const KEYS: [&str; 5] = ["Vpcs", "Subnets", "VpcPeeringConnections", "NetworkInterfaces", "RouteTables"];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Resources {
-    /// Whether there is nothing at all.
+    /// Reports whether there are no resources.
     pub fn is_empty(&self) -> bool {
         self.vpcs.is_empty()
             && self.subnets.is_empty()
@@ -193,19 +197,25 @@ impl Resources {
             && self.route_tables.is_empty()
     }
 
-    /// Takes in a document of this name.
+    /// Adds the resources of a document, which has this name.
     ///
     /// # Errors
-    /// Where it is not JSON.
+    /// If the document is not JSON.
     pub fn read(&mut self, document: &str, json: &[u8]) -> Result<(), DocumentError> {
         let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
-        self.take(document, json, wire::DescribeOutput::of(json))
+        self.add_document(document, json, DescribeOutput::parse_strict(json))
     }
 
-    fn take(&mut self, document: &str, json: &[u8], lists: Option<wire::DescribeOutput>) -> Result<(), DocumentError> {
-        let mut reader = Reader { document, origins: Vec::new(), problems: Vec::new() };
+    /// Adds a document. `lists` is the result of the strict parse.
+    fn add_document(
+        &mut self,
+        document: &str,
+        json: &[u8],
+        lists: Option<DescribeOutput>,
+    ) -> Result<(), DocumentError> {
+        let mut reader = DocumentReader { document, origins: Vec::new(), problems: Vec::new() };
         match lists {
-            Some(lists) => self.take_all(lists, &mut reader),
+            Some(lists) => self.read_strict(lists, &mut reader),
             None => self.read_lenient(json, &mut reader)?,
         }
         let origin: Arc<str> = document.into();
@@ -214,23 +224,23 @@ impl Resources {
         Ok(())
     }
 
-    /// Takes in a document in which nothing is wrong, as nearly all are.
-    fn take_all(&mut self, lists: wire::DescribeOutput, reader: &mut Reader<'_>) {
-        let wire::DescribeOutput { vpcs, subnets, vpc_peering_connections, network_interfaces, route_tables } = lists;
-        reader.take_all(vpcs, &mut self.vpcs, vpc);
-        reader.take_all(subnets, &mut self.subnets, subnet);
-        reader.take_all(vpc_peering_connections, &mut self.peering_connections, peering_connection);
-        reader.take_all(network_interfaces, &mut self.interfaces, interface);
-        reader.take_all(route_tables, &mut self.route_tables, route_table);
+    /// Reads a document that was parsed strictly, as nearly all are.
+    fn read_strict(&mut self, lists: DescribeOutput, reader: &mut DocumentReader<'_>) {
+        let DescribeOutput { vpcs, subnets, vpc_peering_connections, network_interfaces, route_tables } = lists;
+        reader.read_all(vpcs, &mut self.vpcs, vpc);
+        reader.read_all(subnets, &mut self.subnets, subnet);
+        reader.read_all(vpc_peering_connections, &mut self.peering_connections, peering_connection);
+        reader.read_all(network_interfaces, &mut self.interfaces, interface);
+        reader.read_all(route_tables, &mut self.route_tables, route_table);
     }
 
-    /// Takes in any document: what is wrong with one resource takes no other along.
-    fn read_lenient(&mut self, json: &[u8], reader: &mut Reader<'_>) -> Result<(), DocumentError> {
+    /// Reads any document. An invalid resource does not affect the others.
+    fn read_lenient(&mut self, json: &[u8], reader: &mut DocumentReader<'_>) -> Result<(), DocumentError> {
         let lists: Option<BTreeMap<String, &RawValue>> = match serde_json::from_slice(json) {
             Ok(lists) => Some(lists),
             Err(_) => {
-                let is_json: Result<IgnoredAny, _> = serde_json::from_slice(json);
-                is_json.map_err(|source| DocumentError { document: reader.document.to_owned(), source })?;
+                let syntax: Result<IgnoredAny, _> = serde_json::from_slice(json);
+                syntax.map_err(|source| DocumentError { document: reader.document.to_owned(), source })?;
                 None
             }
         };
@@ -238,58 +248,65 @@ impl Resources {
             reader.problem("the document", format!("has none of the keys {}", KEYS.join(", ")));
             return Ok(());
         };
-        let [vpcs, subnets, connections, interfaces, tables] = KEYS.map(|key| (key, lists.get(key).copied()));
-        reader.take(vpcs, "VpcId", &mut self.vpcs, vpc);
-        reader.take(subnets, "SubnetId", &mut self.subnets, subnet);
-        reader.take(connections, "VpcPeeringConnectionId", &mut self.peering_connections, peering_connection);
-        reader.take(interfaces, "NetworkInterfaceId", &mut self.interfaces, interface);
-        reader.take(tables, "RouteTableId", &mut self.route_tables, route_table);
+        let [vpcs, subnets, connections, interfaces, tables] =
+            KEYS.map(|key| RawList { key, json: lists.get(key).copied() });
+        reader.read_each(vpcs, "VpcId", &mut self.vpcs, vpc);
+        reader.read_each(subnets, "SubnetId", &mut self.subnets, subnet);
+        reader.read_each(connections, "VpcPeeringConnectionId", &mut self.peering_connections, peering_connection);
+        reader.read_each(interfaces, "NetworkInterfaceId", &mut self.interfaces, interface);
+        reader.read_each(tables, "RouteTableId", &mut self.route_tables, route_table);
         Ok(())
     }
 }
 
-/// A resource as AWS writes it; else all that is there, and what is wrong with it.
-fn wire<W: DeserializeOwned>(json: &RawValue) -> Result<W, (Value, serde_json::Error)> {
+/// Parses a resource. On failure, returns its JSON value as well, which may contain the id.
+fn parse_wire<W: DeserializeOwned>(json: &RawValue) -> Result<W, (Value, serde_json::Error)> {
     if let Ok(wire) = serde_json::from_str(json.get()) {
         return Ok(wire);
     }
-    // Of a key that stands twice the last one holds.
+    // serde rejects a duplicate key in a struct. In a `Value`, the last one wins.
     let value: Value = serde_json::from_str(json.get()).map_err(|error| (Value::Null, error))?;
     W::deserialize(&value).map_err(|error| (value, error))
 }
 
-/// What reads one document.
-struct Reader<'a> {
+/// A list of a document, not yet parsed.
+struct RawList<'a> {
+    key: &'a str,
+    json: Option<&'a RawValue>,
+}
+
+/// State of reading one document.
+struct DocumentReader<'a> {
     document: &'a str,
     origins: Vec<String>,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl DocumentReader<'_> {
     fn problem(&mut self, resource: &str, message: String) {
         let resource = resource.to_owned();
         self.problems.push(Problem { document: self.document.to_owned(), resource, message });
     }
 
-    /// Adds the resources of one kind; each is judged by itself.
-    fn take<W: DeserializeOwned, T: PartialEq>(
+    /// Parses and adds the resources of a list, each separately.
+    fn read_each<W: DeserializeOwned, T: PartialEq>(
         &mut self,
-        (key, list): (&str, Option<&RawValue>),
+        RawList { key, json }: RawList<'_>,
         id_key: &str,
         known: &mut BTreeMap<String, T>,
-        convert: impl Fn(&mut CidrReader<'_>, W) -> (String, Result<T, String>),
+        convert: impl Fn(&mut CidrReader<'_>, W) -> Converted<T>,
     ) {
-        let list = match list.map(|list| serde_json::from_str::<Option<Vec<&RawValue>>>(list.get())) {
+        let list = match json.map(|json| serde_json::from_str::<Option<Vec<&RawValue>>>(json.get())) {
             Some(Ok(Some(list))) => list,
             None | Some(Ok(None)) => return,
             Some(Err(_)) => return self.problem(key, "not a list".to_owned()),
         };
-        for (place, json) in list.into_iter().enumerate() {
-            let wire = match wire(json) {
+        for (index, json) in list.into_iter().enumerate() {
+            let wire = match parse_wire(json) {
                 Ok(wire) => wire,
                 Err((value, error)) => {
                     let name = value.get(id_key).and_then(Value::as_str);
-                    let name = name.map_or_else(|| format!("{key}[{place}]"), str::to_owned);
+                    let name = name.map_or_else(|| format!("{key}[{index}]"), str::to_owned);
                     self.problem(&name, error.to_string());
                     continue;
                 }
@@ -298,47 +315,55 @@ impl Reader<'_> {
         }
     }
 
-    /// The same of a list in which each is as AWS writes it.
-    fn take_all<W, T: PartialEq>(
+    /// Adds the resources of a list that was parsed strictly.
+    fn read_all<W, T: PartialEq>(
         &mut self,
         list: Option<Vec<W>>,
         known: &mut BTreeMap<String, T>,
-        convert: impl Fn(&mut CidrReader<'_>, W) -> (String, Result<T, String>),
+        convert: impl Fn(&mut CidrReader<'_>, W) -> Converted<T>,
     ) {
-        list.into_iter().flatten().for_each(|wire| self.convert(wire, known, &convert));
+        for wire in list.into_iter().flatten() {
+            self.convert(wire, known, &convert);
+        }
     }
 
+    /// Converts and adds a resource. Records its invalid blocks and addresses.
     fn convert<W, T: PartialEq>(
         &mut self,
         wire: W,
         known: &mut BTreeMap<String, T>,
-        convert: impl Fn(&mut CidrReader<'_>, W) -> (String, Result<T, String>),
+        convert: impl Fn(&mut CidrReader<'_>, W) -> Converted<T>,
     ) {
-        let mut wrong = Vec::new();
-        let (id, resource) = convert(&mut CidrReader { wrong: &mut wrong }, wire);
-        wrong.into_iter().for_each(|message| self.problem(&id, message));
+        let mut errors = Vec::new();
+        let Converted { id, resource } = convert(&mut CidrReader { errors: &mut errors }, wire);
+        for message in errors {
+            self.problem(&id, message);
+        }
         match resource {
             Ok(resource) => self.add(id, resource, known),
             Err(message) => self.problem(&id, message),
         }
     }
 
+    /// Adds a resource. Replaces one with the same id, and records a problem if they differ.
     fn add<T: PartialEq>(&mut self, id: String, resource: T, known: &mut BTreeMap<String, T>) {
         self.origins.push(id.clone());
         match known.entry(id) {
-            Entry::Vacant(place) => {
-                place.insert(resource);
+            Entry::Vacant(entry) => {
+                entry.insert(resource);
             }
-            Entry::Occupied(mut place) => {
-                if *place.get() != resource {
+            Entry::Occupied(mut entry) => {
+                if *entry.get() != resource {
                     let message = "duplicate with different content; the last one is used".to_owned();
-                    self.problem(place.key(), message);
+                    self.problem(entry.key(), message);
                 }
-                place.insert(resource);
+                entry.insert(resource);
             }
         }
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

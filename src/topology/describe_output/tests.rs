@@ -1,24 +1,20 @@
-use proptest::prelude::*;
-use serde_json::json;
-
 use super::*;
-use crate::topology::Topology;
 
-/// What is read of documents that are called 1, 2 and so on.
+/// Reads documents, which are named 1, 2 and so on. Checks that the lenient path gives the same result.
 fn read(documents: &[&str]) -> Resources {
     let mut resources = Resources::default();
-    let mut one_by_one = Resources::default();
+    let mut lenient = Resources::default();
     for (number, document) in (1..).zip(documents) {
         resources.read(&format!("{number}"), document.as_bytes()).expect("JSON");
         let document = document.trim_start_matches('\u{feff}');
-        one_by_one.take(&format!("{number}"), document.as_bytes(), None).expect("JSON");
+        lenient.add_document(&format!("{number}"), document.as_bytes(), None).expect("JSON");
     }
-    assert_eq!(resources, one_by_one, "all at once is the same as one by one");
+    assert_eq!(resources, lenient, "both paths give the same result");
     resources
 }
 
-/// What is read of a document that has nothing wrong.
-fn read_whole(document: &str) -> Resources {
+/// Reads a document without problems.
+fn read_valid(document: &str) -> Resources {
     let resources = read(&[document]);
     assert_eq!(problems(&resources), [""; 0]);
     resources
@@ -33,12 +29,12 @@ fn texts(blocks: &[IpNet]) -> Vec<String> {
 }
 
 #[test]
-fn documents_in_which_anything_is_odd_are_read_one_by_one() {
+fn strict_parse_rejects_unexpected_forms() {
     let vpc = r#"{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}"#;
-    let at_once = |json: &[u8]| wire::DescribeOutput::of(json).is_some();
-    assert!(at_once(format!(r#" {{"Vpcs": [{vpc}], "NextToken": 1e999}} "#).as_bytes()));
-    assert!(at_once(format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "Odd": "\ud800"}}]}}"#).as_bytes()));
-    for odd in [
+    let is_strict = |json: &[u8]| DescribeOutput::parse_strict(json).is_some();
+    assert!(is_strict(format!(r#" {{"Vpcs": [{vpc}], "NextToken": 1e999}} "#).as_bytes()));
+    assert!(is_strict(format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "Odd": "\ud800"}}]}}"#).as_bytes()));
+    for document in [
         format!(r#"[[{vpc}], null, null, null, null]"#),
         format!(r#"{{"Vpcs": [{vpc}], "Vpcs": []}}"#),
         format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": 1}}]}}"#),
@@ -48,15 +44,15 @@ fn documents_in_which_anything_is_odd_are_read_one_by_one() {
         r#"{"Vpcs": null}"#.to_owned(),
         "{}".to_owned(),
     ] {
-        assert!(!at_once(odd.as_bytes()), "{odd}");
+        assert!(!is_strict(document.as_bytes()), "{document}");
     }
     let not_utf8 = [format!(r#"{{"Vpcs": [{vpc}], "Odd": ""#).as_bytes(), b"\xff\"}"].concat();
-    assert!(!at_once(&not_utf8));
+    assert!(!is_strict(&not_utf8));
 }
 
 #[test]
 fn only_associated_blocks_of_a_vpc_count() {
-    let resources = read_whole(
+    let resources = read_valid(
         r#"{"Vpcs": [{
             "VpcId": "vpc-a", "OwnerId": "012345678901", "CidrBlock": "10.1.0.0/16", "IsDefault": false,
             "CidrBlockAssociationSet": [
@@ -81,16 +77,16 @@ fn only_associated_blocks_of_a_vpc_count() {
 #[test]
 fn a_vpc_without_the_set_has_its_primary_block() {
     for set in ["", r#", "CidrBlockAssociationSet": null"#] {
-        let resources = read_whole(&format!(r#"{{"Vpcs": [{{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"{set}}}]}}"#));
+        let resources = read_valid(&format!(r#"{{"Vpcs": [{{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"{set}}}]}}"#));
         assert_eq!(texts(&resources.vpcs["vpc-a"].blocks), ["10.1.0.0/16"]);
     }
-    let stateless = r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlockAssociationSet": [{"CidrBlock": "10.2.0.0/16"}]}]}"#;
-    assert_eq!(texts(&read_whole(stateless).vpcs["vpc-a"].blocks), ["10.2.0.0/16"]);
+    let without_state = r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlockAssociationSet": [{"CidrBlock": "10.2.0.0/16"}]}]}"#;
+    assert_eq!(texts(&read_valid(without_state).vpcs["vpc-a"].blocks), ["10.2.0.0/16"]);
 }
 
 #[test]
-fn a_subnet_has_its_blocks_of_both_kinds() {
-    let resources = read_whole(
+fn subnet_has_its_ipv4_and_ipv6_blocks() {
+    let resources = read_valid(
         r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-a", "CidrBlock": "10.1.1.0/24",
             "Ipv6CidrBlockAssociationSet": [
                 {"Ipv6CidrBlock": "2600:1f18:1:1::/64", "Ipv6CidrBlockState": {"State": "associated"}},
@@ -104,8 +100,8 @@ fn a_subnet_has_its_blocks_of_both_kinds() {
 }
 
 #[test]
-fn a_side_of_a_connection_has_all_blocks_that_it_gives() {
-    let resources = read_whole(
+fn side_of_a_connection_has_all_its_blocks() {
+    let resources = read_valid(
         r#"{"VpcPeeringConnections": [{
             "VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active", "Message": "Active"}, "ExpirationTime": null,
             "RequesterVpcInfo": {"VpcId": "vpc-a", "OwnerId": "1", "Region": "us-east-1", "CidrBlock": "10.1.0.0/16",
@@ -123,8 +119,8 @@ fn a_side_of_a_connection_has_all_blocks_that_it_gives() {
 }
 
 #[test]
-fn an_interface_has_all_its_addresses_and_prefixes() {
-    let resources = read_whole(
+fn interface_has_all_its_addresses_and_prefixes() {
+    let resources = read_valid(
         r#"{"NetworkInterfaces": [{
             "NetworkInterfaceId": "eni-1", "VpcId": "vpc-a", "SubnetId": "subnet-1", "InterfaceType": "interface",
             "PrivateIpAddress": "10.1.1.5", "Ipv6Address": "2600:1f18:1:1::5",
@@ -140,7 +136,7 @@ fn an_interface_has_all_its_addresses_and_prefixes() {
     assert_eq!(addresses, ["10.1.1.5", "10.1.1.6", "2600:1f18:1:1::5", "2600:1f18:1:1::6"]);
     assert_eq!(texts(&interface.prefixes), ["10.1.1.16/28", "2600:1f18:1:1:1::/80"]);
     assert_eq!((interface.service, interface.name.as_deref()), ("eks", Some("aws-K8S-i-1")));
-    let owned = |address: &str| interface.owns(address.parse().expect("an address"));
+    let owns = |address: &str| interface.owns(address.parse().expect("an address"));
     for (address, expected) in [
         ("10.1.1.6", true),
         ("10.1.1.15", false),
@@ -151,14 +147,14 @@ fn an_interface_has_all_its_addresses_and_prefixes() {
         ("2600:1f18:1:1:2::9", false),
         ("198.51.100.1", false),
     ] {
-        assert_eq!(owned(address), expected, "{address}");
+        assert_eq!(owns(address), expected, "{address}");
     }
 }
 
 #[test]
-fn an_interface_is_called_by_its_name_tag_else_by_its_description() {
+fn interface_name_is_the_name_tag_or_the_description() {
     let name = |more: &str| {
-        let resources = read_whole(&format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1"{more}}}]}}"#));
+        let resources = read_valid(&format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1"{more}}}]}}"#));
         resources.interfaces["eni-1"].name.clone()
     };
     let tag = |value: &str| format!(r#", "Description": "d", "TagSet": [{{"Key": "Name", "Value": {value}}}]"#);
@@ -170,10 +166,10 @@ fn an_interface_is_called_by_its_name_tag_else_by_its_description() {
 }
 
 #[test]
-fn the_owner_of_an_interface_is_told_by_all_its_traits() {
+fn interface_owner_depends_on_all_traits() {
     let service = |traits: &str| {
         let resources =
-            read_whole(&format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", {traits}}}]}}"#));
+            read_valid(&format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", {traits}}}]}}"#));
         resources.interfaces["eni-1"].service
     };
     assert_eq!(service(r#""InterfaceType": "nat_gateway""#), "nat-gateway");
@@ -186,8 +182,8 @@ fn the_owner_of_an_interface_is_told_by_all_its_traits() {
 }
 
 #[test]
-fn of_a_route_table_the_routes_to_connections_are_read() {
-    let resources = read_whole(
+fn route_table_has_the_routes_to_connections() {
+    let resources = read_valid(
         r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Associations": [{"Main": true}], "Routes": [
             {"DestinationCidrBlock": "10.1.0.0/16", "GatewayId": "local", "State": "active"},
             {"DestinationCidrBlock": "10.2.0.0/16", "VpcPeeringConnectionId": "pcx-1", "State": "active"},
@@ -205,7 +201,7 @@ fn of_a_route_table_the_routes_to_connections_are_read() {
 }
 
 #[test]
-fn of_a_resource_that_is_read_twice_the_last_holds() {
+fn last_of_two_resources_with_one_id_wins() {
     let vpc = |block: &str| format!(r#"{{"Vpcs": [{{"VpcId": "vpc-a", "CidrBlock": "{block}"}}]}}"#);
     let resources = read(&[&vpc("10.1.0.0/16"), &vpc("10.1.0.0/16"), &vpc("10.2.0.0/16")]);
     assert_eq!(texts(&resources.vpcs["vpc-a"].blocks), ["10.2.0.0/16"]);
@@ -214,7 +210,7 @@ fn of_a_resource_that_is_read_twice_the_last_holds() {
 }
 
 #[test]
-fn what_is_no_block_or_address_is_named_and_the_rest_is_used() {
+fn invalid_block_or_address_is_reported_and_skipped() {
     let resources = read(&[
         r#"{"NextToken": null}"#,
         r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlockAssociationSet": [
@@ -243,7 +239,7 @@ fn what_is_no_block_or_address_is_named_and_the_rest_is_used() {
 }
 
 #[test]
-fn a_connection_that_leads_nowhere_is_named_and_the_others_are_used() {
+fn incomplete_connection_is_reported_and_skipped() {
     let resources = read(&[r#"{"VpcPeeringConnections": [
         {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"}, "RequesterVpcInfo": {"VpcId": "vpc-a"}},
         {"VpcPeeringConnectionId": "pcx-2", "Status": {"Code": "active"}, "RequesterVpcInfo": {"OwnerId": "1"},
@@ -266,7 +262,7 @@ fn a_connection_that_leads_nowhere_is_named_and_the_others_are_used() {
 }
 
 #[test]
-fn a_resource_of_another_shape_is_named_and_the_others_are_used() {
+fn resource_of_the_wrong_type_is_reported_and_skipped() {
     let resources = read(&[r#"{
         "Vpcs": [null, {"VpcId": "vpc-x", "CidrBlock": 7}, {"VpcId": 7}, {"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}],
         "Subnets": {"SubnetId": "subnet-1"},
@@ -286,7 +282,7 @@ fn a_resource_of_another_shape_is_named_and_the_others_are_used() {
 
 #[test]
 fn null_is_absent_and_unknown_keys_are_ignored() {
-    let resources = read_whole(
+    let resources = read_valid(
         r#"{"NextToken": "more", "ResponseMetadata": {}, "Subnets": null, "RouteTables": [
                 {"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Routes": null}],
             "Vpcs": [{"VpcId": "vpc-a", "OwnerId": null, "CidrBlock": "10.1.0.0/16", "CidrBlockAssociationSet": null,
@@ -301,14 +297,14 @@ fn null_is_absent_and_unknown_keys_are_ignored() {
 }
 
 #[test]
-fn what_stands_at_an_unknown_key_is_not_even_read() {
-    // Neither a number nor a text that Rust has.
+fn value_of_an_unknown_key_is_not_parsed() {
+    // The number and the string have no representation in Rust.
     let document = r#"{"NextToken": "\ud800", "Tags": {"a": 1e999}, "Count": -1e999, "Vpcs": [{"VpcId": "vpc-a"}]}"#;
-    assert_eq!(read_whole(document).vpcs.len(), 1);
+    assert_eq!(read_valid(document).vpcs.len(), 1);
 }
 
 #[test]
-fn a_document_that_is_of_no_use_says_so() {
+fn unusable_document_is_an_error_or_a_problem() {
     let error = Resources::default().read("vpcs.json", b"{\"Vpcs\": [").expect_err("it is cut off");
     assert_eq!(error.to_string(), "vpcs.json: not JSON: EOF while parsing a list at line 1 column 10");
     let error = Resources::default().read("flows.log.gz", b"\x1f\x8b").expect_err("it is gzip");
@@ -321,89 +317,6 @@ fn a_document_that_is_of_no_use_says_so() {
 }
 
 #[test]
-fn a_byte_order_mark_is_skipped() {
-    assert_eq!(read_whole("\u{feff}{\"Vpcs\": [{\"VpcId\": \"vpc-a\"}]}").vpcs.len(), 1);
-}
-
-/// Any JSON, of keys and values that mean something here.
-fn any_json() -> impl Strategy<Value = Value> {
-    let fields = "VpcId SubnetId NetworkInterfaceId RouteTableId CidrBlock CidrBlockAssociationSet CidrBlockState State \
-                  Ipv6CidrBlockAssociationSet Ipv6CidrBlock Ipv6CidrBlockState Tags Key Value Status Code Routes \
-                  RequesterVpcInfo AccepterVpcInfo CidrBlockSet Ipv6CidrBlockSet Region PrivateIpAddress TagSet \
-                  PrivateIpAddresses Ipv6Addresses Ipv4Prefixes Ipv6Prefixes Operator Principal Description";
-    let keys: Vec<&str> = fields.split_whitespace().chain(KEYS).collect();
-    let words =
-        ["vpc-a", "vpc-b", "pcx-1", "eni-1", "active", "associated", "10.1.0.0/16", "10.1.0.5", "::/0", "Name", ""];
-    let leaf = prop_oneof![
-        1 => Just(json!(null)),
-        1 => any::<bool>().prop_map(Value::from),
-        1 => any::<i64>().prop_map(Value::from),
-        6 => prop::sample::select(words.to_vec()).prop_map(Value::from),
-        1 => "\\PC{0,9}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(5, 96, 6, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(prop::sample::select(keys.clone()), inner, 0..6)
-                .prop_map(|map| map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Value>()),
-        ]
-    })
-}
-
-/// Resources that don't contradict each other, each in a document of its own.
-fn documents() -> Vec<String> {
-    let vpc = |id: u8| json!({"Vpcs": [{"VpcId": format!("vpc-{id}"), "CidrBlock": format!("10.{}.0.0/16", id % 3)}]});
-    let subnet = |id: u8| json!({"Subnets": [{"SubnetId": format!("subnet-{id}"), "VpcId": format!("vpc-{id}")}]});
-    let connection = |id: u8| {
-        let side = |id: u8| {
-            json!({"VpcId": format!("vpc-{id}"), "CidrBlock": format!("10.{}.0.0/16", 100 + id),
-                                   "Region": format!("region-{id}")})
-        };
-        json!({"VpcPeeringConnections": [{"VpcPeeringConnectionId": format!("pcx-{id}"), "Status": {"Code": "active"},
-               "RequesterVpcInfo": side(id), "AccepterVpcInfo": side(id + 1)}]})
-    };
-    let interface = |id: u8| {
-        json!({"NetworkInterfaces": [{"NetworkInterfaceId": format!("eni-{id}"),
-                                    "VpcId": format!("vpc-{id}"), "PrivateIpAddress": "10.1.0.5"}]})
-    };
-    let all = (0..5).flat_map(|id| [vpc(id), subnet(id), connection(id + 2), interface(id)]);
-    all.map(|document| document.to_string()).collect()
-}
-
-proptest! {
-    #[test]
-    fn any_json_is_read_without_a_panic(list in prop::collection::vec(any_json(), 0..6), key in 0..KEYS.len(),
-                                        other in any_json(), address: IpAddr) {
-        let mut resources = Resources::default();
-        for document in [json!({ KEYS[key]: list }), other] {
-            resources.read("any", document.to_string().as_bytes()).expect("it is JSON");
-        }
-        let topology = Topology::new(resources);
-        for (number, vpc) in topology.vpcs() {
-            prop_assert_eq!(topology.number(&vpc.id), Some(number));
-        }
-        for address in [address, IpAddr::from([10, 1, 0, 5])] {
-            topology.endpoint(address, topology.locate(address, || topology.number("vpc-a")));
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-        let mut resources = Resources::default();
-        let read = resources.read("any", &bytes).is_ok();
-        prop_assert_eq!(read, serde_json::from_slice::<Value>(&bytes).is_ok());
-    }
-
-    #[test]
-    fn the_order_of_documents_changes_nothing(shuffled in Just(documents()).prop_shuffle()) {
-        let all = |documents: &[String]| {
-            let mut resources = Resources::default();
-            for document in documents {
-                resources.read("one", document.as_bytes()).expect("JSON");
-            }
-            let vpcs: Vec<_> = Topology::new(resources.clone()).vpcs().map(|(_, vpc)| vpc.clone()).collect();
-            (vpcs, resources)
-        };
-        prop_assert_eq!(all(&shuffled), all(&documents()));
-    }
+fn byte_order_mark_is_skipped() {
+    assert_eq!(read_valid("\u{feff}{\"Vpcs\": [{\"VpcId\": \"vpc-a\"}]}").vpcs.len(), 1);
 }

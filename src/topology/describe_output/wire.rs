@@ -1,4 +1,7 @@
-//! How the EC2 API writes the resources, and what is made of each.
+//! JSON of the EC2 API, and its conversion to the resources of the topology.
+//!
+//! The `Wire…` structs have the used fields of the API types. A conversion returns the id of the resource even if the
+//! resource is unusable, so that the error can name it.
 
 use std::net::IpAddr;
 
@@ -10,16 +13,16 @@ use crate::record::ip;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 use crate::topology::service;
 
-/// Reads blocks and addresses, and notes those that are none.
+/// Parses CIDR blocks and addresses. Collects an error for each invalid one.
 pub(super) struct CidrReader<'a> {
-    pub(super) wrong: &'a mut Vec<String>,
+    pub(super) errors: &'a mut Vec<String>,
 }
 
 impl CidrReader<'_> {
     fn block(&mut self, text: &str) -> Option<IpNet> {
         let block = text.parse::<IpNet>().ok().filter(|block| block.network() == block.addr());
         if block.is_none() {
-            self.wrong.push(format!("{} is not a CIDR block", quoted(text, NAME_CHARACTERS)));
+            self.errors.push(format!("{} is not a CIDR block", quoted(text, NAME_CHARACTERS)));
         }
         block
     }
@@ -34,13 +37,20 @@ impl CidrReader<'_> {
     fn address(&mut self, text: &str) -> Option<IpAddr> {
         let address = ip::parse(text.as_bytes());
         if address.is_none() {
-            self.wrong.push(format!("{} is not an address", quoted(text, NAME_CHARACTERS)));
+            self.errors.push(format!("{} is not an address", quoted(text, NAME_CHARACTERS)));
         }
         address
     }
 }
 
-/// All lists of a document that are read. What is of no concern is passed over, not built: of an interface that is nearly all.
+/// A resource, or the reason why it cannot be used.
+pub(super) struct Converted<T> {
+    pub(super) id: String,
+    pub(super) resource: Result<T, String>,
+}
+
+/// The lists of a document that are used. serde skips other keys without building their values, which are most of the
+/// description of an interface.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DescribeOutput {
@@ -52,18 +62,18 @@ pub(super) struct DescribeOutput {
 }
 
 impl DescribeOutput {
-    /// Those of a document in which nothing is wrong with any, and which has one at least; any other is to be read with more
-    /// care.
-    pub(super) fn of(json: &[u8]) -> Option<DescribeOutput> {
-        // What is passed over may be no UTF-8, and a list may stand for a map.
+    /// Parses a document without errors and with at least one list. Returns `None` for any other document, which must be
+    /// read leniently.
+    pub(super) fn parse_strict(json: &[u8]) -> Option<DescribeOutput> {
+        // serde does not check skipped values for UTF-8, and accepts a list in place of an object.
         let json = std::str::from_utf8(json).ok().filter(|json| json.trim_start().starts_with('{'))?;
         let lists: DescribeOutput = serde_json::from_str(json).ok()?;
-        let has_any = lists.vpcs.is_some()
+        let has_list = lists.vpcs.is_some()
             || lists.subnets.is_some()
             || lists.vpc_peering_connections.is_some()
             || lists.network_interfaces.is_some()
             || lists.route_tables.is_some();
-        has_any.then_some(lists)
+        has_list.then_some(lists)
     }
 }
 
@@ -98,7 +108,7 @@ struct State {
     state: String,
 }
 
-/// Only associated blocks count; one without a state is taken to be.
+/// Reports whether a block is associated. A block without a state counts as associated.
 fn is_associated(state: Option<&State>) -> bool {
     state.is_none_or(|state| state.state == "associated")
 }
@@ -110,23 +120,26 @@ struct Tag {
     value: Option<String>,
 }
 
+/// Returns the value of the Name tag, unless it is empty.
 fn name_tag(tags: Option<Vec<Tag>>) -> Option<String> {
     let tags = tags.unwrap_or_default().into_iter();
     tags.filter(|tag| tag.key == "Name").find_map(|tag| tag.value).filter(|name| !name.is_empty())
 }
 
+/// Returns the associated IPv6 blocks.
 fn ipv6_texts(associations: Option<&Vec<Ipv6Association>>) -> impl Iterator<Item = &String> {
     let associated = associations.into_iter().flatten().filter(|a| is_associated(a.ipv6_cidr_block_state.as_ref()));
     associated.map(|association| &association.ipv6_cidr_block)
 }
 
-pub(super) fn vpc(read: &mut CidrReader<'_>, wire: WireVpc) -> (String, Result<Vpc, String>) {
+pub(super) fn vpc(reader: &mut CidrReader<'_>, wire: WireVpc) -> Converted<Vpc> {
     let ipv4: Vec<&String> = match &wire.cidr_block_association_set {
         Some(set) => set.iter().filter(|a| is_associated(a.cidr_block_state.as_ref())).map(|a| &a.cidr_block).collect(),
         None => wire.cidr_block.iter().collect(),
     };
-    let blocks = read.blocks(ipv4.into_iter().chain(ipv6_texts(wire.ipv6_cidr_block_association_set.as_ref())));
-    (wire.vpc_id, Ok(Vpc { blocks, owner_id: wire.owner_id, name: name_tag(wire.tags) }))
+    let blocks = reader.blocks(ipv4.into_iter().chain(ipv6_texts(wire.ipv6_cidr_block_association_set.as_ref())));
+    let vpc = Vpc { blocks, owner_id: wire.owner_id, name: name_tag(wire.tags) };
+    Converted { id: wire.vpc_id, resource: Ok(vpc) }
 }
 
 #[derive(Deserialize)]
@@ -138,10 +151,10 @@ pub(super) struct WireSubnet {
     ipv6_cidr_block_association_set: Option<Vec<Ipv6Association>>,
 }
 
-pub(super) fn subnet(read: &mut CidrReader<'_>, wire: WireSubnet) -> (String, Result<Subnet, String>) {
+pub(super) fn subnet(reader: &mut CidrReader<'_>, wire: WireSubnet) -> Converted<Subnet> {
     let ipv6 = ipv6_texts(wire.ipv6_cidr_block_association_set.as_ref());
-    let blocks = read.blocks(wire.cidr_block.iter().chain(ipv6));
-    (wire.subnet_id, Ok(Subnet { vpc_id: wire.vpc_id, blocks }))
+    let blocks = reader.blocks(wire.cidr_block.iter().chain(ipv6));
+    Converted { id: wire.subnet_id, resource: Ok(Subnet { vpc_id: wire.vpc_id, blocks }) }
 }
 
 #[derive(Deserialize)]
@@ -182,14 +195,11 @@ struct WireIpv6Block {
     ipv6_cidr_block: String,
 }
 
-pub(super) fn peering_connection(
-    read: &mut CidrReader<'_>,
-    wire: WireConnection,
-) -> (String, Result<PeeringConnection, String>) {
+pub(super) fn peering_connection(reader: &mut CidrReader<'_>, wire: WireConnection) -> Converted<PeeringConnection> {
     let id = wire.vpc_peering_connection_id;
-    let side = |read: &mut CidrReader<'_>, wire: Option<WireSide>| wire.and_then(|wire| side(read, wire));
-    let requester = side(read, wire.requester_vpc_info);
-    let accepter = side(read, wire.accepter_vpc_info);
+    let side = |reader: &mut CidrReader<'_>, wire: Option<WireSide>| wire.and_then(|wire| side(reader, wire));
+    let requester = side(reader, wire.requester_vpc_info);
+    let accepter = side(reader, wire.accepter_vpc_info);
     let connection = match (wire.status, requester, accepter) {
         (None, _, _) => Err("has no Status.Code".to_owned()),
         (_, None, _) => Err("RequesterVpcInfo has no VpcId".to_owned()),
@@ -201,14 +211,14 @@ pub(super) fn peering_connection(
             Ok(PeeringConnection { status: status.code, requester, accepter })
         }
     };
-    (id, connection)
+    Converted { id, resource: connection }
 }
 
-fn side(read: &mut CidrReader<'_>, wire: WireSide) -> Option<Side> {
+fn side(reader: &mut CidrReader<'_>, wire: WireSide) -> Option<Side> {
     let set = wire.cidr_block_set.unwrap_or_default();
     let ipv6 = wire.ipv6_cidr_block_set.unwrap_or_default();
     let texts = wire.cidr_block.iter().chain(set.iter().map(|block| &block.cidr_block));
-    let blocks = read.blocks(texts.chain(ipv6.iter().map(|block| &block.ipv6_cidr_block)));
+    let blocks = reader.blocks(texts.chain(ipv6.iter().map(|block| &block.ipv6_cidr_block)));
     Some(Side { vpc_id: wire.vpc_id?, owner_id: wire.owner_id, region: wire.region, blocks })
 }
 
@@ -229,7 +239,7 @@ pub(super) struct WireInterface {
     ipv4_prefixes: Option<Vec<WireIpv4Prefix>>,
     ipv6_prefixes: Option<Vec<WireIpv6Prefix>>,
     operator: Option<WireOperator>,
-    /// Of interfaces alone the tags are called so.
+    /// Tags. Other resources name this field `Tags`.
     tag_set: Option<Vec<Tag>>,
 }
 
@@ -264,7 +274,7 @@ struct WireOperator {
     principal: Option<String>,
 }
 
-pub(super) fn interface(read: &mut CidrReader<'_>, wire: WireInterface) -> (String, Result<Interface, String>) {
+pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Converted<Interface> {
     let operator = wire.operator.as_ref().filter(|operator| operator.managed != Some(false));
     let service = service::owner(&service::InterfaceTraits {
         interface_type: wire.interface_type.as_deref().unwrap_or_default(),
@@ -277,13 +287,13 @@ pub(super) fn interface(read: &mut CidrReader<'_>, wire: WireInterface) -> (Stri
     let ipv6 = wire.ipv6_addresses.unwrap_or_default();
     let texts = wire.private_ip_address.iter().chain(private.iter().filter_map(|a| a.private_ip_address.as_ref()));
     let texts = texts.chain(&wire.ipv6_address).chain(ipv6.iter().filter_map(|a| a.ipv6_address.as_ref()));
-    let mut addresses: Vec<IpAddr> = texts.filter_map(|text| read.address(text)).collect();
+    let mut addresses: Vec<IpAddr> = texts.filter_map(|text| reader.address(text)).collect();
     addresses.sort_unstable();
     addresses.dedup();
     let (ipv4_prefixes, ipv6_prefixes) =
         (wire.ipv4_prefixes.unwrap_or_default(), wire.ipv6_prefixes.unwrap_or_default());
     let prefixes = ipv4_prefixes.iter().filter_map(|p| p.ipv4_prefix.as_ref());
-    let prefixes = read.blocks(prefixes.chain(ipv6_prefixes.iter().filter_map(|p| p.ipv6_prefix.as_ref())));
+    let prefixes = reader.blocks(prefixes.chain(ipv6_prefixes.iter().filter_map(|p| p.ipv6_prefix.as_ref())));
     let description = wire.description.filter(|description| !description.is_empty());
     let interface = Interface {
         vpc_id: wire.vpc_id,
@@ -293,7 +303,7 @@ pub(super) fn interface(read: &mut CidrReader<'_>, wire: WireInterface) -> (Stri
         service,
         name: name_tag(wire.tag_set).or(description),
     };
-    (wire.network_interface_id, Ok(interface))
+    Converted { id: wire.network_interface_id, resource: Ok(interface) }
 }
 
 #[derive(Deserialize)]
@@ -314,19 +324,19 @@ struct WireRoute {
     state: Option<String>,
 }
 
-pub(super) fn route_table(read: &mut CidrReader<'_>, wire: WireRouteTable) -> (String, Result<RouteTable, String>) {
-    let routes = wire.routes.unwrap_or_default().into_iter().filter_map(|wire| route(read, wire)).collect();
-    (wire.route_table_id, Ok(RouteTable { vpc_id: wire.vpc_id, routes }))
+pub(super) fn route_table(reader: &mut CidrReader<'_>, wire: WireRouteTable) -> Converted<RouteTable> {
+    let routes = wire.routes.unwrap_or_default().into_iter().filter_map(|wire| route(reader, wire)).collect();
+    Converted { id: wire.route_table_id, resource: Ok(RouteTable { vpc_id: wire.vpc_id, routes }) }
 }
 
-fn route(read: &mut CidrReader<'_>, wire: WireRoute) -> Option<PeeringRoute> {
+fn route(reader: &mut CidrReader<'_>, wire: WireRoute) -> Option<PeeringRoute> {
     let peering_connection_id = wire.vpc_peering_connection_id?;
     let block = wire.destination_cidr_block.or(wire.destination_ipv6_cidr_block);
     let destination = match (block, wire.destination_prefix_list_id) {
-        (Some(block), _) => Destination::Block(read.block(&block)?),
+        (Some(block), _) => Destination::Block(reader.block(&block)?),
         (None, Some(id)) => Destination::PrefixList(id),
         (None, None) => {
-            read.wrong.push(format!("the route to {peering_connection_id} has no destination"));
+            reader.errors.push(format!("the route to {peering_connection_id} has no destination"));
             return None;
         }
     };

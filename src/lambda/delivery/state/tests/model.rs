@@ -106,7 +106,7 @@ impl World {
         for (index, worker) in self.workers.iter().enumerate() {
             match &worker.running {
                 None if worker.completion.is_none() && worker.attempts < MAX_DELIVERIES => {
-                    next.push(self.start_attempt(index, contents))
+                    next.push(self.start_attempt(index, contents));
                 }
                 None => {}
                 Some(running) => next.extend(

@@ -1,0 +1,87 @@
+//! The command-line arguments, as clap parses them. The doc comments are the help texts of the program.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::record::format::Format;
+
+/// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Analyze flow logs from files, folders or stdin
+    #[command(
+        after_help = "Exit status: 0: all inputs were read; 1: at least one input failed (it is reported on stderr and \
+                            excluded); 2: invalid usage or unreadable topology."
+    )]
+    Analyze(Analyze),
+    /// Check a topology
+    #[command(subcommand)]
+    Topology(TopologyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TopologyCommand {
+    /// Find overlapping CIDR blocks, missing routes and unusable routes
+    #[command(
+        after_help = "Exit status: 0: no finding of medium or high severity; 1: at least one; 2: invalid usage or \
+                            unreadable topology."
+    )]
+    Check(CheckTopology),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Analyze {
+    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; gzip or plain text
+    #[arg(required = true, value_name = "INPUT")]
+    pub(super) inputs: Vec<PathBuf>,
+
+    /// Output of aws ec2 describe-…: a file or a folder of *.json; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(super) topology: Vec<PathBuf>,
+
+    /// text for people, json for programs (one summary of all inputs)
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+
+    /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
+    #[arg(long, value_parser = Format::from_setting)]
+    pub(super) log_format: Option<Format>,
+
+    /// Maximum number of rejected groups to list [default: 100; text shows 10]
+    #[arg(long, value_name = "N")]
+    pub(super) top: Option<usize>,
+
+    /// TOML file with thresholds and limits, such as `port_scan_ports = 15`; an unknown name lists the valid ones
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Number of threads [default: number of cores]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZero<usize>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckTopology {
+    /// Output of aws ec2 describe-…: a file or a folder of *.json
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,47 @@
+//! Output of the program: the report on stdout, warnings on stderr.
+//!
+//! A broken pipe is not an error: a reader of the report, such as `head`, may close it early.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::report;
+use super::{CliError, EXIT_PARTIAL};
+
+/// Width of the text report, in columns, when stdout is not a terminal.
+const DEFAULT_WIDTH: usize = 120;
+
+/// Writes a JSON report to stdout, byte for byte: a filter for ANSI styles would also remove control characters that
+/// belong to names.
+pub(super) fn write_json(json: &[u8]) -> Result<(), CliError> {
+    ignore_broken_pipe(write_all(io::stdout(), json))
+}
+
+/// Writes a text report to stdout, with its styles if stdout supports them.
+pub(super) fn write_text(text: &str) -> Result<(), CliError> {
+    ignore_broken_pipe(write_all(anstream::stdout(), text.as_bytes()))
+}
+
+/// Returns the width of the text report, in columns.
+pub(super) fn width() -> usize {
+    let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    terminal.map_or(DEFAULT_WIDTH, |(width, _)| width.0.into())
+}
+
+/// Prints one line on stderr. Escapes the message, because it may quote untrusted input. Ignores a failed write, which
+/// must not stop the run.
+pub(super) fn warn(message: &str) {
+    drop(writeln!(anstream::stderr(), "flowsentry: {}", report::escape_unprintable(message)));
+}
+
+fn ignore_broken_pipe(result: io::Result<()>) -> Result<(), CliError> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(CliError { message: format!("cannot write the report: {error}"), status: EXIT_PARTIAL }),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn write_all(mut output: impl Write, bytes: &[u8]) -> io::Result<()> {
+    output.write_all(bytes)?;
+    output.flush()
+}

@@ -1,0 +1,172 @@
+//! The tables of a run: rejected connections, interfaces, pairs of VPCs, services.
+
+use indicatif::DecimalBytes;
+
+use super::Renderer;
+use super::format::{cause_label, display_id, format_address, format_count, format_port, plural};
+use super::table::{Align, Column};
+use crate::aggregate::counters::Counters;
+use crate::summary::{RejectedGroup, Summary, VpcPair};
+
+const MAX_INTERFACES: usize = 5;
+const MAX_PAIRS: usize = 12;
+const MAX_SERVICES: usize = 8;
+
+const GROUP_COLUMNS: [Column; 8] = [
+    number("FLOWS", 0),
+    number("BYTES", 4),
+    column("SOURCE", 0),
+    column("DESTINATION", 0),
+    column("PORT", 0),
+    column("DIRECTION", 3),
+    column("CAUSE", 1),
+    column("INTERFACE", 2),
+];
+
+const INTERFACE_COLUMNS: [Column; 6] = [
+    number("FLOWS", 0),
+    number("PACKETS", 3),
+    number("BYTES", 4),
+    column("INTERFACE", 0),
+    column("SUBNET", 2),
+    column("VPC", 1),
+];
+
+const PAIR_COLUMNS: [Column; 7] = [
+    column("FROM", 0),
+    column("TO", 0),
+    column("VIA", 1),
+    number("FLOWS", 0),
+    number("BYTES", 2),
+    number("REJECTED", 0),
+    number("UNANSWERED", 0),
+];
+
+const SERVICE_COLUMNS: [Column; 5] =
+    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REJECTED", 0)];
+
+const fn column(heading: &'static str, drop_priority: u8) -> Column {
+    Column { heading, align: Align::Left, drop_priority }
+}
+
+const fn number(heading: &'static str, drop_priority: u8) -> Column {
+    Column { heading, align: Align::Right, drop_priority }
+}
+
+impl Renderer {
+    /// Appends the rejected connections with the most flows.
+    pub(super) fn top_rejected(&mut self, summary: &Summary, top: usize) {
+        let rejected = &summary.rejected;
+        if rejected.group_count == 0 {
+            return;
+        }
+        let rows: Vec<Vec<String>> = rejected.groups.iter().take(top).map(group_row).collect();
+        let about = if rejected.error_bound > 0 { "about " } else { "" };
+        let all = plural(rejected.group_count, "rejected connection");
+        let remark = format!("{} of {about}{all}", format_count(rows.len() as u64));
+        self.heading("TOP REJECTED CONNECTIONS", &remark);
+        if !rows.is_empty() {
+            self.table(&GROUP_COLUMNS, &rows);
+        }
+    }
+
+    /// Appends the interfaces with the most rejected flows.
+    pub(super) fn rejected_by_interface(&mut self, summary: &Summary) {
+        let rows = &summary.rejected.by_interface;
+        if rows.is_empty() {
+            return;
+        }
+        let remark = format!("{} of {}", rows.len().min(MAX_INTERFACES), plural(rows.len() as u64, "interface"));
+        self.heading("REJECTED BY INTERFACE", &remark);
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .take(MAX_INTERFACES)
+            .map(|row| {
+                let Counters { flows, packets, bytes } = row.tally;
+                let [interface, subnet, vpc] =
+                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| display_id(id.as_deref()));
+                vec![
+                    format_count(flows),
+                    format_count(packets),
+                    DecimalBytes(bytes).to_string(),
+                    interface,
+                    subnet,
+                    vpc,
+                ]
+            })
+            .collect();
+        self.table(&INTERFACE_COLUMNS, &rows);
+    }
+
+    /// Appends the accepted, rejected and unanswered flows of each pair of VPCs.
+    pub(super) fn inter_vpc_traffic(&mut self, summary: &Summary) {
+        let Some(peering) = &summary.peering else { return };
+        let pairs = &peering.vpc_pairs;
+        let remark = format!("{} of {}", pairs.len().min(MAX_PAIRS), plural(pairs.len() as u64, "pair"));
+        self.heading("INTER-VPC TRAFFIC", if pairs.is_empty() { "no traffic" } else { &remark });
+        let rows: Vec<Vec<String>> = pairs.iter().take(MAX_PAIRS).map(|pair| pair_row(summary, pair)).collect();
+        if !rows.is_empty() {
+            self.table(&PAIR_COLUMNS, &rows);
+        }
+    }
+
+    /// Appends the traffic of each AWS service.
+    pub(super) fn services(&mut self, summary: &Summary) {
+        if summary.services.is_empty() {
+            return;
+        }
+        self.heading("TRAFFIC BY SERVICE", "service that owns the interface");
+        let rows: Vec<Vec<String>> = summary
+            .services
+            .iter()
+            .take(MAX_SERVICES)
+            .map(|row| {
+                let (accepted, rejected) = (row.traffic.accepted, row.traffic.rejected);
+                let service = row.service.clone().unwrap_or_else(|| "not in the topology".to_owned());
+                let bytes = DecimalBytes(accepted.bytes).to_string();
+                vec![
+                    service,
+                    format_count(row.interfaces),
+                    format_count(accepted.flows),
+                    bytes,
+                    format_count(rejected.flows),
+                ]
+            })
+            .collect();
+        self.table(&SERVICE_COLUMNS, &rows);
+    }
+}
+
+fn pair_row(summary: &Summary, pair: &VpcPair) -> Vec<String> {
+    let connections = summary.peering.iter().flat_map(|peering| &peering.connections);
+    let via = pair.peering_connection_id.as_ref().map_or_else(
+        || "no connection".to_owned(),
+        |id| match connections.into_iter().find(|connection| connection.peering_connection_id == *id) {
+            Some(connection) if connection.status != "active" => format!("{id} ({})", connection.status),
+            _ => id.clone(),
+        },
+    );
+    let (accepted, rejected) = (pair.traffic.accepted, pair.traffic.rejected);
+    vec![
+        display_id(Some(&pair.src_vpc_id)),
+        display_id(Some(&pair.dst_vpc_id)),
+        display_id(Some(&via)),
+        format_count(accepted.flows),
+        DecimalBytes(accepted.bytes).to_string(),
+        format_count(rejected.flows),
+        format_count(pair.unanswered.flows),
+    ]
+}
+
+fn group_row(group: &RejectedGroup) -> Vec<String> {
+    vec![
+        format_count(group.tally.flows),
+        DecimalBytes(group.tally.bytes).to_string(),
+        format_address(group.srcaddr),
+        format_address(group.dstaddr),
+        format_port(group.dstport, group.protocol),
+        group.direction.name().to_owned(),
+        cause_label(group.cause).to_owned(),
+        display_id(group.interface_id.as_deref()),
+    ]
+}

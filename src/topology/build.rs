@@ -1,0 +1,154 @@
+//! Builds the tables of a [`Topology`] from the resources of the describe output.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use super::describe_output::{Interface, Problem, Resources};
+use super::prefix_table::PrefixTable;
+use super::{BlockId, Location, PackedLocation, Topology, VpcBlock, VpcIndex, VpcInfo, ordered};
+
+impl Topology {
+    /// Builds the topology from all resources. Adds resources that contradict each other to their problems.
+    pub fn new(mut resources: Resources) -> Topology {
+        let vpcs = known_vpcs(&resources);
+        let blocks = vpc_blocks(&vpcs);
+        let mut topology = Topology {
+            locations: locations(&blocks),
+            has_overlapping_blocks: blocks.iter().any(|block| block.vpcs.len() > 1),
+            prefixes: PrefixTable::new(&blocks.iter().map(|block| block.block).collect::<Vec<_>>()),
+            blocks,
+            links: HashMap::default(),
+            peers: BTreeMap::new(),
+            interfaces_by_address: interfaces_by_address(&resources),
+            interfaces_with_prefixes: with_delegated_prefixes(&resources),
+            vpc_by_interface: vpc_by_interface(&resources, &vpcs),
+            vpcs,
+            resources: Resources::default(),
+        };
+        topology.add_links(&resources);
+        let mut problems = topology.unknown_peer_blocks(&resources);
+        resources.problems.append(&mut problems);
+        topology.resources = resources;
+        topology
+    }
+
+    /// Fills `links` and `peers`.
+    fn add_links(&mut self, resources: &Resources) {
+        for (id, connection) in &resources.peering_connections {
+            let sides = self.vpc_index(&connection.requester.vpc_id).zip(self.vpc_index(&connection.accepter.vpc_id));
+            let Some((a, b)) = sides else { continue };
+            let links = self.links.entry(ordered(a, b)).or_default();
+            if connection.is_active() {
+                links.active.insert(id.clone());
+                self.peers.entry(a).or_default().insert(b);
+                self.peers.entry(b).or_default().insert(a);
+            } else {
+                links.inactive.insert(id.clone());
+            }
+        }
+    }
+
+    /// Returns a problem for each side of an active connection whose VPC has no known block.
+    fn unknown_peer_blocks(&self, resources: &Resources) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let active = resources.peering_connections.iter().filter(|(_, connection)| connection.is_active());
+        for (id, connection) in active {
+            for side in [&connection.requester, &connection.accepter] {
+                let vpc = self.vpc_index(&side.vpc_id).map(|index| self.vpc(index));
+                if vpc.is_none_or(|vpc| vpc.blocks.is_empty()) {
+                    let message = format!("leads to {}, whose CIDR blocks are unknown", side.vpc_id);
+                    let document =
+                        resources.origins.get(id).map(|document| (**document).to_owned()).unwrap_or_default();
+                    problems.push(Problem { document, resource: id.clone(), message });
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// Returns the VPCs that are described, that are a side of a connection, or that contain an interface; by id. Inactive
+/// connections provide no blocks: AWS returns none for them, and an older document may list blocks that are now used by
+/// another VPC.
+fn known_vpcs(resources: &Resources) -> Vec<VpcInfo> {
+    let mut vpcs: BTreeMap<&str, VpcInfo> = BTreeMap::new();
+    for (id, vpc) in &resources.vpcs {
+        let info = VpcInfo { id: id.clone(), blocks: vpc.blocks.clone(), name: vpc.name.clone(), region: None };
+        vpcs.insert(id, info);
+    }
+    for connection in resources.peering_connections.values() {
+        for side in [&connection.requester, &connection.accepter] {
+            let info = vpcs.entry(&side.vpc_id).or_insert_with(|| without_blocks(&side.vpc_id));
+            info.region = info.region.take().or_else(|| side.region.clone());
+            if connection.is_active() && !resources.vpcs.contains_key(&side.vpc_id) {
+                info.blocks.extend(&side.blocks);
+                info.blocks.sort_unstable();
+                info.blocks.dedup();
+            }
+        }
+    }
+    // Many interfaces share a VPC, so their ids are deduplicated before the slower look-up in the ordered map.
+    let vpc_ids = resources.interfaces.values().filter_map(|interface| interface.vpc_id.as_deref());
+    for vpc_id in vpc_ids.collect::<HashSet<&str, RandomState>>() {
+        vpcs.entry(vpc_id).or_insert_with(|| without_blocks(vpc_id));
+    }
+    vpcs.into_values().collect()
+}
+
+fn without_blocks(id: &str) -> VpcInfo {
+    VpcInfo { id: id.to_owned(), blocks: Vec::new(), name: None, region: None }
+}
+
+/// Returns the distinct blocks of all VPCs, in order.
+fn vpc_blocks(vpcs: &[VpcInfo]) -> Vec<VpcBlock> {
+    let mut blocks: BTreeMap<IpNet, Vec<VpcIndex>> = BTreeMap::new();
+    for (index, vpc) in (0..).map(VpcIndex).zip(vpcs) {
+        for block in &vpc.blocks {
+            blocks.entry(*block).or_default().push(index);
+        }
+    }
+    blocks.into_iter().map(|(block, vpcs)| VpcBlock { block, vpcs }).collect()
+}
+
+/// Returns the location of addresses outside all blocks, followed by the location of each block.
+fn locations(blocks: &[VpcBlock]) -> Vec<PackedLocation> {
+    let location = |(id, block): (BlockId, &VpcBlock)| match block.vpcs[..] {
+        [vpc] => Location::In(vpc),
+        _ => Location::Ambiguous(id),
+    };
+    let locations = std::iter::once(Location::Outside).chain((0..).zip(blocks).map(location));
+    locations.map(PackedLocation::from).collect()
+}
+
+/// Returns the ids of the interfaces with delegated prefixes.
+fn with_delegated_prefixes(resources: &Resources) -> Vec<String> {
+    let interfaces = resources.interfaces.iter().filter(|(_, interface)| !interface.prefixes.is_empty());
+    interfaces.map(|(id, _)| id.clone()).collect()
+}
+
+fn interfaces_by_address(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
+    let mut interfaces: HashMap<IpAddr, Vec<String>, RandomState> = map_with_capacity(resources.interfaces.len());
+    for (id, interface) in &resources.interfaces {
+        for address in &interface.addresses {
+            interfaces.entry(*address).or_insert_with(|| Vec::with_capacity(1)).push(id.clone());
+        }
+    }
+    interfaces
+}
+
+fn vpc_by_interface(resources: &Resources, vpcs: &[VpcInfo]) -> HashMap<String, VpcIndex, RandomState> {
+    let mut indices: HashMap<&str, VpcIndex, RandomState> = map_with_capacity(vpcs.len());
+    indices.extend(vpcs.iter().map(|vpc| vpc.id.as_str()).zip((0..).map(VpcIndex)));
+    let vpc_of = |interface: &Interface| indices.get(interface.vpc_id.as_deref()?).copied();
+    let mut by_interface = map_with_capacity(resources.interfaces.len());
+    by_interface
+        .extend(resources.interfaces.iter().filter_map(|(id, interface)| Some((id.clone(), vpc_of(interface)?))));
+    by_interface
+}
+
+fn map_with_capacity<K, V>(capacity: usize) -> HashMap<K, V, RandomState> {
+    HashMap::with_capacity_and_hasher(capacity, RandomState::default())
+}
