@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::{Interner, Symbol, index};
 use crate::aggregate::rejected::{Group, GroupKey};
-use crate::findings::evidence::Evidence;
+use crate::findings::types::Evidence;
 use crate::record::Direction;
 use crate::record::ip;
 use crate::topology::describe_output::Interface;

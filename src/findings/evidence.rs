@@ -1,12 +1,10 @@
-//! Evidence for a finding: the words that name it, and the collector of the records that support a finding.
+//! Collects the records that support a finding, and builds the finding from them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde::Serialize;
-
 use super::Context;
-use super::types::{self, Confidence, Details, Example, Finding, FindingType, Severity, Subject};
+use super::types::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
@@ -15,41 +13,6 @@ use crate::record::Action;
 
 /// Maximum number of example records of a finding.
 const MAX_EXAMPLES: usize = 5;
-
-/// A kind of evidence for a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    /// The same interface accepted a request.
-    AcceptedRequest,
-    /// The one address that all records of the interface share.
-    ConstantAddress,
-    /// Distinct destinations.
-    DistinctHosts,
-    /// Distinct destination ports.
-    DistinctPorts,
-    /// `flow-direction` of the records.
-    FlowDirection,
-    /// The input has no accepted records. The flow log may be limited to rejected traffic.
-    NoAcceptedRecords,
-    /// The input has no reply to the records.
-    NoReply,
-    /// The number of rejected records.
-    RejectedFlows,
-    /// Replies arrived and were rejected.
-    RejectedReply,
-    /// Records were seen in the destination VPC.
-    SeenAtDestination,
-    /// AWS skipped records (SKIPDATA).
-    SkipData,
-    /// `tcp-flags` of the records.
-    TcpFlags,
-    /// The topology.
-    Topology,
-    /// `traffic-path` of the records.
-    TrafficPath,
-}
 
 /// The records that support a finding: their sums, interfaces, and first examples.
 #[derive(Default)]

@@ -8,7 +8,7 @@
 //! To add a detector:
 //!
 //! 1. Add a variant to [`FindingType`] in alphabetical order, to `FindingType::ALL`, and to `FindingType::name`. Add variants to
-//!    [`types::Subject`], [`types::Details`], and [`evidence::Evidence`] if the existing ones do not fit.
+//!    [`types::Subject`], [`types::Details`], and [`types::Evidence`] if the existing ones do not fit.
 //! 2. Write a module in `rejects/` or `peering/` with the texts `MEANING` and `NEXT_STEP` and a function `detect`. It collects
 //!    records in a `MatchedFlows`, fills in a `FindingDraft`, and calls `MatchedFlows::into_finding`.
 //! 3. Call `detect` in `findings::detect` below or in `peering::detect`. Add the type to [`meaning`], [`next_step`], and
@@ -18,7 +18,7 @@
 //!    other pages and files ("Add a detector").
 
 mod direction;
-pub mod evidence;
+mod evidence;
 mod peering;
 mod rejects;
 mod skipped_data;

@@ -1,10 +1,10 @@
 //! `skipped-data`: AWS skipped records of an interface (SKIPDATA), so the absence of its traffic is not evidence.
 
 use super::Context;
-use super::evidence::{Evidence, FindingDraft, MatchedFlows};
+use super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::interfaces::Interface;
 use crate::aggregate::interner::Symbol;
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 
 pub(super) const MEANING: &str = "AWS could not record all traffic of this interface (SKIPDATA): its counts are lower \
                                   bounds.";

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::rejected::cause::Cause;
-use crate::findings::evidence::Evidence;
 use crate::record::{Action, Direction};
 use crate::topology::endpoint::Scope;
 
@@ -170,6 +169,41 @@ impl Confidence {
             Confidence::High => "high",
         }
     }
+}
+
+/// A kind of evidence for a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The same interface accepted a request.
+    AcceptedRequest,
+    /// The one address that all records of the interface share.
+    ConstantAddress,
+    /// Distinct destinations.
+    DistinctHosts,
+    /// Distinct destination ports.
+    DistinctPorts,
+    /// `flow-direction` of the records.
+    FlowDirection,
+    /// The input has no accepted records. The flow log may be limited to rejected traffic.
+    NoAcceptedRecords,
+    /// The input has no reply to the records.
+    NoReply,
+    /// The number of rejected records.
+    RejectedFlows,
+    /// Replies arrived and were rejected.
+    RejectedReply,
+    /// Records were seen in the destination VPC.
+    SeenAtDestination,
+    /// AWS skipped records (SKIPDATA).
+    SkipData,
+    /// `tcp-flags` of the records.
+    TcpFlags,
+    /// The topology.
+    Topology,
+    /// `traffic-path` of the records.
+    TrafficPath,
 }
 
 /// Resources or addresses that have a problem. The fields depend on the type.

@@ -2,8 +2,8 @@
 
 use super::PeeringContext;
 use crate::aggregate::peering::{ClassView, TrafficClass};
-use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::evidence::{FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::topology::BlockId;
 
 pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and the record does not show which one \

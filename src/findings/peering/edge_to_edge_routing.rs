@@ -3,8 +3,8 @@
 
 use super::PeeringContext;
 use crate::aggregate::peering::{ClassView, ExternalScope, Origin, TrafficClass};
-use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::evidence::{FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic enters a peering connection for a destination in no known VPC. AWS \
                                              drops it: an internet gateway, NAT device, VPN or endpoint of the peer \

@@ -12,9 +12,9 @@ pub(super) mod unpeered_vpc;
 use std::collections::BTreeSet;
 
 use super::Context;
-use super::evidence::{Evidence, MatchedFlows};
+use super::evidence::MatchedFlows;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows, TrafficClass};
-use crate::findings::types::{Confidence, Finding};
+use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
 
 /// One direction between two VPCs.

@@ -50,8 +50,7 @@ pub(super) fn detect(
 mod tests {
     use super::super::tests::{connection, detect_in, detect_with, gap, json, record, records, summarise};
     use super::*;
-    use crate::findings::evidence::Evidence;
-    use crate::findings::types::Confidence;
+    use crate::findings::types::{Confidence, Evidence};
 
     const TYPE: FindingType = FindingType::OneWayPeering;
     const ATTEMPT: &str = "6 ACCEPT 2 4 vpc-a";

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::{PEERING_PATHS, SAME_VPC_PATH, TrafficClass};
-use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::evidence::{FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::topology::{PeeringStatus, VpcIndex};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs does not use the peering connection, but a \

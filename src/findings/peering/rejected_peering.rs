@@ -2,8 +2,8 @@
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
-use crate::findings::evidence::{Evidence, FindingDraft, MatchedFlows};
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::evidence::{FindingDraft, MatchedFlows};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic between peered VPCs is rejected by a security group or a network \
                                              ACL, or because its connection was already closed.";

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::evidence::{Evidence, FindingDraft, MatchedFlows};
+use super::super::evidence::{FindingDraft, MatchedFlows};
 use super::super::{Context, is_new_connection};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Group;
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
 
 pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \

@@ -5,9 +5,9 @@
 use std::net::IpAddr;
 
 use super::super::Context;
-use super::super::evidence::{Evidence, FindingDraft};
+use super::super::evidence::FindingDraft;
 use super::probes::{ProbedSubject, group_probes, probe_severity};
-use crate::findings::types::{Details, Finding, FindingType, Subject};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::iana;
 
 pub(in crate::findings) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \

@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 
 use super::super::Context;
-use super::super::evidence::{Evidence, FindingDraft};
+use super::super::evidence::FindingDraft;
 use super::probes::{ProbedSubject, group_probes, probe_severity};
-use crate::findings::types::{Details, Finding, FindingType, Subject};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(in crate::findings) const MEANING: &str =
     "One source was rejected at many ports of one host: it searches for open ports.";

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::super::Context;
-use super::super::evidence::{Evidence, FindingDraft, MatchedFlows};
+use super::super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::rejected::Group;
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
 
 pub(in crate::findings) const MEANING: &str = "The same connection is attempted and rejected repeatedly: usually a misconfigured \

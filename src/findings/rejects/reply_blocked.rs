@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::Context;
-use super::super::evidence::{Evidence, FindingDraft, MatchedFlows};
+use super::super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::cause::Cause;
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::iana;
 
 pub(in crate::findings) const MEANING: &str = "Requests are accepted, but their replies are rejected. Only a network ACL does this, \
