@@ -1,7 +1,7 @@
 //! Reads text in chunks and indexes their delimiters, inline or on a background thread.
 //!
-//! A chunk starts at [`HEADROOM`] in its buffer, so that the unfinished line of the chunk before fits in front of it. With a
-//! background thread, [`BUFFERS`] buffers travel between the two threads over bounded channels: memory stays constant.
+//! A chunk starts at `HEADROOM` in its buffer, so that the unfinished line of the chunk before fits in front of it. With a
+//! background thread, `BUFFERS` buffers travel between the two threads over bounded channels: memory stays constant.
 
 use std::io::{self, Read};
 use std::ops::Range;

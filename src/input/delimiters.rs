@@ -1,7 +1,7 @@
 //! Finds spaces and line ends, 64 bytes at a time.
 //!
-//! Invariants: positions are written in fixed groups of [`GROUP`], so up to `GROUP` entries after the last valid one are
-//! over-written slack; `count` and `end_count` are the valid lengths. `positions` has at least [`SLACK`] entries after `count`, so that
+//! Invariants: positions are written in fixed groups of `GROUP`, so up to `GROUP` entries after the last valid one are
+//! over-written slack; `count` and `end_count` are the valid lengths. `positions` has at least `SLACK` entries after `count`, so that
 //! [`FieldRanges`](super::lines::FieldRanges) may take a fixed-size window of it. A new chunk resets all fields except `columns`.
 
 use wide::u8x32;

@@ -1,6 +1,6 @@
 //! A buffer that can be read in words at any position.
 //!
-//! Invariant: it has [`LONGEST`] more bytes than [`CAPACITY`], and positions are taken modulo `CAPACITY`. So a word at any position lies
+//! Invariant: it has `LONGEST` more bytes than [`CAPACITY`], and positions are taken modulo `CAPACITY`. So a word at any position lies
 //! within the buffer, and the bounds check compiles away.
 
 /// Number of positions at which a word may begin.

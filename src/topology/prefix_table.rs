@@ -1,9 +1,9 @@
 //! Longest prefix match: finds the block of an address in near constant time.
 //!
 //! Two blocks either nest or are disjoint. They split the address space into intervals, each with one longest block
-//! ([`Intervals`]); a binary search over their starts finds any address, and is used for IPv6.
+//! (`Intervals`); a binary search over their starts finds any address, and is used for IPv6.
 //!
-//! IPv4 uses tables of up to four levels, 8 + 8 + 8 + 4 bits. An [`Entry`] is a block, or refers to a table of the next level.
+//! IPv4 uses tables of up to four levels, 8 + 8 + 8 + 4 bits. An `Entry` is a block, or refers to a table of the next level.
 //! 28 bits suffice, because a VPC block is a /28 or larger; the binary search handles smaller blocks. All first octets without a
 //! block share one second-level table, so that addresses of the internet need few cache lines.
 //!

@@ -33,7 +33,7 @@ pub struct Layout {
 /// Marks a field without a column.
 pub(super) const ABSENT: u8 = u8::MAX;
 
-/// A column map, computed at run time or at compile time. Slots are indexes of the arrays in [`super::fields`].
+/// A column map, computed at run time or at compile time. Slots are indexes of the arrays in `super::fields`.
 pub trait ColumnMap {
     /// Whether the format has all version 2 fields, in the columns of [`LeadingFields`].
     const HAS_V2_FIELDS: bool;
