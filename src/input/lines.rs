@@ -1,10 +1,8 @@
 //! Splits text into numbered lines, chunk by chunk, with the positions of their fields.
 //!
-//! Invariants: the buffer holds the unfinished line before `HEADROOM` and the current chunk from there on. [`DelimiterIndex`]
+//! Invariants: the buffer holds the unfinished line before `HEADROOM` and the current chunk from there on. `DelimiterIndex`
 //! (in the chunk) knows the delimiters of the current chunk only, so a line that began in an earlier chunk has no field ranges.
 //! Field ranges are given only if no two delimiters of the chunk are neighbors; then no field is empty.
-//!
-//! `DelimiterIndex`: super::delimiters::DelimiterIndex
 
 use std::io::Read;
 

@@ -1,6 +1,6 @@
 //! Lines to records.
 //!
-//! In comes a [`Line`](crate::input::lines::Line) and the [`format`] that holds for it: a header's columns, or the order that
+//! In comes a [`Line`](crate::input::lines::Line) and the [format](mod@format) that holds for it: a header's columns, or the order that
 //! a setting gives. [`parser`] checks each value by the table of fields in [`field`] and puts the line into one class. Out
 //! goes a [`Record`], which borrows its names from the line, or the reason why the line is malformed.
 //!

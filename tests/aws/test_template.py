@@ -260,14 +260,14 @@ def test_function_properties(parameter_set):
 
 
 def variables_that_the_function_reads():
-    settings = (PROJECT / "src" / "settings.rs").read_text().split("#[cfg(test)]")[0]
-    named = re.findall(r'\.(?:or|required)\(\s*"([A-Z_]+)"', settings) + re.findall(r'&str = "(AWS_\w+)";', settings)
+    settings = (PROJECT / "src" / "lambda" / "settings" / "env.rs").read_text()
+    named = re.findall(r'\.(?:parse_or|required)\(\s*"([A-Z_]+)"', settings) + re.findall(r'&str = "(AWS_\w+)";', settings)
     return set(named) | set(counts())
 
 
 def counts():
     """Returns thresholds and limits by variable, with their defaults."""
-    code = "".join((PROJECT / "src" / name).read_text() for name in ("thresholds.rs", "limits.rs"))
+    code = (PROJECT / "src" / "config.rs").read_text()
     found = re.findall(r"^    (\w+) = ([\d_]+);", code, re.MULTILINE)
     return {name.upper(): value.replace("_", "") for name, value in found}
 
@@ -284,21 +284,21 @@ def test_defaults_match_the_function():
     variables = deployed("defaults").one("AWS::Lambda::Function")["Environment"]["Variables"]
     source = lambda name, pattern: re.search(pattern, (PROJECT / "src" / name).read_text()).group(1)
     assert str(variables["MAX_OBJECT_BYTES"]) == str(16 << 30)
-    assert source("text/mod.rs", r"DEFAULT_MAX_OBJECT_BYTES: u64 = (.*);") == "16 << 30"
+    assert source("input/decoder.rs", r"DEFAULT_MAX_OBJECT_BYTES: u64 = (.*);") == "16 << 30"
     expected = {
         **counts(),
-        "OUTPUT_PREFIX": source("settings.rs", r'DEFAULT_OUTPUT_PREFIX: &str = "(.*)";'),
-        "METRICS_NAMESPACE": source("settings.rs", r'DEFAULT_METRICS_NAMESPACE: &str = "(.*)";'),
-        "TOPOLOGY_TTL_SECONDS": source("settings.rs", r"DEFAULT_TOPOLOGY_TTL_SECONDS: u64 = (\d+);"),
+        "OUTPUT_PREFIX": source("lambda/settings.rs", r'DEFAULT_OUTPUT_PREFIX: &str = "(.*)";'),
+        "METRICS_NAMESPACE": source("lambda/settings.rs", r'DEFAULT_METRICS_NAMESPACE: &str = "(.*)";'),
+        "TOPOLOGY_TTL_SECONDS": source("lambda/settings.rs", r"DEFAULT_TOPOLOGY_TTL_SECONDS: u64 = (\d+);"),
         "TOP": source("summary/build.rs", r"DEFAULT_MAX_LISTED_GROUPS: usize = (\d+);"),
-        "MAX_LINES": source("lines/mod.rs", r"DEFAULT_MAX_LINES: u64 = (.*);").replace("_", ""),
-        "ALERT_MIN_SEVERITY": source("settings.rs", r"Severity::(\w+), severity\)").lower(),
-        "ON_PERMANENT_FAILURE": source("settings.rs", r"#\[default\]\s+(Quarantine),").lower(),
+        "MAX_LINES": source("input/lines.rs", r"DEFAULT_MAX_LINES: u64 = (.*);").replace("_", ""),
+        "ALERT_MIN_SEVERITY": source("lambda/settings/env.rs", r"Severity::(\w+), parse::severity\)").lower(),
+        "ON_PERMANENT_FAILURE": source("lambda/settings.rs", r"#\[default\]\s+(Quarantine),").lower(),
         "LOG_FORMAT": "",
     }
     assert len(counts()) == 10
     assert {name: str(variables[name]) for name in expected} == expected
-    assert PARAMETERS["LogLevel"]["Default"].capitalize() == source("settings.rs", r"#\[default\]\s+(Info),")
+    assert PARAMETERS["LogLevel"]["Default"].capitalize() == source("lambda/settings.rs", r"#\[default\]\s+(Info),")
 
 
 def extremes():

@@ -167,7 +167,7 @@ def test_flow_log_command_has_right_location_and_fields(shell, parameter_set, pr
     assert shell.run(stack.outputs()["CreateFlowLogCommand"]) == 0
     [asked] = shell.asked()
     assert f"--log-destination-type s3 --log-destination {stack.arn('SourceBucket')}{prefix} --log-format" in asked
-    known = re.findall(r'"([a-z-]+)" \d+ \w+;', (PROJECT / "src" / "field.rs").read_text())
+    known = re.findall(r'"([a-z-]+)" \d+ \w+;', (PROJECT / "src" / "record" / "field.rs").read_text())
     columns = re.findall(r"\$\{([\w-]+)\}", asked)
     # All fields up to version 5; the shell must not substitute them.
     assert len(columns) == len(set(columns)) == 29 and set(columns) < set(known)

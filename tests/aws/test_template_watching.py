@@ -23,16 +23,16 @@ def pascal(name):
 
 def emitted():
     """Returns the function's metrics by dimension (or None), read from its code."""
-    code = (PROJECT / "src" / "sink" / "emf.rs").read_text().split("#[cfg(test)]")[0]
-    catalogue = re.search(r"struct Catalogue \{(.*?)\n\}", code, re.DOTALL).group(1)
+    code = (PROJECT / "src" / "lambda" / "metrics.rs").read_text().split("#[cfg(test)]")[0]
+    catalogue = re.search(r"struct Metrics \{(.*?)\n\}", code, re.DOTALL).group(1)
     metrics = {pascal(name) for name in re.findall(r"^    (\w+): Option<", catalogue, re.MULTILINE)}
     functions = dict(re.findall(r"^(?:pub )?fn (\w+)\(.*?\{\n(.*?)^\}", code, re.DOTALL | re.MULTILINE))
     values = lambda function: re.findall(r"\b(\w+): (?:count|Some)\(", functions[function])
     made_by = lambda function: set(map(pascal, values(function))) & metrics
     return {
-        None: metrics - made_by("of_connection"),
-        "FindingType": made_by("of_type"),
-        "PeeringConnectionId": made_by("of_connection"),
+        None: metrics - made_by("connection_document"),
+        "FindingType": made_by("type_document"),
+        "PeeringConnectionId": made_by("connection_document"),
         "Reason": made_by("ignored") | made_by("quarantined"),
     }
 
@@ -189,7 +189,7 @@ def test_alarms_watch_the_named_resource():
     for alarm, queue in queues.items():
         [(_, _, [dimension])] = metrics_of(alarms(stack)[alarm])
         assert dimension == {"Name": "QueueName", "Value": stack.ref(queue).rsplit("/", 1)[-1]}
-    reasons = re.findall(r'Reason::\w+ => "([\w-]+)"', (PROJECT / "src" / "sink" / "emf.rs").read_text())
+    reasons = re.findall(r'IgnoreReason::\w+ => "([\w-]+)"', (PROJECT / "src" / "lambda" / "metrics.rs").read_text())
     [(_, _, [dimension])] = metrics_of(alarms(stack)["MarkedObjectsAlarm"])
     assert dimension == {"Name": "Reason", "Value": "flowsentry-output"} and dimension["Value"] in reasons
     ids = stack.parameters["PeeringConnectionIds"].split(",")
