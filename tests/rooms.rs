@@ -55,17 +55,27 @@ impl Uses {
         uses
     }
 
-    /// Records a path if it leads into the crate.
+    /// Records a path if it leads into the crate. A path to the root itself, by an alias or a glob, would hide later uses, so it is
+    /// recorded under a name that is not a room.
     fn record(&mut self, segments: &[String]) {
-        let supers = segments.iter().take_while(|segment| *segment == "super").count();
-        let base = match segments.first().map(String::as_str) {
-            Some("crate") => &[],
-            Some("self") => &self.module[..],
-            Some("super") => &self.module[..self.module.len().saturating_sub(supers)],
+        let mut segments = segments.iter().map(|segment| segment.trim_start_matches("r#")).peekable();
+        let mut path = match segments.peek().copied() {
+            Some("crate") => ModulePath::new(),
+            Some("self" | "super") => self.module.clone(),
             _ => return,
         };
-        let rest = &segments[supers.max(1)..];
-        self.used.insert(base.iter().chain(rest).cloned().collect());
+        while let Some(segment) = segments.next_if(|segment| ["crate", "self", "super"].contains(segment)) {
+            if segment == "super" {
+                path.pop();
+            }
+        }
+        path.extend(segments.map(str::to_owned));
+        self.used.insert(if path.is_empty() { vec!["(the root)".to_owned()] } else { path });
+    }
+
+    /// Records a construct that hides paths from this test.
+    fn record_hidden(&mut self, construct: &str) {
+        self.used.insert(vec![format!("({construct})")]);
     }
 
     fn record_tree(&mut self, tree: &UseTree, mut before: ModulePath) {
@@ -89,10 +99,10 @@ impl Uses {
         }
     }
 
-    /// Records the paths among the tokens of a macro, which are not parsed as Rust.
-    fn record_tokens(&mut self, tokens: TokenStream) {
-        let mut path = ModulePath::new();
-        let mut colons = 0;
+    /// Records the paths among the tokens of a macro or an attribute, which are not parsed as Rust. `prefix` is the path before a group.
+    fn record_tokens(&mut self, tokens: TokenStream, prefix: &[String]) {
+        let mut path = prefix.to_vec();
+        let mut colons = if prefix.is_empty() { 0 } else { 2 };
         for token in tokens {
             match token {
                 TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
@@ -100,18 +110,35 @@ impl Uses {
                     path.push(ident.to_string());
                     colons = 0;
                 }
+                TokenTree::Group(group) if colons == 2 && !path.is_empty() => self.record_tokens(group.stream(), &path),
+                TokenTree::Punct(punct) if punct.as_char() == ',' => {
+                    self.record(&path);
+                    path = prefix.to_vec();
+                    colons = if prefix.is_empty() { 0 } else { 2 };
+                }
                 other => {
                     self.record(&std::mem::take(&mut path));
                     colons = 0;
                     match other {
                         TokenTree::Ident(ident) => path.push(ident.to_string()),
-                        TokenTree::Group(group) => self.record_tokens(group.stream()),
-                        TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+                        TokenTree::Group(group) => self.record_tokens(group.stream(), &[]),
+                        TokenTree::Literal(literal) => self.record_text(&literal.to_string()),
+                        TokenTree::Punct(_) => {}
                     }
                 }
             }
         }
-        self.record(&path);
+        if path.len() > prefix.len() {
+            self.record(&path);
+        }
+    }
+
+    /// Records a path in a string, as in `#[serde(with = "crate::…")]`.
+    fn record_text(&mut self, literal: &str) {
+        let text = literal.trim_matches('"');
+        if text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            self.record(&text.split("::").map(str::to_owned).collect::<Vec<_>>());
+        }
     }
 }
 
@@ -144,8 +171,30 @@ impl Visit<'_> for Uses {
     }
 
     fn visit_macro(&mut self, invocation: &syn::Macro) {
-        self.record_tokens(invocation.tokens.clone());
+        if invocation.path.is_ident("include") {
+            self.record_hidden("include!");
+        }
+        self.record_tokens(invocation.tokens.clone(), &[]);
         visit::visit_macro(self, invocation);
+    }
+
+    fn visit_attribute(&mut self, attribute: &Attribute) {
+        if attribute.path().is_ident("path") {
+            self.record_hidden("#[path]");
+        }
+        if let syn::Meta::List(list) = &attribute.meta {
+            self.record_tokens(list.tokens.clone(), &[]);
+        }
+        visit::visit_attribute(self, attribute);
+    }
+
+    /// `pub(crate)` and `pub(in …)` use nothing.
+    fn visit_vis_restricted(&mut self, _: &syn::VisRestricted) {}
+
+    fn visit_item_extern_crate(&mut self, item: &syn::ItemExternCrate) {
+        if item.ident == "self" {
+            self.record_hidden("extern crate self");
+        }
     }
 }
 
@@ -175,12 +224,27 @@ fn every_module_is_in_a_room() {
 }
 
 #[test]
+fn the_root_has_only_the_rooms() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
+    let file = syn::parse_file(&fs::read_to_string(root).expect("a source")).expect("Rust");
+    let others = file.items.iter().filter(|item| match item {
+        Item::Mod(item) => !ROOMS.contains(&item.ident.to_string().as_str()),
+        Item::Macro(item) => !item.mac.path.is_ident("compile_error"),
+        _ => true,
+    });
+    assert_eq!(others.count(), 0, "a re-export would hide uses");
+}
+
+#[test]
 fn rooms_use_only_the_rooms_before_them() {
     let mut wrong = Vec::new();
     for Uses { module, used } in uses() {
         for path in used {
-            let (Some(from), Some(to)) = (room(&module), room(&path)) else { continue };
-            if to > from || (to != from && PROGRAMS.contains(&ROOMS[to])) {
+            let allowed = match (room(&module), room(&path)) {
+                (Some(from), Some(to)) => to == from || (to < from && !PROGRAMS.contains(&ROOMS[to])),
+                _ => false,
+            };
+            if !allowed {
                 wrong.push(format!("{} uses {}", module.join("::"), path.join("::")));
             }
         }
@@ -226,19 +290,32 @@ fn reaches(edges: &BTreeMap<ModulePath, BTreeSet<ModulePath>>, start: &ModulePat
 fn every_form_of_use_is_found() {
     let text = "use crate::{input::lines, record};\n\
         use super::labels::{self, Label as Other};\n\
+        use self::super::super::lambda::Settings;\n\
+        use crate as me;\n\
+        use crate::r#cli::args;\n\
+        extern crate self as us;\n\
+        #[serde(with = \"crate::lambda::event\")] struct S;\n\
+        m! { $crate::{findings::types, summary} }\n\
         fn f() -> crate::config::Limits { println!(\"{}\", crate::sanitize::quoted(x)); self::g() }\n\
-        #[cfg(test)] mod tests { use crate::cli; }";
+        #[cfg(test)] mod tests { use crate::pipeline; }";
     let mut uses = Uses { module: vec!["aggregate".into(), "pairs".into()], used: BTreeSet::new() };
     uses.visit_file(&syn::parse_file(text).expect("Rust"));
     let found: Vec<String> = uses.used.iter().map(|path| path.join("::")).collect();
     let expected = [
+        "(extern crate self)",
+        "(the root)",
         "aggregate::labels",
         "aggregate::labels::Label",
         "aggregate::pairs::g",
+        "cli::args",
         "config::Limits",
+        "findings::types",
         "input::lines",
+        "lambda::Settings",
+        "lambda::event",
         "record",
         "sanitize::quoted",
+        "summary",
     ];
     assert_eq!(found, expected);
 }

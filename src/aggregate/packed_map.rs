@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn entries_with_equal_new_keys_are_merged_and_found() {
         let mut map = PackedMap::default();
-        // More than are rekeyed at once, of each kind.
+        // More of each kind than `REKEYED_AT_ONCE`.
         (0..50_000_u32).for_each(|key| *map.entry(key, || 0) += key);
         // The kinds stay apart: an odd number has an odd last digit.
         map.rekey(|key| key % 10, |value, other| *value += other);

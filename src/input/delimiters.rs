@@ -34,13 +34,12 @@ pub(super) struct DelimiterIndex {
 
 /// Positions written at once: about as many as a block has.
 const GROUP: usize = 10;
-const _: () = assert!(GROUP.is_multiple_of(2), "two are written in a word");
+const _: () = assert!(GROUP.is_multiple_of(2), "positions are written in pairs");
 /// Bytes scanned between two checks for room.
 const STRIDE_BYTES: usize = 64 * BLOCK_BYTES;
 /// Entries after the last position that may be over-written, or read as part of the field ranges of a line.
 const SLACK: usize = GROUP + MAX_FIELDS + 1;
 
-/// Creates an index of an empty text.
 impl Default for DelimiterIndex {
     fn default() -> DelimiterIndex {
         DelimiterIndex {

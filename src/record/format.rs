@@ -45,8 +45,8 @@ pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
         let start = rest.iter().position(|&byte| byte != b' ')?;
         rest = &rest[start..];
         let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
-        let (token, behind) = rest.split_at(end);
-        rest = behind;
+        let (token, after) = rest.split_at(end);
+        rest = after;
         Some(token)
     })
 }
@@ -75,8 +75,8 @@ impl Format {
         let mut columns: Vec<Column> = Vec::new();
         let mut shown = Vec::new();
         let mut version = None;
-        // A mask per field: an untrusted header may have 32,000 names.
-        let mut met: u128 = 0;
+        // A bit per field: an untrusted header may have 32,000 names.
+        let mut seen: u128 = 0;
         for name in names {
             let known = Field::from_name(name);
             shown.push(
@@ -84,8 +84,8 @@ impl Format {
                     .map_or_else(|| String::from_utf8_lossy(name).into_owned(), |field| field.name().replace('-', "_")),
             );
             version = version.max(known.map(Field::version));
-            let first = known.filter(|&field| met & mask(field) == 0);
-            met |= first.map_or(0, mask);
+            let first = known.filter(|&field| seen & mask(field) == 0);
+            seen |= first.map_or(0, mask);
             columns.push(first.map_or(Column::Skip, Column::of));
         }
         let takes_names = columns.iter().filter(|column| !column.is_typed()).count();

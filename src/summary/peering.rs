@@ -159,7 +159,7 @@ mod tests {
         {"NetworkInterfaceId": "eni-3", "RequesterId": "amazon-rds"}, {"NetworkInterfaceId": "eni-4"}]}"#;
 
     /// Summarizes records, each `interface-id srcaddr dstaddr action`.
-    fn summarise(topology: &str, records: &[&str]) -> Summary {
+    fn summarize(topology: &str, records: &[&str]) -> Summary {
         let mut resources = Resources::default();
         resources.read("topology.json", topology.as_bytes()).expect("JSON");
         let topology = Arc::new(Topology::new(resources));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn connections_have_the_traffic_of_both_directions() {
-        let peering = summarise(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
+        let peering = summarize(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
         let rows: Vec<String> = peering
             .connections
             .iter()
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn each_direction_between_vpcs_is_a_pair() {
-        let peering = summarise(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
+        let peering = summarize(TOPOLOGY, &RECORDS).peering.expect("there is a topology");
         let rows: Vec<String> = peering
             .vpc_pairs
             .iter()
@@ -245,7 +245,7 @@ mod tests {
                 "- 1.1.1.1 10.1.0.8 ACCEPT",
                 "- 1.1.1.1 10.1.0.8 ACCEPT",
             ];
-            let rows = summarise(topology, &records).services;
+            let rows = summarize(topology, &records).services;
             rows.iter().map(|row| format!("{:?} {} {}", row.service, row.interfaces, flows(row.traffic))).collect()
         };
         assert_eq!(services(TOPOLOGY), ["None 1 4 0", "Some(\"rds\") 2 2 1", "Some(\"ec2\") 1 0 1"]);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_empty_topology_gives_empty_lists() {
-        let peering = summarise(r#"{"Vpcs": []}"#, &RECORDS).peering.expect("there is a topology");
+        let peering = summarize(r#"{"Vpcs": []}"#, &RECORDS).peering.expect("there is a topology");
         assert_eq!((peering.connections.len(), peering.vpc_pairs.len()), (0, 0));
     }
 

@@ -111,7 +111,7 @@ def analyze_corpus(env, tables_in):
         sources.append(env.put(key, content, bucket))
         return sources[-1]
 
-    def analyse(*stored, **settings):
+    def analyze(*stored, **settings):
         assert env.function(**settings).invoke(in_queue(*stored), patience=120).response == DONE
 
     def topology(name, documents):
@@ -123,7 +123,7 @@ def analyze_corpus(env, tables_in):
     # The sample, on three days in two weeks.
     logs = sorted(SAMPLE.glob("*.log.gz"))
     stored = [put(key(f"sample-{when}", day(when)), log.read_bytes()) for log, when in zip(logs, [0, 3, 9])]
-    analyse(*stored, TOPOLOGY_URI=topology("sample", (SAMPLE / "topology").glob("*.json")))
+    analyze(*stored, TOPOLOGY_URI=topology("sample", (SAMPLE / "topology").glob("*.json")))
     # The golden logs, over sixteen days, two accounts and two Regions, each with its topology.
     for number, folder in enumerate(sorted(GOLDEN.iterdir())):
         place = [HOME, OTHER][number % 2], REGIONS[number // 2 % 2]
@@ -132,57 +132,57 @@ def analyze_corpus(env, tables_in):
             name = key(f"{folder.name}-{i}", day((number + 7 * i) % 16), *place)
             stored.append(put(name, gzip(log.read_bytes())))
         documents = sorted(folder.glob("topology-*.json"))
-        analyse(*stored, **({"TOPOLOGY_URI": topology(folder.name, documents)} if documents else {}))
+        analyze(*stored, **({"TOPOLOGY_URI": topology(folder.name, documents)} if documents else {}))
     # A peering connection that was active and is now deleted.
     for name, when in [("peering-before-v5", 5), ("peering-without-a-b-v5", 0)]:
         log = (GOLDEN / name / "input-1-a-to-b.log").read_text()
         documents = topology(f"{name}-again", (GOLDEN / name).glob("topology-*.json"))
         # The object with the later records determines the status.
         log = log if when else log.replace(" 17954", " 17955")
-        analyse(put(key(f"{name}-again", day(when)), log), TOPOLOGY_URI=documents)
+        analyze(put(key(f"{name}-again", day(when)), log), TOPOLOGY_URI=documents)
     # Causes of all kinds, on enough days to be in the top hundred of a query.
     causes = gzip((GOLDEN / "made-causes" / "input.log").read_bytes())
-    analyse(*(put(key(f"causes-{when}", day(when), OTHER), causes) for when in range(10)))
+    analyze(*(put(key(f"causes-{when}", day(when), OTHER), causes) for when in range(10)))
     # Truncated and approximate lists.
     for when, flows in enumerate(BOUND_FLOWS, start=1):
-        analyse(put(key(f"bounds-{when}", day(when), BOUNDS), connections(day(when), flows)), TOP="2")
+        analyze(put(key(f"bounds-{when}", day(when), BOUNDS), connections(day(when), flows)), TOP="2")
     many = put(key("approximate", day(2), OTHER), logs[0].read_bytes())
-    analyse(many, TOP="20", MAX_REJECTED_GROUPS="50")
+    analyze(many, TOP="20", MAX_REJECTED_GROUPS="50")
     folder = GOLDEN / "peering-with-a-c-v5"
     pairs = put(key("pairs", day(3)), "".join(log.read_text() for log in sorted(folder.glob("*.log"))))
-    analyse(pairs, MAX_ADDRESS_PAIRS="1", TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
+    analyze(pairs, MAX_ADDRESS_PAIRS="1", TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
     # A duplicate object (same key and content).
     versioned = env.bucket("versioned", versioned=True)
     twice = connections(day(4), {"10.88.0.1": 120, "10.88.0.2": 3}) + scan(day(4), "10.88.0.3") + skipped(day(4), "eni-0888")
-    analyse(*(put(key("twice", day(4)), twice, versioned) for _ in range(2)))
+    analyze(*(put(key("twice", day(4)), twice, versioned) for _ in range(2)))
     # Scanners of both weeks, of the first week and of the second week.
     weeks = [("before", 10, ["10.66.0.1", "10.66.0.2"]), ("now", 2, ["10.66.0.2", "10.66.0.3", "8.8.4.4"])]
     for name, when, scanners in weeks:
         log = HEADER + "".join(scan(day(when), src) for src in scanners) + skipped(day(when), "eni-0661")
         log += line(day(when), "10.66.9.9", interface="eni-0662") * (4 if name == "now" else 3)
         log += line(day(when), "10.66.9.9", interface="eni-0662").replace(" 443 6 ", " 443 17 ") * (3 if name == "now" else 0)
-        analyse(put(key(name, day(when)), log))
-    analyse(put(key("again", day(1)), HEADER + scan(day(1), "10.66.0.3")))
+        analyze(put(key(name, day(when)), log))
+    analyze(put(key("again", day(1)), HEADER + scan(day(1), "10.66.0.3")))
     sweep = "".join(line(day(1), "10.66.0.3", f"10.0.7.{host}", 22) for host in range(1, 31))
-    analyse(put(key("sweep", day(1)), HEADER + sweep))
+    analyze(put(key("sweep", day(1)), HEADER + sweep))
     # The maximum number of bytes, twice.
     for number in range(2):
-        analyse(put(key(f"huge-{number}", day(1), HUGE), HEADER + line(day(1), action="ACCEPT", size=MOST)))
+        analyze(put(key(f"huge-{number}", day(1), HUGE), HEADER + line(day(1), action="ACCEPT", size=MOST)))
     # Hours without logs: the whole day three days ago, and 10:00 to 15:00 on the other days.
     for when in [*range(1, 3), *range(4, 14)]:
         spans = [(0.0, 10.0), (15.5, 24.0)]
         parts = [put(key(f"hours-{i}", day(when), GAPS), HEADER + line(day(when), hours=span)) for i, span in enumerate(spans)]
-        analyse(*parts)
+        analyze(*parts)
     # Unreadable objects, and one that was read later.
     damaged = gzip(HEADER + line(day(2)))
     rejected = [put(key("cut-off", day(2)), damaged[:-3]), put(key("no-log", day(5), OTHER, "eu-west-1"), "nothing like it\n")]
-    analyse(*rejected, put(key("long-ago", day(9)), damaged[:-3]))
+    analyze(*rejected, put(key("long-ago", day(9)), damaged[:-3]))
     # The next version of an object is independent of the previous one.
-    analyse(put(key("replaced", day(3)), damaged[:-3], versioned))
-    analyse(put(key("replaced", day(3)), damaged, versioned))
+    analyze(put(key("replaced", day(3)), damaged[:-3], versioned))
+    analyze(put(key("replaced", day(3)), damaged, versioned))
     late = put(key("late", day(6)), HEADER + line(day(6)) * 20)
-    analyse(late, MAX_LINES="10")
-    analyse(late)
+    analyze(late, MAX_LINES="10")
+    analyze(late)
     # Keys with little information, and keys outside the stack's parameters.
     odd = connections(day(1), {"10.99.0.1": 2})
     file = f"{HOME}_vpcflowlogs_eu-west-1_fl-0123_{day(1):%Y%m%d}T1200Z_0123.log.gz"
@@ -192,7 +192,7 @@ def analyze_corpus(env, tables_in):
     names += [key("odd", day(1), "999999999999"), key("odd", day(1), region="ap-south-1")]
     days = [datetime.date(2014, 12, 14), datetime.date(2015, 6, 1), day(-1), day(-2)]
     names += [key("odd", when) for when in days]
-    analyse(*(put(name, odd) for name in names))
+    analyze(*(put(name, odd) for name in names))
 
     objects = {key: env.read(key) for key in env.keys()}
     env.stop()

@@ -1,4 +1,4 @@
-//! FormatSet records as lines: the table of columns and how to write each.
+//! Formats records as lines: the table of columns and how to write each.
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};

@@ -15,7 +15,7 @@ pub type FlowsByClass<'a> = BTreeMap<TrafficClass, ClassView<'a>>;
 /// The records of one traffic class.
 #[derive(Debug, Clone)]
 pub struct ClassView<'a> {
-    /// FlowStats of all accepted and all rejected records. Limits do not affect them.
+    /// Sums of all accepted and all rejected records. Limits do not affect them.
     pub totals: [Counters; 2],
     peering: &'a InterVpcTraffic,
     entries: Vec<Entry<'a>>,
@@ -56,8 +56,8 @@ impl<'a> ClassView<'a> {
         self.flows_if(|entry| !entry.has_reply)
     }
 
-    /// Returns the records that match. Reads nothing of the others.
-    #[expect(clippy::indexing_slicing, reason = "group are chunks by key, and no chunk is empty")]
+    /// Returns the records that match. Does not read the others.
+    #[expect(clippy::indexing_slicing, reason = "a group is a chunk of entries with equal keys, and no chunk is empty")]
     fn flows_if(&self, which: impl Fn(&Entry<'a>) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
         let peering = self.peering;
         let ends = |entry: &Entry<'_>| (entry.pair, entry.direction, entry.action);
@@ -123,7 +123,7 @@ impl InterVpcTraffic {
     }
 
     /// Merges entries of one pair, direction, and action.
-    #[expect(clippy::indexing_slicing, reason = "group are chunks by key, and no chunk is empty")]
+    #[expect(clippy::indexing_slicing, reason = "a group is a chunk of entries with equal keys, and no chunk is empty")]
     fn flows(&self, group: &[Entry<'_>]) -> ClassifiedFlows {
         let entry = group[0];
         let (key, pair) = self.pairs.at(entry.pair as usize);

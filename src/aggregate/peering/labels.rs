@@ -91,8 +91,8 @@ impl ClassTable {
         id
     }
 
-    /// Returns the id of a class pair. The number of pairs without a path is bounded by the VPCs and overlapping blocks of the topology
-    /// and the interned names, that of the others by the limit.
+    /// Returns the id of a class pair. The VPCs and overlapping blocks of the topology and the interned names bound the number of
+    /// pairs without a path. The limit bounds the number of the others.
     pub(super) fn id_of(&mut self, pair: ClassPair, limit: u64) -> ClassId {
         if let Some((last, id)) = self.last
             && last == pair

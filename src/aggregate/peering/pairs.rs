@@ -1,11 +1,11 @@
-//! FlowStats of the records between two addresses, by direction, action, and class pair.
+//! Sums of the records between two addresses, by direction, action, and class pair.
 
 use super::labels::ClassTable;
 use super::{SAME_VPC_PATH, goes_through_peering};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::record::{Action, Flow, SynFlag};
 
-/// FlowStats of classified records with the same addresses.
+/// Sums of classified records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FlowStats {
     /// Flows, packets, and bytes.

@@ -38,7 +38,7 @@ fn finding(peering: &PeeringContext<'_>, block: BlockId, view: &ClassView<'_>) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise, types_in};
+    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarize, types_in};
     use super::*;
 
     const TYPE: FindingType = FindingType::AmbiguousAddress;
@@ -65,7 +65,7 @@ mod tests {
         for ends in ["10.1.0.5 10.9.0.7 443", "10.9.0.7 10.1.0.5 443", "10.9.0.7 8.8.8.8 443"] {
             for action in ["ACCEPT", "REJECT"] {
                 let log = records(9, "eni-1", ends, &format!("6 {action} 2 4 vpc-a"));
-                assert_eq!(pairs(&summarise(&[], std::slice::from_ref(&log))), [""; 0]);
+                assert_eq!(pairs(&summarize(&[], std::slice::from_ref(&log))), [""; 0]);
                 assert_eq!(types_in(log), ["ambiguous-address"], "{ends} {action}");
             }
         }
@@ -75,7 +75,7 @@ mod tests {
     fn the_vpc_of_the_interface_resolves_the_ambiguity() {
         let log = attempts("10.9.0.5 10.4.0.7 443", "vpc-f");
         assert_eq!(detect_in(TYPE, log.clone()), []);
-        assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-f vpc-d - 2 0"]);
+        assert_eq!(pairs(&summarize(&[], &[log])), ["vpc-f vpc-d - 2 0"]);
         // Both addresses are in the VPC of the interface, although another VPC has the same block.
         assert_eq!(types_in(attempts("10.9.0.5 10.9.0.7 443", "vpc-g")), [""; 0]);
     }
@@ -85,7 +85,7 @@ mod tests {
         let one = [connection("pcx-ag", "active", "vpc-a", "vpc-g")];
         let log = attempts("10.1.0.5 10.9.0.7 443", "vpc-a");
         assert_eq!(detect_with(&one, TYPE, log.clone()), []);
-        assert_eq!(pairs(&summarise(&one, std::slice::from_ref(&log))), ["vpc-a vpc-g pcx-ag 2 0"]);
+        assert_eq!(pairs(&summarize(&one, std::slice::from_ref(&log))), ["vpc-a vpc-g pcx-ag 2 0"]);
         let both = [one[0].clone(), connection("pcx-af", "active", "vpc-f", "vpc-a")];
         assert_eq!(detect_with(&both, TYPE, log.clone()).len(), 1);
         let inactive = [connection("pcx-ag", "deleted", "vpc-a", "vpc-g")];

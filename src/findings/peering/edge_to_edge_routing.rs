@@ -49,7 +49,7 @@ fn finding(peering: &PeeringContext<'_>, origin: Origin, scope: ExternalScope, v
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{detect_in, detect_with, json, record, records, summarise_by};
+    use super::super::tests::{detect_in, detect_with, json, record, records, summarize_by};
     use super::*;
 
     const TYPE: FindingType = FindingType::EdgeToEdgeRouting;
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn it_is_found_without_ambiguous_blocks() {
         let log = records(1, "eni-a", "10.1.0.5 8.8.8.8 443", "6 ACCEPT 2 4 vpc-a");
-        let summary = summarise_by(&[r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#], &[log]);
+        let summary = summarize_by(&[r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}]}"#], &[log]);
         let found: Vec<_> = summary.findings.iter().map(|finding| json(&finding.subject)).collect();
         assert_eq!(found, subject(r#""vpc-a""#, "public"));
     }

@@ -43,7 +43,7 @@ pub(super) fn detect(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
+    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarize};
     use super::*;
     use crate::findings::types::{Confidence, Evidence};
 
@@ -69,14 +69,14 @@ mod tests {
 
     #[test]
     fn the_pair_has_the_connection_with_the_smallest_id() {
-        assert_eq!(pairs(&summarise(&[], &[attempts()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
+        assert_eq!(pairs(&summarize(&[], &[attempts()])), ["vpc-a vpc-e pcx-ae1 2 0"]);
     }
 
     #[test]
     fn one_active_connection_suppresses_it() {
         let active = [connection("pcx-ae9", "active", "vpc-a", "vpc-e")];
         assert_eq!(detect_with(&active, TYPE, attempts()), []);
-        assert_eq!(pairs(&summarise(&active, &[attempts()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
+        assert_eq!(pairs(&summarize(&active, &[attempts()])), ["vpc-a vpc-e pcx-ae9 2 0"]);
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
         let mut log = attempts();
         log.push(record("eni-a", "10.5.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
         assert_eq!(detect_in(TYPE, log.clone()), []);
-        assert_eq!(pairs(&summarise(&[], &[log])), ["vpc-a vpc-e pcx-ae1 2 0", "vpc-e vpc-a pcx-ae1 1 0"]);
+        assert_eq!(pairs(&summarize(&[], &[log])), ["vpc-a vpc-e pcx-ae1 2 0", "vpc-e vpc-a pcx-ae1 1 0"]);
     }
 
     #[test]

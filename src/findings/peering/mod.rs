@@ -207,13 +207,13 @@ mod tests {
     }
 
     /// Summarizes the inputs with the topology above and these documents.
-    pub(super) fn summarise(documents: &[String], inputs: &[Vec<String>]) -> Summary {
+    pub(super) fn summarize(documents: &[String], inputs: &[Vec<String>]) -> Summary {
         let all: Vec<&str> = std::iter::once(TOPOLOGY).chain(documents.iter().map(String::as_str)).collect();
-        summarise_by(&all, inputs)
+        summarize_by(&all, inputs)
     }
 
     /// Summarizes the inputs with only these documents.
-    pub(super) fn summarise_by(documents: &[&str], inputs: &[Vec<String>]) -> Summary {
+    pub(super) fn summarize_by(documents: &[&str], inputs: &[Vec<String>]) -> Summary {
         let mut resources = Resources::default();
         for document in documents {
             resources.read("topology.json", document.as_bytes()).expect("JSON");
@@ -236,7 +236,7 @@ mod tests {
 
     /// Returns the findings of one type in the records, with the topology above and these documents.
     pub(super) fn detect_with(documents: &[String], finding_type: FindingType, records: Vec<String>) -> Vec<Finding> {
-        let findings = summarise(documents, &[records]).findings;
+        let findings = summarize(documents, &[records]).findings;
         findings.into_iter().filter(|finding| finding.finding_type == finding_type).collect()
     }
 
@@ -247,7 +247,7 @@ mod tests {
 
     /// Returns the types of all findings in the records.
     pub(super) fn types_in(records: Vec<String>) -> Vec<&'static str> {
-        summarise(&[], &[records]).findings.iter().map(|finding| finding.finding_type.name()).collect()
+        summarize(&[], &[records]).findings.iter().map(|finding| finding.finding_type.name()).collect()
     }
 
     /// Serializes a part of a finding.
@@ -273,7 +273,7 @@ mod tests {
             record("eni-1", "192.168.0.1 10.1.0.5 60000 443", "6 REJECT 2 - vpc-a"),
             record("eni-1", "10.1.0.5 10.99.0.5 60000 443", "6 ACCEPT 2 - vpc-a"),
         ];
-        assert!(pairs(&summarise(&[], std::slice::from_ref(&log))).is_empty());
+        assert!(pairs(&summarize(&[], std::slice::from_ref(&log))).is_empty());
         assert!(types_in(log).is_empty());
     }
 
@@ -282,7 +282,7 @@ mod tests {
         let mut log = records(9, "eni-a", "10.1.0.5 10.2.0.6 443", "6 ACCEPT 3 4 vpc-a");
         log.push(record("eni-a", "10.2.0.6 10.1.0.5 443 60000", "6 ACCEPT 19 - vpc-a"));
         assert_eq!(
-            pairs(&summarise(&[], std::slice::from_ref(&log))),
+            pairs(&summarize(&[], std::slice::from_ref(&log))),
             ["vpc-a vpc-b pcx-ab 9 0", "vpc-b vpc-a pcx-ab 1 0"]
         );
         assert!(types_in(log).is_empty());

@@ -48,7 +48,7 @@ pub(super) fn detect(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{connection, detect_in, detect_with, gap, json, record, records, summarise};
+    use super::super::tests::{connection, detect_in, detect_with, gap, json, record, records, summarize};
     use super::*;
     use crate::findings::types::{Confidence, Evidence};
 
@@ -143,10 +143,10 @@ mod tests {
     fn a_reply_counts_in_any_order_on_the_same_interface() {
         let replies = |interface| vec![reply(interface, "10.2.0.7 10.1.0.5 443 60000")];
         for inputs in [vec![attempts(5), replies("eni-a")], vec![replies("eni-a"), attempts(5)]] {
-            assert_eq!(summarise(&[], &inputs).findings, []);
-            assert_eq!(summarise(&[], &[inputs.concat()]).findings, []);
+            assert_eq!(summarize(&[], &inputs).findings, []);
+            assert_eq!(summarize(&[], &[inputs.concat()]).findings, []);
         }
-        let elsewhere = summarise(&[], &[attempts(5), replies("eni-b")]).findings;
+        let elsewhere = summarize(&[], &[attempts(5), replies("eni-b")]).findings;
         assert_eq!(elsewhere.iter().map(|finding| finding.finding_type).collect::<Vec<_>>(), [TYPE]);
     }
 

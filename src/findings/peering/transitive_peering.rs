@@ -38,7 +38,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{connection, detect_in, detect_with, gap, json, pairs, record, records, summarise};
+    use super::super::tests::{connection, detect_in, detect_with, gap, json, pairs, record, records, summarize};
     use super::*;
     use crate::findings::types::{Confidence, Evidence};
 
@@ -123,7 +123,7 @@ mod tests {
         for inputs in
             [vec![after], vec![before], vec![attempts.clone(), vec![reply.clone()]], vec![vec![reply], attempts]]
         {
-            let summary = summarise(&[], &inputs);
+            let summary = summarize(&[], &inputs);
             assert_eq!(summary.findings, [], "{inputs:?}");
             assert_eq!(pairs(&summary), ["vpc-a vpc-c - 1 0", "vpc-c vpc-a - 1 0"]);
         }

@@ -35,7 +35,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarise};
+    use super::super::tests::{connection, detect_in, detect_with, json, pairs, record, records, summarize};
     use super::*;
     use crate::findings::types::{Confidence, Evidence};
 
@@ -87,7 +87,7 @@ mod tests {
     fn a_reply_suppresses_it_and_keeps_the_pair() {
         let mut log = attempts();
         log.push(record("eni-a", "10.4.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a"));
-        let summary = summarise(&[], &[log]);
+        let summary = summarize(&[], &[log]);
         assert_eq!(summary.findings, []);
         assert_eq!(pairs(&summary), ["vpc-a vpc-d - 2 0", "vpc-d vpc-a - 1 0"]);
     }

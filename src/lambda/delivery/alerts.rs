@@ -39,7 +39,7 @@ pub struct Alert {
 /// The object of the findings, and which findings become alerts.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The object that was analysed.
+    /// The object that was analyzed.
     pub object: &'a ObjectIdentity,
     /// The keys of its outputs.
     pub keys: &'a OutputKeys,
