@@ -98,7 +98,7 @@ impl ReportedId {
 
     /// Adds the records of another analysis. `places` maps its symbols to those of this one.
     pub fn merge(&mut self, other: ReportedId, places: &SymbolRemap) {
-        let id = other.id.map(|place| places.of(place));
+        let id = other.id.map(|place| places.get(place));
         self.id.merge(match id {
             Consensus::One(Some(id)) => Consensus::One(id),
             Consensus::Unknown => Consensus::Unknown,

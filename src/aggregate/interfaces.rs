@@ -100,7 +100,7 @@ impl Interfaces {
     pub fn merge(&mut self, other: &Interfaces, places: &SymbolRemap) -> SymbolRemap {
         let ids = self.names.merge(&other.names);
         for (id, theirs) in other.iter() {
-            let ours = self.get_mut(id.and_then(|id| ids.of(id)));
+            let ours = self.get_mut(id.and_then(|id| ids.get(id)));
             ours.vpc.merge(theirs.vpc, places);
             ours.subnet.merge(theirs.subnet, places);
             ours.accepted.merge(theirs.accepted);

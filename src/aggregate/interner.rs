@@ -138,7 +138,7 @@ pub struct SymbolRemap(Vec<Option<Symbol>>);
 impl SymbolRemap {
     /// Returns the symbol in the other interner, or `None` if it had no room for the name.
     #[expect(clippy::indexing_slicing, reason = "a symbol is valid for the interner that gave it out")]
-    pub fn of(&self, id: Symbol) -> Option<Symbol> {
+    pub fn get(&self, id: Symbol) -> Option<Symbol> {
         self.0[id.position()]
     }
 
@@ -183,9 +183,9 @@ mod tests {
         ours.intern(b"eni-b");
         let [a, b] = [b"eni-a", b"eni-b"].map(|name| theirs.intern(name).expect("there is room"));
         let renumbered = ours.merge(&theirs);
-        assert_eq!(ours.name(renumbered.of(a).expect("there is room")), "eni-a");
-        assert_eq!(renumbered.of(b).map(|b| ours.name(b)), Some("eni-b"));
-        assert_eq!(ours.intern(b"eni-b"), renumbered.of(b));
+        assert_eq!(ours.name(renumbered.get(a).expect("there is room")), "eni-a");
+        assert_eq!(renumbered.get(b).map(|b| ours.name(b)), Some("eni-b"));
+        assert_eq!(ours.intern(b"eni-b"), renumbered.get(b));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl<R: Read> ChunkReader<R> {
 #[cfg(test)]
 impl ChunkReader<&[u8]> {
     /// Creates a reader whose chunks are these pieces.
-    pub(super) fn of(pieces: &[&[u8]]) -> ChunkReader<&'static [u8]> {
+    pub(super) fn from_pieces(pieces: &[&[u8]]) -> ChunkReader<&'static [u8]> {
         let (full_in, full) = sync_channel(pieces.len() + 1);
         for piece in pieces.iter().filter(|piece| !piece.is_empty()).chain([&&b""[..]]) {
             let mut chunk = Chunk::default();

@@ -252,7 +252,7 @@ mod tests {
 
     /// Splits text that comes in these chunks.
     fn columns(pieces: &[&[u8]]) -> Vec<LineFields> {
-        let mut lines = Lines::open(ChunkReader::of(pieces)).expect("lines");
+        let mut lines = Lines::open(ChunkReader::from_pieces(pieces)).expect("lines");
         let mut all = Vec::new();
         loop {
             let buffered = lines.chunk.delimiters.has_line();

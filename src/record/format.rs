@@ -86,7 +86,7 @@ impl Format {
             version = version.max(known.map(Field::version));
             let first = known.filter(|&field| seen & mask(field) == 0);
             seen |= first.map_or(0, mask);
-            columns.push(first.map_or(Column::Skip, Column::of));
+            columns.push(first.map_or(Column::Skip, Column::from_field));
         }
         let takes_names = columns.iter().filter(|column| !column.is_typed()).count();
         // The text that determines the class of a record is not a field name.
@@ -103,7 +103,7 @@ impl Format {
 
     /// Returns whether a column has this field.
     pub fn has(&self, field: Field) -> bool {
-        self.columns.contains(&Column::of(field))
+        self.columns.contains(&Column::from_field(field))
     }
 
     /// Returns the names, with underscores for known fields; unknown names are unchanged.
@@ -132,7 +132,7 @@ impl Format {
 
 impl Column {
     /// Returns the column of a field.
-    pub fn of(field: Field) -> Column {
+    pub fn from_field(field: Field) -> Column {
         match field.kind() {
             FieldType::Integer(max) => Column::Number(field, max),
             FieldType::Address => Column::Address(field),

@@ -120,7 +120,7 @@ impl AcceptedFlows {
     /// Adds the tuples of another input. `interfaces` maps its interface ids to those of this collection.
     pub fn merge(&mut self, other: &AcceptedFlows, interfaces: &SymbolRemap) {
         other.for_each(|tuple| {
-            let interface = tuple.interface.and_then(|id| interfaces.of(id));
+            let interface = tuple.interface.and_then(|id| interfaces.get(id));
             if interface.is_some() || tuple.interface.is_none() {
                 self.observe(FiveTuple { interface, ..tuple });
             }

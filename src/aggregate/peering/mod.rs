@@ -198,7 +198,7 @@ impl InterVpcTraffic {
     pub fn merge(&mut self, other: &InterVpcTraffic, interfaces: &SymbolRemap, places: &SymbolRemap) {
         let class_here = |class: TrafficClass| match class {
             TrafficClass::External(Origin::Named(name), scope) => {
-                TrafficClass::External(places.of(name).map_or(Origin::Unknown, Origin::Named), scope)
+                TrafficClass::External(places.get(name).map_or(Origin::Unknown, Origin::Named), scope)
             }
             class => class,
         };
@@ -220,7 +220,7 @@ impl InterVpcTraffic {
         }
         self.evicted_weight += other.evicted_weight;
         for (key, theirs) in other.pairs.iter() {
-            let interface = key.interface.and_then(|id| interfaces.of(id));
+            let interface = key.interface.and_then(|id| interfaces.get(id));
             if interface.is_none() && key.interface.is_some() {
                 // An untracked interface: only the totals count.
                 self.all_interfaces_kept = false;

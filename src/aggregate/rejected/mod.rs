@@ -133,7 +133,7 @@ impl RejectedFlows {
         (interfaces, numbers): (&Interfaces, &SymbolRemap),
         places: &SymbolRemap,
     ) {
-        let interface_here = |id: Option<Symbol>| id.and_then(|id| numbers.of(id));
+        let interface_here = |id: Option<Symbol>| id.and_then(|id| numbers.get(id));
         let their_evicted_weight = u32::try_from(other.evicted_weight).unwrap_or(u32::MAX);
         if !other.split_by_port {
             self.merge_ports();
@@ -169,7 +169,7 @@ impl RejectedFlows {
             self.enforce_limit(interfaces);
         }
         for (place, tally) in &other.places {
-            let symbol_here = |id: Option<Symbol>| id.and_then(|id| places.of(id));
+            let symbol_here = |id: Option<Symbol>| id.and_then(|id| places.get(id));
             let (vpc, subnet) = (symbol_here(place.vpc), symbol_here(place.subnet));
             let is_kept = vpc.is_some() == place.vpc.is_some() && subnet.is_some() == place.subnet.is_some();
             let is_complete = place.is_complete && is_kept;

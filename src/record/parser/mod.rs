@@ -195,7 +195,7 @@ mod tests {
     /// Returns whether the fast path parses a line, and checks that the slow path gives the same record.
     fn is_fast(line: &str, format: &Format) -> bool {
         let parser = Parser::new(Arc::new(format.clone()));
-        let text = format!("before\n{line}\nbehind\n");
+        let text = format!("before\n{line}\nafter\n");
         let text = Decoder::open(text.as_bytes(), u64::MAX).expect("text");
         let mut lines = Lines::open(ChunkReader::here(text)).expect("lines");
         assert!(lines.next_line().expect("a line").is_some());
