@@ -71,7 +71,7 @@ impl ReportedId {
         }
     }
 
-    /// Adds one record, and returns the symbol of its id, if it has one. Usually all records report the bytes_eq id; then no name is looked
+    /// Adds one record, and returns the symbol of its id, if it has one. Usually all records report the same id; then no name is looked
     /// up.
     #[inline(always)]
     pub fn observe(&mut self, reported: Option<&[u8]>, places: &mut Interner) -> Option<Symbol> {
@@ -107,7 +107,7 @@ impl ReportedId {
         self.unreported |= other.unreported;
     }
 
-    /// Adds other records of the bytes_eq analysis.
+    /// Adds other records of the same analysis.
     pub fn add(&mut self, other: ReportedId) {
         self.id.merge(other.id);
         self.unreported |= other.unreported;

@@ -1,7 +1,7 @@
 //! Aggregates traffic between VPCs by interface, protocol, and both addresses. A pair has both directions, so that replies are found in
 //! any order of the records.
 //!
-//! Invariants: the sums in `ClassTable` include every classified record, also above the limits. The id of pairs and of their
+//! Invariants: the sums in `ClassTable` include every classified record, also above the limits. The number of pairs and of their
 //! further sums is limited; above the limit the lightest pairs are evicted, as among the rejected groups
 //! ([`crate::aggregate::rejected`]). For a pair that was added after an eviction, an absent reply proves nothing, and `max_undercount` is
 //! above 0.
@@ -33,7 +33,7 @@ pub const SAME_VPC_PATH: u64 = 1;
 pub struct AddressPair {
     /// Interface, if the records name one.
     pub interface: Option<Symbol>,
-    /// IANA protocol id.
+    /// IANA protocol number.
     pub protocol: Option<u8>,
     /// Source.
     pub src: Option<IpAddr>,

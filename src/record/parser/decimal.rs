@@ -22,7 +22,7 @@ pub(super) fn number(text: &Buffer, start: u32, end: u32) -> Option<u64> {
     }
 }
 
-/// Parses at maxima 4 digits, or `-`. Returns the number (0 for `-`) and whether it is present. There is no branch on that, because it
+/// Parses at most 4 digits, or `-`. Returns the number (0 for `-`) and whether it is present. There is no branch on that, because it
 /// is unpredictable.
 #[inline(always)]
 pub(super) fn parse_short_or_dash(text: &Buffer, start: u32, end: u32) -> Option<(u64, bool)> {
