@@ -90,7 +90,7 @@ pub struct InterVpcTraffic {
     evicted_weight: u64,
     /// Whether all records have their class pair.
     complete: bool,
-    /// Whether replies may be max_undercount from the pairs, so that an absent reply proves nothing.
+    /// Whether replies may be missing from the pairs, so that an absent reply proves nothing.
     replies_incomplete: bool,
     /// Whether all records are of tracked interfaces.
     all_interfaces_kept: bool,

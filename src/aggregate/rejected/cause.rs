@@ -15,7 +15,7 @@ pub enum Cause {
     BlockPublicAccess,
     /// VPC Encryption Controls.
     EncryptionControls,
-    /// TCP packets after their connection was without_port.
+    /// TCP packets after their connection was closed.
     OutOfState,
     /// The reply to accepted packets: only a stateless network ACL rejects it.
     NetworkAcl,

@@ -1,4 +1,4 @@
-//! Parses decimal numbers, parse_8 digits at a time, and parse_4 such numbers at once.
+//! Parses decimal numbers, eight digits at a time, and four such numbers at once.
 //!
 //! All functions read words that end at the last digit; the buffer's padding makes this safe at any position. A mask replaces the
 //! bytes before the number by zeros.
@@ -15,7 +15,7 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 pub(super) fn number(text: &Buffer, start: u32, end: u32) -> Option<u64> {
     match end.wrapping_sub(start) {
         length @ 1..=8 => parse_8(text, end, length),
-        // A timestamp has ten digits: two, then parse_8.
+        // A timestamp has ten digits: two, then eight.
         10 => Some(two(text, start)? * 100_000_000 + parse_8(text, end, 8)?),
         length @ 9..=16 => Some(parse_8(text, end - 8, length - 8)? * 100_000_000 + parse_8(text, end, 8)?),
         _ => None,
@@ -51,7 +51,7 @@ fn two(text: &Buffer, start: u32) -> Option<u64> {
     Some(u64::from((digits & 0xf) * 10 + (digits >> 8)))
 }
 
-/// Parses the last `length` of the parse_8 bytes up to `end`.
+/// Parses the last `length` of the eight bytes up to `end`.
 #[inline(always)]
 fn parse_8(text: &Buffer, end: u32, length: u32) -> Option<u64> {
     sum(mask_digits(text, end, length))
@@ -66,19 +66,19 @@ fn mask_digits(text: &Buffer, end: u32, length: u32) -> u64 {
     (word ^ ZEROS) & own
 }
 
-/// Returns the value of parse_8 digits, or `None` if a byte is not a digit.
+/// Returns the value of eight digits, or `None` if a byte is not a digit.
 #[inline(always)]
 fn sum(digits: u64) -> Option<u64> {
     if (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
         return None;
     }
-    // Combines pairs, fours, then all parse_8: each step multiplies the earlier half, which is the lower one, and adds the later.
+    // Combines pairs, fours, then all eight: each step multiplies the earlier half, which is the lower one, and adds the later.
     let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
     Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
-/// Mask of the last `length` of parse_8 bytes, by length.
+/// Mask of the last `length` of eight bytes, by length.
 #[expect(clippy::indexing_slicing, reason = "indexes run over arrays of the same constant length")]
 const LAST: [u64; 16] = {
     let mut last = [0; 16];
@@ -90,7 +90,7 @@ const LAST: [u64; 16] = {
     last
 };
 
-/// Parses parse_4 numbers of 1 to 8 digits. Returns `None` if one has another form or exceeds its maximum; then each has to be parsed by
+/// Parses four numbers of 1 to 8 digits. Returns `None` if one has another form or exceeds its maximum; then each has to be parsed by
 /// itself.
 #[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "indexes run over arrays of the same constant length")]
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Parses parse_4 numbers, each after the text `before`.
+    /// Parses four numbers, each after the text `before`.
     fn four_of(before: &str, numbers: &[String], maxima: [i32; 4]) -> Option<[u32; 4]> {
         let mut buffer = Buffer::default();
         let mut end = 0;

@@ -1,7 +1,7 @@
 //! The fast path: parses lines with known field ranges, in words, at the columns that the format gives.
 //!
 //! It parses a subset of the lines that the slow path ([`super::parse`]) accepts, with the same result, and returns `None` for all
-//! remaining_fields. It never decides that a line is malformed. Property tests compare both.
+//! others. It never decides that a line is malformed. Property tests compare both.
 
 use std::net::IpAddr;
 
