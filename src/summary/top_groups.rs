@@ -8,9 +8,6 @@ use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
 use crate::record::iana;
 use crate::summary::RejectedGroup;
-use crate::topology::VpcIndex;
-use crate::topology::endpoint::Endpoint;
-use crate::topology::endpoint::Scope;
 
 impl SummaryBuilder<'_> {
     /// Returns the `max` groups with the most flows, as rows.
@@ -57,20 +54,8 @@ impl SummaryBuilder<'_> {
             causes: group.causes(),
             tally,
             seen: group.seen(),
-            src: self.endpoint(key.src, interface_vpc),
-            dst: self.endpoint(key.dst, interface_vpc),
-        }
-    }
-
-    /// Returns the known facts of an address in a record of an interface in this VPC.
-    fn endpoint(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Endpoint {
-        match (address, self.network.topology) {
-            (None, _) => Endpoint::default(),
-            (Some(known), Some(topology)) => topology.endpoint(known, self.network.locate(address, interface_vpc)),
-            (Some(known), None) => {
-                let scope = if self.network.is_public(known) { Scope::Public } else { Scope::Private };
-                Endpoint { scope: Some(scope), ..Endpoint::default() }
-            }
+            src: self.network.endpoint(key.src, interface_vpc),
+            dst: self.network.endpoint(key.dst, interface_vpc),
         }
     }
 }

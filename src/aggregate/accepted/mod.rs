@@ -1,19 +1,24 @@
-//! The accepted 5-tuples of each interface, which decide the causes of rejected flows.
+//! The accepted 5-tuples of each interface, which decide the causes of rejected flows, and what was accepted from a scanner or
+//! answered.
 //!
-//! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned once, at
+//! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned at
 //! the end. A rejected flow may precede the accepted one that explains it, so no row can be dropped before.
 //!
-//! Invariants: either every accepted tuple has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
+//! Invariants: either every accepted record of a tracked interface with addresses and protocol has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
 //! wide row, so that the limit on tuples is a limit on memory.
 
+mod address_filter;
 mod bloom;
 mod encoding;
 
 use std::net::IpAddr;
 
+pub use self::address_filter::AddressFilter;
 pub use self::bloom::BloomFilter;
 use self::encoding::Ipv4Row;
+use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
+use crate::aggregate::unanswered::ConnectionStage;
 use crate::config::Limits;
 use crate::record::Flow;
 
@@ -53,12 +58,49 @@ impl FiveTuple {
     }
 }
 
+/// The ports that an accepted record has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// Both, so that the 5-tuple is complete.
+    Both,
+    /// Only the destination port.
+    OnlyDestination,
+    /// No destination port.
+    NoDestination,
+}
+
+/// An accepted record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedRow {
+    /// Interface, protocol, addresses, and ports. An absent port is 0.
+    pub tuple: FiveTuple,
+    /// The ports that are present.
+    pub ports: Ports,
+    /// What it shows of a connection from its interface.
+    pub stage: ConnectionStage,
+}
+
+impl AcceptedRow {
+    /// Returns the row of a record, or `None` if an address or the protocol is absent.
+    #[inline(always)]
+    fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>, stage: ConnectionStage) -> Option<AcceptedRow> {
+        let (protocol, src, dst) = (flow.protocol?, flow.src?, flow.dst?);
+        let ports = match (flow.srcport, flow.dstport) {
+            (Some(_), Some(_)) => Ports::Both,
+            (None, Some(_)) => Ports::OnlyDestination,
+            (_, None) => Ports::NoDestination,
+        };
+        let (srcport, dstport) = (flow.srcport.unwrap_or(0), flow.dstport.unwrap_or(0));
+        Some(AcceptedRow { tuple: FiveTuple { interface, protocol, src, dst, srcport, dstport }, ports, stage })
+    }
+}
+
 /// The accepted tuples of a run, up to a limit.
 #[derive(Debug, Clone)]
 pub struct AcceptedFlows {
     ipv4: Vec<Ipv4Row>,
     /// Tuples that do not fit in an [`Ipv4Row`]: those of IPv6, above all.
-    wide: Vec<FiveTuple>,
+    wide: Vec<AcceptedRow>,
     /// The cost of all rows, in IPv4 tuples.
     cost: u64,
     limit: u64,
@@ -70,7 +112,7 @@ pub struct AcceptedFlows {
 const IPV6_COST: u64 = 3;
 
 const _: () = assert!(size_of::<Ipv4Row>() == 16);
-const _: () = assert!(size_of::<FiveTuple>() <= IPV6_COST as usize * size_of::<Ipv4Row>());
+const _: () = assert!(size_of::<AcceptedRow>() <= IPV6_COST as usize * size_of::<Ipv4Row>());
 
 impl Default for AcceptedFlows {
     fn default() -> AcceptedFlows {
@@ -94,18 +136,28 @@ impl AcceptedFlows {
         self.limit_reached
     }
 
-    /// Adds the tuple of an accepted record.
+    /// Adds an accepted record of this interface. Records of untracked interfaces cannot be attributed, and those without addresses or
+    /// protocol match no other record.
     #[inline(always)]
-    pub fn observe(&mut self, tuple: FiveTuple) {
+    pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>, stage: ConnectionStage) {
+        if interface.is_tracked
+            && let Some(row) = AcceptedRow::from_flow(interface.id, flow, stage)
+        {
+            self.push(row);
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, record: AcceptedRow) {
         if self.cost >= self.limit {
             self.limit_reached |= self.complete;
             self.discard_all();
-        } else if let Some(row) = Ipv4Row::from_tuple(&tuple) {
+        } else if let Some(row) = Ipv4Row::new(&record) {
             self.cost += 1;
             self.ipv4.push(row);
         } else {
             self.cost += IPV6_COST;
-            self.wide.push(tuple);
+            self.wide.push(record);
         }
     }
 
@@ -119,10 +171,10 @@ impl AcceptedFlows {
 
     /// Adds the tuples of another input. `interfaces` maps its interface ids to those of this collection.
     pub fn merge(&mut self, other: &AcceptedFlows, interfaces: &SymbolRemap) {
-        other.for_each(|tuple| {
-            let interface = tuple.interface.and_then(|id| interfaces.get(id));
-            if interface.is_some() || tuple.interface.is_none() {
-                self.observe(FiveTuple { interface, ..tuple });
+        other.for_each(|row| {
+            let interface = row.tuple.interface.and_then(|id| interfaces.get(id));
+            if interface.is_some() || row.tuple.interface.is_none() {
+                self.push(AcceptedRow { tuple: FiveTuple { interface, ..row.tuple }, ..row });
             }
         });
         self.limit_reached |= other.limit_reached;
@@ -131,16 +183,16 @@ impl AcceptedFlows {
         }
     }
 
-    /// Calls `f` with every tuple, those of IPv4 first.
-    pub fn for_each(&self, mut f: impl FnMut(FiveTuple)) {
-        self.ipv4.iter().for_each(|row| f(row.tuple()));
-        self.wide.iter().for_each(|tuple| f(*tuple));
+    /// Calls `f` with every record, those of IPv4 first.
+    pub fn for_each(&self, mut f: impl FnMut(AcceptedRow)) {
+        self.ipv4.iter().for_each(|row| f(row.record()));
+        self.wide.iter().for_each(|row| f(*row));
     }
 
-    /// Calls `f` with every tuple that the filter may contain, or its reverse.
+    /// Calls `f` with every complete tuple that the filter may contain, or its reverse.
     pub fn for_each_candidate(&self, filter: &BloomFilter, mut f: impl FnMut(FiveTuple)) {
-        self.for_each(|tuple| {
-            if filter.may_contain(&tuple) {
+        self.for_each(|AcceptedRow { tuple, ports, .. }| {
+            if ports == Ports::Both && filter.may_contain(&tuple) {
                 f(tuple);
             }
         });

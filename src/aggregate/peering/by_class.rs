@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::RandomState;
 
 use super::pairs::ACTIONS;
-use super::{AddressPair, FlowStats, InterVpcTraffic, TrafficClass};
-use crate::aggregate::counters::Counters;
+use super::{AddressPair, ClassTotals, FlowStats, InterVpcTraffic, Side, TrafficClass};
+use crate::aggregate::interner::Symbol;
 use crate::record::{Action, TCP};
 
 /// All classified records, by class.
@@ -15,32 +15,26 @@ pub type FlowsByClass<'a> = BTreeMap<TrafficClass, ClassView<'a>>;
 /// The records of one traffic class.
 #[derive(Debug, Clone)]
 pub struct ClassView<'a> {
-    /// Sums of all accepted and all rejected records. Limits do not affect them.
-    pub totals: [Counters; 2],
+    /// Sums of all records. Limits do not affect them.
+    pub totals: ClassTotals,
     peering: &'a InterVpcTraffic,
     entries: Vec<Entry<'a>>,
 }
 
-/// The sums of one pair, direction, action, and class pair.
+/// The sums of one pair, direction, action, and key.
 #[derive(Debug, Clone, Copy)]
 struct Entry<'a> {
     sums: &'a FlowStats,
-    /// Index of the pair. Records with a second class have sums of their own, which are adjacent to the other sums of the same pair,
-    /// direction, and action.
+    /// Index of the pair.
     pair: u32,
-    direction: u8,
-    action: Action,
-    has_reply: bool,
+    ends: (u8, Action),
+    interface: Option<Symbol>,
+    side: Side,
+    /// Whether there is a reply, `tcp-flags` show one, or a memory limit may have dropped one.
+    is_answered: bool,
 }
 
 impl<'a> ClassView<'a> {
-    /// Returns the sums of accepted and rejected records together.
-    pub fn tally(&self) -> Counters {
-        let [mut tally, rejected] = self.totals;
-        tally.merge(rejected);
-        tally
-    }
-
     /// Returns the records by addresses, as far as these are kept, in no particular order.
     pub fn flows(&self) -> impl Iterator<Item = ClassifiedFlows> {
         self.flows_if(|_| true)
@@ -48,35 +42,34 @@ impl<'a> ClassView<'a> {
 
     /// Returns the rejected records.
     pub fn rejected(&self) -> impl Iterator<Item = ClassifiedFlows> {
-        self.flows_if(|entry| entry.action == Action::Reject)
+        self.flows_if(|entry| entry.ends.1 == Action::Reject)
     }
 
     /// Returns the records without a reply.
     pub fn unanswered(&self) -> impl Iterator<Item = ClassifiedFlows> {
-        self.flows_if(|entry| !entry.has_reply)
+        self.flows_if(|entry| !entry.is_answered)
     }
 
     /// Returns the records that match. Does not read the others.
-    #[expect(clippy::indexing_slicing, reason = "a group is a chunk of entries with equal keys, and no chunk is empty")]
     fn flows_if(&self, which: impl Fn(&Entry<'a>) -> bool) -> impl Iterator<Item = ClassifiedFlows> {
         let peering = self.peering;
-        let ends = |entry: &Entry<'_>| (entry.pair, entry.direction, entry.action);
-        let group = self.entries.chunk_by(move |a, b| ends(a) == ends(b));
-        group.filter(move |group| which(&group[0])).map(|group| peering.flows(group))
+        self.entries.iter().filter(move |entry| which(entry)).map(|entry| peering.flows(entry))
     }
 }
 
-/// Classified records with the same addresses and action.
+/// Classified records of one interface with the same addresses and action.
 #[derive(Debug, Clone, Copy)]
 pub struct ClassifiedFlows {
     /// Their addresses.
     pub addresses: AddressPair,
+    /// Interface that recorded them.
+    pub interface: Option<Symbol>,
     /// Accepted or rejected.
     pub action: Action,
+    /// Where they were recorded, if they are between two VPCs.
+    pub side: Side,
     /// Their sums.
     pub sums: FlowStats,
-    /// Whether there is a reply, or one may have been dropped by a memory limit.
-    pub has_reply: bool,
     /// Whether a record of the other direction, a reply, was rejected.
     pub reply_was_rejected: bool,
 }
@@ -94,26 +87,31 @@ impl InterVpcTraffic {
     pub fn by_class(&self) -> FlowsByClass<'_> {
         let mut ids: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
         let mut views: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
-        let mut id = |class: TrafficClass, totals: &[Counters; 2]| {
+        let mut id = |class: TrafficClass, totals: &ClassTotals| {
             let id = *ids.entry(class).or_insert_with(|| {
-                views.push((class, ClassView { totals: Default::default(), peering: self, entries: Vec::new() }));
+                views.push((class, ClassView { totals: ClassTotals::default(), peering: self, entries: Vec::new() }));
                 views.len() - 1
             });
-            views[id].1.totals.iter_mut().zip(totals).for_each(|(all, more)| all.merge(*more));
+            views[id].1.totals.merge(totals);
             id
         };
         let view_ids: Vec<(usize, Option<usize>)> = (self.classes.all.iter())
             .map(|((first, second), totals)| (id(*first, totals), second.map(|second| id(second, totals))))
             .collect();
-        for (pair, (_, both)) in (0..).zip(self.pairs.iter()) {
+        for (pair, (addresses, both)) in (0..).zip(self.pairs.iter()) {
             for direction in [0, 1] {
                 let has_reply =
                     both.may_be_reply[usize::from(1 - direction)] || both.max_undercount > 0 || self.replies_incomplete;
                 for action in ACTIONS {
-                    for (class, sums) in both.sums(usize::from(direction), action) {
-                        let (first, second) = view_ids[class as usize];
+                    for (key, sums) in both.sums(usize::from(direction), action) {
+                        let (first, second) = view_ids[key.class as usize];
+                        let is_answered = has_reply || key.shows_answer;
                         for id in std::iter::once(first).chain(second) {
-                            views[id].1.entries.push(Entry { sums, pair, direction, action, has_reply });
+                            let (class, view) = &mut views[id];
+                            let side = Side::of(*class, addresses.scope.own());
+                            let interface = key.interface;
+                            let ends = (direction, action);
+                            view.entries.push(Entry { sums, pair, ends, interface, side, is_answered });
                         }
                     }
                 }
@@ -122,19 +120,18 @@ impl InterVpcTraffic {
         views.into_iter().collect()
     }
 
-    /// Merges entries of one pair, direction, and action.
-    #[expect(clippy::indexing_slicing, reason = "a group is a chunk of entries with equal keys, and no chunk is empty")]
-    fn flows(&self, group: &[Entry<'_>]) -> ClassifiedFlows {
-        let entry = group[0];
+    /// Returns the records of an entry.
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
+    fn flows(&self, entry: &Entry<'_>) -> ClassifiedFlows {
         let (key, pair) = self.pairs.at(entry.pair as usize);
-        let direction = usize::from(entry.direction);
-        let mut all = *entry.sums;
-        group[1..].iter().for_each(|entry| all.merge(entry.sums));
+        let (direction, action) = entry.ends;
+        let direction = usize::from(direction);
         ClassifiedFlows {
             addresses: key.direction(direction),
-            action: entry.action,
-            sums: all,
-            has_reply: entry.has_reply,
+            interface: entry.interface,
+            action,
+            side: entry.side,
+            sums: *entry.sums,
             reply_was_rejected: pair.has_rejected[1 - direction],
         }
     }
