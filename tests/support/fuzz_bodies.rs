@@ -38,7 +38,7 @@ pub fn header_and_lines(bytes: &[u8]) {
             Ok(Record::SkipData(_)) => "skip_data",
             Ok(Record::Flow(flow)) if flow.action == Action::Accept => "accepted",
             Ok(Record::Flow(_)) => "rejected",
-            Ok(Record::Other) => "other",
+            Ok(Record::Other(_)) => "other",
         };
         assert_eq!(class, expected_class(line, &names), "{line:?} by {names:?}");
     }
