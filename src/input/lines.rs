@@ -2,7 +2,7 @@
 //!
 //! Invariants: the buffer holds the unfinished line before `HEADROOM` and the current chunk from there on. `DelimiterIndex`
 //! (in the chunk) knows the delimiters of the current chunk only, so a line that began in an earlier chunk has no field ranges.
-//! Field ranges are given only if no two delimiters of the chunk are neighbors; then no field is empty.
+//! Field ranges are given only if no two delimiters of the chunk are neighbors, and it has no tab; then no field is empty.
 
 use std::io::Read;
 
@@ -27,7 +27,7 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
     /// Whether the line is longer than [`MAX_LINE_BYTES`].
     pub too_long: bool,
-    /// Field ranges. `None` if the line or its neighbors have repeated delimiters, or if the line spans two chunks.
+    /// Field ranges. `None` if the line or its neighbors have repeated delimiters or tabs, or if the line spans two chunks.
     pub columns: Option<FieldRanges<'a>>,
 }
 
@@ -279,6 +279,11 @@ mod tests {
         // Repeated delimiters affect all lines of their chunk, and no others.
         assert_eq!(fields(&[b"a b\nc d\n", b" e f\ng h\n", b"i j\n"]), [true, true, false, false, true]);
         assert_eq!(fields(&[b"\xef\xbb\xbf a b\nc d\n"]), [false; 2]);
+        // So does a tab, in a block of 64 bytes and in the rest of a chunk.
+        assert_eq!(fields(&[b"a b\nc\td\n", b"e f\n"]), [false, false, true]);
+        let long = [&[b'a'; 100][..], b"\n"].concat();
+        assert_eq!(fields(&[&[b"a\tb\n", &long[..]].concat(), b"e f\n"]), [false, false, true]);
+        assert_eq!(fields(&[&[b"a\x0bb\n", &long[..]].concat(), b"e f\n"]), [true; 3]);
     }
 
     #[test]

@@ -37,18 +37,22 @@ pub struct FormatError {
     given: String,
 }
 
-/// Splits a line into tokens at runs of spaces.
+/// Splits a line into tokens at runs of spaces and tabs. AWS writes single spaces; spreadsheets and editors write tabs.
 #[expect(clippy::indexing_slicing, reason = "the start of a token lies in the line")]
 pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = line;
     std::iter::from_fn(move || {
-        let start = rest.iter().position(|&byte| byte != b' ')?;
+        let start = rest.iter().position(|&byte| !is_separator(byte))?;
         rest = &rest[start..];
-        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+        let end = rest.iter().position(|&byte| is_separator(byte)).unwrap_or(rest.len());
         let (token, after) = rest.split_at(end);
         rest = after;
         Some(token)
     })
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 impl Format {
@@ -195,6 +199,8 @@ mod tests {
         assert!(!is_header(b"srcaddr one two"));
         assert!(is_header(b"srcaddr one two log_status"));
         assert!(is_header(b"  srcaddr   dstaddr  "));
+        assert!(is_header(b"\tsrcaddr\tdstaddr \t one two\t"));
+        assert!(!is_header(b"srcaddr\x0bdstaddr one"));
         assert!(!is_header(b""));
         assert!(!is_header(b"   "));
         assert!(!is_header(b"2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA"));
