@@ -65,9 +65,6 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let summary_options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
-        for name in format.unknown_names() {
-            warn(&format!("--log-format: unknown field {name:?}"));
-        }
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
