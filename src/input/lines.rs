@@ -11,6 +11,7 @@ pub use super::chunks::ChunkReader;
 use super::chunks::{Chunk, HEADROOM};
 use super::delimiters::MAX_FIELDS;
 use crate::error::ObjectError;
+use crate::input::other_format::HEAD_BYTES;
 use crate::input::padded_buffer::Buffer;
 
 /// Default limit of lines per object. The largest text, with records as short as AWS can write them, has fewer.
@@ -89,6 +90,13 @@ impl<R: Read> Lines<R> {
         }
         delimiters.start_at(lines.start);
         Ok(lines)
+    }
+
+    /// Returns the first bytes of the text, up to [`HEAD_BYTES`], while no line was taken.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
+    pub fn head(&self) -> &[u8] {
+        let text = &self.chunk.buffer.bytes[self.start..self.end];
+        &text[..text.len().min(HEAD_BYTES)]
     }
 
     /// Returns the next line, or `None` at the verified end of the object.
