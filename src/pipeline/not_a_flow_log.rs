@@ -6,8 +6,8 @@ use crate::input::other_format::{OtherFormat, PARQUET_MAGIC};
 use crate::record::format::Format;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
-/// Column names that a message lists.
-const MAX_NAMES: usize = 100;
+/// Column names that a message lists. The command shows at most 1,000 characters of a message.
+const MAX_NAMES: usize = 20;
 
 /// Returns an error if the first bytes of the text are those of a format that is not text.
 pub(super) fn refuse_signature(head: &[u8]) -> Result<(), ObjectError> {
