@@ -102,7 +102,10 @@ impl Analysis {
                 self.records.skip_data += 1;
                 self.interfaces.observe_gap(*gap);
             }
-            Record::Other(_) => self.records.other += 1,
+            Record::Other(loss) => {
+                self.records.other += 1;
+                loss.iter().for_each(|loss| self.losses.observe(loss));
+            }
         }
         self.records.total += 1;
     }

@@ -1,26 +1,9 @@
 //! Packets that transit gateways lost, by gateway, both VPCs, and reason.
 
-use serde::Serialize;
-
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::{Interner, Symbol};
 use crate::aggregate::packed_map::OrderedMap;
-use crate::record::TransitGatewayLoss;
-
-/// Reason why a transit gateway lost packets, in the order of their names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum LossReason {
-    /// The route is a blackhole.
-    Blackhole,
-    /// The packet is larger than the MTU.
-    MtuExceeded,
-    /// There is no route.
-    NoRoute,
-    /// The TTL expired.
-    TtlExpired,
-}
+use crate::record::{LossReason, TransitGatewayLoss};
 
 /// Where and why packets were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,15 +50,9 @@ impl TransitGatewayLosses {
     /// Adds a record.
     pub fn observe(&mut self, record: &TransitGatewayLoss<'_>) {
         let mut symbol = |name: Option<&[u8]>| name.and_then(|name| self.names.intern(name));
-        let (gateway, src_vpc) = (symbol(record.gateway), symbol(record.src_vpc));
-        let dst_vpc = symbol(record.dst_vpc);
-        let lost = [
-            (LossReason::Blackhole, record.blackhole),
-            (LossReason::MtuExceeded, record.mtu_exceeded),
-            (LossReason::NoRoute, record.no_route),
-            (LossReason::TtlExpired, record.ttl_expired),
-        ];
-        for (reason, packets) in lost.into_iter().filter(|(_, packets)| *packets > 0) {
+        let (gateway, src_vpc) = (symbol(record.tgw_id), symbol(record.tgw_src_vpc_id));
+        let dst_vpc = symbol(record.tgw_dst_vpc_id);
+        for (reason, packets) in record.losses() {
             let mut loss = Loss { tally: Counters { flows: 1, packets, bytes: 0 }, ..Loss::default() };
             loss.seen.observe(record.start, record.end);
             self.add(LossKey { gateway, src_vpc, dst_vpc, reason }, &loss);

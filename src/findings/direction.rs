@@ -84,7 +84,8 @@ impl<'a> NetworkContext<'a> {
 
     /// Returns the location of an address in a record of an interface in this VPC.
     pub(crate) fn locate(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Location {
-        let location = address.zip(self.topology).map(|(address, topology)| topology.locate(address, &mut { interface_vpc }));
+        let location =
+            address.zip(self.topology).map(|(address, topology)| topology.locate(address, &mut { interface_vpc }));
         location.unwrap_or(Location::Outside)
     }
 

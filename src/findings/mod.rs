@@ -103,7 +103,9 @@ impl Context<'_> {
     /// Reports whether rejected records of a group are attempts to open a connection. Late packets, answers, and what may be an answer belong
     /// to connections that were accepted.
     fn is_attempt(&self, key: &GroupKey, subgroup: &Subgroup) -> bool {
-        !matches!(subgroup.cause, Cause::OutOfState | Cause::NetworkAcl) && !subgroup.has_answer_shape && !self.is_expected(key)
+        !matches!(subgroup.cause, Cause::OutOfState | Cause::NetworkAcl)
+            && !subgroup.has_answer_shape
+            && !self.is_expected(key)
     }
 
     /// Reports whether a rejected group comes from the user's own scanners, or consists of health checks.

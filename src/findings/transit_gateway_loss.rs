@@ -2,8 +2,10 @@
 
 use super::Context;
 use super::evidence::{FindingDraft, MatchedFlows};
-use crate::aggregate::transit_gateway::{Loss, LossKey, LossReason};
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::transit_gateway::{Loss, LossKey};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::record::LossReason;
 
 pub(super) const MEANING: &str = "A transit gateway dropped packets: it has no route for them, the route is a blackhole, or they are too \
                                   large or too old.";
@@ -15,7 +17,7 @@ pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn finding(context: &Context<'_>, key: LossKey, loss: &Loss) -> Finding {
-    let name = |id: Option<crate::aggregate::interner::Symbol>| id.map(|id| context.losses.name(id).to_owned());
+    let name = |id: Option<Symbol>| id.map(|id| context.losses.name(id).to_owned());
     let (tgw_id, src, dst) = (name(key.gateway), name(key.src_vpc), name(key.dst_vpc));
     let label = |id: &Option<String>, unknown: &str| {
         id.as_deref().map_or_else(|| unknown.to_owned(), |id| context.network.resource_label(id))

@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::rejected::cause::Cause;
-use crate::aggregate::transit_gateway::LossReason;
-use crate::record::{Action, Direction};
+use crate::record::{Action, Direction, LossReason};
 use crate::topology::endpoint::Scope;
 
 /// A problem, or a suspected one.

@@ -14,6 +14,7 @@ pub mod ip;
 pub mod parser;
 pub mod timestamp;
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -126,7 +127,7 @@ impl TransitGatewayLoss<'_> {
 }
 
 /// Why a transit gateway lost packets: the `packets-lost-…` columns, in AWS's order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LossReason {
@@ -138,6 +139,19 @@ pub enum LossReason {
     MtuExceeded,
     /// The TTL expired.
     TtlExpired,
+}
+
+/// By name, as findings sort their subjects.
+impl Ord for LossReason {
+    fn cmp(&self, other: &LossReason) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl PartialOrd for LossReason {
+    fn partial_cmp(&self, other: &LossReason) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl LossReason {

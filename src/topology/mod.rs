@@ -187,9 +187,8 @@ impl Topology {
                 (!peers.is_empty()).then_some((Tie { block: *id, peers_of: Some(own) }, peers))
             })
         });
-        let (tie, candidates) = tie_of_peers.unwrap_or_else(|| {
-            (Tie { block: longest, peers_of: None }, self.block(longest).vpcs.clone())
-        });
+        let (tie, candidates) =
+            tie_of_peers.unwrap_or_else(|| (Tie { block: longest, peers_of: None }, self.block(longest).vpcs.clone()));
         if let [only] = candidates[..] {
             return Location::In(only);
         }

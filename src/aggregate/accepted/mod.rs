@@ -206,15 +206,17 @@ mod tests {
     use super::*;
     use crate::aggregate::interner::Interner;
 
-    fn all(accepted: &AcceptedFlows) -> Vec<FiveTuple> {
+    fn all(accepted: &AcceptedFlows) -> Vec<AcceptedRow> {
         let mut all = Vec::new();
-        accepted.for_each(|tuple| all.push(tuple));
+        accepted.for_each(|row| all.push(row));
         all
     }
 
-    fn tuple(interface: Option<Symbol>, src: &str, srcport: u16) -> FiveTuple {
+    fn row(interface: Option<Symbol>, src: &str, srcport: u16) -> AcceptedRow {
         let address = |text: &str| crate::record::ip::parse(text.as_bytes()).expect("an address");
-        FiveTuple { interface, protocol: 6, src: address(src), dst: address("10.0.0.9"), srcport, dstport: 443 }
+        let (src, dst) = (address(src), address("10.0.0.9"));
+        let tuple = FiveTuple { interface, protocol: 6, src, dst, srcport, dstport: 443 };
+        AcceptedRow { tuple, ports: Ports::Both, stage: ConnectionStage::Answered }
     }
 
     #[test]
@@ -224,13 +226,13 @@ mod tests {
         let b_there = theirs.intern(b"eni-b");
         let b_there = b_there.expect("there is room");
         let mut other = AcceptedFlows::new(9);
-        other.observe(tuple(Some(b_there), "10.0.0.1", 1));
-        other.observe(tuple(Some(b_there), "2001:db8::1", 1));
+        other.push(row(Some(b_there), "10.0.0.1", 1));
+        other.push(row(Some(b_there), "2001:db8::1", 1));
         let mut merged = AcceptedFlows::new(9);
         merged.merge(&other, &ours.merge(&theirs));
         let b_here = ours.intern(b"eni-b");
         assert_ne!(b_here, Some(b_there));
-        let expected = [tuple(b_here, "10.0.0.1", 1), tuple(b_here, "2001:db8::1", 1)];
+        let expected = [row(b_here, "10.0.0.1", 1), row(b_here, "2001:db8::1", 1)];
         assert_eq!(all(&merged), expected);
     }
 
@@ -238,32 +240,32 @@ mod tests {
     fn above_the_limit_no_tuple_is_kept() {
         let mut accepted = AcceptedFlows::new(2);
         for srcport in 1..=2 {
-            accepted.observe(tuple(None, "10.0.0.1", srcport));
+            accepted.push(row(None, "10.0.0.1", srcport));
         }
         assert!(accepted.is_complete() && !accepted.limit_reached());
         let mut merged = accepted.clone();
-        accepted.observe(tuple(None, "10.0.0.1", 3));
+        accepted.push(row(None, "10.0.0.1", 3));
         assert!(!accepted.is_complete() && accepted.limit_reached());
         assert_eq!(all(&accepted), []);
         merged.merge(&AcceptedFlows::new(2), &Interner::default().merge(&Interner::default()));
         assert!(merged.is_complete());
         merged.merge(&accepted, &Interner::default().merge(&Interner::default()));
-        merged.observe(tuple(None, "10.0.0.1", 4));
+        merged.push(row(None, "10.0.0.1", 4));
         assert!(!merged.is_complete() && all(&merged).is_empty());
     }
 
     #[test]
     fn a_tuple_that_fits_no_ipv4_row_costs_as_much_as_three() {
         for (first, room) in [
-            (tuple(Symbol::new((1 << 24) - 1), "10.0.0.1", 1), 3),
-            (tuple(Symbol::new(1 << 24), "10.0.0.1", 1), 1),
-            (tuple(None, "2001:db8::1", 1), 1),
+            (row(Symbol::new((1 << 20) - 1), "10.0.0.1", 1), 3),
+            (row(Symbol::new(1 << 20), "10.0.0.1", 1), 1),
+            (row(None, "2001:db8::1", 1), 1),
         ] {
             let mut accepted = AcceptedFlows::new(4);
-            accepted.observe(first);
-            (0..room).for_each(|srcport| accepted.observe(tuple(None, "10.0.0.1", srcport)));
+            accepted.push(first);
+            (0..room).for_each(|srcport| accepted.push(row(None, "10.0.0.1", srcport)));
             assert!(accepted.is_complete());
-            accepted.observe(tuple(None, "10.0.0.1", room));
+            accepted.push(row(None, "10.0.0.1", room));
             assert!(!accepted.is_complete());
         }
     }
@@ -272,8 +274,8 @@ mod tests {
     #[test]
     fn the_default_holds_the_largest_objects_that_aws_writes() {
         let mut accepted = AcceptedFlows::default();
-        let (v4, v6) = (tuple(None, "10.0.0.1", 50_000), tuple(None, "2001:db8::1", 50_000));
-        (0..3_040_000).for_each(|n| accepted.observe(if n % 20 == 0 { v6 } else { v4 }));
+        let (v4, v6) = (row(None, "10.0.0.1", 50_000), row(None, "2001:db8::1", 50_000));
+        (0..3_040_000).for_each(|n| accepted.push(if n % 20 == 0 { v6 } else { v4 }));
         assert!(accepted.is_complete());
     }
 
@@ -283,8 +285,17 @@ mod tests {
         prop_oneof![3 => v4, 1 => v6]
     }
 
+    fn any_row() -> impl Strategy<Value = AcceptedRow> {
+        let ports = prop::sample::select(vec![Ports::Both, Ports::OnlyDestination, Ports::NoDestination]);
+        let stage = prop::sample::select(ConnectionStage::ALL.to_vec());
+        (any_tuple(), ports, stage).prop_map(|(tuple, ports, stage)| {
+            let stage = if ports == Ports::NoDestination { ConnectionStage::Irrelevant } else { stage };
+            AcceptedRow { tuple, ports, stage }
+        })
+    }
+
     fn any_tuple() -> impl Strategy<Value = FiveTuple> {
-        let interface = prop_oneof![0u32..4, (1 << 24) - 2..(1u32 << 24) + 2, any::<u32>()].prop_map(Symbol::new);
+        let interface = prop_oneof![0u32..4, (1 << 20) - 2..(1u32 << 20) + 2, any::<u32>()].prop_map(Symbol::new);
         (interface, any::<u8>(), [address(), address()], any::<[u16; 2]>()).prop_map(
             |(interface, protocol, [src, dst], [srcport, dstport])| FiveTuple {
                 interface,
@@ -299,11 +310,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_observed_tuple_is_returned(tuples in prop::collection::vec(any_tuple(), 0..50)) {
+        fn every_pushed_row_is_returned(rows in prop::collection::vec(any_row(), 0..50)) {
             let mut accepted = AcceptedFlows::new(u64::MAX);
-            tuples.iter().for_each(|tuple| accepted.observe(*tuple));
-            let (mut ipv4, wide): (Vec<_>, Vec<_>) =
-                tuples.into_iter().partition(|tuple| Ipv4Row::from_tuple(tuple).is_some());
+            rows.iter().for_each(|row| accepted.push(*row));
+            let (mut ipv4, wide): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| Ipv4Row::new(row).is_some());
             ipv4.extend(wide);
             prop_assert_eq!(all(&accepted), ipv4);
         }
@@ -312,8 +322,13 @@ mod tests {
         fn a_tuple_and_its_reverse_are_candidates_of_its_filter(tuple in any_tuple()) {
             let filter = BloomFilter::new([tuple].into_iter(), 1);
             let mut accepted = AcceptedFlows::new(u64::MAX);
-            accepted.observe(tuple.reversed());
-            accepted.observe(tuple);
+            for (tuple, ports) in [
+                (tuple.reversed(), Ports::Both),
+                (tuple, Ports::Both),
+                (tuple, Ports::OnlyDestination),
+            ] {
+                accepted.push(AcceptedRow { tuple, ports, stage: ConnectionStage::Irrelevant });
+            }
             let mut candidates = Vec::new();
             accepted.for_each_candidate(&filter, |tuple| candidates.push(tuple));
             prop_assert_eq!(candidates, [tuple.reversed(), tuple]);

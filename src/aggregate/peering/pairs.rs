@@ -115,13 +115,7 @@ impl Pair {
 
     /// Adds records within this limit of further sums. Returns `false` if there is no room.
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
-    fn add_up_to(
-        &mut self,
-        limit: usize,
-        (direction, action): (usize, Action),
-        key: SumKey,
-        sums: &FlowStats,
-    ) -> bool {
+    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), key: SumKey, sums: &FlowStats) -> bool {
         if action == Action::Accept {
             match &mut self.accepted[direction] {
                 Some((first, all)) if *first == key => {

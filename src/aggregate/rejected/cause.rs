@@ -71,9 +71,8 @@ pub struct CauseFacts {
 }
 
 /// Ports from 1024 on at which servers answer.
-const SERVER_PORTS: [u16; 17] = [
-    1433, 1521, 2049, 3306, 3389, 5432, 5671, 5672, 5900, 6379, 8080, 8443, 9042, 9092, 9200, 11211, 27017,
-];
+const SERVER_PORTS: [u16; 17] =
+    [1433, 1521, 2049, 3306, 3389, 5432, 5671, 5672, 5900, 6379, 8080, 8443, 9042, 9092, 9200, 11211, 27017];
 
 /// Returns whether a record looks like an answer from a server to a client: its `tcp-flags` do not show which it is, and the ports are those of
 /// an answer.
@@ -149,7 +148,9 @@ impl CauseHint {
 
     /// Packs the hint into [`CauseHint::BITS`] bits.
     pub fn pack(self) -> u32 {
-        u32::from(self.kind.number()) << 17 | u32::from(self.has_answer_shape) << 16 | u32::from(self.srcport().unwrap_or(0))
+        u32::from(self.kind.number()) << 17
+            | u32::from(self.has_answer_shape) << 16
+            | u32::from(self.srcport().unwrap_or(0))
     }
 
     /// Returns the hint that [`CauseHint::pack`] packed.
@@ -354,7 +355,7 @@ mod tests {
     fn the_shape_of_an_answer_is_a_server_port_to_a_client_port() {
         let shape = |srcport, dstport, protocol, tcp_flags| {
             let flow = Flow { srcport, dstport, protocol: Some(protocol), tcp_flags, ..FLOW };
-            super::has_answer_shape(&flow)
+            has_answer_shape(&flow)
         };
         let absent = TcpFlags::ABSENT;
         assert!(shape(Some(443), Some(1024), 6, absent) && shape(Some(27017), Some(50_000), 17, TcpFlags::new(2)));

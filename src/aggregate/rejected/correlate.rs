@@ -1,7 +1,7 @@
 //! Correlates rejected with accepted flows, by 5-tuple and by reverse 5-tuple.
 
-use super::keys::{GroupKey, SubgroupKey};
 use super::RejectedFlows;
+use super::keys::{GroupKey, SubgroupKey};
 use crate::aggregate::accepted::{AcceptedFlows, BloomFilter, FiveTuple};
 use crate::aggregate::rejected::cause::{CauseFacts, CauseHint};
 

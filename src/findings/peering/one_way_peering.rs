@@ -26,8 +26,7 @@ pub(super) fn detect(
     let accepted_tcp = view.flows().filter(ClassifiedFlows::is_accepted_tcp);
     let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).sum();
     // Some of the records that a memory limit dropped may have had a reply.
-    let some_have_replies =
-        !peering.context.completeness.peering || accepted_flows > unanswered.flows.tally.flows;
+    let some_have_replies = !peering.context.completeness.peering || accepted_flows > unanswered.flows.tally.flows;
     let route_table_ids = peering.topology.tables_without_route(direction.dst, direction.src);
     let cause = match &route_table_ids[..] {
         _ if unanswered.replies_rejected.some => "; replies were sent, but rejected on arrival".to_owned(),

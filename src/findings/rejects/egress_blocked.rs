@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::evidence::{FindingDraft, MatchedFlows};
 use super::super::Context;
+use super::super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Group;
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
 
 pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \
@@ -73,6 +73,7 @@ impl BlockedEgress {
 mod tests {
     use super::super::super::tests::{detect_in, gap, record};
     use super::*;
+    use crate::findings::types::Confidence;
 
     fn blocked(dst: &str, flows: u16, flags: &str, direction: &str) -> Vec<String> {
         let ends = |flow: u16| format!("10.0.0.1 {dst} {} 443", 50_000 + flow);

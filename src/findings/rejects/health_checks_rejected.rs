@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
+use ipnet::IpNet;
 
 use super::super::evidence::{FindingDraft, MatchedFlows};
 use super::super::{Context, NetworkContext};
@@ -14,7 +15,8 @@ use crate::record::iana;
 use crate::topology::endpoint::Scope;
 use crate::topology::service;
 
-pub(in crate::findings) const MEANING: &str = "A load balancer is rejected at its target, so it takes the target out of service.";
+pub(in crate::findings) const MEANING: &str =
+    "A load balancer is rejected at its target, so it takes the target out of service.";
 pub(in crate::findings) const NEXT_STEP: &str = "Allow the security group of the load balancer, or its subnets, in the target's security group and \
                                     network ACL at this port.";
 
@@ -30,7 +32,7 @@ impl HealthChecks {
         let Some(topology) = network.topology else { return HealthChecks::default() };
         let interfaces = topology.resources().interfaces.values();
         let balancers = interfaces.filter(|interface| interface.service == service::LOAD_BALANCER);
-        let (mut addresses, mut prefixes) = (HashSet::<IpAddr, RandomState>::default(), Vec::new());
+        let (mut addresses, mut prefixes) = (HashSet::<IpAddr, RandomState>::default(), Vec::<IpNet>::new());
         for balancer in balancers {
             addresses.extend(&balancer.addresses);
             prefixes.extend(&balancer.prefixes);
@@ -62,7 +64,9 @@ struct Target {
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut targets: BTreeMap<(IpAddr, u16, u8), Target> = BTreeMap::new();
     for group in context.groups.iter().filter(|group| context.health_checks.contains(&group.key)) {
-        let GroupKey { dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol), .. } = group.key else { continue };
+        let GroupKey { dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol), .. } = group.key else {
+            continue;
+        };
         let checks = group.subgroups().filter(|checks| {
             !matches!(checks.cause, Cause::OutOfState | Cause::NetworkAcl) && !checks.has_answer_shape
         });

@@ -32,11 +32,7 @@ fn accepted_subject(row: &AcceptedRow) -> Option<(IpAddr, u16, u8)> {
     (row.ports != Ports::NoDestination).then_some((tuple.src, tuple.dstport, tuple.protocol))
 }
 
-fn finding(
-    context: &Context<'_>,
-    accepted_flows: Option<u64>,
-    sweep: ProbedSubject<(IpAddr, u16, u8)>,
-) -> Finding {
+fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
     let (srcaddr, dstport, protocol) = sweep.subject;
     let distinct_hosts = sweep.targets;
     let (confidence, flags) = sweep.flows.attempt_confidence(context);

@@ -25,11 +25,7 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     scans.into_iter().map(|scan| finding(context, accepted(&scan), scan)).collect()
 }
 
-fn finding(
-    context: &Context<'_>,
-    accepted_flows: Option<u64>,
-    scan: ProbedSubject<(IpAddr, IpAddr)>,
-) -> Finding {
+fn finding(context: &Context<'_>, accepted_flows: Option<u64>, scan: ProbedSubject<(IpAddr, IpAddr)>) -> Finding {
     let (srcaddr, dstaddr) = scan.subject;
     let distinct_ports = scan.targets;
     let (confidence, flags) = scan.flows.attempt_confidence(context);

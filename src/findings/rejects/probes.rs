@@ -37,7 +37,11 @@ pub(super) fn probe_severity(context: &Context<'_>, src: IpAddr, accepted_flows:
 
 /// Returns what was accepted from the source of probes, for their title, and the evidence. Nothing is said if the log has no accepted
 /// records, or if a memory limit discarded them.
-pub(super) fn describe_accepted(context: &Context<'_>, accepted_flows: Option<u64>, target: &str) -> (String, Option<Evidence>) {
+pub(super) fn describe_accepted(
+    context: &Context<'_>,
+    accepted_flows: Option<u64>,
+    target: &str,
+) -> (String, Option<Evidence>) {
     match accepted_flows {
         None => (String::new(), None),
         Some(0) if !context.has_accepted_records => (String::new(), Some(Evidence::NoAcceptedRecords)),
