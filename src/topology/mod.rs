@@ -202,26 +202,6 @@ impl Topology {
         routed.filter(|vpc| candidates.contains(vpc)).map_or(Location::Ambiguous(tie), Location::In)
     }
 
-    /// Stub.
-    pub fn name_of(&self, _id: &str) -> Option<&str> {
-        None
-    }
-
-    /// Stub.
-    pub fn misrouting_tables(&self, _src: VpcIndex, _dst: VpcIndex, _via: &[VpcIndex]) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Stub.
-    pub fn tables_without_route(&self, _side: VpcIndex, _other: VpcIndex) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Stub.
-    fn routed_peer(&self, _subnet: &str, _address: IpAddr) -> Option<VpcIndex> {
-        None
-    }
-
     /// Returns the VPCs of a tie.
     pub fn tied_vpcs(&self, tie: Tie) -> impl Iterator<Item = VpcIndex> {
         let vpcs = self.block(tie.block).vpcs.iter().copied();

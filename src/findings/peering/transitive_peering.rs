@@ -174,7 +174,8 @@ mod tests {
     fn all_common_peers_are_listed_in_order() {
         let more = [connection("pcx-ad", "active", "vpc-a", "vpc-d"), connection("pcx-cd", "active", "vpc-c", "vpc-d")];
         let finding = &detect_with(&more, TYPE, attempts())[0];
-        assert_eq!(finding.details, Details::Via { via_vpc_ids: vec!["vpc-b".to_owned(), "vpc-d".to_owned()] });
+        let via_vpc_ids = vec!["vpc-b".to_owned(), "vpc-d".to_owned()];
+        assert_eq!(finding.details, Details::Via { via_vpc_ids, route_table_ids: Vec::new() });
     }
 
     #[test]

@@ -63,7 +63,7 @@ mod tests {
         let findings = detect_in(FindingType::PortScan, probes("8.8.8.8", 15, "2"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
-        assert_eq!(finding.details, Details::Ports { distinct_ports: 15 });
+        assert_eq!(finding.details, Details::Ports { distinct_ports: 15, accepted_flows: Some(0) });
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (15, 150, 6000));
         assert_eq!(finding.evidence, [Evidence::DistinctPorts, Evidence::TcpFlags].into());
         assert_eq!(finding.title, "8.8.8.8 was rejected at 15 ports of 10.0.0.1");
