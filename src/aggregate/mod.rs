@@ -8,6 +8,7 @@
 //! within an input does not matter. The order of inputs matters only for lists in input order.
 
 pub mod accepted;
+pub mod connection_stage;
 pub mod consensus;
 pub mod counters;
 pub mod inputs;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::aggregate::accepted::AcceptedFlows;
+use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
@@ -34,7 +36,7 @@ use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
 use crate::aggregate::recorder::{FlowRecorder, VpcCache, VpcRef};
 use crate::aggregate::rejected::RejectedFlows;
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
-use crate::aggregate::unanswered::{ConnectionStage, OpeningFlows};
+use crate::aggregate::unanswered::OpeningFlows;
 use crate::config::Limits;
 use crate::record::format::Format;
 use crate::record::parser::ParseError;

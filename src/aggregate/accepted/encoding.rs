@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{AcceptedRow, FiveTuple, Ports};
+use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::interner::Symbol;
-use crate::aggregate::unanswered::ConnectionStage;
 
 /// An accepted record over IPv4, as nearly all are. The interface index is 0 for "no interface".
 #[derive(Debug, Clone, Copy)]

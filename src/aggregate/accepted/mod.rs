@@ -16,9 +16,9 @@ use std::net::IpAddr;
 pub use self::address_filter::AddressFilter;
 pub use self::bloom::BloomFilter;
 use self::encoding::Ipv4Row;
+use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
-use crate::aggregate::unanswered::ConnectionStage;
 use crate::config::Limits;
 use crate::record::Flow;
 

@@ -1,11 +1,12 @@
 //! Views of the classified records by traffic class, for the detectors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use super::pairs::ACTIONS;
-use super::{AddressPair, ClassTotals, FlowStats, InterVpcTraffic, Side, TrafficClass};
+use super::{AddressPair, ClassTotals, Ends, FlowStats, InterVpcTraffic, ReplyScope, Side, TrafficClass};
+use crate::aggregate::accepted::{AcceptedFlows, AcceptedRow};
 use crate::aggregate::interner::Symbol;
 use crate::record::{Action, TCP};
 
@@ -84,7 +85,8 @@ impl ClassifiedFlows {
 impl InterVpcTraffic {
     /// Returns all classified records by class.
     #[expect(clippy::indexing_slicing, reason = "a label has an entry in the table, and a direction is 0 or 1")]
-    pub fn by_class(&self) -> FlowsByClass<'_> {
+    pub fn by_class(&self, accepted: &AcceptedFlows) -> FlowsByClass<'_> {
+        let answered_at = self.answered_at_interfaces(accepted);
         let mut ids: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
         let mut views: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
         let mut id = |class: TrafficClass, totals: &ClassTotals| {
@@ -105,7 +107,9 @@ impl InterVpcTraffic {
                 for action in ACTIONS {
                     for (key, sums) in both.sums(usize::from(direction), action) {
                         let (first, second) = view_ids[key.class as usize];
-                        let is_answered = has_reply || key.shows_answer;
+                        let ends = addresses.direction(usize::from(direction));
+                        let is_answered =
+                            has_reply || key.shows_answer || answered_at.contains(&(key.interface, ends.ends()));
                         for id in std::iter::once(first).chain(second) {
                             let (class, view) = &mut views[id];
                             let side = Side::of(*class, addresses.scope.own());
@@ -118,6 +122,38 @@ impl InterVpcTraffic {
             }
         }
         views.into_iter().collect()
+    }
+
+    /// Returns the interfaces and addresses of records that have a reply at the same interface, where the own VPC of only one of the two is
+    /// known. Such records occur only if inputs have different columns.
+    fn answered_at_interfaces(&self, accepted: &AcceptedFlows) -> HashSet<(Option<Symbol>, Ends), RandomState> {
+        let scopes = || self.pairs.iter().map(|(key, _)| key.scope);
+        let is_mixed = scopes().any(|scope| matches!(scope, ReplyScope::Interface(_)))
+            && scopes().any(|scope| matches!(scope, ReplyScope::Vpc(_)));
+        let mut waiting = HashSet::<(Option<Symbol>, Ends), RandomState>::default();
+        if !is_mixed {
+            return waiting;
+        }
+        for (key, pair) in self.pairs.iter() {
+            for (direction, action) in
+                [0, 1].into_iter().flat_map(|direction| ACTIONS.map(|action| (direction, action)))
+            {
+                let sums = pair.sums(direction, action);
+                waiting.extend(sums.map(|(sum, _)| (sum.interface, key.direction(direction).ends())));
+            }
+        }
+        if accepted.is_complete() {
+            let mut answered = HashSet::default();
+            accepted.for_each(|AcceptedRow { tuple, .. }| {
+                let request = (tuple.interface, (Some(tuple.protocol), Some(tuple.dst), Some(tuple.src)));
+                if waiting.contains(&request) {
+                    answered.insert(request);
+                }
+            });
+            return answered;
+        }
+        // A discarded record may be the reply to any of them.
+        waiting
     }
 
     /// Returns the records of an entry.

@@ -42,6 +42,9 @@ pub struct AddressPair {
     pub dst: Option<IpAddr>,
 }
 
+/// Protocol, source, and destination.
+pub type Ends = (Option<u8>, Option<IpAddr>, Option<IpAddr>);
+
 /// Where the reply to a record is recorded: in the same own VPC, or at the same interface if that is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReplyScope {
@@ -55,6 +58,14 @@ impl ReplyScope {
     /// Creates the scope of a record. An interface counts only where the own VPC is unknown.
     pub(crate) fn new(own: VpcRef, interface: Option<Symbol>) -> ReplyScope {
         if own == VpcRef::Unknown { ReplyScope::Interface(interface) } else { ReplyScope::Vpc(own) }
+    }
+
+    /// Returns whether a record of this scope and interface and one of another count as recorded at the same place.
+    pub(crate) fn is_same_place(self, interface: Option<Symbol>, other: (ReplyScope, Option<Symbol>)) -> bool {
+        match (self, other.0) {
+            (ReplyScope::Vpc(own), ReplyScope::Vpc(other)) => own == other,
+            _ => interface == other.1,
+        }
     }
 
     /// Returns the own VPC.
@@ -107,6 +118,11 @@ impl AddressPair {
             (src, dst) => dst < src,
         };
         if is_turned { (AddressPair { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
+    }
+
+    /// Returns protocol, source, and destination.
+    pub fn ends(&self) -> Ends {
+        (self.protocol, self.src, self.dst)
     }
 
     /// Returns the addresses of one direction of the pair.

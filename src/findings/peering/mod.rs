@@ -10,13 +10,12 @@ pub(super) mod transitive_peering;
 pub(super) mod unpeered_vpc;
 
 use std::collections::{BTreeSet, HashSet};
-use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
 use super::Context;
 use super::evidence::MatchedFlows;
-use crate::aggregate::peering::{AddressPair, ClassView, ClassifiedFlows, Side, TrafficClass};
+use crate::aggregate::peering::{AddressPair, ClassView, ClassifiedFlows, Ends, Side, TrafficClass};
 use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
@@ -38,16 +37,13 @@ struct PeeringContext<'a> {
 /// Protocol, source, and destination of rejected records: accepted records with the same may never have arrived.
 struct RefusedTraffic(HashSet<Ends, RandomState>);
 
-/// Protocol, source, and destination.
-type Ends = (Option<u8>, Option<IpAddr>, Option<IpAddr>);
-
 impl RefusedTraffic {
     /// Collects the rejected records from one address to another where accepted ones may have got no reply.
     fn new(context: &Context<'_>) -> RefusedTraffic {
         // Rejected groups may be many, and few of them matter.
         let between = context.classes.iter().filter(|(class, _)| matches!(class, TrafficClass::Between(..)));
         let unanswered = between.flat_map(|(_, view)| view.unanswered().filter(ClassifiedFlows::is_accepted_tcp));
-        let accepted: HashSet<Ends, RandomState> = unanswered.map(|flows| ends(&flows.addresses)).collect();
+        let accepted: HashSet<Ends, RandomState> = unanswered.map(|flows| flows.addresses.ends()).collect();
         let rejected = context.groups.iter().map(|group| (group.key.protocol, group.key.src, group.key.dst));
         RefusedTraffic(if accepted.is_empty() {
             HashSet::default()
@@ -57,12 +53,8 @@ impl RefusedTraffic {
     }
 
     fn contains(&self, addresses: &AddressPair) -> bool {
-        self.0.contains(&ends(addresses))
+        self.0.contains(&addresses.ends())
     }
-}
-
-fn ends(addresses: &AddressPair) -> Ends {
-    (addresses.protocol, addresses.src, addresses.dst)
 }
 
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
