@@ -7,7 +7,7 @@ fn vpc(id: &str, block: &str) -> Value {
     json!({"VpcId": id, "CidrBlock": block})
 }
 
-fn connection(id: &str, status: &str, requester: &str, accepter: &str) -> Value {
+pub(super) fn connection(id: &str, status: &str, requester: &str, accepter: &str) -> Value {
     json!({
         "VpcPeeringConnectionId": id,
         "Status": {"Code": status},
@@ -53,7 +53,7 @@ fn found(document: &Value) -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Returns type, place and block of each finding: a side and the block that it does not reach, or a table and a destination.
-fn routes_found(document: &Value) -> Vec<String> {
+pub(super) fn routes_found(document: &Value) -> Vec<String> {
     let text = |finding: &TopologyFinding| match &finding.subject {
         TopologySubject::Block { vpc_id, cidr_block, .. } => {
             format!("{} {vpc_id} {cidr_block}", finding.finding_type.name())
@@ -340,4 +340,14 @@ fn wrong_digit_is_a_missing_and_a_useless_route() {
 #[test]
 fn names_of_types_are_in_order() {
     assert!(TopologyFindingType::ALL.is_sorted_by_key(|finding_type| finding_type.name()));
+}
+
+#[test]
+fn docs_have_a_row_for_each_type() {
+    let pages = [include_str!("../../../docs/findings.md"), include_str!("../../../docs/reference.md")];
+    for finding_type in TopologyFindingType::ALL {
+        let name = finding_type.name();
+        assert!(pages[0].contains(&format!("\n| `{name}` | ")), "{name}");
+        assert!(pages[1].contains(&format!("\n| `{name}` | {} | ", finding_type.advice())), "{name}");
+    }
 }
