@@ -67,9 +67,9 @@ pub enum ObjectError {
     /// The object has records, and none of them parses, or its first bytes are those of another format.
     #[error("not a flow log: {diagnosis}; {next_step} (line {line} begins with {text})")]
     NotAFlowLog {
-        /// What the object is instead, or why no line parses.
+        /// The actual format of the object, or the reason why no line parses.
         diagnosis: String,
-        /// What to do.
+        /// Advice for the user.
         next_step: &'static str,
         /// Number of the first line that is not a header.
         line: u64,

@@ -85,7 +85,7 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
 fn analyze_chunks<R: Read>(uri: &str, chunks: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(chunks)?;
     let head = lines.head().to_vec();
-    not_a_flow_log::refuse_signature(&head)?;
+    not_a_flow_log::check_signature(&head)?;
     let mut object = ObjectAnalyzer::new(uri, options, head);
     loop {
         BufferedLines { lines: &mut lines, object: &mut object }.observe_all()?;

@@ -1,14 +1,14 @@
-//! Recognizes what an input is if it is not a flow log, by its first bytes, so that the error can name the next step.
+//! Recognizes the formats of inputs that are not flow logs, by their first bytes, so that the error can name the next step.
 //!
-//! [`OtherFormat::from_signature`] is certain: the bytes are no text, and the input is refused at once. Otherwise lines inside an
-//! archive would be read without their headers. [`OtherFormat::from_text`] is a guess about text of which no line parses.
+//! [`OtherFormat::from_signature`] is certain: the bytes are not text, and the object is an error at once. Otherwise lines
+//! inside an archive would be read without their headers. [`OtherFormat::from_text`] is a guess about text of which no line parses.
 
 /// A format that is not a flow log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherFormat {
-    /// What it is, with its article.
+    /// Its name, with the article.
     pub name: &'static str,
-    /// What to do to have it analyzed, or to keep it out.
+    /// Advice how to have it analyzed, or how to keep it out.
     pub next_step: &'static str,
 }
 

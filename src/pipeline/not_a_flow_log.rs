@@ -1,4 +1,4 @@
-//! The error for an object that is not a flow log: what it is instead, what to do, and how its first line begins.
+//! The error for an object that is not a flow log: its actual format, the next step, and the beginning of its first line.
 
 use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
@@ -10,7 +10,7 @@ use crate::sanitize::{NAME_CHARACTERS, quoted};
 const MAX_NAMES: usize = 20;
 
 /// Returns an error if the first bytes of the text are those of a format that is not text.
-pub(super) fn refuse_signature(head: &[u8]) -> Result<(), ObjectError> {
+pub(super) fn check_signature(head: &[u8]) -> Result<(), ObjectError> {
     if PARQUET_MAGIC.iter().any(|magic| head.starts_with(*magic)) {
         return Err(ObjectError::Parquet);
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_is_refused_although_lines_in_it_parse() {
+    fn an_archive_is_an_error_although_lines_in_it_parse() {
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         tar[..9].copy_from_slice(b"a/log.txt");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn parquet_is_refused_plain_and_in_gzip() {
+    fn parquet_is_an_error_plain_and_in_gzip() {
         for object in [b"PAR1....".to_vec(), b"PARE".to_vec(), gzip(b"PAR1....")] {
             assert_eq!(error(&object).0, "unsupported_format_parquet");
         }

@@ -35,7 +35,7 @@ pub struct FormatError {
     problem: String,
 }
 
-/// Unknown names that an error lists. More are no help.
+/// Maximum number of unknown names that an error lists.
 const MAX_LISTED_NAMES: usize = 3;
 
 /// Splits a line into tokens at runs of spaces and tabs. AWS writes single spaces; spreadsheets and editors write tabs.

@@ -7,7 +7,7 @@ use crate::summary::Summary;
 
 const MAX_MALFORMED: usize = 3;
 
-/// Returns a warning if more than half of the records are malformed: their number, the first of them, and what is likely wrong.
+/// Returns a warning if more than half of the records are malformed: their number, the first of them, and the likely cause.
 pub fn warn_of_majority(summary: &Summary) -> Option<String> {
     let (malformed, total) = (summary.records.malformed, summary.records.total);
     let first = summary.malformed.first().filter(|_| malformed > total / 2)?;

@@ -98,7 +98,7 @@ fn other_separators_are_named() {
     assert_eq!(text(&format!("timestamp,message\n1,{RECORD}")), commas);
     assert_eq!(text(&RECORD.replace(' ', ";")), Some("CSV: it has semicolons between its fields"));
     assert_eq!(text(&RECORD.replace(' ', "|")), Some("a table: it has vertical bars between its fields"));
-    // A list in one field is no reason, nor are commas in a sentence.
+    // Near misses: a list in one field, and a sentence.
     assert_eq!(text(&RECORD.replace("eni-1", "a,b,c,d")), None);
     assert_eq!(text("one, two, three, four five six"), None);
 }

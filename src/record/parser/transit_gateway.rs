@@ -6,7 +6,7 @@ use crate::record::format::{self, Format};
 use crate::record::timestamp::Timestamp;
 use crate::record::{LossReason, TransitGatewayLoss};
 
-/// Returns what a record of class `other` says about lost packets, or `None` if it lost none. The line must parse by the format.
+/// Returns the lost packets of a record of class `other`, or `None` if there are none. The line must parse by the format.
 pub(super) fn loss<'a>(line: &'a [u8], format: &Format) -> Option<TransitGatewayLoss<'a>> {
     let mut loss = TransitGatewayLoss::default();
     for (token, column) in format::tokens(line).zip(format.columns()) {
