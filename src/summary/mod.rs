@@ -144,7 +144,7 @@ pub struct RejectedGroup {
     pub protocol: Option<u8>,
     /// IANA keyword of the protocol.
     pub protocol_name: Option<&'static str>,
-    /// IANA service name of the destination port.
+    /// Name of the service that usually uses the destination port.
     pub service_name: Option<&'static str>,
     /// Direction as seen from the interface.
     pub direction: Direction,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::build::SummaryBuilder;
 use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
-use crate::record::iana;
+use crate::record::names;
 use crate::summary::RejectedGroup;
 use crate::topology::VpcIndex;
 use crate::topology::endpoint::Endpoint;
@@ -50,8 +50,11 @@ impl SummaryBuilder<'_> {
             dstaddr: key.dst,
             dstport: key.dstport,
             protocol: key.protocol,
-            protocol_name: key.protocol.and_then(iana::protocol_name),
-            service_name: key.dstport.zip(key.protocol).and_then(|(port, protocol)| iana::service_name(port, protocol)),
+            protocol_name: key.protocol.and_then(names::protocol_name),
+            service_name: key
+                .dstport
+                .zip(key.protocol)
+                .and_then(|(port, protocol)| names::service_name(port, protocol)),
             direction,
             cause: group.cause(),
             causes: group.causes(),

@@ -6,7 +6,7 @@ use indicatif::HumanCount;
 
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
-use crate::record::iana;
+use crate::record::names;
 use crate::record::timestamp::Timestamp;
 use crate::summary::Window;
 
@@ -56,7 +56,7 @@ pub(super) fn format_address(address: Option<IpAddr>) -> String {
 
 /// Formats a port and its protocol, or the protocol alone.
 pub(super) fn format_port(port: Option<u16>, protocol: Option<u8>) -> String {
-    port.map_or_else(|| iana::protocol(protocol), |port| iana::port(port, protocol))
+    port.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol))
 }
 
 /// Formats a number with thousands separators.

@@ -8,7 +8,7 @@ use super::super::Context;
 use super::super::evidence::FindingDraft;
 use super::probes::{ProbedSubject, group_probes, probe_severity};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
-use crate::record::iana;
+use crate::record::names;
 
 pub(in crate::findings) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \
                                   offers the service.";
@@ -30,7 +30,7 @@ fn finding(context: &Context<'_>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Fi
         finding_type: FindingType::HostSweep,
         severity: probe_severity(context, srcaddr),
         confidence,
-        title: format!("{srcaddr} was rejected at {} of {distinct_hosts} hosts", iana::port(dstport, Some(protocol))),
+        title: format!("{srcaddr} was rejected at {} of {distinct_hosts} hosts", names::port(dstport, Some(protocol))),
         subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
         details: Details::Hosts { distinct_hosts },
         evidence: [Evidence::DistinctHosts].into_iter().chain(flags).collect(),
