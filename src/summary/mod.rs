@@ -126,6 +126,9 @@ pub struct Rejected {
     pub by_subnet: Vec<SubnetRejects>,
     /// Rejected traffic by VPC.
     pub by_vpc: Vec<VpcRejects>,
+    /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
+    /// records whose cause is unknown.
+    pub by_cause: Vec<CauseRejects>,
 }
 
 /// Rejected records of one interface, source, destination, destination port and protocol.
@@ -198,6 +201,17 @@ pub struct SubnetRejects {
 pub struct VpcRejects {
     /// Null for records whose VPC is unknown.
     pub vpc_id: Option<String>,
+    /// Flows, packets and bytes.
+    #[serde(flatten)]
+    pub tally: Counters,
+}
+
+/// Rejected traffic with one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CauseRejects {
+    /// Cause of the rejection.
+    pub cause: Cause,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,
