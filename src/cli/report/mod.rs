@@ -8,6 +8,7 @@
 
 mod findings;
 mod format;
+mod scans;
 mod table;
 mod tables;
 mod topology;
@@ -53,6 +54,7 @@ pub fn render(summary: &Summary, options: RenderOptions) -> String {
     renderer.limits(summary);
     renderer.traffic(summary);
     renderer.findings(summary);
+    renderer.rejected_by_cause(summary);
     renderer.top_rejected(summary, options.groups.unwrap_or(DEFAULT_GROUPS));
     renderer.rejected_by_interface(summary);
     renderer.inter_vpc_traffic(summary);

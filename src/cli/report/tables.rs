@@ -1,16 +1,19 @@
-//! The tables of a run: rejected connections, interfaces, pairs of VPCs, services.
+//! The tables of a run: causes, rejected connections, interfaces, pairs of VPCs, services.
 
 use indicatif::DecimalBytes;
 
 use super::Renderer;
-use super::format::{cause_label, display_id, format_address, format_count, format_port, plural};
+use super::format::{cause_label, display_id, format_address, format_count, format_percent, format_port, plural};
 use super::table::{Align, Column};
 use crate::aggregate::counters::Counters;
-use crate::summary::{RejectedGroup, Summary, VpcPair};
+use crate::summary::{CauseRejects, RejectedGroup, Summary, VpcPair};
 
 const MAX_INTERFACES: usize = 5;
 const MAX_PAIRS: usize = 12;
 const MAX_SERVICES: usize = 8;
+
+const CAUSE_COLUMNS: [Column; 5] =
+    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 2), number("BYTES", 3), column("CAUSE", 0)];
 
 const GROUP_COLUMNS: [Column; 8] = [
     number("FLOWS", 0),
@@ -54,6 +57,27 @@ const fn number(heading: &'static str, drop_priority: u8) -> Column {
 }
 
 impl Renderer {
+    /// Appends the causes of all rejected records. The table of connections shows a single cause as well.
+    pub(super) fn rejected_by_cause(&mut self, summary: &Summary) {
+        let rows = &summary.rejected.by_cause;
+        if rows.len() < 2 {
+            return;
+        }
+        let all = rows.iter().map(|row| row.tally.flows).fold(0, u64::saturating_add);
+        let row = |row: &CauseRejects| {
+            let Counters { flows, packets, bytes } = row.tally;
+            vec![
+                format_count(flows),
+                format_percent(flows, all),
+                format_count(packets),
+                DecimalBytes(bytes).to_string(),
+                cause_label(row.cause).to_owned(),
+            ]
+        };
+        self.heading("REJECTED BY CAUSE", "");
+        self.table(&CAUSE_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
+    }
+
     /// Appends the rejected connections with the most flows.
     pub(super) fn top_rejected(&mut self, summary: &Summary, top: usize) {
         let rejected = &summary.rejected;
