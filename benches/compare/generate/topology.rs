@@ -5,8 +5,10 @@
 //! | vpcs.json | describe-vpcs | A to D |
 //! | subnets.json | describe-subnets | the three logged subnets of each VPC |
 //! | peering.json | describe-vpc-peering-connections | A–B, B–C, C–D, all active |
-//! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`] |
+//! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`]; perhaps attachments |
 //! | routes.json | describe-route-tables | one table per VPC; the table of A routes to C via B, which drops the traffic |
+//!
+//! With the attachments of the transit gateway, the tables of A and D route to each other through it.
 
 use std::fs;
 use std::io;
@@ -15,7 +17,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::network::{ACCOUNT_ID, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network};
+use super::network::{
+    ACCOUNT_ID, FIRST_ATTACHMENT, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network,
+};
 
 /// Indexes of the peered VPCs.
 const PEERINGS: [(usize, usize); 3] = [(0, 1), (1, 2), (2, 3)];
@@ -36,13 +40,15 @@ pub fn write(folder: &Path, interfaces: &[Interface]) -> io::Result<()> {
 fn documents(interfaces: &[Interface]) -> [(&'static str, Value); 5] {
     let vpcs = || 0..VPCS.len();
     let subnets = vpcs().flat_map(|vpc| (0..SUBNETS_PER_VPC).map(move |place| subnet(vpc, place)));
+    let has_transit_gateway = interfaces.len() > FIRST_ATTACHMENT;
+    let route_tables = vpcs().map(|vpc| route_table(vpc, has_transit_gateway));
     let list = |key: &str, resources: Vec<Value>| json!({ key: resources });
     [
         ("vpcs.json", list("Vpcs", vpcs().map(vpc).collect())),
         ("subnets.json", list("Subnets", subnets.collect())),
         ("peering.json", list("VpcPeeringConnections", PEERINGS.into_iter().map(peering).collect())),
         ("interfaces.json", list("NetworkInterfaces", interfaces.iter().enumerate().map(interface).collect())),
-        ("routes.json", list("RouteTables", vpcs().map(route_table).collect())),
+        ("routes.json", list("RouteTables", route_tables.collect())),
     ]
 }
 
@@ -60,6 +66,11 @@ fn ipv6_block(vpc: usize) -> String {
 
 fn peering_id((requester, accepter): (usize, usize)) -> String {
     resource_id("pcx", 1_000 + (requester * VPCS.len() + accepter) as u32)
+}
+
+/// Returns the id of the attachment of a VPC to the transit gateway.
+fn attachment_id(vpc: u32) -> String {
+    resource_id("tgw-attach", 4_000 + vpc)
 }
 
 fn name_tag(name: &str) -> Value {
@@ -120,12 +131,14 @@ enum Owner {
     LoadBalancer,
     Database,
     Function,
+    TransitGateway,
 }
 
 impl Owner {
     fn of(number: usize, interface: &Interface) -> Self {
         match (&interface.instance_id, interface.is_nat_gateway, number / 8 % 3) {
             (Some(_), ..) => Self::Instance,
+            (None, ..) if number >= FIRST_ATTACHMENT => Self::TransitGateway,
             (None, true, _) => Self::NatGateway,
             (None, false, 0) => Self::LoadBalancer,
             (None, false, 1) => Self::Database,
@@ -143,6 +156,10 @@ impl Owner {
             }
             Self::LoadBalancer => ["interface".to_owned(), "amazon-elb".to_owned(), format!("ELB app/front/{hash}")],
             Self::Database => ["interface".to_owned(), "amazon-rds".to_owned(), "RDSNetworkInterface".to_owned()],
+            Self::TransitGateway => {
+                let description = format!("Network Interface for Transit Gateway Attachment {}", attachment_id(0));
+                ["transit_gateway".to_owned(), ACCOUNT_ID.to_owned(), description]
+            }
             Self::Function => {
                 ["lambda".to_owned(), "AROAEXAMPLE:orders".to_owned(), format!("AWS Lambda VPC ENI-orders-{hash}")]
             }
@@ -179,8 +196,11 @@ fn interface((number, interface): (usize, &Interface)) -> Value {
     })
 }
 
+/// VPCs that the transit gateway connects.
+const ATTACHED: (usize, usize) = (0, 3);
+
 /// Returns the routes to the peers and to the internet. A also has a route to C via B, whose packets get no reply.
-fn route_table(vpc: usize) -> Value {
+fn route_table(vpc: usize, has_transit_gateway: bool) -> Value {
     let to_peer = |block: String, sides| json!({"DestinationCidrBlock": block, "State": "active", "VpcPeeringConnectionId": peering_id(sides)});
     let mut routes = vec![
         json!({"DestinationCidrBlock": ipv4_block(vpc), "GatewayId": "local", "State": "active"}),
@@ -194,6 +214,11 @@ fn route_table(vpc: usize) -> Value {
     }
     if vpc == 0 {
         routes.push(to_peer(ipv4_block(2), PEERINGS[0]));
+    }
+    let attached = [ATTACHED, (ATTACHED.1, ATTACHED.0)].into_iter().find(|(from, _)| *from == vpc);
+    if let Some((_, to)) = attached.filter(|_| has_transit_gateway) {
+        routes.push(json!({"DestinationCidrBlock": ipv4_block(to), "State": "active",
+                           "TransitGatewayId": resource_id("tgw", 5_000)}));
     }
     let id = resource_id("rtb", 3_000 + vpc as u32);
     json!({
@@ -214,8 +239,12 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
+        topology_of(&network::interfaces())
+    }
+
+    fn topology_of(interfaces: &[Interface]) -> Topology {
         let mut resources = Resources::default();
-        for (name, document) in documents(&network::interfaces()) {
+        for (name, document) in documents(interfaces) {
             resources.read(name, text(&document).as_bytes()).expect("JSON");
         }
         Topology::new(resources)
@@ -268,5 +297,16 @@ mod tests {
             let count = topology.resources().interfaces.values().filter(|known| known.service == service).count();
             assert_eq!(count, expected, "{service}");
         }
+    }
+
+    #[test]
+    fn attachments_belong_to_the_transit_gateway() {
+        let topology = topology_of(&network::interfaces_with_attachments());
+        assert_eq!(topology.problems(), []);
+        let attachments = topology.resources().interfaces.values().filter(|known| known.service == "transit-gateway");
+        assert_eq!(attachments.count(), 2);
+        let routes = |vpc| route_table(vpc, true)["Routes"].to_string().matches("TransitGatewayId").count();
+        assert_eq!([0, 1, 2, 3].map(routes), [1, 0, 0, 1]);
+        assert!(!route_table(0, false).to_string().contains("TransitGatewayId"));
     }
 }
