@@ -118,7 +118,8 @@ mod tests {
             "Ipv4Prefixes": [{"Ipv4Prefix": "10.1.9.0/28"}], "TagSet": [{"Key": "Name", "Value": "web"}],
         });
         let document = json!({
-            "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "52.0.0.0/16"}],
+            "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16", "Tags": [{"Key": "Name", "Value": "prod"}]},
+                     {"VpcId": "vpc-b", "CidrBlock": "52.0.0.0/16"}],
             "Subnets": [{"SubnetId": "subnet-a", "VpcId": "vpc-a", "CidrBlock": "10.1.0.0/24"}],
             "NetworkInterfaces": [interface],
         });
@@ -198,12 +199,17 @@ mod tests {
         let rejected = rejected(&["eni-known - 52.0.0.1 10.1.0.5 REJECT -"]);
         let some = |text: &str| Some(text.to_owned());
         let row = serde_json::to_value(&rejected.groups[0].src).expect("JSON");
-        let vpc_b = json!({"scope": "vpc", "vpc_id": "vpc-b", "subnet_id": null, "interface_id": null, "service": null, "name": null});
+        let vpc_b = json!({
+            "scope": "vpc", "vpc_id": "vpc-b", "vpc_name": null, "subnet_id": null, "subnet_name": null,
+            "interface_id": null, "service": null, "name": null,
+        });
         assert_eq!(row, vpc_b);
         let dst = Endpoint {
             scope: Some(crate::topology::endpoint::Scope::Vpc),
             vpc_id: some("vpc-a"),
+            vpc_name: some("prod"),
             subnet_id: some("subnet-a"),
+            subnet_name: None,
             interface_id: some("eni-known"),
             service: some("ec2"),
             name: some("web"),

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::describe_output::{Interface, Problem, Resources};
 use super::prefix_table::PrefixTable;
+use super::routes::RouteTableIndex;
 use super::{BlockId, Location, PackedLocation, Topology, VpcBlock, VpcIndex, VpcInfo, ordered};
 
 impl Topology {
@@ -23,6 +24,8 @@ impl Topology {
             links: HashMap::default(),
             peers: BTreeMap::new(),
             interfaces_by_address: interfaces_by_address(&resources),
+            interfaces_by_public_address: interfaces_by_public_address(&resources),
+            route_tables: RouteTableIndex::new(&resources),
             interfaces_with_prefixes: with_delegated_prefixes(&resources),
             vpc_by_interface: vpc_by_interface(&resources, &vpcs),
             vpcs,
@@ -134,6 +137,18 @@ fn interfaces_by_address(resources: &Resources) -> HashMap<IpAddr, Vec<String>, 
     for (id, interface) in &resources.interfaces {
         for address in &interface.addresses {
             interfaces.entry(*address).or_insert_with(|| Vec::with_capacity(1)).push(id.clone());
+        }
+    }
+    interfaces
+}
+
+/// Returns the interface of each public address. Two interfaces have the same one only if a document is outdated; the least id
+/// wins.
+fn interfaces_by_public_address(resources: &Resources) -> HashMap<IpAddr, String, RandomState> {
+    let mut interfaces: HashMap<IpAddr, String, RandomState> = HashMap::default();
+    for (id, interface) in &resources.interfaces {
+        for address in &interface.public_addresses {
+            interfaces.entry(*address).or_insert_with(|| id.clone());
         }
     }
     interfaces

@@ -21,10 +21,14 @@ pub enum Scope {
 pub struct Endpoint {
     /// Null if the record does not have this address.
     pub scope: Option<Scope>,
-    /// VPC of the address.
+    /// VPC of the address, or of the interface that has this public address.
     pub vpc_id: Option<String>,
-    /// Subnet of the address.
+    /// Name tag of the VPC.
+    pub vpc_name: Option<String>,
+    /// Subnet of the address, or of the interface that has this public address.
     pub subnet_id: Option<String>,
+    /// Name tag of the subnet.
+    pub subnet_name: Option<String>,
     /// Interface that owns the address.
     pub interface_id: Option<String>,
     /// AWS service that owns the interface.

@@ -3,7 +3,8 @@
 //! In: AWS's describe output, read by [`describe_output`]. Out: a [`Topology`], which
 //! - locates an address in a VPC ([`Topology::locate`], two to four table look-ups per IPv4 address; see [`prefix_table`]);
 //! - relates two VPCs by their peering connections ([`Topology::peering_status`]);
-//! - names the subnet, the interface and the AWS service of an address ([`Topology::endpoint`], see [`service`]).
+//! - names the subnet, the interface and the AWS service of an address ([`Topology::endpoint`], see [`service`]);
+//! - follows the route tables ([`routes`]).
 //!
 //! Invariants, established by `build` and unchanged afterwards:
 //! - A [`VpcIndex`] is an index into `vpcs`, which is sorted by id. A [`BlockId`] is an index into `blocks`.
@@ -14,7 +15,9 @@ mod build;
 pub mod describe_output;
 pub mod endpoint;
 mod location;
+mod names;
 pub mod prefix_table;
+pub mod routes;
 pub mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,6 +32,7 @@ use crate::record::ip;
 use describe_output::{Interface, PeeringConnection, Problem, Resources};
 use endpoint::{Endpoint, Scope};
 use prefix_table::PrefixTable;
+use routes::RouteTableIndex;
 
 /// Index of a VPC in a topology. The VPCs are sorted by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +87,9 @@ pub struct Topology {
     links: HashMap<(VpcIndex, VpcIndex), PeeringLinks, RandomState>,
     peers: BTreeMap<VpcIndex, BTreeSet<VpcIndex>>,
     interfaces_by_address: HashMap<IpAddr, Vec<String>, RandomState>,
+    interfaces_by_public_address: HashMap<IpAddr, String, RandomState>,
     interfaces_with_prefixes: Vec<String>,
+    route_tables: RouteTableIndex,
     /// A map of its own, because it is read for many records.
     vpc_by_interface: HashMap<String, VpcIndex, RandomState>,
 }
@@ -222,24 +228,53 @@ impl Topology {
 
     /// Describes an address, given its location.
     pub fn endpoint(&self, address: IpAddr, location: Location) -> Endpoint {
-        let Location::In(vpc) = location else {
-            let scope = match location {
-                Location::Outside if ip::is_public(address) => Scope::Public,
-                Location::Outside => Scope::Private,
-                Location::In(_) | Location::Ambiguous(_) => Scope::Vpc,
-            };
-            return Endpoint { scope: Some(scope), ..Endpoint::default() };
-        };
-        let vpc_id = &self.vpc(vpc).id;
-        let owner = self.owner(vpc_id, address);
+        match location {
+            Location::In(vpc) => self.endpoint_in_vpc(address, vpc),
+            Location::Ambiguous(_) => Endpoint { scope: Some(Scope::Vpc), ..Endpoint::default() },
+            Location::Outside => self.endpoint_outside(address),
+        }
+    }
+
+    fn endpoint_in_vpc(&self, address: IpAddr, vpc: VpcIndex) -> Endpoint {
+        let vpc = self.vpc(vpc);
+        let owner = self.owner(&vpc.id, address);
+        let subnet_id = self.subnet(&vpc.id, address).or_else(|| owner.and_then(|(_, owner)| owner.subnet_id.clone()));
         Endpoint {
             scope: Some(Scope::Vpc),
-            vpc_id: Some(vpc_id.clone()),
-            subnet_id: self.subnet(vpc_id, address).or_else(|| owner.and_then(|(_, owner)| owner.subnet_id.clone())),
+            vpc_id: Some(vpc.id.clone()),
+            vpc_name: vpc.name.clone(),
+            subnet_name: subnet_id.as_deref().and_then(|id| self.name_of(id)).map(str::to_owned),
+            subnet_id,
             interface_id: owner.map(|(id, _)| id.to_owned()),
             service: owner.map(|(_, owner)| owner.service.to_owned()),
-            name: owner.and_then(|(_, owner)| owner.name.clone()),
+            name: owner.and_then(|(_, owner)| owner.name_or_description()).map(str::to_owned),
         }
+    }
+
+    /// Describes an address in no known VPC. An interface may have it as its public address.
+    fn endpoint_outside(&self, address: IpAddr) -> Endpoint {
+        let scope = if ip::is_public(address) { Scope::Public } else { Scope::Private };
+        let owner = self.interface_of_public_address(address);
+        let Some((id, owner)) = owner else { return Endpoint { scope: Some(scope), ..Endpoint::default() } };
+        let name_of = |id: &Option<String>| id.as_deref().and_then(|id| self.name_of(id)).map(str::to_owned);
+        Endpoint {
+            scope: Some(scope),
+            vpc_id: owner.vpc_id.clone(),
+            vpc_name: name_of(&owner.vpc_id),
+            subnet_id: owner.subnet_id.clone(),
+            subnet_name: name_of(&owner.subnet_id),
+            interface_id: Some(id.to_owned()),
+            service: Some(owner.service.to_owned()),
+            name: owner.name_or_description().map(str::to_owned),
+        }
+    }
+
+    /// Finds the interface that has this public address: by address translation, or as its own public IPv6 address.
+    pub fn interface_of_public_address(&self, address: IpAddr) -> Option<(&str, &Interface)> {
+        let ipv6 = || self.interfaces_by_address.get(&address)?.first();
+        let ipv6 = || if address.is_ipv6() && ip::is_public(address) { ipv6() } else { None };
+        let id = self.interfaces_by_public_address.get(&address).or_else(ipv6)?;
+        self.resources.interfaces.get_key_value(id).map(|(id, interface)| (id.as_str(), interface))
     }
 
     /// Finds the subnet of a VPC whose block is the longest match of the address.

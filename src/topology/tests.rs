@@ -220,6 +220,42 @@ fn endpoint_describes_an_address() {
 }
 
 #[test]
+fn public_address_is_shown_with_its_interface() {
+    let topology = topology(&[r#"{
+        "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16", "Tags": [{"Key": "Name", "Value": "prod"}]}],
+        "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-a", "CidrBlock": "10.1.1.0/24",
+                     "Tags": [{"Key": "Name", "Value": "prod-a"}]}],
+        "NetworkInterfaces": [
+            {"NetworkInterfaceId": "eni-1", "VpcId": "vpc-a", "SubnetId": "subnet-1", "PrivateIpAddress": "10.1.1.5",
+             "Association": {"PublicIp": "22.31.77.88"}, "TagSet": [{"Key": "Name", "Value": "db"}]},
+            {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-b", "PrivateIpAddress": "10.1.1.5",
+             "PrivateIpAddresses": [{"Association": {"PublicIp": "22.31.77.90"}}],
+             "Ipv6Addresses": [{"Ipv6Address": "2600:1f18::5"}, {"Ipv6Address": "fd00::5"}]}]}"#]);
+    let endpoint = |text: &str| topology.endpoint(address(text), topology.locate(address(text), || None));
+    let expected = Endpoint {
+        scope: Some(Scope::Public),
+        vpc_id: Some("vpc-a".to_owned()),
+        vpc_name: Some("prod".to_owned()),
+        subnet_id: Some("subnet-1".to_owned()),
+        subnet_name: Some("prod-a".to_owned()),
+        interface_id: Some("eni-1".to_owned()),
+        service: Some("ec2".to_owned()),
+        name: Some("db".to_owned()),
+    };
+    assert_eq!(endpoint("22.31.77.88"), expected);
+    assert_eq!(endpoint("10.1.1.5"), Endpoint { scope: Some(Scope::Vpc), ..expected });
+    for (text, expected) in [
+        ("22.31.77.90", Some("eni-2")),
+        ("2600:1f18::5", Some("eni-2")),
+        ("22.31.77.89", None),
+        ("2600:1f18::6", None),
+        ("fd00::5", None),
+    ] {
+        assert_eq!(endpoint(text).interface_id.as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
 fn address_of_a_vpc_with_a_public_block_is_not_public() {
     let topology = topology(&[&vpc("vpc-a", "198.50.0.0/16")]);
     assert!(!topology.is_public(address("198.50.0.1")));

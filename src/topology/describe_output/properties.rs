@@ -1,7 +1,9 @@
 //! Property tests of reading describe output.
 
+use std::net::IpAddr;
+
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::topology::Topology;
@@ -11,7 +13,9 @@ fn any_json() -> impl Strategy<Value = Value> {
     let fields = "VpcId SubnetId NetworkInterfaceId RouteTableId CidrBlock CidrBlockAssociationSet CidrBlockState State \
                   Ipv6CidrBlockAssociationSet Ipv6CidrBlock Ipv6CidrBlockState Tags Key Value Status Code Routes \
                   RequesterVpcInfo AccepterVpcInfo CidrBlockSet Ipv6CidrBlockSet Region PrivateIpAddress TagSet \
-                  PrivateIpAddresses Ipv6Addresses Ipv4Prefixes Ipv6Prefixes Operator Principal Description";
+                  PrivateIpAddresses Ipv6Addresses Ipv4Prefixes Ipv6Prefixes Operator Principal Description \
+                  Association PublicIp Attachment InstanceId Associations Main AssociationState DestinationCidrBlock \
+                  DestinationPrefixListId GatewayId VpcPeeringConnectionId PrefixListId Cidrs Cidr";
     let keys: Vec<&str> = fields.split_whitespace().chain(KEYS).collect();
     let words =
         ["vpc-a", "vpc-b", "pcx-1", "eni-1", "active", "associated", "10.1.0.0/16", "10.1.0.5", "::/0", "Name", ""];
@@ -62,6 +66,7 @@ proptest! {
         let topology = Topology::new(resources);
         for (index, vpc) in topology.vpcs() {
             prop_assert_eq!(topology.vpc_index(&vpc.id), Some(index));
+            topology.route_tables_in_use(index);
         }
         for address in [address, IpAddr::from([10, 1, 0, 5])] {
             topology.endpoint(address, topology.locate(address, || topology.vpc_index("vpc-a")));

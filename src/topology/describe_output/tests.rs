@@ -1,3 +1,7 @@
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::*;
 
 /// Reads documents, which are named 1, 2 and so on. Checks that the lenient path gives the same result.
@@ -35,7 +39,7 @@ fn strict_parse_rejects_unexpected_forms() {
     assert!(is_strict(format!(r#" {{"Vpcs": [{vpc}], "NextToken": 1e999}} "#).as_bytes()));
     assert!(is_strict(format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "Odd": "\ud800"}}]}}"#).as_bytes()));
     for document in [
-        format!(r#"[[{vpc}], null, null, null, null]"#),
+        format!(r#"[[{vpc}], null, null, null, null, null, null, null]"#),
         format!(r#"{{"Vpcs": [{vpc}], "Vpcs": []}}"#),
         format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": 1}}]}}"#),
         format!(r#"{{"Vpcs": [{vpc}, {{"VpcId": "vpc-b", "VpcId": "vpc-c"}}]}}"#),
@@ -125,17 +129,22 @@ fn interface_has_all_its_addresses_and_prefixes() {
             "NetworkInterfaceId": "eni-1", "VpcId": "vpc-a", "SubnetId": "subnet-1", "InterfaceType": "interface",
             "PrivateIpAddress": "10.1.1.5", "Ipv6Address": "2600:1f18:1:1::5",
             "PrivateIpAddresses": [{"Primary": true, "PrivateIpAddress": "10.1.1.5"},
-                                   {"Primary": false, "PrivateIpAddress": "10.1.1.6"}],
+                                   {"Primary": false, "PrivateIpAddress": "10.1.1.6",
+                                    "Association": {"PublicIp": "198.51.100.2"}},
+                                   {"PrivateIpAddress": "10.1.1.6", "Association": {"IpOwnerId": "amazon"}}],
             "Ipv6Addresses": [{"Ipv6Address": "2600:1f18:1:1::5"}, {"Ipv6Address": "2600:1f18:1:1::6"}],
             "Ipv4Prefixes": [{"Ipv4Prefix": "10.1.1.16/28"}], "Ipv6Prefixes": [{"Ipv6Prefix": "2600:1f18:1:1:1::/80"}],
-            "Association": {"PublicIp": "198.51.100.1"},
+            "Association": {"PublicIp": "198.51.100.1"}, "Attachment": {"InstanceId": "i-1", "Status": "attached"},
             "Description": "aws-K8S-i-1", "TagSet": [], "Tags": [{"Key": "Name", "Value": "not here"}]}]}"#,
     );
     let interface = &resources.interfaces["eni-1"];
     let addresses: Vec<String> = interface.addresses.iter().map(IpAddr::to_string).collect();
     assert_eq!(addresses, ["10.1.1.5", "10.1.1.6", "2600:1f18:1:1::5", "2600:1f18:1:1::6"]);
+    let public: Vec<String> = interface.public_addresses.iter().map(IpAddr::to_string).collect();
+    assert_eq!(public, ["198.51.100.1", "198.51.100.2"]);
+    assert_eq!(interface.instance_id.as_deref(), Some("i-1"));
     assert_eq!(texts(&interface.prefixes), ["10.1.1.16/28", "2600:1f18:1:1:1::/80"]);
-    assert_eq!((interface.service, interface.name.as_deref()), ("eks", Some("aws-K8S-i-1")));
+    assert_eq!((interface.service, interface.name_or_description()), ("eks", Some("aws-K8S-i-1")));
     let owns = |address: &str| interface.owns(address.parse().expect("an address"));
     for (address, expected) in [
         ("10.1.1.6", true),
@@ -153,16 +162,18 @@ fn interface_has_all_its_addresses_and_prefixes() {
 
 #[test]
 fn interface_name_is_the_name_tag_or_the_description() {
-    let name = |more: &str| {
+    let names = |more: &str| {
         let resources = read_valid(&format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1"{more}}}]}}"#));
-        resources.interfaces["eni-1"].name.clone()
+        let interface = &resources.interfaces["eni-1"];
+        [interface.name.clone(), interface.name_or_description().map(str::to_owned)]
     };
     let tag = |value: &str| format!(r#", "Description": "d", "TagSet": [{{"Key": "Name", "Value": {value}}}]"#);
-    assert_eq!(name(&tag("\"db\"")).as_deref(), Some("db"));
-    assert_eq!(name(&tag("\"\"")).as_deref(), Some("d"));
-    assert_eq!(name(&tag("null")).as_deref(), Some("d"));
-    assert_eq!(name(r#", "Description": """#), None);
-    assert_eq!(name(""), None);
+    let some = |name: &str| Some(name.to_owned());
+    assert_eq!(names(&tag("\"db\"")), [some("db"), some("db")]);
+    assert_eq!(names(&tag("\"\"")), [None, some("d")]);
+    assert_eq!(names(&tag("null")), [None, some("d")]);
+    assert_eq!(names(r#", "Description": """#), [None, None]);
+    assert_eq!(names(""), [None, None]);
 }
 
 #[test]
@@ -179,25 +190,6 @@ fn interface_owner_depends_on_all_traits() {
     assert_eq!(service(r#""Operator": {"Managed": true, "Principal": "eks.amazonaws.com"}"#), "aws");
     assert_eq!(service(r#""Operator": {"Managed": false, "Principal": "eks.amazonaws.com"}"#), "ec2");
     assert_eq!(service(r#""Operator": {"Managed": false}"#), "ec2");
-}
-
-#[test]
-fn route_table_has_the_routes_to_connections() {
-    let resources = read_valid(
-        r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Associations": [{"Main": true}], "Routes": [
-            {"DestinationCidrBlock": "10.1.0.0/16", "GatewayId": "local", "State": "active"},
-            {"DestinationCidrBlock": "10.2.0.0/16", "VpcPeeringConnectionId": "pcx-1", "State": "active"},
-            {"DestinationIpv6CidrBlock": "2600:1f18:2::/56", "VpcPeeringConnectionId": "pcx-1", "State": "blackhole"},
-            {"DestinationPrefixListId": "pl-1", "VpcPeeringConnectionId": "pcx-2"}]}]}"#,
-    );
-    let table = &resources.route_tables["rtb-1"];
-    let routes: Vec<String> = table
-        .routes
-        .iter()
-        .map(|route| format!("{} {} {}", route.destination, route.peering_connection_id, route.blackhole))
-        .collect();
-    assert_eq!(routes, ["10.2.0.0/16 pcx-1 false", "2600:1f18:2::/56 pcx-1 true", "pl-1 pcx-2 false"]);
-    assert_eq!(table.vpc_id, "vpc-a");
 }
 
 #[test]
@@ -290,7 +282,7 @@ fn null_is_absent_and_unknown_keys_are_ignored() {
             "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": null, "SubnetId": null, "InterfaceType": null,
                 "RequesterId": null, "RequesterManaged": null, "Description": null, "PrivateIpAddress": null,
                 "PrivateIpAddresses": null, "Ipv6Address": null, "Ipv6Addresses": null, "Ipv4Prefixes": null,
-                "Ipv6Prefixes": null, "Operator": null, "TagSet": null}]}"#,
+                "Ipv6Prefixes": null, "Operator": null, "Association": null, "Attachment": null, "TagSet": null}]}"#,
     );
     assert_eq!(texts(&resources.vpcs["vpc-a"].blocks), ["10.1.0.0/16"]);
     assert_eq!((resources.interfaces["eni-1"].service, resources.interfaces["eni-1"].addresses.len()), ("ec2", 0));
@@ -310,7 +302,7 @@ fn unusable_document_is_an_error_or_a_problem() {
     let error = Resources::default().read("flows.log.gz", b"\x1f\x8b").expect_err("it is gzip");
     assert!(error.to_string().starts_with("flows.log.gz: not JSON: "), "{error}");
     for document in ["{}", "[]", "7", "null", r#"{"Reservations": []}"#, r#"[{"Vpcs": []}]"#] {
-        let keys = "Vpcs, Subnets, VpcPeeringConnections, NetworkInterfaces, RouteTables";
+        let keys = "Vpcs, Subnets, VpcPeeringConnections, NetworkInterfaces, RouteTables, PrefixLists, Entries";
         assert_eq!(problems(&read(&[document])), [format!("1: the document: has none of the keys {keys}")]);
     }
     assert_eq!(problems(&read(&[r#"{"Vpcs": []}"#, r#"{"RouteTables": null}"#])), [""; 0]);

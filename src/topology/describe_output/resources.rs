@@ -1,0 +1,104 @@
+//! The resources of the describe output that do not concern routes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// A VPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vpc {
+    /// Associated CIDR blocks.
+    pub blocks: Vec<IpNet>,
+    /// Account that owns it.
+    pub owner_id: Option<String>,
+    /// Name tag.
+    pub name: Option<String>,
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    /// VPC id.
+    pub vpc_id: String,
+    /// Associated CIDR blocks.
+    pub blocks: Vec<IpNet>,
+    /// Name tag.
+    pub name: Option<String>,
+}
+
+/// A VPC peering connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeeringConnection {
+    /// Status code, such as `active`.
+    pub status: String,
+    /// VPC that requested the connection.
+    pub requester: Side,
+    /// VPC that accepts the connection.
+    pub accepter: Side,
+    /// Name tag.
+    pub name: Option<String>,
+}
+
+impl PeeringConnection {
+    /// Reports whether the connection is active, so that it can carry traffic.
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
+    /// Returns the other side of the connection, or `None` if this VPC is neither side.
+    pub fn other_side(&self, vpc_id: &str) -> Option<&Side> {
+        match (self.requester.vpc_id == vpc_id, self.accepter.vpc_id == vpc_id) {
+            (true, _) => Some(&self.accepter),
+            (_, true) => Some(&self.requester),
+            (false, false) => None,
+        }
+    }
+}
+
+/// One side of a peering connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// VPC id.
+    pub vpc_id: String,
+    /// Account that owns the VPC.
+    pub owner_id: Option<String>,
+    /// Region of the VPC.
+    pub region: Option<String>,
+    /// CIDR blocks of the VPC. AWS lists the blocks of the peer only while the connection is active.
+    pub blocks: Vec<IpNet>,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// VPC id.
+    pub vpc_id: Option<String>,
+    /// Subnet id.
+    pub subnet_id: Option<String>,
+    /// Instance that the interface is attached to.
+    pub instance_id: Option<String>,
+    /// Private IPv4 addresses and IPv6 addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Public addresses that AWS translates to the private IPv4 addresses.
+    pub public_addresses: Vec<IpAddr>,
+    /// Prefixes that are delegated to the interface.
+    pub prefixes: Vec<IpNet>,
+    /// AWS service that owns the interface.
+    pub service: &'static str,
+    /// Name tag.
+    pub name: Option<String>,
+    /// Description, unless there is a Name tag.
+    pub description: Option<String>,
+}
+
+impl Interface {
+    /// Reports whether an address belongs to the interface.
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address) || self.prefixes.iter().any(|prefix| prefix.contains(&address))
+    }
+
+    /// Returns the Name tag, or the description.
+    pub fn name_or_description(&self) -> Option<&str> {
+        self.name.as_deref().or(self.description.as_deref())
+    }
+}

@@ -1,0 +1,131 @@
+//! JSON of the network interfaces, and its conversion.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use super::resources::Interface;
+use super::wire::{CidrReader, Converted, Tag, name_tag};
+use crate::topology::service;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WireInterface {
+    network_interface_id: String,
+    vpc_id: Option<String>,
+    subnet_id: Option<String>,
+    interface_type: Option<String>,
+    requester_id: Option<String>,
+    requester_managed: Option<bool>,
+    description: Option<String>,
+    private_ip_address: Option<String>,
+    private_ip_addresses: Option<Vec<WirePrivateAddress>>,
+    ipv6_address: Option<String>,
+    ipv6_addresses: Option<Vec<WireIpv6Address>>,
+    ipv4_prefixes: Option<Vec<WireIpv4Prefix>>,
+    ipv6_prefixes: Option<Vec<WireIpv6Prefix>>,
+    association: Option<WireAddressAssociation>,
+    attachment: Option<WireAttachment>,
+    operator: Option<WireOperator>,
+    /// Tags. Other resources name this field `Tags`.
+    tag_set: Option<Vec<Tag>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WirePrivateAddress {
+    private_ip_address: Option<String>,
+    association: Option<WireAddressAssociation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireAddressAssociation {
+    public_ip: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireAttachment {
+    instance_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireIpv6Address {
+    ipv6_address: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireIpv4Prefix {
+    ipv4_prefix: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireIpv6Prefix {
+    ipv6_prefix: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireOperator {
+    managed: Option<bool>,
+    principal: Option<String>,
+}
+
+pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Converted<Interface> {
+    let service = service(&wire);
+    let private = wire.private_ip_addresses.unwrap_or_default();
+    let ipv6 = wire.ipv6_addresses.unwrap_or_default();
+    let texts = wire.private_ip_address.iter().chain(private.iter().filter_map(|a| a.private_ip_address.as_ref()));
+    let texts = texts.chain(&wire.ipv6_address).chain(ipv6.iter().filter_map(|a| a.ipv6_address.as_ref()));
+    let addresses = addresses(reader, texts);
+    let associations = wire.association.iter().chain(private.iter().filter_map(|a| a.association.as_ref()));
+    let public_addresses = addresses_of_associations(reader, associations);
+    let (ipv4_prefixes, ipv6_prefixes) =
+        (wire.ipv4_prefixes.unwrap_or_default(), wire.ipv6_prefixes.unwrap_or_default());
+    let prefixes = ipv4_prefixes.iter().filter_map(|p| p.ipv4_prefix.as_ref());
+    let prefixes = reader.blocks(prefixes.chain(ipv6_prefixes.iter().filter_map(|p| p.ipv6_prefix.as_ref())));
+    let name = name_tag(wire.tag_set);
+    let description = wire.description.filter(|description| name.is_none() && !description.is_empty());
+    let interface = Interface {
+        vpc_id: wire.vpc_id,
+        subnet_id: wire.subnet_id,
+        instance_id: wire.attachment.and_then(|attachment| attachment.instance_id),
+        addresses,
+        public_addresses,
+        prefixes,
+        service,
+        name,
+        description,
+    };
+    Converted { id: wire.network_interface_id, resource: Ok(interface) }
+}
+
+fn service(wire: &WireInterface) -> &'static str {
+    let operator = wire.operator.as_ref().filter(|operator| operator.managed != Some(false));
+    service::owner(&service::InterfaceTraits {
+        interface_type: wire.interface_type.as_deref().unwrap_or_default(),
+        requester_id: wire.requester_id.as_deref().unwrap_or_default(),
+        requester_managed: wire.requester_managed.unwrap_or_default(),
+        description: wire.description.as_deref().unwrap_or_default(),
+        operator: operator.and_then(|operator| operator.principal.as_deref()).unwrap_or_default(),
+    })
+}
+
+fn addresses_of_associations<'w>(
+    reader: &mut CidrReader<'_>,
+    associations: impl Iterator<Item = &'w WireAddressAssociation>,
+) -> Vec<IpAddr> {
+    addresses(reader, associations.filter_map(|association| association.public_ip.as_ref()))
+}
+
+/// Parses addresses, sorts them, and removes duplicates.
+fn addresses<'t>(reader: &mut CidrReader<'_>, texts: impl Iterator<Item = &'t String>) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = texts.filter_map(|text| reader.address(text)).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}

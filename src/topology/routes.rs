@@ -1,0 +1,228 @@
+//! Follows the route tables: which ones are in use, and where they send traffic.
+//!
+//! AWS picks the longest destination that has the address. A destination may be a prefix list; its blocks count if they are
+//! known. A route in state blackhole takes traffic as well, and drops it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use super::describe_output::{Destination, Resources, Route, RouteState, RouteTable};
+use super::{Topology, VpcIndex, ordered};
+
+/// A route table in use, with the subnets that it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableInUse<'a> {
+    /// Id of the table.
+    pub id: &'a str,
+    /// The table.
+    pub table: &'a RouteTable,
+    /// Known subnets that use the table, in order.
+    pub subnet_ids: Vec<&'a str>,
+}
+
+/// The route tables in use of a VPC.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TablesInUse<'a> {
+    /// The tables, by id.
+    pub tables: Vec<TableInUse<'a>>,
+    /// Whether these are all. False if subnets use a main table that the topology does not have.
+    pub is_complete: bool,
+}
+
+/// Whether a route table leads to a block through a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// No route leads there.
+    No,
+    /// Only a route to a prefix list whose blocks are unknown may lead there.
+    Possible,
+    /// A route leads there.
+    Yes,
+}
+
+/// Look-ups of the route tables by VPC and by subnet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RouteTableIndex {
+    /// By VPC id.
+    by_vpc: HashMap<String, VpcTables, RandomState>,
+    /// Ids of the associated tables, by subnet id.
+    by_subnet: HashMap<String, String, RandomState>,
+}
+
+/// Route tables of a VPC.
+#[derive(Debug, Clone, Default)]
+struct VpcTables {
+    main: Option<String>,
+    /// Tables that are associated with a subnet.
+    associated: BTreeSet<String>,
+    has_known_subnets: bool,
+    /// Known subnets without a table of their own.
+    subnets_of_main: Vec<String>,
+}
+
+impl VpcTables {
+    /// Reports whether the main table is in use. If no subnets are known, it is assumed to be.
+    fn uses_main(&self) -> bool {
+        !self.has_known_subnets || !self.subnets_of_main.is_empty()
+    }
+}
+
+impl RouteTableIndex {
+    /// If outdated documents give a subnet two tables, or a VPC two main tables, the least id wins.
+    pub(super) fn new(resources: &Resources) -> RouteTableIndex {
+        let mut index = RouteTableIndex::default();
+        for (id, table) in &resources.route_tables {
+            let vpc = index.by_vpc.entry(table.vpc_id.clone()).or_default();
+            if table.is_main && vpc.main.is_none() {
+                vpc.main = Some(id.clone());
+            }
+            if !table.subnet_ids.is_empty() {
+                vpc.associated.insert(id.clone());
+            }
+            for subnet_id in &table.subnet_ids {
+                index.by_subnet.entry(subnet_id.clone()).or_insert_with(|| id.clone());
+            }
+        }
+        for (id, subnet) in &resources.subnets {
+            let Some(vpc) = index.by_vpc.get_mut(&subnet.vpc_id) else { continue };
+            vpc.has_known_subnets = true;
+            if !index.by_subnet.contains_key(id) {
+                vpc.subnets_of_main.push(id.clone());
+            }
+        }
+        index
+    }
+}
+
+impl Topology {
+    /// Returns the route tables in use of a VPC: those that are associated with a subnet, and the main table if a subnet has
+    /// no table of its own or no subnets are known.
+    pub fn route_tables_in_use(&self, vpc: VpcIndex) -> TablesInUse<'_> {
+        let Some(tables) = self.route_tables.by_vpc.get(&self.vpc(vpc).id) else { return TablesInUse::default() };
+        let main = tables.main.as_ref().filter(|_| tables.uses_main());
+        let ids: BTreeSet<&String> = tables.associated.iter().chain(main).collect();
+        let in_use = |id: &String| {
+            let (id, table) = self.resources.route_tables.get_key_value(id)?;
+            let mut subnet_ids: Vec<&str> = table.subnet_ids.iter().map(String::as_str).collect();
+            if main == Some(id) {
+                subnet_ids.extend(tables.subnets_of_main.iter().map(String::as_str));
+                subnet_ids.sort_unstable();
+            }
+            Some(TableInUse { id, table, subnet_ids })
+        };
+        let is_complete = main.is_some() || !tables.uses_main();
+        TablesInUse { tables: ids.into_iter().filter_map(in_use).collect(), is_complete }
+    }
+
+    /// Returns the route table of a subnet with its id: the associated one, else the main table of the subnet's VPC.
+    pub fn route_table_of_subnet(&self, subnet_id: &str) -> Option<(&str, &RouteTable)> {
+        let main = || self.route_tables.by_vpc.get(&self.resources.subnets.get(subnet_id)?.vpc_id)?.main.as_ref();
+        let id = self.route_tables.by_subnet.get(subnet_id).or_else(main)?;
+        self.resources.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table))
+    }
+
+    /// Returns the VPC that a subnet's traffic to an address goes to, if the longest active route is to a known peering
+    /// connection of `own`, the VPC of the subnet.
+    pub fn routed_peer(&self, subnet_id: &str, own: VpcIndex, address: IpAddr) -> Option<VpcIndex> {
+        let (_, table) = self.route_table_of_subnet(subnet_id)?;
+        let address = IpNet::from(address);
+        let length = |route: &Route| self.longest_containing(&route.destination, &address);
+        let routes = table.routes.iter().filter(|route| route.is_active());
+        let lengths = routes.filter_map(|route| Some((length(route)?, route)));
+        let (_, longest) = lengths.max_by_key(|(length, _)| *length)?;
+        let connection = self.connection(longest.connection_id()?)?;
+        self.vpc_index(&connection.other_side(&self.vpc(own).id)?.vpc_id)
+    }
+
+    /// Returns the route tables in use of `src` that send traffic for `dst` to a VPC in between, which does not forward it:
+    /// those with a route to a connection to one of `via` for addresses of `dst`. Returns ids, in order.
+    pub fn misrouting_tables(&self, src: VpcIndex, dst: VpcIndex, via: &[VpcIndex]) -> Vec<String> {
+        let connections: BTreeSet<&str> = via.iter().flat_map(|via| self.active_connections(src, *via)).collect();
+        let leads_astray = |table: &RouteTable| {
+            let blocks = &self.vpc(dst).blocks;
+            blocks.iter().any(|block| connections.iter().any(|id| self.reach(table, id, block) == Reach::Yes))
+        };
+        let tables = self.route_tables_in_use(src).tables.into_iter();
+        tables.filter(|table| leads_astray(table.table)).map(|table| table.id.to_owned()).collect()
+    }
+
+    /// Returns the route tables in use of `side` that do not reach a block of `other` through a peering connection. Returns
+    /// ids, in order.
+    pub fn tables_without_route(&self, side: VpcIndex, other: VpcIndex) -> Vec<String> {
+        let connections: Vec<&str> = self.active_connections(side, other).collect();
+        let lacks_route = |table: &RouteTable| {
+            let mut blocks = self.blocks_to_route(side, other);
+            blocks.any(|block| connections.iter().all(|id| self.reach(table, id, &block) == Reach::No))
+        };
+        let tables = self.route_tables_in_use(side).tables.into_iter();
+        tables.filter(|table| lacks_route(table.table)).map(|table| table.id.to_owned()).collect()
+    }
+
+    /// Returns the blocks of `other` that `side` needs routes to: those of IPv6 only if both have one.
+    pub fn blocks_to_route(&self, side: VpcIndex, other: VpcIndex) -> impl Iterator<Item = IpNet> {
+        let is_ipv6 = |block: &IpNet| matches!(block, IpNet::V6(_));
+        let side_has_ipv6 = self.vpc(side).blocks.iter().any(is_ipv6);
+        self.vpc(other).blocks.iter().filter(move |block| side_has_ipv6 || !is_ipv6(block)).copied()
+    }
+
+    /// Reports whether a route table reaches a block through a connection: it has an active route to the connection whose
+    /// destination contains the block or lies in it, and no longer destination to another target takes the whole block.
+    pub fn reach(&self, table: &RouteTable, connection_id: &str, block: &IpNet) -> Reach {
+        let is_to_connection = |route: &&Route| route.connection_id() == Some(connection_id);
+        let routes = table.routes.iter().filter(is_to_connection).filter(|route| route.is_active());
+        let others = || table.routes.iter().filter(|route| !is_to_connection(route));
+        let reach = |route| match self.blocks_of(route) {
+            None => Reach::Possible,
+            Some(destinations) if self.leads_to(destinations, block, others) => Reach::Yes,
+            Some(_) => Reach::No,
+        };
+        routes.map(|route| reach(&route.destination)).max().unwrap_or(Reach::No)
+    }
+
+    /// Reports whether a route of a table has something in common with one of the blocks that no longer destination of the
+    /// table takes. Returns `None` if the route is to a prefix list whose blocks are unknown.
+    pub fn route_has_any_of(&self, table: &RouteTable, route: &Route, blocks: &[IpNet]) -> Option<bool> {
+        let destinations = self.blocks_of(&route.destination)?;
+        Some(blocks.iter().any(|block| self.leads_to(destinations, block, || table.routes.iter())))
+    }
+
+    /// Reports whether one of the destinations contains the block or lies in it, unless a longer destination of the other routes
+    /// takes the whole block.
+    fn leads_to<'a, I: Iterator<Item = &'a Route>>(
+        &self,
+        destinations: &[IpNet],
+        block: &IpNet,
+        others: impl Fn() -> I,
+    ) -> bool {
+        let is_taken = |length: u8| {
+            let mut lengths = others().filter(|route| route.state != RouteState::Unused);
+            lengths.any(|route| self.longest_containing(&route.destination, block) > Some(length))
+        };
+        destinations.iter().any(|destination| {
+            block.contains(destination) || destination.contains(block) && !is_taken(destination.prefix_len())
+        })
+    }
+
+    /// Returns the prefix length of the destination's longest block that contains a block.
+    fn longest_containing(&self, destination: &Destination, block: &IpNet) -> Option<u8> {
+        let destinations = self.blocks_of(destination)?.iter();
+        destinations.filter(|destination| destination.contains(block)).map(IpNet::prefix_len).max()
+    }
+
+    /// Returns the blocks of a destination, or `None` for a prefix list whose blocks are unknown.
+    fn blocks_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a [IpNet]> {
+        match destination {
+            Destination::Block(block) => Some(std::slice::from_ref(block)),
+            Destination::PrefixList(id) => self.resources.prefix_lists.get(id).map(|list| list.blocks.as_slice()),
+        }
+    }
+
+    fn active_connections(&self, a: VpcIndex, b: VpcIndex) -> impl Iterator<Item = &str> {
+        self.links.get(&ordered(a, b)).into_iter().flat_map(|links| &links.active).map(String::as_str)
+    }
+}
+#[cfg(test)]
+mod tests;
