@@ -145,6 +145,11 @@ pub(super) struct SummaryBuilder<'a> {
 }
 
 impl<'a> SummaryBuilder<'a> {
+    /// Returns the Name tag of the resource with this id.
+    pub(super) fn name_of(&self, id: Option<&str>) -> Option<String> {
+        self.network.topology?.name_of(id?).map(str::to_owned)
+    }
+
     /// Returns the VPC of an interface in the topology.
     pub(super) fn known_vpc(&self, interface: Option<Symbol>) -> Option<&'a str> {
         self.network.known_interface(interface)?.vpc_id.as_deref()

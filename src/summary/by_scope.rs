@@ -23,10 +23,16 @@ impl SummaryBuilder<'_> {
             .map(|(id, tally)| {
                 let interface = self.analysis.interfaces.get(id);
                 let places = &self.analysis.places;
+                let interface_id = self.network.interface_name(id);
+                let vpc_id = interface.vpc.resolve(self.known_vpc(id), places);
+                let subnet_id = interface.subnet.resolve(self.known_subnet(id), places);
                 InterfaceRejects {
-                    interface_id: self.network.interface_name(id).map(str::to_owned),
-                    vpc_id: interface.vpc.resolve(self.known_vpc(id), places).map(str::to_owned),
-                    subnet_id: interface.subnet.resolve(self.known_subnet(id), places).map(str::to_owned),
+                    interface_id: interface_id.map(str::to_owned),
+                    name: self.name_of(interface_id),
+                    vpc_id: vpc_id.map(str::to_owned),
+                    vpc_name: self.name_of(vpc_id),
+                    subnet_id: subnet_id.map(str::to_owned),
+                    subnet_name: self.name_of(subnet_id),
                     tally,
                 }
             })
@@ -49,7 +55,9 @@ impl SummaryBuilder<'_> {
         }
         let row = |(subnet, (vpc, tally)): (Option<&str>, (Consensus<&str>, Counters))| SubnetRejects {
             subnet_id: subnet.map(str::to_owned),
+            name: self.name_of(subnet),
             vpc_id: vpc.one().map(str::to_owned),
+            vpc_name: self.name_of(vpc.one()),
             tally,
         };
         let mut rows: Vec<SubnetRejects> = sums.into_iter().map(row).collect();
@@ -63,7 +71,11 @@ impl SummaryBuilder<'_> {
         for (placement, tally) in self.rejected_by_placement.iter().copied() {
             sums.entry(self.vpc(placement)).or_default().merge(tally);
         }
-        let row = |(vpc, tally): (Option<&str>, Counters)| VpcRejects { vpc_id: vpc.map(str::to_owned), tally };
+        let row = |(vpc, tally): (Option<&str>, Counters)| VpcRejects {
+            vpc_id: vpc.map(str::to_owned),
+            name: self.name_of(vpc),
+            tally,
+        };
         let mut rows: Vec<VpcRejects> = sums.into_iter().map(row).collect();
         rows.sort_unstable_by(|a, b| (Reverse(a.tally), &a.vpc_id).cmp(&(Reverse(b.tally), &b.vpc_id)));
         rows

@@ -137,6 +137,8 @@ pub struct Rejected {
 pub struct RejectedGroup {
     /// Interface that recorded the traffic.
     pub interface_id: Option<String>,
+    /// Name tag of the interface.
+    pub interface_name: Option<String>,
     /// Source: `pkt-srcaddr` if present, otherwise `srcaddr`.
     pub srcaddr: Option<IpAddr>,
     /// Destination: `pkt-dstaddr` if present, otherwise `dstaddr`.
@@ -173,10 +175,16 @@ pub struct RejectedGroup {
 pub struct InterfaceRejects {
     /// Null for records without an interface.
     pub interface_id: Option<String>,
+    /// Name tag of the interface.
+    pub name: Option<String>,
     /// VPC on which its records agree.
     pub vpc_id: Option<String>,
+    /// Name tag of the VPC.
+    pub vpc_name: Option<String>,
     /// Subnet on which its records agree.
     pub subnet_id: Option<String>,
+    /// Name tag of the subnet.
+    pub subnet_name: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,
@@ -188,8 +196,12 @@ pub struct InterfaceRejects {
 pub struct SubnetRejects {
     /// Null for records whose subnet is unknown.
     pub subnet_id: Option<String>,
+    /// Name tag of the subnet.
+    pub name: Option<String>,
     /// VPC on which its records agree.
     pub vpc_id: Option<String>,
+    /// Name tag of the VPC.
+    pub vpc_name: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,
@@ -201,6 +213,8 @@ pub struct SubnetRejects {
 pub struct VpcRejects {
     /// Null for records whose VPC is unknown.
     pub vpc_id: Option<String>,
+    /// Name tag of the VPC.
+    pub name: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,

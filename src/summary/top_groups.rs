@@ -44,8 +44,10 @@ impl SummaryBuilder<'_> {
         let key = group.key;
         let interface_vpc = self.network.interface_vpc(group);
         let (direction, _) = self.network.direction(group);
+        let interface_id = self.network.interface_name(key.interface);
         RejectedGroup {
-            interface_id: self.network.interface_name(key.interface).map(str::to_owned),
+            interface_id: interface_id.map(str::to_owned),
+            interface_name: self.name_of(interface_id),
             srcaddr: key.src,
             dstaddr: key.dst,
             dstport: key.dstport,

@@ -5,9 +5,7 @@
 
 use std::cmp::Reverse;
 
-use super::format::{
-    display_id, escape_unprintable, format_address, format_count, format_port, format_time_range, plural,
-};
+use super::format::{Names, escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
 use super::scans::{self, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;
@@ -33,7 +31,7 @@ struct SectionKey {
     finding_type: Option<FindingType>,
 }
 
-impl Renderer {
+impl Renderer<'_> {
     /// Appends the findings, grouped by type and severity.
     pub(super) fn findings(&mut self, summary: &Summary) {
         if summary.findings.is_empty() {
@@ -65,9 +63,9 @@ impl Renderer {
         }
         let scans = Scans::by_source(&section.findings);
         let lines: Vec<String> = if scans.is_empty() {
-            section.findings.iter().copied().map(finding_line).collect()
+            section.findings.iter().map(|finding| finding_line(finding, self.names)).collect()
         } else {
-            scans.iter().map(scans_line).collect()
+            scans.iter().map(|scans| scans_line(scans, self.names)).collect()
         };
         for line in lines.iter().take(MAX_LINES_PER_SECTION) {
             self.wrapped("  - ", "    ", line);
@@ -119,32 +117,35 @@ fn sections(findings: &[Finding]) -> Vec<Section<'_>> {
     sections
 }
 
-fn finding_line(finding: &Finding) -> String {
+fn finding_line(finding: &Finding, names: Names<'_>) -> String {
     let unit = if finding.finding_type == FindingType::SkippedData { "record" } else { "flow" };
     let flows = plural(finding.tally.flows, unit);
     let seen = format_time_range(finding.seen);
-    let details =
-        format!("({flows}{seen}, {} confidence{})", finding.confidence.name(), example(finding.examples.first()));
+    let details = format!(
+        "({flows}{seen}, {} confidence{})",
+        finding.confidence.name(),
+        example(finding.examples.first(), names)
+    );
     format!("{} {details}", escape_unprintable(&finding.title))
 }
 
-fn scans_line(scans: &Scans<'_>) -> String {
+fn scans_line(scans: &Scans<'_>, names: Names<'_>) -> String {
     let at_least = if scans.flows_overlap() { "at least " } else { "" };
     let flows = plural(scans.flows(), "flow");
     let seen = format_time_range(scans.seen());
     let details = format!(
         "({at_least}{flows}{seen}, {} confidence{})",
         scans.confidence().name(),
-        example(scans.first().and_then(|finding| finding.examples.first()))
+        example(scans.first().and_then(|finding| finding.examples.first()), names)
     );
-    format!("{} {details}", escape_unprintable(&scans.title()))
+    format!("{} {details}", escape_unprintable(&scans.title(names)))
 }
 
 /// Formats an example as `; e.g. 10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`.
-fn example(example: Option<&Example>) -> String {
+fn example(example: Option<&Example>, names: Names<'_>) -> String {
     let Some(example) = example else { return String::new() };
     let port = format_port(example.dstport, example.protocol);
-    let interface = display_id(example.interface_id.as_deref());
+    let interface = names.id(example.interface_id.as_deref());
     format!("; e.g. {} to {} {port} at {interface}", format_address(example.srcaddr), format_address(example.dstaddr))
 }
 
@@ -166,7 +167,7 @@ mod tests {
     }
 
     fn report(summary: &Summary) -> String {
-        let report = render(summary, RenderOptions { width: 1000, groups: None });
+        let report = render(summary, RenderOptions { width: 1000, groups: None, topology: None });
         anstream::adapter::strip_str(&report).to_string()
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use super::format::{format_count, format_port, plural};
+use super::format::{Names, format_count, format_port, plural};
 use crate::aggregate::counters::TimeRange;
 use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
 use crate::record::ip;
@@ -54,12 +54,12 @@ impl<'a> Scans<'a> {
     }
 
     /// Describes the scans in one sentence: `203.0.113.9 was rejected at 15 to 40 ports of 12 hosts`.
-    pub(super) fn title(&self) -> String {
+    pub(super) fn title(&self, names: Names<'_>) -> String {
         if let [only] = self.findings[..] {
             return only.title.clone();
         }
         let parts: Vec<String> = [self.port_scans(), self.host_sweeps()].into_iter().flatten().collect();
-        format!("{} was rejected {}", self.source, parts.join(", and "))
+        format!("{} was rejected {}", names.located(self.source), parts.join(", and "))
     }
 
     fn of_type(&self, finding_type: FindingType) -> impl Iterator<Item = &'a Finding> {
