@@ -6,7 +6,7 @@
 //! | subnets.json | describe-subnets | the three logged subnets of each VPC |
 //! | peering.json | describe-vpc-peering-connections | A–B, B–C, C–D, all active |
 //! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`]; perhaps attachments |
-//! | routes.json | describe-route-tables | one table per VPC; the table of A routes to C via B, which drops the traffic |
+//! | routes.json | describe-route-tables | two tables per VPC; one of A routes to C via B, which drops the traffic |
 //!
 //! With the attachments of the transit gateway, the tables of A and D route to each other through it.
 
@@ -41,7 +41,7 @@ fn documents(interfaces: &[Interface]) -> [(&'static str, Value); 5] {
     let vpcs = || 0..VPCS.len();
     let subnets = vpcs().flat_map(|vpc| (0..SUBNETS_PER_VPC).map(move |place| subnet(vpc, place)));
     let has_transit_gateway = interfaces.len() > FIRST_ATTACHMENT;
-    let route_tables = vpcs().map(|vpc| route_table(vpc, has_transit_gateway));
+    let route_tables = vpcs().flat_map(|vpc| route_tables(vpc, has_transit_gateway));
     let list = |key: &str, resources: Vec<Value>| json!({ key: resources });
     [
         ("vpcs.json", list("Vpcs", vpcs().map(vpc).collect())),
@@ -199,39 +199,67 @@ fn interface((number, interface): (usize, &Interface)) -> Value {
 /// VPCs that the transit gateway connects.
 const ATTACHED: (usize, usize) = (0, 3);
 
-/// Returns the routes to the peers and to the internet. A also has a route to C via B, whose packets get no reply.
-fn route_table(vpc: usize, has_transit_gateway: bool) -> Value {
-    let to_peer = |block: String, sides| json!({"DestinationCidrBlock": block, "State": "active", "VpcPeeringConnectionId": peering_id(sides)});
+/// Returns the two route tables of a VPC, with routes to the peers and to the internet: the main table, which the app and db
+/// subnets use, and the table of the web subnet. In A, the latter also routes to C via B, which drops the traffic.
+fn route_tables(vpc: usize, has_transit_gateway: bool) -> [Value; 2] {
     let mut routes = vec![
         json!({"DestinationCidrBlock": ipv4_block(vpc), "GatewayId": "local", "State": "active"}),
         json!({"DestinationIpv6CidrBlock": ipv6_block(vpc), "GatewayId": "local", "State": "active"}),
         json!({"DestinationCidrBlock": format!("{}/0", Ipv4Addr::UNSPECIFIED), "State": "active",
                "GatewayId": resource_id("igw", 2_000 + vpc as u32)}),
     ];
-    for (a, b) in PEERINGS {
-        let peer = if vpc == a { Some(b) } else { (vpc == b).then_some(a) };
-        routes.extend(peer.map(|peer| to_peer(ipv4_block(peer), (a, b))));
+    routes.extend(routes_to_peers(vpc));
+    if has_transit_gateway {
+        routes.extend(route_to_attached(vpc));
     }
+    let association = |main: bool| json!({"AssociationState": {"State": "associated"}, "Main": main});
+    let mut web = association(false);
+    web["SubnetId"] = json!(subnet_id(vpc, 0));
+    let main = route_table(vpc, "main", 3_000 + vpc as u32, association(true), &routes);
     if vpc == 0 {
-        routes.push(to_peer(ipv4_block(2), PEERINGS[0]));
+        routes.push(route("DestinationCidrBlock", ipv4_block(2), PEERINGS[0]));
     }
-    let attached = [ATTACHED, (ATTACHED.1, ATTACHED.0)].into_iter().find(|(from, _)| *from == vpc);
-    if let Some((_, to)) = attached.filter(|_| has_transit_gateway) {
-        routes.push(json!({"DestinationCidrBlock": ipv4_block(to), "State": "active",
-                           "TransitGatewayId": resource_id("tgw", 5_000)}));
-    }
-    let id = resource_id("rtb", 3_000 + vpc as u32);
+    [main, route_table(vpc, TIERS[0], 3_100 + vpc as u32, web, &routes)]
+}
+
+fn route_table(vpc: usize, name: &str, number: u32, association: Value, routes: &[Value]) -> Value {
     json!({
-        "Associations": [{"Main": true, "RouteTableId": id}],
+        "Associations": [association],
         "OwnerId": ACCOUNT_ID,
-        "RouteTableId": id,
+        "RouteTableId": resource_id("rtb", number),
         "Routes": routes,
+        "Tags": name_tag(&format!("{}-{name}", VPCS[vpc].name)),
         "VpcId": VPCS[vpc].id,
     })
 }
 
+/// Returns the routes to both blocks of each peer.
+fn routes_to_peers(vpc: usize) -> Vec<Value> {
+    let peerings = PEERINGS.into_iter().filter(|(a, b)| vpc == *a || vpc == *b);
+    let routes = peerings.flat_map(|(a, b)| {
+        let peer = if vpc == a { b } else { a };
+        [
+            route("DestinationCidrBlock", ipv4_block(peer), (a, b)),
+            route("DestinationIpv6CidrBlock", ipv6_block(peer), (a, b)),
+        ]
+    });
+    routes.collect()
+}
+
+/// Returns the route of an attached VPC to the other one.
+fn route_to_attached(vpc: usize) -> Option<Value> {
+    let (_, other) = [ATTACHED, (ATTACHED.1, ATTACHED.0)].into_iter().find(|(from, _)| *from == vpc)?;
+    let gateway = resource_id("tgw", 5_000);
+    Some(json!({"DestinationCidrBlock": ipv4_block(other), "State": "active", "TransitGatewayId": gateway}))
+}
+
+fn route(kind: &str, block: String, sides: (usize, usize)) -> Value {
+    json!({kind: block, "State": "active", "VpcPeeringConnectionId": peering_id(sides)})
+}
+
 #[cfg(test)]
 mod tests {
+    use flowsentry::findings::topology_check;
     use flowsentry::topology::describe_output::Resources;
     use flowsentry::topology::{Location, Topology};
 
@@ -291,6 +319,18 @@ mod tests {
     }
 
     #[test]
+    fn only_the_route_to_c_via_b_is_wrong() {
+        let findings = topology_check::check(&topology()).findings;
+        let titles: Vec<&str> = findings.iter().map(|finding| finding.title.as_str()).collect();
+        let [a, b, c] = [0, 1, 2].map(|vpc| VPCS[vpc].name);
+        let expected = format!("{a}-{} (rtb-", TIERS[0]);
+        assert_eq!(titles.len(), 1, "{titles:?}");
+        assert!(titles[0].starts_with(&expected), "{titles:?}");
+        assert!(titles[0].contains(&format!("routes {} to {a}-{b} (pcx-", ipv4_block(2))), "{titles:?}");
+        assert!(titles[0].contains(&format!("but these addresses are in {c} (vpc-")), "{titles:?}");
+    }
+
+    #[test]
     fn each_service_has_interfaces() {
         let topology = topology();
         for (service, expected) in [("ec2", 172), ("nat-gateway", 4), ("elb", 8), ("rds", 8), ("lambda", 8)] {
@@ -305,8 +345,9 @@ mod tests {
         assert_eq!(topology.problems(), []);
         let attachments = topology.resources().interfaces.values().filter(|known| known.service == "transit-gateway");
         assert_eq!(attachments.count(), 2);
-        let routes = |vpc| route_table(vpc, true)["Routes"].to_string().matches("TransitGatewayId").count();
-        assert_eq!([0, 1, 2, 3].map(routes), [1, 0, 0, 1]);
-        assert!(!route_table(0, false).to_string().contains("TransitGatewayId"));
+        let routes =
+            |vpc, has_gateway| json!(route_tables(vpc, has_gateway)).to_string().matches("TransitGatewayId").count();
+        assert_eq!([0, 1, 2, 3].map(|vpc| routes(vpc, true)), [2, 0, 0, 2]);
+        assert_eq!(routes(0, false), 0);
     }
 }

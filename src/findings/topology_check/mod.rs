@@ -30,4 +30,6 @@ pub fn check(topology: &Topology) -> Check {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

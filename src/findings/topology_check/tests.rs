@@ -7,7 +7,7 @@ fn vpc(id: &str, block: &str) -> Value {
     json!({"VpcId": id, "CidrBlock": block})
 }
 
-fn connection(id: &str, status: &str, requester: &str, accepter: &str) -> Value {
+pub(super) fn connection(id: &str, status: &str, requester: &str, accepter: &str) -> Value {
     json!({
         "VpcPeeringConnectionId": id,
         "Status": {"Code": status},
@@ -53,7 +53,7 @@ fn found(document: &Value) -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Returns type, place and block of each finding: a side and the block that it does not reach, or a table and a destination.
-fn routes_found(document: &Value) -> Vec<String> {
+pub(super) fn routes_found(document: &Value) -> Vec<String> {
     let text = |finding: &TopologyFinding| match &finding.subject {
         TopologySubject::Block { vpc_id, cidr_block, .. } => {
             format!("{} {vpc_id} {cidr_block}", finding.finding_type.name())
