@@ -12,7 +12,7 @@
 //! let analysis = pipeline::analyze("rdp.log", &log[..], &Options::default())?;
 //! let summary = build::build_summary(analysis, &SummaryOptions::default(), None);
 //! assert_eq!(summary.records.rejected, 1);
-//! assert_eq!(summary.rejected.groups[0].service_name, Some("ms-wbt-server"));
+//! assert_eq!(summary.rejected.groups[0].service_name, Some("rdp"));
 //! # Ok::<(), flowsentry::error::ObjectError>(())
 //! ```
 

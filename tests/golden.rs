@@ -123,7 +123,9 @@ fn the_schema_rejects_invalid_summaries() {
 fn the_text_report_equals_the_stored_one() {
     for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
         let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
-        let report = report::render(&summary_of(&case), RenderOptions { width: 120, groups: None });
+        let topology = topology_of(&case);
+        let options = RenderOptions { width: 120, groups: None, topology: topology.as_deref() };
+        let report = report::render(&summary_of(&case), options);
         compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
     }
 }

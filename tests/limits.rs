@@ -236,6 +236,7 @@ proptest! {
         prop_assert_eq!(sum(rows.by_interface.iter().map(|row| row.tally)), all);
         prop_assert_eq!(sum(rows.by_subnet.iter().map(|row| row.tally)), all);
         prop_assert_eq!(sum(rows.by_vpc.iter().map(|row| row.tally)), all);
+        prop_assert_eq!(sum(rows.by_cause.iter().map(|row| row.tally)), all);
         if !reached(&limited, &["max_interfaces"]) {
             prop_assert_eq!(&rows.by_interface, &exact.rejected.by_interface);
             prop_assert_eq!(&rows.by_subnet, &exact.rejected.by_subnet);

@@ -30,6 +30,7 @@ use crate::pipeline;
 use crate::summary::Summary;
 use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
 use crate::summary::json;
+use crate::topology::Topology;
 
 /// Exit status: all inputs were read completely.
 const EXIT_SUCCESS: u8 = 0;
@@ -71,7 +72,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
     let summary = build::build_summary(analysis, &summary_options, topology.as_deref());
     report_problems(&summary);
-    write_report(arguments, &summary)?;
+    write_report(arguments, &summary, topology.as_deref())?;
     let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((summary, options, topology));
@@ -97,11 +98,11 @@ fn report_problems(summary: &Summary) {
     }
 }
 
-fn write_report(arguments: &Analyze, summary: &Summary) -> Result<(), CliError> {
+fn write_report(arguments: &Analyze, summary: &Summary, topology: Option<&Topology>) -> Result<(), CliError> {
     match arguments.format {
         ReportFormat::Json => output::write_json(&json::render(summary)),
         ReportFormat::Text => {
-            let options = report::RenderOptions { width: output::width(), groups: arguments.top };
+            let options = report::RenderOptions { width: output::width(), groups: arguments.top, topology };
             output::write_text(&report::render(summary, options))
         }
     }

@@ -7,7 +7,7 @@ use super::Context;
 use super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::unanswered::UnansweredGroup;
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::record::{TCP, iana};
+use crate::record::{TCP, names};
 
 pub(super) const MEANING: &str = "Connections from one of your interfaces to this address and port are accepted, but nothing \
                                   answers them: the host is down, does not listen, or its answers take another way.";
@@ -35,7 +35,7 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
             "{} gets no answer from {} at {}",
             context.network.interface_label(interface).as_deref().unwrap_or("An unnamed interface"),
             context.network.address_label(dstaddr, None),
-            iana::port(dstport, Some(TCP))
+            names::port(dstport, Some(TCP))
         ),
         subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },
         details: Details::None {},

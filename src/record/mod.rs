@@ -4,13 +4,13 @@
 //! a setting gives. [`parser`] checks each value by the table of fields in [`field`] and puts the line into one class. Out
 //! goes a [`Record`], which borrows its names from the line, or the reason why the line is malformed.
 //!
-//! [`ip`] and [`timestamp`] have the two kinds of values that need types of their own, [`iana`] the names of protocols and
+//! [`ip`] and [`timestamp`] have the two kinds of values that need types of their own, [`names`] the names of protocols and
 //! ports. Nothing here keeps state between lines, except the parser's column map.
 
 pub mod field;
 pub mod format;
-pub mod iana;
 pub mod ip;
+pub mod names;
 pub mod parser;
 pub mod timestamp;
 

@@ -59,6 +59,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     groups.decide_by_direction(|group| network.direction(group).0 == Direction::Egress);
     let builder = SummaryBuilder { analysis: &analysis, network, rejected_by_placement };
     let classes = analysis.peering.by_class(&analysis.accepted);
+    let traffic = traffic(&analysis.interfaces);
     let context = findings::Context {
         groups: &groups,
         network,
@@ -78,7 +79,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         window: window(analysis.window),
         formats: formats(&analysis),
         records: analysis.records,
-        traffic: traffic(&analysis.interfaces),
+        traffic,
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
             exact: completeness.rejected,
@@ -87,6 +88,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
             by_interface: builder.by_interface(),
             by_subnet: builder.by_subnet(),
             by_vpc: builder.by_vpc(),
+            by_cause: super::by_scope::by_cause(&groups, traffic.rejected),
         },
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
         services: builder.services(),
@@ -150,6 +152,11 @@ pub(super) struct SummaryBuilder<'a> {
 }
 
 impl<'a> SummaryBuilder<'a> {
+    /// Returns the Name tag of the resource with this id.
+    pub(super) fn name_of(&self, id: Option<&str>) -> Option<String> {
+        self.network.topology?.name_of(id?).map(str::to_owned)
+    }
+
     /// Returns the VPC of an interface in the topology.
     pub(super) fn known_vpc(&self, interface: Option<Symbol>) -> Option<&'a str> {
         self.network.known_interface(interface)?.vpc_id.as_deref()

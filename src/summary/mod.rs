@@ -126,6 +126,9 @@ pub struct Rejected {
     pub by_subnet: Vec<SubnetRejects>,
     /// Rejected traffic by VPC.
     pub by_vpc: Vec<VpcRejects>,
+    /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
+    /// records whose cause is unknown.
+    pub by_cause: Vec<CauseRejects>,
 }
 
 /// Rejected records of one interface, source, destination, destination port and protocol.
@@ -134,6 +137,8 @@ pub struct Rejected {
 pub struct RejectedGroup {
     /// Interface that recorded the traffic.
     pub interface_id: Option<String>,
+    /// Name tag of the interface.
+    pub interface_name: Option<String>,
     /// Source: `pkt-srcaddr` if present, otherwise `srcaddr`.
     pub srcaddr: Option<IpAddr>,
     /// Destination: `pkt-dstaddr` if present, otherwise `dstaddr`.
@@ -144,7 +149,7 @@ pub struct RejectedGroup {
     pub protocol: Option<u8>,
     /// IANA keyword of the protocol.
     pub protocol_name: Option<&'static str>,
-    /// IANA service name of the destination port.
+    /// Name of the service that usually uses the destination port.
     pub service_name: Option<&'static str>,
     /// Direction as seen from the interface.
     pub direction: Direction,
@@ -170,10 +175,16 @@ pub struct RejectedGroup {
 pub struct InterfaceRejects {
     /// Null for records without an interface.
     pub interface_id: Option<String>,
+    /// Name tag of the interface.
+    pub name: Option<String>,
     /// VPC on which its records agree.
     pub vpc_id: Option<String>,
+    /// Name tag of the VPC.
+    pub vpc_name: Option<String>,
     /// Subnet on which its records agree.
     pub subnet_id: Option<String>,
+    /// Name tag of the subnet.
+    pub subnet_name: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,
@@ -185,8 +196,12 @@ pub struct InterfaceRejects {
 pub struct SubnetRejects {
     /// Null for records whose subnet is unknown.
     pub subnet_id: Option<String>,
+    /// Name tag of the subnet.
+    pub name: Option<String>,
     /// VPC on which its records agree.
     pub vpc_id: Option<String>,
+    /// Name tag of the VPC.
+    pub vpc_name: Option<String>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,
@@ -198,6 +213,19 @@ pub struct SubnetRejects {
 pub struct VpcRejects {
     /// Null for records whose VPC is unknown.
     pub vpc_id: Option<String>,
+    /// Name tag of the VPC.
+    pub name: Option<String>,
+    /// Flows, packets and bytes.
+    #[serde(flatten)]
+    pub tally: Counters,
+}
+
+/// Rejected traffic with one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CauseRejects {
+    /// Cause of the rejection.
+    pub cause: Cause,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,

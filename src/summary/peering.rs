@@ -30,12 +30,18 @@ pub struct Peering {
 pub struct ConnectionTraffic {
     /// Id of the connection, `pcx-…`.
     pub peering_connection_id: String,
+    /// Name tag of the connection.
+    pub name: Option<String>,
     /// Status of the connection, such as `active`.
     pub status: String,
     /// VPC of the requester.
     pub requester_vpc_id: String,
+    /// Name tag of this VPC.
+    pub requester_vpc_name: Option<String>,
     /// VPC of the accepter.
     pub accepter_vpc_id: String,
+    /// Name tag of this VPC.
+    pub accepter_vpc_name: Option<String>,
     /// Whether the VPCs are in different regions. Null if a region is unknown.
     pub inter_region: Option<bool>,
     /// Whether the VPCs belong to different accounts. Null if an account is unknown.
@@ -51,10 +57,16 @@ pub struct ConnectionTraffic {
 pub struct VpcPair {
     /// VPC of the sources.
     pub src_vpc_id: String,
+    /// Name tag of this VPC.
+    pub src_vpc_name: Option<String>,
     /// VPC of the destinations.
     pub dst_vpc_id: String,
+    /// Name tag of this VPC.
+    pub dst_vpc_name: Option<String>,
     /// Active connection between them, otherwise an inactive one. Null if there is neither.
     pub peering_connection_id: Option<String>,
+    /// Name tag of the connection.
+    pub peering_connection_name: Option<String>,
     /// Accepted and rejected traffic.
     #[serde(flatten)]
     pub traffic: Traffic,
@@ -90,10 +102,14 @@ pub(super) fn peering(topology: &Topology, classes: &FlowsByClass<'_>, exact: bo
         if let Some(id) = connection {
             connections.entry(id).or_default().merge(traffic);
         }
+        let (src, dst) = (topology.vpc(src), topology.vpc(dst));
         vpc_pairs.push(VpcPair {
-            src_vpc_id: topology.vpc(src).id.clone(),
-            dst_vpc_id: topology.vpc(dst).id.clone(),
+            src_vpc_id: src.id.clone(),
+            src_vpc_name: src.name.clone(),
+            dst_vpc_id: dst.id.clone(),
+            dst_vpc_name: dst.name.clone(),
             peering_connection_id: connection.map(str::to_owned),
+            peering_connection_name: connection.and_then(|id| topology.name_of(id)).map(str::to_owned),
             traffic,
             unanswered,
         });
@@ -120,11 +136,15 @@ fn connection(topology: &Topology, id: &str, traffic: Traffic) -> Option<Connect
     let connection = topology.connection(id)?;
     let (requester, accepter) = (&connection.requester, &connection.accepter);
     let differ = |a: &Option<String>, b: &Option<String>| a.as_ref().zip(b.as_ref()).map(|(a, b)| a != b);
+    let name_of = |vpc_id: &str| topology.name_of(vpc_id).map(str::to_owned);
     Some(ConnectionTraffic {
         peering_connection_id: id.to_owned(),
+        name: connection.name.clone(),
         status: connection.status.clone(),
         requester_vpc_id: requester.vpc_id.clone(),
+        requester_vpc_name: name_of(&requester.vpc_id),
         accepter_vpc_id: accepter.vpc_id.clone(),
+        accepter_vpc_name: name_of(&accepter.vpc_id),
         inter_region: differ(&requester.region, &accepter.region),
         cross_account: differ(&requester.owner_id, &accepter.owner_id),
         traffic,

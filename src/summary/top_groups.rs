@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::build::SummaryBuilder;
 use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
-use crate::record::iana;
+use crate::record::names;
 use crate::summary::RejectedGroup;
 
 impl SummaryBuilder<'_> {
@@ -41,14 +41,19 @@ impl SummaryBuilder<'_> {
         let key = group.key;
         let interface_vpc = self.network.interface_vpc(group);
         let (direction, _) = self.network.direction(group);
+        let interface_id = self.network.interface_name(key.interface);
         RejectedGroup {
-            interface_id: self.network.interface_name(key.interface).map(str::to_owned),
+            interface_id: interface_id.map(str::to_owned),
+            interface_name: self.name_of(interface_id),
             srcaddr: key.src,
             dstaddr: key.dst,
             dstport: key.dstport,
             protocol: key.protocol,
-            protocol_name: key.protocol.and_then(iana::protocol_name),
-            service_name: key.dstport.zip(key.protocol).and_then(|(port, protocol)| iana::service_name(port, protocol)),
+            protocol_name: key.protocol.and_then(names::protocol_name),
+            service_name: key
+                .dstport
+                .zip(key.protocol)
+                .and_then(|(port, protocol)| names::service_name(port, protocol)),
             direction,
             cause: group.cause(),
             causes: group.causes(),

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::network::Interface;
 use super::record::{CaptureWindow, Content, Record, Run};
 use super::rng::{RandomStream, mix};
-use super::scenarios::{MIN_RECORDS, Planter, Planting};
+use super::scenarios::{self, MIN_RECORDS, Planter, Planting};
 use super::traffic::Traffic;
 
-/// 2026-11-23T06:00:00Z. All records end within the next five minutes.
+/// 2026-11-23T06:00:00Z. All records of a log end within the next five minutes.
 pub const FILE_START: u64 = 1_795_413_600;
 pub const FILE_SECONDS: u64 = MINUTES * MINUTE;
 const MINUTES: u64 = 5;
@@ -19,9 +19,13 @@ const TRAFFIC_STREAM: u64 = 0;
 const PLACES_STREAM: u64 = 1;
 const TIMES_STREAM: u64 = 2;
 
-/// Iterates over the records of one log. Holds one run at a time.
+/// Iterates over the records of one log, or of one object after another. Holds one run at a time.
 pub struct Generator<'a> {
     traffic: Traffic<'a>,
+    /// Chooses the positions of planted runs.
+    places: RandomStream,
+    /// All records end within the five minutes from here on.
+    start: u64,
     /// Remaining records of the run, in reverse order.
     plantings: Vec<Planting>,
     times: RandomStream,
@@ -38,15 +42,31 @@ impl<'a> Generator<'a> {
         if records - malformed >= MIN_RECORDS {
             planter.plant_scenarios();
         }
-        let background_records = records - planter.planted_records();
+        let mut generator = Self::without_records(interfaces, seed);
+        generator.begin(FILE_START, records, planter.into_runs());
+        generator
+    }
+
+    /// Creates a log without records. Background traffic is of these interfaces.
+    pub fn without_records(interfaces: &'a [Interface], seed: u64) -> Self {
         Self {
             traffic: Traffic::new(interfaces, RandomStream::new(seed, TRAFFIC_STREAM)),
-            plantings: planter.places(background_records, &mut RandomStream::new(seed, PLACES_STREAM)),
+            places: RandomStream::new(seed, PLACES_STREAM),
+            start: FILE_START,
+            plantings: Vec::new(),
             times: RandomStream::new(seed, TIMES_STREAM),
-            background_records,
-            background_left: background_records,
+            background_records: 0,
+            background_left: 0,
             ready: VecDeque::new(),
         }
+    }
+
+    /// Begins an object of this number of records, at least those that are planted. Call it when no record is left.
+    pub fn begin(&mut self, start: u64, records: u64, planted: Vec<Run>) {
+        self.start = start;
+        self.background_records = records - scenarios::records(&planted);
+        self.background_left = self.background_records;
+        self.plantings = scenarios::places(planted, self.background_records, &mut self.places);
     }
 
     /// Returns the next scenario if its position is reached, else the next background run, if any is left.
@@ -80,7 +100,7 @@ impl<'a> Generator<'a> {
         let background_done = self.background_records - self.background_left;
         let minute = background_done / (self.background_records / MINUTES + 1);
         let second = mix(interface as u64) % MINUTE;
-        let end = FILE_START + minute * MINUTE + second;
+        let end = self.start + minute * MINUTE + second;
         let length = MINUTE - u64::from(self.times.below(8));
         CaptureWindow { start: end - length, end }
     }
@@ -91,7 +111,7 @@ impl<'a> Generator<'a> {
             let is_shorter = self.times.chance(3, 4);
             u64::from(self.times.below(if is_shorter { 25 } else { 1 }))
         };
-        CaptureWindow { start: window.start + cut(), end: (window.end - cut()).max(FILE_START) }
+        CaptureWindow { start: window.start + cut(), end: (window.end - cut()).max(self.start) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! generate --records 3260896 --out flows.log.gz
 //! generate --records 1000000 --files 8 --format wide --out logs/
 //! generate --records 5000 --plain | less
+//! generate --day --records 1000000 --format wide --out day/ --topology day/topology
 //! ```
 //!
 //! The same arguments give the same text, byte for byte, on every platform: seeded random numbers, integers only, no
@@ -23,6 +24,9 @@
 //! The log contains planted scenarios with fixed addresses and counts, for tests: [`scenarios`]. The option
 //! `--distinct-rejects` generates a different kind of log: [`cardinality`].
 //!
+//! `--objects` generates the objects of a whole flow log, as they arrive in a bucket, with [`distributed`] connections: over several
+//! objects, several interfaces, and both ends of a peering connection. `--day` adds [`troubles`] that differ by hour ([`day`]).
+//!
 //! Command that generated the sample of the README:
 //!
 //! ```text
@@ -34,6 +38,8 @@
 
 mod cardinality;
 mod connections;
+mod day;
+mod distributed;
 mod format;
 mod generator;
 mod network;
@@ -44,6 +50,7 @@ mod rng;
 mod scenarios;
 mod topology;
 mod traffic;
+mod troubles;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,9 +58,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, error::ErrorKind};
 
 use cardinality::HighCardinality;
+use day::{Day, MIN_RECORDS_PER_OBJECT};
 use format::Format;
 use generator::Generator;
-use output::{Encoding, Error, LogFile, Sizes, Target, aws_file_name};
+use network::Interface;
+use output::{Encoding, Error, FILE_TIME, LogFile, Sizes, Target, aws_file_name, aws_folder};
 use record::Record;
 
 /// Write seeded, realistic VPC flow logs
@@ -79,6 +88,15 @@ struct Arguments {
     #[arg(long, value_name = "N", conflicts_with_all = ["records", "malformed"])]
     #[arg(value_parser = clap::value_parser!(u64).range(..=cardinality::MOST_DISTINCT))]
     distinct_rejects: Option<u64>,
+    /// Generate K objects of five minutes each from 00:00, in the folders of a bucket below --out. Some connections are split
+    /// over objects, answered at another interface, or logged at both ends
+    #[arg(long, value_name = "K", conflicts_with_all = ["files", "distinct_rejects"])]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=day::OBJECTS))]
+    objects: Option<u64>,
+    /// Generate a day (--objects 288, if not given) with troubles that differ by hour, such as scans, a missing route, and
+    /// rejected health checks
+    #[arg(long, conflicts_with_all = ["files", "distinct_rejects"])]
+    day: bool,
     /// A file, a folder (with AWS file names) or - for stdout
     #[arg(long, value_name = "PATH", default_value = "-")]
     out: PathBuf,
@@ -108,28 +126,53 @@ fn main() -> ExitCode {
 }
 
 fn write_logs(arguments: &Arguments) -> Result<Sizes, Error> {
-    let interfaces = network::interfaces();
-    if let Some(folder) = &arguments.topology {
-        topology::write(folder, &interfaces).map_err(|cause| Error::new(&folder.display(), cause))?;
+    if let Some(objects) = arguments.objects() {
+        return write_objects(arguments, objects);
     }
-    let format = arguments.format;
+    let interfaces = network::interfaces();
+    arguments.write_topology(&interfaces)?;
     let mut generated: Box<dyn Iterator<Item = Record>> = match arguments.distinct_rejects {
         None => Box::new(Generator::new(&interfaces, arguments.seed, arguments.records, arguments.malformed)),
         Some(distinct) => Box::new(HighCardinality::new(&interfaces, distinct)),
     };
     let mut sizes = Sizes::default();
-    let mut line = Vec::new();
     for number in 0..arguments.files {
-        let mut log = LogFile::create(arguments.target(number), arguments.encoding())?;
-        log.write(format.header().as_bytes())?;
-        for (_, record) in (0..arguments.share(number)).zip(&mut generated) {
-            line.clear();
-            format.render(&record, &interfaces[record.interface], &mut line);
-            log.write(&line)?;
-        }
-        sizes += log.finish()?;
+        let records = (0..arguments.share(number)).zip(&mut generated).map(|(_, record)| record);
+        sizes += write_log(arguments, arguments.target(number), &interfaces, records)?;
     }
     Ok(sizes)
+}
+
+/// Writes the objects of a flow log.
+fn write_objects(arguments: &Arguments, objects: u64) -> Result<Sizes, Error> {
+    let interfaces = network::interfaces_with_attachments();
+    arguments.write_topology(&interfaces)?;
+    let day = Day::new(&interfaces, arguments.seed, objects, arguments.records, arguments.malformed);
+    let mut day = if arguments.day { day.with_troubles() } else { day };
+    let folder = arguments.out.join(aws_folder());
+    let mut sizes = Sizes::default();
+    for number in 0..objects {
+        let name = aws_file_name(arguments.seed, &day::time_of(number), number, arguments.encoding());
+        sizes += write_log(arguments, Target::File(folder.join(name)), &interfaces, day.object(number))?;
+    }
+    Ok(sizes)
+}
+
+fn write_log(
+    arguments: &Arguments,
+    target: Target,
+    interfaces: &[Interface],
+    records: impl Iterator<Item = Record>,
+) -> Result<Sizes, Error> {
+    let mut log = LogFile::create(target, arguments.encoding())?;
+    log.write(arguments.format.header().as_bytes())?;
+    let mut line = Vec::new();
+    for record in records {
+        line.clear();
+        arguments.format.render(&record, &interfaces[record.interface], &mut line);
+        log.write(&line)?;
+    }
+    log.finish()
 }
 
 impl Arguments {
@@ -140,7 +183,26 @@ impl Arguments {
         if self.files > 1 && self.out == Path::new("-") {
             return Err(format!("{} files need a folder as --out", self.files));
         }
+        if let Some(objects) = self.objects() {
+            let least = objects * MIN_RECORDS_PER_OBJECT;
+            if self.out == Path::new("-") {
+                return Err("objects need a folder as --out".to_owned());
+            }
+            if self.records - self.malformed < least {
+                return Err(format!("{objects} objects need at least {least} records, not counting malformed ones"));
+            }
+        }
         Ok(())
+    }
+
+    /// Returns the number of objects, if they are those of a whole flow log.
+    fn objects(&self) -> Option<u64> {
+        self.objects.or_else(|| self.day.then_some(day::OBJECTS))
+    }
+
+    fn write_topology(&self, interfaces: &[Interface]) -> Result<(), Error> {
+        let Some(folder) = &self.topology else { return Ok(()) };
+        topology::write(folder, interfaces).map_err(|cause| Error::new(&folder.display(), cause))
     }
 
     fn encoding(&self) -> Encoding {
@@ -151,7 +213,7 @@ impl Arguments {
         if self.out == Path::new("-") {
             Target::Stdout
         } else if self.files > 1 || self.out.is_dir() {
-            Target::File(self.out.join(aws_file_name(self.seed, number, self.encoding())))
+            Target::File(self.out.join(aws_file_name(self.seed, FILE_TIME, number, self.encoding())))
         } else {
             Target::File(self.out.clone())
         }
@@ -168,7 +230,8 @@ impl Arguments {
 
     fn report(&self, sizes: &Sizes) -> String {
         let records = self.records();
-        let target = match (self.files, self.out == Path::new("-")) {
+        let files = self.objects().unwrap_or(self.files);
+        let target = match (files, self.out == Path::new("-")) {
             (1, true) => "stdout".to_owned(),
             (1, false) => self.out.display().to_string(),
             (files, _) => format!("{files} files in {}", self.out.display()),
@@ -210,6 +273,20 @@ mod tests {
     fn a_seed_gives_this_text_on_every_platform() {
         assert_eq!(checksum(&text(Format::Default, 1, 20_000)), 9_393_008_699_431_069_488);
         assert_eq!(checksum(&text(Format::Wide, 1, 20_000)), 16_675_967_533_232_134_448);
+    }
+
+    #[test]
+    fn a_seed_gives_this_day_on_every_platform() {
+        let interfaces = network::interfaces_with_attachments();
+        let mut day = Day::new(&interfaces, 1, day::OBJECTS, 90_000, 3).with_troubles();
+        let mut text = Vec::new();
+        for object in 0..day::OBJECTS {
+            for record in day.object(object) {
+                Format::Wide.render(&record, &interfaces[record.interface], &mut text);
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!((text.lines().count(), checksum(&text)), (90_000, 3_158_981_607_853_376_624));
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //! | C | `vpc-0ca201b4f6d8e5973` | data | 10.2.0.0/16 | 2600:1f18:abcd:200::/56 |
 //! | D | `vpc-0dada7c2e4f618b35` | platform | 10.3.0.0/16 | 2600:1f18:abcd:300::/56 |
 //!
+//! `--objects` and `--day` add two attachments of a transit gateway, in two zones of VPC A: A and D are not peered.
+//!
 //! In each VPC v the flow log covers three subnets, 10.v.1.0/24 to 10.v.3.0/24, with the 200 interfaces. The other
 //! hosts, in 10.v.128.0/17, have no records of their own and occur only as peers of the interfaces.
 
@@ -66,6 +68,24 @@ pub struct Interface {
 /// The interfaces, the busiest first.
 pub fn interfaces() -> Vec<Interface> {
     (0..INTERFACES).map(interface).collect()
+}
+
+/// Index of the first attachment of the transit gateway.
+pub const FIRST_ATTACHMENT: usize = INTERFACES as usize;
+
+/// Returns the interfaces, followed by the attachments of the transit gateway.
+pub fn interfaces_with_attachments() -> Vec<Interface> {
+    let attachments = (0..2).map(|subnet| Interface {
+        id: resource_id("eni", INTERFACES + subnet),
+        vpc: 0,
+        subnet_id: subnet_id(0, subnet as usize),
+        instance_id: None,
+        az_id: AZ_IDS[subnet as usize],
+        address: Ipv4Addr::new(10, 0, octet(1 + subnet), 250),
+        ipv6_address: None,
+        is_nat_gateway: false,
+    });
+    interfaces().into_iter().chain(attachments).collect()
 }
 
 /// Interface n is the (n / 12)th in subnet n / 4 % 3 of VPC n % 4.

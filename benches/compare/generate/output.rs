@@ -13,18 +13,25 @@ use super::network::{ACCOUNT_ID, REGION};
 use super::rng::mix;
 
 const FLOW_LOG_ID: &str = "fl-0123456789abcdef0";
-const FILE_TIME: &str = "20261123T0600Z";
+/// The five minutes of a log that is not of several objects.
+pub const FILE_TIME: &str = "20261123T0600Z";
 const GZIP_LEVEL: u32 = 6;
 const BUFFER_BYTES: usize = 128 * 1024;
 
-/// Returns the AWS file name of the `number`th file of the five minutes.
-pub fn aws_file_name(seed: u64, number: u64, encoding: Encoding) -> String {
+/// Returns the AWS file name of the `number`th file of five minutes, such as those from [`FILE_TIME`] on.
+pub fn aws_file_name(seed: u64, time: &str, number: u64, encoding: Encoding) -> String {
     let hash = mix(mix(seed) ^ number) >> 32;
     let extension = match encoding {
         Encoding::Gzip => "log.gz",
         Encoding::Plain => "log",
     };
-    format!("{ACCOUNT_ID}_vpcflowlogs_{REGION}_{FLOW_LOG_ID}_{FILE_TIME}_{hash:08x}.{extension}")
+    format!("{ACCOUNT_ID}_vpcflowlogs_{REGION}_{FLOW_LOG_ID}_{time}_{hash:08x}.{extension}")
+}
+
+/// Returns the folder of the day's objects in a bucket.
+pub fn aws_folder() -> String {
+    let (year, month, day) = (&FILE_TIME[..4], &FILE_TIME[4..6], &FILE_TIME[6..8]);
+    format!("AWSLogs/{ACCOUNT_ID}/vpcflowlogs/{REGION}/{year}/{month}/{day}")
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -31,7 +31,7 @@ use super::rng::RandomStream;
 /// Shorter logs have no scenarios except malformed lines.
 pub const MIN_RECORDS: u64 = 4_000;
 
-const SCANNED_PORTS: [u16; 24] = [
+pub const SCANNED_PORTS: [u16; 24] = [
     21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 443, 445, 993, 995, 1433, 1723, 3306, 3389, 5432, 5900, 6379,
     8080, 9200,
 ];
@@ -56,7 +56,20 @@ pub struct Planting {
     pub run: Run,
 }
 
-/// Plants scenarios among the background records.
+/// Returns the number of records in runs.
+pub fn records(runs: &[Run]) -> u64 {
+    runs.iter().map(|run| run.contents.len() as u64).sum()
+}
+
+/// Chooses positions among this number of background records; sorted from last to first.
+pub fn places(runs: Vec<Run>, background_records: u64, rng: &mut RandomStream) -> Vec<Planting> {
+    let runs = runs.into_iter();
+    let mut plantings: Vec<_> = runs.map(|run| Planting { place: rng.below_u64(background_records), run }).collect();
+    plantings.sort_by_key(|planting| Reverse(planting.place));
+    plantings
+}
+
+/// Builds the runs of scenarios.
 pub struct Planter<'a> {
     interfaces: &'a [Interface],
     runs: Vec<Run>,
@@ -88,17 +101,8 @@ impl<'a> Planter<'a> {
         }
     }
 
-    pub fn planted_records(&self) -> u64 {
-        self.runs.iter().map(|run| run.contents.len() as u64).sum()
-    }
-
-    /// Chooses positions among this number of background records; sorted from last to first.
-    pub fn places(self, background_records: u64, rng: &mut RandomStream) -> Vec<Planting> {
-        let runs = self.runs.into_iter();
-        let mut plantings: Vec<_> =
-            runs.map(|run| Planting { place: rng.below_u64(background_records), run }).collect();
-        plantings.sort_by_key(|planting| Reverse(planting.place));
-        plantings
+    pub fn into_runs(self) -> Vec<Run> {
+        self.runs
     }
 
     fn port_scan(&mut self, target: usize, scanner: Ipv4Addr) {
@@ -184,20 +188,20 @@ fn numbered<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = (u16,
 }
 
 /// Returns a public address that only scenarios use.
-fn scenario_address(third_octet: u8, host: u8) -> Ipv4Addr {
+pub fn scenario_address(third_octet: u8, host: u8) -> Ipv4Addr {
     Ipv4Addr::new(SCENARIO_OCTET, 0, third_octet, host)
 }
 
-fn client(address: Ipv4Addr, n: u16) -> Endpoint {
+pub fn client(address: Ipv4Addr, n: u16) -> Endpoint {
     Endpoint::new(address, FIRST_CLIENT_PORT + n)
 }
 
-fn rejected(direction: Direction, src: Endpoint, dst: Endpoint) -> Flow {
+pub fn rejected(direction: Direction, src: Endpoint, dst: Endpoint) -> Flow {
     Flow::rejected(direction, TCP, flags::SYN, src, dst)
 }
 
 /// Returns an accepted flow from or to the internet.
-fn accepted(direction: Direction, tcp_flags: u8, src: Endpoint, dst: Endpoint) -> Flow {
+pub fn accepted(direction: Direction, tcp_flags: u8, src: Endpoint, dst: Endpoint) -> Flow {
     Flow {
         src,
         dst,

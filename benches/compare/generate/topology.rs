@@ -5,8 +5,10 @@
 //! | vpcs.json | describe-vpcs | A to D |
 //! | subnets.json | describe-subnets | the three logged subnets of each VPC |
 //! | peering.json | describe-vpc-peering-connections | A–B, B–C, C–D, all active |
-//! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`] |
+//! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`]; perhaps attachments |
 //! | routes.json | describe-route-tables | two tables per VPC; one of A routes to C via B, which drops the traffic |
+//!
+//! With the attachments of the transit gateway, the tables of A and D route to each other through it.
 
 use std::fs;
 use std::io;
@@ -15,7 +17,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::network::{ACCOUNT_ID, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network};
+use super::network::{
+    ACCOUNT_ID, FIRST_ATTACHMENT, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network,
+};
 
 /// Indexes of the peered VPCs.
 const PEERINGS: [(usize, usize); 3] = [(0, 1), (1, 2), (2, 3)];
@@ -36,13 +40,15 @@ pub fn write(folder: &Path, interfaces: &[Interface]) -> io::Result<()> {
 fn documents(interfaces: &[Interface]) -> [(&'static str, Value); 5] {
     let vpcs = || 0..VPCS.len();
     let subnets = vpcs().flat_map(|vpc| (0..SUBNETS_PER_VPC).map(move |place| subnet(vpc, place)));
+    let has_transit_gateway = interfaces.len() > FIRST_ATTACHMENT;
+    let route_tables = vpcs().flat_map(|vpc| route_tables(vpc, has_transit_gateway));
     let list = |key: &str, resources: Vec<Value>| json!({ key: resources });
     [
         ("vpcs.json", list("Vpcs", vpcs().map(vpc).collect())),
         ("subnets.json", list("Subnets", subnets.collect())),
         ("peering.json", list("VpcPeeringConnections", PEERINGS.into_iter().map(peering).collect())),
         ("interfaces.json", list("NetworkInterfaces", interfaces.iter().enumerate().map(interface).collect())),
-        ("routes.json", list("RouteTables", vpcs().flat_map(route_tables).collect())),
+        ("routes.json", list("RouteTables", route_tables.collect())),
     ]
 }
 
@@ -60,6 +66,11 @@ fn ipv6_block(vpc: usize) -> String {
 
 fn peering_id((requester, accepter): (usize, usize)) -> String {
     resource_id("pcx", 1_000 + (requester * VPCS.len() + accepter) as u32)
+}
+
+/// Returns the id of the attachment of a VPC to the transit gateway.
+fn attachment_id(vpc: u32) -> String {
+    resource_id("tgw-attach", 4_000 + vpc)
 }
 
 fn name_tag(name: &str) -> Value {
@@ -120,12 +131,14 @@ enum Owner {
     LoadBalancer,
     Database,
     Function,
+    TransitGateway,
 }
 
 impl Owner {
     fn of(number: usize, interface: &Interface) -> Self {
         match (&interface.instance_id, interface.is_nat_gateway, number / 8 % 3) {
             (Some(_), ..) => Self::Instance,
+            (None, ..) if number >= FIRST_ATTACHMENT => Self::TransitGateway,
             (None, true, _) => Self::NatGateway,
             (None, false, 0) => Self::LoadBalancer,
             (None, false, 1) => Self::Database,
@@ -143,6 +156,10 @@ impl Owner {
             }
             Self::LoadBalancer => ["interface".to_owned(), "amazon-elb".to_owned(), format!("ELB app/front/{hash}")],
             Self::Database => ["interface".to_owned(), "amazon-rds".to_owned(), "RDSNetworkInterface".to_owned()],
+            Self::TransitGateway => {
+                let description = format!("Network Interface for Transit Gateway Attachment {}", attachment_id(0));
+                ["transit_gateway".to_owned(), ACCOUNT_ID.to_owned(), description]
+            }
             Self::Function => {
                 ["lambda".to_owned(), "AROAEXAMPLE:orders".to_owned(), format!("AWS Lambda VPC ENI-orders-{hash}")]
             }
@@ -179,9 +196,12 @@ fn interface((number, interface): (usize, &Interface)) -> Value {
     })
 }
 
+/// VPCs that the transit gateway connects.
+const ATTACHED: (usize, usize) = (0, 3);
+
 /// Returns the two route tables of a VPC, with routes to the peers and to the internet: the main table, which the app and db
 /// subnets use, and the table of the web subnet. In A, the latter also routes to C via B, which drops the traffic.
-fn route_tables(vpc: usize) -> [Value; 2] {
+fn route_tables(vpc: usize, has_transit_gateway: bool) -> [Value; 2] {
     let mut routes = vec![
         json!({"DestinationCidrBlock": ipv4_block(vpc), "GatewayId": "local", "State": "active"}),
         json!({"DestinationIpv6CidrBlock": ipv6_block(vpc), "GatewayId": "local", "State": "active"}),
@@ -189,6 +209,9 @@ fn route_tables(vpc: usize) -> [Value; 2] {
                "GatewayId": resource_id("igw", 2_000 + vpc as u32)}),
     ];
     routes.extend(routes_to_peers(vpc));
+    if has_transit_gateway {
+        routes.extend(route_to_attached(vpc));
+    }
     let association = |main: bool| json!({"AssociationState": {"State": "associated"}, "Main": main});
     let mut web = association(false);
     web["SubnetId"] = json!(subnet_id(vpc, 0));
@@ -223,6 +246,13 @@ fn routes_to_peers(vpc: usize) -> Vec<Value> {
     routes.collect()
 }
 
+/// Returns the route of an attached VPC to the other one.
+fn route_to_attached(vpc: usize) -> Option<Value> {
+    let (_, other) = [ATTACHED, (ATTACHED.1, ATTACHED.0)].into_iter().find(|(from, _)| *from == vpc)?;
+    let gateway = resource_id("tgw", 5_000);
+    Some(json!({"DestinationCidrBlock": ipv4_block(other), "State": "active", "TransitGatewayId": gateway}))
+}
+
 fn route(kind: &str, block: String, sides: (usize, usize)) -> Value {
     json!({kind: block, "State": "active", "VpcPeeringConnectionId": peering_id(sides)})
 }
@@ -237,8 +267,12 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
+        topology_of(&network::interfaces())
+    }
+
+    fn topology_of(interfaces: &[Interface]) -> Topology {
         let mut resources = Resources::default();
-        for (name, document) in documents(&network::interfaces()) {
+        for (name, document) in documents(interfaces) {
             resources.read(name, text(&document).as_bytes()).expect("JSON");
         }
         Topology::new(resources)
@@ -303,5 +337,17 @@ mod tests {
             let count = topology.resources().interfaces.values().filter(|known| known.service == service).count();
             assert_eq!(count, expected, "{service}");
         }
+    }
+
+    #[test]
+    fn attachments_belong_to_the_transit_gateway() {
+        let topology = topology_of(&network::interfaces_with_attachments());
+        assert_eq!(topology.problems(), []);
+        let attachments = topology.resources().interfaces.values().filter(|known| known.service == "transit-gateway");
+        assert_eq!(attachments.count(), 2);
+        let routes =
+            |vpc, has_gateway| json!(route_tables(vpc, has_gateway)).to_string().matches("TransitGatewayId").count();
+        assert_eq!([0, 1, 2, 3].map(|vpc| routes(vpc, true)), [2, 0, 0, 2]);
+        assert_eq!(routes(0, false), 0);
     }
 }

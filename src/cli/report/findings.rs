@@ -1,25 +1,41 @@
-//! The findings of a run.
+//! The findings of a run, in the order in which an engineer on call needs them.
+//!
+//! Within a severity, problems of the user's own network come before scans from the internet, which never end. JSON has the order of
+//! [`Summary::findings`](crate::summary::Summary::findings) instead.
 
-use super::format::{
-    display_id, escape_unprintable, format_address, format_count, format_port, format_time_range, plural,
-};
+use std::cmp::Reverse;
+
+use super::format::{Names, escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
+use super::scans::{self, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::summary::Summary;
 
-const MAX_FINDINGS_PER_GROUP: usize = 5;
+const MAX_LINES_PER_SECTION: usize = 5;
 
-impl Renderer {
+/// Findings that are shown together.
+struct Section<'a> {
+    key: SectionKey,
+    /// Sorted by flows, highest first.
+    findings: Vec<&'a Finding>,
+}
+
+/// Identifies a section. Sections are sorted by severity and by `is_from_outside`, then by their first finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SectionKey {
+    severity: Severity,
+    /// Whether the findings are scans from public addresses.
+    is_from_outside: bool,
+    /// `None` for scans of sources with both port scans and host sweeps, which share a line.
+    finding_type: Option<FindingType>,
+}
+
+impl Renderer<'_> {
     /// Appends the findings, grouped by type and severity.
     pub(super) fn findings(&mut self, summary: &Summary) {
         if summary.findings.is_empty() {
-            let records = summary.records;
-            let has_flows = records.accepted + records.rejected > 0;
-            self.heading(
-                "FINDINGS",
-                if has_flows { "none" } else { "none, because no accepted or rejected record was read" },
-            );
+            self.heading("FINDINGS", no_findings(summary));
             return;
         }
         let by_severity: Vec<String> = [Severity::High, Severity::Medium, Severity::Low]
@@ -29,56 +45,208 @@ impl Renderer {
             .map(|(severity, count)| format!("{} {}", format_count(count as u64), severity.name()))
             .collect();
         self.heading("FINDINGS", &by_severity.join(", "));
-        for group in group_by_type(&summary.findings) {
-            self.finding_group(&group);
+        for section in sections(&summary.findings) {
+            self.section(&section);
         }
     }
 
-    /// Appends findings of one type and severity: their meaning once, then each of them.
-    fn finding_group(&mut self, findings: &[&Finding]) {
-        let Some(first) = findings.first() else { return };
-        let style = severity_style(first.severity);
-        let (severity, name) = (first.severity.name().to_uppercase(), first.finding_type.name());
-        self.line(format!("\n{style}{severity}{style:#} {BOLD}{name}{BOLD:#}"));
-        self.wrapped("  ", "  ", findings::meaning(first.finding_type));
-        for finding in findings.iter().take(MAX_FINDINGS_PER_GROUP) {
-            self.finding(finding);
+    /// Appends a section: its meaning once, then a line for each finding.
+    fn section(&mut self, section: &Section<'_>) {
+        let mut types: Vec<FindingType> = section.findings.iter().map(|finding| finding.finding_type).collect();
+        types.sort_unstable();
+        types.dedup();
+        let names: Vec<&str> = types.iter().map(|finding_type| finding_type.name()).collect();
+        let (style, severity) = (severity_style(section.key.severity), section.key.severity.name().to_uppercase());
+        self.line(format!("\n{style}{severity}{style:#} {BOLD}{}{BOLD:#}", names.join(", ")));
+        for finding_type in &types {
+            self.wrapped("  ", "  ", findings::meaning(*finding_type));
         }
-        if let Some(more) = findings.len().checked_sub(MAX_FINDINGS_PER_GROUP).filter(|more| *more > 0) {
+        let scans = Scans::by_source(&section.findings);
+        let lines: Vec<String> = if scans.is_empty() {
+            section.findings.iter().map(|finding| finding_line(finding, self.names)).collect()
+        } else {
+            scans.iter().map(|scans| scans_line(scans, self.names)).collect()
+        };
+        for line in lines.iter().take(MAX_LINES_PER_SECTION) {
+            self.wrapped("  - ", "    ", line);
+        }
+        if let Some(more) = lines.len().checked_sub(MAX_LINES_PER_SECTION).filter(|more| *more > 0) {
             self.line(format!("  - and {} more (--format json lists all)", format_count(more as u64)));
         }
-        self.wrapped("  Next: ", "  ", findings::next_step(first.finding_type));
-    }
-
-    fn finding(&mut self, finding: &Finding) {
-        let unit = if finding.finding_type == FindingType::SkippedData { "record" } else { "flow" };
-        let flows = plural(finding.tally.flows, unit);
-        let example = finding.examples.first();
-        let example = example.map_or_else(String::new, |example| format!("; e.g. {}", format_example(example)));
-        let seen = format_time_range(finding.seen);
-        let details = format!("({flows}{seen}, {} confidence{example})", finding.confidence.name());
-        self.wrapped("  - ", "    ", &format!("{} {details}", escape_unprintable(&finding.title)));
-    }
-}
-
-/// Formats an example as `10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`.
-fn format_example(example: &Example) -> String {
-    let port = format_port(example.dstport, example.protocol);
-    let interface = display_id(example.interface_id.as_deref());
-    format!("{} to {} {port} at {interface}", format_address(example.srcaddr), format_address(example.dstaddr))
-}
-
-/// Returns the findings grouped by type and severity. Keeps the order of the findings, so that the group with the worst finding is
-/// first.
-fn group_by_type(findings: &[Finding]) -> Vec<Vec<&Finding>> {
-    let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    let key = |finding: &Finding| (finding.finding_type, finding.severity);
-    for finding in findings {
-        let same = |group: &&mut Vec<&Finding>| group.first().is_some_and(|first| key(first) == key(finding));
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(finding),
-            None => groups.push(vec![finding]),
+        let mut next_steps: Vec<&str> = types.iter().map(|finding_type| findings::next_step(*finding_type)).collect();
+        next_steps.dedup();
+        for next_step in next_steps {
+            self.wrapped("  Next: ", "  ", next_step);
         }
     }
-    groups
+}
+
+/// Returns the remark of an empty list. An empty list is good news only if the records could have shown a problem.
+fn no_findings(summary: &Summary) -> &'static str {
+    let records = &summary.records;
+    if records.total == 0 {
+        "unknown: no records were read"
+    } else if records.accepted == 0 && records.rejected == 0 {
+        "none, but no record is of accepted or rejected traffic"
+    } else if summary.failed.is_empty() {
+        "none"
+    } else {
+        "none in the inputs that were read"
+    }
+}
+
+/// Returns the sections in order.
+fn sections(findings: &[Finding]) -> Vec<Section<'_>> {
+    let versatile = scans::sources_of_both_types(findings);
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for finding in findings {
+        let source = scans::source(finding);
+        let is_versatile = source.is_some_and(|source| versatile.contains(&source));
+        let key = SectionKey {
+            severity: finding.severity,
+            is_from_outside: scans::is_from_outside(finding),
+            finding_type: (!is_versatile).then_some(finding.finding_type),
+        };
+        match sections.iter_mut().find(|section| section.key == key) {
+            Some(section) => section.findings.push(finding),
+            None => sections.push(Section { key, findings: vec![finding] }),
+        }
+    }
+    // A stable sort keeps the section with the most flows first.
+    sections.sort_by_key(|section| (Reverse(section.key.severity), section.key.is_from_outside));
+    sections
+}
+
+fn finding_line(finding: &Finding, names: Names<'_>) -> String {
+    let unit = if finding.finding_type == FindingType::SkippedData { "record" } else { "flow" };
+    let flows = plural(finding.tally.flows, unit);
+    let seen = format_time_range(finding.seen);
+    let details = format!(
+        "({flows}{seen}, {} confidence{})",
+        finding.confidence.name(),
+        example(finding.examples.first(), names)
+    );
+    format!("{} {details}", escape_unprintable(&finding.title))
+}
+
+fn scans_line(scans: &Scans<'_>, names: Names<'_>) -> String {
+    let at_least = if scans.flows_overlap() { "at least " } else { "" };
+    let flows = plural(scans.flows(), "flow");
+    let seen = format_time_range(scans.seen());
+    let details = format!(
+        "({at_least}{flows}{seen}, {} confidence{})",
+        scans.confidence().name(),
+        example(scans.first().and_then(|finding| finding.examples.first()), names)
+    );
+    format!("{} {details}", escape_unprintable(&scans.title(names)))
+}
+
+/// Formats an example as `; e.g. 10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`.
+fn example(example: Option<&Example>, names: Names<'_>) -> String {
+    let Some(example) = example else { return String::new() };
+    let port = format_port(example.dstport, example.protocol);
+    let interface = names.id(example.interface_id.as_deref());
+    format!("; e.g. {} to {} {port} at {interface}", format_address(example.srcaddr), format_address(example.dstaddr))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::report::{RenderOptions, render};
+    use crate::pipeline::{self, Options};
+    use crate::summary::Summary;
+    use crate::summary::build::{SummaryOptions, build_summary};
+
+    const HEADER: &str =
+        "interface-id srcaddr dstaddr srcport dstport protocol tcp-flags action flow-direction log-status";
+
+    fn summary(records: &[String]) -> Summary {
+        let log = format!("{HEADER}\n{}\n", records.join("\n"));
+        let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+        assert_eq!(analysis.records.malformed, 0);
+        build_summary(analysis, &SummaryOptions::default(), None)
+    }
+
+    fn report(summary: &Summary) -> String {
+        let report = render(summary, RenderOptions { width: 1000, groups: None, topology: None });
+        anstream::adapter::strip_str(&report).to_string()
+    }
+
+    /// Returns the headings of the sections, such as `HIGH port-scan`, and the lines of findings without the part in parentheses.
+    fn lines(records: &[String]) -> Vec<String> {
+        let report = report(&summary(records));
+        let is_shown = |line: &&str| ["HIGH ", "MEDIUM ", "LOW ", "  - "].iter().any(|start| line.starts_with(start));
+        let text = |line: &str| line.trim_start_matches("  - ").split(" (").next().unwrap_or_default().to_owned();
+        report.lines().filter(is_shown).map(text).collect()
+    }
+
+    fn rejected(ends: &str, direction: &str) -> String {
+        format!("eni-1 {ends} 6 2 REJECT {direction} OK")
+    }
+
+    /// Returns the probes of a port scan.
+    fn port_scan(src: &str, dst: &str, ports: u16) -> Vec<String> {
+        (1..=ports).map(|port| rejected(&format!("{src} {dst} 50000 {port}"), "ingress")).collect()
+    }
+
+    /// Returns the probes of a host sweep.
+    fn host_sweep(src: &str, port: u16, hosts: u16) -> Vec<String> {
+        (1..=hosts).map(|host| rejected(&format!("{src} 10.0.9.{host} 50000 {port}"), "ingress")).collect()
+    }
+
+    #[test]
+    fn own_problems_come_before_scans_from_the_internet() {
+        let egress = (0..5).map(|port| rejected(&format!("10.0.0.5 8.8.4.4 {} 443", 40_000 + port), "egress"));
+        let records = [port_scan("8.8.8.8", "10.0.0.1", 30), egress.collect(), port_scan("10.0.7.7", "10.0.0.1", 15)];
+        let expected = [
+            "HIGH port-scan",
+            "10.0.7.7 was rejected at 15 ports of 10.0.0.1",
+            "MEDIUM egress-blocked",
+            "eni-1 was blocked from reaching 1 public address",
+            "MEDIUM port-scan",
+            "8.8.8.8 was rejected at 30 ports of 10.0.0.1",
+        ];
+        assert_eq!(lines(&records.concat()), expected);
+    }
+
+    #[test]
+    fn scans_of_one_source_are_one_line() {
+        let records = [port_scan("8.8.8.8", "10.0.0.1", 15), port_scan("8.8.8.8", "10.0.0.2", 40)].concat();
+        assert_eq!(lines(&records), ["MEDIUM port-scan", "8.8.8.8 was rejected at 15 to 40 ports of 2 hosts"]);
+        let other = [records, host_sweep("8.8.8.8", 22, 25), host_sweep("8.8.8.8", 23, 25)].concat();
+        let line = "8.8.8.8 was rejected at 15 to 40 ports of 2 hosts, and at 22/TCP";
+        assert_eq!(lines(&other), ["MEDIUM host-sweep, port-scan", line]);
+        let text = report(&summary(&other));
+        assert!(
+            text.contains("of 2 hosts, and at 22/TCP (ssh) and 1 more port of 26 hosts (at least 55 flows"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn scans_of_two_sources_are_two_lines() {
+        let records = [port_scan("8.8.8.8", "10.0.0.1", 15), port_scan("8.8.4.4", "10.0.0.1", 16)].concat();
+        let expected = [
+            "MEDIUM port-scan",
+            "8.8.4.4 was rejected at 16 ports of 10.0.0.1",
+            "8.8.8.8 was rejected at 15 ports of 10.0.0.1",
+        ];
+        assert_eq!(lines(&records), expected);
+    }
+
+    #[test]
+    fn an_empty_list_is_good_news_only_if_records_were_read() {
+        let heading = |records: &[String]| {
+            let report = report(&summary(records));
+            report.lines().find(|line| line.starts_with("FINDINGS")).map(str::to_owned)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(heading(&[]), some("FINDINGS  unknown: no records were read"));
+        assert_eq!(heading(&port_scan("8.8.8.8", "10.0.0.1", 1)), some("FINDINGS  none"));
+        let no_data = "eni-1 - - - - - - - - NODATA".to_owned();
+        assert_eq!(heading(&[no_data]), some("FINDINGS  none, but no record is of accepted or rejected traffic"));
+        let mut partial = summary(&port_scan("8.8.8.8", "10.0.0.1", 1));
+        let failure = crate::summary::InputFailure { uri: "b".to_owned(), error: "not gzip".to_owned() };
+        partial.failed.push(failure);
+        assert!(report(&partial).contains("FINDINGS  none in the inputs that were read"));
+    }
 }

@@ -6,12 +6,16 @@ use indicatif::HumanCount;
 
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
-use crate::record::iana;
+use crate::record::names;
 use crate::record::timestamp::Timestamp;
 use crate::summary::Window;
+use crate::topology::Topology;
+use crate::topology::endpoint::{Endpoint, Scope};
 
 const MAX_TEXT_CHARS: usize = 1000;
 const MAX_ID_CHARS: usize = 120;
+/// Names must leave room for the ids in a table.
+const MAX_NAME_CHARS: usize = 32;
 
 /// Escapes the characters of untrusted text that could move the cursor or mislead a reader, and truncates it to 1,000
 /// characters.
@@ -37,9 +41,42 @@ fn is_printable(character: char) -> bool {
     matches!(character, '"' | '\'' | '\\') || character.escape_debug().eq([character])
 }
 
-/// Formats an id as escaped and truncated text, or `-` if there is none.
-pub(super) fn display_id(id: Option<&str>) -> String {
-    id.map_or_else(|| "-".to_owned(), |id| truncate(&escape_unprintable(id), MAX_ID_CHARS))
+/// Names of resources: the Name tags of the topology.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a>(pub(super) Option<&'a Topology>);
+
+impl Names<'_> {
+    /// Formats an id with its name, `web-1 (eni-0a1b…)`, or `-` if there is none. Both are escaped and truncated.
+    pub(super) fn id(self, id: Option<&str>) -> String {
+        let Some(id) = id else { return "-".to_owned() };
+        self.named(id, &truncate(&escape_unprintable(id), MAX_ID_CHARS))
+    }
+
+    /// Formats an address with the name of the interface that has it: `web-1 (10.0.1.5)`. The interface of a public address is shown
+    /// even without a name, because nothing else shows that the address is the user's own.
+    pub(super) fn address(self, address: Option<IpAddr>, endpoint: &Endpoint) -> String {
+        let text = format_address(address);
+        match endpoint.interface_id.as_deref() {
+            Some(id) if endpoint.scope == Some(Scope::Public) => format!("{text}, {}", self.id(Some(id))),
+            Some(id) => self.named(id, &text),
+            None => text,
+        }
+    }
+
+    /// Formats an address, which is located by the topology alone.
+    pub(super) fn located(self, address: IpAddr) -> String {
+        let endpoint = self.0.map(|topology| topology.endpoint(address, topology.locate(address, || None)));
+        self.address(Some(address), &endpoint.unwrap_or_default())
+    }
+
+    /// Formats text with the name of this resource.
+    fn named(self, id: &str, text: &str) -> String {
+        let name = self.0.and_then(|topology| topology.name_of(id));
+        name.map_or_else(
+            || text.to_owned(),
+            |name| format!("{} ({text})", truncate(&escape_unprintable(name), MAX_NAME_CHARS)),
+        )
+    }
 }
 
 /// Truncates text to this number of characters, of which the last is an ellipsis.
@@ -56,7 +93,7 @@ pub(super) fn format_address(address: Option<IpAddr>) -> String {
 
 /// Formats a port and its protocol, or the protocol alone.
 pub(super) fn format_port(port: Option<u16>, protocol: Option<u8>) -> String {
-    port.map_or_else(|| iana::protocol(protocol), |port| iana::port(port, protocol))
+    port.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol))
 }
 
 /// Formats a number with thousands separators.
@@ -109,6 +146,7 @@ pub(super) fn format_time_range(range: TimeRange) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::describe_output::Resources;
 
     #[test]
     fn control_and_bidirectional_characters_are_escaped() {
@@ -121,6 +159,34 @@ mod tests {
             assert_eq!(escape_unprintable(text), expected);
         }
         assert_eq!(escape_unprintable(&"x".repeat(2000)).chars().count(), MAX_TEXT_CHARS + 1);
+    }
+
+    #[test]
+    fn ids_and_addresses_have_their_names() {
+        let tags = |name: &str| serde_json::json!([{"Key": "Name", "Value": name}]);
+        let document = serde_json::json!({
+            "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16", "Tags": tags("prod")}, {"VpcId": "vpc-b"}],
+            "NetworkInterfaces": [
+                {"NetworkInterfaceId": "eni-1", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.5", "TagSet": tags("web\u{1b}[2J"),
+                 "Association": {"PublicIp": "52.0.0.1"}},
+                {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.6", "TagSet": tags(&"x".repeat(40))},
+                {"NetworkInterfaceId": "eni-3", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.7",
+                 "Association": {"PublicIp": "52.0.0.3"}},
+            ],
+        });
+        let mut resources = Resources::default();
+        resources.read("case.json", document.to_string().as_bytes()).expect("JSON");
+        let topology = Topology::new(resources);
+        let names = Names(Some(&topology));
+        assert_eq!(names.id(Some("vpc-a")), "prod (vpc-a)");
+        assert_eq!(names.id(Some("eni-1")), "web\\u{1b}[2J (eni-1)");
+        assert_eq!(names.id(Some("eni-2")), format!("{}… (eni-2)", "x".repeat(MAX_NAME_CHARS - 1)));
+        assert_eq!([names.id(Some("vpc-b")), names.id(None), Names(None).id(Some("vpc-a"))], ["vpc-b", "-", "vpc-a"]);
+        let address = |text: &str| names.located(text.parse().expect("an address"));
+        assert_eq!(address("10.1.0.5"), "web\\u{1b}[2J (10.1.0.5)");
+        assert_eq!(address("52.0.0.1"), "52.0.0.1, web\\u{1b}[2J (eni-1)");
+        assert_eq!(address("52.0.0.3"), "52.0.0.3, eni-3");
+        assert_eq!([address("10.1.0.7"), address("8.8.8.8")], ["10.1.0.7", "8.8.8.8"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod findings;
 mod format;
 mod malformed;
+mod scans;
 mod table;
 mod tables;
 mod topology;
@@ -20,21 +21,24 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 pub use format::escape_unprintable;
 pub use malformed::warn_of_majority;
 
-use format::{format_count, format_percent, format_window, plural};
+use format::{Names, format_count, format_percent, format_window, plural, truncate};
 use table::{Align, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
 use crate::findings::topology_check::Check;
 use crate::findings::types::Severity;
 use crate::summary::Summary;
+use crate::topology::Topology;
 
 /// Options of the text report.
 #[derive(Debug, Clone, Copy)]
-pub struct RenderOptions {
+pub struct RenderOptions<'a> {
     /// Width of the terminal, in columns.
     pub width: usize,
     /// Maximum number of rejected groups to list; 10 by default.
     pub groups: Option<usize>,
+    /// The topology of the analysis, if any. Its names are shown beside the ids.
+    pub topology: Option<&'a Topology>,
 }
 
 const DEFAULT_GROUPS: usize = 10;
@@ -47,8 +51,8 @@ const BLUE: Style = AnsiColor::Blue.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Renders the report of a run.
-pub fn render(summary: &Summary, options: RenderOptions) -> String {
-    let mut renderer = Renderer::new(options.width);
+pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
+    let mut renderer = Renderer { names: Names(options.topology), ..Renderer::new(options.width) };
     renderer.header(summary);
     renderer.failures(summary);
     if summary.sources.is_empty() {
@@ -59,6 +63,7 @@ pub fn render(summary: &Summary, options: RenderOptions) -> String {
     renderer.malformed_majority(summary);
     renderer.traffic(summary);
     renderer.findings(summary);
+    renderer.rejected_by_cause(summary);
     renderer.top_rejected(summary, options.groups.unwrap_or(DEFAULT_GROUPS));
     renderer.rejected_by_interface(summary);
     renderer.inter_vpc_traffic(summary);
@@ -83,14 +88,15 @@ fn severity_style(severity: Severity) -> Style {
 }
 
 /// The text so far. Each method appends one section, or nothing if the section would be empty.
-struct Renderer {
+struct Renderer<'a> {
     text: String,
     width: usize,
+    names: Names<'a>,
 }
 
-impl Renderer {
-    fn new(width: usize) -> Renderer {
-        Renderer { text: String::new(), width: width.max(MIN_WIDTH) }
+impl<'a> Renderer<'a> {
+    fn new(width: usize) -> Renderer<'a> {
+        Renderer { text: String::new(), width: width.max(MIN_WIDTH), names: Names(None) }
     }
 
     /// Appends a line.

@@ -1,16 +1,19 @@
-//! The tables of a run: rejected connections, interfaces, pairs of VPCs, services.
+//! The tables of a run: causes, rejected connections, interfaces, pairs of VPCs, services.
 
 use indicatif::DecimalBytes;
 
 use super::Renderer;
-use super::format::{cause_label, display_id, format_address, format_count, format_port, plural};
+use super::format::{Names, cause_label, escape_unprintable, format_count, format_percent, format_port, plural};
 use super::table::{Align, Column};
 use crate::aggregate::counters::Counters;
-use crate::summary::{RejectedGroup, Summary, VpcPair};
+use crate::summary::{CauseRejects, RejectedGroup, Summary, VpcPair};
 
 const MAX_INTERFACES: usize = 5;
 const MAX_PAIRS: usize = 12;
 const MAX_SERVICES: usize = 8;
+
+const CAUSE_COLUMNS: [Column; 5] =
+    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 2), number("BYTES", 3), column("CAUSE", 0)];
 
 const GROUP_COLUMNS: [Column; 8] = [
     number("FLOWS", 0),
@@ -53,14 +56,36 @@ const fn number(heading: &'static str, drop_priority: u8) -> Column {
     Column { heading, align: Align::Right, drop_priority }
 }
 
-impl Renderer {
+impl Renderer<'_> {
+    /// Appends the causes of all rejected records. The table of connections shows a single cause as well.
+    pub(super) fn rejected_by_cause(&mut self, summary: &Summary) {
+        let rows = &summary.rejected.by_cause;
+        if rows.len() < 2 {
+            return;
+        }
+        let all = rows.iter().map(|row| row.tally.flows).fold(0, u64::saturating_add);
+        let row = |row: &CauseRejects| {
+            let Counters { flows, packets, bytes } = row.tally;
+            vec![
+                format_count(flows),
+                format_percent(flows, all),
+                format_count(packets),
+                DecimalBytes(bytes).to_string(),
+                cause_label(row.cause).to_owned(),
+            ]
+        };
+        self.heading("REJECTED BY CAUSE", "");
+        self.table(&CAUSE_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
+    }
+
     /// Appends the rejected connections with the most flows.
     pub(super) fn top_rejected(&mut self, summary: &Summary, top: usize) {
         let rejected = &summary.rejected;
         if rejected.group_count == 0 {
             return;
         }
-        let rows: Vec<Vec<String>> = rejected.groups.iter().take(top).map(group_row).collect();
+        let rows: Vec<Vec<String>> =
+            rejected.groups.iter().take(top).map(|group| group_row(group, self.names)).collect();
         let about = if rejected.error_bound > 0 { "about " } else { "" };
         let all = plural(rejected.group_count, "rejected connection");
         let remark = format!("{} of {about}{all}", format_count(rows.len() as u64));
@@ -84,7 +109,7 @@ impl Renderer {
             .map(|row| {
                 let Counters { flows, packets, bytes } = row.tally;
                 let [interface, subnet, vpc] =
-                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| display_id(id.as_deref()));
+                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| self.names.id(id.as_deref()));
                 vec![
                     format_count(flows),
                     format_count(packets),
@@ -104,7 +129,8 @@ impl Renderer {
         let pairs = &peering.vpc_pairs;
         let remark = format!("{} of {}", pairs.len().min(MAX_PAIRS), plural(pairs.len() as u64, "pair"));
         self.heading("INTER-VPC TRAFFIC", if pairs.is_empty() { "no traffic" } else { &remark });
-        let rows: Vec<Vec<String>> = pairs.iter().take(MAX_PAIRS).map(|pair| pair_row(summary, pair)).collect();
+        let rows: Vec<Vec<String>> =
+            pairs.iter().take(MAX_PAIRS).map(|pair| pair_row(summary, pair, self.names)).collect();
         if !rows.is_empty() {
             self.table(&PAIR_COLUMNS, &rows);
         }
@@ -137,20 +163,22 @@ impl Renderer {
     }
 }
 
-fn pair_row(summary: &Summary, pair: &VpcPair) -> Vec<String> {
+fn pair_row(summary: &Summary, pair: &VpcPair, names: Names<'_>) -> Vec<String> {
     let connections = summary.peering.iter().flat_map(|peering| &peering.connections);
     let via = pair.peering_connection_id.as_ref().map_or_else(
         || "no connection".to_owned(),
         |id| match connections.into_iter().find(|connection| connection.peering_connection_id == *id) {
-            Some(connection) if connection.status != "active" => format!("{id} ({})", connection.status),
-            _ => id.clone(),
+            Some(connection) if connection.status != "active" => {
+                format!("{}, {}", names.id(Some(id)), escape_unprintable(&connection.status))
+            }
+            _ => names.id(Some(id)),
         },
     );
     let (accepted, rejected) = (pair.traffic.accepted, pair.traffic.rejected);
     vec![
-        display_id(Some(&pair.src_vpc_id)),
-        display_id(Some(&pair.dst_vpc_id)),
-        display_id(Some(&via)),
+        names.id(Some(&pair.src_vpc_id)),
+        names.id(Some(&pair.dst_vpc_id)),
+        via,
         format_count(accepted.flows),
         DecimalBytes(accepted.bytes).to_string(),
         format_count(rejected.flows),
@@ -158,15 +186,15 @@ fn pair_row(summary: &Summary, pair: &VpcPair) -> Vec<String> {
     ]
 }
 
-fn group_row(group: &RejectedGroup) -> Vec<String> {
+fn group_row(group: &RejectedGroup, names: Names<'_>) -> Vec<String> {
     vec![
         format_count(group.tally.flows),
         DecimalBytes(group.tally.bytes).to_string(),
-        format_address(group.srcaddr),
-        format_address(group.dstaddr),
+        names.address(group.srcaddr, &group.src),
+        names.address(group.dstaddr, &group.dst),
         format_port(group.dstport, group.protocol),
         group.direction.name().to_owned(),
         cause_label(group.cause).to_owned(),
-        display_id(group.interface_id.as_deref()),
+        names.id(group.interface_id.as_deref()),
     ]
 }

@@ -4,7 +4,7 @@ use super::format::{escape_unprintable, plural};
 use super::{Renderer, severity_style};
 use crate::findings::topology_check::Check;
 
-impl Renderer {
+impl Renderer<'_> {
     /// Appends the number of resources, and the problems grouped by type.
     pub(super) fn check(&mut self, check: &Check) {
         let counts = [

@@ -11,7 +11,7 @@ use super::super::{Context, NetworkContext};
 use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::record::iana;
+use crate::record::names;
 use crate::topology::endpoint::Scope;
 use crate::topology::service;
 
@@ -91,7 +91,7 @@ fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): (IpAddr, u16, u8
         title: format!(
             "Health checks of {} at {} are rejected",
             context.network.address_label(dstaddr, None),
-            iana::port(dstport, Some(protocol))
+            names::port(dstport, Some(protocol))
         ),
         subject: Subject::Service { dstaddr, dstport, protocol },
         details: Details::LoadBalancers { interface_ids: target.balancers.into_iter().collect() },

@@ -9,7 +9,7 @@ use super::super::evidence::FindingDraft;
 use super::probes::{ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
 use crate::aggregate::accepted::{AcceptedRow, Ports};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
-use crate::record::iana;
+use crate::record::names;
 
 pub(in crate::findings) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \
                                   offers the service.";
@@ -44,7 +44,7 @@ fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubj
         title: format!(
             "{} was rejected at {} of {distinct_hosts} hosts{accepted}",
             context.network.address_label(srcaddr, None),
-            iana::port(dstport, Some(protocol))
+            names::port(dstport, Some(protocol))
         ),
         subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
         details: Details::SweptHosts { distinct_hosts, accepted_flows },

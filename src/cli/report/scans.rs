@@ -1,0 +1,139 @@
+//! Scans of one source as one line. A scanner that tries a whole subnet makes a finding for each host, which would hide all others.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+
+use super::format::{Names, format_count, format_port, plural};
+use crate::aggregate::counters::TimeRange;
+use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::record::ip;
+
+/// Reports whether the source of a scan is on the public internet. A summary has no scope of the source. But a scan without accepted
+/// flows has high severity only if its source is not public, for example in a VPC that uses a public block.
+pub(super) fn is_from_outside(finding: &Finding) -> bool {
+    source(finding).is_some_and(ip::is_public) && finding.severity < Severity::High
+}
+
+/// Returns the source of a port scan or a host sweep. `None` for other findings.
+pub(super) fn source(finding: &Finding) -> Option<IpAddr> {
+    match (finding.finding_type, &finding.subject) {
+        (FindingType::PortScan, Subject::SourceAndDestination { srcaddr, .. })
+        | (FindingType::HostSweep, Subject::SourceAndPort { srcaddr, .. }) => Some(*srcaddr),
+        _ => None,
+    }
+}
+
+/// Returns the sources that have port scans as well as host sweeps.
+pub(super) fn sources_of_both_types(findings: &[Finding]) -> BTreeSet<IpAddr> {
+    let sources = |finding_type| {
+        let findings = findings.iter().filter(move |finding| finding.finding_type == finding_type);
+        findings.filter_map(source).collect::<BTreeSet<IpAddr>>()
+    };
+    &sources(FindingType::PortScan) & &sources(FindingType::HostSweep)
+}
+
+/// The scans of one source, at least one. Port scans have distinct hosts, and host sweeps distinct ports: within a type, flows do not
+/// overlap.
+pub(super) struct Scans<'a> {
+    source: IpAddr,
+    findings: Vec<&'a Finding>,
+}
+
+impl<'a> Scans<'a> {
+    /// Groups scans by source. The source of the first finding is first. Ignores other findings.
+    pub(super) fn by_source(findings: &[&'a Finding]) -> Vec<Scans<'a>> {
+        let mut by_source: IndexMap<IpAddr, Vec<&'a Finding>> = IndexMap::new();
+        for finding in findings {
+            if let Some(source) = source(finding) {
+                by_source.entry(source).or_default().push(finding);
+            }
+        }
+        by_source.into_iter().map(|(source, findings)| Scans { source, findings }).collect()
+    }
+
+    /// Describes the scans in one sentence: `203.0.113.9 was rejected at 15 to 40 ports of 12 hosts`.
+    pub(super) fn title(&self, names: Names<'_>) -> String {
+        if let [only] = self.findings[..] {
+            return only.title.clone();
+        }
+        let parts: Vec<String> = [self.port_scans(), self.host_sweeps()].into_iter().flatten().collect();
+        format!("{} was rejected {}", names.located(self.source), parts.join(", and "))
+    }
+
+    fn of_type(&self, finding_type: FindingType) -> impl Iterator<Item = &'a Finding> {
+        self.findings.iter().copied().filter(move |finding| finding.finding_type == finding_type)
+    }
+
+    fn port_scans(&self) -> Option<String> {
+        let counts = self.of_type(FindingType::PortScan).filter_map(|finding| match finding.details {
+            Details::Ports { distinct_ports, .. } => Some(distinct_ports),
+            _ => None,
+        });
+        let (ports, hosts) = range(counts)?;
+        Some(format!("at {ports} ports of {}", plural(hosts, "host")))
+    }
+
+    fn host_sweeps(&self) -> Option<String> {
+        let sweeps = || self.of_type(FindingType::HostSweep);
+        let counts = sweeps().filter_map(|finding| match finding.details {
+            Details::Hosts { distinct_hosts, .. } => Some(distinct_hosts),
+            _ => None,
+        });
+        let (hosts, ports) = range(counts)?;
+        let port = sweeps().find_map(|finding| match finding.subject {
+            Subject::SourceAndPort { dstport, protocol, .. } => Some(format_port(Some(dstport), Some(protocol))),
+            _ => None,
+        })?;
+        let more = match ports {
+            1 => String::new(),
+            ports => format!(" and {}", plural(ports - 1, "more port")),
+        };
+        Some(format!("at {port}{more} of {hosts} hosts"))
+    }
+
+    /// Returns the first finding, which has the most flows.
+    pub(super) fn first(&self) -> Option<&'a Finding> {
+        self.findings.first().copied()
+    }
+
+    /// Reports whether the same flow may support several findings: a port scan and a host sweep.
+    pub(super) fn flows_overlap(&self) -> bool {
+        self.of_type(FindingType::PortScan).next().is_some() && self.of_type(FindingType::HostSweep).next().is_some()
+    }
+
+    /// Returns the number of flows, or a lower bound if flows overlap.
+    pub(super) fn flows(&self) -> u64 {
+        self.least(|finding| finding.tally.flows)
+    }
+
+    pub(super) fn seen(&self) -> TimeRange {
+        let mut seen = TimeRange::default();
+        self.findings.iter().for_each(|finding| seen.merge(finding.seen));
+        seen
+    }
+
+    /// Returns the highest confidence: one certain scan makes its source a scanner.
+    pub(super) fn confidence(&self) -> Confidence {
+        self.findings.iter().map(|finding| finding.confidence).max().unwrap_or(Confidence::Low)
+    }
+
+    /// Sums a count over the port scans and over the host sweeps, and returns the greater sum.
+    fn least(&self, count: impl Fn(&Finding) -> u64) -> u64 {
+        let sum = |finding_type| self.of_type(finding_type).map(&count).fold(0, u64::saturating_add);
+        sum(FindingType::PortScan).max(sum(FindingType::HostSweep))
+    }
+}
+
+/// Formats the least and the greatest count as `15` or `15 to 40`. Also returns their number. `None` if there are none.
+fn range(counts: impl Iterator<Item = u64>) -> Option<(String, u64)> {
+    let (least, greatest, number) = counts
+        .fold((u64::MAX, 0, 0), |(least, greatest, number), count| (count.min(least), count.max(greatest), number + 1));
+    let text = match number {
+        0 => return None,
+        _ if least == greatest => format_count(least),
+        _ => format!("{} to {}", format_count(least), format_count(greatest)),
+    };
+    Some((text, number))
+}
