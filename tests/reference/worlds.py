@@ -151,7 +151,9 @@ class World:
 
     def add_interface(self, vpc, addresses, described=True, service="ec2", **more):
         """Adds an interface; `described` ones are in the topology."""
-        subnet = self.pick(vpc.subnets)[0]
+        inside = [id for id, block in vpc.subnets for address in addresses[:1]
+                  if ipaddress.ip_address(address) in ipaddress.ip_network(block)]
+        subnet = (inside or [self.pick(vpc.subnets)[0]])[0]
         eni = Eni(f"eni-{self.number():04x}", vpc, subnet, addresses)
         four, six = ([address for address in addresses if (":" in address) == is_six] for is_six in (False, True))
         item = {"NetworkInterfaceId": eni.id, "VpcId": vpc.id, "SubnetId": subnet, "InterfaceType": "interface", "Description": "",
@@ -166,15 +168,22 @@ class World:
 
     def make_interfaces(self):
         for vpc in self.vpcs:
+            free = list(vpc.hosts)  # no address belongs to two interfaces of a VPC
+            self.random.shuffle(free)
             for _ in range(self.pick([1, 2, 2])):
+                count = self.pick([1, 1, 2])
+                addresses, free = free[:count], free[count:]
                 more = {}
                 if self.chance(0.3):
                     more["Association"] = {"PublicIp": f"52.0.0.{self.number()}", "IpOwnerId": "amazon"}
-                if self.chance(0.2):
-                    more["Ipv4Prefixes"] = [{"Ipv4Prefix": vpc.hosts[0].rsplit(".", 1)[0] + ".0/28"}] if ":" not in vpc.hosts[0] else []
+                if self.chance(0.2) and free and ":" not in free[0]:
+                    more["Ipv4Prefixes"] = [{"Ipv4Prefix": str(ipaddress.ip_network(free[0] + "/28", strict=False))}]
+                    free = []
+                elif self.chance(0.1) and free and ":" in free[0]:
+                    more["Ipv6Prefixes"] = [{"Ipv6Prefix": str(ipaddress.ip_network(free[0] + "/80", strict=False))}]
+                    free = []
                 if self.chance(0.2):
                     more["TagSet"] = [{"Key": "Name", "Value": "web"}]
-                addresses = self.random.sample(vpc.hosts, min(len(vpc.hosts), self.pick([1, 1, 2])))
                 self.interfaces.append(self.add_interface(vpc, addresses, self.chance(0.6),
                                                           self.pick(["ec2", "ec2", "elb", "rds", "nat-gateway"]), **more))
         self.interfaces.append(Eni("eni-unknown", None, None, []))
@@ -221,6 +230,8 @@ class World:
                 columns = [name for name in columns if name == "action" or self.chance(0.85)]
                 columns.insert(self.random.randrange(len(columns)), "not-a-field")
             self.files.append({"columns": columns, "header": kind != "headless", "lines": []})
+        if self.chance(0.05):
+            self.files.append({"columns": [], "header": False, "lines": ["foo", "bar baz"]})  # not a flow log
 
     def add(self, record, file=None):
         """Writes a record as a line of a file that has the columns of its `needs`; absent values are `-`."""
