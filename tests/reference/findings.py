@@ -1,7 +1,8 @@
 """The findings on records, one function per type.
 
-What a finding's confidence rests on, by type. "high" needs nothing that is missing from the logs. "absence" rests on the report
-having no reply or no accepted record, unless every record of the finding is TCP with tcp-flags or has a reject-reason:
+`CONFIDENCE` is this program's reading for each type. "high": the records themselves prove the finding. "absence": the finding
+also needs that the report has no reply or no accepted record, unless all its records are TCP with tcp-flags or have a
+reject-reason.
 """
 
 CONFIDENCE = {
@@ -9,16 +10,16 @@ CONFIDENCE = {
     "unpeered-vpc": "absence",
     "inactive-peering": "absence",
     "one-way-peering": "absence",
-    "rejected-peering": "high",            # the rejected records say so themselves
+    "rejected-peering": "high",            # the rejected records prove it
     "peering-path-mismatch": "high",       # traffic-path
     "edge-to-edge-routing": "high",        # traffic-path
-    "ambiguous-address": "high",           # the topology says so
+    "ambiguous-address": "high",           # the topology proves it
     "port-scan": "absence",                # without tcp-flags: no accepted record that makes it out-of-state or a reply
     "host-sweep": "absence",
     "egress-blocked": "absence",
     "health-checks-rejected": "absence",
     "reply-blocked": "absence",            # cause 2 has tcp-flags; cause 3 needs that no accepted record is alike
-    "repeated-rejects": "high",            # a count of rejected records, whatever their cause
+    "repeated-rejects": "high",            # a count of rejected records of any cause
     "no-answer": "absence",                # its records have tcp-flags by definition, so always high
     "transit-gateway-loss": "high",        # the records count the lost packets themselves
     "skipped-data": "high",                # its interface has SKIPDATA records by definition, so always medium
@@ -28,14 +29,14 @@ from collections import defaultdict
 
 from logs import LOST, MAX, contains, parse_block
 from rows import sorted_findings, span, total
-from terms import CAUSES, TCP, UDP, has_answer_shape, has_reply, is_answer, is_unanswered, pair_of
+from terms import CAUSES, TCP, UDP, has_reply_shape, is_rejected_reply, is_unanswered, pair_of
 
 THRESHOLDS = {"port_scan_ports": 15, "host_sweep_hosts": 25, "repeated_reject_flows": 100, "egress_blocked_flows": 5,
               "one_way_min_flows": 5, "no_answer_flows": 5, "health_check_flows": 3, "trusted_scanners": []}
 
 
 def finding(report, type, severity, subject, records, details=None):
-    """One finding; flows, packets and bytes count the records that make it hold."""
+    """Returns one finding. Its flows, packets, and bytes count `records`."""
     first_seen, last_seen = span(records)
     return {"type": type, "severity": severity, "confidence": confidence(report, type, records), "subject": subject,
             "details": details or {}} | total(records) | {"first_seen": first_seen, "last_seen": last_seen}
@@ -128,7 +129,7 @@ def peering_path_mismatch(report, _):
 
 
 def leaves_over_peering(record):
-    """By traffic-path over a peering connection, to an address in no known VPC."""
+    """Returns whether traffic-path shows a peering connection although the destination is in no known VPC."""
     return record.traffic_path in (4, 5) and record.dst is not None and not record.dst_place.is_known
 
 
@@ -153,8 +154,8 @@ def ambiguous_address(report, _):
 
 
 def is_first_packet(record):
-    """A rejected record that is no answer, not out-of-state, and has not the shape of an answer."""
-    return not is_answer(record) and record.cause != "out-of-state" and not has_answer_shape(record)
+    """Returns whether a rejected record is neither a reply, nor out-of-state, nor in the shape of a reply."""
+    return not is_rejected_reply(record) and record.cause != "out-of-state" and not has_reply_shape(record)
 
 
 def is_health_check(report, record):
@@ -165,7 +166,7 @@ def is_health_check(report, record):
 
 
 def suspicious(report):
-    """The rejected records that port-scan, host-sweep and egress-blocked look at."""
+    """Returns the rejected records that port-scan, host-sweep, and egress-blocked count."""
     return [record for record in report.rejected if is_first_packet(record) and not is_health_check(report, record)
             and not (record.src is not None and any(contains(block, record.src) for block in report.scanners))]
 
@@ -217,12 +218,13 @@ def reply_blocked(report, _):
     def subject(record):
         return record.interface_id, record.src, record.dst, record.protocol
 
-    for key, records in grouped(filter(is_answer, report.rejected), subject):
-        yield finding(report, "reply-blocked", "medium", dict(zip(("interface_id", "srcaddr", "dstaddr", "protocol"), key)), records)
+    for key, records in grouped(filter(is_rejected_reply, report.rejected), subject):
+        yield finding(report, "reply-blocked", "medium", dict(zip(("interface_id", "srcaddr", "dstaddr", "protocol"), key)),
+                      records)
 
 
 def is_egress(record):
-    """Direction egress of a record: flow-direction, else the topology's interface owns src."""
+    """Returns whether a record is egress: by flow-direction, else because the interface owns src."""
     if record.flow_direction is not None:
         return record.flow_direction == "egress"
     return record.interface is not None and record.interface.owns(record.src)
@@ -242,13 +244,14 @@ def health_checks_rejected(report, thresholds):
     checks = [record for record in report.rejected if is_health_check(report, record)]
     for key, records in grouped(checks, lambda record: (record.dst, record.dstport, record.protocol)):
         if len(records) >= thresholds["health_check_flows"]:
-            yield finding(report, "health-checks-rejected", "medium", dict(zip(("dstaddr", "dstport", "protocol"), key)), records)
+            yield finding(report, "health-checks-rejected", "medium", dict(zip(("dstaddr", "dstport", "protocol"), key)),
+                          records)
 
 
 def transit_gateway_loss(report, _):
+    names = ("tgw_id", "tgw_src_vpc_id", "tgw_dst_vpc_id")
     for reason, column in LOST.items():
         lossy = [record for record in report.other if record.fields.get(column)]
-        names = ("tgw_id", "tgw_src_vpc_id", "tgw_dst_vpc_id")
         for key, records in grouped(lossy, lambda record: tuple(map(record.fields.get, names))):
             found = finding(report, "transit-gateway-loss", "medium", dict(zip(names, key)) | {"reason": reason}, records)
             yield found | {"packets": min(sum(record.fields[column] for record in records), MAX), "bytes": 0}

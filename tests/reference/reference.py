@@ -1,11 +1,11 @@
-"""A second, independent reading of what flowsentry must compute.
+"""A second, independent program for the rules that flowsentry implements.
 
 This program is slow, plain, and shares no code with flowsentry. It prints the part of the summary that has exact rules, so
 that `run.py` can compare both programs on random inputs. One function per rule, from the records to the findings.
 
     python3 reference.py LOG... [--topology PATH...] [--config FILE] [--top N]
     python3 reference.py --topology-check PATH...
-    python3 -m unittest reference        (run it in this folder)
+    python3 -m unittest reference        (in this folder)
 
 Left out: approximate results at a memory limit, the rules of security groups and network ACLs, and inputs that are not text.
 """

@@ -25,7 +25,8 @@ def sorted_rows(rows, keys):
 
 
 def sorted_by_both(rows, keys):
-    return sorted(rows, key=lambda row: (-row["accepted"]["flows"] - row["rejected"]["flows"], *(order(row[key]) for key in keys)))
+    return sorted(rows, key=lambda row: (-row["accepted"]["flows"] - row["rejected"]["flows"],
+                                         *(order(row[key]) for key in keys)))
 
 
 def sorted_findings(rows):

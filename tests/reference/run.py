@@ -19,20 +19,28 @@ import reference
 from worlds import World
 
 FINDING = ("type", "severity", "confidence", "subject", "details", "flows", "packets", "bytes", "first_seen", "last_seen")
-GROUP = ("interface_id", "srcaddr", "dstaddr", "dstport", "protocol", "direction", "cause", "causes", "flows", "packets", "bytes",
+GROUP = ("interface_id", "srcaddr", "dstaddr", "dstport", "protocol", "direction", "cause", "causes", "flows", "packets",
+         "bytes",
          "first_seen", "last_seen", "src", "dst")
-SECTIONS = ("exit", "sources", "failed", "window", "records", "traffic", "group_count", "groups", "by_cause", "by_interface", "by_subnet",
+SECTIONS = ("exit", "sources", "failed", "window", "records", "traffic", "group_count", "groups", "by_cause", "by_interface",
+            "by_subnet",
             "by_vpc", "connections", "vpc_pairs", "services", "findings", "topology_check")
 TOTAL = ("accepted", "rejected")
 COLUMNS = {
-    "sources": ("uri", "records"), "groups": GROUP, "findings": FINDING, "topology_check": ("type", "severity", "subject", "details"),
-    "connections": ("peering_connection_id", "status", "requester_vpc_id", "accepter_vpc_id", "inter_region", "cross_account", *TOTAL),
+    "sources": ("uri", "records"), "groups": GROUP, "findings": FINDING, "topology_check": ("type", "severity", "subject",
+                                                                                            "details"),
+    "connections": ("peering_connection_id", "status", "requester_vpc_id", "accepter_vpc_id", "inter_region", "cross_account",
+                    *TOTAL),
     "vpc_pairs": ("src_vpc_id", "dst_vpc_id", "peering_connection_id", *TOTAL), "services": ("service", "interfaces", *TOTAL),
-    "by_interface": ("interface_id", "vpc_id", "subnet_id", "flows", "packets", "bytes"), "by_cause": ("cause", "flows", "packets", "bytes"),
+    "by_interface": ("interface_id", "vpc_id", "subnet_id", "flows", "packets", "bytes"), "by_cause": ("cause", "flows",
+                                                                                                       "packets", "bytes"),
     "by_subnet": ("subnet_id", "vpc_id", "flows", "packets", "bytes"), "by_vpc": ("vpc_id", "flows", "packets", "bytes"),
 }
-DETAILS = {"via_vpc_ids", "peering_connection_ids", "statuses", "traffic_paths", "vpc_ids", "accepted_flows", "route_table_ids",
-           "subnet_ids"}
+DETAILS = {  # the details that have rules, by type
+    "transitive-peering": ("via_vpc_ids",), "inactive-peering": ("peering_connection_ids", "statuses"),
+    "peering-path-mismatch": ("traffic_paths",), "ambiguous-address": ("vpc_ids",), "port-scan": ("accepted_flows",),
+    "host-sweep": ("accepted_flows",), "partial-route": ("route_table_ids", "subnet_ids"),
+}
 PLACE = ("scope", "vpc_id", "subnet_id", "interface_id", "service")
 
 
@@ -53,7 +61,7 @@ def reduced(name, rows):
     rows = [{column: row.get(column) for column in COLUMNS[name]} for row in rows]
     for row in rows:
         if "details" in row:
-            row["details"] = {key: value for key, value in row["details"].items() if key in DETAILS}
+            row["details"] = {key: row["details"].get(key) for key in DETAILS.get(row["type"], ())}
         for side in ("src", "dst") if name == "groups" else ():
             row[side] = row[side] and {key: row[side].get(key) for key in PLACE}
     return rows
@@ -73,7 +81,8 @@ def by_flowsentry(options, logs, topology, config):
     command += ["--topology", topology] if topology else []
     command += ["--config", config] if config else []
     exit, summary = run_json(command + logs)
-    checked = run_json([options.flowsentry, "topology", "check", "--format", "json", topology])[1]["findings"] if topology else []
+    checked = run_json([options.flowsentry, "topology", "check", "--format", "json",
+                        topology])[1]["findings"] if topology else []
     return sections(summary, exit, checked)
 
 
@@ -137,9 +146,10 @@ def table_rows(expected, actual, labels):
 
 
 def print_table(rows):
-    columns = ("present", "absent", "reference", "flowsentry", "differ", "reference misses", "reference alarms", "flowsentry misses",
+    columns = ("present", "absent", "reference", "flowsentry", "differ", "reference misses", "reference alarms",
+               "flowsentry misses",
                "flowsentry alarms")
-    print("\nlabels present and absent; worlds with the type by reference and flowsentry, and where they differ; missed and false labels")
+    print("\nlabels present and absent; worlds with the type by each program, and where they differ; missed and false labels")
     print(f"{'type':24}" + "".join(f"{column.replace(' ', '-'):>18}" for column in columns))
     for type in sorted({type for type, _ in rows if not type.startswith("!")}):
         print(f"{type:24}" + "".join(f"{rows[type, column] or '·':>18}" for column in columns))
@@ -170,7 +180,8 @@ def main():
                 if shown[name] <= options.show:
                     print(f"seed {seed}: {name} {where}\n  reference  {json.dumps(ours)}\n  flowsentry {json.dumps(theirs)}")
     print_table(rows)
-    print(f"\n{bad} of {options.worlds} worlds differ: " + (", ".join(f"{name} {count}" for name, count in shown.items()) or "none"))
+    print(f"\n{bad} of {options.worlds} worlds differ: " + (", ".join(f"{name} {count}" for name,
+                                                                      count in shown.items()) or "none"))
     contradictions = any(type.startswith("!") for type, _ in rows)
     return 1 if bad or contradictions else 0
 

@@ -1,4 +1,4 @@
-"""The sections of the summary beside the findings."""
+"""The sections of the summary other than the findings."""
 
 from collections import Counter, defaultdict
 

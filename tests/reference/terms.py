@@ -1,9 +1,9 @@
-"""The terms that rules are made of: own VPC, VPC of an address, reply, unanswered, direction, cause."""
+"""The terms of the rules: recording VPC, VPC of an address, reply, unanswered, direction, cause."""
 
 from collections import Counter, defaultdict
 
 from logs import ObjectError, contains, read_log
-from topology import Topology, blocks_of
+from topology import Topology
 
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -25,7 +25,7 @@ class Place:
 def route_table_of(topology, subnet, own_vpc):
     """Returns the route table of a record's subnet, or None.
 
-    An unknown subnet of a VPC where no subnet has a table of its own has the main table, whichever subnet it is.
+    If the subnet is unknown and no subnet of the VPC has an explicit association, only the main table is possible.
     """
     tables = topology.tables.values()
     for table in tables:
@@ -60,7 +60,7 @@ def locate(topology, address, own_vpc, own_subnet):
 
 
 def locate_uncached(topology, address, own_vpc, own_subnet):
-    """VPC of an address: the own VPC, else the own VPC's peers, else all, each by the longest prefix."""
+    """Returns the place of an address: the recording VPC, else its peers, else all VPCs, each by the longest prefix."""
     if address is None:
         return Place()
     if any(contains(block, address) for block in topology.blocks.get(own_vpc, ())):
@@ -93,14 +93,14 @@ def opens(record):
     return record.protocol == TCP and (flags is None or (flags & SYN != 0 and flags & ACK == 0))
 
 
-def shows_an_answer(record):
-    """TCP flags that prove, wherever the reply is logged, that there was one."""
+def flags_prove_a_reply(record):
+    """Returns whether the TCP flags prove that there was a reply, even if it is not logged."""
     flags = record.tcp_flags
     return record.protocol == TCP and flags is not None and flags & (FIN | SYN | RST | ACK) != SYN
 
 
-def has_answer_shape(record):
-    """The shape of an answer, whose other half another object may hold."""
+def has_reply_shape(record):
+    """Returns whether a record looks like a reply whose request another object may contain."""
     source, target = record.srcport, record.dstport
     if source is None or target is None or not (record.protocol == UDP or record.protocol == TCP and record.tcp_flags is None):
         return False
@@ -142,7 +142,7 @@ class Report:
                 lists[kind].append(record)
 
     def finish(self):
-        """Derives what rules need of more than one record."""
+        """Derives the values that depend on more than one record."""
         self.analysed = self.accepted + self.rejected
         self.replies, self.tuples, self.groups = defaultdict(set), set(), defaultdict(list)
         self.of_interface = defaultdict(list)
@@ -183,7 +183,7 @@ class Report:
 
 
 def has_reply(report, record):
-    """An accepted record the other way round in the same own VPC, or, where one is not known, at the same interface."""
+    """Returns whether an accepted record goes the other way in the same VPC (if one is not known: at the same interface)."""
     if record.src is None or record.dst is None:
         return False
     return any(vpc == record.own_vpc if vpc and record.own_vpc else interface == record.interface_id
@@ -191,11 +191,11 @@ def has_reply(report, record):
 
 
 def is_unanswered(report, record):
-    return not shows_an_answer(record) and not has_reply(report, record)
+    return not flags_prove_a_reply(record) and not has_reply(report, record)
 
 
 def direction(report, key, records):
-    """Direction of a rejected group, by the first source that tells."""
+    """Returns the direction of a rejected group, from the first source that has one."""
     interface_id, src, dst = key[:3]
     stated = agreed(record.flow_direction for record in records)
     if stated:
@@ -240,5 +240,5 @@ def cause(report, record):
     return "security-group-or-network-acl"
 
 
-def is_answer(record):
+def is_rejected_reply(record):
     return record.cause == "network-acl"

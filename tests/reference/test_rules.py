@@ -22,7 +22,8 @@ def vpc(id, *blocks):
 
 
 def connection(id, first, second, status="active", region="eu-west-1"):
-    return {"VpcPeeringConnectionId": id, "Status": {"Code": status}, "RequesterVpcInfo": {"VpcId": first, "Region": "eu-west-1"},
+    return {"VpcPeeringConnectionId": id, "Status": {"Code": status}, "RequesterVpcInfo": {"VpcId": first,
+                                                                                           "Region": "eu-west-1"},
             "AccepterVpcInfo": {"VpcId": second, "Region": region}}
 
 
@@ -54,7 +55,8 @@ def report(lines, *files, documents=None, **thresholds):
     for number, file in enumerate((lines, *files)):
         text = [HEADER]
         for line in file:
-            plain, named = [part for part in line.split() if "=" not in part], dict(part.split("=") for part in line.split() if "=" in part)
+            plain, named = [part for part in line.split() if "=" not in part], dict(part.split("=") for part in line.split()
+                                                                                    if "=" in part)
             text.append(" ".join(plain + [named.get(name, "-") for name in HEADER.split()[7:]]))
         made.read(str(number), "\n".join(text).encode())
     return summarize(made, thresholds)
@@ -70,7 +72,8 @@ def causes(summary):
 
 class Input(unittest.TestCase):
     def test_classes(self):
-        lines = ["srcaddr action log-status srcport", "1.1.1.1 ACCEPT OK 1", "- ACCEPT NODATA 1", "- - FAILURE 1", "- - NODATA 1",
+        lines = ["srcaddr action log-status srcport", "1.1.1.1 ACCEPT OK 1", "- ACCEPT NODATA 1", "- - FAILURE 1",
+                 "- - NODATA 1",
                  "1.1.1.1 REJECT OK 65536", "1.1.1.1 NEW NEW 1", "", "1 2"]
         kinds = [kind for kind, _ in read_log("\n".join(lines).encode())]
         self.assertEqual(kinds, ["accepted", "malformed", "skip_data", "no_data", "malformed", "other", "malformed"])
@@ -91,7 +94,8 @@ class Input(unittest.TestCase):
 
 
 class Location(unittest.TestCase):
-    documents = {"Vpcs": [vpc("A", "10.1.0.0/16"), vpc("B", "10.9.0.0/16"), vpc("C", "10.9.0.0/16"), vpc("D", "10.1.4.0/24", "10.9.8.0/24")],
+    documents = {"Vpcs": [vpc("A", "10.1.0.0/16"), vpc("B", "10.9.0.0/16"), vpc("C", "10.9.0.0/16"),
+                          vpc("D", "10.1.4.0/24", "10.9.8.0/24")],
                  "VpcPeeringConnections": [connection("pcx-1", "A", "B"), connection("pcx-2", "A", "C", "deleted")]}
 
     def place(self, address, own, subnet=None, **more):
@@ -105,7 +109,8 @@ class Location(unittest.TestCase):
 
     def test_tie_is_ambiguous_unless_a_route_decides(self):
         tables = [table("rtb-1", "A", "10.9.0.0/16>pcx-1", "10.9.1.0/24>pcx-2", subnets=["s1"]), table("rtb-2", "A")]
-        self.documents = self.documents | {"VpcPeeringConnections": [connection("pcx-1", "A", "B"), connection("pcx-2", "A", "C")]}
+        self.documents = self.documents | {"VpcPeeringConnections": [connection("pcx-1", "A", "B"),
+                                                                     connection("pcx-2", "A", "C")]}
         self.assertEqual(self.place("10.9.1.1", "A").tied, ("B", "C"))
         self.assertEqual(self.place("10.9.1.1", "A", "s1", RouteTables=tables).vpc, "C")
         self.assertEqual(self.place("10.9.2.1", "A", "s1", RouteTables=tables).vpc, "B")
@@ -128,7 +133,8 @@ class Replies(unittest.TestCase):
         self.assertTrue(self.one_way("e2 10.2.0.1 10.1.0.1 80 4000 17 ACCEPT vpc-id=A"))
 
     def test_flags_other_than_syn_show_an_answer(self):
-        for flags, expected in {"": True, "tcp-flags=10": True, "tcp-flags=3": False, "tcp-flags=0": False, "tcp-flags=18": False}.items():
+        for flags, expected in {"": True, "tcp-flags=10": True, "tcp-flags=3": False, "tcp-flags=0": False,
+                                "tcp-flags=18": False}.items():
             self.assertEqual(self.one_way(flags=flags), expected, flags)
 
     def test_rejected_records_of_the_pair_do_not_count(self):
@@ -140,16 +146,18 @@ class Replies(unittest.TestCase):
             found = report([f"{self.ask} {flags}"], *files, documents=AB, one_way_min_flows=1)
             return [row["confidence"] for row in found["findings"] if row["type"] == "one-way-peering"]
 
-        skipped = "e1 - - - - - -"
+        asked, skipped = self.ask.rsplit(" ", 1)[0] + " 2 A - - - - OK", "e1 - - - - - - - - - - - - SKIPDATA"
         made = Report(topology(**AB))
-        made.read("a", f"{HEADER} log-status\n{self.ask.rsplit(' ', 1)[0]} 2 A - - - - OK\n{skipped} - - - - - - SKIPDATA".encode())
+        made.read("a", f"{HEADER} log-status\n{asked}\n{skipped}".encode())
         capped = summarize(made, {"one_way_min_flows": 1})["findings"]
         self.assertEqual([confidence("tcp-flags=2"), confidence(""), confidence("", [])], [["high"], ["low"], ["medium"]])
-        self.assertEqual({row["type"]: row["confidence"] for row in capped}, {"one-way-peering": "medium", "skipped-data": "medium"})
+        self.assertEqual({row["type"]: row["confidence"] for row in capped}, {"one-way-peering": "medium",
+                                                                              "skipped-data": "medium"})
 
     def test_flows_between_vpcs_count_once(self):
         far = "e2 10.1.0.1 10.2.0.1 4000 80 6 ACCEPT vpc-id=B"
-        for lines, flows in (([self.ask, self.ask, far], 2), ([far], 1), (["e3 10.1.0.1 10.2.0.1 4000 80 6 ACCEPT vpc-id=C"], 0)):
+        for lines, flows in (([self.ask, self.ask, far], 2), ([far], 1), (["e3 10.1.0.1 10.2.0.1 4000 80 6 ACCEPT vpc-id=C"],
+                                                                          0)):
             pair = report(lines, documents=AB)["peering"]["vpc_pairs"][0]
             self.assertEqual(pair["accepted"]["flows"], flows)
 
@@ -199,8 +207,10 @@ class Scans(unittest.TestCase):
 
     def test_accepted_flows_raise_the_severity(self):
         line = "e1 9.9.9.9 10.0.0.1 50000 {} 6 REJECT tcp-flags=2"
-        found = self.scan(line), self.scan(line, "e2 9.9.9.9 10.0.0.1 1 80 17 ACCEPT"), self.scan(line, "e2 9.9.9.9 10.0.0.2 1 80 17 ACCEPT")
-        self.assertEqual([(row["severity"], row["details"]["accepted_flows"]) for [row] in found], [("medium", 0), ("high", 1), ("medium", 0)])
+        same, other = "e2 9.9.9.9 10.0.0.1 1 80 17 ACCEPT", "e2 9.9.9.9 10.0.0.2 1 80 17 ACCEPT"
+        found = self.scan(line), self.scan(line, same), self.scan(line, other)
+        self.assertEqual([(row["severity"], row["details"]["accepted_flows"]) for [row] in found],
+                         [("medium", 0), ("high", 1), ("medium", 0)])
 
     def test_trusted_scanners_make_no_scan(self):
         line = "e1 9.9.9.9 10.0.0.1 50000 {} 6 REJECT tcp-flags=2"

@@ -82,7 +82,7 @@ def destination_of(route):
 
 
 class Topology:
-    """The merged documents; of a resource that is read twice the last one wins."""
+    """The merged documents. If a resource appears twice, the last one wins."""
 
     KEYS = {"Vpcs": "VpcId", "Subnets": "SubnetId", "VpcPeeringConnections": "VpcPeeringConnectionId",
             "NetworkInterfaces": "NetworkInterfaceId", "RouteTables": "RouteTableId", "PrefixLists": "PrefixListId"}
@@ -179,7 +179,8 @@ def tables_in_use(topology, vpc):
 
 
 def reaches(topology, table, connection, block):
-    """An active route to the connection contains the block or lies in it, and no longer one to another target takes all of it."""
+    """Returns whether a table reaches a block: by an active route that contains it or is part of it, if no longer route to
+    another target covers the block."""
     others = [destination.prefixlen for route in table.routes if route.get("VpcPeeringConnectionId") != connection.id
               for destination in topology.destinations(route) or [] if is_within(block, destination)]
     for route in table.routes:
@@ -223,7 +224,7 @@ def routes(topology):
 
 
 def serves(topology, table, destination, blocks):
-    """Some block has something in common with the destination that no longer destination of the table takes."""
+    """Returns whether a destination covers part of a block that no longer destination of the table covers."""
     longer = [other for route in table.routes for other in topology.destinations(route) or []
               if is_within(other, destination) and other != destination]
     common = [min(block, destination, key=lambda one: -one.prefixlen) for block in blocks if overlaps(block, destination)]
@@ -240,7 +241,7 @@ def useless_route(topology):
 
 def blackhole_route(topology):
     for _, route, subject, _ in routes(topology):
-        if route.get("State") == "blackhole":
+        if route.get("State") == "blackhole" and subject["peering_connection_id"]:
             yield "blackhole-route", "medium", subject, None
 
 

@@ -1,7 +1,7 @@
-"""Troubles and harmless look-alikes for a random world, each with labels: which finding must appear for which subject, or must not.
+"""Troubles and harmless look-alikes for a random world. Labels state which findings must appear, and which must not.
 
-Each kind has variants at, below, and above its threshold. Its hosts and interfaces occur nowhere else, and a trouble between two
-VPCs reserves them: the random traffic of `worlds.py` keeps away.
+Each kind has variants at, below, and above its threshold. Its hosts and interfaces occur nowhere else. A trouble between two
+VPCs reserves the pair, and the random traffic of `worlds.py` avoids it.
 """
 
 
@@ -31,7 +31,8 @@ def host(world, vpc):
 
 def pair(world, wanted):
     """Reserves two VPCs for which `wanted` holds, or returns None."""
-    pairs = [(a, b) for a in world.vpcs for b in world.vpcs if a is not b and frozenset((a.id, b.id)) not in world.reserved and wanted(a, b)]
+    pairs = [(a, b) for a in world.vpcs for b in world.vpcs if a is not b and frozenset((a.id, b.id)) not in world.reserved
+             and wanted(a, b)]
     if not pairs:
         return None
     chosen = world.pick(pairs)
@@ -45,7 +46,8 @@ def around(world, threshold):
 
 def peering_labels(world, a, b, present):
     """Labels for all findings on the direction a to b: those in `present` must appear, the others must not."""
-    for type in ("one-way-peering", "rejected-peering", "peering-path-mismatch", "transitive-peering", "unpeered-vpc", "inactive-peering"):
+    for type in ("one-way-peering", "rejected-peering", "peering-path-mismatch", "transitive-peering", "unpeered-vpc",
+                 "inactive-peering"):
         label(world, type in present, type, src_vpc_id=a.id, dst_vpc_id=b.id)
 
 
@@ -58,7 +60,8 @@ def one_way(world):
     other = world.add_interface(a, [host(world, a)])
     threshold = world.thresholds["one_way_min_flows"]
     count, flags = around(world, threshold), world.pick([2, 2, None])
-    variant = world.pick(["plain", "plain", "far-end", "answered", "answered-elsewhere", "answered-there", "middle", "refused", "udp"])
+    variant = world.pick(["plain", "plain", "far-end", "answered", "answered-elsewhere", "answered-there", "middle", "refused",
+                          "udp"])
     if variant == "middle":
         flags = world.pick([0, 1, 3, 4, 16, 18, 19])
     for number in range(count):
@@ -146,7 +149,7 @@ def ambiguous(world):
 
 
 def scan_variant(world):
-    """Returns a source, flags, source port, and protocol of a scan, or of what is none."""
+    """Returns the variant, source, flags, source port, and protocol of a scan or a look-alike."""
     number = world.number()
     src = world.pick([f"9.9.{number % 250}.1", f"172.30.{number % 250}.1"])
     kind = world.pick(["syn", "syn", "plain", "udp", "synack", "late", "shape", "alike", "trusted"])
@@ -194,7 +197,8 @@ def repeated_rejects(world):
     eni = world.add_interface(vpc, [dst])
     for number in range(count):
         record(world, eni, src, dst, (50000 + number, 8080), action="REJECT", flags=world.pick([2, 1, None]))
-    label(world, count >= threshold, "repeated-rejects", interface_id=eni.id, srcaddr=src, dstaddr=dst, dstport=8080, protocol=6)
+    label(world, count >= threshold, "repeated-rejects", interface_id=eni.id, srcaddr=src, dstaddr=dst, dstport=8080,
+          protocol=6)
 
 
 def egress_blocked(world):
@@ -206,7 +210,8 @@ def egress_blocked(world):
     ports = (443, 40000) if variant in ("shape", "answer") else (40000, 443)
     for number in range(count):
         dst = f"172.31.0.{number + 1}" if variant == "private" else f"9.6.{number}.1"
-        record(world, eni, src, dst, ports, 17 if variant == "udp" else 6, "REJECT", flags, **world.pick([{}, {"flow-direction": "egress"}]))
+        record(world, eni, src, dst, ports, 17 if variant == "udp" else 6, "REJECT", flags,
+               **world.pick([{}, {"flow-direction": "egress"}]))
     label(world, count >= threshold and variant in ("plain", "udp"), "egress-blocked", interface_id=eni.id)
     if variant == "answer" and count:
         label(world, True, "reply-blocked", interface_id=eni.id, srcaddr=src, dstaddr="9.6.0.1", protocol=6)
@@ -269,7 +274,8 @@ def gateway_loss(world):
     for _ in range(world.random.randint(1, 4)):
         losses = {reason: world.pick([0, 0, 0, None, 5, 2**63]) for reason in reasons}
         lost = {reason: lost[reason] + (losses[reason] or 0) for reason in reasons}
-        world.add({"version": 6, "resource-type": "TransitGateway", "tgw-id": tgw, "tgw-src-vpc-id": "vpc-0000", "tgw-dst-vpc-id": world.pick([None, "vpc-0001"]),
+        world.add({"version": 6, "resource-type": "TransitGateway", "tgw-id": tgw, "tgw-src-vpc-id": "vpc-0000",
+                   "tgw-dst-vpc-id": world.pick([None, "vpc-0001"]),
                    "srcaddr": "10.20.0.1", "dstaddr": "10.21.0.1", "srcport": 1, "dstport": 2, "protocol": 6}
                   | {f"packets-lost-{reason}": value for reason, value in losses.items()}, file)
     for reason in reasons:

@@ -4,7 +4,7 @@
 
 Addresses, ports, and interfaces come from small pools, so that records meet: replies at another interface or in another file,
 both ends of a flow, split connections, overlapping blocks. `troubles.py` adds troubles and harmless look-alikes with labels.
-They use hosts, interfaces, and VPC pairs of their own, so the random traffic cannot change what a label says.
+They use their own hosts, interfaces, and VPC pairs, so that random traffic cannot invalidate a label.
 """
 
 import argparse
@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 import troubles
 
-V2 = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status".split()
+V2 = ("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
+      "log-status").split()
 V5 = V2 + ("vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr region az-id sublocation-type sublocation-id "
            "pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path").split()
 ALL = V2 + "vpc-id subnet-id tcp-flags pkt-srcaddr pkt-dstaddr flow-direction traffic-path reject-reason".split()
@@ -101,10 +102,12 @@ class World:
             vpc.blocks = list(dict.fromkeys(vpc.blocks))
             if self.chance(0.5):
                 vpc.blocks.append(f"2600:{1 + vpc.number}::/56")
-            vpc.region, vpc.owner = self.pick(["eu-west-1"] * 3 + ["us-east-1"]), self.pick(["000111222333"] * 3 + ["999111222333"])
+            vpc.region, vpc.owner = self.pick(["eu-west-1"] * 3 + ["us-east-1"]), self.pick(["000111222333"] * 3
+                                                                                            + ["999111222333"])
             for block in vpc.blocks:
                 network = ipaddress.ip_network(block)
-                vpc.hosts += [str(network[offset % network.num_addresses]) for offset in self.random.sample([5, 9, 261, 1025, 33001], self.pick([1, 2]))]
+                for offset in self.random.sample([5, 9, 261, 1025, 33001], self.pick([1, 2])):
+                    vpc.hosts.append(str(network[offset % network.num_addresses]))
             first = vpc.blocks[0].split(".0.0/")[0]
             vpc.subnets = [(f"subnet-{vpc.number:x}{n}", f"{first}.{n * 64}.0/18") for n in (0, 3)]
         self.documents["Vpcs"] = [self.vpc_item(vpc) for vpc in self.vpcs if vpc.number < 2 or self.chance(0.8)]
@@ -143,7 +146,8 @@ class World:
                     requester, accepter = self.random.sample([first, second], 2)
                     self.documents["VpcPeeringConnections"].append({
                         "VpcPeeringConnectionId": f"pcx-{self.random.randrange(16**4):04x}{self.number():02x}",
-                        "Status": {"Code": status}, "RequesterVpcInfo": self.side(requester), "AccepterVpcInfo": self.side(accepter)})
+                        "Status": {"Code": status},
+                        "RequesterVpcInfo": self.side(requester), "AccepterVpcInfo": self.side(accepter)})
                     self.status.setdefault(frozenset((first.id, second.id)), []).append(status)
 
     def is_peered(self, first, second):
@@ -156,7 +160,8 @@ class World:
         subnet = (inside or [self.pick(vpc.subnets)[0]])[0]
         eni = Eni(f"eni-{self.number():04x}", vpc, subnet, addresses)
         four, six = ([address for address in addresses if (":" in address) == is_six] for is_six in (False, True))
-        item = {"NetworkInterfaceId": eni.id, "VpcId": vpc.id, "SubnetId": subnet, "InterfaceType": "interface", "Description": "",
+        item = {"NetworkInterfaceId": eni.id, "VpcId": vpc.id, "SubnetId": subnet, "InterfaceType": "interface",
+                "Description": "",
                 "PrivateIpAddresses": [{"PrivateIpAddress": address} for address in four],
                 "Ipv6Addresses": [{"Ipv6Address": address} for address in six]} | more
         item |= {"elb": {"RequesterId": "amazon-elb", "RequesterManaged": True, "Description": "ELB app/shop/0123456789abcdef"},
@@ -191,7 +196,8 @@ class World:
     def make_tables(self):
         self.documents["RouteTables"] = tables = []
         if self.chance(0.4):
-            self.documents["PrefixLists"] = [{"PrefixListId": "pl-known", "Cidrs": ["10.99.0.0/17", self.pick(self.vpcs).blocks[0]]}]
+            self.documents["PrefixLists"] = [{"PrefixListId": "pl-known", "Cidrs": ["10.99.0.0/17",
+                                                                                    self.pick(self.vpcs).blocks[0]]}]
         for vpc in self.vpcs:
             if self.chance(0.35):
                 continue
@@ -207,12 +213,14 @@ class World:
             if vpc.id not in sides:
                 continue
             other = next(far for far in self.vpcs if far.id in sides and far is not vpc)
-            choices = [*other.blocks, other.blocks[0], other.blocks[0].replace("0.0/16", "0.0/17"), "10.99.0.0/17", "10.99.3.0/24",
+            choices = [*other.blocks, other.blocks[0], other.blocks[0].replace("0.0/16", "0.0/17"), "10.99.0.0/17",
+                       "10.99.3.0/24",
                        "192.168.50.0/24", "pl-known", "pl-unknown", "10.0.0.0/8", "0.0.0.0/0"]
             for destination in self.random.sample(choices, self.random.randint(1, 4)):
                 state = "active" if self.chance(0.9) else "blackhole"
                 routes.setdefault(destination, {"VpcPeeringConnectionId": item["VpcPeeringConnectionId"], "State": state})
-        for destination in self.random.sample(["0.0.0.0/0", "10.0.0.0/8", "10.20.0.0/16", "10.21.0.0/24"], self.pick([0, 1, 1])):
+        for destination in self.random.sample(["0.0.0.0/0", "10.0.0.0/8", "10.20.0.0/16", "10.21.0.0/24"],
+                                              self.pick([0, 1, 1])):
             routes.setdefault(destination, {"TransitGatewayId": "tgw-1", "State": self.pick(["active", "active", "blackhole"])})
         keys = {"pl": "DestinationPrefixListId", ":": "DestinationIpv6CidrBlock"}
         return [{keys["pl"] if text.startswith("pl") else keys[":"] if ":" in text else "DestinationCidrBlock": text} | route
@@ -241,8 +249,10 @@ class World:
         if not file["columns"]:
             return
         start = START + self.random.randrange(600)
-        values = {"version": 5, "account-id": "000111222333", "packets": self.random.randint(1, 20), "bytes": self.random.randint(40, 9000),
-                  "start": start, "end": start + self.random.randrange(60), "log-status": "OK", "type": "IPv4", "region": "eu-west-1"}
+        values = {"version": 5, "account-id": "000111222333", "packets": self.random.randint(1, 20),
+                  "bytes": self.random.randint(40, 9000),
+                  "start": start, "end": start + self.random.randrange(60), "log-status": "OK", "type": "IPv4",
+                  "region": "eu-west-1"}
         values |= record
         line = " ".join(str(values[name]) if values.get(name) is not None else "-" for name in file["columns"])
         file["lines"].append(line)
@@ -270,12 +280,14 @@ class World:
             self.add_odd_line()
 
     def make_flow(self, src, dst):
-        """A flow as logs show it: at one or both ends, answered or not, repeated, rejected first or last."""
+        """Adds the records of a flow: at one or both ends, with or without a reply, repeated, accepted or rejected."""
         flow = {"srcaddr": src, "dstaddr": dst, "protocol": self.pick([6, 6, 6, 6, 17, 17, 1, 58, 50, None]),
-                "srcport": self.pick([40000, 40001, 1024, 53, 443, 5432, None]), "dstport": self.pick([22, 443, 443, 5432, 53, 40000, 8080, None])}
+                "srcport": self.pick([40000, 40001, 1024, 53, 443, 5432, None]), "dstport": self.pick([22, 443, 443, 5432, 53,
+                                                                                                       40000, 8080, None])}
         if flow["protocol"] in (1, 58):
             flow |= {"srcport": 0, "dstport": 0}
-        back = {"srcaddr": dst, "dstaddr": src, "srcport": flow["dstport"], "dstport": flow["srcport"], "protocol": flow["protocol"]}
+        back = {"srcaddr": dst, "dstaddr": src, "srcport": flow["dstport"], "dstport": flow["srcport"],
+                "protocol": flow["protocol"]}
         near, far = self.interface_at(src), self.interface_at(dst)
         for eni, way in ((near, "egress"), (far, "ingress")):
             for _ in range(self.pick([0, 1, 1, 2])):
@@ -304,7 +316,8 @@ class World:
         if self.chance(0.1):
             record = self.through_gateway(record)
         if self.chance(0.02):
-            record |= self.pick([{"packets": 2**64 - 1, "bytes": 2**64 - 1}, {"end": 2**60}, {"log-status": "SUCCESS"}, {"start": None},
+            record |= self.pick([{"packets": 2**64 - 1, "bytes": 2**64 - 1}, {"end": 2**60}, {"log-status": "SUCCESS"},
+                                 {"start": None},
                                  {"log-status": "NEW"}, {"action": "NEW"}, {"log-status": "NODATA"}])
         self.add(record)
 
@@ -317,9 +330,11 @@ class World:
 
     def add_odd_line(self):
         file = self.pick(self.files)
-        good = {"interface-id": self.pick(self.interfaces).id, "srcaddr": "8.8.8.8", "dstaddr": "8.8.4.4", "srcport": 1, "dstport": 2,
+        good = {"interface-id": self.pick(self.interfaces).id, "srcaddr": "8.8.8.8", "dstaddr": "8.8.4.4", "srcport": 1,
+                "dstport": 2,
                 "protocol": 6, "action": "REJECT"}
-        bad = self.pick([{"srcport": 65536}, {"protocol": 256}, {"dstaddr": "10.0.0.256"}, {"packets": 2**64}, {"srcaddr": None},
+        bad = self.pick([{"srcport": 65536}, {"protocol": 256}, {"dstaddr": "10.0.0.256"}, {"packets": 2**64},
+                         {"srcaddr": None},
                          {"start": "x"}, {"tcp-flags": "-1"}, {"log-status": "NODATA", "action": None},
                          {"log-status": "SKIPDATA", "action": None, "srcaddr": None}, {"srcaddr": "fe80::1%eth0"}])
         self.add(good | bad, file)
