@@ -140,7 +140,7 @@ impl EnvReader {
         let max_listed_groups = self.parse_or("TOP", default.max_listed_groups, |value| parse::integer(value, 0));
         let mut thresholds = default.thresholds;
         self.counts(Thresholds::NAMES, |name, value| thresholds.set(name, value));
-        build::SummaryOptions { thresholds, max_listed_groups }
+        build::SummaryOptions { thresholds, max_listed_groups, ..default }
     }
 
     /// Rejects a topology folder that contains the outputs: summaries end in `.json` too, so all of them would be read.

@@ -85,8 +85,12 @@ fn every_setting_takes_effect() {
         repeated_reject_flows: 5,
         egress_blocked_flows: 6,
         one_way_min_flows: 7,
+        ..Thresholds::default()
     };
-    assert_eq!(settings.summary, build::SummaryOptions { thresholds, max_listed_groups: 0 });
+    assert_eq!(
+        settings.summary,
+        build::SummaryOptions { thresholds, max_listed_groups: 0, trusted_scanners: Vec::new() }
+    );
 }
 
 #[test]
