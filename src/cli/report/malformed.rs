@@ -30,7 +30,7 @@ pub fn warn_of_majority(summary: &Summary) -> Option<String> {
     ))
 }
 
-impl Renderer {
+impl Renderer<'_> {
     /// Appends the warning if more than half of the records are malformed.
     pub(super) fn malformed_majority(&mut self, summary: &Summary) {
         if let Some(warning) = warn_of_majority(summary) {

@@ -21,7 +21,7 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 pub use format::escape_unprintable;
 pub use malformed::warn_of_majority;
 
-use format::{Names, format_count, format_percent, format_window, plural, truncate};
+use format::{Names, format_count, format_percent, format_window, plural};
 use table::{Align, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
