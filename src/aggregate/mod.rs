@@ -33,7 +33,7 @@ use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, Objec
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::Interner;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
-use crate::aggregate::recorder::{FlowRecorder, VpcCache, VpcRef};
+use crate::aggregate::recorder::{FlowRecorder, VpcCache};
 use crate::aggregate::rejected::RejectedFlows;
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
 use crate::aggregate::unanswered::OpeningFlows;
@@ -126,7 +126,7 @@ impl Analysis {
             Action::Accept => {
                 self.records.accepted += 1;
                 let stage = ConnectionStage::from_flow(flow, leaves_vpc);
-                if stage.opens() {
+                if let Some(topology) = topology.filter(|_| stage.opens()) {
                     self.observe_opening(interface, flow, topology);
                 }
                 self.accepted.observe(interface, flow, stage);
@@ -138,16 +138,12 @@ impl Analysis {
         }
     }
 
-    /// Adds an accepted record that opens a connection. Without `flow-direction`, only the topology tells that it leaves its interface.
-    fn observe_opening(&mut self, interface: InterfaceRef, flow: &Flow<'_>, topology: Option<&Topology>) {
-        if flow.direction.is_none() && topology.is_none() || !interface.is_tracked {
+    /// Adds an accepted record that opens a connection.
+    fn observe_opening(&mut self, interface: InterfaceRef, flow: &Flow<'_>, topology: &Topology) {
+        if !interface.is_tracked {
             return;
         }
-        let own = match topology {
-            Some(topology) => FlowRecorder { flow, interface, topology, cache: &mut self.vpc_cache }.own_vpc(),
-            None if flow.vpc_id.is_some() => interface.vpc.map(VpcRef::Named),
-            None => Some(VpcRef::Unknown),
-        };
+        let own = FlowRecorder { flow, interface, topology, cache: &mut self.vpc_cache }.own_vpc();
         self.openings.observe(own.map(|own| ReplyScope::new(own, interface.id)), interface.id, flow);
     }
 

@@ -13,7 +13,7 @@ use crate::aggregate::accepted::{AcceptedFlows, AcceptedRow, AddressFilter};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interner::{Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{PackedKey, PackedMap};
-use crate::aggregate::peering::ReplyScope;
+use crate::aggregate::peering::{InterfaceFacts, ReplyScope};
 use crate::record::{Direction, Flow, TCP};
 
 /// Key of records that only open connections.
@@ -22,7 +22,7 @@ struct OpeningKey {
     /// Where an answer is recorded.
     scope: ReplyScope,
     interface: Option<Symbol>,
-    src: IpAddr,
+    src: Option<IpAddr>,
     dst: IpAddr,
     dstport: u16,
     is_directed: bool,
@@ -30,7 +30,7 @@ struct OpeningKey {
 
 impl PackedKey for OpeningKey {
     fn pack(&self) -> Option<u128> {
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (self.src, self.dst) else { return None };
+        let (Some(IpAddr::V4(src)), IpAddr::V4(dst)) = (self.src, self.dst) else { return None };
         let (scope, interface) = (self.scope.pack(), self.interface.map_or(0, Symbol::get));
         // A scope has 34 bits, of which the lower 32 are a number that is usually small.
         let (kind, number) = (scope >> 32, scope & u64::from(u32::MAX));
@@ -48,7 +48,7 @@ impl PackedKey for OpeningKey {
         OpeningKey {
             scope: ReplyScope::unpack(scope >> 26 << 32 | scope & ((1 << 26) - 1)),
             interface: Symbol::new(interface),
-            src: IpAddr::from(((packed >> 32) as u32).to_be_bytes()),
+            src: Some(IpAddr::from(((packed >> 32) as u32).to_be_bytes())),
             dst: IpAddr::from((packed as u32).to_be_bytes()),
             dstport: (packed >> 65) as u16,
             is_directed: packed >> 64 & 1 != 0,
@@ -95,8 +95,8 @@ pub struct UnansweredGroup {
 /// The records of one source address.
 #[derive(Debug, Clone, Copy)]
 pub struct UnansweredSource {
-    /// Source address.
-    pub src: IpAddr,
+    /// Source address, if the records have one.
+    pub src: Option<IpAddr>,
     /// Smallest source port.
     pub srcport: Option<u16>,
     /// Sums of the records.
@@ -104,15 +104,6 @@ pub struct UnansweredSource {
     /// Time range of the records.
     pub seen: TimeRange,
     scope: ReplyScope,
-}
-
-/// What the interfaces tell about accepted records.
-pub trait InterfaceFacts {
-    /// Returns whether the interface owns the address.
-    fn owns(&self, interface: Option<Symbol>, address: IpAddr) -> bool;
-
-    /// Returns where the records of an interface count as replies, or `None` if its records disagree.
-    fn reply_scope(&self, interface: Option<Symbol>) -> Option<ReplyScope>;
 }
 
 impl OpeningFlows {
@@ -134,7 +125,7 @@ impl OpeningFlows {
     /// Adds a record that only opens a connection. `scope` is where an answer would be recorded, if that has a name.
     #[inline(never)]
     pub fn observe(&mut self, scope: Option<ReplyScope>, interface: Option<Symbol>, flow: &Flow<'_>) {
-        let (Some(src), Some(dst), Some(dstport)) = (flow.src, flow.dst, flow.dstport) else { return };
+        let (Some(dst), Some(dstport)) = (flow.dst, flow.dstport) else { return };
         let Some(scope) = scope else {
             self.all_attributed = false;
             return;
@@ -143,7 +134,7 @@ impl OpeningFlows {
         let mut stats = OpeningStats { least_srcport: flow.srcport, ..OpeningStats::default() };
         stats.tally.observe(flow);
         stats.seen.observe(flow.start, flow.end);
-        self.add(OpeningKey { scope, interface, src, dst, dstport, is_directed }, &stats, 0);
+        self.add(OpeningKey { scope, interface, src: flow.src, dst, dstport, is_directed }, &stats, 0);
     }
 
     /// Merges the records of another analysis. `interfaces` and `places` map its symbols.
@@ -193,7 +184,7 @@ impl OpeningFlows {
         let mut groups: HashMap<(Option<Symbol>, IpAddr, u16), UnansweredGroup, RandomState> = HashMap::default();
         for (key, stats) in self.openings.iter() {
             let OpeningKey { scope, interface, src, dst, dstport, is_directed } = key;
-            if is_directed || facts.owns(interface, src) {
+            if is_directed || src.is_some_and(|src| facts.owns(interface, src)) {
                 let group = groups.entry((interface, dst, dstport)).or_insert_with(|| UnansweredGroup {
                     interface,
                     dst,
@@ -236,10 +227,13 @@ fn remove_answered(
         HashMap::default();
     for (key, group) in &*groups {
         for source in &group.sources {
-            awaited.entry((group.dst, source.src)).or_default().push((source.scope, *key));
+            // Records without a source have no reply.
+            if let Some(src) = source.src {
+                awaited.entry((group.dst, src)).or_default().push((source.scope, *key));
+            }
         }
     }
-    accepted.for_each(|AcceptedRow { tuple, stage, .. }| {
+    accepted.for_each(|AcceptedRow { tuple, stage, has_vpc_id, .. }| {
         if stage.is_answered() && filter.may_contain(tuple.dst) {
             let key = (tuple.interface, tuple.dst, tuple.dstport);
             if groups.contains_key(&key) && (stage.is_directed() || facts.owns(tuple.interface, tuple.src)) {
@@ -250,7 +244,7 @@ fn remove_answered(
             && filter.may_contain(tuple.src)
             && let Some(waiting) = awaited.get(&(tuple.src, tuple.dst))
         {
-            let here = facts.reply_scope(tuple.interface);
+            let here = facts.reply_scope(tuple.interface, has_vpc_id);
             for (scope, key) in waiting {
                 let is_reply = |here| scope.is_same_place(key.0, (here, tuple.interface));
                 if here.is_none_or(is_reply) {
@@ -282,7 +276,7 @@ mod tests {
         fn a_packed_key_unpacks_to_itself(scope in scope(), interface in 0_u32..1 << 20, src: [u8; 4], dst: [u8; 4],
                                           dstport: u16, is_directed: bool) {
             let (src, dst) = (IpAddr::from(src), IpAddr::from(dst));
-            let key = OpeningKey { scope, interface: Symbol::new(interface), src, dst, dstport, is_directed };
+            let key = OpeningKey { scope, interface: Symbol::new(interface), src: Some(src), dst, dstport, is_directed };
             prop_assert!(key.pack().is_none_or(|packed| OpeningKey::unpack(packed) == key));
         }
     }

@@ -6,20 +6,18 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::aggregate::consensus::Consensus;
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::{Interner, Symbol, index};
-use crate::aggregate::peering::ReplyScope;
+use crate::aggregate::peering::{InterfaceFacts, ReplyScope};
 use crate::aggregate::recorder::VpcRef;
 use crate::aggregate::rejected::{Group, GroupKey};
-use crate::aggregate::unanswered::InterfaceFacts;
 use crate::findings::types::Evidence;
 use crate::record::Direction;
 use crate::record::ip;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::describe_output::Interface;
 use crate::topology::endpoint::{Endpoint, Scope};
-use crate::topology::{Location, Topology, VpcIndex};
+use crate::topology::{KnownRecorder, Location, Topology, VpcIndex};
 
 /// Interfaces and topology, which locate addresses.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +60,8 @@ impl<'a> NetworkContext<'a> {
 
     fn by_interface_vpc(&self, group: &Group<'_>) -> Option<Direction> {
         let vpc = self.interface_vpc(group)?;
-        let is_inside = |address: Option<IpAddr>| self.locate(address, Some(vpc)) == Location::In(vpc);
+        let own = KnownRecorder { vpc: Some(vpc), subnet: None };
+        let is_inside = |address: Option<IpAddr>| self.locate(address, own) == Location::In(vpc);
         match (is_inside(group.key.src), is_inside(group.key.dst)) {
             (false, true) => Some(Direction::Ingress),
             (true, false) => Some(Direction::Egress),
@@ -82,18 +81,23 @@ impl<'a> NetworkContext<'a> {
         self.topology?.vpc_index(group.vpc().resolve(known, self.places)?)
     }
 
-    /// Returns the location of an address in a record of an interface in this VPC.
-    pub(crate) fn locate(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Location {
-        let location =
-            address.zip(self.topology).map(|(address, topology)| topology.locate(address, &mut { interface_vpc }));
+    /// Returns the own VPC and subnet of a group, as far as its records agree.
+    pub(crate) fn recorder(&self, group: &Group<'_>) -> KnownRecorder<'a> {
+        let known = self.known_interface(group.key.interface).and_then(|known| known.subnet_id.as_deref());
+        KnownRecorder { vpc: self.interface_vpc(group), subnet: group.subnet().resolve(known, self.places) }
+    }
+
+    /// Returns the location of an address in a record of this recorder.
+    pub(crate) fn locate(&self, address: Option<IpAddr>, mut recorder: KnownRecorder<'_>) -> Location {
+        let location = address.zip(self.topology).map(|(address, topology)| topology.locate(address, &mut recorder));
         location.unwrap_or(Location::Outside)
     }
 
-    /// Returns the known facts of an address in a record of an interface in this VPC.
-    pub(crate) fn endpoint(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Endpoint {
+    /// Returns the known facts of an address in a record of this recorder.
+    pub(crate) fn endpoint(&self, address: Option<IpAddr>, recorder: KnownRecorder<'_>) -> Endpoint {
         match (address, self.topology) {
             (None, _) => Endpoint::default(),
-            (Some(known), Some(topology)) => topology.endpoint(known, self.locate(address, interface_vpc)),
+            (Some(known), Some(topology)) => topology.endpoint(known, self.locate(address, recorder)),
             (Some(known), None) => {
                 let scope = if self.is_public(known) { Scope::Public } else { Scope::Private };
                 Endpoint { scope: Some(scope), ..Endpoint::default() }
@@ -102,8 +106,8 @@ impl<'a> NetworkContext<'a> {
     }
 
     /// Formats an address for titles, with the name of the interface that has it: `10.0.0.5 (db-1)`.
-    pub(crate) fn address_label(&self, address: IpAddr, interface_vpc: Option<VpcIndex>) -> String {
-        match self.endpoint(Some(address), interface_vpc).name {
+    pub(crate) fn address_label(&self, address: IpAddr) -> String {
+        match self.endpoint(Some(address), KnownRecorder::default()).name {
             Some(name) => format!("{address} ({})", escape_truncated(&name, NAME_CHARACTERS)),
             None => address.to_string(),
         }
@@ -154,20 +158,14 @@ impl InterfaceFacts for NetworkContext<'_> {
         self.known_interface(interface).is_some_and(|known| known.owns(address))
     }
 
-    fn reply_scope(&self, interface: Option<Symbol>) -> Option<ReplyScope> {
-        let known = self.known_interface(interface).and_then(|known| known.vpc_id.as_deref());
-        let reported = self.interfaces.get(interface).vpc;
+    fn reply_scope(&self, interface: Option<Symbol>, has_vpc_id: bool) -> Option<ReplyScope> {
         let index = |id: &str| self.topology.and_then(|topology| topology.vpc_index(id));
-        let own = match reported.id {
-            Consensus::Unknown => known.and_then(index).map_or(VpcRef::Unknown, VpcRef::Known),
-            Consensus::One(name) => {
-                let id = self.places.name(name);
-                if reported.unreported && known != Some(id) {
-                    return None;
-                }
-                index(id).map_or(VpcRef::Named(name), VpcRef::Known)
-            }
-            Consensus::Conflict => return None,
+        let own = if has_vpc_id {
+            let name = self.interfaces.get(interface).vpc.id.one()?;
+            index(self.places.name(name)).map_or(VpcRef::Named(name), VpcRef::Known)
+        } else {
+            let known = self.known_interface(interface).and_then(|known| known.vpc_id.as_deref());
+            known.and_then(index).map_or(VpcRef::Unknown, VpcRef::Known)
         };
         Some(ReplyScope::new(own, interface))
     }

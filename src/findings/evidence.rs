@@ -8,6 +8,7 @@ use super::types::{self, Confidence, Details, Evidence, Example, Finding, Findin
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
+use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{GroupKey, Subgroup};
 use crate::aggregate::unanswered::{UnansweredGroup, UnansweredSource};
 use crate::record::{Action, TCP};
@@ -23,6 +24,8 @@ pub(super) struct MatchedFlows {
     interfaces: BTreeSet<Option<Symbol>>,
     /// Whether a record may belong to a connection that was opened earlier: its `tcp-flags` do not show a SYN.
     syn_unconfirmed: bool,
+    /// Whether a record may belong to a connection that another input shows: neither `tcp-flags` nor a reject reason tell.
+    is_unproven: bool,
     /// Which answers are among rejected records.
     pub(super) answers: SeenAnswers,
     examples: BTreeSet<Example>,
@@ -59,7 +62,9 @@ impl MatchedFlows {
         self.tally.merge(subgroup.tally);
         self.seen.merge(subgroup.seen);
         self.interfaces.insert(key.interface);
+        let has_reason = matches!(subgroup.cause, Cause::BlockPublicAccess | Cause::EncryptionControls);
         self.syn_unconfirmed |= !subgroup.is_syn;
+        self.is_unproven |= !subgroup.is_syn && !has_reason;
         self.answers.syn_acks |= subgroup.is_syn_ack;
         self.answers.others |= !subgroup.is_syn_ack;
         self.add_example(&ExampleRef {
@@ -80,7 +85,7 @@ impl MatchedFlows {
         self.interfaces.insert(group.interface);
         self.add_example(&ExampleRef {
             interface_id: context.network.interface_name(group.interface),
-            srcaddr: Some(source.src),
+            srcaddr: source.src,
             dstaddr: Some(group.dst),
             srcport: source.srcport,
             dstport: Some(group.dstport),
@@ -134,14 +139,11 @@ impl MatchedFlows {
         }
     }
 
-    /// Returns the confidence that the rejected records are attempts to open connections, and its evidence. It is high if `tcp-flags` of
-    /// every record shows a SYN. Otherwise they may belong to connections whose accepted records another input has.
+    /// Returns the confidence that the rejected records are attempts to open connections, and its evidence. It is high if `tcp-flags` or
+    /// the reject reason of every record show it. Otherwise they may belong to connections whose accepted records another input has.
     pub(super) fn attempt_confidence(&self, context: &Context<'_>) -> (Confidence, Option<Evidence>) {
-        if self.syn_unconfirmed {
-            (context.confidence_in_absence(), None)
-        } else {
-            (Confidence::High, Some(Evidence::TcpFlags))
-        }
+        let confidence = if self.is_unproven { context.confidence_in_absence() } else { Confidence::High };
+        (confidence, (!self.syn_unconfirmed).then_some(Evidence::TcpFlags))
     }
 
     /// Builds the finding. Its confidence is at most medium if AWS skipped records of one of the interfaces.

@@ -6,7 +6,7 @@
 use super::Context;
 use super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::unanswered::UnansweredGroup;
-use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::{TCP, names};
 
 pub(super) const MEANING: &str = "Connections from one of your interfaces to this address and port are accepted, but nothing \
@@ -15,6 +15,10 @@ pub(super) const NEXT_STEP: &str = "Check whether the destination runs and liste
                                     to it and back.";
 
 pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+    if context.network.topology.is_none() {
+        // Without known VPCs, traffic between VPCs cannot be left to the peering detectors.
+        return Vec::new();
+    }
     let groups = context.openings.unanswered(context.thresholds.no_answer_flows, context.accepted, &context.network);
     let groups = groups.into_iter().filter(|group| context.is_identified(group.interface));
     groups.map(|group| finding(context, &group)).collect()
@@ -30,11 +34,11 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
     let draft = FindingDraft {
         finding_type: FindingType::NoAnswer,
         severity: if context.is_public(dstaddr) { Severity::Low } else { Severity::Medium },
-        confidence: context.confidence_in_absence(),
+        confidence: Confidence::High,
         title: format!(
             "{} gets no answer from {} at {}",
             context.network.interface_label(interface).as_deref().unwrap_or("An unnamed interface"),
-            context.network.address_label(dstaddr, None),
+            context.network.address_label(dstaddr),
             names::port(dstport, Some(TCP))
         ),
         subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },

@@ -247,11 +247,11 @@ pub enum Subject {
         /// Interface that recorded the traffic.
         interface_id: Option<String>,
         /// Source of the replies.
-        srcaddr: IpAddr,
+        srcaddr: Option<IpAddr>,
         /// Destination of the replies.
-        dstaddr: IpAddr,
+        dstaddr: Option<IpAddr>,
         /// IANA protocol number.
-        protocol: u8,
+        protocol: Option<u8>,
     },
     /// Used by `host-sweep`.
     SourceAndPort {
@@ -283,9 +283,9 @@ pub enum Subject {
         /// Destination address.
         dstaddr: IpAddr,
         /// Destination port.
-        dstport: u16,
+        dstport: Option<u16>,
         /// IANA protocol number.
-        protocol: u8,
+        protocol: Option<u8>,
     },
     /// Used by `transit-gateway-loss`.
     TransitGateway {

@@ -58,7 +58,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     };
     groups.decide_by_direction(|group| network.direction(group).0 == Direction::Egress);
     let builder = SummaryBuilder { analysis: &analysis, network, rejected_by_placement };
-    let classes = analysis.peering.by_class(&analysis.accepted);
+    let classes = analysis.peering.by_class(&analysis.accepted, &network);
     let traffic = traffic(&analysis.interfaces);
     let context = findings::Context {
         groups: &groups,

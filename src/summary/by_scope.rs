@@ -135,7 +135,7 @@ pub(super) fn by_cause(groups: &Groups, all: Counters) -> Vec<CauseRejects> {
         sums.entry(Cause::SecurityGroupOrNetworkAcl).or_default().merge(dropped);
     }
     let mut rows: Vec<CauseRejects> = sums.into_iter().map(|(cause, tally)| CauseRejects { cause, tally }).collect();
-    rows.sort_by_key(|row| (Reverse(row.tally.flows), row.cause.name()));
+    rows.sort_by_key(|row| (Reverse(row.tally), row.cause.name()));
     rows
 }
 

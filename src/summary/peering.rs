@@ -99,7 +99,8 @@ pub(super) fn peering(topology: &Topology, classes: &FlowsByClass<'_>, exact: bo
             PeeringStatus::Inactive(ids) => ids.first().map(String::as_str),
             PeeringStatus::None => None,
         };
-        if let Some(id) = connection {
+        // Records of a third VPC are no traffic of the pair.
+        if let Some(id) = connection.filter(|_| traffic.flows() > 0) {
             connections.entry(id).or_default().merge(traffic);
         }
         let (src, dst) = (topology.vpc(src), topology.vpc(dst));

@@ -39,7 +39,7 @@ impl SummaryBuilder<'_> {
 
     fn row(&self, tally: Counters, group: &Group<'_>) -> RejectedGroup {
         let key = group.key;
-        let interface_vpc = self.network.interface_vpc(group);
+        let recorder = self.network.recorder(group);
         let (direction, _) = self.network.direction(group);
         let interface_id = self.network.interface_name(key.interface);
         RejectedGroup {
@@ -59,8 +59,8 @@ impl SummaryBuilder<'_> {
             causes: group.causes(),
             tally,
             seen: group.seen(),
-            src: self.network.endpoint(key.src, interface_vpc),
-            dst: self.network.endpoint(key.dst, interface_vpc),
+            src: self.network.endpoint(key.src, recorder),
+            dst: self.network.endpoint(key.dst, recorder),
         }
     }
 }

@@ -74,9 +74,8 @@ impl Topology {
     }
 }
 
-/// Returns the VPCs that are described, that are a side of a connection, or that contain an interface; by id. Inactive
-/// connections provide no blocks: AWS returns none for them, and an older document may list blocks that are now used by
-/// another VPC.
+/// Returns the VPCs that are described, that are a side of a connection, or that contain an interface; by id. A VPC that is not
+/// described has the blocks that its connections list, whatever their status.
 fn known_vpcs(resources: &Resources) -> Vec<VpcInfo> {
     let mut vpcs: BTreeMap<&str, VpcInfo> = BTreeMap::new();
     for (id, vpc) in &resources.vpcs {
@@ -87,7 +86,7 @@ fn known_vpcs(resources: &Resources) -> Vec<VpcInfo> {
         for side in [&connection.requester, &connection.accepter] {
             let info = vpcs.entry(&side.vpc_id).or_insert_with(|| without_blocks(&side.vpc_id));
             info.region = info.region.take().or_else(|| side.region.clone());
-            if connection.is_active() && !resources.vpcs.contains_key(&side.vpc_id) {
+            if !resources.vpcs.contains_key(&side.vpc_id) {
                 info.blocks.extend(&side.blocks);
                 info.blocks.sort_unstable();
                 info.blocks.dedup();

@@ -33,14 +33,22 @@ pub trait Recorder {
     fn subnet(&mut self) -> Option<Cow<'_, str>>;
 }
 
-/// A recorder whose subnet is unknown.
-impl Recorder for Option<VpcIndex> {
+/// A recorder whose VPC and subnet are looked up already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KnownRecorder<'a> {
+    /// The own VPC.
+    pub vpc: Option<VpcIndex>,
+    /// Id of the own subnet.
+    pub subnet: Option<&'a str>,
+}
+
+impl Recorder for KnownRecorder<'_> {
     fn vpc(&mut self) -> Option<VpcIndex> {
-        *self
+        self.vpc
     }
 
     fn subnet(&mut self) -> Option<Cow<'_, str>> {
-        None
+        self.subnet.map(Cow::Borrowed)
     }
 }
 

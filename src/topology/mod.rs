@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-pub use self::location::{Location, PackedLocation, Recorder, Tie};
+pub use self::location::{KnownRecorder, Location, PackedLocation, Recorder, Tie};
 pub use self::prefix_table::BlockId;
 use crate::record::ip;
 use describe_output::{Interface, PeeringConnection, Problem, Resources};
@@ -55,7 +55,7 @@ impl VpcIndex {
 pub struct VpcInfo {
     /// VPC id.
     pub id: String,
-    /// Associated CIDR blocks. For a VPC that is known only from peering connections, the blocks that the active ones list.
+    /// Associated CIDR blocks. For a VPC that is known only from peering connections, the blocks that these list.
     pub blocks: Vec<IpNet>,
     /// Name tag.
     pub name: Option<String>,
@@ -198,8 +198,8 @@ impl Topology {
         if let [only] = candidates[..] {
             return Location::In(only);
         }
-        let routed = recorder.subnet().and_then(|subnet| self.routed_peer(&subnet, address));
-        routed.filter(|vpc| candidates.contains(vpc)).map_or(Location::Ambiguous(tie), Location::In)
+        let routed = recorder.subnet().and_then(|subnet| self.routed_peer(&subnet, own, address, &candidates));
+        routed.map_or(Location::Ambiguous(tie), Location::In)
     }
 
     /// Returns the VPCs of a tie.
@@ -255,7 +255,8 @@ impl Topology {
     fn endpoint_in_vpc(&self, address: IpAddr, vpc: VpcIndex) -> Endpoint {
         let vpc = self.vpc(vpc);
         let owner = self.owner(&vpc.id, address);
-        let subnet_id = self.subnet(&vpc.id, address).or_else(|| owner.and_then(|(_, owner)| owner.subnet_id.clone()));
+        let subnet_of_owner = owner.and_then(|(_, owner)| owner.subnet_id.clone());
+        let subnet_id = subnet_of_owner.or_else(|| self.subnet(&vpc.id, address));
         Endpoint {
             scope: Some(Scope::Vpc),
             vpc_id: Some(vpc.id.clone()),

@@ -124,17 +124,32 @@ impl Topology {
         self.resources.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table))
     }
 
-    /// Returns the VPC that a subnet's traffic to an address goes to, if the longest active route is to a known peering
-    /// connection of the table's VPC.
-    pub fn routed_peer(&self, subnet_id: &str, address: IpAddr) -> Option<VpcIndex> {
-        let (_, table) = self.route_table_of_subnet(subnet_id)?;
+    /// Returns the VPC to which a subnet routes an address, if several may have it: the one behind the longest destination with the
+    /// address whose target is a connection to one of `candidates`. `own` is the own VPC of the record, whose main table applies to a
+    /// subnet that is not described.
+    pub fn routed_peer(
+        &self,
+        subnet_id: &str,
+        own: Option<VpcIndex>,
+        address: IpAddr,
+        candidates: &[VpcIndex],
+    ) -> Option<VpcIndex> {
+        let main = || {
+            let main = self.route_tables.by_vpc.get(&self.vpc(own?).id)?.main.as_ref()?;
+            self.resources.route_tables.get(main)
+        };
+        let table = self.route_table_of_subnet(subnet_id).map(|(_, table)| table).or_else(main)?;
         let address = IpNet::from(address);
-        let length = |route: &Route| self.longest_containing(&route.destination, &address);
-        let routes = table.routes.iter().filter(|route| route.is_active());
-        let lengths = routes.filter_map(|route| Some((length(route)?, route)));
-        let (_, longest) = lengths.max_by_key(|(length, _)| *length)?;
-        let connection = self.connection(longest.connection_id()?)?;
-        self.vpc_index(&connection.other_side(&table.vpc_id)?.vpc_id)
+        let target = |route: &Route| {
+            let connection = self.connection(route.connection_id()?)?;
+            let vpc = self.vpc_index(&connection.other_side(&table.vpc_id)?.vpc_id)?;
+            let length = self.longest_containing(&route.destination, &address)?;
+            candidates.contains(&vpc).then_some((length, vpc))
+        };
+        let targets: BTreeSet<(u8, VpcIndex)> = table.routes.iter().filter_map(target).collect();
+        let (longest, vpc) = targets.last()?;
+        let is_sole = targets.iter().filter(|(length, _)| length == longest).count() == 1;
+        is_sole.then_some(*vpc)
     }
 
     /// Returns the route tables in use of `src` that send traffic for `dst` to a VPC in between, which does not forward it:

@@ -1,5 +1,4 @@
 use super::*;
-use std::borrow::Cow;
 
 fn topology(documents: &[&str]) -> Topology {
     let mut resources = Resources::default();
@@ -30,7 +29,10 @@ fn address(text: &str) -> IpAddr {
 
 /// Locates an address for a record of this VPC.
 fn locate(topology: &Topology, text: &str, recording_vpc: Option<&str>) -> String {
-    match topology.locate(address(text), &mut recording_vpc.and_then(|id| topology.vpc_index(id))) {
+    match topology.locate(
+        address(text),
+        &mut KnownRecorder { vpc: recording_vpc.and_then(|id| topology.vpc_index(id)), subnet: None },
+    ) {
         Location::Outside => "outside".to_owned(),
         Location::In(vpc) => topology.vpc(vpc).id.clone(),
         Location::Ambiguous(tie) => {
@@ -84,19 +86,6 @@ fn a_peer_takes_precedence_over_a_longer_block() {
     }
 }
 
-/// A recorder in a subnet.
-struct InSubnet(Option<VpcIndex>, &'static str);
-
-impl Recorder for InSubnet {
-    fn vpc(&mut self) -> Option<VpcIndex> {
-        self.0
-    }
-
-    fn subnet(&mut self) -> Option<Cow<'_, str>> {
-        Some(self.1.into())
-    }
-}
-
 #[test]
 fn the_route_of_the_own_subnet_decides_between_peers() {
     let routes = r#"{"RouteTables": [
@@ -113,19 +102,24 @@ fn the_route_of_the_own_subnet_decides_between_peers() {
         routes,
     ]);
     let own = topology.vpc_index("vpc-b");
-    let vpc_of = |text: &str, own, subnet| match topology.locate(address(text), &mut InSubnet(own, subnet)) {
+    let vpc_of = |text: &str, own, subnet| match topology
+        .locate(address(text), &mut KnownRecorder { vpc: own, subnet: Some(subnet) })
+    {
         Location::In(vpc) => topology.vpc(vpc).id.clone(),
         other => format!("{other:?}"),
     };
     assert_eq!(vpc_of("10.9.1.1", own, "subnet-1"), "vpc-f");
     assert_eq!(vpc_of("10.9.8.1", own, "subnet-1"), "vpc-g");
     assert_eq!(vpc_of("10.9.8.1", None, "subnet-1"), "vpc-g");
-    assert!(vpc_of("10.9.9.1", own, "subnet-1").starts_with("Ambiguous"));
-    assert!(vpc_of("10.9.1.1", own, "subnet-2").starts_with("Ambiguous"));
+    // Only routes to one of the VPCs count.
+    assert_eq!(vpc_of("10.9.9.1", own, "subnet-1"), "vpc-f");
+    // A subnet that is not described has the main table of the own VPC, if that is known.
+    assert_eq!(vpc_of("10.9.1.1", own, "subnet-2"), "vpc-f");
+    assert!(vpc_of("10.9.1.1", None, "subnet-2").starts_with("Ambiguous"));
 }
 
 #[test]
-fn undescribed_peer_has_the_blocks_of_active_connections() {
+fn undescribed_peer_has_the_blocks_of_its_connections() {
     let topology = topology(&[
         &connection("pcx-1", "active", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-x", "r", "10.7.0.0/16"]]),
         &connection("pcx-2", "active", [["vpc-x", "r", "10.8.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
@@ -135,8 +129,8 @@ fn undescribed_peer_has_the_blocks_of_active_connections() {
     for (text, expected) in [
         ("10.7.0.1", "vpc-x"),
         ("10.8.0.1", "vpc-x"),
-        ("10.9.0.1", "outside"),
-        ("10.6.0.1", "outside"),
+        ("10.9.0.1", "vpc-x"),
+        ("10.6.0.1", "vpc-y"),
         ("10.1.0.1", "vpc-a"),
     ] {
         assert_eq!(locate(&topology, text, None), expected, "{text}");
@@ -257,7 +251,10 @@ const INTERFACES: &str = r#"{
 fn endpoint_describes_an_address() {
     let topology = topology(&[INTERFACES]);
     let endpoint = |text: &str, recording_vpc: Option<&str>| {
-        let location = topology.locate(address(text), &mut recording_vpc.and_then(|id: &str| topology.vpc_index(id)));
+        let location = topology.locate(
+            address(text),
+            &mut KnownRecorder { vpc: recording_vpc.and_then(|id: &str| topology.vpc_index(id)), subnet: None },
+        );
         let endpoint = topology.endpoint(address(text), location);
         let scope = endpoint.scope.map(|scope| format!("{scope:?}"));
         [scope, endpoint.vpc_id, endpoint.subnet_id, endpoint.interface_id, endpoint.service, endpoint.name]
@@ -293,7 +290,8 @@ fn public_address_is_shown_with_its_interface() {
             {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-b", "PrivateIpAddress": "10.1.1.5",
              "PrivateIpAddresses": [{"Association": {"PublicIp": "22.31.77.90"}}],
              "Ipv6Addresses": [{"Ipv6Address": "2600:1f18::5"}, {"Ipv6Address": "fd00::5"}]}]}"#]);
-    let endpoint = |text: &str| topology.endpoint(address(text), topology.locate(address(text), &mut None));
+    let endpoint =
+        |text: &str| topology.endpoint(address(text), topology.locate(address(text), &mut KnownRecorder::default()));
     let expected = Endpoint {
         scope: Some(Scope::Public),
         vpc_id: Some("vpc-a".to_owned()),

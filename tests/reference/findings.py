@@ -2,13 +2,13 @@
 
 `CONFIDENCE` is this program's reading for each type. "high": the records themselves prove the finding. "absence": the finding
 also needs that the report has no reply or no accepted record, unless all its records are TCP with tcp-flags or have a
-reject-reason.
+reject-reason. "detour": the same, and a traffic-path through a peering connection proves it too.
 """
 
 CONFIDENCE = {
-    "transitive-peering": "absence",       # no reply
-    "unpeered-vpc": "absence",
-    "inactive-peering": "absence",
+    "transitive-peering": "detour",       # no reply
+    "unpeered-vpc": "detour",
+    "inactive-peering": "detour",
     "one-way-peering": "absence",
     "rejected-peering": "high",            # the rejected records prove it
     "peering-path-mismatch": "high",       # traffic-path
@@ -43,16 +43,20 @@ def finding(report, type, severity, subject, records, details=None):
 
 
 def confidence(report, type, records):
-    if CONFIDENCE[type] == "high" or all(needs_no_absence(record) for record in records):
+    if CONFIDENCE[type] == "high" or all(needs_no_absence(type, record) for record in records):
         level = "high"
     else:
         level = "medium" if len(report.sources) > 1 else "low"
-    skipped = {record.interface_id for record in report.skipped} - {None}
+    skipped = {record.interface_id for record in report.skipped}
+    if type == "transit-gateway-loss":  # its records have no interface
+        return level
     return "medium" if level == "high" and any(record.interface_id in skipped for record in records) else level
 
 
-def needs_no_absence(record):
-    return record.cause in CAUSES[:2] or (record.protocol == TCP and record.tcp_flags is not None)
+def needs_no_absence(type, record):
+    if record.protocol == TCP and record.tcp_flags is not None:
+        return True
+    return record.traffic_path in (4, 5) if CONFIDENCE[type] == "detour" else record.cause in CAUSES[:2]
 
 
 def grouped(records, key):
@@ -150,7 +154,7 @@ def ambiguous_address(report, _):
             rows[block][0].append(record)
             rows[block][1].update(*(place.tied for place in places if place.block == block))
     for block, (records, vpcs) in rows.items():
-        yield finding(report, "ambiguous-address", "low", {"cidr_block": str(block)}, records, {"vpc_ids": sorted(vpcs)})
+        yield finding(report, "ambiguous-address", "low", {"cidr_block": block}, records, {"vpc_ids": sorted(vpcs)})
 
 
 def is_first_packet(record):

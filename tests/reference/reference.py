@@ -28,7 +28,8 @@ def plain(value):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
-    return str(value) if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)) else value
+    kinds = ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network
+    return str(value) if isinstance(value, kinds) else value
 
 
 def analyze(logs, topology_paths=None, config=None, top=100):

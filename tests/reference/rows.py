@@ -14,6 +14,8 @@ def order(value):
         return (0,)
     if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
         return (1, value.version, int(value))
+    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return (1, value.version, int(value.network_address), value.prefixlen)
     if isinstance(value, list):
         return (1, *map(order, value))
     return (1, value)

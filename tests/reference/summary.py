@@ -5,25 +5,24 @@ from collections import Counter, defaultdict
 from findings import THRESHOLDS, findings
 from logs import contains
 from rows import sorted_by_both, sorted_rows, span, total
-from terms import CAUSES, agreed, pair_of
+from terms import CAUSES, agreed, locate, pair_of
 from topology import blocks_of
 
 
 def described(report, records, side):
     """src{} or dst{} of a group, without names."""
-    addresses = [(getattr(record, side), getattr(record, side + "_place")) for record in records]
-    address = addresses[0][0]
+    address = getattr(records[0], side)
     row = dict.fromkeys(("scope", "vpc_id", "subnet_id", "interface_id", "service"))
     if address is None:
         return row
-    known = addresses[0][1].is_known
-    row["scope"] = "vpc" if known else "public" if report.topology.is_public(address) else "private"
-    vpcs = {place.vpc for _, place in addresses}
-    row["vpc_id"] = vpcs.pop() if len(vpcs) == 1 else None
-    owners = {report.owner(address, place) for address, place in addresses}
-    owner = owners.pop() if len(owners) == 1 else None
+    own_vpc = agreed(record.own_vpc for record in records)
+    own_subnet = agreed(record.own_subnet for record in records)
+    place = locate(report.topology, address, own_vpc, own_subnet)
+    row["scope"] = "vpc" if place.is_known else "public" if report.topology.is_public(address) else "private"
+    row["vpc_id"] = place.vpc
+    owner = report.owner(address, place)
     if owner:
-        row |= {"interface_id": owner.id, "subnet_id": owner.subnet, "service": owner.service}
+        row |= {"vpc_id": owner.vpc, "interface_id": owner.id, "subnet_id": owner.subnet, "service": owner.service}
     elif row["vpc_id"]:
         subnets = [(block.prefixlen, id) for id, item in report.topology.subnets.items() for block in blocks_of(item)
                    if item.get("VpcId") == row["vpc_id"] and contains(block, address)]

@@ -23,19 +23,15 @@ class Place:
 
 
 def route_table_of(topology, subnet, own_vpc):
-    """Returns the route table of a record's subnet, or None.
-
-    If the subnet is unknown and no subnet of the VPC has an explicit association, only the main table is possible.
-    """
+    """Returns the route table of a record's subnet, or None."""
+    if subnet is None:
+        return None
     tables = topology.tables.values()
     for table in tables:
-        if subnet is not None and subnet in table.subnets:
+        if subnet in table.subnets:
             return table
     vpc = topology.subnets.get(subnet, {}).get("VpcId") or own_vpc
-    of_vpc = [table for table in tables if table.vpc == vpc]
-    if vpc is None or (subnet is None and any(table.subnets for table in of_vpc)):
-        return None
-    return next((table for table in of_vpc if table.main), None)
+    return next((table for table in tables if table.vpc == vpc and table.main), None)
 
 
 def decide_by_route(topology, address, tied, table):
@@ -173,8 +169,9 @@ class Report:
         """Returns the interface that an address belongs to, if exactly one does."""
         interfaces = self.topology.interfaces.values()
         if place.is_known:
-            vpcs = {place.vpc} if place.vpc else set(place.tied)
-            near = [interface for interface in interfaces if interface.vpc in vpcs]
+            if place.is_ambiguous:
+                return None
+            near = [interface for interface in interfaces if interface.vpc == place.vpc]
             found = [interface for interface in near if address in interface.addresses]
             found = found or [interface for interface in near if interface.owns(address)]
         else:

@@ -144,7 +144,11 @@ def check_topology(topology):
     rules = [overlapping_cidr, missing_and_partial_route, useless_route, blackhole_route, inactive_peering_route]
     rows = [{"type": type, "severity": severity, "subject": subject, "details": details or {}, "flows": 0}
             for rule in rules for type, severity, subject, details in rule(topology)]
-    return [{key: value for key, value in row.items() if key != "flows"} for row in sorted_findings(rows)]
+    rows = [{key: value for key, value in row.items() if key != "flows"} for row in sorted_findings(rows)]
+    for row in rows:
+        row["subject"] = {key: value if value is None or isinstance(value, (str, list)) else str(value)
+                          for key, value in row["subject"].items()}
+    return rows
 
 
 def overlaps(first, second):
@@ -206,7 +210,7 @@ def missing_and_partial_route(topology):
                     continue
                 without = {table: subnets for table, subnets in tables.items()
                            if not reaches(topology, table, connection, block)}
-                subject = {"vpc_id": vpc, "peering_connection_id": connection.id, "cidr_block": str(block)}
+                subject = {"vpc_id": vpc, "peering_connection_id": connection.id, "cidr_block": block}
                 if len(without) == len(tables):
                     yield "missing-route", "medium", subject, None
                 elif without:
@@ -241,7 +245,7 @@ def useless_route(topology):
 
 def blackhole_route(topology):
     for _, route, subject, _ in routes(topology):
-        if route.get("State") == "blackhole" and subject["peering_connection_id"]:
+        if route.get("State") == "blackhole":
             yield "blackhole-route", "medium", subject, None
 
 

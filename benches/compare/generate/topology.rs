@@ -261,7 +261,7 @@ fn route(kind: &str, block: String, sides: (usize, usize)) -> Value {
 mod tests {
     use flowsentry::findings::topology_check;
     use flowsentry::topology::describe_output::Resources;
-    use flowsentry::topology::{Location, Topology};
+    use flowsentry::topology::{KnownRecorder, Location, Topology};
 
     use super::super::network;
     use super::*;
@@ -297,7 +297,7 @@ mod tests {
         for interface in network::interfaces() {
             let addresses = [Some(interface.address.into()), interface.ipv6_address.map(Into::into)];
             for address in addresses.into_iter().flatten() {
-                let location = topology.locate(address, &mut None);
+                let location = topology.locate(address, &mut KnownRecorder::default());
                 assert_eq!(location, Location::In(topology.vpc_index(VPCS[interface.vpc].id).expect("it is known")));
                 let endpoint = topology.endpoint(address, location);
                 assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{AcceptedRow, FiveTuple, Ports};
+use super::{AcceptedRow, FiveTuple, TupleParts};
 use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::interner::Symbol;
 
@@ -13,14 +13,14 @@ pub(super) struct Ipv4Row {
     dst: u32,
     srcport: u16,
     dstport: u16,
-    /// From the highest bit: the interface index, the kind of 4 bits, the protocol number of 8 bits.
+    /// From the highest bit: the interface index, a bit for `vpc-id`, the kind of 4 bits, the protocol number of 8 bits.
     rest: u32,
 }
 
 /// Interface indexes from here on do not fit in an [`Ipv4Row`].
-pub(super) const INTERFACE_END: u32 = 1 << 20;
+pub(super) const INTERFACE_END: u32 = 1 << 19;
 
-/// Kinds of rows whose ports are all present: one for each stage.
+/// Kinds of rows whose parts are all present: one for each stage.
 const STAGES: u32 = ConnectionStage::ALL.len() as u32;
 
 impl Ipv4Row {
@@ -30,18 +30,19 @@ impl Ipv4Row {
         let tuple = &row.tuple;
         let interface = tuple.interface.map_or(0, Symbol::get);
         let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return None };
-        // A record without a destination port belongs to no connection, so its stage does not matter.
-        let kind = match row.ports {
-            Ports::Both => row.stage as u32,
-            Ports::OnlyDestination => STAGES + row.stage as u32,
-            Ports::NoDestination => 2 * STAGES,
+        // A record without protocol or destination port belongs to no connection, so its stage does not matter.
+        let kind = match row.parts {
+            TupleParts::All => row.stage as u32,
+            TupleParts::NoSourcePort => STAGES + row.stage as u32,
+            TupleParts::NoDestinationPort => 2 * STAGES,
+            TupleParts::NoProtocol => 2 * STAGES + 1,
         };
         (interface < INTERFACE_END).then(|| Ipv4Row {
             src: src.to_bits(),
             dst: dst.to_bits(),
             srcport: tuple.srcport,
             dstport: tuple.dstport,
-            rest: interface << 12 | kind << 8 | u32::from(tuple.protocol),
+            rest: interface << 13 | u32::from(row.has_vpc_id) << 12 | kind << 8 | u32::from(tuple.protocol),
         })
     }
 
@@ -49,13 +50,14 @@ impl Ipv4Row {
     #[inline]
     pub fn record(self) -> AcceptedRow {
         let kind = self.rest >> 8 & 15;
-        let (ports, stage) = match kind {
-            _ if kind < STAGES => (Ports::Both, kind),
-            _ if kind < 2 * STAGES => (Ports::OnlyDestination, kind - STAGES),
-            _ => (Ports::NoDestination, 0),
+        let (parts, stage) = match kind {
+            _ if kind < STAGES => (TupleParts::All, kind),
+            _ if kind < 2 * STAGES => (TupleParts::NoSourcePort, kind - STAGES),
+            _ if kind == 2 * STAGES => (TupleParts::NoDestinationPort, 0),
+            _ => (TupleParts::NoProtocol, 0),
         };
         let tuple = FiveTuple {
-            interface: Symbol::new(self.rest >> 12),
+            interface: Symbol::new(self.rest >> 13),
             // The cast keeps the lowest 8 bits.
             protocol: self.rest as u8,
             src: IpAddr::V4(self.src.into()),
@@ -63,6 +65,7 @@ impl Ipv4Row {
             srcport: self.srcport,
             dstport: self.dstport,
         };
-        AcceptedRow { tuple, ports, stage: ConnectionStage::from_number(stage) }
+        let has_vpc_id = self.rest >> 12 & 1 != 0;
+        AcceptedRow { tuple, parts, stage: ConnectionStage::from_number(stage), has_vpc_id }
     }
 }

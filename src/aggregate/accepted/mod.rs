@@ -4,7 +4,7 @@
 //! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned at
 //! the end. A rejected flow may precede the accepted one that explains it, so no row can be dropped before.
 //!
-//! Invariants: either every accepted record of a tracked interface with addresses and protocol has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
+//! Invariants: either every accepted record of a tracked interface with both addresses has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
 //! wide row, so that the limit on tuples is a limit on memory.
 
 mod address_filter;
@@ -58,40 +58,47 @@ impl FiveTuple {
     }
 }
 
-/// The ports that an accepted record has.
+/// The parts of its 5-tuple that an accepted record has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ports {
-    /// Both, so that the 5-tuple is complete.
-    Both,
-    /// Only the destination port.
-    OnlyDestination,
+pub enum TupleParts {
+    /// All.
+    All,
+    /// All but the source port.
+    NoSourcePort,
     /// No destination port.
-    NoDestination,
+    NoDestinationPort,
+    /// No protocol.
+    NoProtocol,
 }
 
 /// An accepted record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedRow {
-    /// Interface, protocol, addresses, and ports. An absent port is 0.
+    /// Interface, protocol, addresses, and ports. An absent protocol or port is 0.
     pub tuple: FiveTuple,
-    /// The ports that are present.
-    pub ports: Ports,
+    /// The parts that are present.
+    pub parts: TupleParts,
     /// What it shows of a connection from its interface.
     pub stage: ConnectionStage,
+    /// Whether it has a `vpc-id`.
+    pub has_vpc_id: bool,
 }
 
 impl AcceptedRow {
-    /// Returns the row of a record, or `None` if an address or the protocol is absent.
+    /// Returns the row of a record, or `None` if an address is absent.
     #[inline(always)]
     fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>, stage: ConnectionStage) -> Option<AcceptedRow> {
-        let (protocol, src, dst) = (flow.protocol?, flow.src?, flow.dst?);
-        let ports = match (flow.srcport, flow.dstport) {
-            (Some(_), Some(_)) => Ports::Both,
-            (None, Some(_)) => Ports::OnlyDestination,
-            (_, None) => Ports::NoDestination,
+        let (src, dst) = (flow.src?, flow.dst?);
+        let parts = match (flow.protocol, flow.srcport, flow.dstport) {
+            (Some(_), Some(_), Some(_)) => TupleParts::All,
+            (Some(_), None, Some(_)) => TupleParts::NoSourcePort,
+            (Some(_), _, None) => TupleParts::NoDestinationPort,
+            (None, ..) => TupleParts::NoProtocol,
         };
+        let protocol = flow.protocol.unwrap_or(0);
         let (srcport, dstport) = (flow.srcport.unwrap_or(0), flow.dstport.unwrap_or(0));
-        Some(AcceptedRow { tuple: FiveTuple { interface, protocol, src, dst, srcport, dstport }, ports, stage })
+        let tuple = FiveTuple { interface, protocol, src, dst, srcport, dstport };
+        Some(AcceptedRow { tuple, parts, stage, has_vpc_id: flow.vpc_id.is_some() })
     }
 }
 
@@ -136,8 +143,8 @@ impl AcceptedFlows {
         self.limit_reached
     }
 
-    /// Adds an accepted record of this interface. Records of untracked interfaces cannot be attributed, and those without addresses or
-    /// protocol match no other record.
+    /// Adds an accepted record of this interface. Records of untracked interfaces cannot be attributed, and those without addresses match
+    /// no other record.
     #[inline(always)]
     pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>, stage: ConnectionStage) {
         if interface.is_tracked
@@ -191,8 +198,8 @@ impl AcceptedFlows {
 
     /// Calls `f` with every complete tuple that the filter may contain, or its reverse.
     pub fn for_each_candidate(&self, filter: &BloomFilter, mut f: impl FnMut(FiveTuple)) {
-        self.for_each(|AcceptedRow { tuple, ports, .. }| {
-            if ports == Ports::Both && filter.may_contain(&tuple) {
+        self.for_each(|AcceptedRow { tuple, parts, .. }| {
+            if parts == TupleParts::All && filter.may_contain(&tuple) {
                 f(tuple);
             }
         });
@@ -216,7 +223,7 @@ mod tests {
         let address = |text: &str| crate::record::ip::parse(text.as_bytes()).expect("an address");
         let (src, dst) = (address(src), address("10.0.0.9"));
         let tuple = FiveTuple { interface, protocol: 6, src, dst, srcport, dstport: 443 };
-        AcceptedRow { tuple, ports: Ports::Both, stage: ConnectionStage::Answered }
+        AcceptedRow { tuple, parts: TupleParts::All, stage: ConnectionStage::Answered, has_vpc_id: true }
     }
 
     #[test]
@@ -257,8 +264,8 @@ mod tests {
     #[test]
     fn a_tuple_that_fits_no_ipv4_row_costs_as_much_as_three() {
         for (first, room) in [
-            (row(Symbol::new((1 << 20) - 1), "10.0.0.1", 1), 3),
-            (row(Symbol::new(1 << 20), "10.0.0.1", 1), 1),
+            (row(Symbol::new((1 << 19) - 1), "10.0.0.1", 1), 3),
+            (row(Symbol::new(1 << 19), "10.0.0.1", 1), 1),
             (row(None, "2001:db8::1", 1), 1),
         ] {
             let mut accepted = AcceptedFlows::new(4);
@@ -286,16 +293,18 @@ mod tests {
     }
 
     fn any_row() -> impl Strategy<Value = AcceptedRow> {
-        let ports = prop::sample::select(vec![Ports::Both, Ports::OnlyDestination, Ports::NoDestination]);
+        use TupleParts::{All, NoDestinationPort, NoProtocol, NoSourcePort};
+        let parts = prop::sample::select(vec![All, NoSourcePort, NoDestinationPort, NoProtocol]);
         let stage = prop::sample::select(ConnectionStage::ALL.to_vec());
-        (any_tuple(), ports, stage).prop_map(|(tuple, ports, stage)| {
-            let stage = if ports == Ports::NoDestination { ConnectionStage::Irrelevant } else { stage };
-            AcceptedRow { tuple, ports, stage }
+        (any_tuple(), parts, stage, any::<bool>()).prop_map(|(tuple, parts, stage, has_vpc_id)| {
+            let has_stage = matches!(parts, All | NoSourcePort);
+            let stage = if has_stage { stage } else { ConnectionStage::Irrelevant };
+            AcceptedRow { tuple, parts, stage, has_vpc_id }
         })
     }
 
     fn any_tuple() -> impl Strategy<Value = FiveTuple> {
-        let interface = prop_oneof![0u32..4, (1 << 20) - 2..(1u32 << 20) + 2, any::<u32>()].prop_map(Symbol::new);
+        let interface = prop_oneof![0u32..4, (1 << 19) - 2..(1u32 << 19) + 2, any::<u32>()].prop_map(Symbol::new);
         (interface, any::<u8>(), [address(), address()], any::<[u16; 2]>()).prop_map(
             |(interface, protocol, [src, dst], [srcport, dstport])| FiveTuple {
                 interface,
@@ -322,12 +331,12 @@ mod tests {
         fn a_tuple_and_its_reverse_are_candidates_of_its_filter(tuple in any_tuple()) {
             let filter = BloomFilter::new([tuple].into_iter(), 1);
             let mut accepted = AcceptedFlows::new(u64::MAX);
-            for (tuple, ports) in [
-                (tuple.reversed(), Ports::Both),
-                (tuple, Ports::Both),
-                (tuple, Ports::OnlyDestination),
+            for (tuple, parts) in [
+                (tuple.reversed(), TupleParts::All),
+                (tuple, TupleParts::All),
+                (tuple, TupleParts::NoSourcePort),
             ] {
-                accepted.push(AcceptedRow { tuple, ports, stage: ConnectionStage::Irrelevant });
+                accepted.push(AcceptedRow { tuple, parts, stage: ConnectionStage::Irrelevant, has_vpc_id: false });
             }
             let mut candidates = Vec::new();
             accepted.for_each_candidate(&filter, |tuple| candidates.push(tuple));

@@ -5,13 +5,23 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use super::pairs::ACTIONS;
-use super::{AddressPair, ClassTotals, Ends, FlowStats, InterVpcTraffic, ReplyScope, Side, TrafficClass};
+use super::{
+    AddressPair, ClassTotals, Ends, FlowStats, InterVpcTraffic, InterfaceFacts, ReplyScope, Side, TrafficClass,
+};
 use crate::aggregate::accepted::{AcceptedFlows, AcceptedRow};
 use crate::aggregate::interner::Symbol;
 use crate::record::{Action, TCP};
 
 /// All classified records, by class.
 pub type FlowsByClass<'a> = BTreeMap<TrafficClass, ClassView<'a>>;
+
+/// Whether the own VPC is known, interface, and ends of records that wait for a reply.
+type Waiting = (bool, Option<Symbol>, Ends);
+
+/// Returns whether the own VPC of records is known.
+fn is_known(scope: ReplyScope) -> bool {
+    matches!(scope, ReplyScope::Vpc(_))
+}
 
 /// The records of one traffic class.
 #[derive(Debug, Clone)]
@@ -85,8 +95,8 @@ impl ClassifiedFlows {
 impl InterVpcTraffic {
     /// Returns all classified records by class.
     #[expect(clippy::indexing_slicing, reason = "a label has an entry in the table, and a direction is 0 or 1")]
-    pub fn by_class(&self, accepted: &AcceptedFlows) -> FlowsByClass<'_> {
-        let answered_at = self.answered_at_interfaces(accepted);
+    pub fn by_class(&self, accepted: &AcceptedFlows, facts: &impl InterfaceFacts) -> FlowsByClass<'_> {
+        let answered = self.answered_at_interfaces(accepted, facts);
         let mut ids: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
         let mut views: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
         let mut id = |class: TrafficClass, totals: &ClassTotals| {
@@ -108,8 +118,9 @@ impl InterVpcTraffic {
                     for (key, sums) in both.sums(usize::from(direction), action) {
                         let (first, second) = view_ids[key.class as usize];
                         let ends = addresses.direction(usize::from(direction));
-                        let is_answered =
-                            has_reply || key.shows_answer || answered_at.contains(&(key.interface, ends.ends()));
+                        let is_answered = has_reply
+                            || key.shows_answer
+                            || answered.contains(&(is_known(addresses.scope), key.interface, ends.ends()));
                         for id in std::iter::once(first).chain(second) {
                             let (class, view) = &mut views[id];
                             let side = Side::of(*class, addresses.scope.own());
@@ -124,36 +135,47 @@ impl InterVpcTraffic {
         views.into_iter().collect()
     }
 
-    /// Returns the interfaces and addresses of records that have a reply at the same interface, where the own VPC of only one of the two is
-    /// known. Such records occur only if inputs have different columns.
-    fn answered_at_interfaces(&self, accepted: &AcceptedFlows) -> HashSet<(Option<Symbol>, Ends), RandomState> {
-        let scopes = || self.pairs.iter().map(|(key, _)| key.scope);
-        let is_mixed = scopes().any(|scope| matches!(scope, ReplyScope::Interface(_)))
-            && scopes().any(|scope| matches!(scope, ReplyScope::Vpc(_)));
-        let mut waiting = HashSet::<(Option<Symbol>, Ends), RandomState>::default();
-        if !is_mixed {
-            return waiting;
+    /// Returns the records that have a reply at the same interface, where the own VPC of only one of the two is known. Such records occur
+    /// only if inputs have different columns.
+    fn answered_at_interfaces(
+        &self,
+        accepted: &AcceptedFlows,
+        facts: &impl InterfaceFacts,
+    ) -> HashSet<Waiting, RandomState> {
+        let has = |known: bool| self.pairs.iter().any(|(key, _)| is_known(key.scope) == known);
+        if !has(true) || !has(false) {
+            return HashSet::default();
         }
+        let mut waiting: HashSet<Waiting, RandomState> = HashSet::default();
+        let mut answered = HashSet::default();
         for (key, pair) in self.pairs.iter() {
-            for (direction, action) in
-                [0, 1].into_iter().flat_map(|direction| ACTIONS.map(|action| (direction, action)))
-            {
-                let sums = pair.sums(direction, action);
-                waiting.extend(sums.map(|(sum, _)| (sum.interface, key.direction(direction).ends())));
+            let known = is_known(key.scope);
+            for direction in [0, 1] {
+                let (ends, reverse) = (key.direction(direction).ends(), key.direction(1 - direction).ends());
+                for action in ACTIONS {
+                    waiting.extend(pair.sums(direction, action).map(|(sum, _)| (known, sum.interface, ends)));
+                }
+                answered.extend(pair.sums(direction, Action::Accept).map(|(sum, _)| (!known, sum.interface, reverse)));
             }
         }
-        if accepted.is_complete() {
-            let mut answered = HashSet::default();
-            accepted.for_each(|AcceptedRow { tuple, .. }| {
-                let request = (tuple.interface, (Some(tuple.protocol), Some(tuple.dst), Some(tuple.src)));
-                if waiting.contains(&request) {
+        if !accepted.is_complete() {
+            // A discarded record may be the reply to any of them.
+            return waiting;
+        }
+        accepted.for_each(|AcceptedRow { tuple, has_vpc_id, .. }| {
+            let ends = (Some(tuple.protocol), Some(tuple.dst), Some(tuple.src));
+            for known in [true, false] {
+                let request = (known, tuple.interface, ends);
+                // Records without an interface may be of any VPC.
+                if tuple.interface.is_some()
+                    && waiting.contains(&request)
+                    && facts.reply_scope(tuple.interface, has_vpc_id).is_none_or(|scope| is_known(scope) != known)
+                {
                     answered.insert(request);
                 }
-            });
-            return answered;
-        }
-        // A discarded record may be the reply to any of them.
-        waiting
+            }
+        });
+        answered
     }
 
     /// Returns the records of an entry.

@@ -54,6 +54,15 @@ pub enum ReplyScope {
     Interface(Option<Symbol>),
 }
 
+/// What the interfaces tell about accepted records.
+pub trait InterfaceFacts {
+    /// Returns whether the interface owns the address.
+    fn owns(&self, interface: Option<Symbol>, address: IpAddr) -> bool;
+
+    /// Returns where the records of an interface with or without a `vpc-id` count as replies, or `None` if their ids differ.
+    fn reply_scope(&self, interface: Option<Symbol>, has_vpc_id: bool) -> Option<ReplyScope>;
+}
+
 impl ReplyScope {
     /// Creates the scope of a record. An interface counts only where the own VPC is unknown.
     pub(crate) fn new(own: VpcRef, interface: Option<Symbol>) -> ReplyScope {

@@ -4,7 +4,7 @@ use super::classes::ClassTable;
 use super::goes_through_peering;
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interner::Symbol;
-use crate::record::{Action, Flow};
+use crate::record::{Action, Flow, TCP};
 
 /// Sums of classified records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,7 +17,7 @@ pub struct FlowStats {
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
     /// Whether `traffic-path` of a record is not that of a peering connection.
     pub some_without_peering_path: bool,
-    /// Whether a record has no `tcp-flags`.
+    /// Whether a record has no `tcp-flags`, or is not TCP.
     pub some_without_flags: bool,
 }
 
@@ -28,7 +28,7 @@ impl FlowStats {
         self.seen.observe(flow.start, flow.end);
         self.least_ports = min_some(self.least_ports, Some((flow.srcport, flow.dstport)));
         self.some_without_peering_path |= !goes_through_peering(flow.traffic_path);
-        self.some_without_flags |= !flow.tcp_flags.are_present();
+        self.some_without_flags |= flow.protocol != Some(TCP) || !flow.tcp_flags.are_present();
     }
 
     /// Adds the sums of other records.

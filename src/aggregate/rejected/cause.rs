@@ -49,8 +49,8 @@ pub struct CauseHint {
 enum HintKind {
     /// The cause is decided.
     Known(Cause),
-    /// Accepted records with the same or the reverse 5-tuple. The record has this source port.
-    Attempt(u16),
+    /// No `tcp-flags` show what the record is: accepted records with the same or the reverse 5-tuple do. It has this source port.
+    Unflagged(u16),
     /// A SYN-ACK from this source port: the direction, and accepted records with the reverse 5-tuple.
     SynAck(u16),
     /// A SYN-ACK without a complete 5-tuple: only the direction.
@@ -94,7 +94,7 @@ impl CauseHint {
     /// Returns the source port, if the cause depends on it.
     pub fn srcport(self) -> Option<u16> {
         match self.kind {
-            HintKind::Attempt(srcport) | HintKind::SynAck(srcport) => Some(srcport),
+            HintKind::Unflagged(srcport) | HintKind::SynAck(srcport) => Some(srcport),
             HintKind::Known(_) | HintKind::LoneSynAck | HintKind::UndecidedSynAck => None,
         }
     }
@@ -102,14 +102,14 @@ impl CauseHint {
     /// Returns the hints that a record with this source port may have, if its cause depends on it.
     pub fn with_port(srcport: u16) -> [CauseHint; 3] {
         let hint = |kind, has_answer_shape| CauseHint { kind, has_answer_shape };
-        let (attempt, syn_ack) = (HintKind::Attempt(srcport), HintKind::SynAck(srcport));
-        [hint(attempt, false), hint(attempt, true), hint(syn_ack, false)]
+        let (unflagged, syn_ack) = (HintKind::Unflagged(srcport), HintKind::SynAck(srcport));
+        [hint(unflagged, false), hint(unflagged, true), hint(syn_ack, false)]
     }
 
     /// Returns the hint without source port. An open cause becomes [`Cause::SecurityGroupOrNetworkAcl`]: it is not guessed.
     pub fn without_port(self) -> CauseHint {
         let kind = match self.kind {
-            HintKind::Attempt(_) => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            HintKind::Unflagged(_) => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
             HintKind::SynAck(_) => HintKind::UndecidedSynAck,
             kind => kind,
         };
@@ -130,16 +130,16 @@ impl CauseHint {
             HintKind::SynAck(_) | HintKind::LoneSynAck => Cause::OutOfState,
             HintKind::UndecidedSynAck if facts.is_egress => Cause::NetworkAcl,
             HintKind::UndecidedSynAck => Cause::SecurityGroupOrNetworkAcl,
-            HintKind::Attempt(_) if facts.same_tuple_accepted && matches!(protocol, Some(TCP | UDP)) => {
+            HintKind::Unflagged(_) if facts.same_tuple_accepted && matches!(protocol, Some(TCP | UDP)) => {
                 Cause::OutOfState
             }
             // With equal ports, as of ICMP, NTP, or IKE, either side may have asked.
-            HintKind::Attempt(srcport)
+            HintKind::Unflagged(srcport)
                 if facts.reverse_tuple_accepted && !facts.same_tuple_accepted && Some(srcport) != dstport =>
             {
                 Cause::NetworkAcl
             }
-            HintKind::Attempt(_) => Cause::SecurityGroupOrNetworkAcl,
+            HintKind::Unflagged(_) => Cause::SecurityGroupOrNetworkAcl,
         }
     }
 
@@ -163,7 +163,7 @@ impl CauseHint {
             2 => HintKind::Known(Cause::OutOfState),
             3 => HintKind::Known(Cause::NetworkAcl),
             4 => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
-            5 => HintKind::Attempt(srcport),
+            5 => HintKind::Unflagged(srcport),
             6 => HintKind::SynAck(srcport),
             7 => HintKind::LoneSynAck,
             _ => HintKind::UndecidedSynAck,
@@ -185,21 +185,24 @@ impl HintKind {
             RejectReason::Unspecified => {}
         }
         let tuple = FiveTuple::from_flow(interface, flow);
-        if flow.protocol == Some(TCP) && flow.tcp_flags.is_syn_ack() {
-            return tuple.map_or(HintKind::LoneSynAck, |tuple| HintKind::SynAck(tuple.srcport));
-        }
-        if flow.protocol == Some(TCP) && !flow.tcp_flags.may_open() {
-            return HintKind::Known(Cause::OutOfState);
-        }
         let undecidable = HintKind::Known(Cause::SecurityGroupOrNetworkAcl);
-        tuple.map_or(undecidable, |tuple| HintKind::Attempt(tuple.srcport))
+        if flow.protocol == Some(TCP) && flow.tcp_flags.are_present() {
+            return if flow.tcp_flags.is_syn_ack() {
+                tuple.map_or(HintKind::LoneSynAck, |tuple| HintKind::SynAck(tuple.srcport))
+            } else if flow.tcp_flags.may_open() {
+                undecidable
+            } else {
+                HintKind::Known(Cause::OutOfState)
+            };
+        }
+        tuple.map_or(undecidable, |tuple| HintKind::Unflagged(tuple.srcport))
     }
 
     /// Returns the number of the kind.
     fn number(self) -> u8 {
         match self {
             HintKind::Known(cause) => cause as u8,
-            HintKind::Attempt(_) => 5,
+            HintKind::Unflagged(_) => 5,
             HintKind::SynAck(_) => 6,
             HintKind::LoneSynAck => 7,
             HintKind::UndecidedSynAck => 8,
@@ -273,10 +276,15 @@ mod tests {
 
     #[test]
     fn the_same_accepted_tuple_is_out_of_state() {
-        for (protocol, flags) in [("6", "-"), ("6", "2"), ("17", "-")] {
+        for (protocol, flags, expected) in [
+            ("6", "-", "out-of-state"),
+            ("17", "-", "out-of-state"),
+            // A SYN opens a connection, also where one with the same ports was accepted before.
+            ("6", "2", "security-group-or-network-acl"),
+        ] {
             let rejected = format!("eni-1 8.8.8.8 10.0.0.1 50000 443 {protocol} REJECT {flags} -");
             let accepted = format!("eni-1 8.8.8.8 10.0.0.1 50000 443 {protocol} ACCEPT - -");
-            assert_eq!(cause(&[&rejected, &accepted]), "out-of-state", "{rejected}");
+            assert_eq!(cause(&[&rejected, &accepted]), expected, "{rejected}");
         }
         let rejected = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -";
         for not_alike in [
@@ -370,7 +378,7 @@ mod tests {
         let known = [Cause::BlockPublicAccess, Cause::EncryptionControls, Cause::OutOfState, Cause::NetworkAcl];
         let kinds = known.map(HintKind::Known).into_iter().chain([
             HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
-            HintKind::Attempt(65_535),
+            HintKind::Unflagged(65_535),
             HintKind::SynAck(1),
             HintKind::LoneSynAck,
             HintKind::UndecidedSynAck,

@@ -218,6 +218,13 @@ impl<'a> Group<'a> {
         vpc
     }
 
+    /// Returns the subnet that its records report.
+    pub fn subnet(&self) -> ReportedId {
+        let mut subnet = ReportedId::default();
+        self.entries().for_each(|(_, sums)| subnet.add(sums.subnet));
+        subnet
+    }
+
     /// Returns the time range of its records.
     pub fn seen(&self) -> TimeRange {
         let mut seen = TimeRange::default();

@@ -59,6 +59,7 @@ struct SubgroupStats {
     /// Maximum undercount: the total decrement when the subgroup was added.
     max_undercount: u32,
     vpc: ReportedId,
+    subnet: ReportedId,
     direction: Consensus<Direction>,
     least_srcport: Option<u16>,
     /// Whether a record is not known to open a connection.
@@ -108,6 +109,7 @@ impl RejectedFlows {
         let place = Placement { interface, vpc, subnet, is_complete };
         let mut sums = SubgroupStats {
             vpc: ReportedId::new(flow.vpc_id, place.vpc),
+            subnet: ReportedId::new(flow.subnet_id, place.subnet),
             least_srcport: flow.srcport,
             syn_unconfirmed: flow.protocol != Some(TCP) || !flow.tcp_flags.are_present() || !flow.tcp_flags.may_open(),
             ..SubgroupStats::default()
@@ -220,10 +222,11 @@ impl RejectedFlows {
 impl SubgroupStats {
     /// Adds the sums of another analysis.
     fn merge(&mut self, other: &SubgroupStats, places: &SymbolRemap) {
-        let vpc = self.vpc;
+        let (vpc, subnet) = (self.vpc, self.subnet);
         self.add(other);
-        self.vpc = vpc;
+        (self.vpc, self.subnet) = (vpc, subnet);
         self.vpc.merge(other.vpc, places);
+        self.subnet.merge(other.subnet, places);
     }
 
     /// Adds sums of the same analysis.
@@ -231,6 +234,7 @@ impl SubgroupStats {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
         self.vpc.add(other.vpc);
+        self.subnet.add(other.subnet);
         self.direction.merge(other.direction);
         self.least_srcport = min_some(self.least_srcport, other.least_srcport);
         self.syn_unconfirmed |= other.syn_unconfirmed;

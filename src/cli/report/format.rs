@@ -9,8 +9,8 @@ use crate::aggregate::rejected::cause::Cause;
 use crate::record::names;
 use crate::record::timestamp::Timestamp;
 use crate::summary::Window;
-use crate::topology::Topology;
 use crate::topology::endpoint::{Endpoint, Scope};
+use crate::topology::{KnownRecorder, Topology};
 
 const MAX_TEXT_CHARS: usize = 1000;
 const MAX_ID_CHARS: usize = 120;
@@ -65,7 +65,8 @@ impl Names<'_> {
 
     /// Formats an address, which is located by the topology alone.
     pub(super) fn located(self, address: IpAddr) -> String {
-        let endpoint = self.0.map(|topology| topology.endpoint(address, topology.locate(address, &mut None)));
+        let endpoint =
+            self.0.map(|topology| topology.endpoint(address, topology.locate(address, &mut KnownRecorder::default())));
         self.address(Some(address), &endpoint.unwrap_or_default())
     }
 

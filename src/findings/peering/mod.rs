@@ -123,6 +123,7 @@ impl PeeringContext<'_> {
             replies_rejected: Share::default(),
             with_flags: Share::default(),
             by_peering_path: Share::default(),
+            shown: Share::default(),
         };
         for flows in view.unanswered().filter(&matches) {
             unanswered.flows.add_classified(self.context, &flows);
@@ -130,6 +131,7 @@ impl PeeringContext<'_> {
             unanswered.replies_rejected.add(flows.reply_was_rejected);
             unanswered.with_flags.add(!flows.sums.some_without_flags);
             unanswered.by_peering_path.add(!flows.sums.some_without_peering_path);
+            unanswered.shown.add(!flows.sums.some_without_flags || !flows.sums.some_without_peering_path);
         }
         if unanswered.flows.tally.flows == 0 {
             return None;
@@ -181,13 +183,20 @@ struct Unanswered {
     with_flags: Share,
     /// Whose `traffic-path` is a peering connection.
     by_peering_path: Share,
+    /// Which show by `tcp-flags` or `traffic-path` that they got nowhere.
+    shown: Share,
 }
 
 impl Unanswered {
-    /// Returns the confidence that traffic goes where no active connection leads. Records that left through a peering connection show
-    /// it by themselves; otherwise another input may have the replies.
+    /// Returns the confidence that traffic goes where no active connection leads. It is high if each record shows that it left through
+    /// a peering connection, or has a SYN and nothing else. Otherwise another input may have the replies.
     fn confidence_in_detour(&self, context: &Context<'_>) -> Confidence {
-        if self.by_peering_path.all { Confidence::High } else { context.confidence_in_absence() }
+        if self.shown.all { Confidence::High } else { context.confidence_in_absence() }
+    }
+
+    /// Returns the confidence that records get no reply. It is high if each has a SYN and nothing else.
+    fn confidence_in_silence(&self, context: &Context<'_>) -> Confidence {
+        if self.with_flags.all { Confidence::High } else { context.confidence_in_absence() }
     }
 
     /// Returns a note for the title if records arrived: without an active connection they took another path.

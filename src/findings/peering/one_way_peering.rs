@@ -36,7 +36,7 @@ pub(super) fn detect(
     let draft = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_have_replies { Severity::Medium } else { Severity::High },
-        confidence: peering.context.confidence_in_absence(),
+        confidence: unanswered.confidence_in_silence(peering.context),
         title: format!(
             "{} of the TCP traffic from {} to {} via {} gets a reply{cause}",
             if some_have_replies { "Only some" } else { "None" },

@@ -10,7 +10,7 @@ use super::super::evidence::{FindingDraft, MatchedFlows};
 use super::super::{Context, NetworkContext};
 use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::names;
 use crate::topology::endpoint::Scope;
 use crate::topology::service;
@@ -34,15 +34,15 @@ impl HealthChecks {
         let balancers = interfaces.filter(|interface| interface.service == service::LOAD_BALANCER);
         let (mut addresses, mut prefixes) = (HashSet::<IpAddr, RandomState>::default(), Vec::<IpNet>::new());
         for balancer in balancers {
-            addresses.extend(&balancer.addresses);
+            addresses.extend(balancer.addresses.iter().chain(&balancer.public_addresses));
             prefixes.extend(&balancer.prefixes);
         }
         // An address may occur in several VPCs, so that its endpoint decides; nearly all groups need no further look-up.
         let may_check = |src: IpAddr| addresses.contains(&src) || prefixes.iter().any(|prefix| prefix.contains(&src));
         let is_check = |group: &Group<'_>| {
-            let vpc = network.interface_vpc(group);
-            network.endpoint(group.key.src, vpc).service.as_deref() == Some(service::LOAD_BALANCER)
-                && network.endpoint(group.key.dst, vpc).scope == Some(Scope::Vpc)
+            let recorder = network.recorder(group);
+            network.endpoint(group.key.src, recorder).service.as_deref() == Some(service::LOAD_BALANCER)
+                && network.endpoint(group.key.dst, recorder).scope == Some(Scope::Vpc)
         };
         let candidates = groups.iter().filter(|group| group.key.src.is_some_and(may_check));
         HealthChecks { groups: candidates.filter(is_check).map(|group| group.key).collect() }
@@ -54,6 +54,9 @@ impl HealthChecks {
     }
 }
 
+/// Destination address, port, and protocol.
+type CheckedService = (IpAddr, Option<u16>, Option<u8>);
+
 /// Rejected health checks of one target.
 #[derive(Default)]
 struct Target {
@@ -62,18 +65,16 @@ struct Target {
 }
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let mut targets: BTreeMap<(IpAddr, u16, u8), Target> = BTreeMap::new();
+    let mut targets: BTreeMap<CheckedService, Target> = BTreeMap::new();
     for group in context.groups.iter().filter(|group| context.health_checks.contains(&group.key)) {
-        let GroupKey { dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol), .. } = group.key else {
-            continue;
-        };
+        let GroupKey { dst: Some(dst), dstport, protocol, .. } = group.key else { continue };
         let checks = group.subgroups().filter(|checks| {
             !matches!(checks.cause, Cause::OutOfState | Cause::NetworkAcl) && !checks.has_answer_shape
         });
         for checks in checks {
             let target = targets.entry((dst, dstport, protocol)).or_default();
             target.flows.add(context, group.key, &checks);
-            let balancer = context.network.endpoint(group.key.src, context.network.interface_vpc(&group)).interface_id;
+            let balancer = context.network.endpoint(group.key.src, context.network.recorder(&group)).interface_id;
             target.balancers.extend(balancer);
         }
     }
@@ -82,16 +83,16 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     targets.map(|(subject, target)| finding(context, subject, target)).collect()
 }
 
-fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): (IpAddr, u16, u8), target: Target) -> Finding {
+fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): CheckedService, target: Target) -> Finding {
     let (confidence, flags) = target.flows.attempt_confidence(context);
     let draft = FindingDraft {
         finding_type: FindingType::HealthChecksRejected,
         severity: Severity::Medium,
-        confidence: confidence.min(Confidence::High),
+        confidence,
         title: format!(
             "Health checks of {} at {} are rejected",
-            context.network.address_label(dstaddr, None),
-            names::port(dstport, Some(protocol))
+            context.network.address_label(dstaddr),
+            dstport.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol))
         ),
         subject: Subject::Service { dstaddr, dstport, protocol },
         details: Details::LoadBalancers { interface_ids: target.balancers.into_iter().collect() },

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::super::Context;
 use super::super::evidence::FindingDraft;
 use super::probes::{ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
-use crate::aggregate::accepted::{AcceptedRow, Ports};
+use crate::aggregate::accepted::{AcceptedRow, TupleParts};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::names;
 
@@ -29,7 +29,8 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 /// Returns the source, port, and protocol of an accepted record.
 fn accepted_subject(row: &AcceptedRow) -> Option<(IpAddr, u16, u8)> {
     let tuple = &row.tuple;
-    (row.ports != Ports::NoDestination).then_some((tuple.src, tuple.dstport, tuple.protocol))
+    let has_port = matches!(row.parts, TupleParts::All | TupleParts::NoSourcePort);
+    has_port.then_some((tuple.src, tuple.dstport, tuple.protocol))
 }
 
 fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
@@ -43,7 +44,7 @@ fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubj
         confidence,
         title: format!(
             "{} was rejected at {} of {distinct_hosts} hosts{accepted}",
-            context.network.address_label(srcaddr, None),
+            context.network.address_label(srcaddr),
             names::port(dstport, Some(protocol))
         ),
         subject: Subject::SourceAndPort { srcaddr, dstport, protocol },

@@ -36,8 +36,8 @@ fn finding(context: &Context<'_>, accepted_flows: Option<u64>, scan: ProbedSubje
         confidence,
         title: format!(
             "{} was rejected at {distinct_ports} ports of {}{accepted}",
-            context.network.address_label(srcaddr, None),
-            context.network.address_label(dstaddr, None)
+            context.network.address_label(srcaddr),
+            context.network.address_label(dstaddr)
         ),
         subject: Subject::SourceAndDestination { srcaddr, dstaddr },
         details: Details::Ports { distinct_ports, accepted_flows },

@@ -51,7 +51,7 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
 }
 
 fn format_address(context: &Context<'_>, address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "an unknown address".to_owned(), |address| context.network.address_label(address, None))
+    address.map_or_else(|| "an unknown address".to_owned(), |address| context.network.address_label(address))
 }
 
 #[cfg(test)]

@@ -21,18 +21,16 @@ pub(in crate::findings) const NEXT_STEP: &str = "Allow the replies in the networ
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ReplyKey {
     interface: Option<Symbol>,
-    src: IpAddr,
-    dst: IpAddr,
-    protocol: u8,
+    src: Option<IpAddr>,
+    dst: Option<IpAddr>,
+    protocol: Option<u8>,
 }
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut replies: BTreeMap<ReplyKey, MatchedFlows> = BTreeMap::new();
     for (key, subgroup) in context.groups.subgroups().filter(|(_, subgroup)| subgroup.cause == Cause::NetworkAcl) {
-        if let (Some(src), Some(dst), Some(protocol)) = (key.src, key.dst, key.protocol) {
-            let reply = ReplyKey { interface: key.interface, src, dst, protocol };
-            replies.entry(reply).or_default().add(context, key, &subgroup);
-        }
+        let reply = ReplyKey { interface: key.interface, src: key.src, dst: key.dst, protocol: key.protocol };
+        replies.entry(reply).or_default().add(context, key, &subgroup);
     }
     replies.into_iter().map(|(key, flows)| finding(context, key, flows)).collect()
 }
@@ -45,15 +43,18 @@ fn finding(context: &Context<'_>, key: ReplyKey, flows: MatchedFlows) -> Finding
         SeenAnswers { syn_acks: false, .. } => (context.confidence_in_absence(), Evidence::AcceptedRequest),
         SeenAnswers { syn_acks: true, others: true } => (context.confidence_in_absence(), Evidence::RejectedReply),
     };
+    let label = |address: Option<IpAddr>| {
+        address.map_or_else(|| "an unknown address".to_owned(), |address| context.network.address_label(address))
+    };
     let draft = FindingDraft {
         finding_type: FindingType::ReplyBlocked,
         severity: Severity::Medium,
         confidence,
         title: format!(
             "A network ACL rejects the {} replies from {} to {}",
-            names::protocol(Some(protocol)),
-            context.network.address_label(srcaddr, None),
-            context.network.address_label(dstaddr, None)
+            names::protocol(protocol),
+            label(srcaddr),
+            label(dstaddr)
         ),
         subject: Subject::ReplyFlow { interface_id: context.interface_name(interface), srcaddr, dstaddr, protocol },
         details: Details::None {},

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::topology::Topology;
+use crate::topology::{KnownRecorder, Topology};
 
 /// Generates JSON with the keys and values of the describe output.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -69,7 +69,7 @@ proptest! {
             topology.route_tables_in_use(index);
         }
         for address in [address, IpAddr::from([10, 1, 0, 5])] {
-            topology.endpoint(address, topology.locate(address, &mut topology.vpc_index("vpc-a")));
+            topology.endpoint(address, topology.locate(address, &mut KnownRecorder { vpc: topology.vpc_index("vpc-a"), subnet: None }));
         }
     }
 

@@ -102,7 +102,7 @@ fn subnet_uses_its_own_table_or_the_main_one() {
 }
 
 #[test]
-fn routed_peer_is_behind_the_longest_active_route() {
+fn routed_peer_is_behind_the_longest_route() {
     let routes = [
         "10.9.0.0/16 pcx-2",
         "10.9.1.0/24 pcx-3",
@@ -115,16 +115,18 @@ fn routed_peer_is_behind_the_longest_active_route() {
         "2600::/16 pcx-2",
     ];
     let topology = hub(&[["subnet-a", "vpc-1"]], &[table("rtb-1", "vpc-1", &["main"], &routes)]);
+    let candidates = ["vpc-2", "vpc-3"].map(|id| index(&topology, id));
     let peer = |subnet: &str, address: &str| {
         let address = address.parse().expect("an address");
-        topology.routed_peer(subnet, address).map(|vpc| topology.vpc(vpc).id.as_str())
+        topology.routed_peer(subnet, None, address, &candidates).map(|vpc| topology.vpc(vpc).id.as_str())
     };
     for (address, expected) in [
         ("10.9.0.1", Some("vpc-2")),
         ("10.9.1.1", Some("vpc-3")),
         ("10.9.1.129", Some("vpc-3")),
-        ("10.9.2.1", None),
-        ("10.9.3.1", None),
+        // Only routes to one of the candidates count.
+        ("10.9.2.1", Some("vpc-2")),
+        ("10.9.3.1", Some("vpc-2")),
         ("10.8.0.1", None),
         ("172.16.0.1", Some("vpc-3")),
         ("172.17.0.1", Some("vpc-2")),
