@@ -1,8 +1,14 @@
-//! Thresholds and memory limits, and the TOML file that sets them. Each is an integer of at least 1 with a name.
+//! Thresholds, memory limits, and trusted scanners, and the TOML file that sets them. Each threshold or limit is an integer of at least 1
+//! with a name.
 //!
-//! The command line reads the file with `--config`. The function reads the same names, in capitals, from its environment.
+//! The command line reads the file with `--config`, the function reads the same file from S3.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use thiserror::Error;
+
+use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Defines a struct of integers of at least 1 with their defaults, and a method that sets one by name.
 macro_rules! counts {
@@ -65,6 +71,10 @@ counts! {
     egress_blocked_flows = 5;
     /// `one-way-peering`: accepted TCP flows from one VPC to another without a reply.
     one_way_min_flows = 5;
+    /// `no-answer`: accepted TCP flows from one interface to one address and port, all without a reply.
+    no_answer_flows = 5;
+    /// `health-checks-rejected`: rejected flows of load balancers to one address and port.
+    health_check_flows = 3;
 }
 
 counts! {
@@ -79,6 +89,8 @@ counts! {
     max_accepted_tuples = 3_407_872;
     /// Address pairs whose traffic has a traffic class (it needs a topology). Both directions share one entry.
     max_address_pairs = 98_304;
+    /// Groups of accepted TCP flows that only open a connection, by interface, source, destination, and port.
+    max_unanswered_groups = 65_536;
     /// Network interfaces. The same limit applies to the VPCs and subnets that records name, and to combinations of the three.
     max_interfaces = 65_535;
     /// Distinct column orders.
@@ -86,22 +98,35 @@ counts! {
 }
 
 /// Contents of a configuration file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Thresholds of the detectors.
     pub thresholds: Thresholds,
     /// Memory limits.
     pub limits: Limits,
+    /// CIDR blocks of the user's own scanners. Their rejected probes are not findings.
+    pub trusted_scanners: Vec<IpNet>,
 }
+
+/// Name of the list of [`Config::trusted_scanners`].
+const TRUSTED_SCANNERS: &str = "trusted_scanners";
 
 /// Error of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// No threshold or limit has this name.
-    #[error("unknown threshold or limit {name:?}; valid names: {}", [Thresholds::NAMES, Limits::NAMES].concat().join(", "))]
+    #[error("unknown name {name:?}; valid names: {}", [Thresholds::NAMES, &[TRUSTED_SCANNERS], Limits::NAMES].concat().join(", "))]
     Unknown {
         /// The unknown name.
         name: String,
+    },
+    /// `trusted_scanners` is not a list of blocks.
+    #[error(
+        "trusted_scanners has {value}, but must be a list of CIDR blocks in quotes, such as [\"10.0.9.0/24\", \"2001:db8::/32\"]"
+    )]
+    NotABlock {
+        /// The invalid value, quoted.
+        value: String,
     },
     /// A value is not an integer of at least 1.
     #[error(transparent)]
@@ -128,18 +153,44 @@ impl Config {
         })?;
         let mut config = Config::default();
         for (name, value) in &table {
-            let value = match value {
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Float(number) => number.to_string(),
-                toml::Value::Boolean(boolean) => boolean.to_string(),
-                toml::Value::String(text) => format!("'{text}'"),
-                other => other.type_str().to_owned(),
-            };
+            if name == TRUSTED_SCANNERS {
+                config.trusted_scanners = blocks(value)?;
+                continue;
+            }
+            let value = value_text(value);
             let result = config.thresholds.set(name, &value).or_else(|| config.limits.set(name, &value));
             result.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })??;
         }
         Ok(config)
     }
+}
+
+/// Returns a value as text for an error.
+fn value_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(boolean) => boolean.to_string(),
+        toml::Value::String(text) => format!("'{text}'"),
+        other => other.type_str().to_owned(),
+    }
+}
+
+/// Parses a list of CIDR blocks. An address is a block of its own. Returns them sorted, so that their order does not matter.
+fn blocks(list: &toml::Value) -> Result<Vec<IpNet>, ConfigError> {
+    let invalid = |value: &toml::Value| ConfigError::NotABlock { value: quoted(&value_text(value), NAME_CHARACTERS) };
+    let block = |value: &toml::Value| {
+        let text = value.as_str()?;
+        let block = text.parse::<IpNet>().ok().filter(|block| block.network() == block.addr());
+        block.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    };
+    let list = list.as_array().ok_or_else(|| invalid(list))?;
+    let blocks: Result<Vec<IpNet>, ConfigError> =
+        list.iter().map(|value| block(value).ok_or_else(|| invalid(value))).collect();
+    let mut blocks = blocks?;
+    blocks.sort_unstable();
+    blocks.dedup();
+    Ok(blocks)
 }
 
 #[cfg(test)]
@@ -151,7 +202,7 @@ mod tests {
         let text = "# ours\nport_scan_ports = 3\negress_blocked_flows = 1_000\nmax_address_pairs = 7\n";
         let thresholds = Thresholds { port_scan_ports: 3, egress_blocked_flows: 1000, ..Thresholds::default() };
         let limits = Limits { max_address_pairs: 7, ..Limits::default() };
-        assert_eq!(Config::from_toml(text), Ok(Config { thresholds, limits }));
+        assert_eq!(Config::from_toml(text), Ok(Config { thresholds, limits, trusted_scanners: Vec::new() }));
         assert_eq!(Config::from_toml(""), Ok(Config::default()));
     }
 
@@ -160,9 +211,10 @@ mod tests {
         let error = |text: &str| Config::from_toml(text).expect_err("wrong").to_string();
         assert_eq!(
             error("port_scan_port = 3"),
-            "unknown threshold or limit \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
-             repeated_reject_flows, egress_blocked_flows, one_way_min_flows, max_rejected_groups, \
-             max_accepted_tuples, max_address_pairs, max_interfaces, max_formats"
+            "unknown name \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
+             repeated_reject_flows, egress_blocked_flows, one_way_min_flows, no_answer_flows, health_check_flows, \
+             trusted_scanners, max_rejected_groups, max_accepted_tuples, max_address_pairs, max_unanswered_groups, \
+             max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {
             let text = format!("host_sweep_hosts = {value}");
@@ -175,5 +227,21 @@ mod tests {
         assert!(error("host_sweep_hosts = 1.5").starts_with("host_sweep_hosts is \"1.5\", but must be"));
         let syntax = error("port_scan_ports = 3\nhost_sweep_hosts = = 3");
         assert!(syntax.starts_with("line 2 is not TOML: ") && !syntax.contains('\n'), "{syntax}");
+    }
+
+    #[test]
+    fn trusted_scanners_are_blocks_or_addresses() {
+        let scanners =
+            |list: &str| Config::from_toml(&format!("trusted_scanners = {list}")).map(|c| c.trusted_scanners);
+        let blocks = ["10.0.0.5/32", "10.0.9.0/24", "2001:db8::/32"].map(|block| block.parse().expect("a block"));
+        assert_eq!(
+            scanners(r#"["2001:db8::/32", "10.0.9.0/24", "10.0.0.5", "10.0.0.5/32"]"#).as_deref(),
+            Ok(&blocks[..])
+        );
+        assert_eq!(scanners("[]").as_deref(), Ok(&[][..]));
+        for invalid in [r#"["10.0.9.1/24"]"#, "[10]", r#""10.0.9.0/24""#, r#"["scanner"]"#, "true"] {
+            let error = scanners(invalid).expect_err("not blocks").to_string();
+            assert!(error.starts_with("trusted_scanners has ") && error.contains("list of CIDR blocks"), "{error}");
+        }
     }
 }

@@ -137,7 +137,11 @@ fn summarize(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
         merged.merge(pipeline::analyze("log", log.as_bytes(), &options).expect("a flow log"));
     }
     let thresholds = Thresholds { repeated_reject_flows: 5, one_way_min_flows: 2, ..Thresholds::default() };
-    let summary = build::build_summary(merged, &SummaryOptions { thresholds, max_listed_groups: top }, Some(&TOPOLOGY));
+    let summary = build::build_summary(
+        merged,
+        &SummaryOptions { thresholds, max_listed_groups: top, ..SummaryOptions::default() },
+        Some(&TOPOLOGY),
+    );
     assert_eq!(summary.records.malformed, 0, "{:?}", summary.malformed);
     summary
 }

@@ -60,9 +60,9 @@ pub fn run() -> ExitCode {
 /// Runs `analyze`. Returns the exit status.
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
-    let Config { thresholds, limits } = read_config(arguments)?;
+    let Config { thresholds, limits, trusted_scanners } = read_config(arguments)?;
     let max_listed_groups = arguments.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
-    let summary_options = SummaryOptions { thresholds, max_listed_groups };
+    let summary_options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         for name in format.unknown_names() {

@@ -137,7 +137,8 @@ mod tests {
         let location = |uri: &str| DocumentUri::parse_config(uri).ok().map(|uri| uri.location);
         assert_eq!(location("s3://inventory/a b/flowsentry.toml"), document("a b/flowsentry.toml"));
         assert_eq!(location("s3://inventory/settings"), document("settings"));
-        for invalid in ["s3://inventory", "s3://inventory/", "s3://inventory/a/", "inventory/a.toml", "s3://ab/a.toml"] {
+        for invalid in ["s3://inventory", "s3://inventory/", "s3://inventory/a/", "inventory/a.toml", "s3://ab/a.toml"]
+        {
             assert_eq!(location(invalid), None, "{invalid}");
         }
     }

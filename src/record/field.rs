@@ -85,7 +85,7 @@ fields! {
     VpcId "vpc-id" 3 TEXT;
     SubnetId "subnet-id" 3 TEXT;
     InstanceId "instance-id" 3 TEXT;
-    SynFlag "tcp-flags" 3 INTEGER;
+    TcpFlags "tcp-flags" 3 INTEGER;
     Type "type" 3 TEXT;
     PktSrcaddr "pkt-srcaddr" 3 ADDRESS;
     PktDstaddr "pkt-dstaddr" 3 ADDRESS;

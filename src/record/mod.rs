@@ -77,8 +77,8 @@ pub struct Flow<'a> {
     pub end: Option<Timestamp>,
     /// `flow-direction`, if it is a documented word.
     pub direction: Option<Direction>,
-    /// The part of `tcp-flags` that matters.
-    pub tcp_flags: SynFlag,
+    /// `tcp-flags`.
+    pub tcp_flags: TcpFlags,
     /// `traffic-path`. AWS gives it for egress traffic only.
     pub traffic_path: Option<u64>,
     /// The documented value of `reject-reason`.
@@ -135,15 +135,60 @@ impl Direction {
     }
 }
 
-/// The part of `tcp-flags` that matters: whether the record opens a connection.
+/// The bits of `tcp-flags` that AWS logs, ORed over the capture window: FIN, SYN, RST, and SYN-ACK. An ACK alone is not logged, so a
+/// record in the middle of a connection has 0:
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html#flow-log-example-tcp-flag>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SynFlag {
+pub struct TcpFlags(u8);
+
+impl TcpFlags {
     /// No such column, or AWS could not compute the flags.
-    Absent,
-    /// The record has SYN.
-    WithSyn,
-    /// The record has flags, but not SYN: packets of an open connection.
-    WithoutSyn,
+    pub const ABSENT: TcpFlags = TcpFlags(0);
+    const FIN: u8 = 1;
+    const SYN: u8 = 2;
+    const RST: u8 = 4;
+    const ACK: u8 = 16;
+    /// Set if the flags are present. TCP's own bit with this value is CWR, which is not kept.
+    const PRESENT: u8 = 1 << 7;
+
+    /// Returns the flags of a present `tcp-flags`.
+    #[inline(always)]
+    pub fn new(flags: u64) -> TcpFlags {
+        // The cast keeps the lowest 8 bits, which have all flags that matter.
+        let kept = flags as u8 & (TcpFlags::FIN | TcpFlags::SYN | TcpFlags::RST | TcpFlags::ACK);
+        TcpFlags(kept | TcpFlags::PRESENT)
+    }
+
+    /// Returns whether the record has flags.
+    #[inline]
+    pub fn are_present(self) -> bool {
+        self != TcpFlags::ABSENT
+    }
+
+    /// Returns whether the record may open a connection: it has no flags, or SYN without ACK.
+    #[inline]
+    pub fn may_open(self) -> bool {
+        !self.are_present() || self.0 & (TcpFlags::SYN | TcpFlags::ACK) == TcpFlags::SYN
+    }
+
+    /// Returns whether the record has SYN and ACK, as the answer to a SYN.
+    #[inline]
+    pub fn is_syn_ack(self) -> bool {
+        self.0 & (TcpFlags::SYN | TcpFlags::ACK) == TcpFlags::SYN | TcpFlags::ACK
+    }
+
+    /// Returns whether the record has SYN and nothing else, so that nothing shows an answer.
+    #[inline]
+    pub fn is_syn_only(self) -> bool {
+        self.0 == TcpFlags::PRESENT | TcpFlags::SYN
+    }
+
+    /// Returns whether the flags show that the connection was answered: packets in the middle of a connection or at its end, or a
+    /// SYN-ACK.
+    #[inline]
+    pub fn show_an_answer(self) -> bool {
+        self.are_present() && !self.is_syn_only()
+    }
 }
 
 /// Documented values of `reject-reason`. Rejections by a security group or a network ACL have `-`.

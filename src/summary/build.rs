@@ -1,6 +1,8 @@
 //! Builds the summary from the analysis: correlates rejected groups with accepted 5-tuples, runs the detectors, and creates the
 //! rows.
 
+use ipnet::IpNet;
+
 use crate::aggregate::Analysis;
 use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::counters::{Counters, TimeRange};
@@ -17,17 +19,23 @@ use crate::topology::Topology;
 pub const DEFAULT_MAX_LISTED_GROUPS: usize = 100;
 
 /// Options of the summary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SummaryOptions {
     /// Minimum counts for findings.
     pub thresholds: Thresholds,
+    /// CIDR blocks of the user's own scanners.
+    pub trusted_scanners: Vec<IpNet>,
     /// Maximum number of listed rejected groups.
     pub max_listed_groups: usize,
 }
 
 impl Default for SummaryOptions {
     fn default() -> SummaryOptions {
-        SummaryOptions { thresholds: Thresholds::default(), max_listed_groups: DEFAULT_MAX_LISTED_GROUPS }
+        SummaryOptions {
+            thresholds: Thresholds::default(),
+            trusted_scanners: Vec::new(),
+            max_listed_groups: DEFAULT_MAX_LISTED_GROUPS,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::labels::ClassTable;
 use super::{SAME_VPC_PATH, goes_through_peering};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
-use crate::record::{Action, Flow, SynFlag};
+use crate::record::{Action, Flow};
 
 /// Sums of classified records with the same addresses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +34,7 @@ impl FlowStats {
         let through_peering = path.map(|path| goes_through_peering(Some(path)));
         self.through_peering |= through_peering == Some(true);
         self.by_another_path |= through_peering == Some(false);
-        self.has_flags |= flow.tcp_flags != SynFlag::Absent;
+        self.has_flags |= flow.tcp_flags.are_present();
     }
 
     /// Adds the sums of other records.

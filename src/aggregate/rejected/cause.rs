@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interner::Symbol;
-use crate::record::{Flow, RejectReason, SynFlag, TCP};
+use crate::record::{Flow, RejectReason, TCP};
 
 /// Cause of a rejection. The order decides ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -56,11 +56,11 @@ impl CauseHint {
             RejectReason::Unspecified => {}
         }
         let tcp = flow.protocol == Some(TCP);
-        if tcp && flow.tcp_flags == SynFlag::WithoutSyn {
+        if tcp && flow.tcp_flags.are_present() && !flow.tcp_flags.may_open() && !flow.tcp_flags.is_syn_ack() {
             return CauseHint::Known(Cause::OutOfState);
         }
         match FiveTuple::from_flow(interface, flow) {
-            Some(tuple) if tcp && flow.tcp_flags == SynFlag::Absent => CauseHint::PossibleLateOrReply(tuple.srcport),
+            Some(tuple) if tcp && !flow.tcp_flags.are_present() => CauseHint::PossibleLateOrReply(tuple.srcport),
             Some(tuple) if tuple.srcport <= tuple.dstport => CauseHint::PossibleReply(tuple.srcport),
             _ => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
         }

@@ -25,7 +25,7 @@ use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{OrderedMap, PackedMap};
 use crate::aggregate::rejected::cause::CauseHint;
 use crate::config::Limits;
-use crate::record::{Direction, Flow, SynFlag, TCP};
+use crate::record::{Direction, Flow, TCP};
 
 /// Rejected records, while they are read.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl RejectedFlows {
         let mut sums = SubgroupStats {
             vpc: ReportedId::new(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
-            syn_unconfirmed: flow.protocol != Some(TCP) || flow.tcp_flags != SynFlag::WithSyn,
+            syn_unconfirmed: flow.protocol != Some(TCP) || !(flow.tcp_flags.are_present() && flow.tcp_flags.may_open()),
             ..SubgroupStats::default()
         };
         if let Some(direction) = flow.direction {

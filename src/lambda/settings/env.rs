@@ -128,8 +128,7 @@ impl EnvReader {
         build::SummaryOptions { max_listed_groups, ..default }
     }
 
-    /// Rejects variables for values that only the configuration has. Older versions read them, and no setting may be ignored
-    /// silently.
+    /// Rejects variables that are named like values of the configuration: no setting is ignored silently.
     fn reject_settings_of_the_configuration(&mut self) {
         for name in [Thresholds::NAMES, Limits::NAMES, &["trusted_scanners"]].concat() {
             let variable = name.to_ascii_uppercase();

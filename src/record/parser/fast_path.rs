@@ -90,7 +90,7 @@ fn remaining_fields<'a>(
     columns: &FieldRanges<'a>,
     values: &mut FieldValues<'a>,
 ) -> Option<()> {
-    short_number(places, columns, Field::SynFlag, values)?;
+    short_number(places, columns, Field::TcpFlags, values)?;
     short_number(places, columns, Field::TrafficPath, values)?;
     text(places, columns, Field::InterfaceId, values);
     text(places, columns, Field::VpcId, values);

@@ -6,11 +6,7 @@ use super::ParseError;
 use crate::record::field::{Field, FieldType};
 use crate::record::ip;
 use crate::record::timestamp::Timestamp;
-use crate::record::{Action, Direction, Flow, Record, RejectReason, SkipDataRecord, SynFlag};
-
-/// The SYN bit of `tcp-flags`. AWS logs FIN 1, SYN 2, RST 4 and SYN-ACK 18, ORed over the capture window:
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
-const SYN: u64 = 2;
+use crate::record::{Action, Direction, Flow, Record, RejectReason, SkipDataRecord, TcpFlags};
 
 /// The field values that the analysis reads, each in the slot of its field. All other values go to a slot that is never read.
 pub(super) struct FieldValues<'a> {
@@ -41,7 +37,7 @@ pub(super) const fn number_slot(field: Field) -> usize {
         Field::Bytes => 4,
         Field::Start => 5,
         Field::End => 6,
-        Field::SynFlag => 7,
+        Field::TcpFlags => 7,
         Field::TrafficPath => 8,
         _ => NUMBERS,
     }
@@ -250,11 +246,7 @@ impl<'a> FieldValues<'a> {
             start: self.time(Field::Start),
             end: self.time(Field::End),
             direction: self.direction(),
-            tcp_flags: match self.number(Field::SynFlag) {
-                None => SynFlag::Absent,
-                Some(flags) if flags & SYN != 0 => SynFlag::WithSyn,
-                Some(_) => SynFlag::WithoutSyn,
-            },
+            tcp_flags: self.number(Field::TcpFlags).map_or(TcpFlags::ABSENT, TcpFlags::new),
             traffic_path: self.number(Field::TrafficPath),
             reject_reason: match self.text(Field::RejectReason) {
                 b"BPA" => RejectReason::BlockPublicAccess,
