@@ -104,14 +104,29 @@ async fn only_allowed_sources_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thresholds_and_top_are_applied() {
-    let local = start_with(&[("PORT_SCAN_PORTS", "16"), ("TOP", "3")]).await;
-    let (summary, keys) = summary(&local, &port_scan()).await;
-    assert_eq!(
-        (&summary["findings"], keys.len()),
-        (&json!([]), 1),
-        "15 ports are not a scan, so there is no findings file"
-    );
-    let rejected = &summary["rejected"];
+async fn top_is_the_number_of_listed_groups() {
+    let local = start_with(&[("TOP", "3")]).await;
+    let rejected = summary(&local, &port_scan()).await.0["rejected"].take();
     assert_eq!((&rejected["group_count"], rejected["groups"].as_array().map(Vec::len)), (&json!(15), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_output_is_encrypted_with_the_given_key() {
+    const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let local = start_with(&[("OUTPUT_KMS_KEY_ARN", KEY)]).await;
+    summary(&local, &port_scan()).await;
+    local.store("no-log.txt", b"hello world\n".to_vec()).await;
+    assert_eq!(local.invoke(&s3_event(&["no-log.txt"])).await, InvocationResult::Response(Value::Null));
+    let encryptions = local.encryptions(OUTPUT);
+    let kinds: Vec<&str> = encryptions.iter().filter_map(|(key, _)| key.split('/').nth(1)).collect();
+    assert_eq!(kinds, ["summaries", "findings", "quarantine"]);
+    for (key, encryption) in encryptions {
+        assert_eq!(encryption, Some(("aws:kms".to_owned(), Some(KEY.to_owned()))), "{key}");
+    }
+
+    let local = start_with(&[]).await;
+    summary(&local, &port_scan()).await;
+    let encryptions = local.encryptions(OUTPUT);
+    assert_eq!(encryptions.len(), 2);
+    assert!(encryptions.iter().all(|(_, encryption)| encryption.is_none()), "the bucket decides: {encryptions:?}");
 }

@@ -114,6 +114,12 @@ impl Local {
         writes.into_iter().map(|call| call.key).collect()
     }
 
+    /// Returns the keys and the encryption of the function's PutObject requests to a bucket since the last call, in order.
+    pub fn encryptions(&self, bucket: &str) -> Vec<(String, Option<(String, Option<String>)>)> {
+        let writes = self.calls(|call| call.bucket == bucket && call.operation == "PutObject" && !call.by_test);
+        writes.into_iter().map(|call| (call.key, call.encryption)).collect()
+    }
+
     /// Returns the keys of the GetObject requests to a bucket since the last call, in order.
     pub fn reads(&self, bucket: &str) -> Vec<String> {
         let reads = self.calls(|call| call.bucket == bucket && call.operation == "GetObject");
