@@ -67,7 +67,7 @@ async fn a_configuration_is_refreshed_and_the_last_good_one_is_kept() {
     assert_eq!(findings(&local).await, Some(0), "15 ports are not a scan");
 
     println!("-- changed");
-    set(&local, Some("port_scan_ports = 15\nmax_rejected_groups = 4\n")).await;
+    set(&local, Some("port_scan_ports = 2\nmax_rejected_groups = 4\n")).await;
     let changed = summary(&local).await;
     assert_eq!(changed["findings"][0]["type"], "port-scan");
     assert_eq!(changed["limits_reached"], json!(["max_rejected_groups"]));
