@@ -92,7 +92,7 @@ impl Analysis {
                 self.records.skip_data += 1;
                 self.interfaces.observe_gap(*gap);
             }
-            Record::Other => self.records.other += 1,
+            Record::Other(_) => self.records.other += 1,
         }
         self.records.total += 1;
     }

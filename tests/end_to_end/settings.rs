@@ -20,15 +20,24 @@ async fn summary(local: &Local, log: &str) -> (Value, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_invalid_settings_are_reported_before_the_first_event() {
-    let settings =
-        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "my bus")];
+    let settings = [
+        ("METRICS_NAMESPACE", ":x"),
+        ("TOP", "many"),
+        ("TOPOLOGY_URI", "s3:x"),
+        ("EVENT_BUS_NAME", "my bus"),
+        ("LOG_FORMAT", "srcaddr dst-port"),
+        ("OUTPUT_KMS_KEY_ARN", "alias/outputs"),
+    ];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;
     assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
     let error = log[0]["error"].as_str().expect("an error");
     for part in [
-        "5 invalid environment variable(s): OUTPUT_BUCKET is not set",
+        "7 invalid environment variable(s): OUTPUT_BUCKET is not set",
         "METRICS_NAMESPACE is \":x\", but must be",
         "TOP is \"many\", but must be",
+        "LOG_FORMAT is \"srcaddr dst-port\", but must be a list of flow log fields",
+        "unknown field \"dst-port\", did you mean \"dstport\"?",
+        "OUTPUT_KMS_KEY_ARN is \"alias/outputs\", but must be the ARN of a KMS key",
         "TOPOLOGY_URI is \"s3:x\", but must be s3://bucket/key.json for one document",
         "EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN",
     ] {

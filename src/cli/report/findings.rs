@@ -14,7 +14,12 @@ impl Renderer {
     /// Appends the findings, grouped by type and severity.
     pub(super) fn findings(&mut self, summary: &Summary) {
         if summary.findings.is_empty() {
-            self.heading("FINDINGS", "none");
+            let records = summary.records;
+            let has_flows = records.accepted + records.rejected > 0;
+            self.heading(
+                "FINDINGS",
+                if has_flows { "none" } else { "none, because no accepted or rejected record was read" },
+            );
             return;
         }
         let by_severity: Vec<String> = [Severity::High, Severity::Medium, Severity::Low]

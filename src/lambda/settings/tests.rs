@@ -177,6 +177,15 @@ fn a_topology_folder_must_not_contain_the_outputs() {
 }
 
 #[test]
+fn an_unknown_field_of_log_format_is_an_error() {
+    let error = with("LOG_FORMAT", "${version} ${srcaddr} ${dst-port}").expect_err("invalid");
+    assert!(error.starts_with("LOG_FORMAT is \"${version} ${srcaddr} ${dst-port}\", but must be a list of"), "{error}");
+    assert!(error.ends_with("; unknown field \"dst-port\", did you mean \"dstport\"?"), "{error}");
+    let settings = with("LOG_FORMAT", "${version} ${srcaddr} ${dstport}").expect("valid");
+    assert_eq!(settings.pipeline.format.names(), ["version", "srcaddr", "dstport"]);
+}
+
+#[test]
 fn a_topology_must_not_contain_the_configuration() {
     let overlap = |topology: &str, config: &str| {
         let variables = [("OUTPUT_BUCKET", "out"), ("TOPOLOGY_URI", topology), ("CONFIG_URI", config)];
