@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::local::{InvocationResult, Local, OUTPUT, SOURCE};
+use super::local::{Encryption, InvocationResult, Local, OUTPUT, SOURCE};
 use super::{json, message, pick, port_scan, s3_event, sums};
 
 /// Starts the function with these settings and the required ones.
@@ -130,7 +130,8 @@ async fn every_output_is_encrypted_with_the_given_key() {
     let kinds: Vec<&str> = encryptions.iter().filter_map(|(key, _)| key.split('/').nth(1)).collect();
     assert_eq!(kinds, ["summaries", "findings", "quarantine"]);
     for (key, encryption) in encryptions {
-        assert_eq!(encryption, Some(("aws:kms".to_owned(), Some(KEY.to_owned()))), "{key}");
+        let expected = Encryption { algorithm: "aws:kms".to_owned(), kms_key_id: Some(KEY.to_owned()) };
+        assert_eq!(encryption, Some(expected), "{key}");
     }
 
     let local = start_with(&[]).await;

@@ -243,7 +243,7 @@ impl Handler {
                 warn!(outcome, uri, duration_ms, code, error = escape(message), receipt = key, "object processed");
             }
             Ok(Outcome::Ignored(ignored)) => {
-                log_ignored(uri, ignored, duration_ms);
+                log_ignored(uri.as_deref(), ignored, duration_ms);
                 write_metrics(&metrics::ignored(namespace, ignored.reason(), now));
             }
             Err(failure) => {
@@ -271,7 +271,7 @@ fn cache<C: Content>(clients: &Clients, settings: &Settings, uri: &Option<Docume
 }
 
 /// Logs that an object was ignored, and why.
-fn log_ignored(uri: Option<String>, ignored: &Ignored, duration_ms: u64) {
+fn log_ignored(uri: Option<&str>, ignored: &Ignored, duration_ms: u64) {
     let reason = ignored.reason().name();
     match ignored {
         Ignored::Superseded(Superseded { etag, version_id, current_etag, current_version_id }) => {

@@ -56,8 +56,17 @@ pub struct Call {
     pub region: String,
     /// Whether the client is the test and not the function.
     pub by_test: bool,
-    /// The encryption that a PUT asks for: `x-amz-server-side-encryption` and the key.
-    pub encryption: Option<(String, Option<String>)>,
+    /// The encryption that a PUT asks for.
+    pub encryption: Option<Encryption>,
+}
+
+/// The encryption that a PUT asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// The header `x-amz-server-side-encryption`.
+    pub algorithm: String,
+    /// The header `x-amz-server-side-encryption-aws-kms-key-id`.
+    pub kms_key_id: Option<String>,
 }
 
 /// An error of S3 for an operation on every key that contains this part.
@@ -187,8 +196,9 @@ impl S3 for HashedKeys {
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         self.wait("PutObject", &request.input.key).await;
         let PutObjectInput { bucket, key, content_length, .. } = &request.input;
-        let encryption = request.input.server_side_encryption.as_ref().map(|algorithm| algorithm.as_str().to_owned());
-        let encryption = encryption.map(|algorithm| (algorithm, request.input.ssekms_key_id.clone()));
+        let kms_key_id = request.input.ssekms_key_id.clone();
+        let algorithm = request.input.server_side_encryption.as_ref().map(|algorithm| algorithm.as_str().to_owned());
+        let encryption = algorithm.map(|algorithm| Encryption { algorithm, kms_key_id });
         let admitted = self.admit("PutObject", &request, bucket, key);
         if let Some(call) = locked(&self.control).calls.last_mut() {
             call.encryption = encryption;
