@@ -63,8 +63,8 @@ pub struct Handler {
 /// The state of one invocation.
 struct InvocationContext {
     deadline: Deadline,
-    /// Options of the analysis, or which documents are unavailable. Topology and configuration are requested for the first object
-    /// and used for all, so that each object is analyzed with one version of both.
+    /// Options of the analysis, or which documents are unavailable. Topology and configuration are requested for the first
+    /// object and used for all, so that each object is analyzed with one version of both.
     options: OnceCell<Result<AnalysisOptions, DocumentsUnavailable>>,
 }
 
@@ -94,8 +94,8 @@ impl Handler {
     /// Handles an invocation. Responds some seconds before Lambda's timeout.
     ///
     /// # Errors
-    /// If the event has an unknown format, or if the topology or the configuration is unavailable for all objects. If the event does not come
-    /// from a queue, also if an object failed.
+    /// If the event has an unknown format, or if the topology or the configuration is unavailable for all objects. If the
+    /// event does not come from a queue, also if an object failed.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<HandlerResponse, InvocationError> {
         let deadline = Deadline::from_context(&event.context);
         let invocation = InvocationContext { deadline, options: OnceCell::new() };

@@ -124,7 +124,7 @@ fn all_invalid_settings_are_reported_at_once() {
         "; TOPOLOGY_URI is \"inventory/vpc.json\", but must be s3://bucket/key.json for one document or s3://bucket/",
         "; TOPOLOGY_TTL_SECONDS is \"5m\", but must be an integer of at least 1, in digits",
         "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", but must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
-        "; HOST_SWEEP_HOSTS is \"many\\n\", but must be unset: write host_sweep_hosts into a TOML file in S3 and set CONFIG_URI",
+        "; HOST_SWEEP_HOSTS is \"many\\n\", but must be unset: write host_sweep_hosts into a TOML file in S3",
         "; CONFIG_URI is \"s3://inventory/\", but must be s3://bucket/key of one TOML file",
         "; OUTPUT_KMS_KEY_ARN is \"alias/outputs\", but must be the ARN of a KMS key, arn:aws:kms:region:account:key/id",
         "; EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN, arn:aws:events:",
