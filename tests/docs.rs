@@ -15,8 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flowsentry::config::Limits;
-use flowsentry::config::Thresholds;
+use flowsentry::config::{Config, Limits, Thresholds};
 use flowsentry::findings;
 use flowsentry::findings::types::FindingType;
 use flowsentry::lambda::metrics::{self, IgnoreReason};
@@ -104,7 +103,6 @@ fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let mut variables = quoted(&source("src/lambda/settings/env.rs"), is_variable);
     // This variable is Lambda's; it is not a setting.
     assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
-    variables.extend(Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| name.to_ascii_uppercase()));
     assert_eq!(first_cells(REFERENCE, VARIABLES), variables);
     for name in variables {
         let errors = settings_with(&name, "\u{1}").expect_err("a control character is invalid");
@@ -140,8 +138,30 @@ fn documented_defaults_are_the_actual_defaults() {
 }
 
 #[test]
+fn the_configuration_file_has_a_row_for_each_name() {
+    let head = "| name | default | meaning |";
+    let counts = Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| (*name).to_owned());
+    let names: Names = counts.chain(["trusted_scanners".to_owned()]).collect();
+    assert_eq!(first_cells(REFERENCE, head), names);
+    for cells in rows(REFERENCE, head) {
+        let (name, default) = (code(&cells[0]), &cells[1]);
+        let with = |value: &str| Config::from_toml(&format!("{name} = {value}")).expect("a valid value");
+        let (default, other) = if default == "none" { ("[]", "[\"10.0.0.1\"]") } else { (&default[..], "7") };
+        assert_eq!(with(default), Config::default(), "{name}");
+        assert_ne!(with(other), Config::default(), "{name} has no effect");
+    }
+    // The example of the reference, and that of the page about the command.
+    for page in [REFERENCE, "docs/command-line.md"] {
+        let text = fs::read_to_string(page).expect("a page");
+        let example = between(&text, "```toml\n", "```");
+        assert_ne!(Config::from_toml(example), Ok(Config::default()), "{page}");
+        assert!(Config::from_toml(example).is_ok(), "{page}");
+    }
+}
+
+#[test]
 fn every_limit_has_a_row() {
-    let limits: Names = Limits::NAMES.iter().map(|name| name.to_ascii_uppercase()).collect();
+    let limits: Names = Limits::NAMES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(first_cells(REFERENCE, "| limit | beyond it |"), limits);
 }
 
@@ -181,6 +201,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     metrics.extend(emitted(&metrics::quarantined("x", "object_deleted", now)));
     metrics.extend(emitted(&metrics::failed("x", 1, now)));
     metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
+    metrics.extend(emitted(&metrics::config_refresh_failed("x", now)));
 
     // All declared metrics were emitted.
     let catalogue = source("src/lambda/metrics.rs");
@@ -250,6 +271,7 @@ fn the_docs_have_every_finding_with_severity_and_threshold() {
         repeated_reject_flows,
         egress_blocked_flows,
         one_way_min_flows,
+        ..
     } = Thresholds::default();
     for (name, threshold) in [
         ("port-scan", port_scan_ports),
@@ -287,14 +309,14 @@ fn every_code_has_a_row() {
     }
     assert_eq!(documented, failed);
 
-    let documents = source("src/lambda/aws/documents.rs");
-    let topology = quoted(between(&documents, "pub fn code(&self)", "\n    }"), is_code);
-    assert!(topology.len() > 5, "{topology:?}");
-    assert_eq!(first_cells(REFERENCE, "| topology | means | what to do |"), topology);
+    let documents = source("src/lambda/aws/documents/error.rs");
+    let documents = quoted(between(&documents, "pub fn code(&self)", "\n    }"), is_code);
+    assert!(documents.len() > 8, "{documents:?}");
+    assert_eq!(first_cells(REFERENCE, "| document | means | what to do |"), documents);
 
     let response = source("src/lambda/handler/response.rs");
     let invocation = quoted(between(&response, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
-    assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable"]));
+    assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable", "ConfigUnavailable"]));
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
 
     let reasons = source("src/lambda/metrics.rs");

@@ -3,6 +3,8 @@
 #![cfg(feature = "aws")]
 #![expect(clippy::panic, clippy::print_stdout, reason = "tests print their steps, and fail by a panic")]
 
+#[path = "end_to_end/config.rs"]
+mod config;
 #[path = "end_to_end/failures.rs"]
 mod failures;
 #[path = "end_to_end/ignored.rs"]

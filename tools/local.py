@@ -6,7 +6,7 @@
 
 Stores the object under each key in the event, sends the event, and prints the function's response, log and outputs, which
 are kept in target/local. Needs Python 3.11, cargo-lambda and a Rust toolchain, or a built function in FLOWSENTRY_LAMBDA.
-Environment variables configure the function, for example `PORT_SCAN_PORTS=3 make local`.
+Environment variables configure the function, for example `TOP=3 make local`.
 """
 
 import argparse

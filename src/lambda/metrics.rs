@@ -49,6 +49,8 @@ struct Metrics {
     peering_rejected_flows: Option<AsCount<u64>>,
     /// Checks of the topology's documents that failed, or found no usable documents.
     topology_refresh_failures: Option<AsCount<u64>>,
+    /// Checks of the configuration that failed, or found an invalid one.
+    config_refresh_failures: Option<AsCount<u64>>,
     /// Objects with a stored summary.
     objects_processed: Option<AsCount<u64>>,
     /// Objects that were not processed: all, or those with one reason.
@@ -203,6 +205,12 @@ pub fn failed(namespace: &str, objects: u64, now: SystemTime) -> Vec<u8> {
 /// Renders the metrics of a topology that could not be read.
 pub fn topology_refresh_failed(namespace: &str, now: SystemTime) -> Vec<u8> {
     let metrics = Metrics { topology_refresh_failures: count(1), ..Metrics::default() };
+    render(namespace, &Document::without_dimension(now, metrics))
+}
+
+/// Renders the metrics of a configuration that could not be read or used.
+pub fn config_refresh_failed(namespace: &str, now: SystemTime) -> Vec<u8> {
+    let metrics = Metrics { config_refresh_failures: count(1), ..Metrics::default() };
     render(namespace, &Document::without_dimension(now, metrics))
 }
 

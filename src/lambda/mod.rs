@@ -11,6 +11,9 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod delivery;
+#[cfg(feature = "aws")]
+pub mod document_cache;
+pub mod document_uri;
 pub mod event;
 #[cfg(feature = "aws")]
 pub mod handler;
@@ -19,6 +22,3 @@ pub mod logging;
 #[cfg(feature = "aws")]
 pub mod metrics;
 pub mod settings;
-#[cfg(feature = "aws")]
-pub mod topology_cache;
-pub mod topology_uri;

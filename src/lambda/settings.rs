@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use self::env::EnvReader;
 use crate::findings::types::Severity;
-use crate::lambda::topology_uri::TopologyUri;
+use crate::lambda::document_uri::DocumentUri;
 use crate::pipeline;
 use crate::summary::build;
 
@@ -41,13 +41,17 @@ pub struct Settings {
     pub on_permanent_failure: OnPermanentFailure,
     /// `ALLOWED_SOURCES`: the only objects to read. If it is empty, all objects are read.
     pub allowed_sources: Vec<Source>,
-    /// `LOG_FORMAT`, `MAX_OBJECT_BYTES`, `MAX_LINES` and the limits: how to read an object.
+    /// `OUTPUT_KMS_KEY_ARN`: the KMS key that encrypts the outputs. Without it, the bucket's default encryption applies.
+    pub output_kms_key_arn: Option<String>,
+    /// `LOG_FORMAT`, `MAX_OBJECT_BYTES` and `MAX_LINES`: how to read an object. The configuration has the limits.
     pub pipeline: pipeline::Options,
-    /// `TOP` and the thresholds: how to build a summary.
+    /// `TOP`: how to build a summary. The configuration has the thresholds.
     pub summary: build::SummaryOptions,
+    /// `CONFIG_URI`: the location of the configuration. Without one, the defaults apply.
+    pub config_uri: Option<DocumentUri>,
     /// `TOPOLOGY_URI`: the location of the topology.
-    pub topology_uri: Option<TopologyUri>,
-    /// `TOPOLOGY_TTL_SECONDS`: how long to use the topology without checking for a newer one.
+    pub topology_uri: Option<DocumentUri>,
+    /// `TOPOLOGY_TTL_SECONDS`: how long to use the topology and the configuration without checking for newer ones.
     pub topology_ttl: Duration,
     /// `AWS_LAMBDA_LOG_LEVEL`: the level of the log.
     pub log_level: LogLevel,

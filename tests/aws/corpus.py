@@ -120,6 +120,11 @@ def analyze_corpus(env, tables_in):
             env.put(document.name, document.read_bytes(), bucket)
         return f"s3://{bucket}/"
 
+    def config(name, value):
+        bucket = env.bucket(f"config-{name.replace('_', '-')}")
+        env.put("flowsentry.toml", f"{name} = {value}\n".encode(), bucket)
+        return f"s3://{bucket}/flowsentry.toml"
+
     # The sample, on three days in two weeks.
     logs = sorted(SAMPLE.glob("*.log.gz"))
     stored = [put(key(f"sample-{when}", day(when)), log.read_bytes()) for log, when in zip(logs, [0, 3, 9])]
@@ -147,10 +152,10 @@ def analyze_corpus(env, tables_in):
     for when, flows in enumerate(BOUND_FLOWS, start=1):
         analyze(put(key(f"bounds-{when}", day(when), BOUNDS), connections(day(when), flows)), TOP="2")
     many = put(key("approximate", day(2), OTHER), logs[0].read_bytes())
-    analyze(many, TOP="20", MAX_REJECTED_GROUPS="50")
+    analyze(many, TOP="20", CONFIG_URI=config("max_rejected_groups", 50))
     folder = GOLDEN / "peering-with-a-c-v5"
     pairs = put(key("pairs", day(3)), "".join(log.read_text() for log in sorted(folder.glob("*.log"))))
-    analyze(pairs, MAX_ADDRESS_PAIRS="1", TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
+    analyze(pairs, CONFIG_URI=config("max_address_pairs", 1), TOPOLOGY_URI=topology("pairs", folder.glob("topology-*.json")))
     # A duplicate object (same key and content).
     versioned = env.bucket("versioned", versioned=True)
     twice = connections(day(4), {"10.88.0.1": 120, "10.88.0.2": 3}) + scan(day(4), "10.88.0.3") + skipped(day(4), "eni-0888")

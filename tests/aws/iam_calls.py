@@ -40,11 +40,15 @@ def _of_request(request, role, key_of):
             assert query.pop("list-type") == "2", request
             yield make("s3:ListBucket", arn, **({"s3__prefix": query["prefix"]} if "prefix" in query else {}))
         case "PUT", True:
-            named = ["if-none-match", "x-amz-acl", "x-amz-server-side-encryption"]
+            key_header = "x-amz-server-side-encryption-aws-kms-key-id"
+            named = ["if-none-match", "x-amz-acl", "x-amz-server-side-encryption", key_header]
             headers = {f"s3__{name.replace('-', '_')}": request.headers[name] for name in named if name in request.headers}
             yield make("s3:PutObject", f"{arn}/{key}", **headers)
             if request.status == 200:
-                yield from _of_key("kms:GenerateDataKey", role, because, key_of(bucket), arn, key)
+                # The key that the request names takes precedence over the key of the bucket, whose bucket key still applies.
+                default, has_bucket_key = key_of(bucket)
+                found = request.headers.get(key_header, default), has_bucket_key
+                yield from _of_key("kms:GenerateDataKey", role, because, found, arn, key)
         case _:
             raise NotImplementedError(str(request))
 

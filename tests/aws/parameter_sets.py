@@ -18,6 +18,7 @@ PARAMETER_SETS = {
         "OutputBucketName": "our-results",
         "PipelineKey": "aws-managed",
         "Topology": "output-bucket",
+        "ConfigUri": "s3://our-results/flowsentry/config.toml",
         "CreateAthena": "no",
     },
     "new buckets, own keys, own topology bucket": {
@@ -32,6 +33,8 @@ PARAMETER_SETS = {
         "TopologyBucketName": "our-inventory",
         "TopologyPrefix": "vpc/",
         "TopologyKmsKeyArn": f"{KEY}4",
+        "ConfigUri": "s3://our-settings/flowsentry.toml",
+        "ConfigKmsKeyArn": f"{KEY}5",
         "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "AlertEmail": "night@example.com",
         "PeeringConnectionIds": ",".join(f"{PCX}{number}" for number in range(1, 6)),

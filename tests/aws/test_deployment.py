@@ -30,6 +30,8 @@ TOPOLOGY = {
         }
     ],
 }
+# A value that changes nothing, and one that is invalid.
+CONFIG, INVALID_CONFIG = b"port_scan_ports = 15\n", b"port_scan_ports = 0\n"
 # Two accepted records between the VPCs, one rejected.
 BETWEEN_VPCS = record(dst="10.2.0.5") * 2 + record(dst="10.2.0.5", action="REJECT")
 
@@ -40,9 +42,11 @@ def new_buckets(stack):
 
 
 def existing_buckets(stack):
-    """Existing buckets (the source versioned, with a prefix), AWS managed keys otherwise."""
+    """Existing buckets (the source versioned, with a prefix), AWS managed keys otherwise, and a configuration."""
     stack.version(stack.source)
+    stack.s3.put_object(Bucket=stack.output, Key="settings/flowsentry.toml", Body=CONFIG)
     return {
+        "ConfigUri": f"s3://{stack.output}/settings/flowsentry.toml",
         "SourceBucketName": stack.source,
         "SourcePrefix": "network/",
         "OutputBucketName": stack.output,
@@ -51,10 +55,14 @@ def existing_buckets(stack):
 
 
 def new_buckets_with_keys(stack):
-    """Customer managed keys for all data, and a topology in its own bucket."""
+    """Customer managed keys for all data, with topology and configuration in their own buckets."""
     topology, key_ = stack.bucket("topology"), stack.key()
     stack.encrypt(topology, key_)
+    settings, settings_key = stack.bucket("settings"), stack.key()
+    stack.encrypt(settings, settings_key)
     return {
+        "ConfigUri": f"s3://{settings}/flowsentry.toml",
+        "ConfigKmsKeyArn": settings_key,
         "SourceKmsKeyArn": stack.key(),
         "OutputKmsKeyArn": stack.key(),
         "Topology": "own-bucket",
@@ -118,6 +126,10 @@ class Life:
         return "TOPOLOGY_URI" in self.stack.environment
 
     @property
+    def has_config(self):
+        return self.stack.environment["CONFIG_URI"] != ""
+
+    @property
     def prefix(self):
         return self.parameters.get("SourcePrefix", "")
 
@@ -144,6 +156,7 @@ def live(parameter_set, stack, parameters):
     if "SourceBucketName" in parameters:
         # The operator's step, as in the stack outputs.
         stack.notify(stack.source)
+    put_config(stack, INVALID_CONFIG)
     subscriber, function = stack.subscribe(), stack.function()
 
     def feed(name):
@@ -154,13 +167,14 @@ def live(parameter_set, stack, parameters):
         parts = [stack.proxy.requests, stack.handed_over, stack.alerts_sent]
         life.passed[name] = [part[place:] for part, place in zip(parts, before, strict=True)]
 
-    # Denied, or without its topology: fails five times, then moves to the dead-letter queue.
-    if "TOPOLOGY_URI" not in stack.environment:
+    # Denied, or without topology or configuration: fails five times, then moves to the dead-letter queue.
+    if not life.has_topology and not life.has_config:
         stack.proxy.add(faults.reject(403, "AccessDenied"), "GET", path="denied")
     life.put("denied", flow_log(scans=1, accepted=7))
     feed("denied, in vain")
     life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
     stack.proxy.clear()
+    put_config(stack, CONFIG)
     if uri := stack.environment.get("TOPOLOGY_URI"):
         bucket, folder = uri.removeprefix("s3://").split("/", 1)
         stack.s3.put_object(Bucket=bucket, Key=f"{folder}all.json", Body=json.dumps(TOPOLOGY))
@@ -203,6 +217,13 @@ def live(parameter_set, stack, parameters):
     life.calls = stack.calls()
     life.written = stack.stop()
     return life
+
+
+def put_config(stack, content):
+    """Stores the configuration, if the stack has one."""
+    if uri := stack.environment["CONFIG_URI"]:
+        bucket, name = uri.removeprefix("s3://").split("/", 1)
+        stack.s3.put_object(Bucket=bucket, Key=name, Body=content)
 
 
 def _without_version(stored):
@@ -298,6 +319,7 @@ def test_failed_event_stays_in_dlq_until_redrive(life):
     """It is retried as often as configured; after the fix, it yields a summary and a message."""
     queue = life.stack.resolved.properties("Queue")
     code = "topology_unavailable" if life.has_topology else "AccessDenied"
+    code = "config_unavailable" if life.has_config else code
     outcomes = life.written.outcomes()
     assert outcomes[:6] == [("failed", code)] * queue["RedrivePolicy"]["maxReceiveCount"] + [("summarized", None)]
     assert (life.dead_letters, life.messages["denied, in vain"]) == ([1, 0], [])
@@ -413,6 +435,16 @@ def test_outputs_are_append_only(life):
             assert iam.denied([iam.Call(action, one.resource, one.principal, one.context)], own, policies)
 
 
+def test_outputs_name_the_given_kms_key(life):
+    """Each PUT, so that an existing bucket may deny all others."""
+    names = ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"]
+    puts = [request for request in life.stack.proxy.requests if request.method == "PUT"]
+    assert {request.path.split("/")[-5] for request in puts} == {"summaries", "findings", "receipts", "quarantine"}
+    key_ = life.parameters.get("OutputKmsKeyArn")
+    expected = ("aws:kms", key_) if key_ else (None, None)
+    assert {tuple(map(request.headers.get, names)) for request in puts} == {expected}
+
+
 def test_only_lambda_can_assume_the_role(life):
     [role] = life.stack.resolved.resources("AWS::IAM::Role").values()
     trust = iam.statements(role["AssumeRolePolicyDocument"])
@@ -427,10 +459,11 @@ def test_used_metrics_are_emitted(life):
     known = emitted | metrics.of_aws(life.stack.resolved)
     used = [*metrics.shown(life.stack.resolved), *metrics.watched(life.stack.resolved)]
     needs_topology = {"PeeringBytes", "PeeringRejectedFlows", "TopologyRefreshFailures"}
+    not_emitted = (set() if life.has_topology else needs_topology) | (set() if life.has_config else {"ConfigRefreshFailures"})
     missing = {
         (where, metric)
         for where, metric in used
-        if not metric.is_one_of(known) and (life.has_topology or metric.name not in needs_topology)
+        if not metric.is_one_of(known) and metric.name not in not_emitted
     }
     assert missing == set()
     # Every emitted metric is used.

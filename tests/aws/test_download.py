@@ -86,13 +86,17 @@ def test_download_that_always_breaks_stores_nothing(env):
 def test_object_replaced_during_download_is_superseded(env):
     """The rest would belong to another object: S3 responds 412 to If-Match."""
     stored = env.put(key("a"), flow_log(accepted=2))
-    replace = lambda: env.put(key("a"), flow_log(accepted=3))
+    newer = []
+    replace = lambda: newer.append(env.put(key("a"), flow_log(accepted=3)))
     env.proxy.add(faults.cut(20, replace), "GET", times=1)
     function = env.function()
     assert function.invoke(in_queue(stored)).response == DONE
     assert [request.status for request in env.proxy.sent("GET")] == [200, 412]
     assert env.keys() == []
-    assert function.stop().outcomes() == [("ignored", "superseded")]
+    written = function.stop()
+    assert written.outcomes() == [("ignored", "superseded")]
+    [line] = written.log
+    assert (line["etag"], line["current_etag"]) == (stored.etag, newer[0].etag)
 
 
 def test_version_is_read_despite_newer_version(env):

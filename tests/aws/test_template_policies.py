@@ -45,7 +45,8 @@ def test_role_has_no_wildcard_resources(parameter_set):
         service, name = re.fullmatch(r"arn:aws:(\w+):[\w-]*:\d*:(.+)", resource).groups()
         if service == "s3":
             bucket, _, key = name.partition("/")
-            assert "*" not in bucket and (key == "" or re.fullmatch(r"([\w.=-]+/)+\*(\.json)?", key)), resource
+            # A bucket, a prefix, or the one object of the configuration.
+            assert "*" not in bucket and (key == "" or re.fullmatch(r"([\w.=-]+/)+\*(\.json)?|[\w./=-]+", key)), resource
         else:
             streams = service == "logs" and re.fullmatch(r"log-group:/flowsentry/\w+:\*", name)
             assert "*" not in name or streams, resource
@@ -116,13 +117,14 @@ def test_role_with_default_parameters():
 def test_role_with_kms_keys_and_own_topology_bucket():
     stack = deployed("new buckets, own keys, own topology bucket")
     role, (source, output) = of_role(stack), map(stack.arn, ("SourceBucket", "OutputBucket"))
-    keys = {"DecryptFlowLogs": 1, "EncryptOutputs": 2, "DecryptQueue": 3, "DecryptTopology": 4}
+    keys = {"DecryptFlowLogs": 1, "EncryptOutputs": 2, "DecryptQueue": 3, "DecryptTopology": 4, "DecryptConfig": 5}
     assert {sid: role[sid]["Resource"] for sid in keys} == {sid: [f"{KEY}{number}"] for sid, number in keys.items()}
     inventory = "arn:aws:s3:::our-inventory"
     encrypted = {
         "DecryptFlowLogs": [source, f"{source}/network/AWSLogs/*"],
         "EncryptOutputs": [output, f"{output}/results/vpc/*"],
         "DecryptTopology": [inventory, f"{inventory}/vpc/*"],
+        "DecryptConfig": ["arn:aws:s3:::our-settings", "arn:aws:s3:::our-settings/flowsentry.toml"],
     }
     for sid, what in encrypted.items():
         assert role[sid]["Condition"] == {
@@ -134,6 +136,7 @@ def test_role_with_kms_keys_and_own_topology_bucket():
     what = lambda sid: (role[sid]["Action"], role[sid]["Resource"])
     assert what("ReadTopology") == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
     assert what("ListTopology") == (["s3:ListBucket"], [inventory])
+    assert what("ReadConfig") == (["s3:GetObject"], ["arn:aws:s3:::our-settings/flowsentry.toml"])
     assert role["ListTopology"]["Condition"] == {"StringEquals": {"s3:prefix": "vpc/"}}
     assert stack.properties("FunctionRole")["PermissionsBoundary"] == "arn:aws:iam::123456789012:policy/boundary"
 
@@ -144,6 +147,14 @@ def test_role_can_read_the_topology_prefix(parameter_set):
     uri = stack.outputs().get("TopologyUri")
     readable = of_role(stack).get("ReadTopology", {}).get("Resource")
     assert readable == (uri and [f"arn:aws:s3:::{uri.removeprefix('s3://')}*.json"])
+
+
+@every_way
+def test_role_can_read_one_configuration_file(parameter_set):
+    stack = deployed(parameter_set)
+    uri = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]["CONFIG_URI"]
+    readable = of_role(stack).get("ReadConfig", {}).get("Resource")
+    assert readable == ([f"arn:aws:s3:::{uri.removeprefix('s3://')}"] if uri else None)
 
 
 @every_way

@@ -42,7 +42,7 @@ def test_emitted_metrics_are_read_from_the_code():
     assert emitted()["PeeringConnectionId"] == {"PeeringBytes", "PeeringRejectedFlows"}
     assert emitted()["Reason"] == {"ObjectsIgnored", "ObjectsQuarantined"}
     assert {"RecordsProcessed", "Findings", "DeliveryLag", "ObjectsFailed"} <= emitted()[None]
-    assert len(emitted()[None]) == 15
+    assert len(emitted()[None]) == 16
 
 
 def check_is_emitted(stack, namespace, name, dimensions):
@@ -163,6 +163,7 @@ def test_alarms_have_the_right_thresholds():
         "RejectedFlowsAlarm": ("RejectedFlows", None, (3, 4), "notBreaching"),
     }
     topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
+    config = {"ConfigAlarm": ("ConfigRefreshFailures", 1, (3, 6), "notBreaching")}
     peering = {f"PeeringBytes{number}Alarm": ("PeeringBytes", None, (3, 4), "breaching") for number in range(1, 6)}
 
     def reported(parameter_set):
@@ -171,8 +172,8 @@ def test_alarms_have_the_right_thresholds():
         return {id: facts(one) for id, one in alarms(deployed(parameter_set)).items()}
 
     assert reported("defaults") == always
-    assert reported("existing buckets, no keys, no email") == {**always, **topology}
-    assert reported(FULL) == {**always, **topology, **peering}
+    assert reported("existing buckets, no keys, no email") == {**always, **topology, **config}
+    assert reported(FULL) == {**always, **topology, **config, **peering}
     two = {id: peering[id] for id in ("PeeringBytes1Alarm", "PeeringBytes2Alarm")}
     assert reported("one bucket") == {**always, **topology, **two}
 
@@ -264,7 +265,7 @@ WORDS |= {"count", "latest", "max", "pct", "ispresent"}
 
 def test_saved_queries_use_logged_fields():
     names, outcomes = logged()
-    assert {"outcome", "uri", "code", "duration_ms", "last_good_in_use", "message_id"} <= names
+    assert {"outcome", "uri", "code", "duration_ms", "last_good_in_use", "message_id", "current_etag"} <= names
     assert outcomes == {"summarized", "already_summarized", "quarantined", "already_quarantined", "ignored", "failed"}
     stack = deployed("defaults")
     queries = stack.resources("AWS::Logs::QueryDefinition")
@@ -290,13 +291,17 @@ def test_saved_queries_match_their_names():
         "slowest objects": ['filter outcome = "summarized"', "sort duration_ms desc"],
         "history of one object": ["filter uri like /REPLACE_WITH_PART_OF_ITS_KEY/", "sort @timestamp desc"],
         "errors and warnings": ['filter level in ["ERROR", "WARN"]', "sort @timestamp desc"],
+        "topology and configuration": [
+            "filter message like /^(topology|configuration|document) /",
+            "sort @timestamp desc",
+        ],
         "memory and duration of invocations": ['filter type = "platform.report"'],
     }
     queries = deployed("defaults").resources("AWS::Logs::QueryDefinition").values()
     steps = {one["Name"].removeprefix("flowsentry/"): re.split(r"\n\| ", one["QueryString"].strip()) for one in queries}
     chosen = lambda name: [step for step in steps[name] if step.startswith(("filter ", "sort "))]
     assert {name: chosen(name) for name in asked} == asked
-    assert set(steps) == {*asked, "topology"}
+    assert set(steps) == set(asked)
 
 
 def test_alarms_name_existing_queries_and_outputs():

@@ -4,7 +4,7 @@ use s3s::S3ErrorCode;
 use serde_json::Value;
 
 use super::local::{InvocationResult, Local, OUTPUT, SOURCE, TRUNCATED_IN_TRANSIT};
-use super::{gzip, json, message, port_scan, s3_event, sums};
+use super::{gzip, json, message, pick, port_scan, s3_event, sums};
 
 /// Invokes the function, which must fail with `ObjectsFailed`. Returns the error message.
 pub async fn failure(local: &Local, event: &Value) -> String {
@@ -140,12 +140,23 @@ async fn an_object_replaced_before_it_was_read_is_ignored() {
     let etag = local.store("x.log", port_scan().into_bytes()).await;
     let mut event = s3_event(&["x.log"]);
     event["Records"][0]["s3"]["object"]["eTag"] = json!(etag);
-    local.store("x.log", b"another".to_vec()).await;
+    let newer = local.store("x.log", b"another".to_vec()).await;
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
+    println!("-- the newer version cannot be looked up");
+    local.inject_error("HeadObject", "x.log", S3ErrorCode::AccessDenied);
     assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
     assert!(local.output_keys().await.is_empty());
     let written = local.finish();
-    assert_eq!((&written.log[0]["outcome"], &written.log[0]["reason"]), (&json!("ignored"), &json!("superseded")));
-    assert_eq!(sums(&written.metrics), *json!({"ObjectsIgnored": 1.0}).as_object().expect("an object"));
+    let names = ["outcome", "reason", "etag", "version_id", "current_etag", "current_version_id"];
+    let expected = |current_etag: Option<String>| {
+        json!({
+            "outcome": "ignored", "reason": "superseded", "etag": etag, "version_id": null,
+            "current_etag": current_etag, "current_version_id": null,
+        })
+    };
+    let logged: Vec<Value> = written.log.iter().map(|line| pick(line, &names)).collect();
+    assert_eq!(logged, [expected(Some(newer)), expected(None)]);
+    assert_eq!(sums(&written.metrics), *json!({"ObjectsIgnored": 2.0}).as_object().expect("an object"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::local::{InvocationResult, Local, OUTPUT, SOURCE};
+use super::local::{Encryption, InvocationResult, Local, OUTPUT, SOURCE};
 use super::{json, message, pick, port_scan, s3_event, sums};
 
 /// Starts the function with these settings and the required ones.
@@ -20,15 +20,24 @@ async fn summary(local: &Local, log: &str) -> (Value, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_invalid_settings_are_reported_before_the_first_event() {
-    let settings =
-        [("METRICS_NAMESPACE", ":x"), ("TOP", "many"), ("TOPOLOGY_URI", "s3:x"), ("EVENT_BUS_NAME", "my bus")];
+    let settings = [
+        ("METRICS_NAMESPACE", ":x"),
+        ("TOP", "many"),
+        ("TOPOLOGY_URI", "s3:x"),
+        ("EVENT_BUS_NAME", "my bus"),
+        ("LOG_FORMAT", "srcaddr dst-port"),
+        ("OUTPUT_KMS_KEY_ARN", "alias/outputs"),
+    ];
     let (status, log, polls) = Local::start_with(&settings).await.wait().await;
     assert_eq!((status, log.len(), polls), (Some(1), 1, 0));
     let error = log[0]["error"].as_str().expect("an error");
     for part in [
-        "5 invalid environment variable(s): OUTPUT_BUCKET is not set",
+        "7 invalid environment variable(s): OUTPUT_BUCKET is not set",
         "METRICS_NAMESPACE is \":x\", but must be",
         "TOP is \"many\", but must be",
+        "LOG_FORMAT is \"srcaddr dst-port\", but must be a list of flow log fields",
+        "unknown field \"dst-port\", did you mean \"dstport\"?",
+        "OUTPUT_KMS_KEY_ARN is \"alias/outputs\", but must be the ARN of a KMS key",
         "TOPOLOGY_URI is \"s3:x\", but must be s3://bucket/key.json for one document",
         "EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN",
     ] {
@@ -104,14 +113,30 @@ async fn only_allowed_sources_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thresholds_and_top_are_applied() {
-    let local = start_with(&[("PORT_SCAN_PORTS", "16"), ("TOP", "3")]).await;
-    let (summary, keys) = summary(&local, &port_scan()).await;
-    assert_eq!(
-        (&summary["findings"], keys.len()),
-        (&json!([]), 1),
-        "15 ports are not a scan, so there is no findings file"
-    );
-    let rejected = &summary["rejected"];
+async fn top_is_the_number_of_listed_groups() {
+    let local = start_with(&[("TOP", "3")]).await;
+    let rejected = summary(&local, &port_scan()).await.0["rejected"].take();
     assert_eq!((&rejected["group_count"], rejected["groups"].as_array().map(Vec::len)), (&json!(15), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_output_is_encrypted_with_the_given_key() {
+    const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let local = start_with(&[("OUTPUT_KMS_KEY_ARN", KEY)]).await;
+    summary(&local, &port_scan()).await;
+    local.store("no-log.txt", b"hello world\n".to_vec()).await;
+    assert_eq!(local.invoke(&s3_event(&["no-log.txt"])).await, InvocationResult::Response(Value::Null));
+    let encryptions = local.encryptions(OUTPUT);
+    let kinds: Vec<&str> = encryptions.iter().filter_map(|(key, _)| key.split('/').nth(1)).collect();
+    assert_eq!(kinds, ["summaries", "findings", "quarantine"]);
+    for (key, encryption) in encryptions {
+        let expected = Encryption { algorithm: "aws:kms".to_owned(), kms_key_id: Some(KEY.to_owned()) };
+        assert_eq!(encryption, Some(expected), "{key}");
+    }
+
+    let local = start_with(&[]).await;
+    summary(&local, &port_scan()).await;
+    let encryptions = local.encryptions(OUTPUT);
+    assert_eq!(encryptions.len(), 2);
+    assert!(encryptions.iter().all(|(_, encryption)| encryption.is_none()), "the bucket decides: {encryptions:?}");
 }

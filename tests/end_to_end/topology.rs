@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use flowsentry::lambda::topology_cache::TopologyCache;
+use flowsentry::lambda::document_cache::DocumentCache;
+use flowsentry::lambda::document_uri::DocumentUri;
+use flowsentry::topology::Topology;
 use serde_json::Value;
 
 use super::local::{InvocationResult, Local, OUTPUT, TOPOLOGY};
@@ -125,7 +127,7 @@ async fn a_topology_is_refreshed_and_the_last_good_one_is_kept() {
     let written = local.finish();
     assert_eq!(sums(&written.metrics)["TopologyRefreshFailures"], 5.0, "one at the start, and four in invocations");
     let is_topology =
-        |line: &&Value| line["message"] == "topology loaded" || line["message"] == "topology refresh failed";
+        |line: &&Value| line["message"] == "topology loaded" || line["message"] == "document refresh failed";
     let mut of_topology = written.log.iter().filter(is_topology);
     let mut next = |names: &[&str]| pick(of_topology.next().unwrap_or(&Value::Null), names);
     let (failed, read) =
@@ -252,8 +254,8 @@ async fn an_unchanged_document_is_not_downloaded_or_logged() {
 #[expect(clippy::disallowed_methods, reason = "an instant can only come from the clock")]
 async fn a_failed_refresh_is_not_repeated_before_the_ttl() {
     let local = Local::start().await;
-    let uri = format!("s3://{TOPOLOGY}/{KEY}").parse().expect("a URI");
-    let cache = TopologyCache::new(local.client(), uri, Duration::from_secs(300));
+    let uri = DocumentUri::parse_topology(&format!("s3://{TOPOLOGY}/{KEY}")).expect("a URI");
+    let cache = DocumentCache::<Topology>::new(local.client(), uri, Duration::from_secs(300));
     let start = Instant::now();
     let at = |seconds| cache.current(start + Duration::from_secs(seconds), Duration::from_secs(60));
     let get = format!("GetObject {KEY}");

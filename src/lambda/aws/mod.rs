@@ -1,8 +1,8 @@
 //! Calls to AWS. Everything that needs an SDK client is in this module.
 //!
 //! [`clients`] builds the clients from the environment. `s3` reads and stores objects, `download` streams a body to a
-//! blocking reader, [`documents`] reads the topology's documents, and `eventbridge` sends alerts. [`error`] adds advice for
-//! operators to S3's errors.
+//! blocking reader, [`documents`] reads the topology and the configuration, and `eventbridge` sends alerts. [`error`] adds
+//! advice for operators to S3's errors.
 
 pub mod documents;
 pub(crate) mod download;

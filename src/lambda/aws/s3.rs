@@ -8,7 +8,9 @@ use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use tokio::time;
 
@@ -84,15 +86,37 @@ async fn send_in_bucket_region(
     object: &ObjectReference,
     request: GetObjectFluentBuilder,
 ) -> Result<GetObjectOutput, S3Error> {
-    let client_region = client.config().region().map(Region::as_ref);
-    let result: Result<GetObjectOutput, SdkError<GetObjectError>> = match object.region.as_deref() {
-        Some(region) if Some(region) != client_region => {
-            let config = aws_sdk_s3::config::Builder::new().region(Region::new(region.to_owned()));
-            request.customize().config_override(config).send().await
-        }
-        _ => request.send().await,
+    let result: Result<GetObjectOutput, SdkError<GetObjectError>> = match bucket_region(client, object) {
+        Some(config) => request.customize().config_override(config).send().await,
+        None => request.send().await,
     };
     result.map_err(|error| S3Error::new("GetObject", &object.bucket, &object.key, error))
+}
+
+/// Returns the configuration of requests to the bucket's region, or `None` if it is the client's, or unknown.
+fn bucket_region(client: &Client, object: &ObjectReference) -> Option<aws_sdk_s3::config::Builder> {
+    let client_region = client.config().region().map(Region::as_ref);
+    let region = object.region.as_deref().filter(|region| Some(*region) != client_region)?;
+    Some(aws_sdk_s3::config::Builder::new().region(Region::new(region.to_owned())))
+}
+
+/// Returns the identity of the latest version of an object.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached.
+pub async fn current_identity(client: &Client, object: &ObjectReference) -> Result<ObjectIdentity, S3Error> {
+    let request = client.head_object().bucket(&object.bucket).key(&object.key);
+    let result: Result<HeadObjectOutput, SdkError<HeadObjectError>> = match bucket_region(client, object) {
+        Some(config) => request.customize().config_override(config).send().await,
+        None => request.send().await,
+    };
+    let response = result.map_err(|error| S3Error::new("HeadObject", &object.bucket, &object.key, error))?;
+    Ok(ObjectIdentity {
+        bucket: object.bucket.clone(),
+        key: object.key.clone(),
+        version_id: response.version_id.filter(|version| is_version(version)),
+        etag: response.e_tag.as_deref().map(unquoted),
+    })
 }
 
 /// An object in a bucket's listing.
@@ -203,6 +227,8 @@ pub struct Output<'a> {
     pub bucket: &'a str,
     /// Key.
     pub key: &'a str,
+    /// ARN of the KMS key that encrypts it. Without it, the bucket's default encryption applies.
+    pub kms_key_arn: Option<&'a str>,
     /// Kind, which is stored in the metadata.
     pub kind: Kind,
     /// Media type.
@@ -228,13 +254,16 @@ pub enum PutOutcome {
 /// # Errors
 /// If S3 returns an error or can't be reached.
 pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
-    let Output { bucket, key, kind, content_type, metadata, bytes } = output;
+    let Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes } = output;
     let mut retries = 0;
     loop {
         let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type).if_none_match("*");
         request = request.metadata(OUTPUT_METADATA, kind.name()).body(bytes.clone().into());
         for (name, value) in metadata {
             request = request.metadata(*name, value);
+        }
+        if let Some(arn) = kms_key_arn {
+            request = request.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(*arn);
         }
         match request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error)) {
             Ok(_) => return Ok(PutOutcome::Stored),

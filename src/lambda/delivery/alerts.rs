@@ -103,6 +103,9 @@ struct StoredFinding {
     last_seen: Option<String>,
     exact: bool,
     examples: Vec<StoredExample>,
+    /// Name tags of resources, by id. Summaries without a topology have none.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -344,16 +347,26 @@ fn resources(finding: &StoredFinding) -> Vec<Value> {
         values.iter().filter_map(move |id| Some((id.as_str()?, resource_type?)))
     });
     let distinct: BTreeSet<(&str, &str)> = ids.collect();
-    distinct.iter().take(MAX_LIST_ITEMS).map(|(id, name)| json!({"uid": truncate(id), "type": name})).collect()
+    let resource = |(id, resource_type): &(&str, &str)| {
+        let name = finding.names.get(*id).map(|name| json!(truncate(name)));
+        with_optional(json!({"uid": truncate(id), "type": resource_type}), [("name", name)])
+    };
+    distinct.iter().take(MAX_LIST_ITEMS).map(resource).collect()
 }
 
+/// Returns the type of the resources in a member with this name, such as `src_vpc_id` or `via_vpc_ids`.
 fn resource_type(name: &str) -> Option<&'static str> {
-    match name {
-        "vpc_id" | "vpc_ids" | "src_vpc_id" | "dst_vpc_id" | "via_vpc_ids" => Some("AWS::EC2::VPC"),
-        "interface_id" => Some("AWS::EC2::NetworkInterface"),
-        "peering_connection_id" | "peering_connection_ids" => Some("AWS::EC2::VPCPeeringConnection"),
-        _ => None,
-    }
+    const TYPES: [(&str, &str); 6] = [
+        ("vpc_id", "AWS::EC2::VPC"),
+        ("subnet_id", "AWS::EC2::Subnet"),
+        ("interface_id", "AWS::EC2::NetworkInterface"),
+        ("peering_connection_id", "AWS::EC2::VPCPeeringConnection"),
+        ("route_table_id", "AWS::EC2::RouteTable"),
+        ("tgw_id", "AWS::EC2::TransitGateway"),
+    ];
+    let name = name.strip_suffix('s').unwrap_or(name);
+    let is_named = |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'));
+    TYPES.iter().find(|(suffix, _)| is_named(suffix)).map(|(_, resource_type)| *resource_type)
 }
 
 /// Escapes and truncates untrusted text.

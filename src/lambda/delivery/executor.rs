@@ -219,8 +219,9 @@ impl<'a> DeliveryExecutor<'a> {
         metadata: Vec<(&'static str, String)>,
         bytes: Bytes,
     ) -> Result<ActionOutcome, ProcessingError> {
-        let (bucket, key) = (self.delivery.settings.output_bucket.as_str(), self.key(kind));
-        let output = Output { bucket, key, kind, content_type, metadata, bytes };
+        let settings = self.delivery.settings;
+        let (bucket, kms_key_arn) = (settings.output_bucket.as_str(), settings.output_kms_key_arn.as_deref());
+        let output = Output { bucket, key: self.key(kind), kms_key_arn, kind, content_type, metadata, bytes };
         Ok(match s3::put_if_absent(&self.delivery.clients.s3, &output).await? {
             PutOutcome::Stored => ActionOutcome::Done,
             PutOutcome::Exists => ActionOutcome::Exists,

@@ -8,6 +8,7 @@ use tokio::task::JoinError;
 
 use super::{InvocationError, escape};
 use crate::error::ObjectError;
+use crate::lambda::aws::documents::DocumentKind;
 use crate::lambda::aws::error::S3Error;
 use crate::lambda::aws::eventbridge::BusError;
 use crate::lambda::delivery::records::NotASummary;
@@ -37,8 +38,8 @@ pub(crate) enum ProcessingError {
          analyzed again"
     )]
     SummaryMismatch { key: String },
-    #[error("topology unavailable: {reason}")]
-    TopologyUnavailable { reason: String },
+    #[error(transparent)]
+    DocumentsUnavailable(#[from] DocumentsUnavailable),
     #[error("output key changed concurrently: {key}; make sure that nothing else writes or removes outputs")]
     Conflict { key: String },
     #[error(
@@ -47,6 +48,15 @@ pub(crate) enum ProcessingError {
     OutOfTime,
     #[error("internal error while processing this object (panic): {message}")]
     Panicked { message: String },
+}
+
+/// The topology or the configuration can't be read or used, and no older version is cached.
+#[derive(Debug, Clone, Error)]
+#[error("{} unavailable: {reason}", kind.name())]
+pub(crate) struct DocumentsUnavailable {
+    pub(crate) kind: DocumentKind,
+    /// The cause, escaped.
+    pub(crate) reason: String,
 }
 
 /// Objects of one message or invocation that failed.
@@ -59,9 +69,9 @@ pub(crate) struct BatchFailure {
 }
 
 impl BatchFailure {
-    /// Reports whether every object failed because the topology is unavailable.
-    pub(crate) fn is_topology_unavailable(&self) -> bool {
-        let is_unavailable = |failure: &ProcessingError| matches!(failure, ProcessingError::TopologyUnavailable { .. });
+    /// Reports whether every object failed because the topology or the configuration is unavailable.
+    pub(crate) fn is_documents_unavailable(&self) -> bool {
+        let is_unavailable = |failure: &ProcessingError| matches!(failure, ProcessingError::DocumentsUnavailable(_));
         self.failures.len() == self.total && self.failures.iter().all(is_unavailable)
     }
 }
@@ -77,8 +87,9 @@ impl fmt::Display for BatchFailure {
 impl From<BatchFailure> for InvocationError {
     fn from(failed: BatchFailure) -> InvocationError {
         match failed.failures.first() {
-            Some(ProcessingError::TopologyUnavailable { reason }) if failed.is_topology_unavailable() => {
-                InvocationError::TopologyUnavailable { reason: reason.clone() }
+            Some(ProcessingError::DocumentsUnavailable(unavailable)) if failed.is_documents_unavailable() => {
+                let DocumentsUnavailable { kind, reason } = unavailable.clone();
+                InvocationError::DocumentsUnavailable { kind, reason }
             }
             _ => InvocationError::ObjectsFailed(failed.to_string()),
         }
@@ -96,7 +107,10 @@ impl ProcessingError {
             ProcessingError::Bus(error) => error.code(),
             ProcessingError::NotASummary { .. } => "not_a_summary",
             ProcessingError::SummaryMismatch { .. } => "summary_mismatch",
-            ProcessingError::TopologyUnavailable { .. } => "topology_unavailable",
+            ProcessingError::DocumentsUnavailable(DocumentsUnavailable { kind, .. }) => match kind {
+                DocumentKind::Topology => "topology_unavailable",
+                DocumentKind::Config => "config_unavailable",
+            },
             ProcessingError::Conflict { .. } => "output_conflict",
             ProcessingError::OutOfTime => "deadline_exceeded",
             ProcessingError::Panicked { .. } => "internal_error",

@@ -4,12 +4,13 @@
 //! so that its event is redelivered; everything else is not. Outputs have deterministic keys and are stored only once, so
 //! that a redelivered event changes nothing.
 //!
-//! `deadline` divides the time among the objects, `object` processes one object, `error` has the errors after which an event
-//! is retried, and `response` the responses.
+//! `deadline` divides the time among the objects, `options` combines settings, configuration, and topology, `object` processes
+//! one object, `error` has the errors after which an event is retried, and `response` the responses.
 
 pub(super) mod deadline;
 pub(super) mod error;
 mod object;
+mod options;
 mod response;
 
 use std::panic::AssertUnwindSafe;
@@ -23,21 +24,26 @@ use tokio::sync::{OnceCell, Semaphore};
 use tracing::{error, info, warn};
 
 use self::deadline::Deadline;
-use self::error::{BatchFailure, ProcessingError};
-use self::object::{ObjectProcessor, Outcome, Quarantined, Summarized};
+use self::error::{BatchFailure, DocumentsUnavailable, ProcessingError};
+use self::object::{Ignored, ObjectProcessor, Outcome, Quarantined, Summarized, Superseded};
+use self::options::AnalysisOptions;
 pub use self::response::{HandlerResponse, InvocationError, ItemFailure};
+use crate::config::Config;
 use crate::lambda::aws::Clients;
+use crate::lambda::aws::documents::DocumentKind;
+use crate::lambda::aws::documents::content::Content;
+use crate::lambda::document_cache::{DocumentCache, RefreshFailed};
+use crate::lambda::document_uri::DocumentUri;
 use crate::lambda::event::{self, EventError, Invocation, Message, ObjectEvent, ObjectEvents};
 use crate::lambda::logging::write_metrics;
-use crate::lambda::metrics::{self, IgnoreReason};
+use crate::lambda::metrics;
 use crate::lambda::settings::Settings;
-use crate::lambda::topology_cache::{RefreshFailed, TopologyCache};
-use crate::pipeline;
 use crate::sanitize::escape_truncated;
+use crate::topology::Topology;
 
 /// Maximum length of untrusted text in a log line or an error, in characters.
 const MAX_SHOWN_CHARACTERS: usize = 1500;
-/// Time limit for loading the topology at start. Lambda gives a function ten seconds to start.
+/// Time limit for loading the topology and the configuration at start. Lambda gives a function ten seconds to start.
 const INIT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Maximum number of objects without enough time that are listed in the log.
@@ -48,7 +54,8 @@ const MAX_SHOWN_OBJECTS: usize = 10;
 pub struct Handler {
     clients: Clients,
     settings: Arc<Settings>,
-    topology: Option<TopologyCache>,
+    topology: Option<DocumentCache<Topology>>,
+    config: Option<DocumentCache<Config>>,
     /// Allows one analysis at a time: one that was cancelled may still be running.
     analyses: Arc<Semaphore>,
 }
@@ -56,9 +63,9 @@ pub struct Handler {
 /// The state of one invocation.
 struct InvocationContext {
     deadline: Deadline,
-    /// Options of the analysis, or the reason why the topology is unavailable. The topology is requested for the first object
-    /// and used for all.
-    options: OnceCell<Result<pipeline::Options, String>>,
+    /// Options of the analysis, or which documents are unavailable. Topology and configuration are requested for the first
+    /// object and used for all, so that each object is analyzed with one version of both.
+    options: OnceCell<Result<AnalysisOptions, DocumentsUnavailable>>,
 }
 
 /// A message that is reported as failed. Without a failure there was no time to start it.
@@ -70,23 +77,25 @@ struct FailedMessage {
 impl Handler {
     /// Creates a handler that uses these clients.
     pub fn new(clients: Clients, settings: Settings) -> Handler {
-        let uri = settings.topology_uri.clone();
-        let topology = uri.map(|uri| TopologyCache::new(clients.s3.clone(), uri, settings.topology_ttl));
-        Handler { clients, settings: Arc::new(settings), topology, analyses: Arc::new(Semaphore::new(1)) }
+        let (topology, config) =
+            (cache(&clients, &settings, &settings.topology_uri), cache(&clients, &settings, &settings.config_uri));
+        let settings = Arc::new(settings);
+        Handler { clients, settings, topology, config, analyses: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Loads the topology before the first event. If that fails, the first invocation retries.
+    /// Loads the topology and the configuration before the first event. If that fails, the first invocation retries.
     pub async fn warm_up(&self) {
-        if self.options(INIT_TIMEOUT).await.is_err() {
-            info!("topology not loaded at start; the first invocation will retry");
+        if let Err(unavailable) = self.options(INIT_TIMEOUT).await {
+            let document = unavailable.kind.name();
+            info!(document, "document not loaded at start; the first invocation will retry");
         }
     }
 
     /// Handles an invocation. Responds some seconds before Lambda's timeout.
     ///
     /// # Errors
-    /// If the event has an unknown format, or if the topology is unavailable for all objects. If the event does not come
-    /// from a queue, also if an object failed.
+    /// If the event has an unknown format, or if the topology or the configuration is unavailable for all objects. If the
+    /// event does not come from a queue, also if an object failed.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<HandlerResponse, InvocationError> {
         let deadline = Deadline::from_context(&event.context);
         let invocation = InvocationContext { deadline, options: OnceCell::new() };
@@ -100,26 +109,35 @@ impl Handler {
         }
     }
 
-    /// Returns the options of the analysis, with the topology. Loading it takes at most `timeout`.
-    #[expect(clippy::disallowed_methods, reason = "the topology cache compares its age with the current time")]
-    async fn options(&self, timeout: Duration) -> Result<pipeline::Options, String> {
-        let mut options = self.settings.pipeline.clone();
-        let Some(topology) = &self.topology else { return Ok(options) };
-        options.topology = match topology.current(Instant::now(), timeout).await {
-            Ok(topology) => Some(topology),
-            Err(RefreshFailed { last_good, error }) => {
-                let reason = escape(&error.to_string());
-                error!(
-                    code = error.code(),
-                    error = reason,
-                    last_good_in_use = last_good.is_some(),
-                    "topology refresh failed"
-                );
-                write_metrics(&metrics::topology_refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
-                Some(last_good.ok_or(reason)?)
-            }
+    /// Returns the options of the analysis, with the configuration and the topology. Loading them takes at most `timeout`.
+    async fn options(&self, timeout: Duration) -> Result<AnalysisOptions, DocumentsUnavailable> {
+        let (config, topology) =
+            tokio::join!(self.current(self.config.as_ref(), timeout), self.current(self.topology.as_ref(), timeout));
+        Ok(AnalysisOptions::new(&self.settings, config?.as_deref(), topology?))
+    }
+
+    /// Returns the current content of documents, or `None` if the settings have no location. If a refresh failed, logs and
+    /// counts that, and returns the last good content.
+    #[expect(clippy::disallowed_methods, reason = "the cache compares its age with the current time")]
+    async fn current<C: Content>(
+        &self,
+        cache: Option<&DocumentCache<C>>,
+        timeout: Duration,
+    ) -> Result<Option<Arc<C>>, DocumentsUnavailable> {
+        let Some(cache) = cache else { return Ok(None) };
+        let RefreshFailed { last_good, error } = match cache.current(Instant::now(), timeout).await {
+            Ok(content) => return Ok(Some(content)),
+            Err(failed) => failed,
         };
-        Ok(options)
+        let (kind, reason) = (C::KIND, escape(&error.to_string()));
+        let (document, last_good_in_use) = (kind.name(), last_good.is_some());
+        error!(document, code = error.code(), error = reason, last_good_in_use, "document refresh failed");
+        let refresh_failed = match kind {
+            DocumentKind::Topology => metrics::topology_refresh_failed,
+            DocumentKind::Config => metrics::config_refresh_failed,
+        };
+        write_metrics(&refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
+        last_good.map(Some).ok_or(DocumentsUnavailable { kind, reason })
     }
 
     async fn handle_messages(
@@ -195,18 +213,17 @@ impl Handler {
     ) -> Result<Outcome, ProcessingError> {
         let object = match event? {
             ObjectEvent::OtherEvent { event_name, .. } => {
-                return Ok(Outcome::Ignored { reason: IgnoreReason::NotACreationEvent, event_name: Some(event_name) });
+                return Ok(Outcome::Ignored(Ignored::NotACreationEvent { event_name }));
             }
             ObjectEvent::Created(object) => object,
         };
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
         let processor = ObjectProcessor { clients, settings, analyses, deadline };
         if let Some(reason) = processor.ignore_reason(&object) {
-            return Ok(Outcome::ignored(reason));
+            return Ok(Outcome::Ignored(reason));
         }
         let options = invocation.options.get_or_init(|| self.options(deadline.remaining())).await;
-        let unavailable = |reason: &String| ProcessingError::TopologyUnavailable { reason: reason.clone() };
-        processor.process(&object, options.as_ref().map_err(unavailable)?).await
+        processor.process(&object, options.as_ref().map_err(DocumentsUnavailable::clone)?).await
     }
 
     /// Logs the outcome of an event, and writes the metrics that the delivery of outputs does not write.
@@ -225,10 +242,9 @@ impl Handler {
                 let outcome = if *first { "quarantined" } else { "already_quarantined" };
                 warn!(outcome, uri, duration_ms, code, error = escape(message), receipt = key, "object processed");
             }
-            Ok(Outcome::Ignored { reason, event_name }) => {
-                let event_name = event_name.as_deref().map(escape);
-                info!(outcome = "ignored", uri, duration_ms, reason = reason.name(), event_name, "object processed");
-                write_metrics(&metrics::ignored(namespace, *reason, now));
+            Ok(Outcome::Ignored(ignored)) => {
+                log_ignored(uri.as_deref(), ignored, duration_ms);
+                write_metrics(&metrics::ignored(namespace, ignored.reason(), now));
             }
             Err(failure) => {
                 let (code, error) = (escape(failure.code()), escape(&failure.to_string()));
@@ -249,13 +265,39 @@ impl Handler {
     }
 }
 
-/// Builds the response to a queue. If all messages failed because the topology is unavailable, the invocation itself fails
-/// with this error.
+/// Creates the cache of the documents at this location.
+fn cache<C: Content>(clients: &Clients, settings: &Settings, uri: &Option<DocumentUri>) -> Option<DocumentCache<C>> {
+    uri.clone().map(|uri| DocumentCache::new(clients.s3.clone(), uri, settings.topology_ttl))
+}
+
+/// Logs that an object was ignored, and why.
+fn log_ignored(uri: Option<&str>, ignored: &Ignored, duration_ms: u64) {
+    let reason = ignored.reason().name();
+    match ignored {
+        Ignored::Superseded(Superseded { etag, version_id, current_etag, current_version_id }) => {
+            let [etag, version_id, current_etag, current_version_id] =
+                [etag, version_id, current_etag, current_version_id].map(|id| id.as_deref().map(escape));
+            info!(
+                outcome = "ignored",
+                uri, duration_ms, reason, etag, version_id, current_etag, current_version_id, "object processed"
+            );
+        }
+        Ignored::NotACreationEvent { event_name } => {
+            info!(outcome = "ignored", uri, duration_ms, reason, event_name = escape(event_name), "object processed");
+        }
+        Ignored::OwnOutput | Ignored::FlowsentryOutput | Ignored::NotAllowed => {
+            info!(outcome = "ignored", uri, duration_ms, reason, "object processed");
+        }
+    }
+}
+
+/// Builds the response to a queue. If all messages failed because the topology or the configuration is unavailable, the
+/// invocation itself fails with this error.
 fn queue_response(mut failed: Vec<FailedMessage>, total: usize) -> Result<HandlerResponse, InvocationError> {
-    let is_topology_unavailable =
-        |message: &FailedMessage| message.failure.as_ref().is_some_and(BatchFailure::is_topology_unavailable);
+    let is_unavailable =
+        |message: &FailedMessage| message.failure.as_ref().is_some_and(BatchFailure::is_documents_unavailable);
     if failed.len() == total
-        && failed.iter().all(is_topology_unavailable)
+        && failed.iter().all(is_unavailable)
         && let Some(FailedMessage { failure: Some(failure), .. }) = failed.pop()
     {
         return Err(failure.into());

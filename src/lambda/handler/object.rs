@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tokio::task;
+use tokio::{task, time};
 
 use super::deadline::Deadline;
 use super::error::ProcessingError;
+use super::options::AnalysisOptions;
 use crate::error::ObjectError;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::download::{Body, BodyError};
@@ -24,6 +25,9 @@ use crate::pipeline;
 use crate::summary::ObjectIdentity;
 use crate::summary::build;
 
+/// Time limit for looking up the object that replaced another one.
+const SUPERSEDED_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The outcome of processing an object.
 pub(super) enum Outcome {
     /// The object has a summary.
@@ -31,11 +35,49 @@ pub(super) enum Outcome {
     /// The object can never be read, and a receipt records why.
     Quarantined(Quarantined),
     /// The object was not processed.
-    Ignored {
-        reason: IgnoreReason,
-        /// S3's name of the event, if that is the reason.
-        event_name: Option<String>,
+    Ignored(Ignored),
+}
+
+/// Why an object was not processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ignored {
+    /// The object is in the output prefix.
+    OwnOutput,
+    /// A flowsentry function stored the object.
+    FlowsentryOutput,
+    /// The event is not a creation.
+    NotACreationEvent {
+        /// S3's name of the event.
+        event_name: String,
     },
+    /// The object is outside the allowed sources.
+    NotAllowed,
+    /// A newer version, which has its own event, replaced the object.
+    Superseded(Superseded),
+}
+
+/// The versions of an object that was replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Superseded {
+    /// The ETag of the event, or of the body that was being read.
+    pub(super) etag: Option<String>,
+    pub(super) version_id: Option<String>,
+    /// The ETag of the object that replaced it. Unknown if the object was deleted by now, or S3 does not answer quickly.
+    pub(super) current_etag: Option<String>,
+    pub(super) current_version_id: Option<String>,
+}
+
+impl Ignored {
+    /// Returns the reason in metrics and logs.
+    pub(super) fn reason(&self) -> IgnoreReason {
+        match self {
+            Ignored::OwnOutput => IgnoreReason::OwnOutput,
+            Ignored::FlowsentryOutput => IgnoreReason::FlowsentryOutput,
+            Ignored::NotACreationEvent { .. } => IgnoreReason::NotACreationEvent,
+            Ignored::NotAllowed => IgnoreReason::NotAllowed,
+            Ignored::Superseded(_) => IgnoreReason::Superseded,
+        }
+    }
 }
 
 /// An object whose summary is stored.
@@ -79,7 +121,7 @@ enum ReadResult {
     /// The object was analyzed, or can never be read.
     Output(ObjectIdentity, ObjectOutput),
     /// The object is not to be processed.
-    Ignored(IgnoreReason),
+    Ignored(Ignored),
 }
 
 /// Processes the objects of one invocation.
@@ -100,13 +142,13 @@ impl ObjectProcessor<'_> {
     pub(super) async fn process(
         &self,
         reference: &ObjectReference,
-        options: &pipeline::Options,
+        options: &AnalysisOptions,
     ) -> Result<Outcome, ProcessingError> {
         let started = Instant::now();
         let result = self.deadline.with_deadline(self.read(reference, options)).await;
         let (identity, output) = match result.unwrap_or(Err(ProcessingError::OutOfTime))? {
             ReadResult::Output(identity, output) => (identity, output),
-            ReadResult::Ignored(reason) => return Ok(Outcome::ignored(reason)),
+            ReadResult::Ignored(ignored) => return Ok(Outcome::Ignored(ignored)),
         };
         let keys = OutputKeys::new(&self.settings.output_prefix, &identity);
         let delivery = Delivery {
@@ -125,16 +167,16 @@ impl ObjectProcessor<'_> {
     async fn read(
         &self,
         reference: &ObjectReference,
-        options: &pipeline::Options,
+        options: &AnalysisOptions,
     ) -> Result<ReadResult, ProcessingError> {
         Ok(match self.find(reference).await? {
-            ObjectLookup::Superseded => ReadResult::Ignored(IgnoreReason::Superseded),
-            ObjectLookup::Found(object, _) if object.is_output => ReadResult::Ignored(IgnoreReason::FlowsentryOutput),
+            ObjectLookup::Superseded => self.superseded(reference, s3::identity(reference)).await,
+            ObjectLookup::Found(object, _) if object.is_output => ReadResult::Ignored(Ignored::FlowsentryOutput),
             ObjectLookup::Found(object, reference) => {
                 let identity = object.identity.clone();
                 match self.analyze(*object, &reference, options).await? {
                     Some(output) => ReadResult::Output(identity, output),
-                    None => ReadResult::Ignored(IgnoreReason::Superseded),
+                    None => self.superseded(&reference, identity).await,
                 }
             }
             ObjectLookup::Deleted => ReadResult::Output(s3::identity(reference), deleted()),
@@ -142,19 +184,32 @@ impl ObjectProcessor<'_> {
         })
     }
 
+    /// Describes which object replaced this one. The lookup serves the log only, so its failure changes nothing.
+    async fn superseded(&self, reference: &ObjectReference, replaced: ObjectIdentity) -> ReadResult {
+        let lookup = time::timeout(SUPERSEDED_LOOKUP_TIMEOUT, s3::current_identity(&self.clients.s3, reference)).await;
+        let current = lookup.ok().and_then(Result::ok);
+        let (current_etag, current_version_id) = current.map(|it| (it.etag, it.version_id)).unwrap_or_default();
+        ReadResult::Ignored(Ignored::Superseded(Superseded {
+            etag: replaced.etag,
+            version_id: replaced.version_id,
+            current_etag,
+            current_version_id,
+        }))
+    }
+
     /// Returns why the object must not be processed, as far as its name shows it. This makes no call.
-    pub(super) fn ignore_reason(&self, object: &ObjectReference) -> Option<IgnoreReason> {
+    pub(super) fn ignore_reason(&self, object: &ObjectReference) -> Option<Ignored> {
         let Settings { output_bucket, output_prefix, allowed_sources, .. } = &**self.settings;
         let is_in = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
         // Reading outputs as inputs would never end, because each of them creates another output.
         if is_in(output_bucket, output_prefix) {
-            Some(IgnoreReason::OwnOutput)
+            Some(Ignored::OwnOutput)
         } else if allowed_sources.is_empty()
             || allowed_sources.iter().any(|source| is_in(&source.bucket, &source.prefix))
         {
             None
         } else {
-            Some(IgnoreReason::NotAllowed)
+            Some(Ignored::NotAllowed)
         }
     }
 
@@ -196,17 +251,16 @@ impl ObjectProcessor<'_> {
         &self,
         object: Object,
         reference: &ObjectReference,
-        options: &pipeline::Options,
+        options: &AnalysisOptions,
     ) -> Result<Option<ObjectOutput>, ProcessingError> {
         let permit = Arc::clone(self.analyses).acquire_owned().await;
         let (uri, identity) = (reference.uri(), object.identity.clone());
         let body = Body::download(object, self.clients.s3.clone(), reference.clone());
         let _guard = body.cancel_on_drop();
-        let (settings, options) = (Arc::clone(self.settings), options.clone());
-        let work_uri = uri.clone();
+        let (work_uri, options) = (uri.clone(), options.clone());
         let work = move || {
             let _permit = permit;
-            summarize(&work_uri, identity, body, &settings, &options)
+            summarize(&work_uri, identity, body, &options)
         };
         let result = task::spawn_blocking(work).await?;
         match result {
@@ -226,13 +280,12 @@ fn summarize(
     uri: &str,
     identity: ObjectIdentity,
     mut body: Body,
-    settings: &Settings,
-    options: &pipeline::Options,
+    options: &AnalysisOptions,
 ) -> Result<ObjectOutput, ObjectError> {
-    match pipeline::analyze(uri, &mut body, options) {
+    match pipeline::analyze(uri, &mut body, &options.pipeline) {
         Ok(mut analysis) => {
             analysis.identify(identity);
-            let summary = build::build_summary(analysis, &settings.summary, options.topology.as_deref());
+            let summary = build::build_summary(analysis, &options.summary, options.pipeline.topology.as_deref());
             Ok(ObjectOutput::Summary(Box::new(RenderedSummary::new(summary))))
         }
         Err(error) => {
@@ -275,11 +328,6 @@ fn archived() -> ObjectOutput {
 }
 
 impl Outcome {
-    /// Creates the outcome of an object that is ignored for a reason other than its event.
-    pub(super) fn ignored(reason: IgnoreReason) -> Outcome {
-        Outcome::Ignored { reason, event_name: None }
-    }
-
     fn new(completion: Completion, output: ObjectOutput, keys: OutputKeys, duration: Duration) -> Outcome {
         let summary = match (completion, output) {
             (Completion::Quarantined | Completion::AlreadyQuarantined, ObjectOutput::Quarantine { code, message }) => {

@@ -6,6 +6,7 @@ use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::lambda::aws::documents::DocumentKind;
 use crate::lambda::event::EventError;
 
 /// The response of an invocation that succeeds.
@@ -40,10 +41,12 @@ pub enum InvocationError {
     /// Objects failed and must be retried. The message contains their number and the first error.
     #[error("{0}")]
     ObjectsFailed(String),
-    /// The topology can't be read, and no older one is cached. No object was processed, so the whole event must be
-    /// retried.
-    #[error("topology unavailable: {reason}")]
-    TopologyUnavailable {
+    /// The topology or the configuration can't be read or used, and no older version is cached. No object was processed, so
+    /// the whole event must be retried.
+    #[error("{} unavailable: {reason}", kind.name())]
+    DocumentsUnavailable {
+        /// Which of the two.
+        kind: DocumentKind,
         /// The cause.
         reason: String,
     },
@@ -55,7 +58,8 @@ impl InvocationError {
         match self {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
             InvocationError::ObjectsFailed(_) => "ObjectsFailed",
-            InvocationError::TopologyUnavailable { .. } => "TopologyUnavailable",
+            InvocationError::DocumentsUnavailable { kind: DocumentKind::Topology, .. } => "TopologyUnavailable",
+            InvocationError::DocumentsUnavailable { kind: DocumentKind::Config, .. } => "ConfigUnavailable",
         }
     }
 }

@@ -8,9 +8,9 @@ use super::{
     Alerting, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX, DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel,
     OnPermanentFailure, Settings, SettingsError,
 };
-use crate::config::{InvalidCount, Limits, Thresholds};
+use crate::config::{Limits, Thresholds};
 use crate::findings::types::Severity;
-use crate::lambda::topology_uri::{TopologyLocation, TopologyUri};
+use crate::lambda::document_uri::{DocumentLocation, DocumentUri};
 use crate::pipeline;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 use crate::summary::build;
@@ -53,8 +53,10 @@ impl EnvReader {
                 parse::on_permanent_failure,
             ),
             allowed_sources: self.parse_or("ALLOWED_SOURCES", Vec::new(), parse::sources),
+            output_kms_key_arn: self.parse_or("OUTPUT_KMS_KEY_ARN", None, |value| parse::kms_key_arn(value).map(Some)),
             pipeline: self.pipeline(),
             summary: self.summary(),
+            config_uri: self.parse_or("CONFIG_URI", None, |value| parse::config_uri(value).map(Some)),
             topology_uri: self.parse_or("TOPOLOGY_URI", None, |value| parse::topology_uri(value).map(Some)),
             topology_ttl: Duration::from_secs(self.parse_or(
                 "TOPOLOGY_TTL_SECONDS",
@@ -64,6 +66,7 @@ impl EnvReader {
             log_level: self.parse_or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), parse::log_level),
         };
         self.check_topology_overlap(&settings);
+        self.reject_settings_of_the_configuration();
         settings
     }
 
@@ -107,7 +110,7 @@ impl EnvReader {
             format: self.parse_or("LOG_FORMAT", default.format, parse::log_format),
             max_object_bytes: self.parse_or("MAX_OBJECT_BYTES", default.max_object_bytes, at_least_1),
             max_lines: self.parse_or("MAX_LINES", default.max_lines, at_least_1),
-            limits: self.limits(),
+            limits: default.limits,
             decompress_in_background: self.has_two_vcpus(),
         }
     }
@@ -119,40 +122,44 @@ impl EnvReader {
         memory.is_some_and(|megabytes: u64| megabytes >= TWO_VCPUS_MB)
     }
 
-    fn limits(&mut self) -> Limits {
-        let mut limits = Limits::default();
-        self.counts(Limits::NAMES, |name, value| limits.set(name, value));
-        limits
-    }
-
-    /// Sets the counts whose names are also names of variables, in lower case.
-    fn counts(&mut self, names: &[&str], mut set: impl FnMut(&str, &str) -> Option<Result<(), InvalidCount>>) {
-        for name in names {
-            self.parse_or(&name.to_ascii_uppercase(), (), |value| match set(name, value) {
-                Some(Err(_)) => Err(format!("an integer from 1 to {}", i64::MAX)),
-                Some(Ok(())) | None => Ok(()),
-            });
-        }
-    }
-
     fn summary(&mut self) -> build::SummaryOptions {
         let default = build::SummaryOptions::default();
         let max_listed_groups = self.parse_or("TOP", default.max_listed_groups, |value| parse::integer(value, 0));
-        let mut thresholds = default.thresholds;
-        self.counts(Thresholds::NAMES, |name, value| thresholds.set(name, value));
-        build::SummaryOptions { thresholds, max_listed_groups, ..default }
+        build::SummaryOptions { max_listed_groups, ..default }
     }
 
-    /// Rejects a topology folder that contains the outputs: summaries end in `.json` too, so all of them would be read.
+    /// Rejects variables that are named like values of the configuration: no setting is ignored silently.
+    fn reject_settings_of_the_configuration(&mut self) {
+        for name in [Thresholds::NAMES, Limits::NAMES, &["trusted_scanners"]].concat() {
+            let variable = name.to_ascii_uppercase();
+            if let Some(value) = self.variables.get(&variable) {
+                self.errors.push(format!(
+                    "{variable} is {}, but must be unset: write {name} into a TOML file in S3 and set CONFIG_URI to its URI",
+                    quoted(value, NAME_CHARACTERS)
+                ));
+            }
+        }
+    }
+
+    /// Rejects a topology that contains other documents: the outputs, which end in `.json` too, or the configuration.
     fn check_topology_overlap(&mut self, settings: &Settings) {
-        let Some(TopologyUri { bucket, location: TopologyLocation::Folder(folder) }) = &settings.topology_uri else {
-            return;
+        let Some(topology) = &settings.topology_uri else { return };
+        let contains = |uri: &DocumentUri| match &uri.location {
+            DocumentLocation::Document(key) => topology.bucket == uri.bucket && topology.matches(key),
+            DocumentLocation::Folder(_) => false,
         };
-        if *bucket == settings.output_bucket && settings.output_prefix.starts_with(folder) {
-            self.errors.push(format!(
-                "TOPOLOGY_URI is {}, but must not contain OUTPUT_PREFIX",
-                quoted(&format!("s3://{bucket}/{folder}"), NAME_CHARACTERS)
-            ));
+        let has_outputs = match &topology.location {
+            DocumentLocation::Document(_) => false,
+            DocumentLocation::Folder(folder) => {
+                topology.bucket == settings.output_bucket && settings.output_prefix.starts_with(folder)
+            }
+        };
+        let has_config = settings.config_uri.as_ref().is_some_and(contains);
+        for (overlaps, other) in [(has_outputs, "OUTPUT_PREFIX"), (has_config, "CONFIG_URI")] {
+            if overlaps {
+                let uri = quoted(&topology.to_string(), NAME_CHARACTERS);
+                self.errors.push(format!("TOPOLOGY_URI is {uri}, but must not contain {other}"));
+            }
         }
     }
 }

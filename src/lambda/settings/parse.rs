@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{LogLevel, OnPermanentFailure, Source};
 use crate::findings::types::Severity;
-use crate::lambda::topology_uri::{ParseTopologyUriError, TopologyUri};
+use crate::lambda::document_uri::DocumentUri;
 use crate::record::format::Format;
 
 /// Maximum length of the prefix of output keys, with a wide margin below the 1,024 bytes that S3 allows for a key.
@@ -14,9 +14,46 @@ const MAX_PREFIX_BYTES: usize = 512;
 const MAX_NAMESPACE_BYTES: usize = 255;
 /// "EventBusName" in <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>
 const MAX_EVENT_BUS_BYTES: usize = 1600;
+/// Longer than the id of any key, which is a UUID with or without `mrk-`.
+const MAX_KEY_ID_BYTES: usize = 64;
 
-pub(super) fn topology_uri(value: &str) -> Result<TopologyUri, String> {
-    value.parse().map_err(|error: ParseTopologyUriError| error.to_string())
+pub(super) fn topology_uri(value: &str) -> Result<DocumentUri, String> {
+    DocumentUri::parse_topology(value).map_err(|error| error.to_string())
+}
+
+pub(super) fn config_uri(value: &str) -> Result<DocumentUri, String> {
+    DocumentUri::parse_config(value).map_err(|error| error.to_string())
+}
+
+/// Parses the ARN of a KMS key. An alias is rejected: S3 resolves it in the account of the caller, and keys of other accounts
+/// are common.
+pub(super) fn kms_key_arn(value: &str) -> Result<String, String> {
+    let id = match value.split(':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "kms", region, account, key]
+            if is_partition(partition) && !region.is_empty() && is_plain(region) && is_account(account) =>
+        {
+            key.strip_prefix("key/")
+        }
+        _ => None,
+    };
+    match id {
+        Some(id) if (1..=MAX_KEY_ID_BYTES).contains(&id.len()) && is_plain(id) => Ok(value.to_owned()),
+        _ => Err("the ARN of a KMS key, arn:aws:kms:region:account:key/id, not an alias".to_owned()),
+    }
+}
+
+/// Reports whether the text has only letters, digits and hyphens.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Reports whether the text is a partition of AWS, such as `aws` or `aws-cn`.
+fn is_partition(text: &str) -> bool {
+    is_plain(text) && text.starts_with("aws")
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub(super) fn log_format(value: &str) -> Result<Format, String> {
@@ -52,7 +89,7 @@ pub(super) fn event_bus(value: &str) -> Result<String, String> {
     let name = match value.split(':').collect::<Vec<_>>()[..] {
         [name] => Some(name),
         ["arn", partition, "events", region, account, bus]
-            if partition.starts_with("aws") && !region.is_empty() && account.len() == 12 =>
+            if is_partition(partition) && !region.is_empty() && is_account(account) =>
         {
             bus.strip_prefix("event-bus/")
         }

@@ -2,12 +2,14 @@ use proptest::prelude::*;
 
 use super::env::MEMORY_SIZE;
 use super::*;
-use crate::config::{Limits, Thresholds};
+use crate::config::Limits;
 use crate::record::format::Format;
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     Settings::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }
+
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 fn with(name: &str, value: &str) -> Result<Settings, String> {
     read(&[("OUTPUT_BUCKET", "out"), (name, value)]).map_err(|error| error.errors.join("\n"))
@@ -22,7 +24,9 @@ fn only_the_bucket_is_required() {
     assert_eq!(settings.summary, build::SummaryOptions::default());
     assert_eq!(settings.pipeline.max_object_bytes, 16 << 30);
     assert_eq!(settings.pipeline.format, Format::version_2());
-    assert_eq!((settings.topology_uri, settings.topology_ttl), (None, Duration::from_secs(300)));
+    assert_eq!((settings.topology_uri, settings.config_uri), (None, None));
+    assert_eq!((settings.topology_ttl, settings.output_kms_key_arn), (Duration::from_secs(300), None));
+    assert_eq!(settings.pipeline.limits, Limits::default());
     assert_eq!(settings.pipeline.max_lines, 1_000_000_000);
     assert_eq!((settings.alerts, settings.allowed_sources), (None, vec![]));
     assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Quarantine);
@@ -47,8 +51,8 @@ fn every_setting_takes_effect() {
         ("LOG_FORMAT", "${srcaddr} ${dstaddr}"),
         ("MAX_OBJECT_BYTES", "1024"),
         ("MAX_LINES", "2048"),
-        ("MAX_REJECTED_GROUPS", "5"),
-        ("MAX_FORMATS", "6"),
+        ("OUTPUT_KMS_KEY_ARN", KEY),
+        ("CONFIG_URI", "s3://inventory/flowsentry.toml"),
         ("EVENT_BUS_NAME", "security"),
         ("ALERT_MIN_SEVERITY", "High"),
         ("ON_PERMANENT_FAILURE", "fail"),
@@ -57,11 +61,6 @@ fn every_setting_takes_effect() {
         ("TOPOLOGY_URI", "s3://inventory/vpc"),
         ("TOPOLOGY_TTL_SECONDS", "60"),
         ("AWS_LAMBDA_LOG_LEVEL", "DEBUG"),
-        ("PORT_SCAN_PORTS", "3"),
-        ("HOST_SWEEP_HOSTS", "4"),
-        ("REPEATED_REJECT_FLOWS", "5"),
-        ("EGRESS_BLOCKED_FLOWS", "6"),
-        ("ONE_WAY_MIN_FLOWS", "7"),
         ("PATH", "/bin"),
     ])
     .expect("valid settings");
@@ -69,8 +68,8 @@ fn every_setting_takes_effect() {
     assert_eq!(settings.metrics_namespace, "Net/Flow Logs");
     assert_eq!(settings.pipeline.format.names(), ["srcaddr", "dstaddr"]);
     assert_eq!((settings.pipeline.max_object_bytes, settings.pipeline.max_lines), (1024, 2048));
-    let limits = Limits { max_rejected_groups: 5, max_formats: 6, ..Limits::default() };
-    assert_eq!(settings.pipeline.limits, limits);
+    assert_eq!(settings.output_kms_key_arn.as_deref(), Some(KEY));
+    assert_eq!(settings.config_uri.map(|uri| uri.to_string()).as_deref(), Some("s3://inventory/flowsentry.toml"));
     let alerting = Alerting { event_bus: "security".to_owned(), min_severity: Severity::High };
     assert_eq!(settings.alerts, Some(alerting));
     assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Fail);
@@ -79,18 +78,7 @@ fn every_setting_takes_effect() {
     assert_eq!(settings.topology_uri.map(|uri| uri.to_string()).as_deref(), Some("s3://inventory/vpc/"));
     assert_eq!(settings.topology_ttl, Duration::from_secs(60));
     assert_eq!(settings.log_level, LogLevel::Debug);
-    let thresholds = Thresholds {
-        port_scan_ports: 3,
-        host_sweep_hosts: 4,
-        repeated_reject_flows: 5,
-        egress_blocked_flows: 6,
-        one_way_min_flows: 7,
-        ..Thresholds::default()
-    };
-    assert_eq!(
-        settings.summary,
-        build::SummaryOptions { thresholds, max_listed_groups: 0, trusted_scanners: Vec::new() }
-    );
+    assert_eq!(settings.summary, build::SummaryOptions { max_listed_groups: 0, ..build::SummaryOptions::default() });
 }
 
 #[test]
@@ -116,6 +104,8 @@ fn all_invalid_settings_are_reported_at_once() {
         ("TOPOLOGY_TTL_SECONDS", "5m"),
         ("AWS_LAMBDA_LOG_LEVEL", "verbose"),
         ("HOST_SWEEP_HOSTS", "many\n"),
+        ("CONFIG_URI", "s3://inventory/"),
+        ("OUTPUT_KMS_KEY_ARN", "alias/outputs"),
         ("EVENT_BUS_NAME", "my bus"),
         ("ALERT_MIN_SEVERITY", "critical"),
         ("ON_PERMANENT_FAILURE", "ignore"),
@@ -125,7 +115,7 @@ fn all_invalid_settings_are_reported_at_once() {
     .expect_err("invalid")
     .to_string();
     for part in [
-        "15 invalid environment variable(s): OUTPUT_BUCKET is not set, but must be a bucket name",
+        "17 invalid environment variable(s): OUTPUT_BUCKET is not set, but must be a bucket name",
         "; OUTPUT_PREFIX is \"a b\", but must be at most 512 of",
         "; METRICS_NAMESPACE is \":x\", but must be 1 to 255 of",
         "; LOG_FORMAT is \"a b c\", but must be a list of flow log fields",
@@ -134,7 +124,9 @@ fn all_invalid_settings_are_reported_at_once() {
         "; TOPOLOGY_URI is \"inventory/vpc.json\", but must be s3://bucket/key.json for one document or s3://bucket/",
         "; TOPOLOGY_TTL_SECONDS is \"5m\", but must be an integer of at least 1, in digits",
         "; AWS_LAMBDA_LOG_LEVEL is \"verbose\", but must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
-        "; HOST_SWEEP_HOSTS is \"many\\n\", but must be an integer from 1 to 9223372036854775807",
+        "; HOST_SWEEP_HOSTS is \"many\\n\", but must be unset: write host_sweep_hosts into a TOML file in S3",
+        "; CONFIG_URI is \"s3://inventory/\", but must be s3://bucket/key of one TOML file",
+        "; OUTPUT_KMS_KEY_ARN is \"alias/outputs\", but must be the ARN of a KMS key, arn:aws:kms:region:account:key/id",
         "; EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN, arn:aws:events:",
         "; ALERT_MIN_SEVERITY is \"critical\", but must be one of low, medium, high",
         "; ON_PERMANENT_FAILURE is \"ignore\", but must be quarantine or fail",
@@ -184,12 +176,72 @@ fn a_topology_folder_must_not_contain_the_outputs() {
     assert!(with("TOPOLOGY_URI", "s3://out/flowsentry").is_err());
 }
 
+#[test]
+fn an_unknown_field_of_log_format_is_an_error() {
+    let error = with("LOG_FORMAT", "${version} ${srcaddr} ${dst-port}").expect_err("invalid");
+    assert!(error.starts_with("LOG_FORMAT is \"${version} ${srcaddr} ${dst-port}\", but must be a list of"), "{error}");
+    assert!(error.ends_with("; unknown field \"dst-port\", did you mean \"dstport\"?"), "{error}");
+    let settings = with("LOG_FORMAT", "${version} ${srcaddr} ${dstport}").expect("valid");
+    assert_eq!(settings.pipeline.format.names(), ["version", "srcaddr", "dstport"]);
+}
+
+#[test]
+fn a_topology_must_not_contain_the_configuration() {
+    let overlap = |topology: &str, config: &str| {
+        let variables = [("OUTPUT_BUCKET", "out"), ("TOPOLOGY_URI", topology), ("CONFIG_URI", config)];
+        read(&variables).err().map(|error| error.errors.join("\n"))
+    };
+    let message = "TOPOLOGY_URI is \"s3://inventory/vpc/\", but must not contain CONFIG_URI";
+    assert_eq!(overlap("s3://inventory/vpc", "s3://inventory/vpc/config.json").as_deref(), Some(message));
+    assert!(overlap("s3://inventory/all.json", "s3://inventory/all.json").is_some());
+    for config in ["s3://inventory/vpc/config.toml", "s3://inventory/config.json", "s3://other-one/vpc/config.json"] {
+        assert_eq!(overlap("s3://inventory/vpc", config), None, "{config}");
+    }
+}
+
+#[test]
+fn values_of_the_configuration_are_not_variables() {
+    for (variable, name) in [
+        ("PORT_SCAN_PORTS", "port_scan_ports"),
+        ("HEALTH_CHECK_FLOWS", "health_check_flows"),
+        ("MAX_REJECTED_GROUPS", "max_rejected_groups"),
+        ("TRUSTED_SCANNERS", "trusted_scanners"),
+    ] {
+        let error = with(variable, "15").expect_err("set");
+        let expected = format!("{variable} is \"15\", but must be unset: write {name} into a TOML file in S3 and set");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(with(variable, "").is_ok(), "an empty variable counts as unset");
+        assert!(with(name, "15").is_ok(), "the name in lower case is another variable");
+    }
+}
+
+#[test]
+fn only_arns_of_kms_keys_are_accepted() {
+    let arn = |value: &str| with("OUTPUT_KMS_KEY_ARN", value).map(|settings| settings.output_kms_key_arn);
+    let multi_region = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+    for valid in [KEY, multi_region] {
+        assert_eq!(arn(valid), Ok(Some(valid.to_owned())));
+    }
+    for invalid in [
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-west-1:123456789012:alias/outputs",
+        "arn:aws:kms:eu-west-1:123456789012:key/",
+        "arn:aws:kms:eu-west-1:12345678901:key/1234abcd",
+        "arn:aws:kms::123456789012:key/1234abcd",
+        "arn:aws:s3:eu-west-1:123456789012:key/1234abcd",
+        "arn:aws:kms:eu-west-1:123456789012:key/1234abcd:2",
+        "arn:aws:kms:eu-west-1:123456789012:key/1234 abcd",
+    ] {
+        assert!(arn(invalid).is_err(), "{invalid}");
+    }
+}
+
 proptest! {
     #[test]
-    fn any_value_is_parsed_or_reported(value in "\\PC{1,200}", index in 0usize..9) {
+    fn any_value_is_parsed_or_reported(value in "\\PC{1,200}", index in 0usize..11) {
         let names = [
             "OUTPUT_BUCKET", "OUTPUT_PREFIX", "METRICS_NAMESPACE", "LOG_FORMAT", "MAX_OBJECT_BYTES", "TOP",
-            "PORT_SCAN_PORTS", "TOPOLOGY_URI", "ALLOWED_SOURCES",
+            "PORT_SCAN_PORTS", "TOPOLOGY_URI", "ALLOWED_SOURCES", "CONFIG_URI", "OUTPUT_KMS_KEY_ARN",
         ];
         if let Err(error) = read(&[("OUTPUT_BUCKET", "out"), (names[index], &value)]) {
             prop_assert_eq!(error.errors.len(), 1);

@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 use self::function::Function;
 pub use self::runtime_api::InvocationResult;
 use self::runtime_api::RuntimeApi;
-pub use self::s3::TRUNCATED_IN_TRANSIT;
 use self::s3::{Call, InjectedError, S3Control};
+pub use self::s3::{Encryption, TRUNCATED_IN_TRANSIT};
 
 /// The timeout of every step, sufficient for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -112,6 +112,12 @@ impl Local {
     pub fn writes(&self, bucket: &str) -> Vec<String> {
         let writes = self.calls(|call| call.bucket == bucket && call.operation == "PutObject");
         writes.into_iter().map(|call| call.key).collect()
+    }
+
+    /// Returns the keys and the encryption of the function's PutObject requests to a bucket since the last call, in order.
+    pub fn encryptions(&self, bucket: &str) -> Vec<(String, Option<Encryption>)> {
+        let writes = self.calls(|call| call.bucket == bucket && call.operation == "PutObject" && !call.by_test);
+        writes.into_iter().map(|call| (call.key, call.encryption)).collect()
     }
 
     /// Returns the keys of the GetObject requests to a bucket since the last call, in order.

@@ -56,6 +56,17 @@ pub struct Call {
     pub region: String,
     /// Whether the client is the test and not the function.
     pub by_test: bool,
+    /// The encryption that a PUT asks for.
+    pub encryption: Option<Encryption>,
+}
+
+/// The encryption that a PUT asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// The header `x-amz-server-side-encryption`.
+    pub algorithm: String,
+    /// The header `x-amz-server-side-encryption-aws-kms-key-id`.
+    pub kms_key_id: Option<String>,
 }
 
 /// An error of S3 for an operation on every key that contains this part.
@@ -112,7 +123,14 @@ impl HashedKeys {
         let mut control = locked(&self.control);
         let region = request.region.as_ref().map(ToString::to_string).unwrap_or_default();
         let by_test = request.credentials.as_ref().is_some_and(|credentials| credentials.access_key == TEST_KEY);
-        control.calls.push(Call { operation, bucket: bucket.to_owned(), key: key.to_owned(), region, by_test });
+        control.calls.push(Call {
+            operation,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            region,
+            by_test,
+            encryption: None,
+        });
         let matches = |error: &&InjectedError| error.operation == operation && key.contains(error.key_part);
         match control.errors.iter().find(matches) {
             Some(InjectedError { code, .. }) => Err(S3Error::with_message(code.clone(), "injected by a test")),
@@ -178,7 +196,14 @@ impl S3 for HashedKeys {
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         self.wait("PutObject", &request.input.key).await;
         let PutObjectInput { bucket, key, content_length, .. } = &request.input;
-        self.admit("PutObject", &request, bucket, key)?;
+        let kms_key_id = request.input.ssekms_key_id.clone();
+        let algorithm = request.input.server_side_encryption.as_ref().map(|algorithm| algorithm.as_str().to_owned());
+        let encryption = algorithm.map(|algorithm| Encryption { algorithm, kms_key_id });
+        let admitted = self.admit("PutObject", &request, bucket, key);
+        if let Some(call) = locked(&self.control).calls.last_mut() {
+            call.encryption = encryption;
+        }
+        admitted?;
         let name = (bucket.clone(), key.clone());
         let mut object = Object { key: Some(key.clone()), size: *content_length, ..Object::default() };
         request.input.key = hashed(&request.input.key);

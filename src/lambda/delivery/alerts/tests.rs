@@ -114,6 +114,30 @@ fn only_findings_of_the_minimum_severity_are_sent() {
 }
 
 #[test]
+fn resources_have_their_types_and_names() {
+    let finding = json!({
+        "id": "1", "type": "later", "severity": "high", "confidence": "high", "title": "t", "evidence": [],
+        "subject": {"src_vpc_id": "vpc-a", "tgw_id": "tgw-1", "srcaddr": "10.0.0.1", "newvpc_id": "x"},
+        "details": {"via_vpc_ids": ["vpc-b", "vpc-a"], "subnet_ids": ["subnet-1"], "statuses": ["deleted"]},
+        "flows": 1, "packets": 1, "bytes": 1, "first_seen": null, "last_seen": null, "exact": true, "examples": [],
+    });
+    let resources = |names: Value| {
+        let mut finding = finding.clone();
+        finding["names"] = names;
+        alerts_of(finding.to_string().as_bytes(), Severity::Low)[0].1["resources"].clone()
+    };
+    let (vpc, subnet, gateway) = ("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::TransitGateway");
+    let expected = json!([
+        {"uid": "subnet-1", "type": subnet}, {"uid": "tgw-1", "type": gateway},
+        {"uid": "vpc-a", "type": vpc, "name": "prod\\u{202e}"}, {"uid": "vpc-b", "type": vpc},
+    ]);
+    assert_eq!(resources(json!({"vpc-a": "prod\u{202e}", "vpc-z": "elsewhere"})), expected);
+    assert_eq!(resources(json!({}))[2], json!({"uid": "vpc-a", "type": vpc}));
+    let long = resources(json!({"vpc-a": "x".repeat(1000)}))[2]["name"].as_str().map(str::len);
+    assert!(long.is_some_and(|bytes| bytes < 140), "{long:?}");
+}
+
+#[test]
 fn twenty_findings_have_alerts_and_a_digest_counts_the_others() {
     assert_eq!(alerts(&scans(20), Severity::Medium).len(), 20);
     let sent = alerts(&scans(300), Severity::Medium);

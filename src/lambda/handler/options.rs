@@ -1,0 +1,51 @@
+//! Options of the analysis of an object.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::lambda::settings::Settings;
+use crate::pipeline;
+use crate::summary::build::SummaryOptions;
+use crate::topology::Topology;
+
+/// How to analyze an object: the settings, with one version of the configuration and of the topology.
+#[derive(Debug, Clone)]
+pub(super) struct AnalysisOptions {
+    pub(super) pipeline: pipeline::Options,
+    pub(super) summary: SummaryOptions,
+}
+
+impl AnalysisOptions {
+    /// Combines the settings with the configuration and the topology. Without a configuration, its defaults apply.
+    pub(super) fn new(
+        settings: &Settings,
+        config: Option<&Config>,
+        topology: Option<Arc<Topology>>,
+    ) -> AnalysisOptions {
+        let Config { thresholds, limits, trusted_scanners } = config.cloned().unwrap_or_default();
+        AnalysisOptions {
+            pipeline: pipeline::Options { topology, limits, ..settings.pipeline.clone() },
+            summary: SummaryOptions { thresholds, trusted_scanners, ..settings.summary.clone() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_completes_the_settings() {
+        let variables = [("OUTPUT_BUCKET", "out"), ("TOP", "7"), ("MAX_LINES", "9")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::from_variables(variables).expect("settings");
+        let toml = "port_scan_ports = 3\nmax_interfaces = 5\ntrusted_scanners = [\"10.0.9.0/24\"]";
+        let config = Config::from_toml(toml).expect("valid");
+        let AnalysisOptions { pipeline, summary } = AnalysisOptions::new(&settings, Some(&config), None);
+        assert_eq!((pipeline.max_lines, summary.max_listed_groups), (9, 7));
+        assert_eq!((pipeline.limits, summary.thresholds), (config.limits, config.thresholds));
+        assert_eq!(summary.trusted_scanners, config.trusted_scanners);
+        let defaults = AnalysisOptions::new(&settings, None, None);
+        assert_eq!((defaults.pipeline.limits, defaults.summary), (settings.pipeline.limits, settings.summary));
+    }
+}
