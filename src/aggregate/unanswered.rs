@@ -233,14 +233,15 @@ fn remove_answered(
             }
         }
     }
-    accepted.for_each(|AcceptedRow { tuple, stage, has_vpc_id, .. }| {
+    accepted.for_each(|row| {
+        let AcceptedRow { tuple, stage, has_vpc_id, .. } = row;
         if stage.is_answered() && filter.may_contain(tuple.dst) {
             let key = (tuple.interface, tuple.dst, tuple.dstport);
             if groups.contains_key(&key) && (stage.is_directed() || facts.owns(tuple.interface, tuple.src)) {
                 groups.remove(&key);
             }
         }
-        if tuple.protocol == TCP
+        if row.ends().is_some_and(|(protocol, ..)| protocol == Some(TCP))
             && filter.may_contain(tuple.src)
             && let Some(waiting) = awaited.get(&(tuple.src, tuple.dst))
         {

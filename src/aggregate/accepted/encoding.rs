@@ -30,12 +30,13 @@ impl Ipv4Row {
         let tuple = &row.tuple;
         let interface = tuple.interface.map_or(0, Symbol::get);
         let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return None };
-        // A record without protocol or destination port belongs to no connection, so its stage does not matter.
+        // A record without protocol, destination, or destination port belongs to no connection, so its stage does not matter.
         let kind = match row.parts {
             TupleParts::All => row.stage as u32,
             TupleParts::NoSourcePort => STAGES + row.stage as u32,
             TupleParts::NoDestinationPort => 2 * STAGES,
             TupleParts::NoProtocol => 2 * STAGES + 1,
+            TupleParts::NoDestination => 2 * STAGES + 2,
         };
         (interface < INTERFACE_END).then(|| Ipv4Row {
             src: src.to_bits(),
@@ -54,7 +55,8 @@ impl Ipv4Row {
             _ if kind < STAGES => (TupleParts::All, kind),
             _ if kind < 2 * STAGES => (TupleParts::NoSourcePort, kind - STAGES),
             _ if kind == 2 * STAGES => (TupleParts::NoDestinationPort, 0),
-            _ => (TupleParts::NoProtocol, 0),
+            _ if kind == 2 * STAGES + 1 => (TupleParts::NoProtocol, 0),
+            _ => (TupleParts::NoDestination, 0),
         };
         let tuple = FiveTuple {
             interface: Symbol::new(self.rest >> 13),

@@ -4,14 +4,14 @@
 //! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned at
 //! the end. A rejected flow may precede the accepted one that explains it, so no row can be dropped before.
 //!
-//! Invariants: either every accepted record of a tracked interface with both addresses has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
+//! Invariants: either every accepted record of a tracked interface with a source has a row, unless it has no destination and no port, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
 //! wide row, so that the limit on tuples is a limit on memory.
 
 mod address_filter;
 mod bloom;
 mod encoding;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 pub use self::address_filter::AddressFilter;
 pub use self::bloom::BloomFilter;
@@ -69,12 +69,14 @@ pub enum TupleParts {
     NoDestinationPort,
     /// No protocol.
     NoProtocol,
+    /// No destination address.
+    NoDestination,
 }
 
 /// An accepted record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedRow {
-    /// Interface, protocol, addresses, and ports. An absent protocol or port is 0.
+    /// Interface, protocol, addresses, and ports. An absent protocol, port, or destination is 0.
     pub tuple: FiveTuple,
     /// The parts that are present.
     pub parts: TupleParts,
@@ -85,16 +87,25 @@ pub struct AcceptedRow {
 }
 
 impl AcceptedRow {
-    /// Returns the row of a record, or `None` if an address is absent.
+    /// Returns protocol, source, and destination, or `None` if there is no destination.
+    pub fn ends(&self) -> Option<(Option<u8>, IpAddr, IpAddr)> {
+        let protocol = Some(self.tuple.protocol).filter(|_| self.parts != TupleParts::NoProtocol);
+        (self.parts != TupleParts::NoDestination).then_some((protocol, self.tuple.src, self.tuple.dst))
+    }
+
+    /// Returns the row of a record, or `None` if it lacks what other records are compared with.
     #[inline(always)]
     fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>, stage: ConnectionStage) -> Option<AcceptedRow> {
-        let (src, dst) = (flow.src?, flow.dst?);
-        let parts = match (flow.protocol, flow.srcport, flow.dstport) {
-            (Some(_), Some(_), Some(_)) => TupleParts::All,
-            (Some(_), None, Some(_)) => TupleParts::NoSourcePort,
-            (Some(_), _, None) => TupleParts::NoDestinationPort,
-            (None, ..) => TupleParts::NoProtocol,
+        let src = flow.src?;
+        let parts = match (flow.dst, flow.protocol, flow.srcport, flow.dstport) {
+            (Some(_), Some(_), Some(_), Some(_)) => TupleParts::All,
+            (Some(_), Some(_), None, Some(_)) => TupleParts::NoSourcePort,
+            (Some(_), Some(_), _, None) => TupleParts::NoDestinationPort,
+            (Some(_), None, ..) => TupleParts::NoProtocol,
+            (None, Some(_), _, Some(_)) => TupleParts::NoDestination,
+            (None, ..) => return None,
         };
+        let dst = flow.dst.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let protocol = flow.protocol.unwrap_or(0);
         let (srcport, dstport) = (flow.srcport.unwrap_or(0), flow.dstport.unwrap_or(0));
         let tuple = FiveTuple { interface, protocol, src, dst, srcport, dstport };
@@ -143,7 +154,7 @@ impl AcceptedFlows {
         self.limit_reached
     }
 
-    /// Adds an accepted record of this interface. Records of untracked interfaces cannot be attributed, and those without addresses match
+    /// Adds an accepted record of this interface. Records of untracked interfaces cannot be attributed, and those without a source match
     /// no other record.
     #[inline(always)]
     pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>, stage: ConnectionStage) {
@@ -293,8 +304,8 @@ mod tests {
     }
 
     fn any_row() -> impl Strategy<Value = AcceptedRow> {
-        use TupleParts::{All, NoDestinationPort, NoProtocol, NoSourcePort};
-        let parts = prop::sample::select(vec![All, NoSourcePort, NoDestinationPort, NoProtocol]);
+        use TupleParts::{All, NoDestination, NoDestinationPort, NoProtocol, NoSourcePort};
+        let parts = prop::sample::select(vec![All, NoSourcePort, NoDestinationPort, NoProtocol, NoDestination]);
         let stage = prop::sample::select(ConnectionStage::ALL.to_vec());
         (any_tuple(), parts, stage, any::<bool>()).prop_map(|(tuple, parts, stage, has_vpc_id)| {
             let has_stage = matches!(parts, All | NoSourcePort);

@@ -162,8 +162,10 @@ impl InterVpcTraffic {
             // A discarded record may be the reply to any of them.
             return waiting;
         }
-        accepted.for_each(|AcceptedRow { tuple, has_vpc_id, .. }| {
-            let ends = (Some(tuple.protocol), Some(tuple.dst), Some(tuple.src));
+        accepted.for_each(|row| {
+            let AcceptedRow { tuple, has_vpc_id, .. } = row;
+            let Some((protocol, src, dst)) = row.ends() else { return };
+            let ends = (protocol, Some(dst), Some(src));
             for known in [true, false] {
                 let request = (known, tuple.interface, ends);
                 // Records without an interface may be of any VPC.

@@ -29,7 +29,7 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 /// Returns the source, port, and protocol of an accepted record.
 fn accepted_subject(row: &AcceptedRow) -> Option<(IpAddr, u16, u8)> {
     let tuple = &row.tuple;
-    let has_port = matches!(row.parts, TupleParts::All | TupleParts::NoSourcePort);
+    let has_port = !matches!(row.parts, TupleParts::NoDestinationPort | TupleParts::NoProtocol);
     has_port.then_some((tuple.src, tuple.dstport, tuple.protocol))
 }
 

@@ -20,7 +20,7 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
         ((probe.src, probe.dst), (probe.protocol, probe.dstport))
     });
     let subjects = scans.iter().map(|scan| scan.subject);
-    let accepted = count_accepted(context, subjects, |row| Some((row.tuple.src, row.tuple.dst)), |(src, _)| src);
+    let accepted = count_accepted(context, subjects, |row| row.ends().map(|(_, src, dst)| (src, dst)), |(src, _)| src);
     let accepted = |scan: &ProbedSubject<_>| accepted.as_ref().and_then(|flows| flows.get(&scan.subject).copied());
     scans.into_iter().map(|scan| finding(context, accepted(&scan), scan)).collect()
 }
