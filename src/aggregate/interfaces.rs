@@ -260,9 +260,15 @@ mod tests {
     #[test]
     fn two_or_no_shared_addresses_are_none() {
         assert_eq!(shared(&[]), None);
-        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1")]), None);
-        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("1.1.1.1", "10.0.0.5")]), None);
+        assert_eq!(shared(&[("8.8.8.8", "1.1.1.1")]), None);
+        assert_eq!(shared(&[("10.0.0.5", "10.0.0.6"), ("10.0.0.6", "10.0.0.5")]), None);
         assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("10.0.0.5", "2.2.2.2"), ("3.3.3.3", "4.4.4.4")]), None);
+    }
+
+    #[test]
+    fn of_two_shared_addresses_the_one_is_not_public() {
+        assert_eq!(shared(&[("10.0.0.5", "1.1.1.1"), ("1.1.1.1", "10.0.0.5")]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(shared(&[("1.1.1.1", "fd00::1")]).as_deref(), Some("fd00::1"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::pipeline::{self, Options};
 use crate::summary::build::{self, SummaryOptions};
 
 /// The columns of the test records.
-const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags flow-direction \
+pub(super) const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags flow-direction \
                       log-status packets bytes start end";
 
 /// Returns a record of ten packets, 400 bytes, and one minute.

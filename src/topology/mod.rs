@@ -198,7 +198,7 @@ impl Topology {
         if let [only] = candidates[..] {
             return Location::In(only);
         }
-        let routed = recorder.subnet().and_then(|subnet| self.routed_peer(&subnet, own, address, &candidates));
+        let routed = self.routed_peer(recorder.subnet().as_deref(), own, address, &candidates);
         routed.map_or(Location::Ambiguous(tie), Location::In)
     }
 

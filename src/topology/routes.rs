@@ -125,20 +125,22 @@ impl Topology {
     }
 
     /// Returns the VPC to which a subnet routes an address, if several may have it: the one behind the longest destination with the
-    /// address whose target is a connection to one of `candidates`. `own` is the own VPC of the record, whose main table applies to a
-    /// subnet that is not described.
+    /// address whose target is a connection to one of `candidates`. `own` is the own VPC of the record. Its main table applies to a
+    /// subnet that is not described, and to an unknown one if no table of the VPC is associated with a subnet.
     pub fn routed_peer(
         &self,
-        subnet_id: &str,
+        subnet_id: Option<&str>,
         own: Option<VpcIndex>,
         address: IpAddr,
         candidates: &[VpcIndex],
     ) -> Option<VpcIndex> {
         let main = || {
-            let main = self.route_tables.by_vpc.get(&self.vpc(own?).id)?.main.as_ref()?;
-            self.resources.route_tables.get(main)
+            let tables = self.route_tables.by_vpc.get(&self.vpc(own?).id)?;
+            let is_sure = subnet_id.is_some() || tables.associated.is_empty();
+            self.resources.route_tables.get(tables.main.as_ref().filter(|_| is_sure)?)
         };
-        let table = self.route_table_of_subnet(subnet_id).map(|(_, table)| table).or_else(main)?;
+        let of_subnet = subnet_id.and_then(|id| self.route_table_of_subnet(id));
+        let table = of_subnet.map(|(_, table)| table).or_else(main)?;
         let address = IpNet::from(address);
         let target = |route: &Route| {
             let connection = self.connection(route.connection_id()?)?;

@@ -93,14 +93,15 @@ fn the_route_of_the_own_subnet_decides_between_peers() {
          "Routes": [{"DestinationCidrBlock": "10.9.0.0/16", "VpcPeeringConnectionId": "pcx-1", "State": "active"},
                     {"DestinationCidrBlock": "10.9.8.0/24", "VpcPeeringConnectionId": "pcx-2", "State": "active"},
                     {"DestinationCidrBlock": "10.9.9.0/24", "GatewayId": "igw-1", "State": "active"}]}]}"#;
-    let topology = topology(&[
-        &vpc("vpc-f", "10.9.0.0/16"),
-        &vpc("vpc-g", "10.9.0.0/16"),
-        &vpc("vpc-b", "10.2.0.0/16"),
-        &connection("pcx-1", "active", [["vpc-b", "r", "10.2.0.0/16"], ["vpc-f", "r", "10.9.0.0/16"]]),
-        &connection("pcx-2", "active", [["vpc-g", "r", "10.9.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
-        routes,
-    ]);
+    let documents = [
+        vpc("vpc-f", "10.9.0.0/16"),
+        vpc("vpc-g", "10.9.0.0/16"),
+        vpc("vpc-b", "10.2.0.0/16"),
+        connection("pcx-1", "active", [["vpc-b", "r", "10.2.0.0/16"], ["vpc-f", "r", "10.9.0.0/16"]]),
+        connection("pcx-2", "active", [["vpc-g", "r", "10.9.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
+    ];
+    let documents = documents.each_ref().map(String::as_str);
+    let topology = topology(&[documents.as_slice(), &[routes]].concat());
     let own = topology.vpc_index("vpc-b");
     let vpc_of = |text: &str, own, subnet| match topology
         .locate(address(text), &mut KnownRecorder { vpc: own, subnet: Some(subnet) })
@@ -116,6 +117,13 @@ fn the_route_of_the_own_subnet_decides_between_peers() {
     // A subnet that is not described has the main table of the own VPC, if that is known.
     assert_eq!(vpc_of("10.9.1.1", own, "subnet-2"), "vpc-f");
     assert!(vpc_of("10.9.1.1", None, "subnet-2").starts_with("Ambiguous"));
+    // Where tables are associated with subnets, an unknown subnet may have any.
+    let unknown = topology.locate(address("10.9.1.1"), &mut KnownRecorder { vpc: own, subnet: None });
+    assert!(matches!(unknown, Location::Ambiguous(_)));
+    let main_only = routes.replace(r#"{"SubnetId": "subnet-1"}, "#, "");
+    let topology = super::tests::topology(&[documents.as_slice(), &[main_only.as_str()]].concat());
+    let known = topology.locate(address("10.9.1.1"), &mut KnownRecorder { vpc: own, subnet: None });
+    assert_eq!(known, Location::In(topology.vpc_index("vpc-f").expect("it is described")));
 }
 
 #[test]

@@ -23,15 +23,19 @@ class Place:
 
 
 def route_table_of(topology, subnet, own_vpc):
-    """Returns the route table of a record's subnet, or None."""
-    if subnet is None:
-        return None
+    """Returns the route table of a record's subnet, or None.
+
+    If the subnet is unknown and no table of the VPC is associated with a subnet, only the main table is possible.
+    """
     tables = topology.tables.values()
     for table in tables:
-        if subnet in table.subnets:
+        if subnet is not None and subnet in table.subnets:
             return table
     vpc = topology.subnets.get(subnet, {}).get("VpcId") or own_vpc
-    return next((table for table in tables if table.vpc == vpc and table.main), None)
+    of_vpc = [table for table in tables if table.vpc == vpc]
+    if vpc is None or (subnet is None and any(table.subnets for table in of_vpc)):
+        return None
+    return next((table for table in of_vpc if table.main), None)
 
 
 def decide_by_route(topology, address, tied, table):

@@ -335,7 +335,7 @@ mod tests {
     fn a_syn_ack_that_leaves_the_interface_is_an_answer() {
         let direction = |direction: &str| {
             let header = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags flow-direction";
-            let log = format!("{header}\neni-1 10.0.0.1 8.8.8.8 443 50000 6 REJECT 18 {direction}\n");
+            let log = format!("{header}\neni-1 9.9.9.9 8.8.8.8 443 50000 6 REJECT 18 {direction}\n");
             let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
             build::build_summary(analysis, &SummaryOptions::default(), None).rejected.groups[0].cause.name()
         };

@@ -107,6 +107,6 @@ mod tests {
         let findings = detect_in(TYPE, log);
         assert_eq!(findings.iter().map(|finding| finding.tally.flows).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(findings[1].evidence, [Evidence::NoReply, Evidence::TcpFlags, Evidence::Topology].into());
-        assert_eq!(findings[1].confidence, Confidence::Medium);
+        assert_eq!(findings[1].confidence, Confidence::High);
     }
 }

@@ -77,7 +77,6 @@ mod tests {
         let mut log = records(6, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 vpc-a");
         log.push(record("eni-a", "10.2.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a"));
         let finding = &detect_in(FindingType::OneWayPeering, log)[0];
-        assert_eq!(finding.confidence, Confidence::Medium);
         assert!(finding.evidence.contains(&Evidence::RejectedReply));
         assert!(finding.title.ends_with("gets a reply; replies were sent, but rejected on arrival"));
     }
@@ -95,7 +94,7 @@ mod tests {
             json(&finding.subject),
             r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
         );
-        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(json(&finding.details), r#"{"route_table_ids":[]}"#);
         assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology","traffic-path"]"#);
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (5, 50, 2000));
         assert_eq!(json(&finding.seen.last_seen), r#""2026-11-23T06:01:04Z""#);
@@ -120,14 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn flows_of_two_hosts_on_other_paths_share_one_example() {
+    fn flows_on_other_paths_count_too() {
         let mut log = attempts(5);
         let by = |path: &str, n: u32| {
             record("eni-a", &format!("10.1.0.5 10.2.0.7 {} 443", 60_005 + n), &ATTEMPT.replace(" 4 ", path))
         };
         log.extend([by(" - ", 0), by(" 1 ", 1)]);
         let finding = &detect_in(TYPE, log)[0];
-        assert_eq!((finding.tally.flows, finding.examples.len()), (7, 1), "{:?}", finding.examples);
+        assert_eq!((finding.tally.flows, finding.examples.len()), (7, 3), "{:?}", finding.examples);
+        assert!(!finding.evidence.contains(&Evidence::TrafficPath), "not each record has that path");
     }
 
     #[test]
@@ -149,14 +149,74 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_counts_in_any_order_on_the_same_interface() {
+    fn a_reply_counts_in_any_order_at_any_interface_of_the_vpc() {
         let replies = |interface| vec![reply(interface, "10.2.0.7 10.1.0.5 443 60000")];
-        for inputs in [vec![attempts(5), replies("eni-a")], vec![replies("eni-a"), attempts(5)]] {
-            assert_eq!(summarize(&[], &inputs).findings, []);
-            assert_eq!(summarize(&[], &[inputs.concat()]).findings, []);
+        for replies in [replies("eni-a"), replies("eni-b")] {
+            for inputs in [vec![attempts(5), replies.clone()], vec![replies, attempts(5)]] {
+                assert_eq!(summarize(&[], &inputs).findings, []);
+                assert_eq!(summarize(&[], &[inputs.concat()]).findings, []);
+            }
         }
-        let elsewhere = summarize(&[], &[attempts(5), replies("eni-b")]).findings;
+        // What the far VPC sent is no proof that it arrived.
+        let sent = record("eni-x", "10.2.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 4 vpc-b");
+        let elsewhere = summarize(&[], &[attempts(5), vec![sent]]).findings;
         assert_eq!(elsewhere.iter().map(|finding| finding.finding_type).collect::<Vec<_>>(), [TYPE]);
+    }
+
+    #[test]
+    fn without_a_vpc_a_reply_counts_at_the_same_interface() {
+        let attempts = || records(5, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 -");
+        let found = |interface: &str, vpc: &str| {
+            let mut log = attempts();
+            log.push(record(interface, "10.2.0.7 10.1.0.5 443 60000", &format!("6 ACCEPT 18 - {vpc}")));
+            detect_in(TYPE, log).len()
+        };
+        assert_eq!((found("eni-a", "-"), found("eni-a", "vpc-a")), (0, 0));
+        assert_eq!((found("eni-b", "-"), found("eni-b", "vpc-a")), (1, 1));
+    }
+
+    #[test]
+    fn flags_that_show_an_answer_replace_the_reply() {
+        let with = |flags: &str| {
+            detect_in(TYPE, records(5, "eni-a", "10.1.0.5 10.2.0.7 443", &format!("6 ACCEPT {flags} 4 vpc-a")))
+        };
+        for answered in ["0", "1", "3", "4", "6", "18", "19"] {
+            assert_eq!(with(answered), [], "{answered}");
+        }
+        assert_eq!((with("2").len(), with("-").len()), (1, 1));
+        // Flags of one connection say nothing of another.
+        let mut log = attempts(5);
+        log.extend(records(2, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 3 4 vpc-a"));
+        let finding = &detect_in(TYPE, log)[0];
+        assert_eq!((finding.severity, finding.tally.flows), (Severity::Medium, 5));
+    }
+
+    #[test]
+    fn traffic_that_was_rejected_there_is_left_out() {
+        let rejected =
+            |protocol: u8| record("eni-b", "10.1.0.5 10.2.0.7 60000 443", &format!("{protocol} REJECT 2 - vpc-b"));
+        assert_eq!(detect_in(TYPE, [attempts(5), vec![rejected(6)]].concat()), []);
+        let more = records(5, "eni-a", "10.1.0.5 10.2.0.8 443", ATTEMPT);
+        let finding = &detect_in(TYPE, [attempts(5), more, vec![rejected(6)]].concat())[0];
+        assert_eq!((finding.severity, finding.tally.flows), (Severity::Medium, 5));
+        assert_eq!(detect_in(TYPE, [attempts(5), vec![rejected(17)]].concat())[0].severity, Severity::High);
+    }
+
+    #[test]
+    fn the_route_table_without_a_route_back_is_named() {
+        let table = |id: &str, destination: &str| {
+            format!(
+                r#"{{"RouteTables": [{{"RouteTableId": "{id}", "VpcId": "vpc-b", "Associations": [{{"Main": true}}],
+                     "Tags": [{{"Key": "Name", "Value": "private"}}], "Routes": [{{"DestinationCidrBlock":
+                     "{destination}", "VpcPeeringConnectionId": "pcx-ab", "State": "active"}}]}}]}}"#
+            )
+        };
+        let finding = &detect_with(&[table("rtb-b", "10.3.0.0/16")], TYPE, attempts(5))[0];
+        assert_eq!(json(&finding.details), r#"{"route_table_ids":["rtb-b"]}"#);
+        assert!(finding.title.ends_with("gets a reply; private (rtb-b) has no route back"), "{}", finding.title);
+        assert_eq!(finding.names, [("rtb-b".to_owned(), "private".to_owned())].into());
+        let finding = &detect_with(&[table("rtb-b", "10.1.0.0/16")], TYPE, attempts(5))[0];
+        assert!(finding.title.ends_with("gets a reply"), "{}", finding.title);
     }
 
     #[test]
@@ -169,8 +229,11 @@ mod tests {
     #[test]
     fn version_2_and_skipped_records_lower_the_confidence() {
         let finding = &detect_in(TYPE, records(5, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT - - -"))[0];
-        assert_eq!(finding.confidence, Confidence::Medium);
+        assert_eq!(finding.confidence, Confidence::Low);
         assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::Topology].into());
+        let without_flags = records(5, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT - - -");
+        let two_inputs = summarize(&[], &[without_flags, Vec::new()]).findings;
+        assert_eq!(two_inputs[0].confidence, Confidence::Medium);
         let mut log = attempts(5);
         log.push(gap("eni-a"));
         let finding = &detect_in(TYPE, log)[0];

@@ -68,8 +68,8 @@ mod tests {
              transitive: peer them directly or use a transit gateway"
         );
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-c"}"#);
-        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"]}"#);
-        assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology","traffic-path"]"#);
+        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"],"route_table_ids":[]}"#);
+        assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology"]"#);
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (4, 40, 1600));
         assert_eq!(json(&finding.seen.first_seen), r#""2026-11-23T06:00:00Z""#);
         assert_eq!(json(&finding.seen.last_seen), r#""2026-11-23T06:01:30Z""#);
@@ -82,33 +82,37 @@ mod tests {
     }
 
     #[test]
-    fn without_a_traffic_path_the_confidence_is_medium() {
-        let finding = &detect_in(TYPE, records(1, "eni-a", "10.1.0.5 10.3.0.7 443", "6 ACCEPT - - -"))[0];
-        assert_eq!(finding.confidence, Confidence::Medium);
-        assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::Topology].into());
-    }
-
-    #[test]
-    fn traffic_that_arrived_lowers_the_confidence() {
+    fn traffic_that_arrived_is_noted() {
         let finding = &detect_in(TYPE, records(3, "eni-c", "10.1.0.5 10.3.0.7 443", "6 ACCEPT 2 - vpc-c"))[0];
-        assert_eq!(finding.confidence, Confidence::Low);
         assert!(finding.evidence.contains(&Evidence::SeenAtDestination));
         assert!(finding.title.ends_with("; some traffic arrived, so another path exists"), "{}", finding.title);
     }
 
     #[test]
-    fn another_path_lowers_the_confidence_unless_within_the_vpc() {
-        let with = |paths: &[&str]| {
-            let record = |(n, path): (usize, &&str)| {
-                record("eni-a", &format!("10.1.0.5 10.3.0.7 {} 443", 60_000 + n), &format!("6 ACCEPT 2 {path} vpc-a"))
+    fn flags_or_a_peering_path_of_each_record_give_confidence() {
+        let rated = |fields: &[&str]| {
+            let record = |(n, fields): (usize, &&str)| {
+                record("eni-a", &format!("10.1.0.5 10.3.0.7 {} 443", 60_000 + n), &format!("6 ACCEPT {fields} vpc-a"))
             };
-            detect_in(TYPE, paths.iter().enumerate().map(record).collect()).remove(0).confidence
+            let finding = detect_in(TYPE, fields.iter().enumerate().map(record).collect()).remove(0);
+            let [flags, path] =
+                [Evidence::TcpFlags, Evidence::TrafficPath].map(|kind| finding.evidence.contains(&kind));
+            (finding.confidence, flags, path)
         };
-        assert_eq!(with(&["4", "-"]), Confidence::High);
-        assert_eq!(with(&["4", "1"]), Confidence::High);
-        assert_eq!(with(&["4", "3"]), Confidence::Medium);
-        assert_eq!(with(&["3", "-"]), Confidence::Low);
-        assert_eq!(with(&["1"]), Confidence::Medium);
+        assert_eq!(rated(&["2 -", "2 3"]), (Confidence::High, true, false));
+        assert_eq!(rated(&["- 4", "- 5"]), (Confidence::High, false, true));
+        assert_eq!(rated(&["2 -", "- 4"]), (Confidence::High, false, false));
+        assert_eq!(rated(&["2 4", "- -"]), (Confidence::Low, false, false));
+        assert_eq!(rated(&["- 3"]), (Confidence::Low, false, false));
+    }
+
+    #[test]
+    fn the_misleading_route_table_is_named() {
+        let table = r#"{"RouteTables": [{"RouteTableId": "rtb-a", "VpcId": "vpc-a", "Associations": [{"Main": true}],
+            "Routes": [{"DestinationCidrBlock": "10.3.0.0/16", "VpcPeeringConnectionId": "pcx-ab", "State": "active"}]}]}"#;
+        let finding = &detect_with(&[table.to_owned()], TYPE, attempts())[0];
+        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"],"route_table_ids":["rtb-a"]}"#);
+        assert!(finding.title.ends_with("use a transit gateway; the route is in rtb-a"), "{}", finding.title);
     }
 
     #[test]
@@ -136,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_accepted_reverse_flow_of_the_interface_is_a_reply() {
+    fn only_an_accepted_reverse_flow_of_the_vpc_is_a_reply() {
         let flows = |ends: &str, fields: &str, interface: &str| {
             let mut log = attempts();
             log.push(record(interface, ends, fields));
@@ -146,11 +150,16 @@ mod tests {
                 .map(|f| f.tally.flows)
         };
         assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), None, "a reply");
-        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-b"), Some(3), "another interface");
+        assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-b"), None, "another interface");
+        assert_eq!(
+            flows("10.3.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 5 vpc-c", "eni-c"),
+            Some(3),
+            "sent by the other VPC"
+        );
         assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-a", "eni-a"), Some(3), "rejected");
         assert_eq!(flows("10.3.0.7 10.1.0.5 443 60000", "17 ACCEPT - - vpc-a", "eni-a"), Some(3), "another protocol");
         assert_eq!(flows("10.3.0.8 10.1.0.5 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), Some(3), "another host");
-        assert_eq!(flows("10.1.0.5 10.3.0.7 443 60000", "6 ACCEPT 18 - vpc-a", "eni-a"), Some(4), "the same way");
+        assert_eq!(flows("10.1.0.5 10.3.0.7 443 60000", "6 ACCEPT 2 - vpc-a", "eni-a"), Some(4), "the same way");
     }
 
     #[test]
@@ -194,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_log_of_only_rejects_has_low_confidence() {
-        let finding = &detect_in(TYPE, records(2, "eni-a", "10.1.0.5 10.3.0.7 443", "6 REJECT 2 - vpc-a"))[0];
+        let finding = &detect_in(TYPE, records(2, "eni-a", "10.1.0.5 10.3.0.7 443", "6 REJECT - - vpc-a"))[0];
         assert_eq!((finding.confidence, finding.severity), (Confidence::Low, Severity::High));
         assert!(finding.evidence.contains(&Evidence::NoAcceptedRecords));
     }

@@ -49,7 +49,7 @@ mod tests {
     fn traffic_to_an_unpeered_vpc_is_found() {
         let findings = detect_in(TYPE, attempts());
         let [finding] = &findings[..] else { panic!("{findings:?}") };
-        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::Medium));
+        assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
         assert_eq!(
             finding.title,
             "10.1.0.0/16 (vpc-a) tries to reach 10.4.0.0/16 (vpc-d), but they have no peering connection"

@@ -91,7 +91,7 @@ mod tests {
             (finding.tally.flows, finding.title.as_str()),
             (5, "eni-1 was blocked from reaching 2 public addresses")
         );
-        assert_eq!(finding.evidence, [Evidence::FlowDirection].into());
+        assert_eq!(finding.evidence, [Evidence::FlowDirection, Evidence::TcpFlags].into());
     }
 
     #[test]
@@ -106,6 +106,10 @@ mod tests {
             blocked("10.9.9.9", 5, "2", "egress"),
             blocked("9.9.9.9", 5, "2", "ingress"),
             blocked("9.9.9.9", 5, "0", "egress"),
+            // The shape of an answer: from a server's port to a client's, without flags.
+            (0..5)
+                .map(|n| record("eni-1", &format!("10.0.0.1 9.9.9.9 443 {}", 50_000 + n), 6, "REJECT", "-", "egress"))
+                .collect(),
         ] {
             assert!(detect_in(FindingType::EgressBlocked, [four.clone(), more].concat()).is_empty());
         }
@@ -115,10 +119,15 @@ mod tests {
     fn a_shared_address_replaces_flow_direction() {
         let records = [blocked("8.8.8.8", 3, "2", "-"), blocked("9.9.9.9", 3, "2", "-")].concat();
         let finding = &detect_in(FindingType::EgressBlocked, records)[0];
-        assert_eq!((finding.tally.flows, finding.confidence), (6, Confidence::Medium));
-        assert_eq!(finding.evidence, [Evidence::ConstantAddress].into());
-        // With one destination, the interface may be at either end.
-        assert!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 6, "2", "-")).is_empty());
+        assert_eq!((finding.tally.flows, finding.confidence), (6, Confidence::High));
+        assert_eq!(finding.evidence, [Evidence::ConstantAddress, Evidence::TcpFlags].into());
+        // With one destination, the address that is not public is the interface's own.
+        assert_eq!(detect_in(FindingType::EgressBlocked, blocked("8.8.8.8", 6, "2", "-")).len(), 1);
+        let between_public = blocked("8.8.8.8", 6, "2", "-")
+            .iter()
+            .map(|record| record.replace("10.0.0.1", "9.9.9.9"))
+            .collect::<Vec<_>>();
+        assert!(detect_in(FindingType::EgressBlocked, between_public).is_empty());
     }
 
     #[test]

@@ -70,7 +70,7 @@ mod tests {
         let findings = detect_in(FindingType::HostSweep, probes("8.8.8.8", 25, 6, "2"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
-        assert_eq!(finding.details, Details::Hosts { distinct_hosts: 25 });
+        assert_eq!(finding.details, Details::SweptHosts { distinct_hosts: 25, accepted_flows: Some(0) });
         assert_eq!(finding.tally.flows, 25);
         assert_eq!(finding.title, "8.8.8.8 was rejected at 22/TCP (ssh) of 25 hosts");
     }
@@ -97,10 +97,30 @@ mod tests {
     }
 
     #[test]
-    fn a_udp_sweep_has_medium_confidence() {
+    fn a_udp_sweep_of_one_input_has_low_confidence() {
         let finding = &detect_in(FindingType::HostSweep, probes("10.0.9.9", 25, 17, "-"))[0];
-        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::Medium));
-        assert_eq!(finding.evidence, [Evidence::DistinctHosts].into());
+        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::Low));
+        assert_eq!(finding.evidence, [Evidence::DistinctHosts, Evidence::NoAcceptedRecords].into());
+    }
+
+    #[test]
+    fn accepted_flows_to_the_same_port_raise_the_severity() {
+        let accepted = |protocol: u8, port: u16| {
+            record("eni-9", &format!("8.8.8.8 10.9.9.9 50000 {port}"), protocol, "ACCEPT", "3", "ingress")
+        };
+        let finding = |accepted: String| {
+            detect_in(FindingType::HostSweep, probes("8.8.8.8", 25, 6, "2").chain([accepted])).remove(0)
+        };
+        let found = finding(accepted(6, 22));
+        assert_eq!(found.details, Details::SweptHosts { distinct_hosts: 25, accepted_flows: Some(1) });
+        assert_eq!((found.severity, found.evidence.contains(&Evidence::AcceptedFlows)), (Severity::High, true));
+        assert!(found.title.ends_with("of 25 hosts; 1 flow from it to this port was accepted"), "{}", found.title);
+        for other in [accepted(6, 23), accepted(17, 22)] {
+            let found = finding(other);
+            assert_eq!(found.details, Details::SweptHosts { distinct_hosts: 25, accepted_flows: Some(0) });
+            assert!(found.title.ends_with("of 25 hosts; nothing was accepted from it there"), "{}", found.title);
+            assert_eq!(found.severity, Severity::Medium);
+        }
     }
 
     #[test]

@@ -65,7 +65,8 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
         assert_eq!(finding.details, Details::Ports { distinct_ports: 15, accepted_flows: Some(0) });
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (15, 150, 6000));
-        assert_eq!(finding.evidence, [Evidence::DistinctPorts, Evidence::TcpFlags].into());
+        let evidence = [Evidence::DistinctPorts, Evidence::NoAcceptedRecords, Evidence::TcpFlags];
+        assert_eq!(finding.evidence, evidence.into());
         assert_eq!(finding.title, "8.8.8.8 was rejected at 15 ports of 10.0.0.1");
         let ports: Vec<_> = finding.examples.iter().map(|example| (example.srcport, example.dstport)).collect();
         assert_eq!(ports, [1, 2, 3, 4, 5].map(|port| (Some(50_000), Some(port))));
@@ -111,9 +112,41 @@ mod tests {
         let rejected = (50_000..50_030).map(|port| record("eni-1", &ends(port), 6, "REJECT", "-", "ingress"));
         let accepted = (50_000..50_030).map(|port| record("eni-1", &ends(port), 6, "ACCEPT", "-", "ingress"));
         assert!(detect_in(FindingType::PortScan, rejected.clone().chain(accepted)).is_empty());
-        // Without the accepted records they look like a scan, but the confidence is only medium.
-        let findings = detect_in(FindingType::PortScan, rejected);
-        assert_eq!((findings.len(), findings[0].confidence), (1, Confidence::Medium));
+        // Without the accepted records, which another input may have, they have the shape of answers.
+        assert!(detect_in(FindingType::PortScan, rejected).is_empty());
+        let from_client_port = (50_000..50_030)
+            .map(|port| record("eni-1", &format!("8.8.8.8 10.0.0.1 40000 {port}"), 6, "REJECT", "-", "ingress"));
+        let findings = detect_in(FindingType::PortScan, from_client_port);
+        assert_eq!((findings.len(), findings[0].confidence), (1, Confidence::Low));
+    }
+
+    #[test]
+    fn accepted_flows_to_the_same_host_raise_the_severity() {
+        let accepted = |host: &str| record("eni-1", &format!("8.8.8.8 {host} 50000 443"), 6, "ACCEPT", "3", "ingress");
+        let finding = |host: &str| {
+            let records = probes("8.8.8.8", 15, "2").chain([accepted(host), accepted(host)]);
+            detect_in(FindingType::PortScan, records).remove(0)
+        };
+        let found = finding("10.0.0.1");
+        assert_eq!(found.details, Details::Ports { distinct_ports: 15, accepted_flows: Some(2) });
+        assert_eq!((found.severity, found.evidence.contains(&Evidence::AcceptedFlows)), (Severity::High, true));
+        assert!(found.title.ends_with("of 10.0.0.1; 2 flows from it to this host were accepted"), "{}", found.title);
+        let found = finding("10.0.0.2");
+        assert_eq!(found.details, Details::Ports { distinct_ports: 15, accepted_flows: Some(0) });
+        assert_eq!((found.severity, found.evidence.contains(&Evidence::AcceptedFlows)), (Severity::Medium, false));
+    }
+
+    #[test]
+    fn trusted_scanners_make_no_finding() {
+        let found = |block: &str| {
+            let log =
+                format!("{}\n{}", super::super::super::tests::HEADER, probes("10.0.9.9", 15, "2").collect::<String>());
+            let analysis = crate::pipeline::analyze("case", log.as_bytes(), &Default::default()).expect("a flow log");
+            let trusted_scanners = vec![block.parse().expect("a block")];
+            let options = crate::summary::build::SummaryOptions { trusted_scanners, ..Default::default() };
+            crate::summary::build::build_summary(analysis, &options, None).findings.len()
+        };
+        assert_eq!((found("10.0.9.0/24"), found("10.0.9.8/32")), (0, 1));
     }
 
     #[test]

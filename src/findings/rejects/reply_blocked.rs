@@ -78,23 +78,28 @@ mod tests {
 
     #[test]
     fn a_rejected_reply_to_an_accepted_request_is_found() {
-        for (protocol, flags) in [(6, "18"), (6, "-"), (17, "-")] {
+        for (protocol, flags, confidence) in
+            [(6, "18", Confidence::High), (6, "-", Confidence::Low), (17, "-", Confidence::Low)]
+        {
             let findings = detect_in(FindingType::ReplyBlocked, [reply(protocol, flags), request("eni-1", protocol)]);
             let [finding] = &findings[..] else { panic!("{findings:?}") };
-            assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
+            assert_eq!((finding.severity, finding.confidence), (Severity::Medium, confidence));
             assert_eq!((finding.tally.flows, finding.evidence.len()), (1, 1));
         }
     }
 
     #[test]
-    fn the_ping_example_of_the_aws_docs_is_found() {
+    fn a_syn_ack_that_leaves_needs_no_request() {
+        let findings = detect_in(FindingType::ReplyBlocked, [reply(6, "18")]);
+        assert_eq!((findings.len(), &findings[0].evidence), (1, &[Evidence::TcpFlags].into()));
+    }
+
+    #[test]
+    fn a_ping_may_come_from_either_side() {
         let ping = |ends, action, direction| record("eni-1", ends, 1, action, "-", direction);
         let request = ping("203.0.113.12 172.31.16.139 0 0", "ACCEPT", "ingress");
-        let reply = |action| ping("172.31.16.139 203.0.113.12 0 0", action, "egress");
-        let findings = detect_in(FindingType::ReplyBlocked, [request.clone(), reply("REJECT")]);
-        assert_eq!(findings[0].title, "A network ACL rejects the ICMP replies from 172.31.16.139 to 203.0.113.12");
-        // If some replies were accepted, no rule rejects them.
-        assert!(detect_in(FindingType::ReplyBlocked, [request, reply("REJECT"), reply("ACCEPT")]).is_empty());
+        let reply = ping("172.31.16.139 203.0.113.12 0 0", "REJECT", "egress");
+        assert!(detect_in(FindingType::ReplyBlocked, [request, reply]).is_empty());
     }
 
     #[test]
@@ -112,12 +117,14 @@ mod tests {
             assert!(detect_in(FindingType::ReplyBlocked, records.clone()).is_empty(), "{records:?}");
         };
         // No request was accepted, or only by another interface, or only of another protocol.
-        none(vec![reply(6, "18")]);
-        none(vec![reply(6, "18"), request("eni-2", 6)]);
-        none(vec![reply(6, "18"), request("eni-1", 17)]);
+        none(vec![reply(6, "-")]);
+        none(vec![reply(6, "-"), request("eni-2", 6)]);
+        none(vec![reply(6, "-"), request("eni-1", 17)]);
+        // A SYN-ACK that arrives and that nobody asked for.
+        none(vec![reply(6, "18").replace("egress", "ingress")]);
         // Late packets of a reply.
         none(vec![reply(6, "0"), request("eni-1", 6)]);
-        // From the higher to the lower port: a new connection, not a reply.
+        // A SYN opens a connection, also in answer to another.
         none(vec![
             record("eni-1", "10.0.0.1 8.8.8.8 50000 443", 6, "REJECT", "2", "egress"),
             record("eni-1", "8.8.8.8 10.0.0.1 443 50000", 6, "ACCEPT", "18", "ingress"),

@@ -118,7 +118,7 @@ fn routed_peer_is_behind_the_longest_route() {
     let candidates = ["vpc-2", "vpc-3"].map(|id| index(&topology, id));
     let peer = |subnet: &str, address: &str| {
         let address = address.parse().expect("an address");
-        topology.routed_peer(subnet, None, address, &candidates).map(|vpc| topology.vpc(vpc).id.as_str())
+        topology.routed_peer(Some(subnet), None, address, &candidates).map(|vpc| topology.vpc(vpc).id.as_str())
     };
     for (address, expected) in [
         ("10.9.0.1", Some("vpc-2")),
