@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use indicatif::HumanCount;
 
+use super::table::Cell;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::names;
@@ -48,8 +49,17 @@ pub(super) struct Names<'a>(pub(super) Option<&'a Topology>);
 impl Names<'_> {
     /// Formats an id with its name, `web-1 (eni-0a1b…)`, or `-` if there is none. Both are escaped and truncated.
     pub(super) fn id(self, id: Option<&str>) -> String {
-        let Some(id) = id else { return "-".to_owned() };
-        self.named(id, &truncate(&escape_unprintable(id), MAX_ID_CHARS))
+        id.map_or_else(|| display_id(None), |id| self.named(id, &display_id(Some(id))))
+    }
+
+    /// Formats an id for a table: with its name if there is room.
+    pub(super) fn cell(self, id: Option<&str>) -> Cell {
+        Cell { full: self.id(id), short: display_id(id) }
+    }
+
+    /// Formats an address for a table: with its name if there is room.
+    pub(super) fn address_cell(self, address: Option<IpAddr>, endpoint: &Endpoint) -> Cell {
+        Cell { full: self.address(address, endpoint), short: format_address(address) }
     }
 
     /// Formats an address with the name of the interface that has it: `web-1 (10.0.1.5)`. The interface of a public address is shown
@@ -77,6 +87,11 @@ impl Names<'_> {
             |name| format!("{} ({text})", truncate(&escape_unprintable(name), MAX_NAME_CHARS)),
         )
     }
+}
+
+/// Formats an id as escaped and truncated text, or `-` if there is none.
+pub(super) fn display_id(id: Option<&str>) -> String {
+    id.map_or_else(|| "-".to_owned(), |id| truncate(&escape_unprintable(id), MAX_ID_CHARS))
 }
 
 /// Truncates text to this number of characters, of which the last is an ellipsis.
