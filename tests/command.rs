@@ -161,14 +161,14 @@ fn topology_check_exits_with_0_1_or_2() {
     fs::write(path("connections.json"), connection).expect("a file");
     let check = |options: &[&str]| flowsentry(&[&["topology", "check", &path("")], options].concat(), b"");
     assert_eq!(check(&[]).status.code(), Some(0), "{:?}", check(&[]));
-    fs::write(path("routes.json"), r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Routes": []}]}"#)
+    fs::write(path("routes.json"), r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-a", "Associations": [{"Main": true}], "Routes": []}]}"#)
         .expect("a file");
     let output = check(&["--format", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(document["schema"], "flowsentry/topology-check/v1");
     assert_eq!(document["findings"][0]["type"], "missing-route");
-    assert!(text(&check(&[]).stdout).contains("vpc-a has no route to vpc-b via pcx-1"));
+    assert!(text(&check(&[]).stdout).contains("vpc-a has no route to 10.2.0.0/16 of vpc-b through pcx-1"));
     fs::write(path("useless"), "[]").expect("a file");
     let output = flowsentry(&["topology", "check", &path("useless")], b"");
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));

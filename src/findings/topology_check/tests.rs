@@ -341,3 +341,13 @@ fn wrong_digit_is_a_missing_and_a_useless_route() {
 fn names_of_types_are_in_order() {
     assert!(TopologyFindingType::ALL.is_sorted_by_key(|finding_type| finding_type.name()));
 }
+
+#[test]
+fn docs_have_a_row_for_each_type() {
+    let pages = [include_str!("../../../docs/findings.md"), include_str!("../../../docs/reference.md")];
+    for finding_type in TopologyFindingType::ALL {
+        let name = finding_type.name();
+        assert!(pages[0].contains(&format!("\n| `{name}` | ")), "{name}");
+        assert!(pages[1].contains(&format!("\n| `{name}` | {} | ", finding_type.advice())), "{name}");
+    }
+}
