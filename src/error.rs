@@ -64,18 +64,17 @@ pub enum ObjectError {
         "Parquet files are not supported; create the flow log with the file format `plain-text` or convert the file"
     )]
     Parquet,
-    /// The object has no header and none of its records parses.
-    #[error(
-        "not a flow log: it has no header, and none of its {records} lines is a record of the format {format}; if it is a \
-         flow log, set the column order with --log-format or LOG_FORMAT (first line: {reason})"
-    )]
+    /// The object has records, and none of them parses, or its first bytes are those of another format.
+    #[error("not a flow log: {diagnosis}; {next_step} (line {line} begins with {text})")]
     NotAFlowLog {
-        /// Number of lines that are not blank.
-        records: u64,
-        /// Column order that was used to parse them.
-        format: String,
-        /// Error of the first line.
-        reason: String,
+        /// The actual format of the object, or the reason why no line parses.
+        diagnosis: String,
+        /// Advice for the user.
+        next_step: &'static str,
+        /// Number of the first line that is not a header.
+        line: u64,
+        /// Beginning of this line, quoted and escaped.
+        text: String,
     },
 }
 

@@ -16,6 +16,8 @@
 //! # Ok::<(), flowsentry::error::ObjectError>(())
 //! ```
 
+mod not_a_flow_log;
+
 use std::io::Read;
 use std::sync::Arc;
 use std::thread;
@@ -82,7 +84,9 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
 /// Analyzes the lines of an object.
 fn analyze_chunks<R: Read>(uri: &str, chunks: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
     let mut lines = Lines::open(chunks)?;
-    let mut object = ObjectAnalyzer::new(uri, options);
+    let head = lines.head().to_vec();
+    not_a_flow_log::check_signature(&head)?;
+    let mut object = ObjectAnalyzer::new(uri, options, head);
     loop {
         BufferedLines { lines: &mut lines, object: &mut object }.observe_all()?;
         match lines.next_line()? {
@@ -146,10 +150,12 @@ struct ObjectAnalyzer<'a> {
     /// Whether the current format is already listed in the analysis.
     format_recorded: bool,
     header_seen: bool,
+    /// First bytes of the text, for the error if it is not a flow log.
+    head: Vec<u8>,
 }
 
 impl<'a> ObjectAnalyzer<'a> {
-    fn new(uri: &'a str, options: &'a Options) -> ObjectAnalyzer<'a> {
+    fn new(uri: &'a str, options: &'a Options, head: Vec<u8>) -> ObjectAnalyzer<'a> {
         ObjectAnalyzer {
             uri,
             max_lines: options.max_lines,
@@ -158,6 +164,7 @@ impl<'a> ObjectAnalyzer<'a> {
             parser: Parser::new(Arc::new(options.format.clone())),
             format_recorded: false,
             header_seen: false,
+            head,
         }
     }
 
@@ -235,12 +242,10 @@ impl<'a> ObjectAnalyzer<'a> {
 
     fn finish(mut self, compressed_bytes: u64, bytes: u64) -> Result<Analysis, ObjectError> {
         let records = self.analysis.records;
-        if records.total > 0 && !self.header_seen && records.malformed == records.total {
-            return Err(ObjectError::NotAFlowLog {
-                records: records.total,
-                format: format!("\"{}\"", self.parser.format().names().join(" ")),
-                reason: self.analysis.malformed.swap_remove(0).reason,
-            });
+        if records.total > 0 && records.malformed == records.total {
+            let format = self.parser.format();
+            let head = if self.header_seen { &[] } else { &self.head[..] };
+            return Err(not_a_flow_log::error(records.total, self.analysis.malformed.first(), head, format));
         }
         let source =
             InputSource { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
@@ -253,20 +258,37 @@ impl<'a> ObjectAnalyzer<'a> {
 mod tests {
     use super::*;
 
+    const LOG: &str = "2 1 eni-1 10.0.0.1 10.0.0.2 1 22 6 1 40 1418530010 1418530070 REJECT OK\n";
+
     #[test]
     fn one_line_above_the_limit_is_an_error() {
-        let record = "2 1 eni-1 10.0.0.1 10.0.0.2 1 22 6 1 40 1418530010 1418530070 REJECT OK\n";
         let options = |max_lines| Options { max_lines, ..Options::default() };
         let of = |lines: &str, max_lines| {
             analyze("x.log", lines.as_bytes(), &options(max_lines)).map(|analysis| analysis.records.total)
         };
-        assert_eq!(of(&record.repeat(3), 3).ok(), Some(3));
-        let error = of(&record.repeat(4), 3).expect_err("too many");
+        assert_eq!(of(&LOG.repeat(3), 3).ok(), Some(3));
+        let error = of(&LOG.repeat(4), 3).expect_err("too many");
         assert_eq!(
             (error.code(), error.to_string().as_str()),
             ("too_many_lines", "the text has more than 3 lines; raise MAX_LINES (function only) or split the object")
         );
         assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
+    }
+
+    #[test]
+    fn tabs_separate_fields_like_spaces() {
+        let with_tabs = LOG.replace(' ', "\t");
+        let read = |log: String| {
+            let analysis = analyze("x.log", log.as_bytes(), &Options::default()).expect("a flow log");
+            (analysis.records, analysis.window)
+        };
+        let expected = read(LOG.repeat(100));
+        assert_eq!(expected.0.rejected, 100);
+        assert_eq!(read(with_tabs.repeat(100)), expected);
+        assert_eq!(read(LOG.repeat(99) + &with_tabs), expected);
+        assert_eq!(read(LOG.replace(' ', " \t").repeat(100)), expected);
+        // Near miss: a tab in a name makes two columns of it.
+        assert_eq!(read(LOG.repeat(99) + &LOG.replace("eni-1", "eni\t1")).0.malformed, 1);
     }
 
     #[test]

@@ -73,6 +73,70 @@ fn a_failed_input_is_reported_and_the_others_are_counted() {
 }
 
 #[test]
+fn an_error_is_printed_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("a.log"), LOG).expect("a file");
+    fs::write(path("b.log"), LOG.replace(' ', ",")).expect("a file");
+    let output = flowsentry(&["analyze", &path("")], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let (report, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(stderr.lines().count(), 1);
+    assert!(
+        stderr.starts_with(&format!("flowsentry: {}: not a flow log: its only line is not a record", path("b.log")))
+    );
+    assert!(report.contains("UNREADABLE INPUTS") && report.contains(&path("b.log")), "{report}");
+    assert!(!report.contains("not a flow log"), "{report}");
+    let output = flowsentry(&["analyze", "--format", "json", &path("b.log")], b"");
+    let message = summary(&output)["failed"][0]["error"].as_str().expect("text").to_owned();
+    assert_eq!(text(&output.stderr), format!("flowsentry: {}: {message}\n", path("b.log")));
+}
+
+#[test]
+fn nothing_read_is_no_all_clear() {
+    let header = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action \
+                  log-status\n";
+    let report = |stdin: &str| {
+        let output = flowsentry(&["analyze", "-"], stdin.as_bytes());
+        (output.status.code(), text(&output.stdout).to_owned())
+    };
+    let (status, garbage) = report(&format!("{header}foo\nbar baz\n"));
+    assert_eq!(status, Some(1));
+    assert!(garbage.contains("UNREADABLE INPUTS  1") && !garbage.contains("FINDINGS"), "{garbage}");
+    let no_records = "FINDINGS  none, because no accepted or rejected record was read\n";
+    for empty in ["", header, &LOG.replace("OK", "NODATA")] {
+        let (status, report) = report(empty);
+        assert_eq!(status, Some(0));
+        assert!(report.contains(no_records), "{report}");
+    }
+    assert!(report(LOG).1.contains("FINDINGS  none\n"));
+}
+
+#[test]
+fn a_majority_of_malformed_records_is_warned_of() {
+    let run = |malformed: usize, format: &str| {
+        let log = LOG.repeat(4) + &LOG.replace("10.0.0.1", "host").repeat(malformed);
+        let output = flowsentry(&["analyze", "--format", format, "-"], log.as_bytes());
+        assert_eq!(output.status.code(), Some(0));
+        (text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    };
+    let warning = "5 of 9 records (55.6 %) are malformed and do not count. First: - line 5: srcaddr is not an IPv4 or IPv6 \
+                   address. The columns of these lines are probably not those of their header or, in files without one, of \
+                   --log-format.";
+    let (report, stderr) = run(5, "text");
+    assert_eq!(stderr, format!("flowsentry: {warning}\n"));
+    let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (before, after) = words.split_once(warning).expect("the warning");
+    assert!(before.ends_with("MOSTLY MALFORMED the numbers below cover the smaller part of the records "), "{report}");
+    assert!(after.contains("rejected 4 flows"), "{report}");
+    assert_eq!(run(5, "json").1, stderr);
+    // Near miss: one half.
+    let (report, stderr) = run(4, "text");
+    assert_eq!(stderr, "");
+    assert!(!report.contains("MOSTLY") && report.contains("MALFORMED  4 records"), "{report}");
+}
+
+#[test]
 fn invalid_usage_exits_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("limits.toml").display().to_string();
@@ -81,7 +145,9 @@ fn invalid_usage_exits_with_2() {
         (&["analyze"][..], "<INPUT>"),
         (&["analyze", "--format", "yaml", "-"], "text, json"),
         (&["analyze", "--top", "ten", "-"], "--top"),
-        (&["analyze", "--log-format", "${a} ${b}", "-"], "is not a list of flow log fields"),
+        (&["analyze", "--log-format", "${a} ${b}", "-"], "unknown field \"a\"; unknown field \"b\""),
+        (&["analyze", "--log-format", "srcaddr dstadr action", "-"], "\"dstadr\", did you mean \"dstaddr\"?"),
+        (&["analyze", "--log-format", " ", "-"], "must be a list of flow log fields"),
         (&["analyze", "--config", &config, "-"], "port_scan_ports is \"0\""),
         (&["analyze", "--config", "/nowhere.toml", "-"], "/nowhere.toml"),
         (&["analyse", "-"], "analyse"),
@@ -99,11 +165,11 @@ fn options_and_configuration_are_applied() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("limits.toml").display().to_string();
     fs::write(&config, "port_scan_ports = 2").expect("a file");
-    let log = "10.0.0.1 REJECT 10.0.0.2 22 6 secret\n10.0.0.1 REJECT 10.0.0.2 23 6 secret\n";
-    let format = "${srcaddr} ${action} ${dstaddr} ${dstport} ${protocol} ${password}";
+    let log = "10.0.0.1 REJECT 10.0.0.2 22 6 1\n10.0.0.1 REJECT 10.0.0.2 23 6 1\n";
+    let format = "${srcaddr} ${action} ${dstaddr} ${dstport} ${protocol} ${version}";
     let arguments = ["analyze", "--format", "json", "--top", "1", "--config", &config, "--log-format", format, "-"];
     let output = flowsentry(&arguments, log.as_bytes());
-    assert_eq!(text(&output.stderr), "flowsentry: --log-format: unknown field \"password\"\n");
+    assert_eq!(text(&output.stderr), "");
     let summary = summary(&output);
     assert_eq!(summary["findings"][0]["type"], "port-scan");
     assert_eq!(summary["rejected"]["group_count"], 2);

@@ -20,6 +20,7 @@ fn words(words: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 const LOG_WORDS: &[&str] = &[
     " ",
+    "\t",
     " ",
     " ",
     " ",

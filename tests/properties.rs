@@ -191,6 +191,18 @@ proptest! {
     }
 
     #[test]
+    fn tabs_instead_of_spaces_change_nothing(records in prop::collection::vec(record(), 1..60),
+                                             places in prop::collection::vec(any::<prop::sample::Index>(), 0..200)) {
+        let text = log(&records, &ALL_COLUMNS);
+        let mut with_tabs = text.clone();
+        for place in places {
+            let byte = place.get_mut(&mut with_tabs);
+            *byte = if *byte == b' ' { b'\t' } else { *byte };
+        }
+        prop_assert_eq!(summaries(&[with_tabs]), summaries(&[text]));
+    }
+
+    #[test]
     fn record_order_changes_nothing(
         (records, shuffled) in prop::collection::vec(record(), 1..150)
             .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle()))) {
@@ -205,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn every_record_has_exactly_one_class(records in prop::collection::vec(record(), 0..60), noise: Vec<Vec<u8>>) {
+    fn every_record_has_exactly_one_class(records in prop::collection::vec(record(), 1..60), noise: Vec<Vec<u8>>) {
         let mut text = log(&records, &ALL_COLUMNS);
         let noise: Vec<Vec<u8>> = noise.into_iter().map(|line| line.into_iter().filter(|b| *b != b'\n').collect()).collect();
         noise.iter().for_each(|line| text.extend(line.iter().chain(b"\n")));
@@ -225,7 +237,7 @@ proptest! {
     #[test]
     fn any_words_give_a_summary_or_an_error(
         words in prop::collection::vec(prop_oneof![
-            Just(" ".to_owned()), Just("\n".to_owned()), Just("\r\n".to_owned()), Just("-".to_owned()),
+            Just(" ".to_owned()), Just("\t".to_owned()), Just("\n".to_owned()), Just("\r\n".to_owned()), Just("-".to_owned()),
             prop::sample::select(&FIELDS[..]).prop_map(str::to_owned), "[0-9]{1,21}", "[0-9a-f:.]{1,39}",
             Just("ACCEPT".to_owned()), Just("REJECT".to_owned()), "\\PC{0,9}",
         ], 0..200)) {

@@ -206,11 +206,15 @@ impl SharedAddresses {
         };
     }
 
-    /// Returns the shared address, if there is exactly one.
-    pub fn sole(self) -> Option<IpAddr> {
+    /// Returns the shared address if there is exactly one, or if exactly one of two is not public.
+    pub fn sole_or_not_public(self, is_public: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
         match self {
+            SharedAddresses::NoRecord => None,
             SharedAddresses::Remaining(one, None) => one,
-            _ => None,
+            SharedAddresses::Remaining(one, other) => {
+                let mut not_public = [one, other].into_iter().flatten().filter(|address| !is_public(*address));
+                not_public.next().filter(|_| not_public.next().is_none())
+            }
         }
     }
 }
@@ -237,7 +241,7 @@ mod tests {
         for (src, dst) in records {
             shared_addresses.observe(address(src), address(dst));
         }
-        shared_addresses.sole().map(|one| one.to_string())
+        shared_addresses.sole_or_not_public(crate::record::ip::is_public).map(|one| one.to_string())
     }
 
     #[test]

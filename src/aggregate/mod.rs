@@ -8,6 +8,7 @@
 //! within an input does not matter. The order of inputs matters only for lists in input order.
 
 pub mod accepted;
+pub mod connection_stage;
 pub mod consensus;
 pub mod counters;
 pub mod inputs;
@@ -15,25 +16,32 @@ pub mod interfaces;
 pub mod interner;
 pub mod packed_map;
 pub mod peering;
+pub mod recorder;
 pub mod rejected;
+pub mod transit_gateway;
+pub mod unanswered;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::aggregate::accepted::{AcceptedFlows, FiveTuple};
+use crate::aggregate::accepted::AcceptedFlows;
+use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
-use crate::aggregate::interner::{Interner, Symbol, index};
-use crate::aggregate::peering::InterVpcTraffic;
+use crate::aggregate::interner::Interner;
+use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
+use crate::aggregate::recorder::{FlowRecorder, VpcCache, VpcRef};
 use crate::aggregate::rejected::RejectedFlows;
+use crate::aggregate::transit_gateway::TransitGatewayLosses;
+use crate::aggregate::unanswered::OpeningFlows;
 use crate::config::Limits;
 use crate::record::format::Format;
 use crate::record::parser::ParseError;
 use crate::record::{Action, Flow, Record};
-use crate::topology::{Topology, VpcIndex};
+use crate::topology::Topology;
 
 /// Malformed records that are listed.
 const MALFORMED_SAMPLES: usize = 10;
@@ -54,7 +62,9 @@ pub struct Analysis {
     pub(crate) interfaces: Interfaces,
     vpc_cache: VpcCache,
     pub(crate) accepted: AcceptedFlows,
+    pub(crate) openings: OpeningFlows,
     pub(crate) rejects: RejectedFlows,
+    pub(crate) losses: TransitGatewayLosses,
     pub(crate) peering: InterVpcTraffic,
 }
 
@@ -78,7 +88,9 @@ impl Analysis {
             interfaces: Interfaces::new(limits.max_interfaces),
             vpc_cache: VpcCache::default(),
             accepted: AcceptedFlows::new(limits.max_accepted_tuples),
+            openings: OpeningFlows::new(limits.max_unanswered_groups),
             rejects: RejectedFlows::new(limits),
+            losses: TransitGatewayLosses::new(limits.max_interfaces),
             peering: InterVpcTraffic::new(limits.max_address_pairs),
         }
     }
@@ -92,7 +104,10 @@ impl Analysis {
                 self.records.skip_data += 1;
                 self.interfaces.observe_gap(*gap);
             }
-            Record::Other => self.records.other += 1,
+            Record::Other(loss) => {
+                self.records.other += 1;
+                loss.iter().for_each(|loss| self.losses.observe(loss));
+            }
         }
         self.records.total += 1;
     }
@@ -103,28 +118,37 @@ impl Analysis {
         self.records.total += 1;
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
-        if let Some(topology) = topology {
-            let (vpc_id, interface_id) = (flow.vpc_id, flow.interface_id);
-            let vpc_cache = &mut self.vpc_cache;
-            // Only few records need it.
-            let own = || match vpc_id {
-                Some(vpc_id) => (vpc_cache.by_id(vpc_id, interface.vpc, topology), interface.vpc),
-                None => (vpc_cache.by_interface(interface, interface_id, topology), None),
-            };
-            self.peering.observe(interface, flow, topology, own);
-        }
+        let leaves_vpc = topology.is_some_and(|topology| {
+            let cache = &mut self.vpc_cache;
+            self.peering.observe(FlowRecorder { flow, interface, topology, cache })
+        });
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
-                if let Some(tuple) = FiveTuple::from_flow(interface.id, flow).filter(|_| interface.is_tracked) {
-                    self.accepted.observe(tuple);
+                let stage = ConnectionStage::from_flow(flow, leaves_vpc);
+                if stage.opens() {
+                    self.observe_opening(interface, flow, topology);
                 }
+                self.accepted.observe(interface, flow, stage);
             }
             Action::Reject => {
                 self.records.rejected += 1;
                 self.rejects.observe(interface, &self.interfaces, *flow, &mut self.places);
             }
         }
+    }
+
+    /// Adds an accepted record that opens a connection. Without `flow-direction`, only the topology tells that it leaves its interface.
+    fn observe_opening(&mut self, interface: InterfaceRef, flow: &Flow<'_>, topology: Option<&Topology>) {
+        if flow.direction.is_none() && topology.is_none() || !interface.is_tracked {
+            return;
+        }
+        let own = match topology {
+            Some(topology) => FlowRecorder { flow, interface, topology, cache: &mut self.vpc_cache }.own_vpc(),
+            None if flow.vpc_id.is_some() => interface.vpc.map(VpcRef::Named),
+            None => Some(VpcRef::Unknown),
+        };
+        self.openings.observe(own.map(|own| ReplyScope::new(own, interface.id)), interface.id, flow);
     }
 
     /// Adds one malformed record.
@@ -186,62 +210,11 @@ impl Analysis {
             self.rejects.mark_interfaces_split();
         }
         self.accepted.merge(&next.accepted, &interfaces);
+        self.openings.merge(&next.openings, &interfaces, &places);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);
+        self.losses.merge(&next.losses);
         self.peering.merge(&next.peering, &interfaces, &places);
     }
-}
-
-/// An entry of [`VpcCache`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CachedVpc {
-    /// Not looked up yet.
-    NotLookedUp,
-    /// The VPC, or `None` if the topology does not know it.
-    Known(Option<VpcIndex>),
-}
-
-/// Caches the own VPCs of records, so that ids are not looked up in the topology for each record.
-#[derive(Debug, Clone, Default)]
-struct VpcCache {
-    /// By interface symbol.
-    by_interface: Vec<CachedVpc>,
-    /// By VPC symbol.
-    by_id: Vec<CachedVpc>,
-}
-
-impl VpcCache {
-    /// Returns the VPC with this id, whose symbol is `name`.
-    #[inline(always)]
-    fn by_id(&mut self, id: &[u8], name: Option<Symbol>, topology: &Topology) -> Option<VpcIndex> {
-        match self.by_id.get(index(name)) {
-            Some(CachedVpc::Known(vpc)) => *vpc,
-            _ => cache(&mut self.by_id, name, topology.vpc_index(&String::from_utf8_lossy(id))),
-        }
-    }
-
-    /// Returns the VPC of an interface.
-    #[inline(always)]
-    fn by_interface(&mut self, interface: InterfaceRef, id: Option<&[u8]>, topology: &Topology) -> Option<VpcIndex> {
-        let id = id?;
-        match self.by_interface.get(index(interface.id)) {
-            Some(CachedVpc::Known(vpc)) => *vpc,
-            _ => {
-                let vpc = topology.vpc_of_interface(&String::from_utf8_lossy(id));
-                cache(&mut self.by_interface, interface.id, vpc)
-            }
-        }
-    }
-}
-
-/// Caches a VPC, if the name has a symbol. Names above the limit have none.
-#[cold]
-#[expect(clippy::indexing_slicing, reason = "the vector was resized to hold this index")]
-fn cache(known: &mut Vec<CachedVpc>, name: Option<Symbol>, vpc: Option<VpcIndex>) -> Option<VpcIndex> {
-    if name.is_some() {
-        known.resize(known.len().max(index(name) + 1), CachedVpc::NotLookedUp);
-        known[index(name)] = CachedVpc::Known(vpc);
-    }
-    vpc
 }
 
 /// Room for the names of one format. AWS has about 100 fields.
@@ -286,19 +259,5 @@ impl RecordCounts {
         self.skip_data += other.skip_data;
         self.other += other.other;
         self.malformed += other.malformed;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_without_a_symbol_is_not_cached() {
-        let mut known = Vec::new();
-        assert_eq!(cache(&mut known, None, None), None);
-        assert_eq!(known, []);
-        assert_eq!(cache(&mut known, Symbol::new(2), None), None);
-        assert_eq!(known, [CachedVpc::NotLookedUp, CachedVpc::NotLookedUp, CachedVpc::Known(None)]);
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Analyze {
     pub(super) format: ReportFormat,
 
     /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
-    #[arg(long, value_parser = Format::from_setting)]
+    #[arg(long, value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 
     /// Maximum number of rejected groups to list [default: 100; text shows 10]
@@ -84,4 +84,9 @@ pub(super) struct CheckTopology {
 pub(super) enum ReportFormat {
     Text,
     Json,
+}
+
+/// Parses `--log-format`.
+fn log_format(given: &str) -> Result<Format, String> {
+    Format::from_setting(given).map_err(|error| format!("must be {error}"))
 }

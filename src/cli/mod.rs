@@ -66,15 +66,12 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let summary_options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
     let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
-        for name in format.unknown_names() {
-            warn(&format!("--log-format: unknown field {name:?}"));
-        }
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
     let summary = build::build_summary(analysis, &summary_options, topology.as_deref());
-    report_failures(&summary);
+    report_problems(&summary);
     write_report(arguments, &summary, topology.as_deref())?;
     let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
@@ -91,9 +88,13 @@ fn read_config(arguments: &Analyze) -> Result<Config, CliError> {
     Config::from_toml(&text).map_err(|error| usage_error(&error))
 }
 
-fn report_failures(summary: &Summary) {
+/// Prints each input that failed, and whether most records are malformed, on stderr.
+fn report_problems(summary: &Summary) {
     for failure in &summary.failed {
         warn(&format!("{}: {}", failure.uri, failure.error));
+    }
+    if let Some(warning) = report::warn_of_majority(summary) {
+        warn(&warning);
     }
 }
 

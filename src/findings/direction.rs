@@ -1,14 +1,24 @@
 //! Direction of a rejected group as seen from its interface, and the location of addresses.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aggregate::consensus::Consensus;
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::{Interner, Symbol, index};
+use crate::aggregate::peering::ReplyScope;
+use crate::aggregate::recorder::VpcRef;
 use crate::aggregate::rejected::{Group, GroupKey};
+use crate::aggregate::unanswered::InterfaceFacts;
 use crate::findings::types::Evidence;
 use crate::record::Direction;
 use crate::record::ip;
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::describe_output::Interface;
+use crate::topology::endpoint::{Endpoint, Scope};
 use crate::topology::{Location, Topology, VpcIndex};
 
 /// Interfaces and topology, which locate addresses.
@@ -35,7 +45,7 @@ pub(crate) fn known_interfaces<'a>(
 impl<'a> NetworkContext<'a> {
     /// Returns the direction of a group and its evidence. Uses the first source that is conclusive: the `flow-direction` of the
     /// records, the addresses of the interface in the topology, the VPC of the interface, or the one address that all records
-    /// of the interface share.
+    /// of the interface share, which is not public if there are two.
     pub(crate) fn direction(&self, group: &Group<'_>) -> (Direction, Option<Evidence>) {
         let reported = group.direction().one().map(|direction| (direction, Evidence::FlowDirection));
         let direction = reported
@@ -61,7 +71,8 @@ impl<'a> NetworkContext<'a> {
     }
 
     fn by_shared_address(&self, key: GroupKey) -> Option<Direction> {
-        let shared = self.interfaces.get(Some(key.interface?)).shared_addresses.sole()?;
+        let shared = self.interfaces.get(Some(key.interface?)).shared_addresses;
+        let shared = shared.sole_or_not_public(|address| self.is_public(address))?;
         direction_of(key, |address| address == shared)
     }
 
@@ -73,8 +84,53 @@ impl<'a> NetworkContext<'a> {
 
     /// Returns the location of an address in a record of an interface in this VPC.
     pub(crate) fn locate(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Location {
-        let location = address.zip(self.topology).map(|(address, topology)| topology.locate(address, || interface_vpc));
+        let location =
+            address.zip(self.topology).map(|(address, topology)| topology.locate(address, &mut { interface_vpc }));
         location.unwrap_or(Location::Outside)
+    }
+
+    /// Returns the known facts of an address in a record of an interface in this VPC.
+    pub(crate) fn endpoint(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Endpoint {
+        match (address, self.topology) {
+            (None, _) => Endpoint::default(),
+            (Some(known), Some(topology)) => topology.endpoint(known, self.locate(address, interface_vpc)),
+            (Some(known), None) => {
+                let scope = if self.is_public(known) { Scope::Public } else { Scope::Private };
+                Endpoint { scope: Some(scope), ..Endpoint::default() }
+            }
+        }
+    }
+
+    /// Formats an address for titles, with the name of the interface that has it: `10.0.0.5 (db-1)`.
+    pub(crate) fn address_label(&self, address: IpAddr, interface_vpc: Option<VpcIndex>) -> String {
+        match self.endpoint(Some(address), interface_vpc).name {
+            Some(name) => format!("{address} ({})", escape_truncated(&name, NAME_CHARACTERS)),
+            None => address.to_string(),
+        }
+    }
+
+    /// Formats an interface for titles, with its name: `web-1 (eni-1)`.
+    pub(crate) fn interface_label(&self, id: Option<Symbol>) -> Option<String> {
+        self.interface_name(id).map(|id| self.resource_label(id))
+    }
+
+    /// Formats the id of a resource for titles, with its Name tag: `prod (vpc-1)`.
+    pub(crate) fn resource_label(&self, id: &str) -> String {
+        match self.topology.and_then(|topology| topology.name_of(id)) {
+            Some(name) => format!("{} ({id})", escape_truncated(name, NAME_CHARACTERS)),
+            None => id.to_owned(),
+        }
+    }
+
+    /// Returns the Name tags of the resources whose ids occur in a value, by id.
+    pub(crate) fn names_in(&self, value: impl Serialize) -> BTreeMap<String, String> {
+        let mut names = BTreeMap::new();
+        if let Some(topology) = self.topology
+            && let Ok(value) = serde_json::to_value(value)
+        {
+            collect_names(topology, &value, &mut names);
+        }
+        names
     }
 
     /// Returns the id of an interface as text.
@@ -90,6 +146,40 @@ impl<'a> NetworkContext<'a> {
     /// Reports whether an address is on the public internet. Addresses in a VPC of the topology are not.
     pub(crate) fn is_public(&self, address: IpAddr) -> bool {
         self.topology.map_or_else(|| ip::is_public(address), |topology| topology.is_public(address))
+    }
+}
+
+impl InterfaceFacts for NetworkContext<'_> {
+    fn owns(&self, interface: Option<Symbol>, address: IpAddr) -> bool {
+        self.known_interface(interface).is_some_and(|known| known.owns(address))
+    }
+
+    fn reply_scope(&self, interface: Option<Symbol>) -> Option<ReplyScope> {
+        let known = self.known_interface(interface).and_then(|known| known.vpc_id.as_deref());
+        let reported = self.interfaces.get(interface).vpc;
+        let index = |id: &str| self.topology.and_then(|topology| topology.vpc_index(id));
+        let own = match reported.id {
+            Consensus::Unknown => known.and_then(index).map_or(VpcRef::Unknown, VpcRef::Known),
+            Consensus::One(name) => {
+                let id = self.places.name(name);
+                if reported.unreported && known != Some(id) {
+                    return None;
+                }
+                index(id).map_or(VpcRef::Named(name), VpcRef::Known)
+            }
+            Consensus::Conflict => return None,
+        };
+        Some(ReplyScope::new(own, interface))
+    }
+}
+
+/// Adds the Name tags of all ids in a value.
+fn collect_names(topology: &Topology, value: &Value, names: &mut BTreeMap<String, String>) {
+    match value {
+        Value::String(id) => names.extend(topology.name_of(id).map(|name| (id.clone(), name.to_owned()))),
+        Value::Array(values) => values.iter().for_each(|value| collect_names(topology, value, names)),
+        Value::Object(fields) => fields.values().for_each(|value| collect_names(topology, value, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -9,7 +9,8 @@ use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
 use crate::aggregate::rejected::{GroupKey, Subgroup};
-use crate::record::Action;
+use crate::aggregate::unanswered::{UnansweredGroup, UnansweredSource};
+use crate::record::{Action, TCP};
 
 /// Maximum number of example records of a finding.
 const MAX_EXAMPLES: usize = 5;
@@ -22,7 +23,18 @@ pub(super) struct MatchedFlows {
     interfaces: BTreeSet<Option<Symbol>>,
     /// Whether a record may belong to a connection that was opened earlier: its `tcp-flags` do not show a SYN.
     syn_unconfirmed: bool,
+    /// Which answers are among rejected records.
+    pub(super) answers: SeenAnswers,
     examples: BTreeSet<Example>,
+}
+
+/// Kinds of answers among rejected records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SeenAnswers {
+    /// `tcp-flags` of a record show SYN and ACK.
+    pub(super) syn_acks: bool,
+    /// A record is not a SYN-ACK.
+    pub(super) others: bool,
 }
 
 /// An example record, before its interface id is copied.
@@ -48,6 +60,8 @@ impl MatchedFlows {
         self.seen.merge(subgroup.seen);
         self.interfaces.insert(key.interface);
         self.syn_unconfirmed |= !subgroup.is_syn;
+        self.answers.syn_acks |= subgroup.is_syn_ack;
+        self.answers.others |= !subgroup.is_syn_ack;
         self.add_example(&ExampleRef {
             interface_id: context.network.interface_name(key.interface),
             srcaddr: key.src,
@@ -59,15 +73,31 @@ impl MatchedFlows {
         });
     }
 
+    /// Adds accepted records of one source that got no answer.
+    pub(super) fn add_opening(&mut self, context: &Context<'_>, group: &UnansweredGroup, source: &UnansweredSource) {
+        self.tally.merge(source.tally);
+        self.seen.merge(source.seen);
+        self.interfaces.insert(group.interface);
+        self.add_example(&ExampleRef {
+            interface_id: context.network.interface_name(group.interface),
+            srcaddr: Some(source.src),
+            dstaddr: Some(group.dst),
+            srcport: source.srcport,
+            dstport: Some(group.dstport),
+            protocol: Some(TCP),
+            action: Action::Accept,
+        });
+    }
+
     /// Adds records that the topology classified.
     pub(super) fn add_classified(&mut self, context: &Context<'_>, flows: &ClassifiedFlows) {
-        let ClassifiedFlows { addresses, action, sums, .. } = *flows;
+        let ClassifiedFlows { addresses, interface, action, sums, .. } = *flows;
         let (srcport, dstport) = sums.least_ports.unwrap_or_default();
         self.tally.merge(sums.tally);
         self.seen.merge(sums.seen);
-        self.interfaces.insert(addresses.interface);
+        self.interfaces.insert(interface);
         self.add_example(&ExampleRef {
-            interface_id: context.network.interface_name(addresses.interface),
+            interface_id: context.network.interface_name(interface),
             srcaddr: addresses.src,
             dstaddr: addresses.dst,
             srcport,
@@ -84,7 +114,7 @@ impl MatchedFlows {
         for flows in class.flows() {
             self.add_classified(context, &flows);
         }
-        tally.merge(class.tally());
+        tally.merge(class.totals.records());
         self.tally = tally;
     }
 
@@ -104,10 +134,14 @@ impl MatchedFlows {
         }
     }
 
-    /// Returns the confidence that the records are probes, and its evidence. It is high if `tcp-flags` of every record shows
-    /// a SYN. Otherwise the records may be the end of connections that were accepted before the log begins.
-    pub(super) fn probe_confidence(&self) -> (Confidence, Option<Evidence>) {
-        if self.syn_unconfirmed { (Confidence::Medium, None) } else { (Confidence::High, Some(Evidence::TcpFlags)) }
+    /// Returns the confidence that the rejected records are attempts to open connections, and its evidence. It is high if `tcp-flags` of
+    /// every record shows a SYN. Otherwise they may belong to connections whose accepted records another input has.
+    pub(super) fn attempt_confidence(&self, context: &Context<'_>) -> (Confidence, Option<Evidence>) {
+        if self.syn_unconfirmed {
+            (context.confidence_in_absence(), None)
+        } else {
+            (Confidence::High, Some(Evidence::TcpFlags))
+        }
     }
 
     /// Builds the finding. Its confidence is at most medium if AWS skipped records of one of the interfaces.
@@ -118,7 +152,9 @@ impl MatchedFlows {
             confidence = confidence.min(Confidence::Medium);
             evidence.insert(Evidence::SkipData);
         }
+        let examples: Vec<Example> = self.examples.into_iter().collect();
         Finding {
+            names: context.network.names_in((&draft.subject, &draft.details, &examples)),
             id: types::id(draft.finding_type.name(), &draft.subject),
             finding_type: draft.finding_type,
             severity: draft.severity,
@@ -130,7 +166,7 @@ impl MatchedFlows {
             tally: self.tally,
             seen: self.seen,
             exact: context.completeness.covers(draft.finding_type),
-            examples: self.examples.into_iter().collect(),
+            examples,
         }
     }
 }

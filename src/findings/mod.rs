@@ -19,20 +19,28 @@
 
 mod direction;
 mod evidence;
+mod no_answer;
 mod peering;
 mod rejects;
 mod skipped_data;
 pub mod topology_check;
+mod transit_gateway_loss;
 pub mod types;
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 pub(crate) use self::direction::{NetworkContext, known_interfaces};
-use self::types::{Finding, FindingType};
+pub(crate) use self::rejects::health_checks_rejected::HealthChecks;
+use self::types::{Confidence, Finding, FindingType};
+use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::FlowsByClass;
 use crate::aggregate::rejected::cause::Cause;
-use crate::aggregate::rejected::{Groups, Subgroup};
+use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
+use crate::aggregate::transit_gateway::TransitGatewayLosses;
+use crate::aggregate::unanswered::OpeningFlows;
 use crate::config::Thresholds;
 
 /// Input of the detectors.
@@ -43,10 +51,22 @@ pub(crate) struct Context<'a> {
     pub(crate) network: NetworkContext<'a>,
     /// Records that the topology classified, by class.
     pub(crate) classes: &'a FlowsByClass<'a>,
+    /// Accepted records.
+    pub(crate) accepted: &'a AcceptedFlows,
+    /// Accepted records that open connections.
+    pub(crate) openings: &'a OpeningFlows,
+    /// Losses of transit gateways.
+    pub(crate) losses: &'a TransitGatewayLosses,
+    /// Rejected groups that are health checks of load balancers.
+    pub(crate) health_checks: HealthChecks,
     /// Whether there are accepted records. A flow log may be limited to rejected traffic.
     pub(crate) has_accepted_records: bool,
+    /// Number of inputs.
+    pub(crate) inputs: usize,
     /// Minimum counts for findings.
     pub(crate) thresholds: &'a Thresholds,
+    /// CIDR blocks of the user's own scanners.
+    pub(crate) trusted_scanners: &'a [IpNet],
     /// Whether memory limits dropped nothing.
     pub(crate) completeness: Completeness,
 }
@@ -58,6 +78,8 @@ pub(crate) struct Completeness {
     pub(crate) rejected: bool,
     /// Records that the topology classified.
     pub(crate) peering: bool,
+    /// Accepted records that open connections, and their answers.
+    pub(crate) openings: bool,
     /// Ids of interfaces, VPCs, and subnets.
     pub(crate) names: bool,
 }
@@ -73,6 +95,25 @@ impl Context<'_> {
         id.is_some() || self.network.interfaces.is_complete()
     }
 
+    /// Returns the confidence in a finding that rests on the report having no reply, or no accepted record: another input may have it.
+    fn confidence_in_absence(&self) -> Confidence {
+        if self.inputs > 1 { Confidence::Medium } else { Confidence::Low }
+    }
+
+    /// Reports whether rejected records of a group are attempts to open a connection. Late packets, answers, and what may be an answer belong
+    /// to connections that were accepted.
+    fn is_attempt(&self, key: &GroupKey, subgroup: &Subgroup) -> bool {
+        !matches!(subgroup.cause, Cause::OutOfState | Cause::NetworkAcl)
+            && !subgroup.has_answer_shape
+            && !self.is_expected(key)
+    }
+
+    /// Reports whether a rejected group comes from the user's own scanners, or consists of health checks.
+    fn is_expected(&self, key: &GroupKey) -> bool {
+        let is_trusted = |src: IpAddr| self.trusted_scanners.iter().any(|block| block.contains(&src));
+        key.src.is_some_and(is_trusted) || self.health_checks.contains(key)
+    }
+
     fn is_public(&self, address: IpAddr) -> bool {
         self.network.is_public(address)
     }
@@ -85,12 +126,15 @@ impl Context<'_> {
 /// Runs all detectors. Sorts the findings by severity, then flows (highest first), then type and subject.
 pub(crate) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [
+        no_answer::detect,
         rejects::egress_blocked::detect,
+        rejects::health_checks_rejected::detect,
         rejects::host_sweep::detect,
         rejects::port_scan::detect,
         rejects::repeated_rejects::detect,
         rejects::reply_blocked::detect,
         skipped_data::detect,
+        transit_gateway_loss::detect,
     ]
     .into_iter()
     .flat_map(|detect| detect(context))
@@ -119,6 +163,9 @@ pub fn meaning(finding_type: FindingType) -> &'static str {
         FindingType::TransitivePeering => peering::transitive_peering::MEANING,
         FindingType::UnpeeredVpc => peering::unpeered_vpc::MEANING,
         FindingType::EgressBlocked => rejects::egress_blocked::MEANING,
+        FindingType::HealthChecksRejected => rejects::health_checks_rejected::MEANING,
+        FindingType::NoAnswer => no_answer::MEANING,
+        FindingType::TransitGatewayLoss => transit_gateway_loss::MEANING,
         FindingType::HostSweep => rejects::host_sweep::MEANING,
         FindingType::PortScan => rejects::port_scan::MEANING,
         FindingType::RepeatedRejects => rejects::repeated_rejects::MEANING,
@@ -139,6 +186,9 @@ pub fn next_step(finding_type: FindingType) -> &'static str {
         FindingType::TransitivePeering => peering::transitive_peering::NEXT_STEP,
         FindingType::UnpeeredVpc => peering::unpeered_vpc::NEXT_STEP,
         FindingType::EgressBlocked => rejects::egress_blocked::NEXT_STEP,
+        FindingType::HealthChecksRejected => rejects::health_checks_rejected::NEXT_STEP,
+        FindingType::NoAnswer => no_answer::NEXT_STEP,
+        FindingType::TransitGatewayLoss => transit_gateway_loss::NEXT_STEP,
         FindingType::HostSweep => rejects::host_sweep::NEXT_STEP,
         FindingType::PortScan => rejects::port_scan::NEXT_STEP,
         FindingType::RepeatedRejects => rejects::repeated_rejects::NEXT_STEP,
@@ -147,17 +197,12 @@ pub fn next_step(finding_type: FindingType) -> &'static str {
     }
 }
 
-/// Reports whether rejected records are attempts to open a connection. Late packets and replies belong to connections that
-/// were accepted: they are neither probes nor blocked egress.
-fn is_new_connection(subgroup: &Subgroup) -> bool {
-    !matches!(subgroup.cause, Cause::OutOfState | Cause::NetworkAcl)
-}
-
 impl Completeness {
     /// Reports whether all data that findings of this type depend on is complete.
     fn covers(self, finding_type: FindingType) -> bool {
         match finding_type {
             FindingType::EgressBlocked
+            | FindingType::HealthChecksRejected
             | FindingType::HostSweep
             | FindingType::PortScan
             | FindingType::RepeatedRejects
@@ -165,12 +210,14 @@ impl Completeness {
             FindingType::AmbiguousAddress
             | FindingType::EdgeToEdgeRouting
             | FindingType::InactivePeering
-            | FindingType::OneWayPeering
             | FindingType::PeeringPathMismatch
             | FindingType::RejectedPeering
             | FindingType::TransitivePeering
             | FindingType::UnpeeredVpc => self.peering,
-            FindingType::SkippedData => self.names,
+            // Rejected records are left out.
+            FindingType::OneWayPeering => self.peering && self.rejected,
+            FindingType::NoAnswer => self.openings,
+            FindingType::SkippedData | FindingType::TransitGatewayLoss => self.names,
         }
     }
 }

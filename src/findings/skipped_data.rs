@@ -24,7 +24,10 @@ fn finding(context: &Context<'_>, id: Option<Symbol>, interface: &Interface) -> 
         severity: Severity::Low,
         // Confidence is at most medium for every interface with skipped records, so here too.
         confidence: Confidence::Medium,
-        title: format!("AWS skipped records of {}", interface_id.as_deref().unwrap_or("an unnamed interface")),
+        title: format!(
+            "AWS skipped records of {}",
+            context.network.interface_label(id).as_deref().unwrap_or("an unnamed interface")
+        ),
         subject: Subject::Interface { interface_id },
         details: Details::None {},
         evidence: [Evidence::SkipData].into(),

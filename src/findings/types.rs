@@ -1,6 +1,6 @@
 //! The types of a finding. They are part of the JSON contract: see [`crate::summary`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::rejected::cause::Cause;
-use crate::record::{Action, Direction};
+use crate::record::{Action, Direction, LossReason};
 use crate::topology::endpoint::Scope;
 
 /// A problem, or a suspected one.
@@ -43,6 +43,8 @@ pub struct Finding {
     pub exact: bool,
     /// Up to five of these records.
     pub examples: Vec<Example>,
+    /// Name tags of the resources whose ids occur in the finding, by id. Only those that the topology has.
+    pub names: BTreeMap<String, String>,
 }
 
 /// The types of findings, in the order of their names.
@@ -56,10 +58,14 @@ pub enum FindingType {
     EdgeToEdgeRouting,
     /// Traffic from an interface to public addresses is rejected.
     EgressBlocked,
+    /// Health checks of a load balancer are rejected.
+    HealthChecksRejected,
     /// One source is rejected at one port of many hosts.
     HostSweep,
     /// Traffic between VPCs whose peering connection is not active.
     InactivePeering,
+    /// Connections from an interface to an address and port that get no answer.
+    NoAnswer,
     /// Traffic to a peer VPC that gets no reply.
     OneWayPeering,
     /// Traffic between peered VPCs that takes another path.
@@ -74,6 +80,8 @@ pub enum FindingType {
     ReplyBlocked,
     /// AWS skipped records (SKIPDATA).
     SkippedData,
+    /// A transit gateway lost packets.
+    TransitGatewayLoss,
     /// Traffic that tries to pass through a peer VPC.
     TransitivePeering,
     /// Traffic between VPCs without a peering connection.
@@ -86,8 +94,10 @@ impl FindingType {
         FindingType::AmbiguousAddress,
         FindingType::EdgeToEdgeRouting,
         FindingType::EgressBlocked,
+        FindingType::HealthChecksRejected,
         FindingType::HostSweep,
         FindingType::InactivePeering,
+        FindingType::NoAnswer,
         FindingType::OneWayPeering,
         FindingType::PeeringPathMismatch,
         FindingType::PortScan,
@@ -95,6 +105,7 @@ impl FindingType {
         FindingType::RepeatedRejects,
         FindingType::ReplyBlocked,
         FindingType::SkippedData,
+        FindingType::TransitGatewayLoss,
         FindingType::TransitivePeering,
         FindingType::UnpeeredVpc,
     ];
@@ -105,8 +116,10 @@ impl FindingType {
             FindingType::AmbiguousAddress => "ambiguous-address",
             FindingType::EdgeToEdgeRouting => "edge-to-edge-routing",
             FindingType::EgressBlocked => "egress-blocked",
+            FindingType::HealthChecksRejected => "health-checks-rejected",
             FindingType::HostSweep => "host-sweep",
             FindingType::InactivePeering => "inactive-peering",
+            FindingType::NoAnswer => "no-answer",
             FindingType::OneWayPeering => "one-way-peering",
             FindingType::PeeringPathMismatch => "peering-path-mismatch",
             FindingType::PortScan => "port-scan",
@@ -114,6 +127,7 @@ impl FindingType {
             FindingType::RepeatedRejects => "repeated-rejects",
             FindingType::ReplyBlocked => "reply-blocked",
             FindingType::SkippedData => "skipped-data",
+            FindingType::TransitGatewayLoss => "transit-gateway-loss",
             FindingType::TransitivePeering => "transitive-peering",
             FindingType::UnpeeredVpc => "unpeered-vpc",
         }
@@ -176,6 +190,8 @@ impl Confidence {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
+    /// Records from the same source to the same host, or to the same port, were accepted.
+    AcceptedFlows,
     /// The same interface accepted a request.
     AcceptedRequest,
     /// The one address that all records of the interface share.
@@ -204,6 +220,8 @@ pub enum Evidence {
     Topology,
     /// `traffic-path` of the records.
     TrafficPath,
+    /// The `packets-lost-…` fields of a transit gateway's records.
+    TransitGatewayRecords,
 }
 
 /// Resources or addresses that have a problem. The fields depend on the type.
@@ -251,6 +269,35 @@ pub enum Subject {
         /// Destination address.
         dstaddr: IpAddr,
     },
+    /// Used by `no-answer`.
+    Target {
+        /// Interface that opens the connections.
+        interface_id: Option<String>,
+        /// Destination address.
+        dstaddr: IpAddr,
+        /// Destination port.
+        dstport: u16,
+    },
+    /// Used by `health-checks-rejected`.
+    Service {
+        /// Destination address.
+        dstaddr: IpAddr,
+        /// Destination port.
+        dstport: u16,
+        /// IANA protocol number.
+        protocol: u8,
+    },
+    /// Used by `transit-gateway-loss`.
+    TransitGateway {
+        /// Transit gateway.
+        tgw_id: Option<String>,
+        /// VPC from which the packets came.
+        tgw_src_vpc_id: Option<String>,
+        /// VPC for which the packets were.
+        tgw_dst_vpc_id: Option<String>,
+        /// Reason of the loss.
+        reason: LossReason,
+    },
     /// Used by `ambiguous-address`.
     CidrBlock {
         /// CIDR block that several VPCs use.
@@ -296,8 +343,17 @@ pub enum Details {
     Ports {
         /// Number of distinct pairs of protocol and port.
         distinct_ports: u64,
+        /// Accepted flows from the same source to the same host. Null if a memory limit discarded the accepted records.
+        accepted_flows: Option<u64>,
     },
-    /// Used by `host-sweep` and `egress-blocked`.
+    /// Used by `host-sweep`.
+    SweptHosts {
+        /// Number of distinct destinations.
+        distinct_hosts: u64,
+        /// Accepted flows from the same source to the same port and protocol. Null if a memory limit discarded the accepted records.
+        accepted_flows: Option<u64>,
+    },
+    /// Used by `egress-blocked`.
     Hosts {
         /// Number of distinct destinations.
         distinct_hosts: u64,
@@ -313,6 +369,18 @@ pub enum Details {
     Via {
         /// VPCs that are peered with both.
         via_vpc_ids: Vec<String>,
+        /// Route tables of the source VPC that route addresses of the destination to one of these VPCs.
+        route_table_ids: Vec<String>,
+    },
+    /// Used by `one-way-peering`.
+    NoReturnRoute {
+        /// Route tables of the destination VPC that do not reach a block of the source VPC.
+        route_table_ids: Vec<String>,
+    },
+    /// Used by `health-checks-rejected`.
+    LoadBalancers {
+        /// Interfaces of the load balancers that check.
+        interface_ids: Vec<String>,
     },
     /// Used by `inactive-peering`.
     Inactive {

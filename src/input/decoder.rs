@@ -16,8 +16,6 @@ pub const MAX_RATIO: u64 = 200;
 /// Text bytes before the ratio is checked: small objects may be repetitive.
 pub const RATIO_GRACE_BYTES: u64 = 64 << 20;
 
-const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
-
 /// Reads an object and returns its text.
 pub struct Decoder<R> {
     encoding: Encoding<R>,
@@ -34,13 +32,10 @@ impl<R: Read> Decoder<R> {
     /// Reads the first bytes and detects the encoding.
     ///
     /// # Errors
-    /// If they cannot be read, or belong to a Parquet file.
+    /// If they cannot be read.
     pub fn open(reader: R, max_bytes: u64) -> Result<Decoder<R>, ObjectError> {
         let mut source = Source::new(reader);
-        let head = source.peek(PARQUET_MAGIC.len()).map_err(ObjectError::Read)?;
-        if head == PARQUET_MAGIC {
-            return Err(ObjectError::Parquet);
-        }
+        let head = source.peek(gzip::MAGIC.len()).map_err(ObjectError::Read)?;
         let is_gzip = head.starts_with(&gzip::MAGIC);
         let encoding = if is_gzip { Encoding::Gzip(Box::new(Gzip::new(source))) } else { Encoding::Plain(source) };
         Ok(Decoder { encoding, max_bytes, bytes: 0 })
@@ -158,12 +153,6 @@ mod tests {
         assert_eq!(read_all(&b"\x1f"[..]).expect("whole"), b"\x1f");
         assert_eq!(read_all(&b"PAR"[..]).expect("whole"), b"PAR");
         assert_eq!(read_all(Drip(b"plain text")).expect("whole"), b"plain text");
-    }
-
-    #[test]
-    fn parquet_is_an_error_even_byte_by_byte() {
-        assert_eq!(code(b"PAR1...."), "unsupported_format_parquet");
-        assert_eq!(read_all(Drip(b"PAR1")).expect_err("an error").code(), "unsupported_format_parquet");
     }
 
     #[test]

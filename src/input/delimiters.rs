@@ -1,5 +1,8 @@
 //! Finds spaces and line ends, 64 bytes at a time.
 //!
+//! A tab separates fields too, but is not in the index: a chunk with a tab counts as one with repeated delimiters, so that the slow
+//! path splits its lines. One minimum finds out whether there is a tab, as no byte of a usual line is less than a line end.
+//!
 //! Invariants: positions are written in fixed groups of `GROUP`, so up to `GROUP` entries after the last valid one are
 //! over-written slack; `count` and `end_count` are the valid lengths. `positions` has at least `SLACK` entries after `count`, so that
 //! [`FieldRanges`](super::lines::FieldRanges) may take a fixed-size window of it. A new chunk resets all fields except `columns`.
@@ -28,7 +31,7 @@ pub(super) struct DelimiterIndex {
     before: usize,
     /// Number of fields of the last line, which is the guess for the next line.
     columns: usize,
-    /// Whether no two delimiters are neighbors.
+    /// Whether no two delimiters are neighbors, and no byte is a tab.
     single_spaced: bool,
 }
 
@@ -62,7 +65,8 @@ impl DelimiterIndex {
         ensure_len(&mut self.positions, 1);
         self.positions[0] = before(from);
         (self.next, self.before) = (0, 0);
-        let mut scan = ScanState { count: 1, end_count: 0, neighbors: 0, last_bit: 0 };
+        let mut scan =
+            ScanState { count: 1, end_count: 0, neighbors: 0, last_bit: 0, least: u8x32::splat(b'\n'), has_tab: false };
         let mut at = from;
         while at < to {
             ensure_len(&mut self.positions, scan.count + STRIDE_BYTES + SLACK);
@@ -70,15 +74,17 @@ impl DelimiterIndex {
             let (positions, line_ends) = (&mut self.positions[..], &mut self.line_ends[..]);
             let piece_end = to.min(at + STRIDE_BYTES);
             while piece_end - at >= BLOCK_BYTES {
+                scan.observe_least(buffer, at);
                 scan.push_positions((positions, line_ends), buffer, at, u64::MAX);
                 at += BLOCK_BYTES;
             }
             if at < piece_end {
+                scan.has_tab |= buffer.bytes[at..piece_end].contains(&b'\t');
                 scan.push_positions((positions, line_ends), buffer, at, (1 << (piece_end - at)) - 1);
                 at = piece_end;
             }
         }
-        self.single_spaced = scan.neighbors == 0;
+        self.single_spaced = scan.neighbors == 0 && !scan.has_tab();
         (self.count, self.end_count) = (scan.count, scan.end_count);
     }
 
@@ -142,9 +148,25 @@ struct ScanState {
     neighbors: u64,
     /// 1 if the last byte was a delimiter.
     last_bit: u64,
+    /// The least bytes of all whole blocks, or line ends.
+    least: u8x32,
+    /// Whether a partial block has a tab.
+    has_tab: bool,
 }
 
 impl ScanState {
+    /// Notes the least bytes of a whole block.
+    #[inline(always)]
+    fn observe_least(&mut self, buffer: &Buffer, at: usize) {
+        let (halves, _) = buffer.read_at::<BLOCK_BYTES>(at as u32).as_chunks::<32>();
+        self.least = halves.iter().fold(self.least, |least, half| least.min(u8x32::new(*half)));
+    }
+
+    /// Returns whether there may be a tab. Bytes below a tab, which text does not have, count as one.
+    fn has_tab(&self) -> bool {
+        self.has_tab || self.least.to_array().iter().any(|least| *least < b'\n')
+    }
+
     /// Scans a block. `own` has a bit for each byte that belongs to the text.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "`ensure_len` keeps room for all delimiters of a chunk and the slack")]
@@ -232,13 +254,19 @@ mod tests {
         #[test]
         fn every_delimiter_is_found_once(
             text in prop::collection::vec(
-                prop_oneof![3 => Just(b' '), 1 => Just(b'\n'), 6 => any::<u8>(), 1 => Just(b' ' | 0x80), 1 => Just(b'!')],
+                prop_oneof![30 => Just(b' '), 10 => Just(b'\n'), 60 => b'\n'..=255, 10 => Just(b' ' | 0x80), 10 => Just(b'!'),
+                            1 => any::<u8>()],
                 0..500),
+            tab: Option<prop::sample::Index>,
             earlier in prop::collection::vec(any::<bool>(), 0..200),
             starts_there: bool,
             last_columns in 0_usize..40,
         ) {
             const START: usize = 100;
+            let mut text = text;
+            if let Some(tab) = tab.filter(|_| !text.is_empty()) {
+                *tab.get_mut(&mut text) = b'\t';
+            }
             let mut buffer = Buffer::default();
             buffer.bytes[..START].fill(b'\n');
             let mut delimiters = DelimiterIndex::default();
@@ -257,11 +285,14 @@ mod tests {
             let expected: Vec<u32> = (START..end).filter(is).map(|at| at as u32).collect();
             prop_assert_eq!(scan, &expected[..]);
             let apart = scan.windows(2).all(|two| two[1] - two[0] > 1);
-            prop_assert_eq!(delimiters.single_spaced, apart);
+            let plain = apart && !text.iter().any(|byte| *byte < b'\n');
+            prop_assert!(!delimiters.single_spaced | apart & !text.contains(&b'\t'));
+            prop_assert!(delimiters.single_spaced | !plain);
+            let single_spaced = delimiters.single_spaced;
             let mut start = START;
             if starts_there {
                 delimiters.start_at(START);
-                prop_assert_eq!(delimiters.single_spaced, apart && !is(&START) | text.is_empty());
+                prop_assert_eq!(delimiters.single_spaced, single_spaced && !is(&START) | text.is_empty());
             } else {
                 let first_end = (START..end).find(|at| buffer.bytes[*at] == b'\n');
                 prop_assert_eq!(delimiters.skip_line(), first_end);

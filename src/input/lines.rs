@@ -2,7 +2,7 @@
 //!
 //! Invariants: the buffer holds the unfinished line before `HEADROOM` and the current chunk from there on. `DelimiterIndex`
 //! (in the chunk) knows the delimiters of the current chunk only, so a line that began in an earlier chunk has no field ranges.
-//! Field ranges are given only if no two delimiters of the chunk are neighbors; then no field is empty.
+//! Field ranges are given only if no two delimiters of the chunk are neighbors, and it has no tab; then no field is empty.
 
 use std::io::Read;
 
@@ -11,6 +11,7 @@ pub use super::chunks::ChunkReader;
 use super::chunks::{Chunk, HEADROOM};
 use super::delimiters::MAX_FIELDS;
 use crate::error::ObjectError;
+use crate::input::other_format::HEAD_BYTES;
 use crate::input::padded_buffer::Buffer;
 
 /// Default limit of lines per object. The largest text, with records as short as AWS can write them, has fewer.
@@ -27,7 +28,7 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
     /// Whether the line is longer than [`MAX_LINE_BYTES`].
     pub too_long: bool,
-    /// Field ranges. `None` if the line or its neighbors have repeated delimiters, or if the line spans two chunks.
+    /// Field ranges. `None` if the line or its neighbors have repeated delimiters or tabs, or if the line spans two chunks.
     pub columns: Option<FieldRanges<'a>>,
 }
 
@@ -89,6 +90,13 @@ impl<R: Read> Lines<R> {
         }
         delimiters.start_at(lines.start);
         Ok(lines)
+    }
+
+    /// Returns the first bytes of the text, up to [`HEAD_BYTES`], while no line was taken.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
+    pub fn head(&self) -> &[u8] {
+        let text = &self.chunk.buffer.bytes[self.start..self.end];
+        &text[..text.len().min(HEAD_BYTES)]
     }
 
     /// Returns the next line, or `None` at the verified end of the object.
@@ -279,6 +287,11 @@ mod tests {
         // Repeated delimiters affect all lines of their chunk, and no others.
         assert_eq!(fields(&[b"a b\nc d\n", b" e f\ng h\n", b"i j\n"]), [true, true, false, false, true]);
         assert_eq!(fields(&[b"\xef\xbb\xbf a b\nc d\n"]), [false; 2]);
+        // So does a tab, in a block of 64 bytes and in the rest of a chunk.
+        assert_eq!(fields(&[b"a b\nc\td\n", b"e f\n"]), [false, false, true]);
+        let long = [&[b'a'; 100][..], b"\n"].concat();
+        assert_eq!(fields(&[&[b"a\tb\n", &long[..]].concat(), b"e f\n"]), [false, false, true]);
+        assert_eq!(fields(&[&[b"a\x0bb\n", &long[..]].concat(), b"e f\n"]), [true; 3]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! In comes any reader: gzip of one or more members, or plain text; the first bytes decide. [`decoder`] makes text of it,
 //! [`chunks`] cuts the text into buffers, on a second thread if asked to, and [`lines`] takes numbered lines out of them with
-//! the positions of their fields, which [`delimiters`] finds for a whole buffer at once. Out go lines, or one
+//! the positions of their fields, which [`delimiters`] finds for a whole buffer at once. [`other_format`] recognizes inputs that are
+//! not flow logs. Out go lines, or one
 //! [`ObjectError`](crate::error::ObjectError) that names the byte offset.
 //!
 //! Decoder is not verified before the end of the object, since a gzip check sum follows its data. Memory does not grow with
@@ -13,6 +14,7 @@ pub mod decoder;
 pub mod delimiters;
 mod gzip;
 pub mod lines;
+pub mod other_format;
 pub mod padded_buffer;
 mod source;
 

@@ -142,6 +142,19 @@ fields! {
     NextHopInterfaceType "next-hop-interface-type" 11 TEXT;
 }
 
+impl Field {
+    /// Returns the field whose name is most similar to this one, if a typing error may explain the difference.
+    pub fn similar_to(name: &str) -> Option<Field> {
+        if name.len() > 2 * LONGEST_NAME {
+            return None;
+        }
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        let distance = |field: &Field| strsim::damerau_levenshtein(&name, field.name());
+        let nearest = Field::ALL.iter().copied().min_by_key(distance)?;
+        (distance(&nearest) <= nearest.name().len().div_ceil(4)).then_some(nearest)
+    }
+}
+
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const LONGEST_NAME: usize = {
     let mut longest = 0;
@@ -201,6 +214,27 @@ mod tests {
             assert_eq!(Field::from_name(name.as_bytes()), None, "{name}");
         }
         assert_eq!(Field::from_name(b"\xff\xfe"), None);
+    }
+
+    #[test]
+    fn a_typing_error_has_a_similar_name() {
+        let similar = |name| Field::similar_to(name).map(Field::name);
+        for (name, expected) in [
+            ("srcadr", "srcaddr"),
+            ("dst-port", "dstport"),
+            ("srcAddr", "srcaddr"),
+            ("LOG_STATUS", "log-status"),
+            ("interfaceid", "interface-id"),
+            ("packet", "packets"),
+            ("pkt-src-addr", "pkt-srcaddr"),
+            ("next-hop-vpcid", "next-hop-vpc-id"),
+            ("ned", "end"),
+        ] {
+            assert_eq!(similar(name), Some(expected));
+        }
+        for name in ["", "-", "password", "a", "version,account-id,interface-id"] {
+            assert_eq!(similar(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::record::field::{self, Field, FieldType};
+use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// A column list. The header alone decides which column is which: any subset, any order, any version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,28 +28,32 @@ pub enum Column {
     Skip,
 }
 
-/// Error for an unusable column order in a setting.
+/// Error for an unusable column order in a setting. The message is the end of "… must be".
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "{given:?} is not a list of flow log fields: at least half of the names must be documented by AWS, \
-         such as \"${{version}} ${{account-id}} ${{interface-id}}\" or \"version account-id interface-id\""
-)]
+#[error("a list of flow log fields, separated by spaces, such as \"${{version}} ${{srcaddr}} ${{dstaddr}}\"{problem}")]
 pub struct FormatError {
-    given: String,
+    problem: String,
 }
 
-/// Splits a line into tokens at runs of spaces.
+/// Maximum number of unknown names that an error lists.
+const MAX_LISTED_NAMES: usize = 3;
+
+/// Splits a line into tokens at runs of spaces and tabs. AWS writes single spaces; spreadsheets and editors write tabs.
 #[expect(clippy::indexing_slicing, reason = "the start of a token lies in the line")]
 pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = line;
     std::iter::from_fn(move || {
-        let start = rest.iter().position(|&byte| byte != b' ')?;
+        let start = rest.iter().position(|&byte| !is_separator(byte))?;
         rest = &rest[start..];
-        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+        let end = rest.iter().position(|&byte| is_separator(byte)).unwrap_or(rest.len());
         let (token, after) = rest.split_at(end);
         rest = after;
         Some(token)
     })
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 impl Format {
@@ -62,13 +67,19 @@ impl Format {
         is_header(line).then(|| Format::from_names(tokens(line)))
     }
 
-    /// Parses a setting: AWS's notation (`${version} ${account-id} …`) or bare names.
+    /// Parses a setting: AWS's notation (`${version} ${account-id} …`) or bare names. Unlike a header, which AWS writes, a setting
+    /// may have typing errors, so each name must be known.
     ///
     /// # Errors
-    /// If fewer than half of the names are known, as for a header.
+    /// If there is no name, or one is unknown. The error lists the unknown names and similar known ones.
     pub fn from_setting(given: &str) -> Result<Format, FormatError> {
         let names: Vec<&str> = given.split_ascii_whitespace().map(strip_placeholder).collect();
-        Format::from_header(names.join(" ").as_bytes()).ok_or_else(|| FormatError { given: given.to_owned() })
+        let format = Format::from_names(names.iter().map(|name| name.as_bytes()));
+        let problems: Vec<String> = format.unknown_names().take(MAX_LISTED_NAMES).map(describe_unknown).collect();
+        if names.is_empty() || !problems.is_empty() {
+            return Err(FormatError { problem: problems.concat() });
+        }
+        Ok(format)
     }
 
     fn from_names<'a>(names: impl Iterator<Item = &'a [u8]>) -> Format {
@@ -169,6 +180,13 @@ fn mask(field: Field) -> u128 {
     1 << (field as u32)
 }
 
+/// Returns a sentence part about a name that is not a field.
+fn describe_unknown(name: &str) -> String {
+    let suggestion =
+        Field::similar_to(name).map_or_else(String::new, |field| format!(", did you mean {:?}?", field.name()));
+    format!("; unknown field {}{suggestion}", quoted(name, NAME_CHARACTERS))
+}
+
 fn strip_placeholder(name: &str) -> &str {
     name.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(name)
 }
@@ -195,6 +213,8 @@ mod tests {
         assert!(!is_header(b"srcaddr one two"));
         assert!(is_header(b"srcaddr one two log_status"));
         assert!(is_header(b"  srcaddr   dstaddr  "));
+        assert!(is_header(b"\tsrcaddr\tdstaddr \t one two\t"));
+        assert!(!is_header(b"srcaddr\x0bdstaddr one"));
         assert!(!is_header(b""));
         assert!(!is_header(b"   "));
         assert!(!is_header(b"2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA"));
@@ -233,11 +253,26 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_with_other_words_is_an_error() {
-        for given in ["", "${versionn} ${srcadr}", "a b c srcaddr"] {
-            let error = Format::from_setting(given).expect_err("no format");
-            assert!(error.to_string().starts_with(&format!("{given:?} is not a list")), "{error}");
-        }
+    fn a_setting_with_an_unknown_name_is_an_error() {
+        let problem = |given: &str| {
+            let message = Format::from_setting(given).expect_err("no format").to_string();
+            message.split_once("${dstaddr}\"").expect("an example").1.to_owned()
+        };
+        assert_eq!(problem(""), "");
+        assert_eq!(problem(" \t"), "");
+        assert_eq!(
+            problem("srcaddr dstaddr ${srcport} dst-port"),
+            "; unknown field \"dst-port\", did you mean \"dstport\"?"
+        );
+        assert_eq!(
+            problem("${versionn} password srcAddr a b srcaddr"),
+            "; unknown field \"versionn\", did you mean \"version\"?; unknown field \"password\"; unknown field \"srcAddr\", \
+             did you mean \"srcaddr\"?"
+        );
+        assert_eq!(problem("srcaddr \u{1b}[2J"), "; unknown field \"\\u{1b}[2J\"");
+        assert!(problem(&"x".repeat(100_000)).len() < 200);
+        // A header may have unknown names.
+        assert!(Format::from_header(b"srcaddr dstaddr srcport dst-port").is_some());
     }
 
     #[test]

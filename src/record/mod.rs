@@ -14,10 +14,12 @@ pub mod names;
 pub mod parser;
 pub mod timestamp;
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::record::field::Field;
 use crate::record::timestamp::Timestamp;
 
 /// IANA protocol number of TCP.
@@ -34,15 +36,15 @@ pub enum Record<'a> {
     NoData,
     /// SKIPDATA: AWS skipped records of this interface.
     SkipData(SkipDataRecord<'a>),
-    /// Any other record, such as one of a transit gateway, which has no action.
-    Other,
+    /// Any other record, such as one of a transit gateway, which has no action. With the packets that a transit gateway lost, if any.
+    Other(Option<TransitGatewayLoss<'a>>),
 }
 
 impl Record<'_> {
     /// Returns whether an action or a log status determines the class.
     #[inline]
     pub fn has_class(&self) -> bool {
-        !matches!(self, Record::Other)
+        !matches!(self, Record::Other(_))
     }
 }
 
@@ -98,6 +100,85 @@ pub struct SkipDataRecord<'a> {
     pub start: Option<Timestamp>,
     /// End of the capture window.
     pub end: Option<Timestamp>,
+}
+
+/// A Transit Gateway record with lost packets: at least one count is above 0. An absent value is `None`, an absent count 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransitGatewayLoss<'a> {
+    /// The transit gateway.
+    pub tgw_id: Option<&'a [u8]>,
+    /// VPC of the source.
+    pub tgw_src_vpc_id: Option<&'a [u8]>,
+    /// VPC of the destination. A packet without a route has none.
+    pub tgw_dst_vpc_id: Option<&'a [u8]>,
+    /// Lost packets, indexed by [`LossReason`].
+    pub packets_lost: [u64; LossReason::ALL.len()],
+    /// Start of the capture window.
+    pub start: Option<Timestamp>,
+    /// End of the capture window.
+    pub end: Option<Timestamp>,
+}
+
+impl TransitGatewayLoss<'_> {
+    /// Returns each reason for which packets were lost, with their number.
+    pub fn losses(&self) -> impl Iterator<Item = (LossReason, u64)> {
+        LossReason::ALL.into_iter().zip(self.packets_lost).filter(|(_, packets)| *packets > 0)
+    }
+}
+
+/// Why a transit gateway lost packets: the `packets-lost-…` columns, in AWS's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LossReason {
+    /// The route table has no route to the destination.
+    NoRoute,
+    /// The route is a blackhole.
+    Blackhole,
+    /// The packet exceeds the MTU.
+    MtuExceeded,
+    /// The TTL expired.
+    TtlExpired,
+}
+
+/// By name, as findings sort their subjects.
+impl Ord for LossReason {
+    fn cmp(&self, other: &LossReason) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl PartialOrd for LossReason {
+    fn partial_cmp(&self, other: &LossReason) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl LossReason {
+    /// All reasons, in AWS's order.
+    pub const ALL: [LossReason; 4] =
+        [LossReason::NoRoute, LossReason::Blackhole, LossReason::MtuExceeded, LossReason::TtlExpired];
+
+    /// Returns the word used in JSON and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            LossReason::NoRoute => "no-route",
+            LossReason::Blackhole => "blackhole",
+            LossReason::MtuExceeded => "mtu-exceeded",
+            LossReason::TtlExpired => "ttl-expired",
+        }
+    }
+
+    /// Returns the reason whose packets the field counts.
+    pub fn from_field(field: Field) -> Option<LossReason> {
+        match field {
+            Field::PacketsLostNoRoute => Some(LossReason::NoRoute),
+            Field::PacketsLostBlackhole => Some(LossReason::Blackhole),
+            Field::PacketsLostMtuExceeded => Some(LossReason::MtuExceeded),
+            Field::PacketsLostTtlExpired => Some(LossReason::TtlExpired),
+            _ => None,
+        }
+    }
 }
 
 /// The values of `action`.

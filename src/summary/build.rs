@@ -4,14 +4,14 @@
 use ipnet::IpNet;
 
 use crate::aggregate::Analysis;
-use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Placement;
 use crate::config::Limits;
 use crate::config::Thresholds;
-use crate::findings::{self, Completeness, NetworkContext};
+use crate::findings::{self, Completeness, HealthChecks, NetworkContext};
+use crate::record::Direction;
 use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::topology::Topology;
 
@@ -46,26 +46,31 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     let limits_reached = limits_reached(&analysis, completeness.names);
     let mut rejected = std::mem::take(&mut analysis.rejects);
     rejected.correlate_accepted(&analysis.accepted);
-    // The accepted 5-tuples take the most memory and are not needed any more.
-    analysis.accepted = AcceptedFlows::default();
     let rejected_by_placement = rejected.places().collect();
     let group_count = rejected.group_count();
     let error_bound = rejected.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
-    let groups = rejected.into_groups();
+    let mut groups = rejected.into_groups();
     let network = NetworkContext {
         interfaces: &analysis.interfaces,
         places: &analysis.places,
         topology,
         known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
+    groups.decide_by_direction(|group| network.direction(group).0 == Direction::Egress);
     let builder = SummaryBuilder { analysis: &analysis, network, rejected_by_placement };
-    let classes = analysis.peering.by_class();
+    let classes = analysis.peering.by_class(&analysis.accepted);
     let context = findings::Context {
         groups: &groups,
         network,
         classes: &classes,
+        accepted: &analysis.accepted,
+        openings: &analysis.openings,
+        losses: &analysis.losses,
+        health_checks: HealthChecks::find(&groups, &network),
         has_accepted_records: analysis.records.accepted > 0,
+        inputs: analysis.sources.len(),
         thresholds: &options.thresholds,
+        trusted_scanners: &options.trusted_scanners,
         completeness,
     };
     Summary {
@@ -101,7 +106,8 @@ fn completeness(analysis: &Analysis) -> Completeness {
     Completeness {
         rejected: analysis.rejects.is_exact() && analysis.accepted.is_complete() && names,
         peering: analysis.peering.is_exact() && names,
-        names,
+        openings: analysis.openings.is_exact() && analysis.accepted.is_complete() && names,
+        names: names && analysis.losses.is_complete(),
     }
 }
 
@@ -124,6 +130,7 @@ fn limits_reached(analysis: &Analysis, names_are_complete: bool) -> Vec<&'static
         analysis.rejects.is_exact(),
         !analysis.accepted.limit_reached(),
         !analysis.peering.limit_reached(),
+        !analysis.openings.limit_reached(),
         names_are_complete,
         !analysis.formats.overflowed,
     ];

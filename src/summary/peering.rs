@@ -19,7 +19,8 @@ pub struct Peering {
     pub exact: bool,
     /// Peering connections with traffic.
     pub connections: Vec<ConnectionTraffic>,
-    /// Traffic between two different known VPCs, each direction separately.
+    /// Traffic between two different known VPCs, each direction separately. A flow that both ends log counts once: its accepted records
+    /// at the source, or at the destination if the source has none.
     pub vpc_pairs: Vec<VpcPair>,
 }
 
@@ -69,7 +70,7 @@ pub struct VpcPair {
     /// Accepted and rejected traffic.
     #[serde(flatten)]
     pub traffic: Traffic,
-    /// Accepted traffic without a reply in the input.
+    /// The part of the accepted traffic without a reply in the input.
     pub unanswered: Counters,
 }
 
@@ -123,12 +124,12 @@ pub(super) fn peering(topology: &Topology, classes: &FlowsByClass<'_>, exact: bo
 
 /// Returns the sums of a traffic class, and of its accepted records without a reply.
 fn sums(view: &ClassView<'_>) -> (Traffic, Counters) {
-    let [accepted, rejected] = view.totals;
+    let side = view.totals.counted_side();
     let mut unanswered = Counters::default();
-    for flows in view.unanswered().filter(|flows| flows.action == Action::Accept) {
+    for flows in view.unanswered().filter(|flows| flows.action == Action::Accept && flows.side == side) {
         unanswered.merge(flows.sums.tally);
     }
-    (Traffic { accepted, rejected }, unanswered)
+    (Traffic { accepted: view.totals.accepted(), rejected: view.totals.rejected }, unanswered)
 }
 
 fn connection(topology: &Topology, id: &str, traffic: Traffic) -> Option<ConnectionTraffic> {

@@ -8,9 +8,6 @@ use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
 use crate::record::names;
 use crate::summary::RejectedGroup;
-use crate::topology::VpcIndex;
-use crate::topology::endpoint::Endpoint;
-use crate::topology::endpoint::Scope;
 
 impl SummaryBuilder<'_> {
     /// Returns the `max` groups with the most flows, as rows.
@@ -62,20 +59,8 @@ impl SummaryBuilder<'_> {
             causes: group.causes(),
             tally,
             seen: group.seen(),
-            src: self.endpoint(key.src, interface_vpc),
-            dst: self.endpoint(key.dst, interface_vpc),
-        }
-    }
-
-    /// Returns the known facts of an address in a record of an interface in this VPC.
-    fn endpoint(&self, address: Option<IpAddr>, interface_vpc: Option<VpcIndex>) -> Endpoint {
-        match (address, self.network.topology) {
-            (None, _) => Endpoint::default(),
-            (Some(known), Some(topology)) => topology.endpoint(known, self.network.locate(address, interface_vpc)),
-            (Some(known), None) => {
-                let scope = if self.network.is_public(known) { Scope::Public } else { Scope::Private };
-                Endpoint { scope: Some(scope), ..Endpoint::default() }
-            }
+            src: self.network.endpoint(key.src, interface_vpc),
+            dst: self.network.endpoint(key.dst, interface_vpc),
         }
     }
 }
@@ -186,13 +171,13 @@ mod tests {
         assert_eq!(direction(&["- vpc-a 10.1.0.7 8.8.8.8 REJECT -"]), "egress");
         // The VPC of the interface in the topology, if the records report none.
         assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.7 REJECT -"]), "ingress");
-        // Both addresses in the VPC, neither in it, or records that disagree on the VPC.
+        // Both addresses in the VPC, neither in it, or records that disagree on the VPC. Neither is the only private address.
         assert_eq!(direction(&["eni-1 vpc-a 10.1.0.8 10.1.0.7 REJECT -"]), "unknown");
         assert_eq!(direction(&["eni-1 vpc-a 8.8.8.8 9.9.9.9 REJECT -"]), "unknown");
-        assert_eq!(direction(&["eni-1 - 8.8.8.8 10.1.0.7 REJECT -"]), "unknown");
-        let disputed = ["eni-1 vpc-a 8.8.8.8 10.1.0.7 REJECT -", "eni-1 vpc-b 8.8.8.8 10.1.0.7 REJECT -"];
+        assert_eq!(direction(&["eni-1 - 10.9.0.1 10.1.0.7 REJECT -"]), "unknown");
+        let disputed = ["eni-1 vpc-a 10.9.0.1 10.1.0.7 REJECT -", "eni-1 vpc-b 10.9.0.1 10.1.0.7 REJECT -"];
         assert_eq!(direction(&disputed), "unknown");
-        let disputed = ["eni-known vpc-b 8.8.8.8 10.1.0.7 REJECT -", "eni-known - 8.8.8.8 10.1.0.7 REJECT -"];
+        let disputed = ["eni-known vpc-b 10.9.0.1 10.1.0.7 REJECT -", "eni-known - 10.9.0.1 10.1.0.7 REJECT -"];
         assert_eq!(direction(&disputed), "unknown");
     }
 

@@ -16,9 +16,10 @@ impl Topology {
     pub fn new(mut resources: Resources) -> Topology {
         let vpcs = known_vpcs(&resources);
         let blocks = vpc_blocks(&vpcs);
+        let enclosing = enclosing_blocks(&blocks);
         let mut topology = Topology {
-            locations: locations(&blocks),
-            has_overlapping_blocks: blocks.iter().any(|block| block.vpcs.len() > 1),
+            locations: locations(&blocks, &enclosing),
+            enclosing,
             prefixes: PrefixTable::new(&blocks.iter().map(|block| block.block).collect::<Vec<_>>()),
             blocks,
             links: HashMap::default(),
@@ -116,14 +117,30 @@ fn vpc_blocks(vpcs: &[VpcInfo]) -> Vec<VpcBlock> {
     blocks.into_iter().map(|(block, vpcs)| VpcBlock { block, vpcs }).collect()
 }
 
+/// Returns the blocks that contain each contested block, longest first. A block is contested if blocks of different VPCs contain it.
+fn enclosing_blocks(blocks: &[VpcBlock]) -> HashMap<BlockId, Vec<BlockId>, RandomState> {
+    let mut contested = HashMap::default();
+    // Blocks are in order, so those that contain the current one are the last that do not end before it.
+    let mut containing: Vec<(BlockId, &VpcBlock)> = Vec::new();
+    for (id, block) in (0..).zip(blocks) {
+        while containing.pop_if(|(_, outer)| !outer.block.contains(&block.block)).is_some() {}
+        containing.push((id, block));
+        let mut vpcs = containing.iter().flat_map(|(_, outer)| &outer.vpcs);
+        let first = vpcs.next();
+        if vpcs.any(|vpc| Some(vpc) != first) {
+            contested.insert(id, containing.iter().rev().map(|(id, _)| *id).collect());
+        }
+    }
+    contested
+}
+
 /// Returns the location of addresses outside all blocks, followed by the location of each block.
-fn locations(blocks: &[VpcBlock]) -> Vec<PackedLocation> {
+fn locations(blocks: &[VpcBlock], contested: &HashMap<BlockId, Vec<BlockId>, RandomState>) -> Vec<PackedLocation> {
     let location = |(id, block): (BlockId, &VpcBlock)| match block.vpcs[..] {
-        [vpc] => Location::In(vpc),
-        _ => Location::Ambiguous(id),
+        [vpc] if !contested.contains_key(&id) => PackedLocation::from(Location::In(vpc)),
+        _ => PackedLocation::contested(id),
     };
-    let locations = std::iter::once(Location::Outside).chain((0..).zip(blocks).map(location));
-    locations.map(PackedLocation::from).collect()
+    std::iter::once(PackedLocation::OUTSIDE).chain((0..).zip(blocks).map(location)).collect()
 }
 
 /// Returns the ids of the interfaces with delegated prefixes.

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-pub use self::location::{Location, PackedLocation};
+pub use self::location::{Location, PackedLocation, Recorder, Tie};
 pub use self::prefix_table::BlockId;
 use crate::record::ip;
 use describe_output::{Interface, PeeringConnection, Problem, Resources};
@@ -37,6 +37,18 @@ use routes::RouteTableIndex;
 /// Index of a VPC in a topology. The VPCs are sorted by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VpcIndex(u32);
+
+impl VpcIndex {
+    /// Creates the index with this number.
+    pub(crate) fn new(number: u32) -> VpcIndex {
+        VpcIndex(number)
+    }
+
+    /// Returns the number of the index.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// A VPC of the topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +89,11 @@ pub struct Topology {
     resources: Resources,
     vpcs: Vec<VpcInfo>,
     blocks: Vec<VpcBlock>,
-    /// Location of the addresses of each block, as far as the block alone determines it. Block ids count from 1 here; index
-    /// 0 is for addresses outside all blocks.
+    /// Location of the addresses of each block, contested if the block alone does not determine it. Block ids count from 1 here;
+    /// index 0 is for addresses outside all blocks.
     locations: Vec<PackedLocation>,
-    /// Whether several VPCs use the same block, which is rare.
-    has_overlapping_blocks: bool,
+    /// The blocks that contain a contested one, itself included, longest first. Contested blocks overlap with a block of another VPC.
+    enclosing: HashMap<BlockId, Vec<BlockId>, RandomState>,
     prefixes: PrefixTable,
     /// The key has the lesser VPC first.
     links: HashMap<(VpcIndex, VpcIndex), PeeringLinks, RandomState>,
@@ -145,10 +157,11 @@ impl Topology {
         self.vpc_by_interface.get(id).copied()
     }
 
-    /// Returns the VPC whose block is the longest match of the address. If several VPCs use that block, prefers
-    /// `recording_vpc`, the VPC of the interface that recorded the flow; otherwise the only one that is peered with it.
-    pub fn locate(&self, address: IpAddr, recording_vpc: impl FnOnce() -> Option<VpcIndex>) -> Location {
-        self.locate_packed(address, recording_vpc).location()
+    /// Returns the VPC of an address in a record: the recorder's own VPC if one of its blocks has the address, otherwise the peer of the
+    /// own VPC with the longest block that has it, otherwise the VPC with the longest one. Where several VPCs tie, the route of
+    /// the own subnet decides.
+    pub fn locate(&self, address: IpAddr, recorder: &mut impl Recorder) -> Location {
+        self.locate_packed(address, recorder).location()
     }
 
     /// Returns the result of [`Topology::locate`] as an integer.
@@ -157,44 +170,48 @@ impl Topology {
         clippy::indexing_slicing,
         reason = "the table returns 0 to the number of blocks: the indices of `locations`"
     )]
-    pub fn locate_packed(&self, address: IpAddr, recording_vpc: impl FnOnce() -> Option<VpcIndex>) -> PackedLocation {
+    pub fn locate_packed(&self, address: IpAddr, recorder: &mut impl Recorder) -> PackedLocation {
         let location = self.locations[self.prefixes.lookup_one_based(address) as usize];
-        match location.ambiguous_block() {
-            None => location,
-            Some(block) => self.disambiguate(block, recording_vpc()).into(),
+        if location.is_contested() {
+            return PackedLocation::decided(self.decide(location.block(), address, recorder));
         }
+        location
     }
 
+    /// Returns the location of an address whose longest block is contested.
     #[cold]
-    fn disambiguate(&self, id: BlockId, recording_vpc: Option<VpcIndex>) -> Location {
-        let candidates = &self.block(id).vpcs;
-        let Some(recording_vpc) = recording_vpc else { return Location::Ambiguous(id) };
-        if candidates.contains(&recording_vpc) {
-            return Location::In(recording_vpc);
+    fn decide(&self, longest: BlockId, address: IpAddr, recorder: &mut impl Recorder) -> Location {
+        let own = recorder.vpc();
+        let enclosing = self.enclosing.get(&longest).map_or(&[][..], Vec::as_slice);
+        if let Some(own) = own.filter(|own| enclosing.iter().any(|id| self.block(*id).vpcs.contains(own))) {
+            return Location::In(own);
         }
-        let mut peered = candidates.iter().filter(|vpc| self.is_peered(recording_vpc, **vpc));
-        match (peered.next(), peered.next()) {
-            (Some(only), None) => Location::In(*only),
-            _ => Location::Ambiguous(id),
+        let tie_of_peers = own.and_then(|own| {
+            let is_peer = |vpc: &VpcIndex| self.is_peered(own, *vpc);
+            enclosing.iter().find_map(|id| {
+                let peers: Vec<VpcIndex> = self.block(*id).vpcs.iter().copied().filter(is_peer).collect();
+                (!peers.is_empty()).then_some((Tie { block: *id, peers_of: Some(own) }, peers))
+            })
+        });
+        let (tie, candidates) =
+            tie_of_peers.unwrap_or_else(|| (Tie { block: longest, peers_of: None }, self.block(longest).vpcs.clone()));
+        if let [only] = candidates[..] {
+            return Location::In(only);
         }
+        let routed = recorder.subnet().and_then(|subnet| self.routed_peer(&subnet, address));
+        routed.filter(|vpc| candidates.contains(vpc)).map_or(Location::Ambiguous(tie), Location::In)
+    }
+
+    /// Returns the VPCs of a tie.
+    pub fn tied_vpcs(&self, tie: Tie) -> impl Iterator<Item = VpcIndex> {
+        let vpcs = self.block(tie.block).vpcs.iter().copied();
+        vpcs.filter(move |vpc| tie.peers_of.is_none_or(|own| self.is_peered(own, *vpc)))
     }
 
     /// Reports whether an address is on the public internet: in no VPC of the topology and in no private or special-use
     /// block.
     pub fn is_public(&self, address: IpAddr) -> bool {
         self.prefixes.longest(address).is_none() && ip::is_public(address)
-    }
-
-    /// Reports whether several VPCs use the same block.
-    #[inline]
-    pub fn has_overlapping_blocks(&self) -> bool {
-        self.has_overlapping_blocks
-    }
-
-    /// Reports whether several VPCs use the block of this address.
-    pub fn is_ambiguous(&self, address: IpAddr) -> bool {
-        let is_shared = |id: BlockId| self.block(id).vpcs.len() > 1;
-        self.has_overlapping_blocks && self.prefixes.longest(address).is_some_and(is_shared)
     }
 
     /// Returns the peering connections between two VPCs.

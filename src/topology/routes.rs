@@ -125,8 +125,8 @@ impl Topology {
     }
 
     /// Returns the VPC that a subnet's traffic to an address goes to, if the longest active route is to a known peering
-    /// connection of `own`, the VPC of the subnet.
-    pub fn routed_peer(&self, subnet_id: &str, own: VpcIndex, address: IpAddr) -> Option<VpcIndex> {
+    /// connection of the table's VPC.
+    pub fn routed_peer(&self, subnet_id: &str, address: IpAddr) -> Option<VpcIndex> {
         let (_, table) = self.route_table_of_subnet(subnet_id)?;
         let address = IpNet::from(address);
         let length = |route: &Route| self.longest_containing(&route.destination, &address);
@@ -134,7 +134,7 @@ impl Topology {
         let lengths = routes.filter_map(|route| Some((length(route)?, route)));
         let (_, longest) = lengths.max_by_key(|(length, _)| *length)?;
         let connection = self.connection(longest.connection_id()?)?;
-        self.vpc_index(&connection.other_side(&self.vpc(own).id)?.vpc_id)
+        self.vpc_index(&connection.other_side(&table.vpc_id)?.vpc_id)
     }
 
     /// Returns the route tables in use of `src` that send traffic for `dst` to a VPC in between, which does not forward it:

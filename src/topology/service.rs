@@ -5,6 +5,9 @@
 //! the tables list observed ones. Users may write any description for their interfaces. A description therefore counts only
 //! if AWS manages the interface, or if users are unlikely to write it by chance.
 
+/// The service of load balancers.
+pub const LOAD_BALANCER: &str = "elb";
+
 /// Properties of an interface that identify its owner. A missing property is empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InterfaceTraits<'a> {

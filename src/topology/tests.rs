@@ -1,4 +1,5 @@
 use super::*;
+use std::borrow::Cow;
 
 fn topology(documents: &[&str]) -> Topology {
     let mut resources = Resources::default();
@@ -29,13 +30,12 @@ fn address(text: &str) -> IpAddr {
 
 /// Locates an address for a record of this VPC.
 fn locate(topology: &Topology, text: &str, recording_vpc: Option<&str>) -> String {
-    match topology.locate(address(text), || topology.vpc_index(recording_vpc?)) {
+    match topology.locate(address(text), &mut recording_vpc.and_then(|id| topology.vpc_index(id))) {
         Location::Outside => "outside".to_owned(),
         Location::In(vpc) => topology.vpc(vpc).id.clone(),
-        Location::Ambiguous(id) => {
-            let VpcBlock { block, vpcs } = topology.block(id);
-            let ids: Vec<&str> = vpcs.iter().map(|vpc| topology.vpc(*vpc).id.as_str()).collect();
-            format!("{block}: {}", ids.join(" or "))
+        Location::Ambiguous(tie) => {
+            let ids: Vec<&str> = topology.tied_vpcs(tie).map(|vpc| topology.vpc(vpc).id.as_str()).collect();
+            format!("{}: {}", topology.block(tie.block).block, ids.join(" or "))
         }
     }
 }
@@ -57,9 +57,71 @@ fn longest_block_of_all_vpcs_wins() {
         ("2600:1f18:0:ff::1", "vpc-c"),
         ("2600:1f18:0:100::1", "outside"),
     ] {
-        // The recording VPC decides only between equal blocks. A longer block takes precedence.
+        assert_eq!(locate(&topology, text, None), expected, "{text}");
+        assert_eq!(locate(&topology, text, Some("vpc-c")), expected, "{text}");
+    }
+    // AWS routes the own blocks of a VPC first.
+    assert_eq!(locate(&topology, "10.1.0.0", Some("vpc-a")), "vpc-a");
+    assert_eq!(locate(&topology, "10.1.0.0", Some("vpc-b")), "vpc-b");
+    assert_eq!(locate(&topology, "10.2.0.0", Some("vpc-b")), "vpc-a");
+}
+
+#[test]
+fn a_peer_takes_precedence_over_a_longer_block() {
+    let topology = topology(&[
+        &vpc("vpc-a", "10.1.0.0/16"),
+        &vpc("vpc-b", "10.2.0.0/16"),
+        &vpc("vpc-c", "10.2.8.0/24"),
+        &vpc("vpc-d", "10.2.8.0/23"),
+        &connection("pcx-1", "active", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
+        &connection("pcx-2", "deleted", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-d", "r", "10.2.8.0/23"]]),
+    ]);
+    for (text, expected) in [("10.2.8.1", "vpc-b"), ("10.2.9.1", "vpc-b"), ("10.2.10.1", "vpc-b")] {
         assert_eq!(locate(&topology, text, Some("vpc-a")), expected, "{text}");
     }
+    for (text, expected) in [("10.2.8.1", "vpc-c"), ("10.2.9.1", "vpc-d"), ("10.2.10.1", "vpc-b")] {
+        assert_eq!(locate(&topology, text, None), expected, "{text}");
+    }
+}
+
+/// A recorder in a subnet.
+struct InSubnet(Option<VpcIndex>, &'static str);
+
+impl Recorder for InSubnet {
+    fn vpc(&mut self) -> Option<VpcIndex> {
+        self.0
+    }
+
+    fn subnet(&mut self) -> Option<Cow<'_, str>> {
+        Some(self.1.into())
+    }
+}
+
+#[test]
+fn the_route_of_the_own_subnet_decides_between_peers() {
+    let routes = r#"{"RouteTables": [
+        {"RouteTableId": "rtb-1", "VpcId": "vpc-b", "Associations": [{"SubnetId": "subnet-1"}, {"Main": true}],
+         "Routes": [{"DestinationCidrBlock": "10.9.0.0/16", "VpcPeeringConnectionId": "pcx-1", "State": "active"},
+                    {"DestinationCidrBlock": "10.9.8.0/24", "VpcPeeringConnectionId": "pcx-2", "State": "active"},
+                    {"DestinationCidrBlock": "10.9.9.0/24", "GatewayId": "igw-1", "State": "active"}]}]}"#;
+    let topology = topology(&[
+        &vpc("vpc-f", "10.9.0.0/16"),
+        &vpc("vpc-g", "10.9.0.0/16"),
+        &vpc("vpc-b", "10.2.0.0/16"),
+        &connection("pcx-1", "active", [["vpc-b", "r", "10.2.0.0/16"], ["vpc-f", "r", "10.9.0.0/16"]]),
+        &connection("pcx-2", "active", [["vpc-g", "r", "10.9.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
+        routes,
+    ]);
+    let own = topology.vpc_index("vpc-b");
+    let vpc_of = |text: &str, own, subnet| match topology.locate(address(text), &mut InSubnet(own, subnet)) {
+        Location::In(vpc) => topology.vpc(vpc).id.clone(),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(vpc_of("10.9.1.1", own, "subnet-1"), "vpc-f");
+    assert_eq!(vpc_of("10.9.8.1", own, "subnet-1"), "vpc-g");
+    assert_eq!(vpc_of("10.9.8.1", None, "subnet-1"), "vpc-g");
+    assert!(vpc_of("10.9.9.1", own, "subnet-1").starts_with("Ambiguous"));
+    assert!(vpc_of("10.9.1.1", own, "subnet-2").starts_with("Ambiguous"));
 }
 
 #[test]
@@ -123,10 +185,11 @@ fn shared_block_prefers_the_recording_vpc_then_its_only_peer() {
         &connection("pcx-4", "expired", [["vpc-c", "r", "10.3.0.0/16"], ["vpc-h", "r", "10.9.0.0/16"]]),
     ]);
     let ambiguous = "10.9.0.0/16: vpc-f or vpc-g or vpc-h";
+    let ambiguous_peers = "10.9.0.0/16: vpc-f or vpc-h";
     for (recording_vpc, expected) in [
         (Some("vpc-h"), "vpc-h"),
         (Some("vpc-a"), "vpc-g"),
-        (Some("vpc-b"), ambiguous),
+        (Some("vpc-b"), ambiguous_peers),
         (Some("vpc-c"), ambiguous),
         (Some("vpc-d"), ambiguous),
         (Some("vpc-nowhere"), ambiguous),
@@ -135,7 +198,6 @@ fn shared_block_prefers_the_recording_vpc_then_its_only_peer() {
         assert_eq!(locate(&topology, "10.9.0.1", recording_vpc), expected, "{recording_vpc:?}");
     }
     assert_eq!(locate(&topology, "10.4.0.1", Some("vpc-f")), "vpc-d");
-    assert!(topology.is_ambiguous(address("10.9.255.255")) && !topology.is_ambiguous(address("10.4.0.1")));
 }
 
 #[test]
@@ -195,7 +257,7 @@ const INTERFACES: &str = r#"{
 fn endpoint_describes_an_address() {
     let topology = topology(&[INTERFACES]);
     let endpoint = |text: &str, recording_vpc: Option<&str>| {
-        let location = topology.locate(address(text), || topology.vpc_index(recording_vpc?));
+        let location = topology.locate(address(text), &mut recording_vpc.and_then(|id: &str| topology.vpc_index(id)));
         let endpoint = topology.endpoint(address(text), location);
         let scope = endpoint.scope.map(|scope| format!("{scope:?}"));
         [scope, endpoint.vpc_id, endpoint.subnet_id, endpoint.interface_id, endpoint.service, endpoint.name]
@@ -231,7 +293,7 @@ fn public_address_is_shown_with_its_interface() {
             {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-b", "PrivateIpAddress": "10.1.1.5",
              "PrivateIpAddresses": [{"Association": {"PublicIp": "22.31.77.90"}}],
              "Ipv6Addresses": [{"Ipv6Address": "2600:1f18::5"}, {"Ipv6Address": "fd00::5"}]}]}"#]);
-    let endpoint = |text: &str| topology.endpoint(address(text), topology.locate(address(text), || None));
+    let endpoint = |text: &str| topology.endpoint(address(text), topology.locate(address(text), &mut None));
     let expected = Endpoint {
         scope: Some(Scope::Public),
         vpc_id: Some("vpc-a".to_owned()),

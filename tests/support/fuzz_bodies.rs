@@ -38,7 +38,7 @@ pub fn header_and_lines(bytes: &[u8]) {
             Ok(Record::SkipData(_)) => "skip_data",
             Ok(Record::Flow(flow)) if flow.action == Action::Accept => "accepted",
             Ok(Record::Flow(_)) => "rejected",
-            Ok(Record::Other) => "other",
+            Ok(Record::Other(_)) => "other",
         };
         assert_eq!(class, expected_class(line, &names), "{line:?} by {names:?}");
     }
@@ -63,9 +63,9 @@ fn is_header(line: &[u8]) -> bool {
     !tokens.is_empty() && 2 * known >= tokens.len()
 }
 
-/// Splits a line at its spaces.
+/// Splits a line at its spaces and tabs.
 fn tokens(line: &[u8]) -> Vec<&[u8]> {
-    line.split(|&byte| byte == b' ').filter(|token| !token.is_empty()).collect()
+    line.split(|&byte| byte == b' ' || byte == b'\t').filter(|token| !token.is_empty()).collect()
 }
 
 /// Returns the class of a line, by a direct implementation of the documented rules.

@@ -297,7 +297,7 @@ mod tests {
         for interface in network::interfaces() {
             let addresses = [Some(interface.address.into()), interface.ipv6_address.map(Into::into)];
             for address in addresses.into_iter().flatten() {
-                let location = topology.locate(address, || None);
+                let location = topology.locate(address, &mut None);
                 assert_eq!(location, Location::In(topology.vpc_index(VPCS[interface.vpc].id).expect("it is known")));
                 let endpoint = topology.endpoint(address, location);
                 assert_eq!(

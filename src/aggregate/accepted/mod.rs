@@ -1,18 +1,23 @@
-//! The accepted 5-tuples of each interface, which decide the causes of rejected flows.
+//! The accepted 5-tuples of each interface, which decide the causes of rejected flows, and what was accepted from a scanner or
+//! answered.
 //!
-//! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned once, at
+//! Nearly all flows are accepted and few 5-tuples repeat, so accepted tuples are appended to rows of fixed size and scanned at
 //! the end. A rejected flow may precede the accepted one that explains it, so no row can be dropped before.
 //!
-//! Invariants: either every accepted tuple has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
+//! Invariants: either every accepted record of a tracked interface with addresses and protocol has a row, or none has. `IPV6_COST` rows of IPv4 take at least the memory of one
 //! wide row, so that the limit on tuples is a limit on memory.
 
+mod address_filter;
 mod bloom;
 mod encoding;
 
 use std::net::IpAddr;
 
+pub use self::address_filter::AddressFilter;
 pub use self::bloom::BloomFilter;
 use self::encoding::Ipv4Row;
+use crate::aggregate::connection_stage::ConnectionStage;
+use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
 use crate::config::Limits;
 use crate::record::Flow;
@@ -53,12 +58,49 @@ impl FiveTuple {
     }
 }
 
+/// The ports that an accepted record has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// Both, so that the 5-tuple is complete.
+    Both,
+    /// Only the destination port.
+    OnlyDestination,
+    /// No destination port.
+    NoDestination,
+}
+
+/// An accepted record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedRow {
+    /// Interface, protocol, addresses, and ports. An absent port is 0.
+    pub tuple: FiveTuple,
+    /// The ports that are present.
+    pub ports: Ports,
+    /// What it shows of a connection from its interface.
+    pub stage: ConnectionStage,
+}
+
+impl AcceptedRow {
+    /// Returns the row of a record, or `None` if an address or the protocol is absent.
+    #[inline(always)]
+    fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>, stage: ConnectionStage) -> Option<AcceptedRow> {
+        let (protocol, src, dst) = (flow.protocol?, flow.src?, flow.dst?);
+        let ports = match (flow.srcport, flow.dstport) {
+            (Some(_), Some(_)) => Ports::Both,
+            (None, Some(_)) => Ports::OnlyDestination,
+            (_, None) => Ports::NoDestination,
+        };
+        let (srcport, dstport) = (flow.srcport.unwrap_or(0), flow.dstport.unwrap_or(0));
+        Some(AcceptedRow { tuple: FiveTuple { interface, protocol, src, dst, srcport, dstport }, ports, stage })
+    }
+}
+
 /// The accepted tuples of a run, up to a limit.
 #[derive(Debug, Clone)]
 pub struct AcceptedFlows {
     ipv4: Vec<Ipv4Row>,
     /// Tuples that do not fit in an [`Ipv4Row`]: those of IPv6, above all.
-    wide: Vec<FiveTuple>,
+    wide: Vec<AcceptedRow>,
     /// The cost of all rows, in IPv4 tuples.
     cost: u64,
     limit: u64,
@@ -70,7 +112,7 @@ pub struct AcceptedFlows {
 const IPV6_COST: u64 = 3;
 
 const _: () = assert!(size_of::<Ipv4Row>() == 16);
-const _: () = assert!(size_of::<FiveTuple>() <= IPV6_COST as usize * size_of::<Ipv4Row>());
+const _: () = assert!(size_of::<AcceptedRow>() <= IPV6_COST as usize * size_of::<Ipv4Row>());
 
 impl Default for AcceptedFlows {
     fn default() -> AcceptedFlows {
@@ -94,18 +136,28 @@ impl AcceptedFlows {
         self.limit_reached
     }
 
-    /// Adds the tuple of an accepted record.
+    /// Adds an accepted record of this interface. Records of untracked interfaces cannot be attributed, and those without addresses or
+    /// protocol match no other record.
     #[inline(always)]
-    pub fn observe(&mut self, tuple: FiveTuple) {
+    pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>, stage: ConnectionStage) {
+        if interface.is_tracked
+            && let Some(row) = AcceptedRow::from_flow(interface.id, flow, stage)
+        {
+            self.push(row);
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, record: AcceptedRow) {
         if self.cost >= self.limit {
             self.limit_reached |= self.complete;
             self.discard_all();
-        } else if let Some(row) = Ipv4Row::from_tuple(&tuple) {
+        } else if let Some(row) = Ipv4Row::new(&record) {
             self.cost += 1;
             self.ipv4.push(row);
         } else {
             self.cost += IPV6_COST;
-            self.wide.push(tuple);
+            self.wide.push(record);
         }
     }
 
@@ -119,10 +171,10 @@ impl AcceptedFlows {
 
     /// Adds the tuples of another input. `interfaces` maps its interface ids to those of this collection.
     pub fn merge(&mut self, other: &AcceptedFlows, interfaces: &SymbolRemap) {
-        other.for_each(|tuple| {
-            let interface = tuple.interface.and_then(|id| interfaces.get(id));
-            if interface.is_some() || tuple.interface.is_none() {
-                self.observe(FiveTuple { interface, ..tuple });
+        other.for_each(|row| {
+            let interface = row.tuple.interface.and_then(|id| interfaces.get(id));
+            if interface.is_some() || row.tuple.interface.is_none() {
+                self.push(AcceptedRow { tuple: FiveTuple { interface, ..row.tuple }, ..row });
             }
         });
         self.limit_reached |= other.limit_reached;
@@ -131,16 +183,16 @@ impl AcceptedFlows {
         }
     }
 
-    /// Calls `f` with every tuple, those of IPv4 first.
-    pub fn for_each(&self, mut f: impl FnMut(FiveTuple)) {
-        self.ipv4.iter().for_each(|row| f(row.tuple()));
-        self.wide.iter().for_each(|tuple| f(*tuple));
+    /// Calls `f` with every record, those of IPv4 first.
+    pub fn for_each(&self, mut f: impl FnMut(AcceptedRow)) {
+        self.ipv4.iter().for_each(|row| f(row.record()));
+        self.wide.iter().for_each(|row| f(*row));
     }
 
-    /// Calls `f` with every tuple that the filter may contain, or its reverse.
+    /// Calls `f` with every complete tuple that the filter may contain, or its reverse.
     pub fn for_each_candidate(&self, filter: &BloomFilter, mut f: impl FnMut(FiveTuple)) {
-        self.for_each(|tuple| {
-            if filter.may_contain(&tuple) {
+        self.for_each(|AcceptedRow { tuple, ports, .. }| {
+            if ports == Ports::Both && filter.may_contain(&tuple) {
                 f(tuple);
             }
         });
@@ -154,15 +206,17 @@ mod tests {
     use super::*;
     use crate::aggregate::interner::Interner;
 
-    fn all(accepted: &AcceptedFlows) -> Vec<FiveTuple> {
+    fn all(accepted: &AcceptedFlows) -> Vec<AcceptedRow> {
         let mut all = Vec::new();
-        accepted.for_each(|tuple| all.push(tuple));
+        accepted.for_each(|row| all.push(row));
         all
     }
 
-    fn tuple(interface: Option<Symbol>, src: &str, srcport: u16) -> FiveTuple {
+    fn row(interface: Option<Symbol>, src: &str, srcport: u16) -> AcceptedRow {
         let address = |text: &str| crate::record::ip::parse(text.as_bytes()).expect("an address");
-        FiveTuple { interface, protocol: 6, src: address(src), dst: address("10.0.0.9"), srcport, dstport: 443 }
+        let (src, dst) = (address(src), address("10.0.0.9"));
+        let tuple = FiveTuple { interface, protocol: 6, src, dst, srcport, dstport: 443 };
+        AcceptedRow { tuple, ports: Ports::Both, stage: ConnectionStage::Answered }
     }
 
     #[test]
@@ -172,13 +226,13 @@ mod tests {
         let b_there = theirs.intern(b"eni-b");
         let b_there = b_there.expect("there is room");
         let mut other = AcceptedFlows::new(9);
-        other.observe(tuple(Some(b_there), "10.0.0.1", 1));
-        other.observe(tuple(Some(b_there), "2001:db8::1", 1));
+        other.push(row(Some(b_there), "10.0.0.1", 1));
+        other.push(row(Some(b_there), "2001:db8::1", 1));
         let mut merged = AcceptedFlows::new(9);
         merged.merge(&other, &ours.merge(&theirs));
         let b_here = ours.intern(b"eni-b");
         assert_ne!(b_here, Some(b_there));
-        let expected = [tuple(b_here, "10.0.0.1", 1), tuple(b_here, "2001:db8::1", 1)];
+        let expected = [row(b_here, "10.0.0.1", 1), row(b_here, "2001:db8::1", 1)];
         assert_eq!(all(&merged), expected);
     }
 
@@ -186,32 +240,32 @@ mod tests {
     fn above_the_limit_no_tuple_is_kept() {
         let mut accepted = AcceptedFlows::new(2);
         for srcport in 1..=2 {
-            accepted.observe(tuple(None, "10.0.0.1", srcport));
+            accepted.push(row(None, "10.0.0.1", srcport));
         }
         assert!(accepted.is_complete() && !accepted.limit_reached());
         let mut merged = accepted.clone();
-        accepted.observe(tuple(None, "10.0.0.1", 3));
+        accepted.push(row(None, "10.0.0.1", 3));
         assert!(!accepted.is_complete() && accepted.limit_reached());
         assert_eq!(all(&accepted), []);
         merged.merge(&AcceptedFlows::new(2), &Interner::default().merge(&Interner::default()));
         assert!(merged.is_complete());
         merged.merge(&accepted, &Interner::default().merge(&Interner::default()));
-        merged.observe(tuple(None, "10.0.0.1", 4));
+        merged.push(row(None, "10.0.0.1", 4));
         assert!(!merged.is_complete() && all(&merged).is_empty());
     }
 
     #[test]
     fn a_tuple_that_fits_no_ipv4_row_costs_as_much_as_three() {
         for (first, room) in [
-            (tuple(Symbol::new((1 << 24) - 1), "10.0.0.1", 1), 3),
-            (tuple(Symbol::new(1 << 24), "10.0.0.1", 1), 1),
-            (tuple(None, "2001:db8::1", 1), 1),
+            (row(Symbol::new((1 << 20) - 1), "10.0.0.1", 1), 3),
+            (row(Symbol::new(1 << 20), "10.0.0.1", 1), 1),
+            (row(None, "2001:db8::1", 1), 1),
         ] {
             let mut accepted = AcceptedFlows::new(4);
-            accepted.observe(first);
-            (0..room).for_each(|srcport| accepted.observe(tuple(None, "10.0.0.1", srcport)));
+            accepted.push(first);
+            (0..room).for_each(|srcport| accepted.push(row(None, "10.0.0.1", srcport)));
             assert!(accepted.is_complete());
-            accepted.observe(tuple(None, "10.0.0.1", room));
+            accepted.push(row(None, "10.0.0.1", room));
             assert!(!accepted.is_complete());
         }
     }
@@ -220,8 +274,8 @@ mod tests {
     #[test]
     fn the_default_holds_the_largest_objects_that_aws_writes() {
         let mut accepted = AcceptedFlows::default();
-        let (v4, v6) = (tuple(None, "10.0.0.1", 50_000), tuple(None, "2001:db8::1", 50_000));
-        (0..3_040_000).for_each(|n| accepted.observe(if n % 20 == 0 { v6 } else { v4 }));
+        let (v4, v6) = (row(None, "10.0.0.1", 50_000), row(None, "2001:db8::1", 50_000));
+        (0..3_040_000).for_each(|n| accepted.push(if n % 20 == 0 { v6 } else { v4 }));
         assert!(accepted.is_complete());
     }
 
@@ -231,8 +285,17 @@ mod tests {
         prop_oneof![3 => v4, 1 => v6]
     }
 
+    fn any_row() -> impl Strategy<Value = AcceptedRow> {
+        let ports = prop::sample::select(vec![Ports::Both, Ports::OnlyDestination, Ports::NoDestination]);
+        let stage = prop::sample::select(ConnectionStage::ALL.to_vec());
+        (any_tuple(), ports, stage).prop_map(|(tuple, ports, stage)| {
+            let stage = if ports == Ports::NoDestination { ConnectionStage::Irrelevant } else { stage };
+            AcceptedRow { tuple, ports, stage }
+        })
+    }
+
     fn any_tuple() -> impl Strategy<Value = FiveTuple> {
-        let interface = prop_oneof![0u32..4, (1 << 24) - 2..(1u32 << 24) + 2, any::<u32>()].prop_map(Symbol::new);
+        let interface = prop_oneof![0u32..4, (1 << 20) - 2..(1u32 << 20) + 2, any::<u32>()].prop_map(Symbol::new);
         (interface, any::<u8>(), [address(), address()], any::<[u16; 2]>()).prop_map(
             |(interface, protocol, [src, dst], [srcport, dstport])| FiveTuple {
                 interface,
@@ -247,11 +310,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_observed_tuple_is_returned(tuples in prop::collection::vec(any_tuple(), 0..50)) {
+        fn every_pushed_row_is_returned(rows in prop::collection::vec(any_row(), 0..50)) {
             let mut accepted = AcceptedFlows::new(u64::MAX);
-            tuples.iter().for_each(|tuple| accepted.observe(*tuple));
-            let (mut ipv4, wide): (Vec<_>, Vec<_>) =
-                tuples.into_iter().partition(|tuple| Ipv4Row::from_tuple(tuple).is_some());
+            rows.iter().for_each(|row| accepted.push(*row));
+            let (mut ipv4, wide): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| Ipv4Row::new(row).is_some());
             ipv4.extend(wide);
             prop_assert_eq!(all(&accepted), ipv4);
         }
@@ -260,8 +322,13 @@ mod tests {
         fn a_tuple_and_its_reverse_are_candidates_of_its_filter(tuple in any_tuple()) {
             let filter = BloomFilter::new([tuple].into_iter(), 1);
             let mut accepted = AcceptedFlows::new(u64::MAX);
-            accepted.observe(tuple.reversed());
-            accepted.observe(tuple);
+            for (tuple, ports) in [
+                (tuple.reversed(), Ports::Both),
+                (tuple, Ports::Both),
+                (tuple, Ports::OnlyDestination),
+            ] {
+                accepted.push(AcceptedRow { tuple, ports, stage: ConnectionStage::Irrelevant });
+            }
             let mut candidates = Vec::new();
             accepted.for_each_candidate(&filter, |tuple| candidates.push(tuple));
             prop_assert_eq!(candidates, [tuple.reversed(), tuple]);

@@ -1,44 +1,112 @@
-//! Aggregates traffic between VPCs by interface, protocol, and both addresses. A pair has both directions, so that replies are found in
-//! any order of the records.
+//! Aggregates traffic between VPCs by own VPC, protocol, and both addresses. A pair has both directions, so that replies are found in
+//! any order of the records. Replies may come in by another interface of the same VPC, but what the far VPC sent is no proof that it
+//! arrived; so the records of each VPC make pairs of their own.
 //!
 //! Invariants: the sums in `ClassTable` include every classified record, also above the limits. The number of pairs and of their
 //! further sums is limited; above the limit the lightest pairs are evicted, as among the rejected groups
 //! ([`crate::aggregate::rejected`]). For a pair that was added after an eviction, an absent reply proves nothing, and `max_undercount` is
 //! above 0.
 
-mod by_label;
-mod labels;
+mod by_class;
+mod classes;
 mod pairs;
 
 use std::net::IpAddr;
 
-pub use self::by_label::{ClassView, ClassifiedFlows, FlowsByClass};
-use self::labels::{ClassId, ClassPair, ClassTable};
-pub use self::labels::{ExternalScope, Origin, TrafficClass};
+pub use self::by_class::{ClassView, ClassifiedFlows, FlowsByClass};
+use self::classes::{ClassId, ClassPair, ClassTable};
+pub use self::classes::{ClassTotals, ExternalScope, Side, TrafficClass};
 pub use self::pairs::FlowStats;
-use self::pairs::{ACTIONS, Pair};
-use crate::aggregate::interfaces::InterfaceRef;
+use self::pairs::{ACTIONS, Pair, SumKey};
 use crate::aggregate::interner::{Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{PackedKey, PackedMap};
-use crate::record::{Action, Flow};
-use crate::topology::{Location, PackedLocation, Topology, VpcIndex};
+use crate::aggregate::recorder::{FlowRecorder, VpcRef};
+use crate::record::{Action, Flow, TCP};
+use crate::topology::{Location, PackedLocation, VpcIndex};
 
 /// Values of `traffic-path` for a peering connection: within a region, and between regions.
 pub const PEERING_PATHS: [u64; 2] = [4, 5];
 /// Value of `traffic-path` for another resource in the same VPC.
 pub const SAME_VPC_PATH: u64 = 1;
 
-/// Interface, protocol, and addresses. A record and its reply have the same, with the addresses swapped.
+/// Recorder, protocol, and addresses. A record and its reply have the same, with the addresses swapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressPair {
-    /// Interface, if the records name one.
-    pub interface: Option<Symbol>,
+    /// Where a reply is recorded.
+    pub scope: ReplyScope,
     /// IANA protocol number.
     pub protocol: Option<u8>,
     /// Source.
     pub src: Option<IpAddr>,
     /// Destination.
     pub dst: Option<IpAddr>,
+}
+
+/// Protocol, source, and destination.
+pub type Ends = (Option<u8>, Option<IpAddr>, Option<IpAddr>);
+
+/// Where the reply to a record is recorded: in the same own VPC, or at the same interface if that is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplyScope {
+    /// In this own VPC.
+    Vpc(VpcRef),
+    /// At this interface, or at none.
+    Interface(Option<Symbol>),
+}
+
+impl ReplyScope {
+    /// Creates the scope of a record. An interface counts only where the own VPC is unknown.
+    pub(crate) fn new(own: VpcRef, interface: Option<Symbol>) -> ReplyScope {
+        if own == VpcRef::Unknown { ReplyScope::Interface(interface) } else { ReplyScope::Vpc(own) }
+    }
+
+    /// Returns whether a record of this scope and interface and one of another count as recorded at the same place.
+    pub(crate) fn is_same_place(self, interface: Option<Symbol>, other: (ReplyScope, Option<Symbol>)) -> bool {
+        match (self, other.0) {
+            (ReplyScope::Vpc(own), ReplyScope::Vpc(other)) => own == other,
+            _ => interface == other.1,
+        }
+    }
+
+    /// Returns the own VPC.
+    fn own(self) -> VpcRef {
+        match self {
+            ReplyScope::Vpc(own) => own,
+            ReplyScope::Interface(_) => VpcRef::Unknown,
+        }
+    }
+
+    /// Packs the scope into 34 bits.
+    pub(crate) fn pack(self) -> u64 {
+        let (kind, value) = match self {
+            ReplyScope::Vpc(VpcRef::Known(vpc)) => (0, vpc.number()),
+            ReplyScope::Vpc(VpcRef::Named(name)) => (1, name.get()),
+            ReplyScope::Vpc(VpcRef::Unknown) => (2, 0),
+            ReplyScope::Interface(interface) => (3, interface.map_or(0, Symbol::get)),
+        };
+        kind << 32 | u64::from(value)
+    }
+
+    /// Returns the scope that [`ReplyScope::pack`] packed.
+    pub(crate) fn unpack(packed: u64) -> ReplyScope {
+        // The cast keeps the lower 32 bits.
+        let value = packed as u32;
+        match (packed >> 32 & 3, Symbol::new(value)) {
+            (0, _) => ReplyScope::Vpc(VpcRef::Known(VpcIndex::new(value))),
+            (1, Some(name)) => ReplyScope::Vpc(VpcRef::Named(name)),
+            (3, interface) => ReplyScope::Interface(interface),
+            _ => ReplyScope::Vpc(VpcRef::Unknown),
+        }
+    }
+
+    /// Returns the scope with the symbols of another analysis, or `None` if there was no room for its name.
+    pub(crate) fn remap(self, interfaces: &SymbolRemap, places: &SymbolRemap) -> Option<ReplyScope> {
+        Some(match self {
+            ReplyScope::Vpc(VpcRef::Named(name)) => ReplyScope::Vpc(VpcRef::Named(places.get(name)?)),
+            ReplyScope::Interface(Some(interface)) => ReplyScope::Interface(Some(interfaces.get(interface)?)),
+            scope => scope,
+        })
+    }
 }
 
 impl AddressPair {
@@ -52,6 +120,11 @@ impl AddressPair {
         if is_turned { (AddressPair { src: self.dst, dst: self.src, ..self }, 1) } else { (self, 0) }
     }
 
+    /// Returns protocol, source, and destination.
+    pub fn ends(&self) -> Ends {
+        (self.protocol, self.src, self.dst)
+    }
+
     /// Returns the addresses of one direction of the pair.
     fn direction(self, direction: usize) -> AddressPair {
         if direction == 0 { self } else { AddressPair { src: self.dst, dst: self.src, ..self } }
@@ -61,16 +134,16 @@ impl AddressPair {
 impl PackedKey for AddressPair {
     fn pack(&self) -> Option<u128> {
         let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (self.src, self.dst) else { return None };
-        let interface = u128::from(self.interface.map_or(0, Symbol::get));
         let protocol = self.protocol.map_or(0, |protocol| 1 << 8 | u128::from(protocol));
-        Some(interface << 80 | protocol << 64 | u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits()))
+        let addresses = u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits());
+        Some(u128::from(self.scope.pack()) << 80 | protocol << 64 | addresses)
     }
 
     fn unpack(packed: u128) -> AddressPair {
         // Each cast keeps the bits of one field.
         let protocol = (packed >> 64) as u16;
         AddressPair {
-            interface: Symbol::new((packed >> 80) as u32),
+            scope: ReplyScope::unpack((packed >> 80) as u64),
             protocol: (protocol >> 8 != 0).then_some(protocol as u8),
             src: Some(IpAddr::from(((packed >> 32) as u32).to_be_bytes())),
             dst: Some(IpAddr::from((packed as u32).to_be_bytes())),
@@ -124,67 +197,73 @@ impl InterVpcTraffic {
         !self.complete || self.evicted_weight > 0
     }
 
-    /// Adds a record. `own` returns its own VPC, as an index of the topology and as the reported symbol.
+    /// Adds a record. Returns whether it goes from one known VPC to another, or through a peering connection to an address in none.
     #[inline(always)]
-    pub fn observe(
-        &mut self,
-        interface: InterfaceRef,
-        flow: &Flow<'_>,
-        topology: &Topology,
-        mut own: impl FnMut() -> (Option<VpcIndex>, Option<Symbol>),
-    ) {
-        let (src, dst) = (locate(flow.src, topology, &mut own), locate(flow.dst, topology, &mut own));
+    pub fn observe(&mut self, mut recorder: FlowRecorder<'_, '_>) -> bool {
+        let flow = recorder.flow;
+        let (src, dst) = (locate(flow.src, &mut recorder), locate(flow.dst, &mut recorder));
         // Nearly all records stay in one VPC, or come from or go to an address outside of all VPCs.
         let stays = (src == dst) & src.is_in_one_vpc();
         let goes_out = (dst == PackedLocation::OUTSIDE) & !goes_through_peering(flow.traffic_path);
         let comes_in = (src == PackedLocation::OUTSIDE) & dst.is_in_one_vpc();
         let is_plain = stays | goes_out | comes_in;
-        if is_plain && !topology.has_overlapping_blocks() {
-            return;
+        let is_contested = src.is_contested() | dst.is_contested();
+        if is_plain & !is_contested {
+            return false;
         }
-        self.observe_classified(interface, *flow, topology, (src.location(), dst.location()), own);
+        self.observe_classified(recorder, (src.location(), dst.location()), is_contested)
     }
 
     /// Adds a record that may have a class or be a reply.
     #[inline(never)]
-    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1, and a label is an index of its table")]
+    #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
     fn observe_classified(
         &mut self,
-        interface: InterfaceRef,
-        flow: Flow<'_>,
-        topology: &Topology,
+        mut recorder: FlowRecorder<'_, '_>,
         (src, dst): (Location, Location),
-        mut own: impl FnMut() -> (Option<VpcIndex>, Option<Symbol>),
-    ) {
-        let is_ambiguous = || [flow.src, flow.dst].into_iter().flatten().any(|address| topology.is_ambiguous(address));
-        let class = classify(&flow, (src, dst), &mut own);
+        is_contested: bool,
+    ) -> bool {
+        let flow = *recorder.flow;
+        let class = classify(&flow, (src, dst), &mut recorder);
         let is_between = matches!(class, Some((TrafficClass::Between(..), _)));
-        let replies = flow.action == Action::Accept && (is_between || is_ambiguous());
+        let leaves_vpc = is_between || matches!(class, Some((TrafficClass::External(..), _)));
+        // Another route may locate a contested address elsewhere, so that this record is the reply to one of another class.
+        let replies = flow.action == Action::Accept && (is_between || is_contested);
         if class.is_none() && !replies {
-            return;
+            return leaves_vpc;
         }
-        let class = class.map(|class| self.classes.count(class, &flow, self.limit));
-        let InterfaceRef { id, is_tracked, .. } = interface;
-        if !is_tracked {
-            // Untracked interfaces share one entry, so replies could not be attributed. Only the totals count.
-            self.all_interfaces_kept = false;
-            return;
-        }
+        let own = recorder.own_vpc();
+        let class = class.map(|class| {
+            let side = Side::of(class.0, own.unwrap_or(VpcRef::Unknown));
+            self.classes.count(class, &flow, side, self.limit)
+        });
+        let is_tracked = recorder.interface.is_tracked;
+        // Without room for the name of the own VPC, or of the interface where that is unknown, replies cannot be attributed.
+        let Some(own) = own.filter(|own| is_tracked || *own != VpcRef::Unknown) else {
+            self.mark_replies_incomplete();
+            return leaves_vpc;
+        };
+        self.all_interfaces_kept &= is_tracked;
         self.complete &= class.is_none_or(|class| class.is_complete);
-        let arrived = matches!((src, dst), (Location::In(a), Location::In(b)) if a != b && own().0 == Some(b));
-        let mut sums = FlowStats { arrived, ..FlowStats::default() };
-        sums.observe(&flow);
-        let addresses = AddressPair { interface: id, protocol: flow.protocol, src: flow.src, dst: flow.dst };
+        let interface = recorder.interface.id;
+        let scope = ReplyScope::new(own, interface);
+        let addresses = AddressPair { scope, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
         let max_undercount = u32::try_from(self.evicted_weight).unwrap_or(u32::MAX);
         let pair = self.pairs.entry(key, || Pair::new(max_undercount));
         pair.may_be_reply[direction] |= replies;
         pair.has_rejected[direction] |= flow.action == Action::Reject && is_between;
-        if let Some(ClassId { id, .. }) = class {
+        // Records of untracked interfaces have no example; only the totals count.
+        if let Some(ClassId { id, .. }) = class.filter(|_| is_tracked) {
+            let mut sums = FlowStats::default();
+            sums.observe(&flow);
+            let shows_answer = flow.protocol == Some(TCP) && flow.tcp_flags.show_an_answer();
+            let key = SumKey { class: id, interface, shows_answer };
             let ends = (direction, flow.action);
-            self.complete &= pair.add((&mut self.further_sums, &mut self.classes), ends, id, &sums);
+            self.complete &= pair.add((&mut self.further_sums, &mut self.classes), ends, key, &sums);
         }
         self.enforce_limit();
+        leaves_vpc
     }
 
     /// Marks replies as incomplete: any record may have a reply that is not kept.
@@ -197,8 +276,8 @@ impl InterVpcTraffic {
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1, and a label is an index of its table")]
     pub fn merge(&mut self, other: &InterVpcTraffic, interfaces: &SymbolRemap, places: &SymbolRemap) {
         let class_here = |class: TrafficClass| match class {
-            TrafficClass::External(Origin::Named(name), scope) => {
-                TrafficClass::External(places.get(name).map_or(Origin::Unknown, Origin::Named), scope)
+            TrafficClass::External(VpcRef::Named(name), scope) => {
+                TrafficClass::External(places.get(name).map_or(VpcRef::Unknown, VpcRef::Named), scope)
             }
             class => class,
         };
@@ -206,8 +285,7 @@ impl InterVpcTraffic {
         for ((first, second), totals) in &other.classes.all {
             let class = (class_here(*first), second.map(class_here));
             let ClassId { id, is_complete } = self.classes.id_of(class, self.limit);
-            let ours = &mut self.classes.all[id as usize].1;
-            ours.iter_mut().zip(totals).for_each(|(ours, theirs)| ours.merge(*theirs));
+            self.classes.all[id as usize].1.merge(totals);
             self.complete &= is_complete;
             classes_here.push(id);
         }
@@ -220,13 +298,12 @@ impl InterVpcTraffic {
         }
         self.evicted_weight += other.evicted_weight;
         for (key, theirs) in other.pairs.iter() {
-            let interface = key.interface.and_then(|id| interfaces.get(id));
-            if interface.is_none() && key.interface.is_some() {
-                // An untracked interface: only the totals count.
-                self.all_interfaces_kept = false;
+            let Some(scope) = key.scope.remap(interfaces, places) else {
+                // Without room for its name: only the totals count.
+                self.mark_replies_incomplete();
                 continue;
-            }
-            let key = AddressPair { interface, ..key };
+            };
+            let key = AddressPair { scope, ..key };
             let evicted_weight = u32::try_from(self.evicted_weight).unwrap_or(u32::MAX);
             let ours = self.pairs.entry(key, || Pair::new(evicted_weight));
             ours.max_undercount =
@@ -235,10 +312,16 @@ impl InterVpcTraffic {
                 ours.may_be_reply[direction] |= theirs.may_be_reply[direction];
                 ours.has_rejected[direction] |= theirs.has_rejected[direction];
                 for action in ACTIONS {
-                    for (class, sums) in theirs.sums(direction, action) {
-                        let class = classes_here[class as usize];
+                    for (key, sums) in theirs.sums(direction, action) {
+                        let interface = key.interface.and_then(|id| interfaces.get(id));
+                        if interface.is_none() && key.interface.is_some() {
+                            // An untracked interface: only the totals count.
+                            self.all_interfaces_kept = false;
+                            continue;
+                        }
+                        let key = SumKey { class: classes_here[key.class as usize], interface, ..key };
                         let ends = (direction, action);
-                        self.complete &= ours.add((&mut self.further_sums, &mut self.classes), ends, class, sums);
+                        self.complete &= ours.add((&mut self.further_sums, &mut self.classes), ends, key, sums);
                     }
                 }
             }
@@ -272,7 +355,7 @@ impl InterVpcTraffic {
 fn classify(
     flow: &Flow<'_>,
     (src, dst): (Location, Location),
-    own: impl FnOnce() -> (Option<VpcIndex>, Option<Symbol>),
+    recorder: &mut FlowRecorder<'_, '_>,
 ) -> Option<ClassPair> {
     match (src, dst) {
         (Location::Ambiguous(a), Location::Ambiguous(b)) => {
@@ -285,18 +368,13 @@ fn classify(
         (src, Location::Outside) if goes_through_peering(flow.traffic_path) => {
             let scope =
                 |dst| if crate::record::ip::is_public(dst) { ExternalScope::Public } else { ExternalScope::Private };
-            Some((TrafficClass::External(origin(src, own()), scope(flow.dst?)), None))
+            let origin = match src {
+                Location::In(vpc) => VpcRef::Known(vpc),
+                _ => recorder.own_vpc().unwrap_or(VpcRef::Unknown),
+            };
+            Some((TrafficClass::External(origin, scope(flow.dst?)), None))
         }
         _ => None,
-    }
-}
-
-/// Returns the origin of a record from this location.
-fn origin(src: Location, own: (Option<VpcIndex>, Option<Symbol>)) -> Origin {
-    match (src, own) {
-        (Location::In(vpc), _) | (_, (Some(vpc), _)) => Origin::Known(vpc),
-        (_, (None, Some(name))) => Origin::Named(name),
-        (_, (None, None)) => Origin::Unknown,
     }
 }
 
@@ -306,15 +384,9 @@ fn goes_through_peering(traffic_path: Option<u64>) -> bool {
     traffic_path.is_some_and(|path| (path == PEERING_PATHS[0]) | (path == PEERING_PATHS[1]))
 }
 
-/// Locates an address of a record with this own VPC. An absent address is outside of all VPCs.
+/// Locates an address of a record. An absent address is outside of all VPCs.
 #[inline(always)]
-fn locate(
-    address: Option<IpAddr>,
-    topology: &Topology,
-    own: impl FnOnce() -> (Option<VpcIndex>, Option<Symbol>),
-) -> PackedLocation {
-    match address {
-        Some(address) => topology.locate_packed(address, || own().0),
-        None => PackedLocation::OUTSIDE,
-    }
+fn locate(address: Option<IpAddr>, recorder: &mut FlowRecorder<'_, '_>) -> PackedLocation {
+    let topology = recorder.topology;
+    address.map_or(PackedLocation::OUTSIDE, |address| topology.locate_packed(address, recorder))
 }

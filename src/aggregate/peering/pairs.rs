@@ -1,8 +1,9 @@
-//! Sums of the records between two addresses, by direction, action, and class pair.
+//! Sums of the records between two addresses, by direction, action, class pair, and interface.
 
-use super::labels::ClassTable;
-use super::{SAME_VPC_PATH, goes_through_peering};
+use super::classes::ClassTable;
+use super::goes_through_peering;
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
+use crate::aggregate::interner::Symbol;
 use crate::record::{Action, Flow};
 
 /// Sums of classified records with the same addresses.
@@ -14,14 +15,10 @@ pub struct FlowStats {
     pub seen: TimeRange,
     /// The smallest ports, as an example.
     pub least_ports: Option<(Option<u16>, Option<u16>)>,
-    /// Whether `traffic-path` of a record is a peering connection.
-    pub through_peering: bool,
-    /// Whether `traffic-path` of a record is another path out of the VPC.
-    pub by_another_path: bool,
-    /// Whether a record was seen in the VPC of its destination, so that it arrived.
-    pub arrived: bool,
-    /// Whether a record has `tcp-flags`.
-    pub has_flags: bool,
+    /// Whether `traffic-path` of a record is not that of a peering connection.
+    pub some_without_peering_path: bool,
+    /// Whether a record has no `tcp-flags`.
+    pub some_without_flags: bool,
 }
 
 impl FlowStats {
@@ -30,11 +27,8 @@ impl FlowStats {
         self.tally.observe(flow);
         self.seen.observe(flow.start, flow.end);
         self.least_ports = min_some(self.least_ports, Some((flow.srcport, flow.dstport)));
-        let path = flow.traffic_path.filter(|path| *path != SAME_VPC_PATH);
-        let through_peering = path.map(|path| goes_through_peering(Some(path)));
-        self.through_peering |= through_peering == Some(true);
-        self.by_another_path |= through_peering == Some(false);
-        self.has_flags |= flow.tcp_flags.are_present();
+        self.some_without_peering_path |= !goes_through_peering(flow.traffic_path);
+        self.some_without_flags |= !flow.tcp_flags.are_present();
     }
 
     /// Adds the sums of other records.
@@ -42,18 +36,27 @@ impl FlowStats {
         self.tally.merge(other.tally);
         self.seen.merge(other.seen);
         self.least_ports = min_some(self.least_ports, other.least_ports);
-        self.through_peering |= other.through_peering;
-        self.by_another_path |= other.by_another_path;
-        self.arrived |= other.arrived;
-        self.has_flags |= other.has_flags;
+        self.some_without_peering_path |= other.some_without_peering_path;
+        self.some_without_flags |= other.some_without_flags;
     }
+}
+
+/// What the records of one sum have in common, besides addresses, direction, and action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SumKey {
+    /// Id of their class pair.
+    pub(super) class: u32,
+    /// Interface that recorded them. `None` also above the limit of sums, where those of several interfaces are joined.
+    pub(super) interface: Option<Symbol>,
+    /// Whether their `tcp-flags` show that they were answered.
+    pub(super) shows_answer: bool,
 }
 
 /// The records of both directions between two addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Pair {
-    /// By direction: the accepted records of the class pair that came first. Nearly all pairs need no others.
-    accepted: [Option<(u32, FlowStats)>; 2],
+    /// By direction: the accepted records of the key that came first. Nearly all pairs need no others.
+    accepted: [Option<(SumKey, FlowStats)>; 2],
     /// All other sums, in the order of their first record.
     further: Vec<Further>,
     /// Maximum undercount of the pair: the total decrement when it was added.
@@ -64,19 +67,19 @@ pub(super) struct Pair {
     pub(super) has_rejected: [bool; 2],
 }
 
-/// The records of one direction, action, and class pair.
+/// The records of one direction, action, and key.
 #[derive(Debug, Clone, Copy)]
 struct Further {
     direction: u8,
     action: Action,
-    class: u32,
+    key: SumKey,
     sums: FlowStats,
 }
 
 /// The actions, in the order of the sums.
 pub(super) const ACTIONS: [Action; 2] = [Action::Accept, Action::Reject];
 /// Limit of further sums per pair, direction, and action. AWS has eight values of `traffic-path`; above the limit, records count
-/// without theirs.
+/// without theirs and without their interface.
 const MAX_FURTHER: usize = 16;
 
 impl Pair {
@@ -91,19 +94,20 @@ impl Pair {
         }
     }
 
-    /// Adds records of one direction, action, and class pair, and counts new further sums. Returns `false` above the limit: then the
+    /// Adds records of one direction, action, and key, and counts new further sums. Returns `false` above the limit: then the
     /// records were added without their path.
     pub(super) fn add(
         &mut self,
         (further_sums, classes): (&mut u64, &mut ClassTable),
         ends: (usize, Action),
-        class: u32,
+        key: SumKey,
         sums: &FlowStats,
     ) -> bool {
         let before = self.further.len();
-        let is_complete = self.add_up_to(MAX_FURTHER, ends, class, sums) || {
-            let rest = classes.without_path(class);
-            self.add_up_to(MAX_FURTHER + 1, ends, rest, sums) && rest == class
+        let is_complete = self.add_up_to(MAX_FURTHER, ends, key, sums) || {
+            let rest = SumKey { class: classes.without_path(key.class), interface: None, ..key };
+            self.add_up_to(usize::MAX, ends, rest, sums);
+            rest == key
         };
         *further_sums += (self.further.len() - before) as u64;
         is_complete
@@ -111,23 +115,23 @@ impl Pair {
 
     /// Adds records within this limit of further sums. Returns `false` if there is no room.
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
-    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), class: u32, sums: &FlowStats) -> bool {
+    fn add_up_to(&mut self, limit: usize, (direction, action): (usize, Action), key: SumKey, sums: &FlowStats) -> bool {
         if action == Action::Accept {
             match &mut self.accepted[direction] {
-                Some((first, all)) if *first == class => {
+                Some((first, all)) if *first == key => {
                     all.merge(sums);
                     return true;
                 }
                 Some(_) => {}
                 first @ None => {
-                    *first = Some((class, *sums));
+                    *first = Some((key, *sums));
                     return true;
                 }
             }
         }
         let mut count = 0;
         for further in self.further.iter_mut().filter(|further| further.is_of(direction, action)) {
-            if further.class == class {
+            if further.key == key {
                 further.sums.merge(sums);
                 return true;
             }
@@ -137,7 +141,7 @@ impl Pair {
         if has_room {
             // The default growth is four entries; most pairs have one or two.
             self.further.reserve_exact(1);
-            self.further.push(Further { direction: direction as u8, action, class, sums: *sums });
+            self.further.push(Further { direction: direction as u8, action, key, sums: *sums });
         }
         has_room
     }
@@ -154,12 +158,12 @@ impl Pair {
         self.further.len() as u64
     }
 
-    /// Returns the sums of one direction and action, each with the id of its class pair.
+    /// Returns the sums of one direction and action, each with its key.
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
-    pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (u32, &FlowStats)> {
+    pub(super) fn sums(&self, direction: usize, action: Action) -> impl Iterator<Item = (SumKey, &FlowStats)> {
         let first = self.accepted[direction].as_ref().filter(|_| action == Action::Accept);
         let further = self.further.iter().filter(move |further| further.is_of(direction, action));
-        first.map(|(class, sums)| (*class, sums)).into_iter().chain(further.map(|of| (of.class, &of.sums)))
+        first.map(|(key, sums)| (*key, sums)).into_iter().chain(further.map(|of| (of.key, &of.sums)))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interner::Symbol;
-use crate::record::{Flow, RejectReason, TCP};
+use crate::record::{Flow, RejectReason, TCP, UDP};
 
 /// Cause of a rejection. The order decides ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -15,9 +15,9 @@ pub enum Cause {
     BlockPublicAccess,
     /// VPC Encryption Controls.
     EncryptionControls,
-    /// TCP packets after their connection was closed.
+    /// Packets of no open connection: late ones, or answers that nobody asked for.
     OutOfState,
-    /// The reply to accepted packets: only a stateless network ACL rejects it.
+    /// The answer to accepted packets: only a stateless network ACL rejects it.
     NetworkAcl,
     /// Either: a flow log does not distinguish the two.
     SecurityGroupOrNetworkAcl,
@@ -36,110 +36,203 @@ impl Cause {
     }
 }
 
-/// The cause of a rejected record, as far as the record itself shows it.
+/// The cause of a rejected record, as far as the record itself shows it. Records of a group with the same hint get the same cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CauseHint {
+pub struct CauseHint {
+    kind: HintKind,
+    /// Whether the record looks like an answer, whose request another input may have.
+    pub has_answer_shape: bool,
+}
+
+/// What decides the cause of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum HintKind {
     /// The cause is decided.
     Known(Cause),
-    /// The record may be a reply to accepted packets, from this source port.
-    PossibleReply(u16),
-    /// TCP without flags: the record may also be a late packet.
-    PossibleLateOrReply(u16),
+    /// Accepted records with the same or the reverse 5-tuple. The record has this source port.
+    Attempt(u16),
+    /// A SYN-ACK from this source port: the direction, and accepted records with the reverse 5-tuple.
+    SynAck(u16),
+    /// A SYN-ACK without a complete 5-tuple: only the direction.
+    LoneSynAck,
+    /// A SYN-ACK whose source port was dropped by a memory limit: only the direction; otherwise it stays open.
+    UndecidedSynAck,
+}
+
+/// Facts about the accepted records and the direction, from which a hint becomes a cause.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CauseFacts {
+    /// Whether the group's direction is egress.
+    pub is_egress: bool,
+    /// Whether an accepted record has the same 5-tuple.
+    pub same_tuple_accepted: bool,
+    /// Whether an accepted record has the reverse 5-tuple.
+    pub reverse_tuple_accepted: bool,
+}
+
+/// Ports from 1024 on at which servers answer.
+const SERVER_PORTS: [u16; 17] =
+    [1433, 1521, 2049, 3306, 3389, 5432, 5671, 5672, 5900, 6379, 8080, 8443, 9042, 9092, 9200, 11211, 27017];
+
+/// Returns whether a record looks like an answer from a server to a client: its `tcp-flags` do not show which it is, and the ports are those of
+/// an answer.
+fn has_answer_shape(flow: &Flow<'_>) -> bool {
+    let lacks_flags = match flow.protocol {
+        Some(TCP) => !flow.tcp_flags.are_present(),
+        protocol => protocol == Some(UDP),
+    };
+    let is_server = |port: u16| port < 1024 || SERVER_PORTS.contains(&port);
+    lacks_flags && flow.srcport.is_some_and(is_server) && flow.dstport.is_some_and(|port| !is_server(port))
 }
 
 impl CauseHint {
     /// Returns the hint of a rejected record of this interface.
     pub fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>) -> CauseHint {
-        match flow.reject_reason {
-            RejectReason::BlockPublicAccess => return CauseHint::Known(Cause::BlockPublicAccess),
-            RejectReason::EncryptionControls => return CauseHint::Known(Cause::EncryptionControls),
-            RejectReason::Unspecified => {}
-        }
-        let tcp = flow.protocol == Some(TCP);
-        if tcp && flow.tcp_flags.are_present() && !flow.tcp_flags.may_open() && !flow.tcp_flags.is_syn_ack() {
-            return CauseHint::Known(Cause::OutOfState);
-        }
-        match FiveTuple::from_flow(interface, flow) {
-            Some(tuple) if tcp && !flow.tcp_flags.are_present() => CauseHint::PossibleLateOrReply(tuple.srcport),
-            Some(tuple) if tuple.srcport <= tuple.dstport => CauseHint::PossibleReply(tuple.srcport),
-            _ => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
-        }
+        CauseHint { kind: HintKind::from_flow(interface, flow), has_answer_shape: has_answer_shape(flow) }
     }
 
     /// Returns the source port, if the cause depends on it.
     pub fn srcport(self) -> Option<u16> {
-        match self {
-            CauseHint::Known(_) => None,
-            CauseHint::PossibleReply(srcport) | CauseHint::PossibleLateOrReply(srcport) => Some(srcport),
+        match self.kind {
+            HintKind::Attempt(srcport) | HintKind::SynAck(srcport) => Some(srcport),
+            HintKind::Known(_) | HintKind::LoneSynAck | HintKind::UndecidedSynAck => None,
         }
+    }
+
+    /// Returns the hints that a record with this source port may have, if its cause depends on it.
+    pub fn with_port(srcport: u16) -> [CauseHint; 3] {
+        let hint = |kind, has_answer_shape| CauseHint { kind, has_answer_shape };
+        let (attempt, syn_ack) = (HintKind::Attempt(srcport), HintKind::SynAck(srcport));
+        [hint(attempt, false), hint(attempt, true), hint(syn_ack, false)]
     }
 
     /// Returns the hint without source port. An open cause becomes [`Cause::SecurityGroupOrNetworkAcl`]: it is not guessed.
     pub fn without_port(self) -> CauseHint {
-        match self {
-            CauseHint::Known(cause) => CauseHint::Known(cause),
-            CauseHint::PossibleReply(_) | CauseHint::PossibleLateOrReply(_) => {
-                CauseHint::Known(Cause::SecurityGroupOrNetworkAcl)
-            }
-        }
+        let kind = match self.kind {
+            HintKind::Attempt(_) => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            HintKind::SynAck(_) => HintKind::UndecidedSynAck,
+            kind => kind,
+        };
+        CauseHint { kind, ..self }
     }
 
-    /// Decides the cause of records to this port. The two flags are true if an accepted record has the same or the reverse 5-tuple; they
-    /// must cover all accepted records.
-    pub fn decide(self, dstport: Option<u16>, same_tuple_accepted: bool, reverse_tuple_accepted: bool) -> Cause {
-        let (srcport, may_be_late) = match self {
-            CauseHint::Known(cause) => return cause,
-            CauseHint::PossibleReply(srcport) => (srcport, false),
-            CauseHint::PossibleLateOrReply(srcport) => (srcport, true),
-        };
-        match (same_tuple_accepted, reverse_tuple_accepted) {
-            (true, _) if may_be_late => Cause::OutOfState,
-            (false, true) if Some(srcport) <= dstport => Cause::NetworkAcl,
-            _ => Cause::SecurityGroupOrNetworkAcl,
+    /// Returns whether the cause depends on the group's direction.
+    pub fn needs_direction(self) -> bool {
+        matches!(self.kind, HintKind::SynAck(_) | HintKind::LoneSynAck | HintKind::UndecidedSynAck)
+    }
+
+    /// Decides the cause of records of this protocol to this port. The facts must cover all accepted records.
+    pub fn decide(self, protocol: Option<u8>, dstport: Option<u16>, facts: CauseFacts) -> Cause {
+        let is_answer = facts.is_egress || facts.reverse_tuple_accepted;
+        match self.kind {
+            HintKind::Known(cause) => cause,
+            HintKind::SynAck(_) | HintKind::LoneSynAck if is_answer => Cause::NetworkAcl,
+            HintKind::SynAck(_) | HintKind::LoneSynAck => Cause::OutOfState,
+            HintKind::UndecidedSynAck if facts.is_egress => Cause::NetworkAcl,
+            HintKind::UndecidedSynAck => Cause::SecurityGroupOrNetworkAcl,
+            HintKind::Attempt(_) if facts.same_tuple_accepted && matches!(protocol, Some(TCP | UDP)) => {
+                Cause::OutOfState
+            }
+            // With equal ports, as of ICMP, NTP, or IKE, either side may have asked.
+            HintKind::Attempt(srcport)
+                if facts.reverse_tuple_accepted && !facts.same_tuple_accepted && Some(srcport) != dstport =>
+            {
+                Cause::NetworkAcl
+            }
+            HintKind::Attempt(_) => Cause::SecurityGroupOrNetworkAcl,
         }
     }
 
     /// Number of bits of [`CauseHint::pack`].
-    pub const BITS: u32 = 3 + 16;
+    pub const BITS: u32 = 4 + 1 + 16;
 
     /// Packs the hint into [`CauseHint::BITS`] bits.
     pub fn pack(self) -> u32 {
-        u32::from(self.kind()) << 16 | u32::from(self.srcport().unwrap_or(0))
+        u32::from(self.kind.number()) << 17
+            | u32::from(self.has_answer_shape) << 16
+            | u32::from(self.srcport().unwrap_or(0))
     }
 
     /// Returns the hint that [`CauseHint::pack`] packed.
     pub fn unpack(packed: u32) -> CauseHint {
+        // The cast keeps the lowest 16 bits.
         let srcport = packed as u16;
-        match packed >> 16 {
-            0 => CauseHint::Known(Cause::BlockPublicAccess),
-            1 => CauseHint::Known(Cause::EncryptionControls),
-            2 => CauseHint::Known(Cause::OutOfState),
-            3 => CauseHint::Known(Cause::NetworkAcl),
-            4 => CauseHint::Known(Cause::SecurityGroupOrNetworkAcl),
-            5 => CauseHint::PossibleReply(srcport),
-            _ => CauseHint::PossibleLateOrReply(srcport),
-        }
+        let kind = match packed >> 17 {
+            0 => HintKind::Known(Cause::BlockPublicAccess),
+            1 => HintKind::Known(Cause::EncryptionControls),
+            2 => HintKind::Known(Cause::OutOfState),
+            3 => HintKind::Known(Cause::NetworkAcl),
+            4 => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            5 => HintKind::Attempt(srcport),
+            6 => HintKind::SynAck(srcport),
+            7 => HintKind::LoneSynAck,
+            _ => HintKind::UndecidedSynAck,
+        };
+        CauseHint { kind, has_answer_shape: packed >> 16 & 1 != 0 }
     }
 
-    /// Returns a mask for the kind of the hint without its port.
-    pub fn mask(self) -> u8 {
-        1 << self.without_port().kind()
+    /// Returns a mask for the hint without its port.
+    pub fn mask(self) -> u32 {
+        1 << (self.without_port().pack() >> 16)
+    }
+}
+
+impl HintKind {
+    fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>) -> HintKind {
+        match flow.reject_reason {
+            RejectReason::BlockPublicAccess => return HintKind::Known(Cause::BlockPublicAccess),
+            RejectReason::EncryptionControls => return HintKind::Known(Cause::EncryptionControls),
+            RejectReason::Unspecified => {}
+        }
+        let tuple = FiveTuple::from_flow(interface, flow);
+        if flow.protocol == Some(TCP) && flow.tcp_flags.is_syn_ack() {
+            return tuple.map_or(HintKind::LoneSynAck, |tuple| HintKind::SynAck(tuple.srcport));
+        }
+        if flow.protocol == Some(TCP) && !flow.tcp_flags.may_open() {
+            return HintKind::Known(Cause::OutOfState);
+        }
+        let undecidable = HintKind::Known(Cause::SecurityGroupOrNetworkAcl);
+        tuple.map_or(undecidable, |tuple| HintKind::Attempt(tuple.srcport))
     }
 
     /// Returns the number of the kind.
-    fn kind(self) -> u8 {
+    fn number(self) -> u8 {
         match self {
-            CauseHint::Known(cause) => cause as u8,
-            CauseHint::PossibleReply(_) => 5,
-            CauseHint::PossibleLateOrReply(_) => 6,
+            HintKind::Known(cause) => cause as u8,
+            HintKind::Attempt(_) => 5,
+            HintKind::SynAck(_) => 6,
+            HintKind::LoneSynAck => 7,
+            HintKind::UndecidedSynAck => 8,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::pipeline::{self, Options};
+    use crate::record::{Action, TcpFlags};
     use crate::summary::build::{self, SummaryOptions};
+
+    const FLOW: Flow<'static> = Flow {
+        action: Action::Reject,
+        interface_id: None,
+        vpc_id: None,
+        subnet_id: None,
+        src: None,
+        dst: None,
+        srcport: None,
+        dstport: None,
+        protocol: None,
+        packets: 0,
+        bytes: 0,
+        start: None,
+        end: None,
+        direction: None,
+        tcp_flags: TcpFlags::ABSENT,
+        traffic_path: None,
+        reject_reason: RejectReason::Unspecified,
+    };
 
     /// The cause of the one rejected record among these.
     fn cause(records: &[&str]) -> &'static str {
@@ -160,15 +253,16 @@ mod tests {
     }
 
     #[test]
-    fn tcp_without_syn_is_out_of_state() {
+    fn flags_that_open_no_connection_are_out_of_state() {
         for (flags, expected) in [
             ("0", "out-of-state"),
             ("1", "out-of-state"),
             ("4", "out-of-state"),
             ("16", "out-of-state"),
+            ("18", "out-of-state"),
+            ("19", "out-of-state"),
             ("2", "security-group-or-network-acl"),
             ("3", "security-group-or-network-acl"),
-            ("18", "security-group-or-network-acl"),
             ("-", "security-group-or-network-acl"),
         ] {
             assert_eq!(cause(&[&format!("eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT {flags} -")]), expected, "{flags}");
@@ -178,9 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_the_same_accepted_tuple_is_out_of_state() {
+    fn the_same_accepted_tuple_is_out_of_state() {
+        for (protocol, flags) in [("6", "-"), ("6", "2"), ("17", "-")] {
+            let rejected = format!("eni-1 8.8.8.8 10.0.0.1 50000 443 {protocol} REJECT {flags} -");
+            let accepted = format!("eni-1 8.8.8.8 10.0.0.1 50000 443 {protocol} ACCEPT - -");
+            assert_eq!(cause(&[&rejected, &accepted]), "out-of-state", "{rejected}");
+        }
         let rejected = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -";
-        assert_eq!(cause(&[rejected, "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -"]), "out-of-state");
         for not_alike in [
             "eni-2 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -",
             "- 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -",
@@ -196,6 +294,15 @@ mod tests {
     }
 
     #[test]
+    fn other_protocols_are_never_out_of_state() {
+        // SCTP has ports, but no state that a flow log would show.
+        let accepted = "eni-1 8.8.8.8 10.0.0.1 50000 443 132 ACCEPT - -";
+        let again = "eni-1 8.8.8.8 10.0.0.1 50000 443 132 REJECT - -";
+        assert_eq!(cause(&[again, accepted]), "security-group-or-network-acl");
+        assert_eq!(cause(&["eni-1 10.0.0.1 8.8.8.8 443 50000 132 REJECT - -", accepted]), "network-acl");
+    }
+
+    #[test]
     fn tuples_match_without_interface_but_not_without_a_port() {
         let accepted = "- 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT - -";
         assert_eq!(cause(&["- 8.8.8.8 10.0.0.1 50000 443 6 REJECT - -", accepted]), "out-of-state");
@@ -204,36 +311,73 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_reply_is_by_a_network_acl() {
+    fn a_rejected_answer_is_by_a_network_acl() {
         let request = "eni-1 8.8.8.8 10.0.0.1 50000 443 6 ACCEPT 2 -";
         let answer = |flags: &str| format!("eni-1 10.0.0.1 8.8.8.8 443 50000 6 REJECT {flags} -");
         assert_eq!(cause(&[&answer("18"), request]), "network-acl");
         assert_eq!(cause(&[&answer("-"), request]), "network-acl");
         assert_eq!(cause(&[&answer("1"), request]), "out-of-state");
-        // A reply that was accepted as well: with flags it stays open, without it is late.
+        // An answer that was accepted as well: a SYN-ACK was asked for all the same, without flags it is late.
         let accepted = "eni-1 10.0.0.1 8.8.8.8 443 50000 6 ACCEPT 18 -";
-        assert_eq!(cause(&[&answer("18"), request, accepted]), "security-group-or-network-acl");
+        assert_eq!(cause(&[&answer("18"), request, accepted]), "network-acl");
         assert_eq!(cause(&[&answer("-"), request, accepted]), "out-of-state");
     }
 
     #[test]
-    fn without_flags_the_higher_port_is_the_client() {
-        let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT - -";
-        assert_eq!(
-            cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT - -", other_way]),
-            "security-group-or-network-acl"
-        );
+    fn a_syn_ack_that_leaves_the_interface_is_an_answer() {
+        let direction = |direction: &str| {
+            let header = "interface-id srcaddr dstaddr srcport dstport protocol action tcp-flags flow-direction";
+            let log = format!("{header}\neni-1 10.0.0.1 8.8.8.8 443 50000 6 REJECT 18 {direction}\n");
+            let analysis = pipeline::analyze("case", log.as_bytes(), &Options::default()).expect("a flow log");
+            build::build_summary(analysis, &SummaryOptions::default(), None).rejected.groups[0].cause.name()
+        };
+        assert_eq!(direction("egress"), "network-acl");
+        assert_eq!(direction("ingress"), "out-of-state");
+        assert_eq!(direction("-"), "out-of-state");
     }
 
     #[test]
-    fn the_higher_port_is_the_client() {
-        let other_way = "eni-1 8.8.8.8 10.0.0.1 443 50000 6 ACCEPT 18 -";
-        assert_eq!(
-            cause(&["eni-1 10.0.0.1 8.8.8.8 50000 443 6 REJECT 2 -", other_way]),
-            "security-group-or-network-acl"
-        );
-        // Equal ports, as of ICMP and of NTP, may be either.
+    fn an_answer_to_a_client_with_a_low_port_is_one_too() {
+        // The client has the lower port.
+        let request = "eni-1 10.0.0.1 10.0.0.2 1024 27017 6 ACCEPT - -";
+        assert_eq!(cause(&["eni-1 10.0.0.2 10.0.0.1 27017 1024 6 REJECT - -", request]), "network-acl");
+    }
+
+    #[test]
+    fn with_equal_ports_either_side_may_have_asked() {
         let ntp = "eni-1 8.8.8.8 10.0.0.1 123 123 17 ACCEPT - -";
-        assert_eq!(cause(&["eni-1 10.0.0.1 8.8.8.8 123 123 17 REJECT - -", ntp]), "network-acl");
+        assert_eq!(cause(&["eni-1 10.0.0.1 8.8.8.8 123 123 17 REJECT - -", ntp]), "security-group-or-network-acl");
+        let icmp = "eni-1 8.8.8.8 10.0.0.1 0 0 1 ACCEPT - -";
+        assert_eq!(cause(&["eni-1 10.0.0.1 8.8.8.8 0 0 1 REJECT - -", icmp]), "security-group-or-network-acl");
+    }
+
+    #[test]
+    fn the_shape_of_an_answer_is_a_server_port_to_a_client_port() {
+        let shape = |srcport, dstport, protocol, tcp_flags| {
+            let flow = Flow { srcport, dstport, protocol: Some(protocol), tcp_flags, ..FLOW };
+            has_answer_shape(&flow)
+        };
+        let absent = TcpFlags::ABSENT;
+        assert!(shape(Some(443), Some(1024), 6, absent) && shape(Some(27017), Some(50_000), 17, TcpFlags::new(2)));
+        assert!(!shape(Some(443), Some(1024), 6, TcpFlags::new(2)) && !shape(Some(443), Some(1024), 1, absent));
+        assert!(!shape(Some(443), Some(1023), 6, absent) && !shape(Some(443), Some(8080), 6, absent));
+        assert!(!shape(Some(1024), Some(50_000), 6, absent) && !shape(None, Some(50_000), 6, absent));
+    }
+
+    #[test]
+    fn a_packed_hint_unpacks_to_itself() {
+        let hint = |kind, has_answer_shape| CauseHint { kind, has_answer_shape };
+        let known = [Cause::BlockPublicAccess, Cause::EncryptionControls, Cause::OutOfState, Cause::NetworkAcl];
+        let kinds = known.map(HintKind::Known).into_iter().chain([
+            HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            HintKind::Attempt(65_535),
+            HintKind::SynAck(1),
+            HintKind::LoneSynAck,
+            HintKind::UndecidedSynAck,
+        ]);
+        for hint in kinds.flat_map(|kind| [hint(kind, false), hint(kind, true)]) {
+            assert_eq!(CauseHint::unpack(hint.pack()), hint);
+            assert!(hint.pack() >> CauseHint::BITS == 0);
+        }
     }
 }

@@ -44,10 +44,14 @@ pub struct Group<'a> {
 pub struct Subgroup {
     /// Cause of the rejection.
     pub cause: Cause,
+    /// Whether the records look like answers, whose requests another input may have.
+    pub has_answer_shape: bool,
     /// Smallest source port.
     pub srcport: Option<u16>,
     /// Whether `tcp-flags` shows for each record that it opens a connection.
     pub is_syn: bool,
+    /// Whether the records have SYN and ACK.
+    pub is_syn_ack: bool,
     /// Sums of the records.
     pub tally: Counters,
     /// Time range of the records.
@@ -58,9 +62,11 @@ impl Subgroup {
     /// Creates a subgroup, and decides its cause.
     fn new(key: SubgroupKey, sums: &SubgroupStats) -> Subgroup {
         Subgroup {
-            cause: key.hint.decide(key.group.dstport, sums.same_tuple_accepted, sums.reverse_tuple_accepted),
+            cause: key.hint.decide(key.group.protocol, key.group.dstport, sums.facts),
+            has_answer_shape: key.hint.has_answer_shape,
             srcport: sums.least_srcport,
             is_syn: !sums.syn_unconfirmed,
+            is_syn_ack: key.hint.needs_direction(),
             tally: sums.tally,
             seen: sums.seen,
         }
@@ -114,6 +120,21 @@ impl Groups {
             previous = std::mem::replace(start, previous);
         }
         Groups { subgroups, members, starts, tallies }
+    }
+
+    /// Decides the causes that depend on the direction of a group.
+    #[expect(clippy::indexing_slicing, reason = "a member is the index of a subgroup")]
+    pub fn decide_by_direction(&mut self, is_egress: impl Fn(&Group<'_>) -> bool) {
+        let mut decided: Vec<bool> = Vec::new();
+        for group in self.iter().filter(Group::needs_direction) {
+            if is_egress(&group) {
+                decided.resize(self.subgroups.len(), false);
+                group.members.iter().for_each(|member| decided[*member as usize] = true);
+            }
+        }
+        for (sums, is_egress) in self.subgroups.values_mut().zip(decided) {
+            sums.facts.is_egress = is_egress;
+        }
     }
 
     /// Returns the number of groups.
@@ -171,6 +192,11 @@ impl<'a> Group<'a> {
     fn entries(&self) -> impl Iterator<Item = (SubgroupKey, &'a SubgroupStats)> + use<'a> {
         let subgroups = self.subgroups;
         self.members.iter().map(|index| subgroups.at(*index as usize))
+    }
+
+    /// Returns whether the cause of a record depends on the direction.
+    fn needs_direction(&self) -> bool {
+        self.entries().any(|(key, _)| key.hint.needs_direction())
     }
 
     /// Returns its subgroups, in no particular order.

@@ -23,7 +23,7 @@ use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{OrderedMap, PackedMap};
-use crate::aggregate::rejected::cause::CauseHint;
+use crate::aggregate::rejected::cause::{CauseFacts, CauseHint};
 use crate::config::Limits;
 use crate::record::{Direction, Flow, TCP};
 
@@ -44,7 +44,7 @@ pub struct RejectedFlows {
     /// interfaces.
     interfaces_split: bool,
     /// Bit set of the cause hints that occur: a group may have a subgroup for each.
-    causes: u8,
+    causes: u32,
     /// Estimates the number of groups, once groups were dropped.
     distinct: Option<HllSketch>,
     /// Whether all records are summed under the placement that they report.
@@ -63,10 +63,8 @@ struct SubgroupStats {
     least_srcport: Option<u16>,
     /// Whether a record is not known to open a connection.
     syn_unconfirmed: bool,
-    /// Whether an accepted record has the same 5-tuple.
-    same_tuple_accepted: bool,
-    /// Whether an accepted record has the reverse 5-tuple.
-    reverse_tuple_accepted: bool,
+    /// What decides the cause, once all records are read.
+    facts: CauseFacts,
 }
 
 /// Base-2 logarithm of the number of registers of the sketch.
@@ -111,7 +109,7 @@ impl RejectedFlows {
         let mut sums = SubgroupStats {
             vpc: ReportedId::new(flow.vpc_id, place.vpc),
             least_srcport: flow.srcport,
-            syn_unconfirmed: flow.protocol != Some(TCP) || !(flow.tcp_flags.are_present() && flow.tcp_flags.may_open()),
+            syn_unconfirmed: flow.protocol != Some(TCP) || !flow.tcp_flags.are_present() || !flow.tcp_flags.may_open(),
             ..SubgroupStats::default()
         };
         if let Some(direction) = flow.direction {

@@ -75,7 +75,7 @@ impl Names<'_> {
 
     /// Formats an address, which is located by the topology alone.
     pub(super) fn located(self, address: IpAddr) -> String {
-        let endpoint = self.0.map(|topology| topology.endpoint(address, topology.locate(address, || None)));
+        let endpoint = self.0.map(|topology| topology.endpoint(address, topology.locate(address, &mut None)));
         self.address(Some(address), &endpoint.unwrap_or_default())
     }
 

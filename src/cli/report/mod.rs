@@ -4,10 +4,11 @@
 //! Text from the log is shown with control characters escaped and truncated to a bounded length. Styles are ANSI
 //! sequences; the caller strips them if the output does not support them.
 //!
-//! This file holds the sections of a summary; `findings`, `tables` and `topology` hold longer ones.
+//! This file holds the sections of a summary; `findings`, `malformed`, `tables` and `topology` hold longer ones.
 
 mod findings;
 mod format;
+mod malformed;
 mod scans;
 mod table;
 mod tables;
@@ -18,8 +19,9 @@ use indicatif::DecimalBytes;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
 pub use format::escape_unprintable;
+pub use malformed::warn_of_majority;
 
-use format::{Names, format_count, format_percent, format_window, plural, truncate};
+use format::{Names, format_count, format_percent, format_window, plural};
 use table::{Align, Cell, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
@@ -40,7 +42,6 @@ pub struct RenderOptions<'a> {
 }
 
 const DEFAULT_GROUPS: usize = 10;
-const MAX_MALFORMED: usize = 3;
 const MIN_WIDTH: usize = 40;
 
 const BOLD: Style = Style::new().bold();
@@ -54,7 +55,12 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let mut renderer = Renderer { names: Names(options.topology), ..Renderer::new(options.width) };
     renderer.header(summary);
     renderer.failures(summary);
+    if summary.sources.is_empty() {
+        // Empty sections would look like an all-clear.
+        return renderer.text;
+    }
     renderer.limits(summary);
+    renderer.malformed_majority(summary);
     renderer.traffic(summary);
     renderer.findings(summary);
     renderer.rejected_by_cause(summary);
@@ -142,19 +148,17 @@ impl<'a> Renderer<'a> {
         ));
     }
 
-    /// Appends the inputs that could not be read.
+    /// Appends the names of the inputs that could not be read. The program prints the reasons on stderr, once.
     fn failures(&mut self, summary: &Summary) {
         if summary.failed.is_empty() {
             return;
         }
         let inputs = format_count(summary.failed.len() as u64);
-        self.line(format!("\n{RED}UNREADABLE INPUTS{RED:#}  {inputs} (their records are excluded)"));
+        self.line(format!(
+            "\n{RED}UNREADABLE INPUTS{RED:#}  {inputs} (their records are excluded; the reasons are on stderr, and in --format json)"
+        ));
         for failure in &summary.failed {
-            self.wrapped(
-                "  ",
-                "    ",
-                &format!("{}: {}", escape_unprintable(&failure.uri), escape_unprintable(&failure.error)),
-            );
+            self.wrapped("  ", "    ", &escape_unprintable(&failure.uri));
         }
     }
 
@@ -207,27 +211,6 @@ impl<'a> Renderer<'a> {
             .collect();
         if !others.is_empty() {
             self.wrapped("  ", "    ", &format!("other records: {}", others.join(", ")));
-        }
-    }
-
-    /// Appends the first malformed records.
-    fn malformed(&mut self, summary: &Summary) {
-        if summary.malformed.is_empty() {
-            return;
-        }
-        self.heading("MALFORMED", &plural(summary.records.malformed, "record"));
-        let more = summary.records.malformed.saturating_sub(MAX_MALFORMED as u64);
-        for sample in summary.malformed.iter().take(MAX_MALFORMED) {
-            let location =
-                format!("{} line {}: {}", escape_unprintable(&sample.uri), format_count(sample.line), sample.reason);
-            self.wrapped("  ", "    ", &location);
-            self.line(format!(
-                "    {DIM}{}{DIM:#}",
-                truncate(&escape_unprintable(&sample.text), self.width.saturating_sub(4))
-            ));
-        }
-        if more > 0 {
-            self.line(format!("  and {} more (--format json has the first ten)", format_count(more)));
         }
     }
 }

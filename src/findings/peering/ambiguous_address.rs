@@ -1,10 +1,12 @@
 //! `ambiguous-address`: records with an address in a CIDR block of several VPCs that do not show which VPC it is.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::PeeringContext;
-use crate::aggregate::peering::{ClassView, TrafficClass};
+use crate::aggregate::peering::TrafficClass;
 use crate::findings::evidence::{FindingDraft, MatchedFlows};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::topology::BlockId;
+use crate::topology::{BlockId, VpcIndex};
 
 pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and the record does not show which one \
                                              applies. Its traffic makes no other peering finding.";
@@ -12,23 +14,26 @@ pub(in crate::findings) const NEXT_STEP: &str = "Add `vpc-id` to the log format 
                                                long term, give each VPC its own CIDR blocks.";
 
 pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
-    let findings = peering.context.classes.iter().filter_map(|(class, view)| match class {
-        TrafficClass::Ambiguous(block) => Some(finding(peering, *block, view)),
-        _ => None,
-    });
-    findings.collect()
+    // The same block may tie for the peers of several VPCs.
+    let mut ties: BTreeMap<BlockId, (MatchedFlows, BTreeSet<VpcIndex>)> = BTreeMap::new();
+    for (class, view) in peering.context.classes {
+        if let TrafficClass::Ambiguous(tie) = *class {
+            let (flows, vpcs) = ties.entry(tie.block).or_default();
+            flows.add_class(peering.context, view);
+            vpcs.extend(peering.topology.tied_vpcs(tie));
+        }
+    }
+    ties.into_iter().map(|(block, (flows, vpcs))| finding(peering, block, flows, vpcs)).collect()
 }
 
-fn finding(peering: &PeeringContext<'_>, block: BlockId, view: &ClassView<'_>) -> Finding {
-    let mut flows = MatchedFlows::default();
-    flows.add_class(peering.context, view);
+fn finding(peering: &PeeringContext<'_>, block: BlockId, flows: MatchedFlows, vpcs: BTreeSet<VpcIndex>) -> Finding {
     let overlap = peering.topology.block(block);
-    let vpc_ids = peering.ids(overlap.vpcs.iter().copied());
+    let vpc_ids = peering.ids(vpcs);
     let draft = FindingDraft {
         finding_type: FindingType::AmbiguousAddress,
         severity: Severity::Low,
         confidence: Confidence::High,
-        title: format!("Addresses in {} may be in {}", overlap.block, vpc_ids.join(" or ")),
+        title: format!("Addresses in {} may be in {}", overlap.block, peering.labels(&vpc_ids)),
         subject: Subject::CidrBlock { cidr_block: overlap.block },
         details: Details::CandidateVpcs { vpc_ids },
         evidence: [Evidence::Topology].into(),

@@ -2,7 +2,8 @@
 //! NAT device, VPN, or endpoint of the peer VPC cannot be used through peering.
 
 use super::PeeringContext;
-use crate::aggregate::peering::{ClassView, ExternalScope, Origin, TrafficClass};
+use crate::aggregate::peering::{ClassView, ExternalScope, TrafficClass};
+use crate::aggregate::recorder::VpcRef;
 use crate::findings::evidence::{FindingDraft, MatchedFlows};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 
@@ -20,16 +21,16 @@ pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
     findings.collect()
 }
 
-fn finding(peering: &PeeringContext<'_>, origin: Origin, scope: ExternalScope, view: &ClassView<'_>) -> Finding {
+fn finding(peering: &PeeringContext<'_>, origin: VpcRef, scope: ExternalScope, view: &ClassView<'_>) -> Finding {
     let mut flows = MatchedFlows::default();
     flows.add_class(peering.context, view);
     let (src_vpc_id, source) = match origin {
-        Origin::Known(vpc) => (Some(peering.id(vpc)), peering.format_vpc(vpc)),
-        Origin::Named(name) => {
+        VpcRef::Known(vpc) => (Some(peering.id(vpc)), peering.format_vpc(vpc)),
+        VpcRef::Named(name) => {
             let name = peering.context.network.places.name(name).to_owned();
             (Some(name.clone()), name)
         }
-        Origin::Unknown => (None, "an unknown VPC".to_owned()),
+        VpcRef::Unknown => (None, "an unknown VPC".to_owned()),
     };
     let destination = match scope {
         ExternalScope::Public => "the internet",

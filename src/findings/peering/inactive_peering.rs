@@ -17,8 +17,8 @@ pub(super) fn detect(
     ids: &BTreeSet<String>,
     view: &ClassView<'_>,
 ) -> Option<Finding> {
-    let mut unanswered = peering.unanswered(view, |_| true)?;
-    let doubt = unanswered.downgrade_if_delivered();
+    let unanswered = peering.unanswered(view, |_| true)?;
+    let doubt = unanswered.delivery_note();
     let connections = ids.iter().filter_map(|id| peering.topology.connection(id));
     let statuses: BTreeSet<String> = connections.map(|connection| connection.status.clone()).collect();
     let statuses: Vec<String> = statuses.into_iter().collect();
@@ -26,12 +26,12 @@ pub(super) fn detect(
     let draft = FindingDraft {
         finding_type: FindingType::InactivePeering,
         severity: Severity::High,
-        confidence: unanswered.confidence,
+        confidence: unanswered.confidence_in_detour(peering.context),
         title: format!(
             "{} tries to reach {} via {}, which is {}{doubt}",
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
-            peering_connection_ids.join(" or "),
+            peering.labels(&peering_connection_ids),
             statuses.join(" or ")
         ),
         subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },

@@ -9,12 +9,15 @@ pub(super) mod rejected_peering;
 pub(super) mod transitive_peering;
 pub(super) mod unpeered_vpc;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::Context;
 use super::evidence::MatchedFlows;
-use crate::aggregate::peering::{ClassView, ClassifiedFlows, TrafficClass};
+use crate::aggregate::peering::{AddressPair, ClassView, ClassifiedFlows, Ends, Side, TrafficClass};
 use crate::findings::types::{Confidence, Evidence, Finding};
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
 
 /// One direction between two VPCs.
@@ -28,10 +31,34 @@ struct VpcDirection {
 struct PeeringContext<'a> {
     context: &'a Context<'a>,
     topology: &'a Topology,
+    refused: RefusedTraffic,
+}
+
+/// Protocol, source, and destination of rejected records: accepted records with the same may never have arrived.
+struct RefusedTraffic(HashSet<Ends, RandomState>);
+
+impl RefusedTraffic {
+    /// Collects the rejected records from one address to another where accepted ones may have got no reply.
+    fn new(context: &Context<'_>) -> RefusedTraffic {
+        // Rejected groups may be many, and few of them matter.
+        let between = context.classes.iter().filter(|(class, _)| matches!(class, TrafficClass::Between(..)));
+        let unanswered = between.flat_map(|(_, view)| view.unanswered().filter(ClassifiedFlows::is_accepted_tcp));
+        let accepted: HashSet<Ends, RandomState> = unanswered.map(|flows| flows.addresses.ends()).collect();
+        let rejected = context.groups.iter().map(|group| (group.key.protocol, group.key.src, group.key.dst));
+        RefusedTraffic(if accepted.is_empty() {
+            HashSet::default()
+        } else {
+            rejected.filter(|ends| accepted.contains(ends)).collect()
+        })
+    }
+
+    fn contains(&self, addresses: &AddressPair) -> bool {
+        self.0.contains(&addresses.ends())
+    }
 }
 
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
-    let peering = PeeringContext { context, topology };
+    let peering = PeeringContext { context, topology, refused: RefusedTraffic::new(context) };
     let mut findings = Vec::new();
     for (class, view) in context.classes {
         if let TrafficClass::Between(src, dst) = *class {
@@ -65,72 +92,107 @@ impl PeeringContext<'_> {
         vpcs.into_iter().map(|vpc| self.id(vpc)).collect()
     }
 
-    /// Formats a VPC for titles: `10.1.0.0/16 (vpc-a)`.
+    /// Formats a VPC for titles: `prod 10.1.0.0/16 (vpc-a)`, without the name if it has none.
     fn format_vpc(&self, vpc: VpcIndex) -> String {
         let vpc = self.topology.vpc(vpc);
+        let name = vpc.name.as_deref().map_or_else(String::new, |name| escape_truncated(name, NAME_CHARACTERS) + " ");
         match &vpc.blocks[..] {
-            [] => vpc.id.clone(),
-            [one] => format!("{one} ({})", vpc.id),
-            [first, more @ ..] => format!("{first} and {} more ({})", more.len(), vpc.id),
+            [] => self.label(&vpc.id),
+            [one] => format!("{name}{one} ({})", vpc.id),
+            [first, more @ ..] => format!("{name}{first} and {} more ({})", more.len(), vpc.id),
         }
     }
 
-    /// Collects the records without a reply that match, and rates the confidence that replies are missing. Returns `None` if
-    /// there are no such records.
+    /// Formats the id of a resource for titles, with its Name tag.
+    fn label(&self, id: &str) -> String {
+        self.context.network.resource_label(id)
+    }
+
+    /// Formats ids for titles: `hub (pcx-1) or pcx-2`.
+    fn labels(&self, ids: &[String]) -> String {
+        ids.iter().map(|id| self.label(id)).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// Collects the records without a reply that match, with the evidence that is true of each. Returns `None` if there are no such
+    /// records.
     fn unanswered(&self, view: &ClassView<'_>, matches: impl Fn(&ClassifiedFlows) -> bool) -> Option<Unanswered> {
-        let mut matched = MatchedFlows::default();
-        let mut evidence = BTreeSet::from([Evidence::Topology, Evidence::NoReply]);
-        let (mut through_peering, mut by_another_path, mut arrived, mut reply_rejected) = (false, false, false, false);
+        let mut unanswered = Unanswered {
+            flows: MatchedFlows::default(),
+            evidence: BTreeSet::from([Evidence::Topology, Evidence::NoReply]),
+            arrived: Share::default(),
+            replies_rejected: Share::default(),
+            with_flags: Share::default(),
+            by_peering_path: Share::default(),
+        };
         for flows in view.unanswered().filter(&matches) {
-            matched.add_classified(self.context, &flows);
-            through_peering |= flows.sums.through_peering;
-            by_another_path |= flows.sums.by_another_path;
-            arrived |= flows.sums.arrived;
-            reply_rejected |= flows.reply_was_rejected;
-            evidence.extend(flows.sums.has_flags.then_some(Evidence::TcpFlags));
+            unanswered.flows.add_classified(self.context, &flows);
+            unanswered.arrived.add(flows.side == Side::Destination);
+            unanswered.replies_rejected.add(flows.reply_was_rejected);
+            unanswered.with_flags.add(!flows.sums.some_without_flags);
+            unanswered.by_peering_path.add(!flows.sums.some_without_peering_path);
         }
-        if matched.tally.flows == 0 {
+        if unanswered.flows.tally.flows == 0 {
             return None;
         }
-        evidence.extend((through_peering || by_another_path).then_some(Evidence::TrafficPath));
-        evidence.extend(reply_rejected.then_some(Evidence::RejectedReply));
-        // `traffic-path` shows whether the records left through a peering connection. Otherwise they may have taken another path,
-        // for example a transit gateway, and the replies may not be logged.
-        let mut confidence = match (through_peering, by_another_path) {
-            (true, false) if !reply_rejected => Confidence::High,
-            (false, true) => Confidence::Low,
-            _ => Confidence::Medium,
-        };
+        let evidence = [
+            (unanswered.with_flags, Evidence::TcpFlags),
+            (unanswered.by_peering_path, Evidence::TrafficPath),
+            (unanswered.replies_rejected, Evidence::RejectedReply),
+            (unanswered.arrived, Evidence::SeenAtDestination),
+        ];
+        unanswered.evidence.extend(evidence.into_iter().filter(|(share, _)| share.all).map(|(_, evidence)| evidence));
         if !self.context.has_accepted_records {
             // Only accepted records are replies. A flow log of rejected traffic has none.
-            confidence = Confidence::Low;
-            evidence.insert(Evidence::NoAcceptedRecords);
+            unanswered.evidence.insert(Evidence::NoAcceptedRecords);
         }
-        Some(Unanswered { flows: matched, confidence, evidence, arrived, reply_rejected })
+        Some(unanswered)
+    }
+}
+
+/// Whether something is true of some records, and of all.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    some: bool,
+    all: bool,
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { some: false, all: true }
+    }
+}
+
+impl Share {
+    fn add(&mut self, is_true: bool) {
+        self.some |= is_true;
+        self.all &= is_true;
     }
 }
 
 /// Records without a reply.
 struct Unanswered {
     flows: MatchedFlows,
-    confidence: Confidence,
     evidence: BTreeSet<Evidence>,
-    /// Whether a record was seen in the destination VPC.
-    arrived: bool,
-    /// Whether a reply arrived and was rejected.
-    reply_rejected: bool,
+    /// Which were seen in the destination VPC.
+    arrived: Share,
+    /// Of which a reply was sent but rejected on arrival.
+    replies_rejected: Share,
+    /// Which have `tcp-flags`.
+    with_flags: Share,
+    /// Whose `traffic-path` is a peering connection.
+    by_peering_path: Share,
 }
 
 impl Unanswered {
-    /// Lowers the confidence if records arrived: without an active connection they took another path. Returns the note for the
-    /// title, which is empty if none arrived.
-    fn downgrade_if_delivered(&mut self) -> &'static str {
-        if !self.arrived {
-            return "";
-        }
-        self.confidence = Confidence::Low;
-        self.evidence.insert(Evidence::SeenAtDestination);
-        "; some traffic arrived, so another path exists"
+    /// Returns the confidence that traffic goes where no active connection leads. Records that left through a peering connection show
+    /// it by themselves; otherwise another input may have the replies.
+    fn confidence_in_detour(&self, context: &Context<'_>) -> Confidence {
+        if self.by_peering_path.all { Confidence::High } else { context.confidence_in_absence() }
+    }
+
+    /// Returns a note for the title if records arrived: without an active connection they took another path.
+    fn delivery_note(&self) -> &'static str {
+        if self.arrived.some { "; some traffic arrived, so another path exists" } else { "" }
     }
 }
 

@@ -17,30 +17,39 @@ pub(super) fn detect(
     id: &str,
     view: &ClassView<'_>,
 ) -> Option<Finding> {
-    let unanswered = peering.unanswered(view, ClassifiedFlows::is_accepted_tcp)?;
+    let refused = &peering.refused;
+    let is_lost = |flows: &ClassifiedFlows| flows.is_accepted_tcp() && !refused.contains(&flows.addresses);
+    let unanswered = peering.unanswered(view, is_lost)?;
     if unanswered.flows.tally.flows < peering.context.thresholds.one_way_min_flows {
         return None;
     }
+    let accepted_tcp = view.flows().filter(ClassifiedFlows::is_accepted_tcp);
+    let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).sum();
     // Some of the records that a memory limit dropped may have had a reply.
-    let some_have_replies =
-        !peering.context.completeness.peering || view.flows().any(|flows| flows.is_accepted_tcp() && flows.has_reply);
+    let some_have_replies = !peering.context.completeness.peering || accepted_flows > unanswered.flows.tally.flows;
+    let route_table_ids = peering.topology.tables_without_route(direction.dst, direction.src);
+    let cause = match &route_table_ids[..] {
+        _ if unanswered.replies_rejected.some => "; replies were sent, but rejected on arrival".to_owned(),
+        [] => String::new(),
+        ids => format!("; {} has no route back", peering.labels(ids)),
+    };
     let draft = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_have_replies { Severity::Medium } else { Severity::High },
-        confidence: unanswered.confidence,
+        confidence: peering.context.confidence_in_absence(),
         title: format!(
-            "{} of the TCP traffic from {} to {} via {id} gets a reply{}",
+            "{} of the TCP traffic from {} to {} via {} gets a reply{cause}",
             if some_have_replies { "Only some" } else { "None" },
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
-            if unanswered.reply_rejected { "; replies were sent, but rejected on arrival" } else { "" }
+            peering.label(id)
         ),
         subject: Subject::Peers {
             src_vpc_id: peering.id(direction.src),
             dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
-        details: Details::None {},
+        details: Details::NoReturnRoute { route_table_ids },
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))

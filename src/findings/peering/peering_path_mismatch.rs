@@ -55,10 +55,11 @@ fn finding(peering: &PeeringContext<'_>, direction: VpcDirection, mismatch: Mism
         severity: Severity::Medium,
         confidence: Confidence::High,
         title: format!(
-            "Traffic from {} to {} takes {} instead of {id}",
+            "Traffic from {} to {} takes {} instead of {}",
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
-            paths.join(" and ")
+            paths.join(" and "),
+            peering.label(id)
         ),
         subject: Subject::Peers {
             src_vpc_id: peering.id(direction.src),

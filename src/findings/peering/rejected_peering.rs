@@ -21,8 +21,7 @@ pub(super) fn detect(
         flows.add_classified(peering.context, &rejected);
     }
     // The totals of the class include records that a memory limit dropped.
-    let [_, rejected] = view.totals;
-    flows.tally = rejected;
+    flows.tally = view.totals.rejected;
     if flows.tally.flows == 0 {
         return None;
     }
@@ -31,9 +30,10 @@ pub(super) fn detect(
         severity: Severity::Medium,
         confidence: Confidence::High,
         title: format!(
-            "Traffic from {} to {} via {id} is rejected",
+            "Traffic from {} to {} via {} is rejected",
             peering.format_vpc(direction.src),
-            peering.format_vpc(direction.dst)
+            peering.format_vpc(direction.dst),
+            peering.label(id)
         ),
         subject: Subject::Peers {
             src_vpc_id: peering.id(direction.src),

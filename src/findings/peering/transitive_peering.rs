@@ -16,21 +16,27 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
     if via.is_empty() {
         return None;
     }
-    let mut unanswered = peering.unanswered(view, |_| true)?;
-    let doubt = unanswered.downgrade_if_delivered();
+    let unanswered = peering.unanswered(view, |_| true)?;
+    let route_table_ids = peering.topology.misrouting_tables(direction.src, direction.dst, &via);
     let via_vpc_ids = peering.ids(via);
     let draft = FindingDraft {
         finding_type: FindingType::TransitivePeering,
         severity: Severity::High,
-        confidence: unanswered.confidence,
+        confidence: unanswered.confidence_in_detour(peering.context),
         title: format!(
-            "{} tries to reach {} through {}; peering is not transitive: peer them directly or use a transit gateway{doubt}",
+            "{} tries to reach {} through {}; peering is not transitive: peer them directly or use a transit gateway{}{}",
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
-            via_vpc_ids.join(" or ")
+            peering.labels(&via_vpc_ids),
+            if route_table_ids.is_empty() {
+                String::new()
+            } else {
+                format!("; the route is in {}", peering.labels(&route_table_ids))
+            },
+            unanswered.delivery_note()
         ),
         subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
-        details: Details::Via { via_vpc_ids },
+        details: Details::Via { via_vpc_ids, route_table_ids },
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))
@@ -168,7 +174,8 @@ mod tests {
     fn all_common_peers_are_listed_in_order() {
         let more = [connection("pcx-ad", "active", "vpc-a", "vpc-d"), connection("pcx-cd", "active", "vpc-c", "vpc-d")];
         let finding = &detect_with(&more, TYPE, attempts())[0];
-        assert_eq!(finding.details, Details::Via { via_vpc_ids: vec!["vpc-b".to_owned(), "vpc-d".to_owned()] });
+        let via_vpc_ids = vec!["vpc-b".to_owned(), "vpc-d".to_owned()];
+        assert_eq!(finding.details, Details::Via { via_vpc_ids, route_table_ids: Vec::new() });
     }
 
     #[test]

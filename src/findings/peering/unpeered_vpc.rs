@@ -15,12 +15,12 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
     if !peering.topology.common_peers(direction.src, direction.dst).is_empty() {
         return None;
     }
-    let mut unanswered = peering.unanswered(view, |_| true)?;
-    let doubt = unanswered.downgrade_if_delivered();
+    let unanswered = peering.unanswered(view, |_| true)?;
+    let doubt = unanswered.delivery_note();
     let draft = FindingDraft {
         finding_type: FindingType::UnpeeredVpc,
         severity: Severity::Medium,
-        confidence: unanswered.confidence,
+        confidence: unanswered.confidence_in_detour(peering.context),
         title: format!(
             "{} tries to reach {}, but they have no peering connection{doubt}",
             peering.format_vpc(direction.src),

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::super::Context;
 use super::super::evidence::{FindingDraft, MatchedFlows};
-use super::super::{Context, is_new_connection};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Group;
-use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::Direction;
 
 pub(in crate::findings) const MEANING: &str = "One of your hosts tries to reach the internet and is rejected: either a rule is missing \
@@ -41,7 +41,7 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 impl BlockedEgress {
     fn add(&mut self, context: &Context<'_>, group: &Group<'_>, dst: IpAddr, evidence: Option<Evidence>) {
-        for subgroup in group.subgroups().filter(is_new_connection) {
+        for subgroup in group.subgroups().filter(|subgroup| context.is_attempt(&group.key, subgroup)) {
             self.flows.add(context, group.key, &subgroup);
             self.destinations.insert(dst);
             self.evidence.extend(evidence);
@@ -51,19 +51,19 @@ impl BlockedEgress {
     fn into_finding(self, context: &Context<'_>, interface: Option<Symbol>) -> Finding {
         let interface_id = context.interface_name(interface);
         let distinct_hosts = self.destinations.len() as u64;
-        let inferred = self.evidence.contains(&Evidence::ConstantAddress);
+        let (confidence, flags) = self.flows.attempt_confidence(context);
         let draft = FindingDraft {
             finding_type: FindingType::EgressBlocked,
             severity: Severity::Medium,
-            confidence: if inferred { Confidence::Medium } else { Confidence::High },
+            confidence,
             title: format!(
                 "{} was blocked from reaching {distinct_hosts} public {}",
-                interface_id.as_deref().unwrap_or("an unnamed interface"),
+                context.network.interface_label(interface).as_deref().unwrap_or("an unnamed interface"),
                 if distinct_hosts == 1 { "address" } else { "addresses" }
             ),
             subject: Subject::Interface { interface_id },
             details: Details::Hosts { distinct_hosts },
-            evidence: self.evidence,
+            evidence: self.evidence.into_iter().chain(flags).collect(),
         };
         self.flows.into_finding(context, draft)
     }
@@ -73,6 +73,7 @@ impl BlockedEgress {
 mod tests {
     use super::super::super::tests::{detect_in, gap, record};
     use super::*;
+    use crate::findings::types::Confidence;
 
     fn blocked(dst: &str, flows: u16, flags: &str, direction: &str) -> Vec<String> {
         let ends = |flow: u16| format!("10.0.0.1 {dst} {} 443", 50_000 + flow);

@@ -1,12 +1,13 @@
 //! `host-sweep`: one source is rejected at one port of many destinations.
 //!
-//! Only TCP and UDP count. Late packets and replies do not.
+//! Only TCP and UDP count. Late packets, answers, and what has the shape of an answer do not.
 
 use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::evidence::FindingDraft;
-use super::probes::{ProbedSubject, group_probes, probe_severity};
+use super::probes::{ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
+use crate::aggregate::accepted::{AcceptedRow, Ports};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::names;
 
@@ -19,21 +20,35 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let sweeps = group_probes(context, context.thresholds.host_sweep_hosts, |probe| {
         ((probe.src, probe.dstport, probe.protocol), probe.dst)
     });
-    sweeps.into_iter().map(|sweep| finding(context, sweep)).collect()
+    let subjects = sweeps.iter().map(|sweep| sweep.subject);
+    let accepted = count_accepted(context, subjects, accepted_subject, |(src, ..)| src);
+    let accepted = |sweep: &ProbedSubject<_>| accepted.as_ref().and_then(|flows| flows.get(&sweep.subject).copied());
+    sweeps.into_iter().map(|sweep| finding(context, accepted(&sweep), sweep)).collect()
 }
 
-fn finding(context: &Context<'_>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
+/// Returns the source, port, and protocol of an accepted record.
+fn accepted_subject(row: &AcceptedRow) -> Option<(IpAddr, u16, u8)> {
+    let tuple = &row.tuple;
+    (row.ports != Ports::NoDestination).then_some((tuple.src, tuple.dstport, tuple.protocol))
+}
+
+fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
     let (srcaddr, dstport, protocol) = sweep.subject;
     let distinct_hosts = sweep.targets;
-    let (confidence, flags) = sweep.flows.probe_confidence();
+    let (confidence, flags) = sweep.flows.attempt_confidence(context);
+    let (accepted, evidence) = describe_accepted(context, accepted_flows, "this port");
     let draft = FindingDraft {
         finding_type: FindingType::HostSweep,
-        severity: probe_severity(context, srcaddr),
+        severity: probe_severity(context, srcaddr, accepted_flows),
         confidence,
-        title: format!("{srcaddr} was rejected at {} of {distinct_hosts} hosts", names::port(dstport, Some(protocol))),
+        title: format!(
+            "{} was rejected at {} of {distinct_hosts} hosts{accepted}",
+            context.network.address_label(srcaddr, None),
+            names::port(dstport, Some(protocol))
+        ),
         subject: Subject::SourceAndPort { srcaddr, dstport, protocol },
-        details: Details::Hosts { distinct_hosts },
-        evidence: [Evidence::DistinctHosts].into_iter().chain(flags).collect(),
+        details: Details::SweptHosts { distinct_hosts, accepted_flows },
+        evidence: [Evidence::DistinctHosts].into_iter().chain(flags).chain(evidence).collect(),
     };
     sweep.flows.into_finding(context, draft)
 }

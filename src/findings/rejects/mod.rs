@@ -2,6 +2,7 @@
 //! directions and public addresses more exact.
 
 pub(super) mod egress_blocked;
+pub(crate) mod health_checks_rejected;
 pub(super) mod host_sweep;
 pub(super) mod port_scan;
 mod probes;

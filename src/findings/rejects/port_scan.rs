@@ -1,13 +1,13 @@
 //! `port-scan`: one source is rejected at many ports of one destination.
 //!
-//! Only TCP and UDP count. Late packets and replies do not: the last packets of a server go to as many ports as it had
-//! connections.
+//! Only TCP and UDP count. Late packets, answers, and what has the shape of an answer do not: the last packets of a server go to as
+//! many ports as it had connections.
 
 use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::evidence::FindingDraft;
-use super::probes::{ProbedSubject, group_probes, probe_severity};
+use super::probes::{ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(in crate::findings) const MEANING: &str =
@@ -19,21 +19,29 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let scans = group_probes(context, context.thresholds.port_scan_ports, |probe| {
         ((probe.src, probe.dst), (probe.protocol, probe.dstport))
     });
-    scans.into_iter().map(|scan| finding(context, scan)).collect()
+    let subjects = scans.iter().map(|scan| scan.subject);
+    let accepted = count_accepted(context, subjects, |row| Some((row.tuple.src, row.tuple.dst)), |(src, _)| src);
+    let accepted = |scan: &ProbedSubject<_>| accepted.as_ref().and_then(|flows| flows.get(&scan.subject).copied());
+    scans.into_iter().map(|scan| finding(context, accepted(&scan), scan)).collect()
 }
 
-fn finding(context: &Context<'_>, scan: ProbedSubject<(IpAddr, IpAddr)>) -> Finding {
+fn finding(context: &Context<'_>, accepted_flows: Option<u64>, scan: ProbedSubject<(IpAddr, IpAddr)>) -> Finding {
     let (srcaddr, dstaddr) = scan.subject;
     let distinct_ports = scan.targets;
-    let (confidence, flags) = scan.flows.probe_confidence();
+    let (confidence, flags) = scan.flows.attempt_confidence(context);
+    let (accepted, evidence) = describe_accepted(context, accepted_flows, "this host");
     let draft = FindingDraft {
         finding_type: FindingType::PortScan,
-        severity: probe_severity(context, srcaddr),
+        severity: probe_severity(context, srcaddr, accepted_flows),
         confidence,
-        title: format!("{srcaddr} was rejected at {distinct_ports} ports of {dstaddr}"),
+        title: format!(
+            "{} was rejected at {distinct_ports} ports of {}{accepted}",
+            context.network.address_label(srcaddr, None),
+            context.network.address_label(dstaddr, None)
+        ),
         subject: Subject::SourceAndDestination { srcaddr, dstaddr },
-        details: Details::Ports { distinct_ports },
-        evidence: [Evidence::DistinctPorts].into_iter().chain(flags).collect(),
+        details: Details::Ports { distinct_ports, accepted_flows },
+        evidence: [Evidence::DistinctPorts].into_iter().chain(flags).chain(evidence).collect(),
     };
     scan.flows.into_finding(context, draft)
 }
@@ -55,7 +63,7 @@ mod tests {
         let findings = detect_in(FindingType::PortScan, probes("8.8.8.8", 15, "2"));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
-        assert_eq!(finding.details, Details::Ports { distinct_ports: 15 });
+        assert_eq!(finding.details, Details::Ports { distinct_ports: 15, accepted_flows: Some(0) });
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (15, 150, 6000));
         assert_eq!(finding.evidence, [Evidence::DistinctPorts, Evidence::TcpFlags].into());
         assert_eq!(finding.title, "8.8.8.8 was rejected at 15 ports of 10.0.0.1");

@@ -1,13 +1,15 @@
 //! Probes: rejected TCP or UDP records that may belong to a port scan or a host sweep.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
+use super::super::Context;
 use super::super::evidence::MatchedFlows;
-use super::super::{Context, is_new_connection};
-use crate::findings::types::Severity;
+use crate::aggregate::accepted::{AcceptedRow, AddressFilter};
+use crate::findings::types::{Evidence, Severity};
 use crate::record::{TCP, UDP};
 
 /// A rejected connection attempt over TCP or UDP.
@@ -27,9 +29,51 @@ pub(super) struct ProbedSubject<S> {
 }
 
 /// Returns the severity of probes from this source. It is high if the source is not on the public internet: then it is one of
-/// the user's hosts, or connected over a VPN.
-pub(super) fn probe_severity(context: &Context<'_>, src: IpAddr) -> Severity {
-    if context.is_public(src) { Severity::Medium } else { Severity::High }
+/// the user's hosts, or connected over a VPN. It is high, too, if something was accepted from it.
+pub(super) fn probe_severity(context: &Context<'_>, src: IpAddr, accepted_flows: Option<u64>) -> Severity {
+    let is_harmless = context.is_public(src) && accepted_flows.unwrap_or(0) == 0;
+    if is_harmless { Severity::Medium } else { Severity::High }
+}
+
+/// Returns what was accepted from the source of probes, for their title, and the evidence. Nothing is said if the log has no accepted
+/// records, or if a memory limit discarded them.
+pub(super) fn describe_accepted(
+    context: &Context<'_>,
+    accepted_flows: Option<u64>,
+    target: &str,
+) -> (String, Option<Evidence>) {
+    match accepted_flows {
+        None => (String::new(), None),
+        Some(0) if !context.has_accepted_records => (String::new(), Some(Evidence::NoAcceptedRecords)),
+        Some(0) => ("; nothing was accepted from it there".to_owned(), None),
+        Some(1) => (format!("; 1 flow from it to {target} was accepted"), Some(Evidence::AcceptedFlows)),
+        Some(flows) => (format!("; {flows} flows from it to {target} were accepted"), Some(Evidence::AcceptedFlows)),
+    }
+}
+
+/// Counts the accepted flows of each subject. Returns `None` if they were discarded. `subject` returns the subject to which an accepted
+/// record belongs, and `src` its source.
+pub(super) fn count_accepted<S: Copy + Eq + Hash>(
+    context: &Context<'_>,
+    subjects: impl Iterator<Item = S> + Clone,
+    subject: impl Fn(&AcceptedRow) -> Option<S>,
+    src: impl Fn(S) -> IpAddr,
+) -> Option<HashMap<S, u64, RandomState>> {
+    let mut flows: HashMap<S, u64, RandomState> = subjects.clone().map(|subject| (subject, 0)).collect();
+    if !context.accepted.is_complete() {
+        return None;
+    }
+    if !flows.is_empty() {
+        let filter = AddressFilter::new(subjects.map(src));
+        context.accepted.for_each(|row| {
+            if filter.may_contain(row.tuple.src)
+                && let Some(count) = subject(&row).and_then(|subject| flows.get_mut(&subject))
+            {
+                *count += 1;
+            }
+        });
+    }
+    Some(flows)
 }
 
 /// Groups the probes by subject. Keeps the subjects with at least `threshold` distinct targets, in their order.
@@ -64,7 +108,8 @@ pub(super) fn group_probes<S: Ord + Copy + Hash, T: Ord + Copy>(
 
 /// Returns all probes, each with the index of its subgroup.
 fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
-    let attempts = (0..).zip(context.groups.subgroups()).filter(|(_, (_, subgroup))| is_new_connection(subgroup));
+    let subgroups = (0..).zip(context.groups.subgroups());
+    let attempts = subgroups.filter(|(_, (key, subgroup))| context.is_attempt(key, subgroup));
     attempts.filter_map(|(index, (key, _))| {
         let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
         Some((index, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))

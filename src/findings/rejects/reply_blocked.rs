@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::Context;
-use super::super::evidence::{FindingDraft, MatchedFlows};
+use super::super::evidence::{FindingDraft, MatchedFlows, SeenAnswers};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
@@ -39,17 +39,25 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
 
 fn finding(context: &Context<'_>, key: ReplyKey, flows: MatchedFlows) -> Finding {
     let ReplyKey { interface, src: srcaddr, dst: dstaddr, protocol } = key;
+    // A SYN-ACK is an answer by itself. Without flags, another input may have accepted the same connection.
+    let (confidence, evidence) = match flows.answers {
+        SeenAnswers { syn_acks: true, others: false } => (Confidence::High, Evidence::TcpFlags),
+        SeenAnswers { syn_acks: false, .. } => (context.confidence_in_absence(), Evidence::AcceptedRequest),
+        SeenAnswers { syn_acks: true, others: true } => (context.confidence_in_absence(), Evidence::RejectedReply),
+    };
     let draft = FindingDraft {
         finding_type: FindingType::ReplyBlocked,
         severity: Severity::Medium,
-        confidence: Confidence::High,
+        confidence,
         title: format!(
-            "A network ACL rejects the {} replies from {srcaddr} to {dstaddr}",
-            names::protocol(Some(protocol))
+            "A network ACL rejects the {} replies from {} to {}",
+            names::protocol(Some(protocol)),
+            context.network.address_label(srcaddr, None),
+            context.network.address_label(dstaddr, None)
         ),
         subject: Subject::ReplyFlow { interface_id: context.interface_name(interface), srcaddr, dstaddr, protocol },
         details: Details::None {},
-        evidence: [Evidence::AcceptedRequest].into(),
+        evidence: [evidence].into(),
     };
     flows.into_finding(context, draft)
 }

@@ -20,11 +20,7 @@ pub(super) fn topology_uri(value: &str) -> Result<TopologyUri, String> {
 }
 
 pub(super) fn log_format(value: &str) -> Result<Format, String> {
-    Format::from_setting(value).map_err(|_| {
-        "a list of flow log fields, at least half of them documented by AWS, such as \
-         \"${version} ${account-id} ${interface-id}\" or \"version account-id interface-id\""
-            .to_owned()
-    })
+    Format::from_setting(value).map_err(|error| error.to_string())
 }
 
 pub(super) fn log_level(value: &str) -> Result<LogLevel, String> {

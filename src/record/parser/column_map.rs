@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_slot, number_slot, text_slot};
 use crate::input::delimiters::MAX_FIELDS;
+use crate::record::LossReason;
 use crate::record::field::{Field, FieldType};
 use crate::record::format::{Column, Format};
 
@@ -26,7 +27,7 @@ pub struct Layout {
     numbers: [u8; NUMBERS],
     addresses: [u8; ADDRESSES],
     texts: [u8; TEXTS],
-    /// Columns of numbers that are only validated, with the maximum of each.
+    /// Columns of numbers that are only validated, with the maximum that the fast path accepts.
     validate_only: Box<[(u8, u64)]>,
 }
 
@@ -46,7 +47,7 @@ pub trait ColumnMap {
     fn address(&self, slot: usize) -> u8;
     /// Returns the column of a text.
     fn text(&self, slot: usize) -> u8;
-    /// Returns the columns of numbers that are only validated, with the maximum of each.
+    /// Returns the columns of numbers that are only validated, with the maximum that the fast path accepts.
     fn validate_only(&self) -> &[(u8, u64)];
 }
 
@@ -189,6 +190,8 @@ impl Layout {
         for (slot, column) in (0..ABSENT).zip(format.columns()) {
             match *column {
                 Column::Skip => {}
+                // The slow path reads the record of a loss.
+                Column::Number(field, _) if LossReason::from_field(field).is_some() => validate_only.push((slot, 0)),
                 Column::Number(field, max) if number_slot(field) == NUMBERS => validate_only.push((slot, max)),
                 Column::Number(field, _) => map.numbers[number_slot(field)] = slot,
                 Column::Address(field) => map.addresses[address_slot(field)] = slot,

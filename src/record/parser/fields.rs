@@ -213,7 +213,7 @@ impl<'a> FieldValues<'a> {
                 end: self.time(Field::End),
             }),
             (_, Some(action)) => Record::Flow(self.flow(action)),
-            (_, None) => Record::Other,
+            (_, None) => Record::Other(None),
         })
     }
 

@@ -7,6 +7,7 @@ pub mod column_map;
 mod decimal;
 pub mod fast_path;
 mod fields;
+mod transit_gateway;
 
 use std::sync::Arc;
 
@@ -128,7 +129,10 @@ pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, ParseErr
     }
     match first_bad {
         Some(bad) => Err(bad),
-        None => values.classify(|field| format.has(field)),
+        None => match values.classify(|field| format.has(field))? {
+            Record::Other(_) => Ok(Record::Other(transit_gateway::loss(line, format))),
+            record => Ok(record),
+        },
     }
 }
 
@@ -172,7 +176,7 @@ mod tests {
                 },
                 Record::NoData => "no_data",
                 Record::SkipData(_) => "skip_data",
-                Record::Other => "other",
+                Record::Other(_) => "other",
             })
         };
         let both = "10.0.0.1 10.0.0.2";
@@ -305,13 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn only_records_without_lost_packets_are_fast() {
+        let format = Format::from_header(b"tgw-id packets-lost-no-route packets-lost-blackhole").expect("a header");
+        assert!(is_fast("tgw-1 0 -", &format));
+        assert!(!is_fast("tgw-1 0 1", &format));
+        assert!(matches!(parse(b"tgw-1 0 1", &format), Ok(Record::Other(Some(_)))));
+    }
+
+    #[test]
     fn a_column_above_the_fast_path_limit_is_validated() {
         for columns in [64, 254, 255, 256, 600] {
             let names = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "dstport");
             let header: Vec<&str> = names.cycle().take(columns - 1).chain(["dstport"]).collect();
             let format = Format::from_header(header.join(" ").as_bytes()).expect("a header");
             let line = |dstport: &str| "- ".repeat(columns - 1) + dstport;
-            assert_eq!(parse(line("65535").as_bytes(), &format), Ok(Record::Other));
+            assert_eq!(parse(line("65535").as_bytes(), &format), Ok(Record::Other(None)));
             let malformed = ParseError::Number { field: Field::Dstport, max: 65535 };
             assert_eq!(parse(line("65536").as_bytes(), &format), Err(malformed), "{columns}");
         }
@@ -340,7 +352,7 @@ mod tests {
     #[test]
     fn unread_fields_are_validated() {
         let format = Format::from_header(b"srcaddr encryption-status instance-id").expect("a header");
-        assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other));
+        assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other(None)));
         assert_eq!(
             parse(b"10.0.0.1 high i-1", &format),
             Err(ParseError::Number { field: Field::EncryptionStatus, max: u64::MAX })

@@ -69,7 +69,7 @@ proptest! {
             topology.route_tables_in_use(index);
         }
         for address in [address, IpAddr::from([10, 1, 0, 5])] {
-            topology.endpoint(address, topology.locate(address, || topology.vpc_index("vpc-a")));
+            topology.endpoint(address, topology.locate(address, &mut topology.vpc_index("vpc-a")));
         }
     }
 

@@ -1,0 +1,64 @@
+//! Malformed records: a warning if they are the majority, and the first of them.
+
+use super::format::{escape_unprintable, format_count, format_percent, plural, truncate};
+use super::{DIM, Renderer, YELLOW};
+use crate::input::other_format::OtherFormat;
+use crate::summary::Summary;
+
+const MAX_MALFORMED: usize = 3;
+
+/// Returns a warning if more than half of the records are malformed: their number, the first of them, and the likely cause.
+pub fn warn_of_majority(summary: &Summary) -> Option<String> {
+    let (malformed, total) = (summary.records.malformed, summary.records.total);
+    let first = summary.malformed.first().filter(|_| malformed > total / 2)?;
+    let columns = summary.formats.first().map_or(0, |format| format.fields.len());
+    let cause = OtherFormat::from_text(first.text.as_bytes(), columns).map_or_else(
+        || {
+            "The columns of these lines are probably not those of their header or, in files without one, of --log-format."
+                .to_owned()
+        },
+        |other| format!("The text looks like {}; {}.", other.name, other.next_step),
+    );
+    Some(format!(
+        "{} of {} ({}) are malformed and do not count. First: {} line {}: {}. {cause}",
+        format_count(malformed),
+        plural(total, "record"),
+        format_percent(malformed, total),
+        escape_unprintable(&first.uri),
+        format_count(first.line),
+        first.reason
+    ))
+}
+
+impl Renderer<'_> {
+    /// Appends the warning if more than half of the records are malformed.
+    pub(super) fn malformed_majority(&mut self, summary: &Summary) {
+        if let Some(warning) = warn_of_majority(summary) {
+            self.line(format!(
+                "\n{YELLOW}MOSTLY MALFORMED{YELLOW:#}  the numbers below cover the smaller part of the records"
+            ));
+            self.wrapped("  ", "  ", &warning);
+        }
+    }
+
+    /// Appends the first malformed records.
+    pub(super) fn malformed(&mut self, summary: &Summary) {
+        if summary.malformed.is_empty() {
+            return;
+        }
+        self.heading("MALFORMED", &plural(summary.records.malformed, "record"));
+        let more = summary.records.malformed.saturating_sub(MAX_MALFORMED as u64);
+        for sample in summary.malformed.iter().take(MAX_MALFORMED) {
+            let location =
+                format!("{} line {}: {}", escape_unprintable(&sample.uri), format_count(sample.line), sample.reason);
+            self.wrapped("  ", "    ", &location);
+            self.line(format!(
+                "    {DIM}{}{DIM:#}",
+                truncate(&escape_unprintable(&sample.text), self.width.saturating_sub(4))
+            ));
+        }
+        if more > 0 {
+            self.line(format!("  and {} more (--format json has the first ten)", format_count(more)));
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `no-answer`: connections from an interface to one address and port that are accepted but get no answer.
+//!
+//! The records show a SYN and nothing else, and no accepted record goes the other way. Traffic between two known VPCs is left to the
+//! peering detectors.
+
+use super::Context;
+use super::evidence::{FindingDraft, MatchedFlows};
+use crate::aggregate::unanswered::UnansweredGroup;
+use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::record::{TCP, names};
+
+pub(super) const MEANING: &str = "Connections from one of your interfaces to this address and port are accepted, but nothing \
+                                  answers them: the host is down, does not listen, or its answers take another way.";
+pub(super) const NEXT_STEP: &str = "Check whether the destination runs and listens, then the firewalls and routes on the way \
+                                    to it and back.";
+
+pub(super) fn detect(context: &Context<'_>) -> Vec<Finding> {
+    let groups = context.openings.unanswered(context.thresholds.no_answer_flows, context.accepted, &context.network);
+    let groups = groups.into_iter().filter(|group| context.is_identified(group.interface));
+    groups.map(|group| finding(context, &group)).collect()
+}
+
+fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
+    let mut flows = MatchedFlows::default();
+    for source in &group.sources {
+        flows.add_opening(context, group, source);
+    }
+    let UnansweredGroup { interface, dst: dstaddr, dstport, .. } = *group;
+    let direction = if group.all_directed { Evidence::FlowDirection } else { Evidence::Topology };
+    let draft = FindingDraft {
+        finding_type: FindingType::NoAnswer,
+        severity: if context.is_public(dstaddr) { Severity::Low } else { Severity::Medium },
+        confidence: context.confidence_in_absence(),
+        title: format!(
+            "{} gets no answer from {} at {}",
+            context.network.interface_label(interface).as_deref().unwrap_or("An unnamed interface"),
+            context.network.address_label(dstaddr, None),
+            names::port(dstport, Some(TCP))
+        ),
+        subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },
+        details: Details::None {},
+        evidence: [Evidence::TcpFlags, Evidence::NoReply, direction].into(),
+    };
+    flows.into_finding(context, draft)
+}

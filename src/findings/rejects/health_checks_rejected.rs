@@ -1,0 +1,101 @@
+//! `health-checks-rejected`: a load balancer's health checks of a target are rejected.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use super::super::evidence::{FindingDraft, MatchedFlows};
+use super::super::{Context, NetworkContext};
+use crate::aggregate::rejected::cause::Cause;
+use crate::aggregate::rejected::{Group, GroupKey, Groups};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
+use crate::record::names;
+use crate::topology::endpoint::Scope;
+use crate::topology::service;
+
+pub(in crate::findings) const MEANING: &str =
+    "A load balancer is rejected at its target, so it takes the target out of service.";
+pub(in crate::findings) const NEXT_STEP: &str = "Allow the security group of the load balancer, or its subnets, in the target's security group and \
+                                    network ACL at this port.";
+
+/// Rejected groups from a load balancer to an address in a known VPC.
+#[derive(Debug, Default)]
+pub(crate) struct HealthChecks {
+    groups: HashSet<GroupKey, RandomState>,
+}
+
+impl HealthChecks {
+    /// Finds the groups whose source belongs to a load balancer.
+    pub(crate) fn find(groups: &Groups, network: &NetworkContext<'_>) -> HealthChecks {
+        let Some(topology) = network.topology else { return HealthChecks::default() };
+        let interfaces = topology.resources().interfaces.values();
+        let balancers = interfaces.filter(|interface| interface.service == service::LOAD_BALANCER);
+        let (mut addresses, mut prefixes) = (HashSet::<IpAddr, RandomState>::default(), Vec::<IpNet>::new());
+        for balancer in balancers {
+            addresses.extend(&balancer.addresses);
+            prefixes.extend(&balancer.prefixes);
+        }
+        // An address may occur in several VPCs, so that its endpoint decides; nearly all groups need no further look-up.
+        let may_check = |src: IpAddr| addresses.contains(&src) || prefixes.iter().any(|prefix| prefix.contains(&src));
+        let is_check = |group: &Group<'_>| {
+            let vpc = network.interface_vpc(group);
+            network.endpoint(group.key.src, vpc).service.as_deref() == Some(service::LOAD_BALANCER)
+                && network.endpoint(group.key.dst, vpc).scope == Some(Scope::Vpc)
+        };
+        let candidates = groups.iter().filter(|group| group.key.src.is_some_and(may_check));
+        HealthChecks { groups: candidates.filter(is_check).map(|group| group.key).collect() }
+    }
+
+    /// Reports whether a group consists of health checks.
+    pub(in crate::findings) fn contains(&self, key: &GroupKey) -> bool {
+        !self.groups.is_empty() && self.groups.contains(key)
+    }
+}
+
+/// Rejected health checks of one target.
+#[derive(Default)]
+struct Target {
+    flows: MatchedFlows,
+    balancers: BTreeSet<String>,
+}
+
+pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
+    let mut targets: BTreeMap<(IpAddr, u16, u8), Target> = BTreeMap::new();
+    for group in context.groups.iter().filter(|group| context.health_checks.contains(&group.key)) {
+        let GroupKey { dst: Some(dst), dstport: Some(dstport), protocol: Some(protocol), .. } = group.key else {
+            continue;
+        };
+        let checks = group.subgroups().filter(|checks| {
+            !matches!(checks.cause, Cause::OutOfState | Cause::NetworkAcl) && !checks.has_answer_shape
+        });
+        for checks in checks {
+            let target = targets.entry((dst, dstport, protocol)).or_default();
+            target.flows.add(context, group.key, &checks);
+            let balancer = context.network.endpoint(group.key.src, context.network.interface_vpc(&group)).interface_id;
+            target.balancers.extend(balancer);
+        }
+    }
+    let min_flows = context.thresholds.health_check_flows;
+    let targets = targets.into_iter().filter(|(_, target)| target.flows.tally.flows >= min_flows);
+    targets.map(|(subject, target)| finding(context, subject, target)).collect()
+}
+
+fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): (IpAddr, u16, u8), target: Target) -> Finding {
+    let (confidence, flags) = target.flows.attempt_confidence(context);
+    let draft = FindingDraft {
+        finding_type: FindingType::HealthChecksRejected,
+        severity: Severity::Medium,
+        confidence: confidence.min(Confidence::High),
+        title: format!(
+            "Health checks of {} at {} are rejected",
+            context.network.address_label(dstaddr, None),
+            names::port(dstport, Some(protocol))
+        ),
+        subject: Subject::Service { dstaddr, dstport, protocol },
+        details: Details::LoadBalancers { interface_ids: target.balancers.into_iter().collect() },
+        evidence: [Evidence::Topology, Evidence::RejectedFlows].into_iter().chain(flags).collect(),
+    };
+    target.flows.into_finding(context, draft)
+}
