@@ -236,14 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn scans_of_two_sources_are_two_lines() {
+    fn the_source_with_the_most_flows_is_the_first_line() {
         let records = [port_scan("8.8.8.8", "10.0.0.1", 15), port_scan("8.8.4.4", "10.0.0.1", 16)].concat();
-        let expected = [
-            "MEDIUM port-scan",
-            "8.8.4.4 was rejected at 16 ports of 10.0.0.1",
-            "8.8.8.8 was rejected at 15 ports of 10.0.0.1",
-        ];
-        assert_eq!(lines(&records), expected);
+        let (more, less) =
+            ("8.8.4.4 was rejected at 16 ports of 10.0.0.1", "8.8.8.8 was rejected at 15 ports of 10.0.0.1");
+        assert_eq!(lines(&records), ["MEDIUM port-scan", more, less]);
+        let again = [records, port_scan("8.8.8.8", "10.0.0.2", 15)].concat();
+        assert_eq!(lines(&again), ["MEDIUM port-scan", "8.8.8.8 was rejected at 15 ports of 2 hosts", more]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Scans of one source as one line. A scanner that tries a whole subnet makes a finding for each host, which would hide all others.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -75,7 +76,7 @@ pub(super) struct Scans<'a> {
 }
 
 impl<'a> Scans<'a> {
-    /// Groups scans by source. The source of the first finding is first. Ignores other findings.
+    /// Groups scans by source. The source with the most flows is first. Ignores other findings.
     pub(super) fn by_source(findings: &[&'a Finding]) -> Vec<Scans<'a>> {
         let mut by_source: IndexMap<IpAddr, Vec<&'a Finding>> = IndexMap::new();
         for finding in findings {
@@ -83,7 +84,10 @@ impl<'a> Scans<'a> {
                 by_source.entry(source).or_default().push(finding);
             }
         }
-        by_source.into_iter().map(|(source, findings)| Scans { source, findings }).collect()
+        let mut scans: Vec<Scans<'a>> =
+            by_source.into_iter().map(|(source, findings)| Scans { source, findings }).collect();
+        scans.sort_by_key(|scans| Reverse(scans.flows()));
+        scans
     }
 
     /// Describes the scans in one sentence: `203.0.113.9 was rejected at 15 to 40 ports of 12 hosts`.
