@@ -59,7 +59,6 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     groups.decide_by_direction(|group| network.direction(group).0 == Direction::Egress);
     let builder = SummaryBuilder { analysis: &analysis, network, rejected_by_placement };
     let classes = analysis.peering.by_class(&analysis.accepted, &network);
-    let traffic = traffic(&analysis.interfaces);
     let context = findings::Context {
         groups: &groups,
         network,
@@ -79,7 +78,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         window: window(analysis.window),
         formats: formats(&analysis),
         records: analysis.records,
-        traffic,
+        traffic: traffic(&analysis.interfaces),
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
             exact: completeness.rejected,
@@ -88,7 +87,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
             by_interface: builder.by_interface(),
             by_subnet: builder.by_subnet(),
             by_vpc: builder.by_vpc(),
-            by_cause: super::by_scope::by_cause(&groups, traffic.rejected),
+            by_cause: builder.by_cause(&groups),
         },
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
         services: builder.services(),

@@ -107,6 +107,29 @@ impl SummaryBuilder<'_> {
         rows
     }
 
+    /// Returns the rejected traffic of each cause that occurs. The records of groups that a memory limit dropped have an unknown cause.
+    pub(super) fn by_cause(&self, groups: &Groups) -> Vec<CauseRejects> {
+        let mut sums: BTreeMap<Cause, Counters> = BTreeMap::new();
+        let (mut all, mut listed) = (Counters::default(), Counters::default());
+        self.rejected_by_placement.iter().for_each(|(_, tally)| all.merge(*tally));
+        for (_, subgroup) in groups.subgroups() {
+            sums.entry(subgroup.cause).or_default().merge(subgroup.tally);
+            listed.merge(subgroup.tally);
+        }
+        let dropped = Counters {
+            flows: all.flows.saturating_sub(listed.flows),
+            packets: all.packets.saturating_sub(listed.packets),
+            bytes: all.bytes.saturating_sub(listed.bytes),
+        };
+        if dropped.flows > 0 {
+            sums.entry(Cause::SecurityGroupOrNetworkAcl).or_default().merge(dropped);
+        }
+        let mut rows: Vec<CauseRejects> =
+            sums.into_iter().map(|(cause, tally)| CauseRejects { cause, tally }).collect();
+        rows.sort_by_key(|row| (Reverse(row.tally.flows), row.cause.name()));
+        rows
+    }
+
     /// Returns the VPC that the records report. If they report none, the topology's VPC of the interface.
     fn vpc(&self, placement: Placement) -> Option<&str> {
         self.place_name(placement.vpc).or_else(|| self.known_vpc(placement.interface).filter(|_| placement.is_complete))
@@ -115,28 +138,6 @@ impl SummaryBuilder<'_> {
     fn place_name(&self, id: Option<Symbol>) -> Option<&str> {
         id.map(|id| self.analysis.places.name(id))
     }
-}
-
-/// Returns the rejected traffic of each cause that occurs, given the sums of all rejected records. The records of groups that a
-/// memory limit dropped have an unknown cause.
-pub(super) fn by_cause(groups: &Groups, all: Counters) -> Vec<CauseRejects> {
-    let mut sums: BTreeMap<Cause, Counters> = BTreeMap::new();
-    let mut listed = Counters::default();
-    for (_, subgroup) in groups.subgroups() {
-        sums.entry(subgroup.cause).or_default().merge(subgroup.tally);
-        listed.merge(subgroup.tally);
-    }
-    let dropped = Counters {
-        flows: all.flows.saturating_sub(listed.flows),
-        packets: all.packets.saturating_sub(listed.packets),
-        bytes: all.bytes.saturating_sub(listed.bytes),
-    };
-    if dropped.flows > 0 {
-        sums.entry(Cause::SecurityGroupOrNetworkAcl).or_default().merge(dropped);
-    }
-    let mut rows: Vec<CauseRejects> = sums.into_iter().map(|(cause, tally)| CauseRejects { cause, tally }).collect();
-    rows.sort_by_key(|row| (Reverse(row.tally), row.cause.name()));
-    rows
 }
 
 #[cfg(test)]

@@ -171,13 +171,13 @@ mod tests {
         assert_eq!(direction(&["- vpc-a 10.1.0.7 8.8.8.8 REJECT -"]), "egress");
         // The VPC of the interface in the topology, if the records report none.
         assert_eq!(direction(&["eni-known - 8.8.8.8 10.1.0.7 REJECT -"]), "ingress");
-        // Both addresses in the VPC, neither in it, or records that disagree on the VPC.
+        // Both addresses in the VPC, neither in it, or records that disagree on the VPC. Neither is the only private address.
         assert_eq!(direction(&["eni-1 vpc-a 10.1.0.8 10.1.0.7 REJECT -"]), "unknown");
         assert_eq!(direction(&["eni-1 vpc-a 8.8.8.8 9.9.9.9 REJECT -"]), "unknown");
-        assert_eq!(direction(&["eni-1 - 8.8.8.8 10.1.0.7 REJECT -"]), "unknown");
-        let disputed = ["eni-1 vpc-a 8.8.8.8 10.1.0.7 REJECT -", "eni-1 vpc-b 8.8.8.8 10.1.0.7 REJECT -"];
+        assert_eq!(direction(&["eni-1 - 10.9.0.1 10.1.0.7 REJECT -"]), "unknown");
+        let disputed = ["eni-1 vpc-a 10.9.0.1 10.1.0.7 REJECT -", "eni-1 vpc-b 10.9.0.1 10.1.0.7 REJECT -"];
         assert_eq!(direction(&disputed), "unknown");
-        let disputed = ["eni-known vpc-b 8.8.8.8 10.1.0.7 REJECT -", "eni-known - 8.8.8.8 10.1.0.7 REJECT -"];
+        let disputed = ["eni-known vpc-b 10.9.0.1 10.1.0.7 REJECT -", "eni-known - 10.9.0.1 10.1.0.7 REJECT -"];
         assert_eq!(direction(&disputed), "unknown");
     }
 

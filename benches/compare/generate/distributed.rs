@@ -57,7 +57,7 @@ fn split(interfaces: &[Interface], object: u64) -> Vec<Run> {
             match stage {
                 0 => flows.push(request(flags::SYN)),
                 1 => flows.push(reply(flags::SYN_ACK)),
-                2 if number % 2 == 0 => flows.push(request(0)),
+                2 if number.is_multiple_of(2) => flows.push(request(0)),
                 2 => flows.push(reply(0)),
                 _ => flows.extend([request(flags::FIN), reply(flags::FIN)]),
             }
@@ -119,56 +119,69 @@ mod tests {
     use super::super::network;
     use super::*;
 
-    /// Returns interface, source, destination, and flags of the records of an object.
-    fn records(object: u64) -> Vec<(usize, (IpAddr, u16), (IpAddr, u16), u8)> {
+    type Ends = ((IpAddr, u16), (IpAddr, u16));
+
+    /// A record, with its source and its destination.
+    struct Sent {
+        interface: usize,
+        ends: Ends,
+        tcp_flags: u8,
+    }
+
+    fn records(object: u64) -> Vec<Sent> {
         let interfaces = network::interfaces_with_attachments();
         let flows = runs(&interfaces, object).into_iter().map(|run| {
             let [Content::Flow(flow)] = run.contents[..] else { panic!("a run of one flow") };
-            (run.interface, (flow.src.address, flow.src.port), (flow.dst.address, flow.dst.port), flow.tcp_flags)
+            let ends = ((flow.src.address, flow.src.port), (flow.dst.address, flow.dst.port));
+            Sent { interface: run.interface, ends, tcp_flags: flow.tcp_flags }
         });
         flows.collect()
     }
 
+    fn reversed((src, dst): Ends) -> Ends {
+        (dst, src)
+    }
+
     #[test]
     fn a_split_connection_continues_in_the_next_objects() {
-        let server: (IpAddr, u16) = (SPLIT_SERVER.into(), 8443);
-        let opened: Vec<_> =
-            records(7).into_iter().filter(|record| record.2 == server && record.3 == flags::SYN).collect();
+        let is_opened = |sent: &Sent| sent.ends.1 == (SPLIT_SERVER.into(), 8443) && sent.tcp_flags == flags::SYN;
+        let opened: Vec<Ends> = records(7).into_iter().filter(is_opened).map(|sent| sent.ends).collect();
         assert_eq!(opened.len() as u64, SPLIT_CONNECTIONS);
-        for (_, client, ..) in opened {
+        for request in opened {
             let stage = |object| -> Vec<(bool, u8)> {
-                let ends = |record: &(usize, _, _, u8)| {
-                    [(record.1, record.2), (record.2, record.1)].contains(&(client, server))
-                };
-                records(object).into_iter().filter(ends).map(|record| (record.1 == client, record.3)).collect()
+                let sent =
+                    records(object).into_iter().filter(|sent| [sent.ends, reversed(sent.ends)].contains(&request));
+                sent.map(|sent| (sent.ends == request, sent.tcp_flags)).collect()
             };
+            let (_, client_port) = request.0;
             assert_eq!(stage(8), [(false, flags::SYN_ACK)]);
-            assert_eq!(stage(9), [(client.1 % 2 == 0, 0)]);
+            assert_eq!(stage(9), [(client_port.is_multiple_of(2), 0)]);
             assert_eq!(stage(10), [(true, flags::FIN), (false, flags::FIN)]);
             assert_eq!((stage(6), stage(11)), (vec![], vec![]));
         }
     }
 
     #[test]
-    fn a_detour_is_answered_at_another_interface_of_the_vpc() {
+    fn a_detour_is_answered_at_another_interface() {
         let interfaces = network::interfaces_with_attachments();
         let (request, reply) = (&interfaces[FIRST_ATTACHMENT], &interfaces[FIRST_ATTACHMENT + 1]);
         assert_eq!(request.vpc, reply.vpc);
         assert_ne!(request.az_id, reply.az_id);
         let records = records(3);
-        let requests = records.iter().filter(|record| record.2.0 == IpAddr::from(DETOUR_SERVER));
-        for (interface, client, server, _) in requests {
-            let replies: Vec<_> = records.iter().filter(|reply| (reply.1, reply.2) == (*server, *client)).collect();
-            assert_eq!((*interface, replies.len(), replies[0].0), (FIRST_ATTACHMENT, 1, FIRST_ATTACHMENT + 1));
+        let requests: Vec<&Sent> = records.iter().filter(|sent| sent.ends.1.0 == IpAddr::from(DETOUR_SERVER)).collect();
+        assert_eq!(requests.len() as u64, DETOURS);
+        for request in requests {
+            let replies = records.iter().filter(|reply| reply.ends == reversed(request.ends));
+            let at: Vec<usize> = replies.map(|reply| reply.interface).collect();
+            assert_eq!((request.interface, &at[..]), (FIRST_ATTACHMENT, &[FIRST_ATTACHMENT + 1][..]));
         }
     }
 
     #[test]
     fn flows_between_vpcs_are_logged_at_both_ends() {
-        let mut interfaces: HashMap<_, Vec<usize>> = HashMap::new();
-        for (interface, src, dst, _) in records(5).into_iter().filter(|record| record.1.1 == 5432 || record.2.1 == 5432)
-        {
-            interfaces.entry((src, dst)).or_default().push(interface);
+        let mut interfaces: HashMap<Ends, Vec<usize>> = HashMap::new();
+        for sent in records(5).into_iter().filter(|sent| sent.ends.0.1 == 5432 || sent.ends.1.1 == 5432) {
+            interfaces.entry(sent.ends).or_default().push(sent.interface);
         }
         assert_eq!(interfaces.len() as u64, 2 * LOGGED_TWICE * LOGGED_PAIRS.len() as u64);
         assert!(interfaces.values().all(|at| at.len() == 2 && at[0] != at[1]), "{interfaces:?}");

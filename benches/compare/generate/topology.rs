@@ -215,14 +215,14 @@ fn route_tables(vpc: usize, has_transit_gateway: bool) -> [Value; 2] {
     let association = |main: bool| json!({"AssociationState": {"State": "associated"}, "Main": main});
     let mut web = association(false);
     web["SubnetId"] = json!(subnet_id(vpc, 0));
-    let main = route_table(vpc, "main", 3_000 + vpc as u32, association(true), &routes);
+    let main = route_table(vpc, "main", 3_000 + vpc as u32, &association(true), &routes);
     if vpc == 0 {
-        routes.push(route("DestinationCidrBlock", ipv4_block(2), PEERINGS[0]));
+        routes.push(route("DestinationCidrBlock", &ipv4_block(2), PEERINGS[0]));
     }
-    [main, route_table(vpc, TIERS[0], 3_100 + vpc as u32, web, &routes)]
+    [main, route_table(vpc, TIERS[0], 3_100 + vpc as u32, &web, &routes)]
 }
 
-fn route_table(vpc: usize, name: &str, number: u32, association: Value, routes: &[Value]) -> Value {
+fn route_table(vpc: usize, name: &str, number: u32, association: &Value, routes: &[Value]) -> Value {
     json!({
         "Associations": [association],
         "OwnerId": ACCOUNT_ID,
@@ -239,8 +239,8 @@ fn routes_to_peers(vpc: usize) -> Vec<Value> {
     let routes = peerings.flat_map(|(a, b)| {
         let peer = if vpc == a { b } else { a };
         [
-            route("DestinationCidrBlock", ipv4_block(peer), (a, b)),
-            route("DestinationIpv6CidrBlock", ipv6_block(peer), (a, b)),
+            route("DestinationCidrBlock", &ipv4_block(peer), (a, b)),
+            route("DestinationIpv6CidrBlock", &ipv6_block(peer), (a, b)),
         ]
     });
     routes.collect()
@@ -253,7 +253,7 @@ fn route_to_attached(vpc: usize) -> Option<Value> {
     Some(json!({"DestinationCidrBlock": ipv4_block(other), "State": "active", "TransitGatewayId": gateway}))
 }
 
-fn route(kind: &str, block: String, sides: (usize, usize)) -> Value {
+fn route(kind: &str, block: &str, sides: (usize, usize)) -> Value {
     json!({kind: block, "State": "active", "VpcPeeringConnectionId": peering_id(sides)})
 }
 

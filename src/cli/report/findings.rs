@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 
 use super::format::{Names, escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
-use super::scans::{self, Scans};
+use super::scans::{self, Scanner, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
@@ -27,7 +27,7 @@ struct SectionKey {
     severity: Severity,
     /// Whether the findings are scans from public addresses.
     is_from_outside: bool,
-    /// `None` for scans of sources with both port scans and host sweeps, which share a line.
+    /// `None` for scans of sources that have port scans and host sweeps, which share a line.
     finding_type: Option<FindingType>,
 }
 
@@ -97,16 +97,22 @@ fn no_findings(summary: &Summary) -> &'static str {
 
 /// Returns the sections in order.
 fn sections(findings: &[Finding]) -> Vec<Section<'_>> {
-    let versatile = scans::sources_of_both_types(findings);
+    let scanners = Scanner::by_source(findings);
     let mut sections: Vec<Section<'_>> = Vec::new();
     for finding in findings {
-        let source = scans::source(finding);
-        let is_versatile = source.is_some_and(|source| versatile.contains(&source));
-        let key = SectionKey {
-            severity: finding.severity,
-            is_from_outside: scans::is_from_outside(finding),
-            finding_type: (!is_versatile).then_some(finding.finding_type),
-        };
+        let scanner = scans::source(finding).and_then(|source| scanners.get(&source));
+        let key = scanner.map_or_else(
+            || SectionKey {
+                severity: finding.severity,
+                is_from_outside: false,
+                finding_type: Some(finding.finding_type),
+            },
+            |scanner| SectionKey {
+                severity: scanner.severity,
+                is_from_outside: scanner.is_from_outside,
+                finding_type: scanner.finding_type,
+            },
+        );
         match sections.iter_mut().find(|section| section.key == key) {
             Some(section) => section.findings.push(finding),
             None => sections.push(Section { key, findings: vec![finding] }),
@@ -212,6 +218,13 @@ mod tests {
     fn scans_of_one_source_are_one_line() {
         let records = [port_scan("8.8.8.8", "10.0.0.1", 15), port_scan("8.8.8.8", "10.0.0.2", 40)].concat();
         assert_eq!(lines(&records), ["MEDIUM port-scan", "8.8.8.8 was rejected at 15 to 40 ports of 2 hosts"]);
+        // All flows of the log are rejected: it may be limited to these.
+        let unrelated = "eni-1 9.9.9.9 10.0.0.1 50000 443 6 2 ACCEPT ingress OK".to_owned();
+        let line = "8.8.8.8 was rejected at 15 to 40 ports of 2 hosts; nothing was accepted from it there";
+        assert_eq!(lines(&[&records[..], &[unrelated]].concat()), ["MEDIUM port-scan", line]);
+        let accepted = "eni-1 8.8.8.8 10.0.0.2 50000 443 6 2 ACCEPT ingress OK".to_owned();
+        let line = "8.8.8.8 was rejected at 15 to 40 ports of 2 hosts; 1 flow from it was accepted";
+        assert_eq!(lines(&[&records[..], &[accepted]].concat()), ["HIGH port-scan", line]);
         let other = [records, host_sweep("8.8.8.8", 22, 25), host_sweep("8.8.8.8", 23, 25)].concat();
         let line = "8.8.8.8 was rejected at 15 to 40 ports of 2 hosts, and at 22/TCP";
         assert_eq!(lines(&other), ["MEDIUM host-sweep, port-scan", line]);
@@ -223,14 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn scans_of_two_sources_are_two_lines() {
+    fn the_source_with_the_most_flows_is_the_first_line() {
         let records = [port_scan("8.8.8.8", "10.0.0.1", 15), port_scan("8.8.4.4", "10.0.0.1", 16)].concat();
-        let expected = [
-            "MEDIUM port-scan",
-            "8.8.4.4 was rejected at 16 ports of 10.0.0.1",
-            "8.8.8.8 was rejected at 15 ports of 10.0.0.1",
-        ];
-        assert_eq!(lines(&records), expected);
+        let (more, less) =
+            ("8.8.4.4 was rejected at 16 ports of 10.0.0.1", "8.8.8.8 was rejected at 15 ports of 10.0.0.1");
+        assert_eq!(lines(&records), ["MEDIUM port-scan", more, less]);
+        let again = [records, port_scan("8.8.8.8", "10.0.0.2", 15)].concat();
+        assert_eq!(lines(&again), ["MEDIUM port-scan", "8.8.8.8 was rejected at 15 ports of 2 hosts", more]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use indicatif::HumanCount;
 
+use super::table::Cell;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::names;
@@ -48,19 +49,31 @@ pub(super) struct Names<'a>(pub(super) Option<&'a Topology>);
 impl Names<'_> {
     /// Formats an id with its name, `web-1 (eni-0a1b…)`, or `-` if there is none. Both are escaped and truncated.
     pub(super) fn id(self, id: Option<&str>) -> String {
-        let Some(id) = id else { return "-".to_owned() };
-        self.named(id, &truncate(&escape_unprintable(id), MAX_ID_CHARS))
+        let name = id.and_then(|id| self.0?.name_of(id));
+        name.map_or_else(|| display_id(id), |name| format!("{} ({})", display_name(name), display_id(id)))
     }
 
-    /// Formats an address with the name of the interface that has it: `web-1 (10.0.1.5)`. The interface of a public address is shown
-    /// even without a name, because nothing else shows that the address is the user's own.
+    /// Formats an id for a table: with its name if there is room.
+    pub(super) fn cell(self, id: Option<&str>) -> Cell {
+        Cell { full: self.id(id), short: display_id(id) }
+    }
+
+    /// Formats an address for a table: with its name if there is room.
+    pub(super) fn address_cell(self, address: Option<IpAddr>, endpoint: &Endpoint) -> Cell {
+        Cell { full: self.address(address, endpoint), short: format_address(address) }
+    }
+
+    /// Formats an address with the name of the interface that has it: `10.0.1.5 (web-1)`. An interface without a Name tag has the service
+    /// that owns it, `10.0.1.5 (rds)`, because descriptions are long. The interface of a public address is shown as well: nothing else
+    /// shows that the address is the user's own.
     pub(super) fn address(self, address: Option<IpAddr>, endpoint: &Endpoint) -> String {
         let text = format_address(address);
-        match endpoint.interface_id.as_deref() {
-            Some(id) if endpoint.scope == Some(Scope::Public) => format!("{text}, {}", self.id(Some(id))),
-            Some(id) => self.named(id, &text),
-            None => text,
-        }
+        let Some(id) = endpoint.interface_id.as_deref() else { return text };
+        let name = self.0.and_then(|topology| topology.name_of(id));
+        let service = endpoint.service.as_deref().filter(|service| *service != "ec2");
+        let interface = (endpoint.scope == Some(Scope::Public)).then(|| display_id(Some(id)));
+        let known: Vec<String> = name.or(service).map(display_name).into_iter().chain(interface).collect();
+        if known.is_empty() { text } else { format!("{text} ({})", known.join(", ")) }
     }
 
     /// Formats an address, which is located by the topology alone.
@@ -69,15 +82,15 @@ impl Names<'_> {
             self.0.map(|topology| topology.endpoint(address, topology.locate(address, &mut KnownRecorder::default())));
         self.address(Some(address), &endpoint.unwrap_or_default())
     }
+}
 
-    /// Formats text with the name of this resource.
-    fn named(self, id: &str, text: &str) -> String {
-        let name = self.0.and_then(|topology| topology.name_of(id));
-        name.map_or_else(
-            || text.to_owned(),
-            |name| format!("{} ({text})", truncate(&escape_unprintable(name), MAX_NAME_CHARS)),
-        )
-    }
+fn display_name(name: &str) -> String {
+    truncate(&escape_unprintable(name), MAX_NAME_CHARS)
+}
+
+/// Formats an id as escaped and truncated text, or `-` if there is none.
+pub(super) fn display_id(id: Option<&str>) -> String {
+    id.map_or_else(|| "-".to_owned(), |id| truncate(&escape_unprintable(id), MAX_ID_CHARS))
 }
 
 /// Truncates text to this number of characters, of which the last is an ellipsis.
@@ -173,6 +186,8 @@ mod tests {
                 {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.6", "TagSet": tags(&"x".repeat(40))},
                 {"NetworkInterfaceId": "eni-3", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.7",
                  "Association": {"PublicIp": "52.0.0.3"}},
+                {"NetworkInterfaceId": "eni-4", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.8", "RequesterId": "amazon-rds",
+                 "Description": "RDSNetworkInterface"},
             ],
         });
         let mut resources = Resources::default();
@@ -184,10 +199,11 @@ mod tests {
         assert_eq!(names.id(Some("eni-2")), format!("{}… (eni-2)", "x".repeat(MAX_NAME_CHARS - 1)));
         assert_eq!([names.id(Some("vpc-b")), names.id(None), Names(None).id(Some("vpc-a"))], ["vpc-b", "-", "vpc-a"]);
         let address = |text: &str| names.located(text.parse().expect("an address"));
-        assert_eq!(address("10.1.0.5"), "web\\u{1b}[2J (10.1.0.5)");
-        assert_eq!(address("52.0.0.1"), "52.0.0.1, web\\u{1b}[2J (eni-1)");
-        assert_eq!(address("52.0.0.3"), "52.0.0.3, eni-3");
+        assert_eq!(address("10.1.0.5"), "10.1.0.5 (web\\u{1b}[2J)");
+        assert_eq!(address("52.0.0.1"), "52.0.0.1 (web\\u{1b}[2J, eni-1)");
+        assert_eq!(address("52.0.0.3"), "52.0.0.3 (eni-3)");
         assert_eq!([address("10.1.0.7"), address("8.8.8.8")], ["10.1.0.7", "8.8.8.8"]);
+        assert_eq!(address("10.1.0.8"), "10.1.0.8 (rds)");
     }
 
     #[test]

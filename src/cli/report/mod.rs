@@ -22,7 +22,7 @@ pub use format::escape_unprintable;
 pub use malformed::warn_of_majority;
 
 use format::{Names, format_count, format_percent, format_window, plural};
-use table::{Align, Column, FittedTable};
+use table::{Align, Cell, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
 use crate::findings::topology_check::Check;
@@ -123,7 +123,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// Appends a table without the columns that do not fit, and names those.
-    fn table(&mut self, columns: &[Column], rows: &[Vec<String>]) {
+    fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
         let FittedTable { lines, hidden } = table::fit(columns, rows, self.width);
         for line in &lines {
             self.line(line);
@@ -186,13 +186,15 @@ impl<'a> Renderer<'a> {
         self.line("");
         let rows = [("accepted", traffic.accepted), ("rejected", traffic.rejected)];
         let rows = rows.map(|(name, counters): (&str, Counters)| {
-            vec![
+            [
                 name.to_owned(),
                 plural(counters.flows, "flow"),
                 format_percent(counters.flows, all_flows),
                 plural(counters.packets, "packet"),
                 DecimalBytes(counters.bytes).to_string(),
             ]
+            .map(Cell::from)
+            .into()
         });
         let number = Column { heading: "", align: Align::Right, drop_priority: 0 };
         self.table(&[Column { align: Align::Left, ..number }, number, number, number, number], &rows);

@@ -1,19 +1,55 @@
 //! Scans of one source as one line. A scanner that tries a whole subnet makes a finding for each host, which would hide all others.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
 use super::format::{Names, format_count, format_port, plural};
 use crate::aggregate::counters::TimeRange;
-use crate::findings::types::{Confidence, Details, Finding, FindingType, Severity, Subject};
+use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::ip;
 
-/// Reports whether the source of a scan is on the public internet. A summary has no scope of the source. But a scan without accepted
-/// flows has high severity only if its source is not public, for example in a VPC that uses a public block.
-pub(super) fn is_from_outside(finding: &Finding) -> bool {
-    source(finding).is_some_and(ip::is_public) && finding.severity < Severity::High
+/// What all scans of one source have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scanner {
+    /// Highest severity of its scans.
+    pub severity: Severity,
+    /// Whether the source is on the public internet.
+    pub is_from_outside: bool,
+    /// Type of all its scans. `None` if it has port scans and host sweeps.
+    pub finding_type: Option<FindingType>,
+}
+
+impl Scanner {
+    /// Returns the scanners of all findings, by their address.
+    pub(super) fn by_source(findings: &[Finding]) -> BTreeMap<IpAddr, Scanner> {
+        let mut scanners: BTreeMap<IpAddr, Scanner> = BTreeMap::new();
+        for finding in findings {
+            let Some(source) = source(finding) else { continue };
+            let one = Scanner {
+                severity: finding.severity,
+                is_from_outside: is_from_outside(finding, source),
+                finding_type: Some(finding.finding_type),
+            };
+            scanners.entry(source).and_modify(|known| known.merge(one)).or_insert(one);
+        }
+        scanners
+    }
+
+    fn merge(&mut self, other: Scanner) {
+        self.severity = self.severity.max(other.severity);
+        self.is_from_outside &= other.is_from_outside;
+        self.finding_type = self.finding_type.filter(|_| self.finding_type == other.finding_type);
+    }
+}
+
+/// Reports whether the source of a scan is on the public internet. A finding has no scope of the source, which may be in a VPC that uses
+/// a public block. But a scan of high severity without accepted flows has a source that is not public.
+fn is_from_outside(finding: &Finding, source: IpAddr) -> bool {
+    let is_inside = finding.severity == Severity::High && accepted_flows(finding) == Some(0);
+    ip::is_public(source) && !is_inside
 }
 
 /// Returns the source of a port scan or a host sweep. `None` for other findings.
@@ -25,13 +61,11 @@ pub(super) fn source(finding: &Finding) -> Option<IpAddr> {
     }
 }
 
-/// Returns the sources that have port scans as well as host sweeps.
-pub(super) fn sources_of_both_types(findings: &[Finding]) -> BTreeSet<IpAddr> {
-    let sources = |finding_type| {
-        let findings = findings.iter().filter(move |finding| finding.finding_type == finding_type);
-        findings.filter_map(source).collect::<BTreeSet<IpAddr>>()
-    };
-    &sources(FindingType::PortScan) & &sources(FindingType::HostSweep)
+fn accepted_flows(finding: &Finding) -> Option<u64> {
+    match finding.details {
+        Details::Ports { accepted_flows, .. } | Details::SweptHosts { accepted_flows, .. } => accepted_flows,
+        _ => None,
+    }
 }
 
 /// The scans of one source, at least one. Port scans have distinct hosts, and host sweeps distinct ports: within a type, flows do not
@@ -42,7 +76,7 @@ pub(super) struct Scans<'a> {
 }
 
 impl<'a> Scans<'a> {
-    /// Groups scans by source. The source of the first finding is first. Ignores other findings.
+    /// Groups scans by source. The source with the most flows is first. Ignores other findings.
     pub(super) fn by_source(findings: &[&'a Finding]) -> Vec<Scans<'a>> {
         let mut by_source: IndexMap<IpAddr, Vec<&'a Finding>> = IndexMap::new();
         for finding in findings {
@@ -50,7 +84,10 @@ impl<'a> Scans<'a> {
                 by_source.entry(source).or_default().push(finding);
             }
         }
-        by_source.into_iter().map(|(source, findings)| Scans { source, findings }).collect()
+        let mut scans: Vec<Scans<'a>> =
+            by_source.into_iter().map(|(source, findings)| Scans { source, findings }).collect();
+        scans.sort_by_key(|scans| Reverse(scans.flows()));
+        scans
     }
 
     /// Describes the scans in one sentence: `203.0.113.9 was rejected at 15 to 40 ports of 12 hosts`.
@@ -59,7 +96,23 @@ impl<'a> Scans<'a> {
             return only.title.clone();
         }
         let parts: Vec<String> = [self.port_scans(), self.host_sweeps()].into_iter().flatten().collect();
-        format!("{} was rejected {}", names.located(self.source), parts.join(", and "))
+        format!("{} was rejected {}{}", names.located(self.source), parts.join(", and "), self.accepted())
+    }
+
+    /// Describes what was accepted from the source at the hosts and ports of the scans. Empty if that is unknown.
+    fn accepted(&self) -> String {
+        let has_no_accepted = |finding: &&Finding| finding.evidence.contains(&Evidence::NoAcceptedRecords);
+        let is_unknown =
+            self.findings.iter().any(|finding| accepted_flows(finding).is_none() || has_no_accepted(finding));
+        match self.least(|finding| accepted_flows(finding).unwrap_or(0)) {
+            0 if is_unknown => String::new(),
+            0 => "; nothing was accepted from it there".to_owned(),
+            1 if !is_unknown && !self.flows_overlap() => "; 1 flow from it was accepted".to_owned(),
+            flows if !is_unknown && !self.flows_overlap() => {
+                format!("; {} flows from it were accepted", format_count(flows))
+            }
+            flows => format!("; at least {} from it accepted", plural(flows, "flow")),
+        }
     }
 
     fn of_type(&self, finding_type: FindingType) -> impl Iterator<Item = &'a Finding> {
@@ -78,7 +131,7 @@ impl<'a> Scans<'a> {
     fn host_sweeps(&self) -> Option<String> {
         let sweeps = || self.of_type(FindingType::HostSweep);
         let counts = sweeps().filter_map(|finding| match finding.details {
-            Details::Hosts { distinct_hosts, .. } => Some(distinct_hosts),
+            Details::SweptHosts { distinct_hosts, .. } => Some(distinct_hosts),
             _ => None,
         });
         let (hosts, ports) = range(counts)?;

@@ -1,5 +1,5 @@
 //! Tables that fit the terminal. An address that cannot be copied is useless, so cells are never broken: the least
-//! important columns are hidden instead.
+//! important columns are hidden instead. Before that, ids lose the names beside them.
 
 use textwrap::core::display_width;
 
@@ -10,8 +10,23 @@ pub(super) struct Column {
     pub heading: &'static str,
     /// Alignment of its cells.
     pub align: Align,
-    /// 0: never hidden. Otherwise the column with the greatest number is hidden first.
+    /// 0: never hidden. Otherwise the column with the greatest number is shortened first, and then hidden.
     pub drop_priority: u8,
+}
+
+/// Text of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cell {
+    /// Text in a table that is wide enough.
+    pub full: String,
+    /// Text in a narrow table. It may equal the full text.
+    pub short: String,
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Cell {
+        Cell { short: text.clone(), full: text }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +49,39 @@ const GAP: usize = 2;
 /// A column with its cells.
 struct Cells<'a> {
     column: &'a Column,
-    cells: Vec<&'a str>,
+    cells: Vec<&'a Cell>,
     width: usize,
+    is_short: bool,
     is_hidden: bool,
 }
 
 impl<'a> Cells<'a> {
-    fn new(column: &'a Column, index: usize, rows: &'a [Vec<String>]) -> Cells<'a> {
-        let cells: Vec<&str> = rows.iter().map(|row| row.get(index).map_or("", String::as_str)).collect();
-        let widths = cells.iter().map(|cell| display_width(cell));
-        let width = widths.chain([display_width(column.heading)]).max().unwrap_or(0);
-        Cells { column, cells, width, is_hidden: false }
+    fn new(column: &'a Column, index: usize, rows: &'a [Vec<Cell>]) -> Cells<'a> {
+        let cells = rows.iter().filter_map(|row| row.get(index)).collect();
+        let mut cells = Cells { column, cells, width: 0, is_short: false, is_hidden: false };
+        cells.width = cells.max_width();
+        cells
+    }
+
+    fn max_width(&self) -> usize {
+        let widths = self.cells.iter().map(|cell| display_width(self.text(cell)));
+        widths.chain([display_width(self.column.heading)]).max().unwrap_or(0)
+    }
+
+    fn text<'c>(&self, cell: &'c Cell) -> &'c str {
+        if self.is_short { &cell.short } else { &cell.full }
+    }
+
+    fn can_be_reduced(&self) -> bool {
+        !self.is_hidden && (self.column.drop_priority > 0 || !self.is_short)
+    }
+
+    /// Shortens the cells. If that does not make the column narrower, hides it if it may be hidden.
+    fn reduce(&mut self) {
+        let width = self.width;
+        self.is_short = true;
+        self.width = self.max_width();
+        self.is_hidden = self.width == width && self.column.drop_priority > 0;
     }
 
     fn pad(&self, cell: &str) -> String {
@@ -56,20 +93,22 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// Lays out a table, and hides columns until it fits the width or no column may be hidden.
-pub(super) fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> FittedTable {
+/// Lays out a table, and shortens and hides columns until it fits the width or no column may be hidden.
+pub(super) fn fit(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> FittedTable {
     let mut columns: Vec<Cells<'_>> =
         columns.iter().enumerate().map(|(index, column)| Cells::new(column, index, rows)).collect();
     while columns.iter().filter(|column| !column.is_hidden).map(|column| GAP + column.width).sum::<usize>() > width {
-        let candidates = columns.iter_mut().filter(|column| !column.is_hidden && column.column.drop_priority > 0);
+        let candidates = columns.iter_mut().filter(|column| column.can_be_reduced());
+        // Of columns that are never hidden, the last: it is the least important one.
         let Some(column) = candidates.max_by_key(|column| column.column.drop_priority) else { break };
-        column.is_hidden = true;
+        column.reduce();
     }
     let (hidden, visible): (Vec<_>, Vec<_>) = columns.iter().partition(|column| column.is_hidden);
     let has_headings = columns.iter().any(|column| !column.column.heading.is_empty());
     let headings = has_headings.then(|| visible.iter().map(|column| column.pad(column.column.heading)).collect());
     let row = |index: usize| {
-        let cells = visible.iter().map(|column| column.pad(column.cells.get(index).copied().unwrap_or_default()));
+        let cells =
+            visible.iter().map(|column| column.pad(column.cells.get(index).map_or("", |cell| column.text(cell))));
         cells.collect::<String>()
     };
     let lines = headings.into_iter().chain((0..rows.len()).map(row));
@@ -89,8 +128,9 @@ mod tests {
         Column { heading: "INTERFACE", align: Align::Left, drop_priority: 1 },
     ];
 
-    fn rows() -> Vec<Vec<String>> {
-        [["7", "10.0.0.1", "eni-1"], ["12345678", "日本", "eni-22"]].map(|row| row.map(str::to_owned).into()).into()
+    fn rows() -> Vec<Vec<Cell>> {
+        let cells = [["7", "10.0.0.1", "eni-1"], ["12345678", "日本", "eni-22"]];
+        cells.map(|row| row.map(|text| Cell::from(text.to_owned())).into()).into()
     }
 
     #[test]
@@ -107,5 +147,16 @@ mod tests {
         assert_eq!((lines[1].as_str(), hidden), ("         7  10.0.0.1", vec!["INTERFACE"]));
         let FittedTable { lines, .. } = fit(&COLUMNS, &rows(), 5);
         assert_eq!(lines[2], "  12345678  日本");
+    }
+
+    #[test]
+    fn a_column_is_shortened_before_it_is_hidden() {
+        let mut rows = rows();
+        rows[0][2].full = "web (eni-1)".to_owned();
+        let line = |width| fit(&COLUMNS, &rows, width).lines[1].clone();
+        assert_eq!(line(33), "         7  10.0.0.1  web (eni-1)");
+        assert_eq!(line(32), "         7  10.0.0.1  eni-1");
+        assert_eq!(line(31), "         7  10.0.0.1  eni-1");
+        assert_eq!(line(30), "         7  10.0.0.1");
     }
 }

@@ -3,8 +3,8 @@
 use indicatif::DecimalBytes;
 
 use super::Renderer;
-use super::format::{Names, cause_label, escape_unprintable, format_count, format_percent, format_port, plural};
-use super::table::{Align, Column};
+use super::format::{Names, cause_label, display_id, format_count, format_percent, format_port, plural};
+use super::table::{Align, Cell, Column};
 use crate::aggregate::counters::Counters;
 use crate::summary::{CauseRejects, RejectedGroup, Summary, VpcPair};
 
@@ -66,13 +66,15 @@ impl Renderer<'_> {
         let all = rows.iter().map(|row| row.tally.flows).fold(0, u64::saturating_add);
         let row = |row: &CauseRejects| {
             let Counters { flows, packets, bytes } = row.tally;
-            vec![
+            [
                 format_count(flows),
                 format_percent(flows, all),
                 format_count(packets),
                 DecimalBytes(bytes).to_string(),
                 cause_label(row.cause).to_owned(),
             ]
+            .map(Cell::from)
+            .into()
         };
         self.heading("REJECTED BY CAUSE", "");
         self.table(&CAUSE_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
@@ -84,8 +86,7 @@ impl Renderer<'_> {
         if rejected.group_count == 0 {
             return;
         }
-        let rows: Vec<Vec<String>> =
-            rejected.groups.iter().take(top).map(|group| group_row(group, self.names)).collect();
+        let rows: Vec<Vec<Cell>> = rejected.groups.iter().take(top).map(|group| group_row(group, self.names)).collect();
         let about = if rejected.error_bound > 0 { "about " } else { "" };
         let all = plural(rejected.group_count, "rejected connection");
         let remark = format!("{} of {about}{all}", format_count(rows.len() as u64));
@@ -103,17 +104,17 @@ impl Renderer<'_> {
         }
         let remark = format!("{} of {}", rows.len().min(MAX_INTERFACES), plural(rows.len() as u64, "interface"));
         self.heading("REJECTED BY INTERFACE", &remark);
-        let rows: Vec<Vec<String>> = rows
+        let rows: Vec<Vec<Cell>> = rows
             .iter()
             .take(MAX_INTERFACES)
             .map(|row| {
                 let Counters { flows, packets, bytes } = row.tally;
                 let [interface, subnet, vpc] =
-                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| self.names.id(id.as_deref()));
+                    [&row.interface_id, &row.subnet_id, &row.vpc_id].map(|id| self.names.cell(id.as_deref()));
                 vec![
-                    format_count(flows),
-                    format_count(packets),
-                    DecimalBytes(bytes).to_string(),
+                    format_count(flows).into(),
+                    format_count(packets).into(),
+                    DecimalBytes(bytes).to_string().into(),
                     interface,
                     subnet,
                     vpc,
@@ -129,7 +130,7 @@ impl Renderer<'_> {
         let pairs = &peering.vpc_pairs;
         let remark = format!("{} of {}", pairs.len().min(MAX_PAIRS), plural(pairs.len() as u64, "pair"));
         self.heading("INTER-VPC TRAFFIC", if pairs.is_empty() { "no traffic" } else { &remark });
-        let rows: Vec<Vec<String>> =
+        let rows: Vec<Vec<Cell>> =
             pairs.iter().take(MAX_PAIRS).map(|pair| pair_row(summary, pair, self.names)).collect();
         if !rows.is_empty() {
             self.table(&PAIR_COLUMNS, &rows);
@@ -142,7 +143,7 @@ impl Renderer<'_> {
             return;
         }
         self.heading("TRAFFIC BY SERVICE", "service that owns the interface");
-        let rows: Vec<Vec<String>> = summary
+        let rows: Vec<Vec<Cell>> = summary
             .services
             .iter()
             .take(MAX_SERVICES)
@@ -150,51 +151,57 @@ impl Renderer<'_> {
                 let (accepted, rejected) = (row.traffic.accepted, row.traffic.rejected);
                 let service = row.service.clone().unwrap_or_else(|| "not in the topology".to_owned());
                 let bytes = DecimalBytes(accepted.bytes).to_string();
-                vec![
+                [
                     service,
                     format_count(row.interfaces),
                     format_count(accepted.flows),
                     bytes,
                     format_count(rejected.flows),
                 ]
+                .map(Cell::from)
+                .into()
             })
             .collect();
         self.table(&SERVICE_COLUMNS, &rows);
     }
 }
 
-fn pair_row(summary: &Summary, pair: &VpcPair, names: Names<'_>) -> Vec<String> {
+fn pair_row(summary: &Summary, pair: &VpcPair, names: Names<'_>) -> Vec<Cell> {
     let connections = summary.peering.iter().flat_map(|peering| &peering.connections);
     let via = pair.peering_connection_id.as_ref().map_or_else(
-        || "no connection".to_owned(),
-        |id| match connections.into_iter().find(|connection| connection.peering_connection_id == *id) {
-            Some(connection) if connection.status != "active" => {
-                format!("{}, {}", names.id(Some(id)), escape_unprintable(&connection.status))
+        || Cell::from("no connection".to_owned()),
+        |id| {
+            let Cell { full, short } = names.cell(Some(id));
+            match connections.into_iter().find(|connection| connection.peering_connection_id == *id) {
+                Some(connection) if connection.status != "active" => {
+                    let status = display_id(Some(&connection.status));
+                    Cell { full: format!("{full}, {status}"), short: format!("{short}, {status}") }
+                }
+                _ => Cell { full, short },
             }
-            _ => names.id(Some(id)),
         },
     );
     let (accepted, rejected) = (pair.traffic.accepted, pair.traffic.rejected);
     vec![
-        names.id(Some(&pair.src_vpc_id)),
-        names.id(Some(&pair.dst_vpc_id)),
+        names.cell(Some(&pair.src_vpc_id)),
+        names.cell(Some(&pair.dst_vpc_id)),
         via,
-        format_count(accepted.flows),
-        DecimalBytes(accepted.bytes).to_string(),
-        format_count(rejected.flows),
-        format_count(pair.unanswered.flows),
+        format_count(accepted.flows).into(),
+        DecimalBytes(accepted.bytes).to_string().into(),
+        format_count(rejected.flows).into(),
+        format_count(pair.unanswered.flows).into(),
     ]
 }
 
-fn group_row(group: &RejectedGroup, names: Names<'_>) -> Vec<String> {
+fn group_row(group: &RejectedGroup, names: Names<'_>) -> Vec<Cell> {
     vec![
-        format_count(group.tally.flows),
-        DecimalBytes(group.tally.bytes).to_string(),
-        names.address(group.srcaddr, &group.src),
-        names.address(group.dstaddr, &group.dst),
-        format_port(group.dstport, group.protocol),
-        group.direction.name().to_owned(),
-        cause_label(group.cause).to_owned(),
-        names.id(group.interface_id.as_deref()),
+        format_count(group.tally.flows).into(),
+        DecimalBytes(group.tally.bytes).to_string().into(),
+        names.address_cell(group.srcaddr, &group.src),
+        names.address_cell(group.dstaddr, &group.dst),
+        format_port(group.dstport, group.protocol).into(),
+        group.direction.name().to_owned().into(),
+        cause_label(group.cause).to_owned().into(),
+        names.cell(group.interface_id.as_deref()),
     ]
 }
