@@ -126,7 +126,7 @@ impl SummaryBuilder<'_> {
         }
         let mut rows: Vec<CauseRejects> =
             sums.into_iter().map(|(cause, tally)| CauseRejects { cause, tally }).collect();
-        rows.sort_by_key(|row| (Reverse(row.tally.flows), row.cause.name()));
+        rows.sort_by_key(|row| (Reverse(row.tally), row.cause.name()));
         rows
     }
 

@@ -22,7 +22,7 @@ CONFIDENCE = {
     "repeated-rejects": "high",            # a count of rejected records of any cause
     "no-answer": "absence",                # its records have tcp-flags by definition, so always high
     "transit-gateway-loss": "high",        # the records count the lost packets themselves
-    "skipped-data": "high",                # its interface has SKIPDATA records by definition, so always medium
+    "skipped-data": "medium",              # its interface has SKIPDATA records by definition
 }
 
 from collections import defaultdict
@@ -43,6 +43,8 @@ def finding(report, type, severity, subject, records, details=None):
 
 
 def confidence(report, type, records):
+    if CONFIDENCE[type] == "medium":
+        return "medium"
     if CONFIDENCE[type] == "high" or all(needs_no_absence(type, record) for record in records):
         level = "high"
     else:
