@@ -185,6 +185,14 @@ impl Topology {
         self.vpc(other).blocks.iter().filter(move |block| side_has_ipv6 || !is_ipv6(block)).copied()
     }
 
+    /// Returns the VPCs that have a block that contains all addresses of this one, in order.
+    pub fn vpcs_containing(&self, block: &IpNet) -> Vec<VpcIndex> {
+        let supernets = std::iter::successors(Some(*block), IpNet::supernet);
+        let found = supernets.filter_map(|net| self.blocks.binary_search_by(|known| known.block.cmp(&net)).ok());
+        let vpcs = found.filter_map(|index| self.blocks.get(index)).flat_map(|known| &known.vpcs);
+        vpcs.copied().collect::<BTreeSet<VpcIndex>>().into_iter().collect()
+    }
+
     /// Reports whether a route table reaches a block through a connection: it has an active route to the connection whose
     /// destination contains the block or lies in it, and no longer destination to another target takes the whole block.
     pub fn reach(&self, table: &RouteTable, connection_id: &str, block: &IpNet) -> Reach {

@@ -171,9 +171,8 @@ impl TableRoute<'_> {
     /// Returns the VPCs that have all addresses of the destination.
     fn vpcs_of_destination(&self) -> Vec<String> {
         let Destination::Block(destination) = &self.route.destination else { return Vec::new() };
-        let vpcs = self.topology.vpcs().map(|(_, vpc)| vpc);
-        let owners = vpcs.filter(|vpc| vpc.blocks.iter().any(|block| block.contains(destination)));
-        owners.map(|vpc| vpc.id.clone()).collect()
+        let vpcs = self.topology.vpcs_containing(destination).into_iter();
+        vpcs.map(|vpc| self.topology.vpc(vpc).id.clone()).collect()
     }
 
     fn text(&self) -> String {

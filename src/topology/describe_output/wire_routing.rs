@@ -25,10 +25,24 @@ struct WireTableAssociation {
     association_state: Option<State>,
 }
 
+/// A route, without the many fields that it lacks: a document may have some 100,000 routes at once.
+#[derive(Deserialize)]
+#[serde(from = "WireRouteFields")]
+struct WireRoute {
+    destination: Option<WireDestination>,
+    target: Target,
+    state: RouteState,
+}
+
+enum WireDestination {
+    Block(String),
+    PrefixList(String),
+}
+
 /// A route has one destination and one target. For an instance, AWS lists the instance and its interface.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct WireRoute {
+struct WireRouteFields {
     destination_cidr_block: Option<String>,
     destination_ipv6_cidr_block: Option<String>,
     destination_prefix_list_id: Option<String>,
@@ -45,6 +59,19 @@ struct WireRoute {
     odb_network_arn: Option<String>,
     ip_address: Option<String>,
     state: Option<String>,
+}
+
+impl From<WireRouteFields> for WireRoute {
+    fn from(mut fields: WireRouteFields) -> WireRoute {
+        let block = fields.destination_cidr_block.take().or(fields.destination_ipv6_cidr_block.take());
+        let list = fields.destination_prefix_list_id.take().map(WireDestination::PrefixList);
+        let state = match fields.state.as_deref() {
+            None | Some("active") => RouteState::Active,
+            Some("blackhole") => RouteState::Blackhole,
+            Some(_) => RouteState::Unused,
+        };
+        WireRoute { destination: block.map(WireDestination::Block).or(list), target: target(fields), state }
+    }
 }
 
 pub(super) fn route_table(reader: &mut CidrReader<'_>, wire: WireRouteTable) -> Converted<RouteTable> {
@@ -70,19 +97,11 @@ fn sorted(ids: impl Iterator<Item = String>) -> Vec<String> {
     ids
 }
 
-fn route(reader: &mut CidrReader<'_>, mut wire: WireRoute) -> Option<Route> {
-    let block = wire.destination_cidr_block.take().or(wire.destination_ipv6_cidr_block.take());
-    let list = wire.destination_prefix_list_id.take();
-    let state = match wire.state.as_deref() {
-        None | Some("active") => RouteState::Active,
-        Some("blackhole") => RouteState::Blackhole,
-        Some(_) => RouteState::Unused,
-    };
-    let target = target(wire);
-    let destination = match (block, list) {
-        (Some(block), _) => Destination::Block(reader.block(&block)?),
-        (None, Some(id)) => Destination::PrefixList(id),
-        (None, None) => {
+fn route(reader: &mut CidrReader<'_>, WireRoute { destination, target, state }: WireRoute) -> Option<Route> {
+    let destination = match destination {
+        Some(WireDestination::Block(block)) => Destination::Block(reader.block(&block)?),
+        Some(WireDestination::PrefixList(id)) => Destination::PrefixList(id),
+        None => {
             reader.errors.push(format!("the route to {} has no destination", target.id()));
             return None;
         }
@@ -90,20 +109,20 @@ fn route(reader: &mut CidrReader<'_>, mut wire: WireRoute) -> Option<Route> {
     Some(Route { destination, target, state })
 }
 
-fn target(wire: WireRoute) -> Target {
+fn target(fields: WireRouteFields) -> Target {
     let targets = [
-        wire.vpc_peering_connection_id.map(Target::PeeringConnection),
-        wire.gateway_id.map(gateway),
-        wire.nat_gateway_id.map(Target::NatGateway),
-        wire.transit_gateway_id.map(Target::TransitGateway),
-        wire.egress_only_internet_gateway_id.map(Target::EgressOnlyInternetGateway),
-        wire.network_interface_id.map(Target::Interface),
-        wire.instance_id.map(Target::Other),
-        wire.local_gateway_id.map(Target::Other),
-        wire.carrier_gateway_id.map(Target::Other),
-        wire.core_network_arn.map(Target::Other),
-        wire.odb_network_arn.map(Target::Other),
-        wire.ip_address.map(Target::Other),
+        fields.vpc_peering_connection_id.map(Target::PeeringConnection),
+        fields.gateway_id.map(gateway),
+        fields.nat_gateway_id.map(Target::NatGateway),
+        fields.transit_gateway_id.map(Target::TransitGateway),
+        fields.egress_only_internet_gateway_id.map(Target::EgressOnlyInternetGateway),
+        fields.network_interface_id.map(Target::Interface),
+        fields.instance_id.map(Target::Other),
+        fields.local_gateway_id.map(Target::Other),
+        fields.carrier_gateway_id.map(Target::Other),
+        fields.core_network_arn.map(Target::Other),
+        fields.odb_network_arn.map(Target::Other),
+        fields.ip_address.map(Target::Other),
     ];
     targets.into_iter().flatten().next().unwrap_or_else(|| Target::Other(String::new()))
 }

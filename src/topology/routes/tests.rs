@@ -226,3 +226,20 @@ fn ipv6_needs_a_route_if_both_sides_have_a_block() {
     assert_eq!(blocks("vpc-3", "vpc-2"), ["10.2.0.0/16"]);
     assert_eq!(blocks("vpc-1", "vpc-3"), ["10.3.0.0/16"]);
 }
+
+#[test]
+fn vpcs_containing_a_block_have_all_its_addresses() {
+    let vpc = |id: &str, block: &str| json!({"VpcId": id, "CidrBlock": block});
+    let topology = topology(&json!({"Vpcs": [
+        vpc("vpc-3", "10.1.0.0/16"), vpc("vpc-1", "10.0.0.0/8"), vpc("vpc-2", "10.1.0.0/16"), vpc("vpc-6", "2600:1::/56"),
+    ]}));
+    let vpcs = |block: &str| -> Vec<&str> {
+        let found = topology.vpcs_containing(&block.parse().expect("a block"));
+        found.into_iter().map(|vpc| topology.vpc(vpc).id.as_str()).collect()
+    };
+    assert_eq!(vpcs("10.1.2.0/24"), ["vpc-1", "vpc-2", "vpc-3"]);
+    assert_eq!(vpcs("10.1.0.0/16"), ["vpc-1", "vpc-2", "vpc-3"]);
+    assert_eq!(vpcs("10.0.0.0/15"), ["vpc-1"]);
+    assert_eq!(vpcs("0.0.0.0/0"), [""; 0]);
+    assert_eq!(vpcs("2600:1:0:0:1::/80"), ["vpc-6"]);
+}
