@@ -1,6 +1,6 @@
 use super::*;
 
-fn topology(documents: &[&str]) -> Topology {
+fn topology_of(documents: &[&str]) -> Topology {
     let mut resources = Resources::default();
     for (number, document) in (1..).zip(documents) {
         resources.read(&format!("{number}"), document.as_bytes()).expect("JSON");
@@ -49,7 +49,7 @@ fn problems(topology: &Topology) -> Vec<String> {
 #[test]
 fn longest_block_of_all_vpcs_wins() {
     let documents = [vpc("vpc-a", "10.0.0.0/8"), vpc("vpc-b", "10.1.0.0/16"), vpc("vpc-c", "2600:1f18::/56")];
-    let topology = topology(&documents.each_ref().map(String::as_str));
+    let topology = topology_of(&documents.each_ref().map(String::as_str));
     for (text, expected) in [
         ("10.0.255.255", "vpc-a"),
         ("10.1.0.0", "vpc-b"),
@@ -70,7 +70,7 @@ fn longest_block_of_all_vpcs_wins() {
 
 #[test]
 fn a_peer_takes_precedence_over_a_longer_block() {
-    let topology = topology(&[
+    let topology = topology_of(&[
         &vpc("vpc-a", "10.1.0.0/16"),
         &vpc("vpc-b", "10.2.0.0/16"),
         &vpc("vpc-c", "10.2.8.0/24"),
@@ -101,7 +101,7 @@ fn the_route_of_the_own_subnet_decides_between_peers() {
         connection("pcx-2", "active", [["vpc-g", "r", "10.9.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
     ];
     let documents = documents.each_ref().map(String::as_str);
-    let topology = topology(&[documents.as_slice(), &[routes]].concat());
+    let topology = topology_of(&[documents.as_slice(), &[routes]].concat());
     let own = topology.vpc_index("vpc-b");
     let vpc_of = |text: &str, own, subnet| match topology
         .locate(address(text), &mut KnownRecorder { vpc: own, subnet: Some(subnet) })
@@ -121,14 +121,14 @@ fn the_route_of_the_own_subnet_decides_between_peers() {
     let unknown = topology.locate(address("10.9.1.1"), &mut KnownRecorder { vpc: own, subnet: None });
     assert!(matches!(unknown, Location::Ambiguous(_)));
     let main_only = routes.replace(r#"{"SubnetId": "subnet-1"}, "#, "");
-    let topology = super::tests::topology(&[documents.as_slice(), &[main_only.as_str()]].concat());
+    let topology = topology_of(&[documents.as_slice(), &[main_only.as_str()]].concat());
     let known = topology.locate(address("10.9.1.1"), &mut KnownRecorder { vpc: own, subnet: None });
     assert_eq!(known, Location::In(topology.vpc_index("vpc-f").expect("it is described")));
 }
 
 #[test]
 fn undescribed_peer_has_the_blocks_of_its_connections() {
-    let topology = topology(&[
+    let topology = topology_of(&[
         &connection("pcx-1", "active", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-x", "r", "10.7.0.0/16"]]),
         &connection("pcx-2", "active", [["vpc-x", "r", "10.8.0.0/16"], ["vpc-b", "r", "10.2.0.0/16"]]),
         &connection("pcx-3", "deleted", [["vpc-x", "r", "10.9.0.0/16"], ["vpc-y", "r", "10.6.0.0/16"]]),
@@ -151,7 +151,7 @@ fn undescribed_peer_has_the_blocks_of_its_connections() {
 
 #[test]
 fn described_vpc_ignores_the_blocks_of_connections() {
-    let topology = topology(&[
+    let topology = topology_of(&[
         &connection("pcx-1", "active", [["vpc-a", "r", "10.1.0.0/16"], ["vpc-b", "r", "10.99.0.0/16"]]),
         &vpc("vpc-b", "10.2.0.0/16"),
     ]);
@@ -169,14 +169,14 @@ fn active_connection_to_a_vpc_without_blocks_is_a_problem() {
     };
     let described = vpc("vpc-a", "10.1.0.0/16");
     let problem = "2: pcx-1: leads to vpc-b, whose CIDR blocks are unknown";
-    assert_eq!(problems(&topology(&[&described, &without_blocks("active")])), [problem]);
-    assert_eq!(problems(&topology(&[&described, &without_blocks("pending-acceptance")])), [""; 0]);
-    assert_eq!(problems(&topology(&[&described, &without_blocks("active"), &vpc("vpc-b", "10.2.0.0/16")])), [""; 0]);
+    assert_eq!(problems(&topology_of(&[&described, &without_blocks("active")])), [problem]);
+    assert_eq!(problems(&topology_of(&[&described, &without_blocks("pending-acceptance")])), [""; 0]);
+    assert_eq!(problems(&topology_of(&[&described, &without_blocks("active"), &vpc("vpc-b", "10.2.0.0/16")])), [""; 0]);
 }
 
 #[test]
 fn shared_block_prefers_the_recording_vpc_then_its_only_peer() {
-    let topology = topology(&[
+    let topology = topology_of(&[
         &vpc("vpc-f", "10.9.0.0/16"),
         &vpc("vpc-g", "10.9.0.0/16"),
         &vpc("vpc-h", "10.9.0.0/16"),
@@ -213,7 +213,7 @@ fn peering_status_has_the_least_active_connection() {
         connection("pcx-0", "expired", sides("vpc-c")),
         vpc("vpc-d", "10.4.0.0/16"),
     ];
-    let topology = topology(&documents.each_ref().map(String::as_str));
+    let topology = topology_of(&documents.each_ref().map(String::as_str));
     let index = |id: &str| topology.vpc_index(id).expect("it is known");
     let (a, b, c, d) = (index("vpc-a"), index("vpc-b"), index("vpc-c"), index("vpc-d"));
     assert_eq!(
@@ -230,7 +230,7 @@ fn peering_status_has_the_least_active_connection() {
 
 #[test]
 fn region_comes_from_any_connection() {
-    let topology = topology(&[
+    let topology = topology_of(&[
         &vpc("vpc-d", "10.4.0.0/16"),
         &connection("pcx-1", "deleted", [["vpc-a", "us-east-1", "10.1.0.0/16"], ["vpc-b", "eu-west-1", "10.2.0.0/16"]]),
     ]);
@@ -257,7 +257,7 @@ const INTERFACES: &str = r#"{
 
 #[test]
 fn endpoint_describes_an_address() {
-    let topology = topology(&[INTERFACES]);
+    let topology = topology_of(&[INTERFACES]);
     let endpoint = |text: &str, recording_vpc: Option<&str>| {
         let location = topology.locate(
             address(text),
@@ -288,7 +288,7 @@ fn endpoint_describes_an_address() {
 
 #[test]
 fn public_address_is_shown_with_its_interface() {
-    let topology = topology(&[r#"{
+    let topology = topology_of(&[r#"{
         "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16", "Tags": [{"Key": "Name", "Value": "prod"}]}],
         "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-a", "CidrBlock": "10.1.1.0/24",
                      "Tags": [{"Key": "Name", "Value": "prod-a"}]}],
@@ -325,7 +325,7 @@ fn public_address_is_shown_with_its_interface() {
 
 #[test]
 fn address_of_a_vpc_with_a_public_block_is_not_public() {
-    let topology = topology(&[&vpc("vpc-a", "198.50.0.0/16")]);
+    let topology = topology_of(&[&vpc("vpc-a", "198.50.0.0/16")]);
     assert!(!topology.is_public(address("198.50.0.1")));
     assert!(topology.is_public(address("198.49.0.1")));
     assert!(!topology.is_public(address("10.0.0.1")));

@@ -236,6 +236,8 @@ class World:
             columns = {"v2": V2, "headless": V2, "v5": V5}.get(kind, self.random.sample(ALL, len(ALL)))
             if kind == "some":
                 columns = [name for name in columns if name == "action" or self.chance(0.85)]
+                if "interface-id" not in columns:
+                    columns = [name for name in columns if name not in ("vpc-id", "subnet-id")]
                 columns.insert(self.random.randrange(len(columns)), "not-a-field")
             self.files.append({"columns": columns, "header": kind != "headless", "lines": []})
         if self.chance(0.05):
@@ -303,7 +305,8 @@ class World:
 
     def add_at(self, eni, flow, way, action):
         record = flow | {"interface-id": eni.id if self.chance(0.97) else None, "action": action}
-        if eni.vpc and self.chance(0.85):
+        # A record that lacks the interface lacks its VPC too: flowsentry does not tell records of no interface apart by VPC.
+        if eni.vpc and record["interface-id"] and self.chance(0.85):
             record |= {"vpc-id": eni.vpc.id, "subnet-id": eni.subnet if self.chance(0.8) else None}
         if flow["protocol"] == 6 and self.chance(0.8):
             record["tcp-flags"] = self.pick([2, 2, 2, 2, 0, 1, 3, 4, 16, 18, 18, 19, 6, 10, 32])

@@ -68,7 +68,7 @@ fn a_finding_is_a_detection_finding() {
         "class_uid": 2004, "class_name": "Detection Finding",
         "type_uid": 200_401, "type_name": "Detection Finding: Create",
         "time": 1_418_530_070_000_u64, "start_time": 1_418_530_010_000_u64, "end_time": 1_418_530_070_000_u64,
-        "severity_id": 4, "severity": "High", "confidence_id": 2, "confidence": "Medium",
+        "severity_id": 4, "severity": "High", "confidence_id": 1, "confidence": "Low",
         "status_id": 1, "status": "New", "is_alert": true, "count": 15, "message": title,
         "metadata": {
             "version": "1.5.0", "uid": id, "event_code": "port-scan", "profiles": ["cloud"],
