@@ -159,7 +159,7 @@ fn properties_hold_for_the_example_files() {
         fuzz_bodies::event_envelopes(event.as_bytes());
     }
     fuzz_bodies::topology_documents(include_bytes!("../examples/sample/topology/peering.json"));
-    let log = include_bytes!("golden/made-every-finding/input.log");
+    let log = include_bytes!("golden/made-every-finding/input-1.log");
     fuzz_bodies::header_and_lines(log);
     fuzz_bodies::chunked_reading(&[&[0; 8], &log[..]].concat());
     fuzz_bodies::chunked_reading(&[&[7; 8], &flow_log::gzip(log)[..]].concat());

@@ -18,12 +18,14 @@
 #[path = "support/flow_log.rs"]
 mod flow_log;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowsentry::cli::report;
 use flowsentry::cli::report::RenderOptions;
+use flowsentry::findings::types::FindingType;
 use flowsentry::summary::Summary;
 use flowsentry::summary::json;
 use flowsentry::topology::Topology;
@@ -89,6 +91,14 @@ fn every_case_gives_its_stored_summary() {
         let summary = serde_json::to_string_pretty(&summary_of(&case)).expect("JSON") + "\n";
         compare(&case.join("summary.json"), &summary);
     }
+}
+
+#[test]
+fn one_case_has_every_type_of_finding() {
+    let case = cases().into_iter().find(|folder| folder.ends_with("made-every-finding")).expect("the case");
+    let found: BTreeSet<FindingType> = summary_of(&case).findings.iter().map(|finding| finding.finding_type).collect();
+    let missing: Vec<&str> = FindingType::ALL.iter().filter(|it| !found.contains(it)).map(|it| it.name()).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

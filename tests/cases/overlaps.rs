@@ -110,3 +110,31 @@ fn the_table_of_the_own_subnet_and_the_longest_route_decide() {
     assert_eq!(dst_vpc("subnet-2", "10.50.2.8:22"), lost("vpc-right"));
     assert_eq!(dst_vpc("subnet-1", "10.50.1.9:22"), lost("vpc-right"));
 }
+
+#[test]
+fn an_answer_counts_where_its_subnet_has_no_route() {
+    let topology = hub_and_spokes(&[
+        route_table("rtb-main", "vpc-hub", &["main"], &[("10.50.0.0/16", "pcx-left")]),
+        route_table("rtb-1", "vpc-hub", &["subnet-1"], &[]),
+    ]);
+    let in_subnet = |subnet: &str, record: Record| Record { subnet: Some(subnet.to_owned()), ..record };
+    let requests = with_srcports(6, &in_subnet("subnet-2", request("10.50.1.9:5432")));
+    let answer = |request: &Record| Record {
+        interface: "eni-hub-1".to_owned(),
+        flags: None,
+        direction: None,
+        ..in_subnet("subnet-1", request.clone().swapped())
+    };
+    let answers: Vec<Record> = requests.iter().map(answer).collect();
+    let answered = summary(Some(&topology), Version5, &[&requests[..], &answers].concat());
+    // Where the answers were recorded, nothing shows from which of the two VPCs they are.
+    assert_eq!(found(&answered), ["low ambiguous-address 6"]);
+    assert_eq!(pairs(&answered), ["vpc-hub vpc-left pcx-left 6 0"]);
+    // Control: answers to another address.
+    let elsewhere = answers.into_iter().map(|mut answer| {
+        answer.dst.set_ip("10.40.1.6".parse().expect("an address"));
+        answer
+    });
+    let lost = summary(Some(&topology), Version5, &requests.into_iter().chain(elsewhere).collect::<Vec<_>>());
+    assert_eq!(found(&lost), ["high one-way-peering 6", "low ambiguous-address 6"]);
+}

@@ -6,7 +6,8 @@ use flowsentry::topology::Topology;
 use serde_json::{Value, json};
 
 use crate::build::{
-    SYN, SYN_ACK, Version2, Version5, found, none, subjects, summary, topology, vpc, with_dstports, with_srcports,
+    SYN, SYN_ACK, SYN_FIN, Version2, Version5, found, none, subjects, summary, topology, vpc, with_dstports,
+    with_srcports,
 };
 use crate::records::Record;
 
@@ -78,6 +79,31 @@ fn late_answers_of_a_load_balancer_are_no_health_checks() {
     }
     let check = with_srcports(3, &check("10.40.100.1:30000", "10.40.1.21:443"));
     assert_eq!(found(&summary(Some(&topology), Version2, &check)), ["medium health-checks-rejected 3"]);
+}
+
+#[test]
+fn a_target_that_answers_once_has_an_answer() {
+    let topology = with_balancers();
+    for (target, severity) in [("10.40.1.21:443", "medium"), ("192.168.7.9:443", "medium"), ("81.2.69.142:443", "low")]
+    {
+        let request = Record::new("eni-task", "10.40.100.3:40000", target).flags(SYN).egress();
+        let requests = with_srcports(5, &request);
+        let with = |more: &[Record]| found(&summary(Some(&topology), Version5, &[&requests[..], more].concat()));
+        assert_eq!(with(&[]), [format!("{severity} no-answer 5")]);
+        // Near miss: one request less.
+        assert_eq!(found(&summary(Some(&topology), Version5, &requests[..4])), none());
+        // Either flags or an answer show that the target is there.
+        assert_eq!(with(&[request.clone().flags(SYN_FIN)]), none());
+        assert_eq!(with(&[request.clone().swapped().flags(SYN_ACK).ingress()]), none());
+        // Controls: answers of another port or interface, and a rejected answer.
+        let mut other_port = request.clone().flags(SYN_FIN);
+        other_port.dst.set_port(80);
+        let elsewhere = Record { interface: "eni-other".to_owned(), ..request.clone().flags(SYN_FIN) };
+        for control in [other_port, elsewhere, request.swapped().flags(SYN_ACK).ingress().rejected()] {
+            let found = with(std::slice::from_ref(&control));
+            assert!(found.contains(&format!("{severity} no-answer 5")), "{control:?}: {found:?}");
+        }
+    }
 }
 
 #[test]

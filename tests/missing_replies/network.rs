@@ -41,6 +41,18 @@ struct Vpc {
     overlap: Overlap,
     /// Which interfaces the topology has.
     known: [bool; INTERFACES],
+    /// The route table of each interface's subnet.
+    tables: [Table; INTERFACES],
+}
+
+/// The route table of a subnet.
+#[derive(Debug, Clone, Copy)]
+enum Table {
+    Main,
+    /// A table without routes to peers.
+    Empty,
+    /// A table in which other peers come first than in the main table.
+    Reversed,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +67,8 @@ pub struct Network {
     vpcs: Vec<Vpc>,
     links: Vec<Link>,
     has_routes: bool,
+    /// Whether the first VPC is peered with the second and the third, which have the same block: only routes tell them apart.
+    is_hub: bool,
 }
 
 /// Relation between two VPCs, by a direct reading of the connections.
@@ -70,10 +84,21 @@ pub enum Relation {
 /// Generates networks of two to four VPCs.
 pub fn network() -> impl Strategy<Value = Network> {
     let overlap = prop_oneof![Just(Overlap::None), Just(Overlap::Shared), any::<Index>().prop_map(Overlap::Inside)];
-    let vpc = (overlap, any::<[bool; INTERFACES]>()).prop_map(|(overlap, known)| Vpc { overlap, known });
+    let table = || select(&[Table::Main, Table::Empty, Table::Reversed][..]);
+    let vpc = (overlap, any::<[bool; INTERFACES]>(), [table(), table(), table()]);
+    let vpc = vpc.prop_map(|(overlap, known, tables)| Vpc { overlap, known, tables }).boxed();
     let link = (any::<(Index, Index)>(), select(STATUSES)).prop_map(|(ends, status)| Link { ends, status });
-    let parts = (prop::collection::vec(vpc, 2..=4), prop::collection::vec(link, 0..=5), any::<bool>());
-    parts.prop_map(|(vpcs, links, has_routes)| Network { vpcs, links, has_routes })
+    let counts = prop_oneof![1 => Just(2usize), 3 => Just(3), 3 => Just(4)];
+    let vpcs = counts.prop_flat_map(move |count| prop::collection::vec(vpc.clone(), count));
+    let chance = prop::bool::weighted;
+    (vpcs, prop::collection::vec(link, 0..=5), chance(0.75), chance(0.5)).prop_map(
+        |(mut vpcs, links, has_routes, is_hub)| {
+            if let ([_, left, right, ..], true) = (&mut vpcs[..], is_hub) {
+                (left.overlap, right.overlap) = (Overlap::Shared, Overlap::Shared);
+            }
+            Network { vpcs, links, has_routes, is_hub }
+        },
+    )
 }
 
 impl Network {
@@ -125,10 +150,13 @@ impl Network {
 
     /// Returns id, ends, and status of the connections, ordered by id.
     fn links(&self) -> impl Iterator<Item = (String, (usize, usize), &'static str)> {
-        self.links.iter().enumerate().map(|(number, link)| {
+        let spokes = (1..self.len().min(3)).filter(|_| self.is_hub);
+        let spokes = spokes.map(|spoke| (format!("pcx-hub-{spoke}"), (0, spoke), "active"));
+        let others = self.links.iter().enumerate().map(|(number, link)| {
             let a = link.ends.0.index(self.len());
             (format!("pcx-{number}"), (a, self.other(a, &link.ends.1)), link.status)
-        })
+        });
+        others.chain(spokes)
     }
 
     /// Returns the blocks of a VPC.
@@ -166,6 +194,7 @@ impl Network {
                 let (ipv6, ipv4): (Vec<&IpAddr>, Vec<&IpAddr>) = addresses.partition(|address| address.is_ipv6());
                 interfaces.push(json!({
                     "NetworkInterfaceId": interface_id(vpc, interface), "VpcId": vpc_id(vpc),
+                    "SubnetId": subnet_id(vpc, interface),
                     "PrivateIpAddresses": ipv4.iter().map(|it| json!({"PrivateIpAddress": it})).collect::<Vec<_>>(),
                     "Ipv6Addresses": ipv6.iter().map(|it| json!({"Ipv6Address": it})).collect::<Vec<_>>(),
                 }));
@@ -175,7 +204,7 @@ impl Network {
             "Vpcs": (0..self.len()).map(|vpc| self.vpc_document(vpc)).collect::<Vec<_>>(),
             "VpcPeeringConnections": self.links().map(connection_document).collect::<Vec<_>>(),
             "NetworkInterfaces": interfaces,
-            "RouteTables": (0..self.len()).filter(|_| self.has_routes).map(|vpc| self.table_document(vpc)).collect::<Vec<_>>(),
+            "RouteTables": (0..self.len()).filter(|_| self.has_routes).flat_map(|vpc| self.table_documents(vpc)).collect::<Vec<_>>(),
         })
     }
 
@@ -189,21 +218,42 @@ impl Network {
         })
     }
 
-    /// Returns a route table with a route to each block of each peer. A destination has only one route.
-    fn table_document(&self, vpc: usize) -> Value {
+    /// Returns the route tables of a VPC.
+    fn table_documents(&self, vpc: usize) -> Vec<Value> {
+        let subnets_with = |wanted: fn(&Table) -> bool| {
+            let tables = self.vpcs[vpc].tables.iter().enumerate().filter(move |(_, table)| wanted(table));
+            tables.map(|(interface, _)| json!({"SubnetId": subnet_id(vpc, interface)})).collect::<Vec<_>>()
+        };
+        let mut links: Vec<_> =
+            self.links().filter(|(_, (a, b), status)| *status == "active" && (*a == vpc || *b == vpc)).collect();
+        let main = self.routes(vpc, &links);
+        links.reverse();
+        let tables = [
+            (vec![json!({"Main": true})], main),
+            (subnets_with(|table| matches!(table, Table::Empty)), Vec::new()),
+            (subnets_with(|table| matches!(table, Table::Reversed)), self.routes(vpc, &links)),
+        ];
+        let document = |(number, (associations, routes)): (usize, (Vec<Value>, Vec<Value>))| {
+            json!({
+                "RouteTableId": format!("rtb-{vpc}-{number}"), "VpcId": vpc_id(vpc), "Associations": associations, "Routes": routes,
+            })
+        };
+        tables.into_iter().enumerate().map(document).collect()
+    }
+
+    /// Returns a route to each block of each peer. A destination has only one route.
+    fn routes(&self, vpc: usize, links: &[(String, (usize, usize), &str)]) -> Vec<Value> {
         let mut destinations = BTreeSet::new();
         let mut routes = Vec::new();
-        for (id, (a, b), _) in
-            self.links().filter(|(_, (a, b), status)| *status == "active" && (*a == vpc || *b == vpc))
-        {
-            for block in self.blocks(if a == vpc { b } else { a }) {
+        for (id, (a, b), _) in links {
+            for block in self.blocks(if *a == vpc { *b } else { *a }) {
                 let key = if block.contains(':') { "DestinationIpv6CidrBlock" } else { "DestinationCidrBlock" };
                 if destinations.insert(block.clone()) {
                     routes.push(json!({key: block, "VpcPeeringConnectionId": id, "State": "active"}));
                 }
             }
         }
-        json!({"RouteTableId": format!("rtb-{vpc}"), "VpcId": vpc_id(vpc), "Associations": [{"Main": true}], "Routes": routes})
+        routes
     }
 }
 
@@ -222,4 +272,9 @@ pub fn vpc_id(vpc: usize) -> String {
 /// Returns the id of an interface.
 pub fn interface_id(vpc: usize, interface: usize) -> String {
     format!("eni-{vpc}-{interface}")
+}
+
+/// Returns the id of the subnet of an interface.
+pub fn subnet_id(vpc: usize, interface: usize) -> String {
+    format!("subnet-{vpc}-{interface}")
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::network::{Block, INTERFACES, Network, interface_id, network, vpc_id};
+use super::network::{Block, INTERFACES, Network, interface_id, network, subnet_id, vpc_id};
 use crate::records::{Columns, Record, log};
 
 pub const TCP: u8 = 6;
@@ -121,7 +121,7 @@ fn syn_flags() -> impl Strategy<Value = Option<u8>> {
 
 fn side() -> impl Strategy<Value = Side> {
     let entries = || prop::collection::vec(entry(any_flags()), 1..=3);
-    let rejected = prop::collection::vec((entry(any_flags()), any::<bool>()), 0..=2);
+    let rejected = prop::collection::vec((entry(any_flags()), any::<bool>()), 0..=1);
     (entries(), entries(), rejected).prop_map(|(requests, replies, rejected)| Side { requests, replies, rejected })
 }
 
@@ -292,7 +292,7 @@ impl World {
                     direction: entry.has_direction.then_some(direction),
                     path: entry.path.filter(|_| !is_reply),
                     vpc: Some(vpc_id(vpc)),
-                    subnet: Some(format!("subnet-{vpc}")),
+                    subnet: Some(subnet_id(vpc, interface)),
                     ..Record::new(&interface_id(vpc, interface), "0.0.0.0:0", "0.0.0.0:0")
                 },
                 vpc,
@@ -321,6 +321,7 @@ impl World {
             for logged in records {
                 logged.interface = interface;
                 logged.record.interface = interface_id(logged.vpc, interface);
+                logged.record.subnet = Some(subnet_id(logged.vpc, interface));
             }
         }
     }
