@@ -161,26 +161,30 @@ impl Topology {
     /// own VPC with the longest block that has it, otherwise the VPC with the longest one. Where several VPCs tie, the route of
     /// the own subnet decides.
     pub fn locate(&self, address: IpAddr, recorder: &mut impl Recorder) -> Location {
-        self.locate_packed(address, recorder).location()
+        self.decide(self.locate_alone(address), address, recorder)
     }
 
-    /// Returns the result of [`Topology::locate`] as an integer.
+    /// Returns the location of an address as far as it does not depend on the record.
     #[inline(always)]
     #[expect(
         clippy::indexing_slicing,
         reason = "the table returns 0 to the number of blocks: the indices of `locations`"
     )]
-    pub fn locate_packed(&self, address: IpAddr, recorder: &mut impl Recorder) -> PackedLocation {
-        let location = self.locations[self.prefixes.lookup_one_based(address) as usize];
-        if location.is_contested() {
-            return PackedLocation::decided(self.decide(location.block(), address, recorder));
+    pub fn locate_alone(&self, address: IpAddr) -> PackedLocation {
+        self.locations[self.prefixes.lookup_one_based(address) as usize]
+    }
+
+    /// Returns the location of an address in a record, given the one that does not depend on it.
+    pub fn decide(&self, location: PackedLocation, address: IpAddr, recorder: &mut impl Recorder) -> Location {
+        match location.contested_block() {
+            Some(longest) => self.decide_contested(longest, address, recorder),
+            None => location.location(),
         }
-        location
     }
 
     /// Returns the location of an address whose longest block is contested.
     #[cold]
-    fn decide(&self, longest: BlockId, address: IpAddr, recorder: &mut impl Recorder) -> Location {
+    fn decide_contested(&self, longest: BlockId, address: IpAddr, recorder: &mut impl Recorder) -> Location {
         let own = recorder.vpc();
         let enclosing = self.enclosing.get(&longest).map_or(&[][..], Vec::as_slice);
         if let Some(own) = own.filter(|own| enclosing.iter().any(|id| self.block(*id).vpcs.contains(own))) {
