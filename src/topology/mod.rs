@@ -308,17 +308,19 @@ impl Topology {
     }
 
     /// Finds the interface of a VPC that owns an address: by the address itself, otherwise by a prefix that is delegated
-    /// to the interface.
+    /// to the interface. Returns `None` if several have it, as documents of different times may say.
     fn owner(&self, vpc_id: &str, address: IpAddr) -> Option<(&str, &Interface)> {
         let is_in_vpc = |(_, interface): &(&String, &Interface)| interface.vpc_id.as_deref() == Some(vpc_id);
+        let interface = |id: &String| self.resources.interfaces.get_key_value(id);
         let by_address = self.interfaces_by_address.get(&address).into_iter().flatten();
-        let by_address = by_address.filter_map(|id| self.resources.interfaces.get_key_value(id)).find(is_in_vpc);
-        let by_prefix = || {
-            let interfaces = self.interfaces_with_prefixes.iter();
-            let interfaces = interfaces.filter_map(|id| self.resources.interfaces.get_key_value(id));
-            interfaces.filter(|(_, interface)| interface.owns(address)).find(is_in_vpc)
-        };
-        by_address.or_else(by_prefix).map(|(id, interface)| (id.as_str(), interface))
+        let mut by_address = by_address.filter_map(interface).filter(is_in_vpc);
+        if let Some((id, owner)) = by_address.next() {
+            return by_address.next().is_none().then_some((id.as_str(), owner));
+        }
+        let by_prefix = self.interfaces_with_prefixes.iter().filter_map(interface).filter(is_in_vpc);
+        let mut by_prefix = by_prefix.filter(|(_, interface)| interface.owns(address));
+        let (id, owner) = by_prefix.next()?;
+        by_prefix.next().is_none().then_some((id.as_str(), owner))
     }
 }
 
