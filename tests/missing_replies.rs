@@ -11,6 +11,7 @@ mod records;
 mod world;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flowsentry::aggregate::Analysis;
@@ -74,7 +75,7 @@ fn expected(world: &World, records: &[Logged]) -> Vec<(FindingType, Value, u64)>
     let lost: Vec<&Logged> = records.iter().filter(|logged| logged.is_lost).collect();
     let [(client, _), (server, server_address)] = world.lost_ends();
     let client = client.expect("the client is in a VPC");
-    let Some(server) = server else { return unanswered_targets(world, &lost, json!(server_address)) };
+    let Some(server) = server else { return unanswered_targets(world, &lost, server_address) };
     let (src_vpc_id, dst_vpc_id) = (vpc_id(client), vpc_id(server));
     let vpcs = json!({"src_vpc_id": src_vpc_id, "dst_vpc_id": dst_vpc_id});
     let (finding_type, subject) = match world.network.relation(client, server) {
@@ -90,7 +91,7 @@ fn expected(world: &World, records: &[Logged]) -> Vec<(FindingType, Value, u64)>
 }
 
 /// Returns one finding for each interface: it needs `tcp-flags`, and a direction by the record or by the interface's addresses.
-fn unanswered_targets(world: &World, lost: &[&Logged], dstaddr: Value) -> Vec<(FindingType, Value, u64)> {
+fn unanswered_targets(world: &World, lost: &[&Logged], dstaddr: IpAddr) -> Vec<(FindingType, Value, u64)> {
     let is_shown = |logged: &Logged| {
         let has_fields = world.inputs[logged.input].has_flags();
         let leaves_peering = has_fields && matches!(logged.record.path, Some(4 | 5));

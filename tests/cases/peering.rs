@@ -1,4 +1,4 @@
-//! Traffic between peered VPCs whose answer or rejection stands in another place than its request.
+//! Traffic between peered VPCs, of which another interface, VPC, or input has the answer or the rejection.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Routes that `topology check` reports, and traffic for an on-premises network behind a peer.
+//! Routes that `topology check` reports, and traffic to an on-premises network through a peer.
 
 use flowsentry::findings::topology_check::check;
 use serde_json::{Value, json};
@@ -69,9 +69,9 @@ fn a_mistyped_destination_is_missing_and_useless() {
 }
 
 #[test]
-fn an_on_premises_network_behind_a_peer_is_out_of_reach() {
-    let behind = ["192.168.50.0/24", "0.0.0.0/0"].map(|destination| (destination, "pcx-1"));
-    let app_table = route_table("rtb-app", "vpc-app", &["main"], &[&COMPLETE[..], &behind].concat());
+fn an_on_premises_network_of_a_peer_is_out_of_reach() {
+    let beyond_peer = ["192.168.50.0/24", "0.0.0.0/0"].map(|destination| (destination, "pcx-1"));
+    let app_table = route_table("rtb-app", "vpc-app", &["main"], &[&COMPLETE[..], &beyond_peer].concat());
     assert_eq!(
         checked(&[app_table, db_table()]),
         ["useless-route rtb-app 0.0.0.0/0", "useless-route rtb-app 192.168.50.0/24"]

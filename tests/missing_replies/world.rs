@@ -176,7 +176,7 @@ pub fn world() -> impl Strategy<Value = World> {
 }
 
 impl fmt::Debug for World {
-    /// Writes the topology and the logs, which show a failure better than the choices behind them.
+    /// Writes the topology and the logs, which show a failure better than the random choices.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.network.document(&self.owned_addresses()))?;
         for missing in [Missing::Nothing, Missing::AtClient] {
