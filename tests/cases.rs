@@ -1,7 +1,8 @@
 //! Situations that operators meet, each with a control: similar traffic that must have another result.
 //!
-//! Every test builds small logs from records, so that it can vary ports, protocols, address families, the order of the inputs,
-//! and the number of records around a threshold. The expected results follow from the documented meaning of findings and causes.
+//! Every test builds small logs from records, so that it can vary ports, protocols, address families, the order of the
+//! inputs, and the number of records around a threshold. The expected results follow from the documented
+//! meaning of findings and causes.
 
 #[path = "cases/answers.rs"]
 mod answers;

@@ -1,5 +1,5 @@
-//! Findings that rest on a missing reply: no network, format, or packaging of the records makes one as long as each connection has its
-//! reply somewhere, and one appears when the replies of a connection are removed.
+//! Findings that rest on a missing reply: no network, format, or packaging of the records makes one as long as each connection
+//! has its reply somewhere, and one appears when the replies of a connection are removed.
 //!
 //! `PROPTEST_CASES` sets the number of cases.
 

@@ -172,8 +172,8 @@ pub fn route_table(id: &str, vpc_id: &str, associations: &[&str], routes: &[(&st
     })
 }
 
-/// Returns a topology of the VPCs `vpc-app` (10.40.0.0/16) and `vpc-db` (10.50.0.0/16), which are peered by `pcx-1`. Both have an IPv6
-/// block, too.
+/// Returns a topology of the VPCs `vpc-app` (10.40.0.0/16) and `vpc-db` (10.50.0.0/16), which are peered by `pcx-1`. Both have
+/// an IPv6 block, too.
 pub fn app_and_db() -> Arc<Topology> {
     topology(&json!({
         "Vpcs": [vpc("vpc-app", &["10.40.0.0/16", "fd00:40::/48"]), vpc("vpc-db", &["10.50.0.0/16", "fd00:50::/48"])],

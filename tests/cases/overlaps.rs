@@ -1,4 +1,4 @@
-//! Overlapping CIDR blocks: the own VPC's blocks come first, then its peers' blocks, and a route decides between peers that tie.
+//! Overlapping CIDR blocks: the own VPC's blocks come first, then its peers' blocks. A route decides between peers that tie.
 
 use std::sync::Arc;
 

@@ -200,11 +200,12 @@ impl Network {
                 }));
             }
         }
+        let tables = (0..self.len()).filter(|_| self.has_routes).flat_map(|vpc| self.table_documents(vpc));
         json!({
             "Vpcs": (0..self.len()).map(|vpc| self.vpc_document(vpc)).collect::<Vec<_>>(),
             "VpcPeeringConnections": self.links().map(connection_document).collect::<Vec<_>>(),
             "NetworkInterfaces": interfaces,
-            "RouteTables": (0..self.len()).filter(|_| self.has_routes).flat_map(|vpc| self.table_documents(vpc)).collect::<Vec<_>>(),
+            "RouteTables": tables.collect::<Vec<_>>(),
         })
     }
 
@@ -235,7 +236,8 @@ impl Network {
         ];
         let document = |(number, (associations, routes)): (usize, (Vec<Value>, Vec<Value>))| {
             json!({
-                "RouteTableId": format!("rtb-{vpc}-{number}"), "VpcId": vpc_id(vpc), "Associations": associations, "Routes": routes,
+                "RouteTableId": format!("rtb-{vpc}-{number}"), "VpcId": vpc_id(vpc),
+                "Associations": associations, "Routes": routes,
             })
         };
         tables.into_iter().enumerate().map(document).collect()

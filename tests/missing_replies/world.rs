@@ -309,8 +309,8 @@ impl World {
         }
     }
 
-    /// Moves the records to the interface of the first one if the own VPC of one is unknown: then only a record at the same interface
-    /// is a reply.
+    /// Moves the records to the interface of the first one if the own VPC of one is unknown: then only a record at the same
+    /// interface is a reply.
     fn use_one_interface_if_needed(&self, records: &mut [Logged]) {
         let is_known = |logged: &Logged| {
             let has_vpc_id = self.inputs[logged.input] == Columns::Version5;
