@@ -103,11 +103,15 @@ fn nothing_read_is_no_all_clear() {
     let (status, garbage) = report(&format!("{header}foo\nbar baz\n"));
     assert_eq!(status, Some(1));
     assert!(garbage.contains("UNREADABLE INPUTS  1") && !garbage.contains("FINDINGS"), "{garbage}");
-    let no_records = "FINDINGS  none, because no accepted or rejected record was read\n";
-    for empty in ["", header, &LOG.replace("OK", "NODATA")] {
-        let (status, report) = report(empty);
+    let no_data = LOG.replace("OK", "NODATA");
+    for (log, expected) in [
+        ("", "FINDINGS  unknown: no records were read\n"),
+        (header, "FINDINGS  unknown: no records were read\n"),
+        (&no_data, "FINDINGS  none, but no record is of accepted or rejected traffic\n"),
+    ] {
+        let (status, report) = report(log);
         assert_eq!(status, Some(0));
-        assert!(report.contains(no_records), "{report}");
+        assert!(report.contains(expected), "{report}");
     }
     assert!(report(LOG).1.contains("FINDINGS  none\n"));
 }

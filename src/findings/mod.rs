@@ -76,6 +76,8 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Completeness {
     /// Rejected groups, their records, and causes.
     pub(crate) rejected: bool,
+    /// Rejected groups, whatever their causes.
+    pub(crate) groups: bool,
     /// Records that the topology classified.
     pub(crate) peering: bool,
     /// Accepted records that open connections, and their answers.
@@ -214,8 +216,8 @@ impl Completeness {
             | FindingType::RejectedPeering
             | FindingType::TransitivePeering
             | FindingType::UnpeeredVpc => self.peering,
-            // Rejected records are left out.
-            FindingType::OneWayPeering => self.peering && self.rejected,
+            // Records that were rejected at their destination are left out.
+            FindingType::OneWayPeering => self.peering && self.groups,
             FindingType::NoAnswer => self.openings,
             FindingType::SkippedData | FindingType::TransitGatewayLoss => self.names,
         }

@@ -105,6 +105,7 @@ fn completeness(analysis: &Analysis) -> Completeness {
         analysis.interfaces.is_complete() && analysis.places.is_complete() && analysis.rejects.places_are_complete();
     Completeness {
         rejected: analysis.rejects.is_exact() && analysis.accepted.is_complete() && names,
+        groups: !analysis.rejects.has_dropped_groups(),
         peering: analysis.peering.is_exact() && names,
         openings: analysis.openings.is_exact() && analysis.accepted.is_complete() && names,
         names: names && analysis.losses.is_complete(),

@@ -243,7 +243,8 @@ impl InterVpcTraffic {
         }
         let own = recorder.own_vpc();
         let class = class.map(|class| {
-            let side = Side::of(class.0, own.unwrap_or(VpcRef::Unknown));
+            // There was no room for the name of an own VPC that the topology does not know: it is neither of the two.
+            let side = own.map_or(Side::Elsewhere, |own| Side::of(class.0, own));
             self.classes.count(class, &flow, side, self.limit)
         });
         let is_tracked = recorder.interface.is_tracked;

@@ -12,6 +12,11 @@ impl RejectedFlows {
         self.split_by_port && self.evicted_weight == 0
     }
 
+    /// Returns whether groups were dropped.
+    pub fn has_dropped_groups(&self) -> bool {
+        self.evicted_weight > 0
+    }
+
     /// Returns the maximum undercount of any group. A dropped group had at most this many flows. `rejected` is the number of all
     /// rejected flows, `of_no_interface` that of flows counted under "no interface".
     pub fn error_bound(&self, rejected: u64, of_no_interface: u64) -> u64 {

@@ -38,13 +38,16 @@ struct PeeringContext<'a> {
 struct RefusedTraffic(HashSet<Ends, RandomState>);
 
 impl RefusedTraffic {
-    /// Collects the rejected records from one address to another where accepted ones may have got no reply.
+    /// Collects the rejected records from one address to another where accepted ones may have got no reply. Both the rejected groups and
+    /// the traffic between VPCs have them.
     fn new(context: &Context<'_>) -> RefusedTraffic {
         // Rejected groups may be many, and few of them matter.
-        let between = context.classes.iter().filter(|(class, _)| matches!(class, TrafficClass::Between(..)));
-        let unanswered = between.flat_map(|(_, view)| view.unanswered().filter(ClassifiedFlows::is_accepted_tcp));
+        let between = || context.classes.iter().filter(|(class, _)| matches!(class, TrafficClass::Between(..)));
+        let unanswered = between().flat_map(|(_, view)| view.unanswered().filter(ClassifiedFlows::is_accepted_tcp));
         let accepted: HashSet<Ends, RandomState> = unanswered.map(|flows| flows.addresses.ends()).collect();
-        let rejected = context.groups.iter().map(|group| (group.key.protocol, group.key.src, group.key.dst));
+        let groups = context.groups.iter().map(|group| (group.key.protocol, group.key.src, group.key.dst));
+        let classified = between().flat_map(|(_, view)| view.rejected()).map(|flows| flows.addresses.ends());
+        let rejected = groups.chain(classified);
         RefusedTraffic(if accepted.is_empty() {
             HashSet::default()
         } else {

@@ -17,6 +17,11 @@ pub(super) fn detect(
     id: &str,
     view: &ClassView<'_>,
 ) -> Option<Finding> {
+    let completeness = peering.context.completeness;
+    if !completeness.peering && !completeness.groups {
+        // Some of the records may have been rejected at their destination.
+        return None;
+    }
     let refused = &peering.refused;
     let is_lost = |flows: &ClassifiedFlows| flows.is_accepted_tcp() && !refused.contains(&flows.addresses);
     let unanswered = peering.unanswered(view, is_lost)?;
@@ -26,7 +31,7 @@ pub(super) fn detect(
     let accepted_tcp = view.flows().filter(ClassifiedFlows::is_accepted_tcp);
     let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).sum();
     // Some of the records that a memory limit dropped may have had a reply.
-    let some_have_replies = !peering.context.completeness.peering || accepted_flows > unanswered.flows.tally.flows;
+    let some_have_replies = !completeness.peering || accepted_flows > unanswered.flows.tally.flows;
     let route_table_ids = peering.topology.tables_without_route(direction.dst, direction.src);
     let cause = match &route_table_ids[..] {
         _ if unanswered.replies_rejected.some => "; replies were sent, but rejected on arrival".to_owned(),
