@@ -118,16 +118,14 @@ impl Analysis {
         self.records.total += 1;
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
-        let leaves_vpc = topology.is_some_and(|topology| {
-            let cache = &mut self.vpc_cache;
-            self.peering.observe(FlowRecorder { flow, interface, topology, cache })
-        });
+        let leaves_vpc =
+            topology.is_some_and(|topology| self.peering.observe(interface, flow, topology, &mut self.vpc_cache));
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
                 let stage = ConnectionStage::from_flow(flow, leaves_vpc);
                 if let Some(topology) = topology.filter(|_| stage.opens()) {
-                    self.observe_opening(interface, flow, topology);
+                    self.observe_opening(interface, *flow, topology);
                 }
                 self.accepted.observe(interface, flow, stage);
             }
@@ -138,8 +136,10 @@ impl Analysis {
         }
     }
 
-    /// Adds an accepted record that opens a connection.
-    fn observe_opening(&mut self, interface: InterfaceRef, flow: &Flow<'_>, topology: &Topology) {
+    /// Adds an accepted record that opens a connection. Takes it by value, as [`InterVpcTraffic::observe`] does.
+    #[inline(never)]
+    fn observe_opening(&mut self, interface: InterfaceRef, flow: Flow<'_>, topology: &Topology) {
+        let flow = &flow;
         if !interface.is_tracked {
             return;
         }

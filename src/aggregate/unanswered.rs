@@ -233,7 +233,7 @@ fn remove_answered(
             }
         }
     }
-    accepted.for_each(|row| {
+    accepted.for_each_at(&filter, |row| {
         let AcceptedRow { tuple, stage, has_vpc_id, .. } = row;
         if stage.is_answered() && filter.may_contain(tuple.dst) {
             let key = (tuple.interface, tuple.dst, tuple.dstport);

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::describe_output::{Interface, Problem, Resources};
 use super::prefix_table::PrefixTable;
 use super::routes::RouteTableIndex;
-use super::{BlockId, Location, PackedLocation, Topology, VpcBlock, VpcIndex, VpcInfo, ordered};
+use super::{BlockId, PackedLocation, Topology, VpcBlock, VpcIndex, VpcInfo, ordered};
 
 impl Topology {
     /// Builds the topology from all resources. Adds resources that contradict each other to their problems.
@@ -136,7 +136,7 @@ fn enclosing_blocks(blocks: &[VpcBlock]) -> HashMap<BlockId, Vec<BlockId>, Rando
 /// Returns the location of addresses outside all blocks, followed by the location of each block.
 fn locations(blocks: &[VpcBlock], contested: &HashMap<BlockId, Vec<BlockId>, RandomState>) -> Vec<PackedLocation> {
     let location = |(id, block): (BlockId, &VpcBlock)| match block.vpcs[..] {
-        [vpc] if !contested.contains_key(&id) => PackedLocation::from(Location::In(vpc)),
+        [vpc] if !contested.contains_key(&id) => PackedLocation::inside(vpc),
         _ => PackedLocation::contested(id),
     };
     std::iter::once(PackedLocation::OUTSIDE).chain((0..).zip(blocks).map(location)).collect()

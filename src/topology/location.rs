@@ -52,11 +52,11 @@ impl Recorder for KnownRecorder<'_> {
     }
 }
 
-/// [`Location`] packed into an integer, so that several checks compile to one branch-free test. Branches would be
-/// mispredicted often, because the locations in a flow log are unpredictable.
+/// Location of an address as far as it does not depend on the record, packed into an integer, so that several checks compile to one
+/// branch-free test. Branches would be mispredicted often, because the locations in a flow log are unpredictable.
 ///
-/// The lower 32 bits are the VPC or the block. Bit 32 is set if the address is in one VPC, bit 33 if it is ambiguous, bit 34 if blocks
-/// of several VPCs have it. The 29 bits above are the VPC whose peers tie, plus 1.
+/// The lower 32 bits are the VPC or the block. Bit 32 is set if the address is in one VPC, bit 33 if blocks of several VPCs have it, so
+/// that the record decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackedLocation(u64);
 
@@ -64,60 +64,39 @@ impl PackedLocation {
     /// In no known VPC.
     pub const OUTSIDE: PackedLocation = PackedLocation(0);
     const IN: u64 = 1 << 32;
-    const AMBIGUOUS: u64 = 1 << 33;
-    const CONTESTED: u64 = 1 << 34;
-    const PEERS_OF_SHIFT: u32 = 35;
+    const CONTESTED: u64 = 1 << 33;
 
-    /// Creates the location of a block that overlaps with a block of another VPC, so that the record decides.
+    /// Creates the location of a block of one VPC.
+    pub(super) fn inside(vpc: VpcIndex) -> PackedLocation {
+        PackedLocation(PackedLocation::IN | u64::from(vpc.0))
+    }
+
+    /// Creates the location of a block that overlaps with a block of another VPC.
     pub(super) fn contested(block: BlockId) -> PackedLocation {
         PackedLocation(PackedLocation::CONTESTED | u64::from(block))
     }
 
-    /// Reports whether the address is in exactly one VPC.
+    /// Reports whether the address is in exactly one VPC, whatever the record.
     #[inline(always)]
     pub fn is_in_one_vpc(self) -> bool {
         self.0 & PackedLocation::IN != 0
     }
 
-    /// Reports whether blocks of several VPCs have the address, so that it may be located differently in another record.
+    /// Reports whether one of two addresses is in blocks of several VPCs, so that another record may locate it elsewhere.
     #[inline(always)]
-    pub fn is_contested(self) -> bool {
-        self.0 & PackedLocation::CONTESTED != 0
+    pub fn is_contested(self, other: PackedLocation) -> bool {
+        (self.0 | other.0) & PackedLocation::CONTESTED != 0
     }
 
-    /// Returns the location after the record decided: still marked as contested.
-    pub(super) fn decided(location: Location) -> PackedLocation {
-        PackedLocation(PackedLocation::from(location).0 | PackedLocation::CONTESTED)
+    /// Returns the longest block, if it is contested.
+    pub(super) fn contested_block(self) -> Option<BlockId> {
+        // The cast keeps the lower 32 bits.
+        (self.0 & PackedLocation::CONTESTED != 0).then_some(self.0 as BlockId)
     }
 
-    /// Returns the block of a contested location that is not decided yet.
-    pub(super) fn block(self) -> BlockId {
-        self.0 as BlockId
-    }
-
-    /// Unpacks the location.
-    pub fn location(self) -> Location {
-        // The casts keep the lower 32 bits.
-        if self.is_in_one_vpc() {
-            Location::In(VpcIndex(self.0 as u32))
-        } else if self.0 & PackedLocation::AMBIGUOUS != 0 {
-            let peers_of = (self.0 >> PackedLocation::PEERS_OF_SHIFT) as u32;
-            Location::Ambiguous(Tie { block: self.0 as BlockId, peers_of: peers_of.checked_sub(1).map(VpcIndex) })
-        } else {
-            Location::Outside
-        }
-    }
-}
-
-impl From<Location> for PackedLocation {
-    fn from(location: Location) -> PackedLocation {
-        match location {
-            Location::Outside => PackedLocation::OUTSIDE,
-            Location::In(vpc) => PackedLocation(PackedLocation::IN | u64::from(vpc.0)),
-            Location::Ambiguous(Tie { block, peers_of }) => {
-                let peers_of = peers_of.map_or(0, |vpc| u64::from(vpc.0) + 1) << PackedLocation::PEERS_OF_SHIFT;
-                PackedLocation(PackedLocation::AMBIGUOUS | peers_of | u64::from(block))
-            }
-        }
+    /// Unpacks a location that is not contested.
+    pub(super) fn location(self) -> Location {
+        // The cast keeps the lower 32 bits.
+        if self.is_in_one_vpc() { Location::In(VpcIndex(self.0 as u32)) } else { Location::Outside }
     }
 }

@@ -161,26 +161,30 @@ impl Topology {
     /// own VPC with the longest block that has it, otherwise the VPC with the longest one. Where several VPCs tie, the route of
     /// the own subnet decides.
     pub fn locate(&self, address: IpAddr, recorder: &mut impl Recorder) -> Location {
-        self.locate_packed(address, recorder).location()
+        self.decide(self.locate_alone(address), address, recorder)
     }
 
-    /// Returns the result of [`Topology::locate`] as an integer.
+    /// Returns the location of an address as far as it does not depend on the record.
     #[inline(always)]
     #[expect(
         clippy::indexing_slicing,
         reason = "the table returns 0 to the number of blocks: the indices of `locations`"
     )]
-    pub fn locate_packed(&self, address: IpAddr, recorder: &mut impl Recorder) -> PackedLocation {
-        let location = self.locations[self.prefixes.lookup_one_based(address) as usize];
-        if location.is_contested() {
-            return PackedLocation::decided(self.decide(location.block(), address, recorder));
+    pub fn locate_alone(&self, address: IpAddr) -> PackedLocation {
+        self.locations[self.prefixes.lookup_one_based(address) as usize]
+    }
+
+    /// Returns the location of an address in a record, given the one that does not depend on it.
+    pub fn decide(&self, location: PackedLocation, address: IpAddr, recorder: &mut impl Recorder) -> Location {
+        match location.contested_block() {
+            Some(longest) => self.decide_contested(longest, address, recorder),
+            None => location.location(),
         }
-        location
     }
 
     /// Returns the location of an address whose longest block is contested.
     #[cold]
-    fn decide(&self, longest: BlockId, address: IpAddr, recorder: &mut impl Recorder) -> Location {
+    fn decide_contested(&self, longest: BlockId, address: IpAddr, recorder: &mut impl Recorder) -> Location {
         let own = recorder.vpc();
         let enclosing = self.enclosing.get(&longest).map_or(&[][..], Vec::as_slice);
         if let Some(own) = own.filter(|own| enclosing.iter().any(|id| self.block(*id).vpcs.contains(own))) {
@@ -304,17 +308,19 @@ impl Topology {
     }
 
     /// Finds the interface of a VPC that owns an address: by the address itself, otherwise by a prefix that is delegated
-    /// to the interface.
+    /// to the interface. Returns `None` if several have it, as documents of different times may say.
     fn owner(&self, vpc_id: &str, address: IpAddr) -> Option<(&str, &Interface)> {
         let is_in_vpc = |(_, interface): &(&String, &Interface)| interface.vpc_id.as_deref() == Some(vpc_id);
+        let interface = |id: &String| self.resources.interfaces.get_key_value(id);
         let by_address = self.interfaces_by_address.get(&address).into_iter().flatten();
-        let by_address = by_address.filter_map(|id| self.resources.interfaces.get_key_value(id)).find(is_in_vpc);
-        let by_prefix = || {
-            let interfaces = self.interfaces_with_prefixes.iter();
-            let interfaces = interfaces.filter_map(|id| self.resources.interfaces.get_key_value(id));
-            interfaces.filter(|(_, interface)| interface.owns(address)).find(is_in_vpc)
-        };
-        by_address.or_else(by_prefix).map(|(id, interface)| (id.as_str(), interface))
+        let mut by_address = by_address.filter_map(interface).filter(is_in_vpc);
+        if let Some((id, owner)) = by_address.next() {
+            return by_address.next().is_none().then_some((id.as_str(), owner));
+        }
+        let by_prefix = self.interfaces_with_prefixes.iter().filter_map(interface).filter(is_in_vpc);
+        let mut by_prefix = by_prefix.filter(|(_, interface)| interface.owns(address));
+        let (id, owner) = by_prefix.next()?;
+        by_prefix.next().is_none().then_some((id.as_str(), owner))
     }
 }
 

@@ -16,7 +16,7 @@ impl AddressFilter {
     const WORDS: usize = 1 << 10;
 
     /// Builds the filter of these addresses.
-    #[expect(clippy::indexing_slicing, reason = "`probe` shifts the index below the number of words")]
+    #[expect(clippy::indexing_slicing, reason = "`bit_of` shifts the index below the number of words")]
     pub fn new(addresses: impl Iterator<Item = IpAddr>) -> AddressFilter {
         let seed = RandomState::default().hash_one(0) | 1;
         let mut filter = AddressFilter { seed, bits: Box::new([0; AddressFilter::WORDS]) };
@@ -29,19 +29,32 @@ impl AddressFilter {
 
     /// Returns `false` if the address is not among those of the filter.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "`probe` shifts the index below the number of words")]
+    #[expect(clippy::indexing_slicing, reason = "`bit_of` shifts the index below the number of words")]
     pub fn may_contain(&self, address: IpAddr) -> bool {
         let (word, bit) = self.probe(address);
+        self.bits[word] & bit != 0
+    }
+
+    /// Returns `false` if the IPv4 address with these bits is not among those of the filter.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "`bit_of` shifts the index below the number of words")]
+    pub(super) fn may_contain_ipv4(&self, bits: u32) -> bool {
+        let (word, bit) = self.bit_of(u64::from(bits));
         self.bits[word] & bit != 0
     }
 
     /// Returns the index of an address's word, and its bit in there.
     #[inline]
     fn probe(&self, address: IpAddr) -> (usize, u64) {
-        let folded = match address {
+        self.bit_of(match address {
             IpAddr::V4(v4) => u64::from(v4.to_bits()),
             IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64 ^ (v6.to_bits() as u64).rotate_left(23),
-        };
+        })
+    }
+
+    /// Returns the index of a word and the bit in there of a folded address.
+    #[inline]
+    fn bit_of(&self, folded: u64) -> (usize, u64) {
         let hash = folded.wrapping_mul(self.seed) >> 48;
         ((hash >> 6) as usize, 1 << (hash & 63))
     }

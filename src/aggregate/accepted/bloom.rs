@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use super::FiveTuple;
+use super::encoding::Ipv4Row;
 use crate::aggregate::interner::Symbol;
 
 /// A Bloom filter (*Space/time trade-offs in hash coding with allowable errors*, 1970) of two bits in one word for each tuple. A
@@ -39,6 +40,15 @@ impl BloomFilter {
         self.words[word] & bits == bits
     }
 
+    /// Returns `false` if neither the tuple of a row nor its reverse is among those of the filter.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "`bits_of` masks the index with the length, a power of two")]
+    pub(super) fn may_contain_ipv4(&self, row: &Ipv4Row) -> bool {
+        let (interface, protocol) = row.interface_and_protocol();
+        let (word, bits) = self.bits_of(u64::from(row.src ^ row.dst), row.srcport ^ row.dstport, protocol, interface);
+        self.words[word] & bits == bits
+    }
+
     /// Returns the index of a tuple's word, and its bits in there.
     #[inline]
     fn probe(&self, tuple: &FiveTuple) -> (usize, u64) {
@@ -47,9 +57,15 @@ impl BloomFilter {
             IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64 ^ (v6.to_bits() as u64).rotate_left(23),
         };
         let (addresses, ports) = (fold(tuple.src) ^ fold(tuple.dst), tuple.srcport ^ tuple.dstport);
-        let key = addresses ^ u64::from(ports) << 40 ^ u64::from(tuple.protocol) << 56;
+        self.bits_of(addresses, ports, tuple.protocol, tuple.interface.map_or(0, Symbol::get))
+    }
+
+    /// Returns the index of a word and the bits in there. The addresses and ports are those of both ends, joined by XOR.
+    #[inline]
+    fn bits_of(&self, addresses: u64, ports: u16, protocol: u8, interface: u32) -> (usize, u64) {
+        let key = addresses ^ u64::from(ports) << 40 ^ u64::from(protocol) << 56;
         let product = key.wrapping_mul(self.seeds[0]);
-        let with_interface = (product ^ product >> 32).wrapping_add(u64::from(tuple.interface.map_or(0, Symbol::get)));
+        let with_interface = (product ^ product >> 32).wrapping_add(u64::from(interface));
         let hash = with_interface.wrapping_mul(self.seeds[1]) >> 16;
         ((hash >> 12) as usize & (self.words.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }

@@ -1,6 +1,6 @@
 //! Rows of fixed size in which accepted records are kept.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{AcceptedRow, FiveTuple, TupleParts};
 use crate::aggregate::connection_stage::ConnectionStage;
@@ -8,11 +8,11 @@ use crate::aggregate::interner::Symbol;
 
 /// An accepted record over IPv4, as nearly all are. The interface index is 0 for "no interface".
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ipv4Row {
-    src: u32,
-    dst: u32,
-    srcport: u16,
-    dstport: u16,
+pub struct Ipv4Row {
+    pub(super) src: u32,
+    pub(super) dst: u32,
+    pub(super) srcport: u16,
+    pub(super) dstport: u16,
     /// From the highest bit: the interface index, a bit for `vpc-id`, the kind of 4 bits, the protocol number of 8 bits.
     rest: u32,
 }
@@ -24,9 +24,33 @@ pub(super) const INTERFACE_END: u32 = 1 << 19;
 const STAGES: u32 = ConnectionStage::ALL.len() as u32;
 
 impl Ipv4Row {
-    /// Returns the row of a record, or `None` if it does not fit in one.
+    /// Returns the row of a complete 5-tuple with protocol, stage, and whether it has a `vpc-id`, or `None` if it does not fit in one.
+    #[inline(always)]
+    pub(super) fn complete(
+        interface: Option<Symbol>,
+        (src, dst): (Ipv4Addr, Ipv4Addr),
+        (srcport, dstport): (u16, u16),
+        (protocol, stage, has_vpc_id): (u8, ConnectionStage, bool),
+    ) -> Option<Ipv4Row> {
+        let interface = interface.map_or(0, Symbol::get);
+        (interface < INTERFACE_END).then(|| Ipv4Row {
+            src: src.to_bits(),
+            dst: dst.to_bits(),
+            srcport,
+            dstport,
+            rest: interface << 13 | u32::from(has_vpc_id) << 12 | (stage as u32) << 8 | u32::from(protocol),
+        })
+    }
+
+    /// Returns the interface index and the protocol number.
     #[inline]
-    pub fn new(row: &AcceptedRow) -> Option<Ipv4Row> {
+    pub(super) fn interface_and_protocol(&self) -> (u32, u8) {
+        // The cast keeps the lowest 8 bits.
+        (self.rest >> 13, self.rest as u8)
+    }
+
+    /// Returns the row of a record, or `None` if it does not fit in one.
+    pub(super) fn new(row: &AcceptedRow) -> Option<Ipv4Row> {
         let tuple = &row.tuple;
         let interface = tuple.interface.map_or(0, Symbol::get);
         let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else { return None };
@@ -49,7 +73,7 @@ impl Ipv4Row {
 
     /// Returns the record that this row was made from.
     #[inline]
-    pub fn record(self) -> AcceptedRow {
+    pub(super) fn record(self) -> AcceptedRow {
         let kind = self.rest >> 8 & 15;
         let (parts, stage) = match kind {
             _ if kind < STAGES => (TupleParts::All, kind),

@@ -94,7 +94,6 @@ impl AcceptedRow {
     }
 
     /// Returns the row of a record, or `None` if it lacks what other records are compared with.
-    #[inline(always)]
     fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>, stage: ConnectionStage) -> Option<AcceptedRow> {
         let src = flow.src?;
         let parts = match (flow.dst, flow.protocol, flow.srcport, flow.dstport) {
@@ -158,14 +157,35 @@ impl AcceptedFlows {
     /// no other record.
     #[inline(always)]
     pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>, stage: ConnectionStage) {
-        if interface.is_tracked
-            && let Some(row) = AcceptedRow::from_flow(interface.id, flow, stage)
+        if !interface.is_tracked {
+            return;
+        }
+        // Nearly all records are of IPv4 and complete.
+        if let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (flow.src, flow.dst)
+            && let (Some(protocol), Some(srcport), Some(dstport)) = (flow.protocol, flow.srcport, flow.dstport)
+            && let Some(row) = Ipv4Row::complete(
+                interface.id,
+                (src, dst),
+                (srcport, dstport),
+                (protocol, stage, flow.vpc_id.is_some()),
+            )
+            && self.cost < self.limit
         {
+            self.cost += 1;
+            self.ipv4.push(row);
+        } else {
+            self.observe_slow(interface.id, *flow, stage);
+        }
+    }
+
+    /// Adds any other record. Takes it by value: a reference would force every record out of registers.
+    #[inline(never)]
+    fn observe_slow(&mut self, interface: Option<Symbol>, flow: Flow<'_>, stage: ConnectionStage) {
+        if let Some(row) = AcceptedRow::from_flow(interface, &flow, stage) {
             self.push(row);
         }
     }
 
-    #[inline(always)]
     fn push(&mut self, record: AcceptedRow) {
         if self.cost >= self.limit {
             self.limit_reached |= self.complete;
@@ -209,11 +229,27 @@ impl AcceptedFlows {
 
     /// Calls `f` with every complete tuple that the filter may contain, or its reverse.
     pub fn for_each_candidate(&self, filter: &BloomFilter, mut f: impl FnMut(FiveTuple)) {
-        self.for_each(|AcceptedRow { tuple, parts, .. }| {
-            if parts == TupleParts::All && filter.may_contain(&tuple) {
+        for row in self.ipv4.iter().filter(|row| filter.may_contain_ipv4(row)) {
+            let AcceptedRow { tuple, parts, .. } = row.record();
+            if parts == TupleParts::All {
                 f(tuple);
             }
-        });
+        }
+        let wide = self.wide.iter().filter(|row| row.parts == TupleParts::All);
+        wide.filter(|row| filter.may_contain(&row.tuple)).for_each(|row| f(row.tuple));
+    }
+
+    /// Calls `f` with every record whose source or destination the filter may contain, and some others.
+    pub fn for_each_at(&self, addresses: &AddressFilter, mut f: impl FnMut(AcceptedRow)) {
+        let at = |row: &&Ipv4Row| addresses.may_contain_ipv4(row.src) || addresses.may_contain_ipv4(row.dst);
+        self.ipv4.iter().filter(at).for_each(|row| f(row.record()));
+        self.wide.iter().for_each(|row| f(*row));
+    }
+
+    /// Calls `f` with every record whose source the filter may contain, and some others.
+    pub fn for_each_from(&self, sources: &AddressFilter, mut f: impl FnMut(AcceptedRow)) {
+        self.ipv4.iter().filter(|row| sources.may_contain_ipv4(row.src)).for_each(|row| f(row.record()));
+        self.wide.iter().for_each(|row| f(*row));
     }
 }
 

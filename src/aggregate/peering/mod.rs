@@ -18,11 +18,12 @@ use self::classes::{ClassId, ClassPair, ClassTable};
 pub use self::classes::{ClassTotals, ExternalScope, Side, TrafficClass};
 pub use self::pairs::FlowStats;
 use self::pairs::{ACTIONS, Pair, SumKey};
+use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{PackedKey, PackedMap};
-use crate::aggregate::recorder::{FlowRecorder, VpcRef};
+use crate::aggregate::recorder::{FlowRecorder, VpcCache, VpcRef};
 use crate::record::{Action, Flow, TCP};
-use crate::topology::{Location, PackedLocation, VpcIndex};
+use crate::topology::{Location, PackedLocation, Topology, VpcIndex};
 
 /// Values of `traffic-path` for a peering connection: within a region, and between regions.
 pub const PEERING_PATHS: [u64; 2] = [4, 5];
@@ -208,19 +209,24 @@ impl InterVpcTraffic {
 
     /// Adds a record. Returns whether it goes from one known VPC to another, or through a peering connection to an address in none.
     #[inline(always)]
-    pub fn observe(&mut self, mut recorder: FlowRecorder<'_, '_>) -> bool {
-        let flow = recorder.flow;
-        let (src, dst) = (locate(flow.src, &mut recorder), locate(flow.dst, &mut recorder));
+    pub fn observe(
+        &mut self,
+        interface: InterfaceRef,
+        flow: &Flow<'_>,
+        topology: &Topology,
+        cache: &mut VpcCache,
+    ) -> bool {
+        let (src, dst) = (locate(flow.src, topology), locate(flow.dst, topology));
         // Nearly all records stay in one VPC, or come from or go to an address outside of all VPCs.
         let stays = (src == dst) & src.is_in_one_vpc();
         let goes_out = (dst == PackedLocation::OUTSIDE) & !goes_through_peering(flow.traffic_path);
         let comes_in = (src == PackedLocation::OUTSIDE) & dst.is_in_one_vpc();
         let is_plain = stays | goes_out | comes_in;
-        let is_contested = src.is_contested() | dst.is_contested();
-        if is_plain & !is_contested {
+        if is_plain & !src.is_contested(dst) {
             return false;
         }
-        self.observe_classified(recorder, (src.location(), dst.location()), is_contested)
+        // By value: a reference would force every record out of registers.
+        self.observe_classified((interface, *flow), topology, cache, (src, dst))
     }
 
     /// Adds a record that may have a class or be a reply.
@@ -228,11 +234,17 @@ impl InterVpcTraffic {
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
     fn observe_classified(
         &mut self,
-        mut recorder: FlowRecorder<'_, '_>,
-        (src, dst): (Location, Location),
-        is_contested: bool,
+        (interface, flow): (InterfaceRef, Flow<'_>),
+        topology: &Topology,
+        cache: &mut VpcCache,
+        (src, dst): (PackedLocation, PackedLocation),
     ) -> bool {
-        let flow = *recorder.flow;
+        let is_contested = src.is_contested(dst);
+        let mut recorder = FlowRecorder { flow: &flow, interface, topology, cache };
+        let mut decide = |location, address: Option<IpAddr>| {
+            address.map_or(Location::Outside, |address| topology.decide(location, address, &mut recorder))
+        };
+        let (src, dst) = (decide(src, flow.src), decide(dst, flow.dst));
         let class = classify(&flow, (src, dst), &mut recorder);
         let is_between = matches!(class, Some((TrafficClass::Between(..), _)));
         let leaves_vpc = is_between || matches!(class, Some((TrafficClass::External(..), _)));
@@ -247,7 +259,7 @@ impl InterVpcTraffic {
             let side = own.map_or(Side::Elsewhere, |own| Side::of(class.0, own));
             self.classes.count(class, &flow, side, self.limit)
         });
-        let is_tracked = recorder.interface.is_tracked;
+        let InterfaceRef { id: interface, is_tracked, .. } = interface;
         // Without room for the name of the own VPC, or of the interface where that is unknown, replies cannot be attributed.
         let Some(own) = own.filter(|own| is_tracked || *own != VpcRef::Unknown) else {
             self.mark_replies_incomplete();
@@ -255,7 +267,6 @@ impl InterVpcTraffic {
         };
         self.all_interfaces_kept &= is_tracked;
         self.complete &= class.is_none_or(|class| class.is_complete);
-        let interface = recorder.interface.id;
         let scope = ReplyScope::new(own, interface);
         let addresses = AddressPair { scope, protocol: flow.protocol, src: flow.src, dst: flow.dst };
         let (key, direction) = addresses.pair();
@@ -394,9 +405,11 @@ fn goes_through_peering(traffic_path: Option<u64>) -> bool {
     traffic_path.is_some_and(|path| (path == PEERING_PATHS[0]) | (path == PEERING_PATHS[1]))
 }
 
-/// Locates an address of a record. An absent address is outside of all VPCs.
+/// Locates an address of a record, as far as it does not depend on the record. An absent address is outside of all VPCs.
 #[inline(always)]
-fn locate(address: Option<IpAddr>, recorder: &mut FlowRecorder<'_, '_>) -> PackedLocation {
-    let topology = recorder.topology;
-    address.map_or(PackedLocation::OUTSIDE, |address| topology.locate_packed(address, recorder))
+fn locate(address: Option<IpAddr>, topology: &Topology) -> PackedLocation {
+    match address {
+        Some(address) => topology.locate_alone(address),
+        None => PackedLocation::OUTSIDE,
+    }
 }

@@ -65,7 +65,7 @@ pub(super) fn count_accepted<S: Copy + Eq + Hash>(
     }
     if !flows.is_empty() {
         let filter = AddressFilter::new(subjects.map(src));
-        context.accepted.for_each(|row| {
+        context.accepted.for_each_from(&filter, |row| {
             if filter.may_contain(row.tuple.src)
                 && let Some(count) = subject(&row).and_then(|subject| flows.get_mut(&subject))
             {

@@ -91,8 +91,8 @@ fn a_finding_is_a_detection_finding() {
         "unmapped": {
             "object": {"bucket": "logs", "key": KEY, "version_id": null, "etag": "e"},
             "summary": format!("s3://out/{}", keys.summary),
-            "subject": {"srcaddr": "172.31.0.0", "dstaddr": "172.16.9.12"}, "details": {"distinct_ports": 15},
-            "evidence": ["distinct-ports"], "flows": 15, "packets": 30, "bytes": 1200, "exact": true,
+            "subject": {"srcaddr": "172.31.0.0", "dstaddr": "172.16.9.12"}, "details": {"distinct_ports": 15, "accepted_flows": 0},
+            "evidence": ["distinct-ports", "no-accepted-records"], "flows": 15, "packets": 30, "bytes": 1200, "exact": true,
         },
     });
     assert_eq!(*detail, expected);
