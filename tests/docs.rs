@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use flowsentry::config::{Config, Limits, Thresholds};
 use flowsentry::findings;
+use flowsentry::findings::topology_check::TopologyFindingType;
 use flowsentry::findings::types::FindingType;
 use flowsentry::lambda::metrics::{self, IgnoreReason};
 use flowsentry::lambda::settings::Settings;
@@ -260,7 +261,8 @@ fn the_docs_have_every_finding_with_severity_and_threshold() {
             severities.extend(findings.iter().map(|finding| (text(finding, "type"), text(finding, "severity"))));
         }
     }
-    assert!(severities.len() >= documented.len());
+    let types: Names = severities.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(types, documented, "each type occurs in a golden summary");
     for (name, severity) in severities {
         assert!(row(&name)[2].contains(&severity), "{name} is {severity} in a golden summary");
     }
@@ -271,7 +273,8 @@ fn the_docs_have_every_finding_with_severity_and_threshold() {
         repeated_reject_flows,
         egress_blocked_flows,
         one_way_min_flows,
-        ..
+        no_answer_flows,
+        health_check_flows,
     } = Thresholds::default();
     for (name, threshold) in [
         ("port-scan", port_scan_ports),
@@ -279,10 +282,57 @@ fn the_docs_have_every_finding_with_severity_and_threshold() {
         ("repeated-rejects", repeated_reject_flows),
         ("egress-blocked", egress_blocked_flows),
         ("one-way-peering", one_way_min_flows),
+        ("no-answer", no_answer_flows),
+        ("health-checks-rejected", health_check_flows),
     ] {
         let words = row(name)[1].split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Names>();
         assert!(words.contains(&threshold.to_string()), "{name}: {threshold}");
     }
+}
+
+/// Returns the names of the variants of an enum in kebab case, from its source.
+fn variants(source: &str, of: &str) -> Names {
+    let lines = between(source, &format!("pub enum {of} {{"), "\n}").lines().map(str::trim);
+    let names = lines.filter_map(|line| line.strip_suffix(',')).filter(|name| name.starts_with(char::is_uppercase));
+    let kebab = |name: &str| {
+        let letters = name.chars().flat_map(|c| [c.is_uppercase().then_some('-'), Some(c.to_ascii_lowercase())]);
+        letters.flatten().collect::<String>().trim_start_matches('-').to_owned()
+    };
+    names.map(kebab).collect()
+}
+
+#[test]
+fn findings_have_rows_for_subjects_confidence_and_evidence() {
+    const PAGE: &str = "docs/findings.md";
+    let all: Names = FindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect();
+    assert_eq!(first_cells(PAGE, "| finding | subject | records that count |"), all);
+    // These rows have several names.
+    let codes = |head: &str| {
+        let names = rows(PAGE, head)
+            .into_iter()
+            .flat_map(|cells| cells[0].split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<String>>());
+        names.collect::<Vec<String>>()
+    };
+    let confidence = codes("| finding | `high` if each record has | else `medium` with | else `low` with |");
+    assert_eq!((confidence.len(), confidence.into_iter().collect::<Names>()), (all.len(), all));
+
+    let evidence = codes("| word | fact |");
+    let words = variants(&source("src/findings/types.rs"), "Evidence");
+    assert!(words.contains("transit-gateway-records"), "{words:?}");
+    assert_eq!((evidence.len(), evidence.into_iter().collect::<Names>()), (words.len(), words));
+
+    let causes: Names = rows(PAGE, "| cause | derived from |").iter().map(|cells| code(&cells[0]).to_owned()).collect();
+    assert_eq!(causes, variants(&source("src/aggregate/rejected/cause.rs"), "Cause"));
+}
+
+#[test]
+fn the_docs_have_every_topology_finding() {
+    let all: Names = TopologyFindingType::ALL.iter().map(|finding_type| finding_type.name().to_owned()).collect();
+    assert_eq!(first_cells("docs/findings.md", "| topology finding | it means | severity |"), all);
+    let rows = rows(REFERENCE, "| topology finding | advice | subject | details |");
+    let advice: BTreeSet<(&str, &str)> = rows.iter().map(|cells| (code(&cells[0]), &*cells[1])).collect();
+    let types = TopologyFindingType::ALL.iter();
+    assert_eq!(advice, types.map(|finding_type| (finding_type.name(), finding_type.advice())).collect());
 }
 
 #[test]

@@ -77,6 +77,9 @@ pub struct OpeningFlows {
     all_attributed: bool,
 }
 
+/// Interface, destination address, and destination port.
+type Service = (Option<Symbol>, IpAddr, u16);
+
 /// Connections from one interface to one address and port that all got no answer.
 #[derive(Debug, Clone)]
 pub struct UnansweredGroup {
@@ -181,7 +184,7 @@ impl OpeningFlows {
         accepted: &AcceptedFlows,
         facts: &impl InterfaceFacts,
     ) -> Vec<UnansweredGroup> {
-        let mut groups: HashMap<(Option<Symbol>, IpAddr, u16), UnansweredGroup, RandomState> = HashMap::default();
+        let mut groups: HashMap<Service, UnansweredGroup, RandomState> = HashMap::default();
         for (key, stats) in self.openings.iter() {
             let OpeningKey { scope, interface, src, dst, dstport, is_directed } = key;
             if is_directed || src.is_some_and(|src| facts.owns(interface, src)) {
@@ -217,14 +220,13 @@ impl UnansweredGroup {
 
 /// Removes the groups of which an accepted record shows an answer.
 fn remove_answered(
-    groups: &mut HashMap<(Option<Symbol>, IpAddr, u16), UnansweredGroup, RandomState>,
+    groups: &mut HashMap<Service, UnansweredGroup, RandomState>,
     accepted: &AcceptedFlows,
     facts: &impl InterfaceFacts,
 ) {
     let filter = AddressFilter::new(groups.keys().map(|(_, dst, _)| *dst));
     // By source and destination of a reply.
-    let mut awaited: HashMap<(IpAddr, IpAddr), Vec<(ReplyScope, (Option<Symbol>, IpAddr, u16))>, RandomState> =
-        HashMap::default();
+    let mut awaited: HashMap<(IpAddr, IpAddr), Vec<(ReplyScope, Service)>, RandomState> = HashMap::default();
     for (key, group) in &*groups {
         for source in &group.sources {
             // Records without a source have no reply.

@@ -60,7 +60,7 @@ pub(super) struct Analyze {
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
 
-    /// TOML file with thresholds and limits, such as `port_scan_ports = 15`; an unknown name lists the valid ones
+    /// TOML file with thresholds, limits and trusted scanners, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 

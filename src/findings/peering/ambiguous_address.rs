@@ -8,10 +8,11 @@ use crate::findings::evidence::{FindingDraft, MatchedFlows};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::topology::{BlockId, VpcIndex};
 
-pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and the record does not show which one \
-                                             applies. Its traffic makes no other peering finding.";
-pub(in crate::findings) const NEXT_STEP: &str = "Add `vpc-id` to the log format or the interfaces to the topology. In the \
-                                               long term, give each VPC its own CIDR blocks.";
+pub(in crate::findings) const MEANING: &str = "Several VPCs use this CIDR block, and neither the record nor a route shows \
+                                             which one applies. Its traffic makes no other peering finding.";
+pub(in crate::findings) const NEXT_STEP: &str = "Add `vpc-id` and `subnet-id` to the log format, or the interfaces to the \
+                                               topology, and the route tables to the topology. In the long term, give \
+                                               each VPC its own CIDR blocks.";
 
 pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
     // The same block may tie for the peers of several VPCs.

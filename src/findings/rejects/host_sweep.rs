@@ -13,8 +13,8 @@ use crate::record::names;
 
 pub(in crate::findings) const MEANING: &str = "One source was rejected at the same port of many hosts: it searches for a host that \
                                   offers the service.";
-pub(in crate::findings) const NEXT_STEP: &str = "Check whether any host accepts connections from it at this port. A private source may be \
-                                    compromised, misconfigured, or one of your own scanners.";
+pub(in crate::findings) const NEXT_STEP: &str = "If flows from it to this port were accepted, check those hosts first. A private source may be compromised or \
+                                    misconfigured; if it is your own scanner, add it to `trusted_scanners`.";
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let sweeps = group_probes(context, context.thresholds.host_sweep_hosts, |probe| {

@@ -12,8 +12,8 @@ use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(in crate::findings) const MEANING: &str =
     "One source was rejected at many ports of one host: it searches for open ports.";
-pub(in crate::findings) const NEXT_STEP: &str = "Check for accepted flows from the same source, and block it in the network ACL. A private \
-                                    source may be compromised, or one of your own scanners.";
+pub(in crate::findings) const NEXT_STEP: &str = "If flows from it were accepted there, check that host first. Block the source in the network ACL. A \
+                                    private source may be compromised; if it is your own scanner, add it to `trusted_scanners`.";
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let scans = group_probes(context, context.thresholds.port_scan_ports, |probe| {
