@@ -107,7 +107,9 @@ impl<'a> NetworkContext<'a> {
 
     /// Formats an address for titles, with the name of the interface that has it: `10.0.0.5 (db-1)`.
     pub(crate) fn address_label(&self, address: IpAddr) -> String {
-        match self.endpoint(Some(address), KnownRecorder::default()).name {
+        let Endpoint { scope, name, interface_id, .. } = self.endpoint(Some(address), KnownRecorder::default());
+        // A public address says little by itself.
+        match name.or_else(|| interface_id.filter(|_| scope == Some(Scope::Public))) {
             Some(name) => format!("{address} ({})", escape_truncated(&name, NAME_CHARACTERS)),
             None => address.to_string(),
         }

@@ -8,6 +8,7 @@ use super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::unanswered::UnansweredGroup;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::{TCP, names};
+use crate::topology::KnownRecorder;
 
 pub(super) const MEANING: &str = "Connections from one of your interfaces to this address and port are accepted, but nothing \
                                   answers them: the host is down, does not listen, or its answers take another way.";
@@ -42,7 +43,9 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
             names::port(dstport, Some(TCP))
         ),
         subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },
-        details: Details::None {},
+        details: Details::Answerer {
+            dst_interface_id: context.network.endpoint(Some(dstaddr), KnownRecorder::default()).interface_id,
+        },
         evidence: [Evidence::TcpFlags, Evidence::NoReply, direction].into(),
     };
     flows.into_finding(context, draft)

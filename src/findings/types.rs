@@ -377,6 +377,11 @@ pub enum Details {
         /// Route tables of the destination VPC that do not reach a block of the source VPC.
         route_table_ids: Vec<String>,
     },
+    /// Used by `no-answer`.
+    Answerer {
+        /// Interface that has the destination address, if the topology has it.
+        dst_interface_id: Option<String>,
+    },
     /// Used by `health-checks-rejected`.
     LoadBalancers {
         /// Interfaces of the load balancers that check.

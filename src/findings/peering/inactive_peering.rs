@@ -9,7 +9,8 @@ use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
                                              reply.";
-pub(in crate::findings) const NEXT_STEP: &str = "Accept the connection, create a new one, or remove the routes to it.";
+pub(in crate::findings) const NEXT_STEP: &str =
+    "If the connection is pending, accept it. Otherwise create a new one, or remove the routes to it.";
 
 pub(super) fn detect(
     peering: &PeeringContext<'_>,

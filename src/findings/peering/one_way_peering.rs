@@ -38,17 +38,24 @@ pub(super) fn detect(
         [] => String::new(),
         ids => format!("; {} has no route back", peering.labels(ids)),
     };
+    let ends = format!(
+        "from {} to {} via {}",
+        peering.format_vpc(direction.src),
+        peering.format_vpc(direction.dst),
+        peering.label(id)
+    );
+    let how_many = if !completeness.peering {
+        format!("Some of the TCP traffic {ends} did not get")
+    } else if some_have_replies {
+        format!("{} of {accepted_flows} TCP flows {ends} did not get", unanswered.flows.tally.flows)
+    } else {
+        format!("None of the TCP traffic {ends} gets")
+    };
     let draft = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_have_replies { Severity::Medium } else { Severity::High },
         confidence: unanswered.confidence_in_silence(peering.context),
-        title: format!(
-            "{} of the TCP traffic from {} to {} via {} gets a reply{cause}",
-            if some_have_replies { "Only some" } else { "None" },
-            peering.format_vpc(direction.src),
-            peering.format_vpc(direction.dst),
-            peering.label(id)
-        ),
+        title: format!("{how_many} a reply{cause}"),
         subject: Subject::Peers {
             src_vpc_id: peering.id(direction.src),
             dst_vpc_id: peering.id(direction.dst),
@@ -142,7 +149,8 @@ mod tests {
         log.push(reply("eni-a", "10.2.0.9 10.1.0.5 443 60000"));
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!((finding.severity, finding.tally.flows), (Severity::Medium, 5));
-        assert!(finding.title.starts_with("Only some of the TCP traffic from"), "{}", finding.title);
+        assert!(finding.title.starts_with("5 of 7 TCP flows from 10.1.0.0/16 (vpc-a)"), "{}", finding.title);
+        assert!(finding.title.ends_with("via pcx-ab did not get a reply"), "{}", finding.title);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{Group, GroupKey, Groups};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::names;
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::endpoint::Scope;
 use crate::topology::service;
 
@@ -62,6 +63,8 @@ type CheckedService = (IpAddr, Option<u16>, Option<u8>);
 struct Target {
     flows: MatchedFlows,
     balancers: BTreeSet<String>,
+    /// Names of the load balancers, or the ids of their interfaces.
+    names: BTreeSet<String>,
 }
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
@@ -74,13 +77,21 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
         for checks in checks {
             let target = targets.entry((dst, dstport, protocol)).or_default();
             target.flows.add(context, group.key, &checks);
-            let balancer = context.network.endpoint(group.key.src, context.network.recorder(&group)).interface_id;
-            target.balancers.extend(balancer);
+            let balancer = context.network.endpoint(group.key.src, context.network.recorder(&group));
+            target.names.extend(balancer.name.or_else(|| balancer.interface_id.clone()));
+            target.balancers.extend(balancer.interface_id);
         }
     }
     let min_flows = context.thresholds.health_check_flows;
     let targets = targets.into_iter().filter(|(_, target)| target.flows.tally.flows >= min_flows);
     targets.map(|(subject, target)| finding(context, subject, target)).collect()
+}
+
+/// Formats the names of load balancers for the title: `ELB app/web/1` or `ELB app/web/1 and 2 more`.
+fn format_names(names: &BTreeSet<String>) -> String {
+    let first = names.first().map_or("a load balancer", String::as_str);
+    let first = escape_truncated(first, NAME_CHARACTERS);
+    if names.len() > 1 { format!("{first} and {} more", names.len() - 1) } else { first }
 }
 
 fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): CheckedService, target: Target) -> Finding {
@@ -90,8 +101,9 @@ fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): CheckedService, 
         severity: Severity::Medium,
         confidence,
         title: format!(
-            "Health checks of {} at {} are rejected",
+            "Health checks of {} by {} at {} are rejected",
             context.network.address_label(dstaddr),
+            format_names(&target.names),
             dstport.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol))
         ),
         subject: Subject::Service { dstaddr, dstport, protocol },
