@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::sanitize::{NAME_CHARACTERS, quoted};
@@ -104,7 +104,7 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// Memory limits.
     pub limits: Limits,
-    /// CIDR blocks of the user's own scanners. Their rejected probes are not findings.
+    /// CIDR blocks of the user's own scanners, sorted and without overlap. Their rejected probes are not findings.
     pub trusted_scanners: Vec<IpNet>,
 }
 
@@ -176,21 +176,34 @@ fn value_text(value: &toml::Value) -> String {
     }
 }
 
-/// Parses a list of CIDR blocks. An address is a block of its own. Returns them sorted, so that their order does not matter.
+/// Parses a list of CIDR blocks. An address is a block of its own, and an IPv4-mapped IPv6 one is the IPv4 one. Returns them sorted and
+/// without overlap, so that their order does not matter, and the block of an address is found by a binary search.
 fn blocks(list: &toml::Value) -> Result<Vec<IpNet>, ConfigError> {
     let invalid = |value: &toml::Value| ConfigError::NotABlock { value: quoted(&value_text(value), NAME_CHARACTERS) };
     let block = |value: &toml::Value| {
         let text = value.as_str()?;
         let block = text.parse::<IpNet>().ok().filter(|block| block.network() == block.addr());
-        block.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+        block.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(unmapped)
     };
     let list = list.as_array().ok_or_else(|| invalid(list))?;
     let blocks: Result<Vec<IpNet>, ConfigError> =
         list.iter().map(|value| block(value).ok_or_else(|| invalid(value))).collect();
-    let mut blocks = blocks?;
+    let mut blocks = IpNet::aggregate(&blocks?);
     blocks.sort_unstable();
-    blocks.dedup();
     Ok(blocks)
+}
+
+/// Returns the IPv4 block of an IPv4-mapped IPv6 block, as the addresses of records are read.
+fn unmapped(block: IpNet) -> IpNet {
+    let IpNet::V6(v6) = block else { return block };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    mapped.and_then(|(addr, length)| Ipv4Net::new(addr, length).ok()).map_or(block, IpNet::V4)
+}
+
+/// Returns whether one of the blocks, which are sorted and do not overlap, contains the address.
+pub fn contains(blocks: &[IpNet], address: IpAddr) -> bool {
+    let end = blocks.partition_point(|block| block.addr() <= address);
+    end.checked_sub(1).and_then(|last| blocks.get(last)).is_some_and(|block| block.contains(&address))
 }
 
 #[cfg(test)]
@@ -204,6 +217,19 @@ mod tests {
         let limits = Limits { max_address_pairs: 7, ..Limits::default() };
         assert_eq!(Config::from_toml(text), Ok(Config { thresholds, limits, trusted_scanners: Vec::new() }));
         assert_eq!(Config::from_toml(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_block_of_an_address_is_found() {
+        let list = r#"trusted_scanners = ["10.0.9.0/24", "10.0.11.0/24", "192.0.2.1", "2001:db8::/32"]"#;
+        let blocks = Config::from_toml(list).expect("valid").trusted_scanners;
+        let found = |address: &str| contains(&blocks, address.parse().expect("an address"));
+        for inside in ["10.0.9.0", "10.0.9.255", "10.0.11.7", "192.0.2.1", "2001:db8::1"] {
+            assert!(found(inside), "{inside}");
+        }
+        for outside in ["10.0.8.255", "10.0.10.0", "10.0.12.0", "192.0.2.2", "0.0.0.0", "::1", "2001:db9::"] {
+            assert!(!found(outside), "{outside}");
+        }
     }
 
     #[test]
@@ -239,6 +265,9 @@ mod tests {
             Ok(&blocks[..])
         );
         assert_eq!(scanners("[]").as_deref(), Ok(&[][..]));
+        let mapped = scanners(r#"["::ffff:10.0.0.0/104", "10.1.0.0/16", "::ffff:192.0.2.1"]"#);
+        let blocks = ["10.0.0.0/8", "192.0.2.1/32"].map(|block| block.parse().expect("a block"));
+        assert_eq!(mapped.as_deref(), Ok(&blocks[..]));
         for invalid in [r#"["10.0.9.1/24"]"#, "[10]", r#""10.0.9.0/24""#, r#"["scanner"]"#, "true"] {
             let error = scanners(invalid).expect_err("not blocks").to_string();
             assert!(error.starts_with("trusted_scanners has ") && error.contains("list of CIDR blocks"), "{error}");

@@ -71,7 +71,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
     let summary = build::build_summary(analysis, &summary_options, topology.as_deref());
-    report_problems(&summary);
+    report_problems(&summary, arguments.format);
     write_report(arguments, &summary, topology.as_deref())?;
     let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
@@ -89,11 +89,12 @@ fn read_config(arguments: &Analyze) -> Result<Config, CliError> {
 }
 
 /// Prints each input that failed, and whether most records are malformed, on stderr.
-fn report_problems(summary: &Summary) {
+fn report_problems(summary: &Summary, format: ReportFormat) {
     for failure in &summary.failed {
         warn(&format!("{}: {}", failure.uri, failure.error));
     }
-    if let Some(warning) = report::warn_of_majority(summary) {
+    // The text report has the warning itself.
+    if let Some(warning) = report::warn_of_majority(summary).filter(|_| format == ReportFormat::Json) {
         warn(&warning);
     }
 }

@@ -86,6 +86,15 @@ impl<'a> NetworkContext<'a> {
         KnownRecorder { vpc: self.interface_vpc(group), subnet: group.subnet().resolve(known, self.places) }
     }
 
+    /// Returns the own VPC and subnet of an interface, as far as its records agree.
+    pub(crate) fn interface_recorder(&self, id: Option<Symbol>) -> KnownRecorder<'a> {
+        let known = self.known_interface(id);
+        let (vpc, subnet) = (self.interfaces.get(id).vpc, self.interfaces.get(id).subnet);
+        let vpc_id = vpc.resolve(known.and_then(|known| known.vpc_id.as_deref()), self.places);
+        let subnet = subnet.resolve(known.and_then(|known| known.subnet_id.as_deref()), self.places);
+        KnownRecorder { vpc: vpc_id.zip(self.topology).and_then(|(id, topology)| topology.vpc_index(id)), subnet }
+    }
+
     /// Returns the location of an address in a record of this recorder.
     pub(crate) fn locate(&self, address: Option<IpAddr>, mut recorder: KnownRecorder<'_>) -> Location {
         let location = address.zip(self.topology).map(|(address, topology)| topology.locate(address, &mut recorder));
@@ -105,8 +114,8 @@ impl<'a> NetworkContext<'a> {
     }
 
     /// Formats an address for titles, with the name of the interface that has it: `10.0.0.5 (db-1)`.
-    pub(crate) fn address_label(&self, address: IpAddr) -> String {
-        let Endpoint { scope, name, interface_id, .. } = self.endpoint(Some(address), KnownRecorder::default());
+    pub(crate) fn address_label(&self, address: IpAddr, recorder: KnownRecorder<'_>) -> String {
+        let Endpoint { scope, name, interface_id, .. } = self.endpoint(Some(address), recorder);
         // A public address says little by itself.
         match name.or_else(|| interface_id.filter(|_| scope == Some(Scope::Public))) {
             Some(name) => format!("{address} ({})", escape_truncated(&name, NAME_CHARACTERS)),

@@ -15,6 +15,8 @@ use crate::record::{Action, TCP};
 
 /// Maximum number of example records of a finding.
 const MAX_EXAMPLES: usize = 5;
+/// Maximum number of interfaces for which an address is looked up for a title.
+const MAX_LABELED_INTERFACES: usize = 64;
 
 /// The records that support a finding: their sums, interfaces, and first examples.
 #[derive(Default)]
@@ -55,6 +57,15 @@ impl MatchedFlows {
     /// Creates a collection from sums that have no records to show.
     pub(super) fn from_sums(tally: Counters, seen: TimeRange) -> MatchedFlows {
         MatchedFlows { tally, seen, ..MatchedFlows::default() }
+    }
+
+    /// Formats an address for titles, with its name if all interfaces of the records locate it alike.
+    pub(super) fn address_label(&self, context: &Context<'_>, address: IpAddr) -> String {
+        let label =
+            |id: &Option<Symbol>| context.network.address_label(address, context.network.interface_recorder(*id));
+        let labels: BTreeSet<String> = self.interfaces.iter().take(MAX_LABELED_INTERFACES).map(label).collect();
+        let is_sure = labels.len() == 1 && self.interfaces.len() <= MAX_LABELED_INTERFACES;
+        labels.into_iter().next().filter(|_| is_sure).unwrap_or_else(|| address.to_string())
     }
 
     /// Adds the records of a subgroup of rejected records.

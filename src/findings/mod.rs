@@ -41,7 +41,7 @@ use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
 use crate::aggregate::unanswered::OpeningFlows;
-use crate::config::Thresholds;
+use crate::config::{self, Thresholds};
 
 /// Input of the detectors.
 pub(crate) struct Context<'a> {
@@ -61,7 +61,7 @@ pub(crate) struct Context<'a> {
     pub(crate) health_checks: HealthChecks,
     /// Whether there are accepted records. A flow log may be limited to rejected traffic.
     pub(crate) has_accepted_records: bool,
-    /// Number of inputs.
+    /// Number of inputs that have records.
     pub(crate) inputs: usize,
     /// Minimum counts for findings.
     pub(crate) thresholds: &'a Thresholds,
@@ -112,7 +112,7 @@ impl Context<'_> {
 
     /// Reports whether a rejected group comes from the user's own scanners, or consists of health checks.
     fn is_expected(&self, key: &GroupKey) -> bool {
-        let is_trusted = |src: IpAddr| self.trusted_scanners.iter().any(|block| block.contains(&src));
+        let is_trusted = |src: IpAddr| config::contains(self.trusted_scanners, src);
         key.src.is_some_and(is_trusted) || self.health_checks.contains(key)
     }
 

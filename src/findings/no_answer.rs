@@ -8,7 +8,6 @@ use super::evidence::{FindingDraft, MatchedFlows};
 use crate::aggregate::unanswered::UnansweredGroup;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::{TCP, names};
-use crate::topology::KnownRecorder;
 
 pub(super) const MEANING: &str = "Connections from one of your interfaces to this address and port are accepted, but nothing \
                                   answers them: the host is down, does not listen, or its answers take another way.";
@@ -31,6 +30,7 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
         flows.add_opening(context, group, source);
     }
     let UnansweredGroup { interface, dst: dstaddr, dstport, .. } = *group;
+    let recorder = context.network.interface_recorder(interface);
     let direction = if group.all_directed { Evidence::FlowDirection } else { Evidence::Topology };
     let draft = FindingDraft {
         finding_type: FindingType::NoAnswer,
@@ -39,13 +39,11 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
         title: format!(
             "{} gets no answer from {} at {}",
             context.network.interface_label(interface).as_deref().unwrap_or("An unnamed interface"),
-            context.network.address_label(dstaddr),
+            context.network.address_label(dstaddr, recorder),
             names::port(dstport, Some(TCP))
         ),
         subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },
-        details: Details::Answerer {
-            dst_interface_id: context.network.endpoint(Some(dstaddr), KnownRecorder::default()).interface_id,
-        },
+        details: Details::Answerer { dst_interface_id: context.network.endpoint(Some(dstaddr), recorder).interface_id },
         evidence: [Evidence::TcpFlags, Evidence::NoReply, direction].into(),
     };
     flows.into_finding(context, draft)

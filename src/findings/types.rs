@@ -369,12 +369,17 @@ pub enum Details {
     Via {
         /// VPCs that are peered with both.
         via_vpc_ids: Vec<String>,
-        /// Route tables of the source VPC that route addresses of the destination to one of these VPCs.
+        /// Route tables of the source that route the records to one of these VPCs.
+        route_table_ids: Vec<String>,
+    },
+    /// Used by `edge-to-edge-routing`.
+    RouteTables {
+        /// Route tables of the source that route the records to a peering connection.
         route_table_ids: Vec<String>,
     },
     /// Used by `one-way-peering`.
     NoReturnRoute {
-        /// Route tables of the destination VPC that do not reach a block of the source VPC.
+        /// Route tables of the destination that do not route replies to the connection.
         route_table_ids: Vec<String>,
     },
     /// Used by `no-answer`.
@@ -393,11 +398,15 @@ pub enum Details {
         peering_connection_ids: Vec<String>,
         /// Their distinct statuses.
         statuses: Vec<String>,
+        /// Route tables of the source that route the records to one of these connections.
+        route_table_ids: Vec<String>,
     },
     /// Used by `peering-path-mismatch`.
     Paths {
         /// Values of `traffic-path` in the records.
         traffic_paths: Vec<u64>,
+        /// Route tables of the source that route the records elsewhere.
+        route_table_ids: Vec<String>,
     },
     /// Used by `ambiguous-address`.
     CandidateVpcs {

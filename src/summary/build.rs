@@ -23,7 +23,7 @@ pub const DEFAULT_MAX_LISTED_GROUPS: usize = 100;
 pub struct SummaryOptions {
     /// Minimum counts for findings.
     pub thresholds: Thresholds,
-    /// CIDR blocks of the user's own scanners.
+    /// CIDR blocks of the user's own scanners, sorted and without overlap, as a configuration file is read.
     pub trusted_scanners: Vec<IpNet>,
     /// Maximum number of listed rejected groups.
     pub max_listed_groups: usize,
@@ -68,7 +68,8 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         losses: &analysis.losses,
         health_checks: HealthChecks::find(&groups, &network),
         has_accepted_records: analysis.records.accepted > 0,
-        inputs: analysis.sources.len(),
+        // An empty input is no further evidence.
+        inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
         thresholds: &options.thresholds,
         trusted_scanners: &options.trusted_scanners,
         completeness,

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use super::describe_output::{Destination, Resources, Route, RouteState, RouteTable};
-use super::{Topology, VpcIndex, ordered};
+use super::{Location, Topology, VpcIndex, ordered};
 
 /// A route table in use, with the subnets that it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +124,38 @@ impl Topology {
         self.resources.route_tables.get_key_value(id).map(|(id, table)| (id.as_str(), table))
     }
 
+    /// Returns the route table of a subnet, with its id. The main table of `own` applies to a subnet that is not described, and to an
+    /// unknown one if no table of the VPC is associated with a subnet.
+    fn table_of(&self, subnet_id: Option<&str>, own: Option<VpcIndex>) -> Option<(&str, &RouteTable)> {
+        let main = || {
+            let tables = self.route_tables.by_vpc.get(&self.vpc(own?).id)?;
+            let is_sure = subnet_id.is_some() || tables.associated.is_empty();
+            let main = tables.main.as_ref().filter(|_| is_sure)?;
+            self.resources.route_tables.get_key_value(main).map(|(id, table)| (id.as_str(), table))
+        };
+        subnet_id.and_then(|id| self.route_table_of_subnet(id)).or_else(main)
+    }
+
+    /// Returns the route table that an address of a VPC uses, and its route to another address: the one with the longest destination,
+    /// if there is one. Returns `None` if the table is unknown, or has a prefix list whose blocks are.
+    pub fn route_between(&self, vpc: VpcIndex, from: IpAddr, to: IpAddr) -> Option<(&str, Option<&Route>)> {
+        let subnet = self.endpoint(from, Location::In(vpc)).subnet_id;
+        let (id, table) = self.table_of(subnet.as_deref(), Some(vpc))?;
+        let to = IpNet::from(to);
+        let length = |route: &Route| self.longest_containing(&route.destination, &to);
+        let routes = table.routes.iter().filter(|route| route.state != RouteState::Unused);
+        if routes.clone().any(|route| self.blocks_of(&route.destination).is_none()) {
+            return None;
+        }
+        let longest = routes.filter_map(|route| Some((length(route)?, route))).max_by_key(|(length, _)| *length);
+        Some((id, longest.map(|(_, route)| route)))
+    }
+
+    /// Returns whether a route leads to an active peering connection between two VPCs.
+    pub fn leads_between(&self, route: &Route, a: VpcIndex, b: VpcIndex) -> bool {
+        route.is_active() && self.active_connections(a, b).any(|id| route.connection_id() == Some(id))
+    }
+
     /// Returns the VPC to which a subnet routes an address, if several may have it: the one behind the longest destination with the
     /// address whose target is a connection to one of `candidates`. `own` is the own VPC of the record. Its main table applies to a
     /// subnet that is not described, and to an unknown one if no table of the VPC is associated with a subnet.
@@ -134,13 +166,7 @@ impl Topology {
         address: IpAddr,
         candidates: &[VpcIndex],
     ) -> Option<VpcIndex> {
-        let main = || {
-            let tables = self.route_tables.by_vpc.get(&self.vpc(own?).id)?;
-            let is_sure = subnet_id.is_some() || tables.associated.is_empty();
-            self.resources.route_tables.get(tables.main.as_ref().filter(|_| is_sure)?)
-        };
-        let of_subnet = subnet_id.and_then(|id| self.route_table_of_subnet(id));
-        let table = of_subnet.map(|(_, table)| table).or_else(main)?;
+        let (_, table) = self.table_of(subnet_id, own)?;
         let address = IpNet::from(address);
         let target = |route: &Route| {
             let connection = self.connection(route.connection_id()?)?;
@@ -152,30 +178,6 @@ impl Topology {
         let (longest, vpc) = targets.last()?;
         let is_sole = targets.iter().filter(|(length, _)| length == longest).count() == 1;
         is_sole.then_some(*vpc)
-    }
-
-    /// Returns the route tables in use of `src` that send traffic for `dst` to a VPC in between, which does not forward it:
-    /// those with a route to a connection to one of `via` for addresses of `dst`. Returns ids, in order.
-    pub fn misrouting_tables(&self, src: VpcIndex, dst: VpcIndex, via: &[VpcIndex]) -> Vec<String> {
-        let connections: BTreeSet<&str> = via.iter().flat_map(|via| self.active_connections(src, *via)).collect();
-        let leads_astray = |table: &RouteTable| {
-            let blocks = &self.vpc(dst).blocks;
-            blocks.iter().any(|block| connections.iter().any(|id| self.reach(table, id, block) == Reach::Yes))
-        };
-        let tables = self.route_tables_in_use(src).tables.into_iter();
-        tables.filter(|table| leads_astray(table.table)).map(|table| table.id.to_owned()).collect()
-    }
-
-    /// Returns the route tables in use of `side` that do not reach a block of `other` through a peering connection. Returns
-    /// ids, in order.
-    pub fn tables_without_route(&self, side: VpcIndex, other: VpcIndex) -> Vec<String> {
-        let connections: Vec<&str> = self.active_connections(side, other).collect();
-        let lacks_route = |table: &RouteTable| {
-            let mut blocks = self.blocks_to_route(side, other);
-            blocks.any(|block| connections.iter().all(|id| self.reach(table, id, &block) == Reach::No))
-        };
-        let tables = self.route_tables_in_use(side).tables.into_iter();
-        tables.filter(|table| lacks_route(table.table)).map(|table| table.id.to_owned()).collect()
     }
 
     /// Returns the blocks of `other` that `side` needs routes to: those of IPv6 only if both have one.

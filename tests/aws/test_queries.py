@@ -324,7 +324,7 @@ def test_top_scanners(run):
         all_ = [row.document for row in scans + sweeps]
         expected[source] = {
             "srcaddr": source,
-            "private_source": any(one["severity"] == "high" for one in all_),
+            "high_severity": any(one["severity"] == "high" for one in all_),
             "hosts_scanned": len({row.document["subject"]["dstaddr"] for row in scans}),
             "most_ports_of_a_host": greatest(row.document["details"]["distinct_ports"] for row in scans),
             "ports_swept": len({(row.document["subject"]["dstport"], row.document["subject"]["protocol"]) for row in sweeps}),
@@ -342,7 +342,7 @@ def test_top_scanners(run):
     assert most == sorted(most, reverse=True)
     both = expected["10.66.0.3"]
     assert (both["hosts_scanned"], both["port_scan_flows"], both["ports_swept"], both["host_sweep_flows"]) == (1, 30, 1, 30)
-    assert (expected["8.8.4.4"]["private_source"], both["private_source"]) == (False, True)
+    assert (expected["8.8.4.4"]["high_severity"], both["high_severity"]) == (False, True)
 
 
 def test_quarantined_objects(run):

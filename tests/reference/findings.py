@@ -48,7 +48,7 @@ def confidence(report, type, records):
     if CONFIDENCE[type] == "high" or all(needs_no_absence(type, record) for record in records):
         level = "high"
     else:
-        level = "medium" if len(report.sources) > 1 else "low"
+        level = "medium" if sum(source["records"] > 0 for source in report.sources) > 1 else "low"
     skipped = {record.interface_id for record in report.skipped}
     if type == "transit-gateway-loss":  # its records have no interface
         return level

@@ -11,6 +11,7 @@ use super::{BOLD, Renderer, severity_style};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::summary::Summary;
+use crate::topology::Topology;
 
 const MAX_LINES_PER_SECTION: usize = 5;
 
@@ -45,7 +46,7 @@ impl Renderer<'_> {
             .map(|(severity, count)| format!("{} {}", format_count(count as u64), severity.name()))
             .collect();
         self.heading("FINDINGS", &by_severity.join(", "));
-        for section in sections(&summary.findings) {
+        for section in sections(&summary.findings, self.names.0) {
             self.section(&section);
         }
     }
@@ -96,9 +97,9 @@ fn no_findings(summary: &Summary) -> &'static str {
 }
 
 /// Returns the sections in order.
-fn sections(findings: &[Finding]) -> Vec<Section<'_>> {
-    let scanners = Scanner::by_source(findings);
-    let mut sections: Vec<Section<'_>> = Vec::new();
+fn sections<'a>(findings: &'a [Finding], topology: Option<&Topology>) -> Vec<Section<'a>> {
+    let scanners = Scanner::by_source(findings, topology);
+    let mut sections: Vec<Section<'a>> = Vec::new();
     for finding in findings {
         let scanner = scans::source(finding).and_then(|source| scanners.get(&source));
         let key = scanner.map_or_else(

@@ -10,6 +10,7 @@ use super::format::{Names, format_count, format_port, plural};
 use crate::aggregate::counters::TimeRange;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::ip;
+use crate::topology::Topology;
 
 /// What all scans of one source have in common.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +25,13 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// Returns the scanners of all findings, by their address.
-    pub(super) fn by_source(findings: &[Finding]) -> BTreeMap<IpAddr, Scanner> {
+    pub(super) fn by_source(findings: &[Finding], topology: Option<&Topology>) -> BTreeMap<IpAddr, Scanner> {
         let mut scanners: BTreeMap<IpAddr, Scanner> = BTreeMap::new();
         for finding in findings {
             let Some(source) = source(finding) else { continue };
             let one = Scanner {
                 severity: finding.severity,
-                is_from_outside: is_from_outside(finding, source),
+                is_from_outside: is_from_outside(source, topology),
                 finding_type: Some(finding.finding_type),
             };
             scanners.entry(source).and_modify(|known| known.merge(one)).or_insert(one);
@@ -45,11 +46,9 @@ impl Scanner {
     }
 }
 
-/// Reports whether the source of a scan is on the public internet. A finding has no scope of the source, which may be in a VPC that uses
-/// a public block. But a scan of high severity without accepted flows has a source that is not public.
-fn is_from_outside(finding: &Finding, source: IpAddr) -> bool {
-    let is_inside = finding.severity == Severity::High && accepted_flows(finding) == Some(0);
-    ip::is_public(source) && !is_inside
+/// Reports whether an address is on the public internet. A VPC of the topology may use a public block.
+fn is_from_outside(source: IpAddr, topology: Option<&Topology>) -> bool {
+    topology.map_or_else(|| ip::is_public(source), |topology| topology.is_public(source))
 }
 
 /// Returns the source of a port scan or a host sweep. `None` for other findings.

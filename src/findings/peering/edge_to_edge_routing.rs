@@ -2,7 +2,7 @@
 //! NAT device, VPN, or endpoint of the peer VPC cannot be used through peering.
 
 use super::PeeringContext;
-use crate::aggregate::peering::{ClassView, ExternalScope, TrafficClass};
+use crate::aggregate::peering::{AddressPair, ClassView, ExternalScope, TrafficClass};
 use crate::aggregate::recorder::VpcRef;
 use crate::findings::evidence::{FindingDraft, MatchedFlows};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
@@ -36,13 +36,23 @@ fn finding(peering: &PeeringContext<'_>, origin: VpcRef, scope: ExternalScope, v
         ExternalScope::Public => "the internet",
         ExternalScope::Private => "private addresses in no known VPC",
     };
+    let addresses: Vec<AddressPair> = view.flows().map(|flows| flows.addresses).collect();
+    let route_table_ids = match origin {
+        VpcRef::Known(vpc) => {
+            peering.source_tables(vpc, &addresses, |route| route.is_some_and(|route| route.connection_id().is_some()))
+        }
+        VpcRef::Named(_) | VpcRef::Unknown => Vec::new(),
+    };
     let draft = FindingDraft {
         finding_type: FindingType::EdgeToEdgeRouting,
         severity: Severity::High,
         confidence: Confidence::High,
-        title: format!("{source} tries to reach {destination} through a peering connection"),
+        title: format!(
+            "{source} tries to reach {destination} through a peering connection{}",
+            peering.route_note(&route_table_ids)
+        ),
         subject: Subject::Edge { src_vpc_id, dst_scope: scope.scope() },
-        details: Details::None {},
+        details: Details::RouteTables { route_table_ids },
         evidence: [Evidence::Topology, Evidence::TrafficPath].into(),
     };
     flows.into_finding(peering.context, draft)
@@ -54,6 +64,20 @@ mod tests {
     use super::*;
 
     const TYPE: FindingType = FindingType::EdgeToEdgeRouting;
+
+    #[test]
+    fn the_route_table_is_named() {
+        let table = r#"{"RouteTables": [{"RouteTableId": "rtb-a", "VpcId": "vpc-a", "Associations": [{"Main": true}],
+            "Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "VpcPeeringConnectionId": "pcx-ab", "State": "active"},
+                       {"DestinationCidrBlock": "9.0.0.0/8", "GatewayId": "igw-1", "State": "active"}]}]}"#;
+        let title = |dst: &str| {
+            let records = records(1, "eni-1", &format!("10.1.0.5 {dst} 443"), "6 ACCEPT 2 4 vpc-a");
+            detect_with(&[table.to_owned()], TYPE, records).remove(0).title
+        };
+        assert!(title("8.8.8.8").ends_with("through a peering connection; the route is in rtb-a"));
+        // By now another route takes it.
+        assert!(title("9.9.9.9").ends_with("through a peering connection"));
+    }
 
     /// Returns the subjects of the findings in one record.
     fn subjects(ends: &str, fields: &str) -> Vec<String> {
@@ -82,7 +106,7 @@ mod tests {
         assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::High));
         assert_eq!(finding.title, "10.1.0.0/16 (vpc-a) tries to reach the internet through a peering connection");
         assert_eq!(json(&finding.subject), subject(r#""vpc-a""#, "public")[0]);
-        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(json(&finding.details), r#"{"route_table_ids":[]}"#);
         assert_eq!(finding.evidence, [Evidence::Topology, Evidence::TrafficPath].into());
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (3, 30, 1200));
         assert_eq!(finding.examples.len(), 2);

@@ -6,6 +6,7 @@ use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
 use crate::findings::evidence::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
+use crate::topology::describe_output::Route;
 
 pub(in crate::findings) const MEANING: &str = "Traffic goes to a VPC whose peering connection is not active, so it gets no \
                                              reply.";
@@ -20,6 +21,9 @@ pub(super) fn detect(
 ) -> Option<Finding> {
     let unanswered = peering.unanswered(view, |_| true)?;
     let doubt = unanswered.delivery_note();
+    let leads_to_inactive =
+        |route: Option<&Route>| route.and_then(Route::connection_id).is_some_and(|id| ids.contains(id));
+    let route_table_ids = peering.source_tables(direction.src, &unanswered.addresses, leads_to_inactive);
     let connections = ids.iter().filter_map(|id| peering.topology.connection(id));
     let statuses: BTreeSet<String> = connections.map(|connection| connection.status.clone()).collect();
     let statuses: Vec<String> = statuses.into_iter().collect();
@@ -29,14 +33,15 @@ pub(super) fn detect(
         severity: Severity::High,
         confidence: unanswered.confidence_in_detour(peering.context),
         title: format!(
-            "{} tries to reach {} via {}, which is {}{doubt}",
+            "{} tries to reach {} via {}, which is {}{}{doubt}",
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
             peering.labels(&peering_connection_ids),
-            statuses.join(" or ")
+            statuses.join(" or "),
+            peering.route_note(&route_table_ids)
         ),
         subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
-        details: Details::Inactive { peering_connection_ids, statuses },
+        details: Details::Inactive { peering_connection_ids, statuses, route_table_ids },
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))
@@ -62,7 +67,7 @@ mod tests {
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-e"}"#);
         assert_eq!(
             json(&finding.details),
-            r#"{"peering_connection_ids":["pcx-ae1","pcx-ae2","pcx-ae3"],"statuses":["deleted","rejected"]}"#
+            r#"{"peering_connection_ids":["pcx-ae1","pcx-ae2","pcx-ae3"],"statuses":["deleted","rejected"],"route_table_ids":[]}"#
         );
         assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology","traffic-path"]"#);
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (2, 20, 800));
@@ -89,7 +94,8 @@ mod tests {
                 records(1, "eni-a", "10.1.0.5 10.4.0.7 443", "17 REJECT - - vpc-a"),
             )[0];
             let (peering_connection_ids, statuses) = (vec!["pcx-ad".to_owned()], vec![status.to_owned()]);
-            assert_eq!(finding.details, Details::Inactive { peering_connection_ids, statuses });
+            let route_table_ids = Vec::new();
+            assert_eq!(finding.details, Details::Inactive { peering_connection_ids, statuses, route_table_ids });
         }
     }
 

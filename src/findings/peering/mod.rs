@@ -10,6 +10,7 @@ pub(super) mod transitive_peering;
 pub(super) mod unpeered_vpc;
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
@@ -18,6 +19,7 @@ use super::evidence::MatchedFlows;
 use crate::aggregate::peering::{AddressPair, ClassView, ClassifiedFlows, Ends, Side, TrafficClass};
 use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
+use crate::topology::describe_output::Route;
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
 
 /// One direction between two VPCs.
@@ -26,6 +28,9 @@ struct VpcDirection {
     src: VpcIndex,
     dst: VpcIndex,
 }
+
+/// Maximum number of ids in a title.
+const MAX_LABELS: usize = 3;
 
 /// Input of the peering detectors.
 struct PeeringContext<'a> {
@@ -113,7 +118,49 @@ impl PeeringContext<'_> {
 
     /// Formats ids for titles: `hub (pcx-1) or pcx-2`.
     fn labels(&self, ids: &[String]) -> String {
-        ids.iter().map(|id| self.label(id)).collect::<Vec<_>>().join(" or ")
+        self.join(ids, " or ")
+    }
+
+    /// Joins the labels of ids for titles. Lists only the first of many.
+    fn join(&self, ids: &[String], word: &str) -> String {
+        let mut labels: Vec<String> = ids.iter().take(MAX_LABELS).map(|id| self.label(id)).collect();
+        if ids.len() > MAX_LABELS {
+            labels.push(format!("{} more", ids.len() - MAX_LABELS));
+        }
+        labels.join(word)
+    }
+
+    /// Returns the route tables that misroute records: those that an address of the VPC uses, and whose route to the other address is
+    /// wrong. The first address of `way` is in the VPC. Returns ids, in order.
+    fn tables(
+        &self,
+        vpc: VpcIndex,
+        ways: impl Iterator<Item = (Option<IpAddr>, Option<IpAddr>)>,
+        is_wrong: impl Fn(Option<&Route>) -> bool,
+    ) -> Vec<String> {
+        let ways: HashSet<(IpAddr, IpAddr), RandomState> = ways.filter_map(|(from, to)| from.zip(to)).collect();
+        let tables = ways.into_iter().filter_map(|(from, to)| self.topology.route_between(vpc, from, to));
+        let wrong = tables.filter(|(_, route)| is_wrong(*route)).map(|(id, _)| id.to_owned());
+        wrong.collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// Returns the route tables of the source VPC of these records whose route is wrong.
+    fn source_tables<'f>(
+        &self,
+        vpc: VpcIndex,
+        flows: impl IntoIterator<Item = &'f AddressPair>,
+        is_wrong: impl Fn(Option<&Route>) -> bool,
+    ) -> Vec<String> {
+        self.tables(vpc, flows.into_iter().map(|addresses| (addresses.src, addresses.dst)), is_wrong)
+    }
+
+    /// Formats route tables for the end of a title: `; the route is in rtb-1`, or nothing.
+    fn route_note(&self, route_table_ids: &[String]) -> String {
+        if route_table_ids.is_empty() {
+            String::new()
+        } else {
+            format!("; the route is in {}", self.join(route_table_ids, " and "))
+        }
     }
 
     /// Collects the records without a reply that match, with the evidence that is true of each. Returns `None` if there are no such
@@ -122,8 +169,10 @@ impl PeeringContext<'_> {
         let mut unanswered = Unanswered {
             flows: MatchedFlows::default(),
             evidence: BTreeSet::from([Evidence::Topology, Evidence::NoReply]),
+            addresses: Vec::new(),
             arrived: Share::default(),
             replies_rejected: Share::default(),
+            replies_rejected_here: false,
             with_flags: Share::default(),
             by_peering_path: Share::default(),
             shown: Share::default(),
@@ -131,7 +180,9 @@ impl PeeringContext<'_> {
         for flows in view.unanswered().filter(&matches) {
             unanswered.flows.add_classified(self.context, &flows);
             unanswered.arrived.add(flows.side == Side::Destination);
+            unanswered.addresses.push(flows.addresses);
             unanswered.replies_rejected.add(flows.reply_was_rejected);
+            unanswered.replies_rejected_here |= flows.reply_was_rejected && flows.side == Side::Source;
             unanswered.with_flags.add(!flows.sums.some_without_flags);
             unanswered.by_peering_path.add(!flows.sums.some_without_peering_path);
             unanswered.shown.add(!flows.sums.some_without_flags || !flows.sums.some_without_peering_path);
@@ -178,10 +229,14 @@ impl Share {
 struct Unanswered {
     flows: MatchedFlows,
     evidence: BTreeSet<Evidence>,
+    /// Their addresses.
+    addresses: Vec<AddressPair>,
     /// Which were seen in the destination VPC.
     arrived: Share,
-    /// Of which a reply was sent but rejected on arrival.
+    /// Of which a reply was rejected.
     replies_rejected: Share,
+    /// Whether a reply was rejected where the records come from: on arrival. Otherwise it was rejected where it was sent.
+    replies_rejected_here: bool,
     /// Which have `tcp-flags`.
     with_flags: Share,
     /// Whose `traffic-path` is a peering connection.

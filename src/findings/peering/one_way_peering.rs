@@ -24,7 +24,7 @@ pub(super) fn detect(
     }
     let refused = &peering.refused;
     let is_lost = |flows: &ClassifiedFlows| flows.is_accepted_tcp() && !refused.contains(&flows.addresses);
-    let unanswered = peering.unanswered(view, is_lost)?;
+    let unanswered = peering.unanswered(view, &is_lost)?;
     if unanswered.flows.tally.flows < peering.context.thresholds.one_way_min_flows {
         return None;
     }
@@ -32,11 +32,15 @@ pub(super) fn detect(
     let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).sum();
     // Some of the records that a memory limit dropped may have had a reply.
     let some_have_replies = !completeness.peering || accepted_flows > unanswered.flows.tally.flows;
-    let route_table_ids = peering.topology.tables_without_route(direction.dst, direction.src);
+    let ways_back = unanswered.addresses.iter().map(|addresses| (addresses.dst, addresses.src));
+    let route_table_ids = peering.tables(direction.dst, ways_back, |route| {
+        !route.is_some_and(|route| peering.topology.leads_between(route, direction.src, direction.dst))
+    });
     let cause = match &route_table_ids[..] {
-        _ if unanswered.replies_rejected.some => "; replies were sent, but rejected on arrival".to_owned(),
+        _ if unanswered.replies_rejected_here => "; replies were sent, but rejected on arrival".to_owned(),
+        _ if unanswered.replies_rejected.some => "; replies were rejected where they were sent".to_owned(),
         [] => String::new(),
-        ids => format!("; {} has no route back", peering.labels(ids)),
+        ids => format!("; {} does not route them back", peering.join(ids, " and ")),
     };
     let ends = format!(
         "from {} to {} via {}",
@@ -44,12 +48,15 @@ pub(super) fn detect(
         peering.format_vpc(direction.dst),
         peering.label(id)
     );
-    let how_many = if !completeness.peering {
-        format!("Some of the TCP traffic {ends} did not get")
-    } else if some_have_replies {
-        format!("{} of {accepted_flows} TCP flows {ends} did not get", unanswered.flows.tally.flows)
-    } else {
-        format!("None of the TCP traffic {ends} gets")
+    // The title counts each flow once, also if both ends logged it.
+    let side = view.totals.counted_side();
+    let once = |flows: &ClassifiedFlows| if flows.side == side { flows.sums.tally.flows } else { 0 };
+    let lost: u64 = view.unanswered().filter(is_lost).map(|flows| once(&flows)).sum();
+    let all: u64 = view.flows().filter(ClassifiedFlows::is_accepted_tcp).map(|flows| once(&flows)).sum();
+    let how_many = match completeness.peering {
+        false => format!("Some of the TCP traffic {ends} did not get"),
+        true if lost == all => format!("None of the TCP traffic {ends} gets"),
+        true => format!("{lost} of {all} TCP flows {ends} did not get"),
     };
     let draft = FindingDraft {
         finding_type: FindingType::OneWayPeering,
@@ -91,6 +98,44 @@ mod tests {
         let finding = &detect_in(FindingType::OneWayPeering, log)[0];
         assert!(finding.evidence.contains(&Evidence::RejectedReply));
         assert!(finding.title.ends_with("gets a reply; replies were sent, but rejected on arrival"));
+    }
+
+    #[test]
+    fn replies_rejected_where_they_were_sent_are_reported_as_such() {
+        let mut log = records(6, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 4 vpc-a");
+        log.extend(records(6, "eni-b", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 - vpc-b"));
+        log.push(record("eni-b", "10.2.0.7 10.1.0.5 443 60000", "6 REJECT 18 - vpc-b"));
+        let finding = &detect_in(FindingType::OneWayPeering, log)[0];
+        assert!(
+            finding.title.ends_with("gets a reply; replies were rejected where they were sent"),
+            "{}",
+            finding.title
+        );
+    }
+
+    #[test]
+    fn only_the_table_of_the_destination_subnet_is_named() {
+        let tables = |public: &str, private: &str| {
+            let route = |destination: &str| {
+                format!(
+                    r#"{{"DestinationCidrBlock": "{destination}", "VpcPeeringConnectionId": "pcx-ab", "State": "active"}}"#
+                )
+            };
+            format!(
+                r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-b", "CidrBlock": "10.2.0.0/24"}},
+                                 {{"SubnetId": "subnet-2", "VpcId": "vpc-b", "CidrBlock": "10.2.1.0/24"}}],
+                     "RouteTables": [
+                    {{"RouteTableId": "rtb-1", "VpcId": "vpc-b", "Associations": [{{"SubnetId": "subnet-1"}}], "Routes": [{}]}},
+                    {{"RouteTableId": "rtb-2", "VpcId": "vpc-b", "Associations": [{{"SubnetId": "subnet-2"}}], "Routes": [{}]}}]}}"#,
+                route(private),
+                route(public)
+            )
+        };
+        let details = |tables| json(&detect_with(&[tables], TYPE, attempts(5))[0].details);
+        assert_eq!(details(tables("10.3.0.0/16", "10.1.0.0/16")), r#"{"route_table_ids":[]}"#);
+        assert_eq!(details(tables("10.1.0.0/16", "10.3.0.0/16")), r#"{"route_table_ids":["rtb-1"]}"#);
+        // The address that asks has a route, another block of its VPC may have none.
+        assert_eq!(details(tables("10.3.0.0/16", "10.1.0.5/32")), r#"{"route_table_ids":[]}"#);
     }
 
     #[test]
@@ -140,6 +185,16 @@ mod tests {
         let finding = &detect_in(TYPE, log)[0];
         assert_eq!((finding.tally.flows, finding.examples.len()), (7, 3), "{:?}", finding.examples);
         assert!(!finding.evidence.contains(&Evidence::TrafficPath), "not each record has that path");
+    }
+
+    #[test]
+    fn the_title_counts_a_flow_once_that_both_ends_log() {
+        let mut log = attempts(8);
+        log.extend(records(8, "eni-b", "10.1.0.5 10.2.0.7 443", "6 ACCEPT 2 - vpc-b"));
+        log.push(record("eni-b", "10.2.0.7 10.1.0.5 443 60000", "6 ACCEPT 18 4 vpc-b"));
+        let finding = &detect_in(TYPE, log)[0];
+        assert_eq!(finding.tally.flows, 8);
+        assert!(finding.title.starts_with("None of the TCP traffic from 10.1.0.0/16 (vpc-a)"), "{}", finding.title);
     }
 
     #[test]
@@ -226,7 +281,7 @@ mod tests {
         };
         let finding = &detect_with(&[table("rtb-b", "10.3.0.0/16")], TYPE, attempts(5))[0];
         assert_eq!(json(&finding.details), r#"{"route_table_ids":["rtb-b"]}"#);
-        assert!(finding.title.ends_with("gets a reply; private (rtb-b) has no route back"), "{}", finding.title);
+        assert!(finding.title.ends_with("gets a reply; private (rtb-b) does not route them back"), "{}", finding.title);
         assert_eq!(finding.names, [("rtb-b".to_owned(), "private".to_owned())].into());
         let finding = &detect_with(&[table("rtb-b", "10.1.0.0/16")], TYPE, attempts(5))[0];
         assert!(finding.title.ends_with("gets a reply"), "{}", finding.title);
@@ -245,7 +300,9 @@ mod tests {
         assert_eq!(finding.confidence, Confidence::Low);
         assert_eq!(finding.evidence, [Evidence::NoReply, Evidence::Topology].into());
         let without_flags = records(5, "eni-a", "10.1.0.5 10.2.0.7 443", "6 ACCEPT - - -");
-        let two_inputs = summarize(&[], &[without_flags, Vec::new()]).findings;
+        assert_eq!(summarize(&[], &[without_flags.clone(), Vec::new()]).findings[0].confidence, Confidence::Low);
+        let another = vec![record("eni-z", "10.1.0.9 8.8.8.8 60000 443", "17 ACCEPT - - vpc-a")];
+        let two_inputs = summarize(&[], &[without_flags, another]).findings;
         assert_eq!(two_inputs[0].confidence, Confidence::Medium);
         let mut log = attempts(5);
         log.push(gap("eni-a"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PeeringContext, VpcDirection};
-use crate::aggregate::peering::{PEERING_PATHS, SAME_VPC_PATH, TrafficClass};
+use crate::aggregate::peering::{AddressPair, PEERING_PATHS, SAME_VPC_PATH, TrafficClass};
 use crate::findings::evidence::{FindingDraft, MatchedFlows};
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::topology::{PeeringStatus, VpcIndex};
@@ -16,6 +16,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "Check the source's route table:
 #[derive(Default)]
 struct Mismatch {
     flows: MatchedFlows,
+    addresses: Vec<AddressPair>,
     traffic_paths: BTreeSet<u64>,
 }
 
@@ -28,6 +29,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>) -> Vec<Finding> {
         {
             let mismatch = mismatches.entry((src, dst)).or_default();
             mismatch.traffic_paths.insert(path);
+            mismatch.addresses.extend(view.flows().map(|flows| flows.addresses));
             mismatch.flows.add_class(peering.context, view);
         }
     }
@@ -50,23 +52,27 @@ fn expected_paths(peering: &PeeringContext<'_>, src: VpcIndex, dst: VpcIndex) ->
 fn finding(peering: &PeeringContext<'_>, direction: VpcDirection, mismatch: Mismatch) -> Option<Finding> {
     let PeeringStatus::Peered(id) = peering.topology.peering_status(direction.src, direction.dst) else { return None };
     let paths: Vec<&str> = mismatch.traffic_paths.iter().map(|path| path_name(*path)).collect();
+    let route_table_ids = peering.source_tables(direction.src, &mismatch.addresses, |route| {
+        route.is_some_and(|route| !peering.topology.leads_between(route, direction.src, direction.dst))
+    });
     let draft = FindingDraft {
         finding_type: FindingType::PeeringPathMismatch,
         severity: Severity::Medium,
         confidence: Confidence::High,
         title: format!(
-            "Traffic from {} to {} takes {} instead of {}",
+            "Traffic from {} to {} takes {} instead of {}{}",
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
             paths.join(" and "),
-            peering.label(id)
+            peering.label(id),
+            peering.route_note(&route_table_ids)
         ),
         subject: Subject::Peers {
             src_vpc_id: peering.id(direction.src),
             dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
-        details: Details::Paths { traffic_paths: mismatch.traffic_paths.into_iter().collect() },
+        details: Details::Paths { traffic_paths: mismatch.traffic_paths.into_iter().collect(), route_table_ids },
         evidence: [Evidence::Topology, Evidence::TrafficPath].into(),
     };
     Some(mismatch.flows.into_finding(peering.context, draft))
@@ -99,7 +105,7 @@ mod tests {
         let log = paths.iter().flat_map(|path| records(1, "eni-1", ends, &format!("6 ACCEPT 2 {path} -")));
         match &detect_in(TYPE, log.collect())[..] {
             [] => Vec::new(),
-            [Finding { details: Details::Paths { traffic_paths }, .. }] => traffic_paths.clone(),
+            [Finding { details: Details::Paths { traffic_paths, .. }, .. }] => traffic_paths.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -123,7 +129,7 @@ mod tests {
             json(&finding.subject),
             r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
         );
-        assert_eq!(json(&finding.details), r#"{"traffic_paths":[3,8]}"#);
+        assert_eq!(json(&finding.details), r#"{"traffic_paths":[3,8],"route_table_ids":[]}"#);
         assert_eq!(finding.evidence, [Evidence::Topology, Evidence::TrafficPath].into());
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (3, 30, 1200));
         assert_eq!(finding.examples.len(), 2);

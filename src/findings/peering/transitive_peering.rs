@@ -5,6 +5,7 @@ use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::ClassView;
 use crate::findings::evidence::FindingDraft;
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
+use crate::topology::describe_output::Route;
 
 pub(in crate::findings) const MEANING: &str = "Traffic tries to reach a third VPC through a peered VPC. Peering is not \
                                              transitive: AWS drops it.";
@@ -17,7 +18,10 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
         return None;
     }
     let unanswered = peering.unanswered(view, |_| true)?;
-    let route_table_ids = peering.topology.misrouting_tables(direction.src, direction.dst, &via);
+    let leads_astray = |route: Option<&Route>| {
+        route.is_some_and(|route| via.iter().any(|via| peering.topology.leads_between(route, direction.src, *via)))
+    };
+    let route_table_ids = peering.source_tables(direction.src, &unanswered.addresses, leads_astray);
     let via_vpc_ids = peering.ids(via);
     let draft = FindingDraft {
         finding_type: FindingType::TransitivePeering,
@@ -28,11 +32,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
             peering.labels(&via_vpc_ids),
-            if route_table_ids.is_empty() {
-                String::new()
-            } else {
-                format!("; the route is in {}", peering.labels(&route_table_ids))
-            },
+            peering.route_note(&route_table_ids),
             unanswered.delivery_note()
         ),
         subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },

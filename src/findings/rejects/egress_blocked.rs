@@ -52,6 +52,7 @@ impl BlockedEgress {
         let interface_id = context.interface_name(interface);
         let distinct_hosts = self.destinations.len() as u64;
         let (confidence, flags) = self.flows.attempt_confidence(context);
+        let is_uniform = self.evidence.len() == 1;
         let draft = FindingDraft {
             finding_type: FindingType::EgressBlocked,
             severity: Severity::Medium,
@@ -63,7 +64,8 @@ impl BlockedEgress {
             ),
             subject: Subject::Interface { interface_id },
             details: Details::Hosts { distinct_hosts },
-            evidence: self.evidence.into_iter().chain(flags).collect(),
+            // Evidence of the direction counts if it is that of every record.
+            evidence: self.evidence.into_iter().filter(|_| is_uniform).chain(flags).collect(),
         };
         self.flows.into_finding(context, draft)
     }

@@ -102,7 +102,7 @@ fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): CheckedService, 
         confidence,
         title: format!(
             "Health checks of {} by {} at {} are rejected",
-            context.network.address_label(dstaddr),
+            target.flows.address_label(context, dstaddr),
             format_names(&target.names),
             dstport.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol))
         ),

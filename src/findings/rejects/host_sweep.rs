@@ -44,7 +44,7 @@ fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubj
         confidence,
         title: format!(
             "{} was rejected at {} of {distinct_hosts} hosts{accepted}",
-            context.network.address_label(srcaddr),
+            sweep.flows.address_label(context, srcaddr),
             names::port(dstport, Some(protocol))
         ),
         subject: Subject::SourceAndPort { srcaddr, dstport, protocol },

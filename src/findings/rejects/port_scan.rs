@@ -36,8 +36,8 @@ fn finding(context: &Context<'_>, accepted_flows: Option<u64>, scan: ProbedSubje
         confidence,
         title: format!(
             "{} was rejected at {distinct_ports} ports of {}{accepted}",
-            context.network.address_label(srcaddr),
-            context.network.address_label(dstaddr)
+            scan.flows.address_label(context, srcaddr),
+            scan.flows.address_label(context, dstaddr)
         ),
         subject: Subject::SourceAndDestination { srcaddr, dstaddr },
         details: Details::Ports { distinct_ports, accepted_flows },
@@ -134,6 +134,30 @@ mod tests {
         let found = finding("10.0.0.2");
         assert_eq!(found.details, Details::Ports { distinct_ports: 15, accepted_flows: Some(0) });
         assert_eq!((found.severity, found.evidence.contains(&Evidence::AcceptedFlows)), (Severity::Medium, false));
+    }
+
+    #[test]
+    fn the_title_names_the_host_of_the_own_vpc() {
+        let interface = |id: &str, vpc: &str, name: &str| {
+            format!(
+                r#"{{"NetworkInterfaceId": "{id}", "VpcId": "{vpc}", "PrivateIpAddress": "10.0.0.1",
+                     "TagSet": [{{"Key": "Name", "Value": "{name}"}}]}}"#
+            )
+        };
+        let document = format!(
+            r#"{{"Vpcs": [{{"VpcId": "vpc-a", "CidrBlock": "10.0.0.0/16"}}, {{"VpcId": "vpc-b", "CidrBlock": "10.0.0.0/24"}}],
+                 "NetworkInterfaces": [{}, {}]}}"#,
+            interface("eni-1", "vpc-a", "payments"),
+            interface("eni-2", "vpc-b", "toy")
+        );
+        let mut resources = crate::topology::describe_output::Resources::default();
+        resources.read("t.json", document.as_bytes()).expect("JSON");
+        let topology = std::sync::Arc::new(crate::topology::Topology::new(resources));
+        let log = format!("{}\n{}", super::super::super::tests::HEADER, probes("8.8.8.8", 15, "2").collect::<String>());
+        let options = crate::pipeline::Options { topology: Some(topology.clone()), ..Default::default() };
+        let analysis = crate::pipeline::analyze("case", log.as_bytes(), &options).expect("a flow log");
+        let findings = crate::summary::build::build_summary(analysis, &Default::default(), Some(&topology)).findings;
+        assert_eq!(findings[0].title, "8.8.8.8 was rejected at 15 ports of 10.0.0.1 (payments)");
     }
 
     #[test]

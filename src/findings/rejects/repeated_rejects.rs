@@ -33,8 +33,8 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
         confidence: Confidence::High,
         title: format!(
             "{} to {} {} was rejected repeatedly",
-            format_address(context, key.src),
-            format_address(context, key.dst),
+            format_address(context, group, key.src),
+            format_address(context, group, key.dst),
             key.dstport.map_or_else(|| names::protocol(key.protocol), |port| names::port(port, key.protocol))
         ),
         subject: Subject::Group {
@@ -50,8 +50,9 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
     flows.into_finding(context, draft)
 }
 
-fn format_address(context: &Context<'_>, address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "an unknown address".to_owned(), |address| context.network.address_label(address))
+fn format_address(context: &Context<'_>, group: &Group<'_>, address: Option<IpAddr>) -> String {
+    let recorder = context.network.recorder(group);
+    address.map_or_else(|| "an unknown address".to_owned(), |address| context.network.address_label(address, recorder))
 }
 
 #[cfg(test)]

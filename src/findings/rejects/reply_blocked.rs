@@ -44,7 +44,7 @@ fn finding(context: &Context<'_>, key: ReplyKey, flows: MatchedFlows) -> Finding
         SeenAnswers { syn_acks: true, others: true } => (context.confidence_in_absence(), Evidence::RejectedReply),
     };
     let label = |address: Option<IpAddr>| {
-        address.map_or_else(|| "an unknown address".to_owned(), |address| context.network.address_label(address))
+        address.map_or_else(|| "an unknown address".to_owned(), |address| flows.address_label(context, address))
     };
     let draft = FindingDraft {
         finding_type: FindingType::ReplyBlocked,

@@ -36,7 +36,10 @@ fn hub(subnets: &[[&str; 2]], tables: &[Value]) -> Topology {
                "RequesterVpcInfo": {"VpcId": "vpc-1"}, "AccepterVpcInfo": {"VpcId": format!("vpc-{number}")}})
     };
     let vpc = |number: u8| json!({"VpcId": format!("vpc-{number}"), "CidrBlock": format!("10.{number}.0.0/16")});
-    let subnet = |[id, vpc]: &[&str; 2]| json!({"SubnetId": id, "VpcId": vpc});
+    let subnet = |[id, vpc]: &[&str; 2]| {
+        let block = if *id == "subnet-a" { "10.1.1.0/24" } else { "10.1.2.0/24" };
+        json!({"SubnetId": id, "VpcId": vpc, "CidrBlock": block})
+    };
     topology(&json!({
         "Vpcs": [vpc(1), vpc(2), vpc(3), vpc(4)],
         "Subnets": subnets.iter().map(subnet).collect::<Vec<_>>(),
@@ -175,36 +178,37 @@ fn reach_follows_the_longest_destination() {
 }
 
 #[test]
-fn misrouting_tables_send_traffic_to_a_vpc_in_between() {
+fn the_route_between_two_addresses_is_that_of_the_subnet() {
     let tables = [
-        table("rtb-all", "vpc-2", &["subnet-a"], &["0.0.0.0/0 pcx-2"]),
-        table("rtb-block", "vpc-2", &["subnet-b"], &["10.3.0.0/16 pcx-2"]),
-        table("rtb-peer", "vpc-2", &["subnet-c"], &["10.1.0.0/16 pcx-2"]),
-        table("rtb-transit", "vpc-2", &["subnet-d"], &["10.0.0.0/8 pcx-2", "10.3.0.0/16 tgw-1"]),
-        table("rtb-list", "vpc-2", &["subnet-e"], &["pl-unknown pcx-2"]),
-        table("rtb-unused", "vpc-2", &[], &["10.3.0.0/16 pcx-2"]),
+        table(
+            "rtb-a",
+            "vpc-1",
+            &["subnet-a"],
+            &["10.2.0.0/16 pcx-2", "10.2.9.0/24 tgw-1", "10.2.8.0/24 pcx-2 blackhole"],
+        ),
+        table("rtb-b", "vpc-1", &["subnet-b"], &["10.3.0.0/16 pcx-3"]),
+        table("rtb-list", "vpc-2", &["main"], &["10.1.0.0/16 pcx-2", "pl-unknown pcx-2"]),
     ];
-    let topology = hub(&[], &tables);
-    let index = |id| index(&topology, id);
-    let misrouting = |via: &[VpcIndex]| topology.misrouting_tables(index("vpc-2"), index("vpc-3"), via);
-    assert_eq!(misrouting(&[index("vpc-1")]), ["rtb-all", "rtb-block"]);
-    assert_eq!(misrouting(&[index("vpc-4")]), [""; 0]);
-    assert_eq!(topology.misrouting_tables(index("vpc-4"), index("vpc-3"), &[index("vpc-1")]), [""; 0]);
-}
-
-#[test]
-fn tables_without_route_lack_a_block_of_the_other_side() {
-    let tables = [
-        table("rtb-full", "vpc-2", &["subnet-a"], &["10.1.0.0/16 pcx-2"]),
-        table("rtb-list", "vpc-2", &["subnet-b"], &["pl-unknown pcx-2"]),
-        table("rtb-none", "vpc-2", &["subnet-c"], &["10.3.0.0/16 pcx-2"]),
-        table("rtb-other", "vpc-2", &["subnet-d"], &["10.1.0.0/16 tgw-1"]),
-        table("rtb-unused", "vpc-2", &[], &[]),
-    ];
-    let topology = hub(&[], &tables);
-    let without = |a, b| topology.tables_without_route(index(&topology, a), index(&topology, b));
-    assert_eq!(without("vpc-2", "vpc-1"), ["rtb-none", "rtb-other"]);
-    assert_eq!(without("vpc-1", "vpc-2"), [""; 0]);
+    let topology = hub(&[["subnet-a", "vpc-1"], ["subnet-b", "vpc-1"]], &tables);
+    let between = |from: &str, to: &str| {
+        let [from, to] = [from, to].map(|address| address.parse().expect("an address"));
+        let (table, route) = topology.route_between(index(&topology, "vpc-1"), from, to)?;
+        let leads =
+            route.map(|route| topology.leads_between(route, index(&topology, "vpc-1"), index(&topology, "vpc-2")));
+        Some((table, leads))
+    };
+    assert_eq!(between("10.1.1.5", "10.2.0.1"), Some(("rtb-a", Some(true))));
+    assert_eq!(between("10.1.1.5", "10.2.9.1"), Some(("rtb-a", Some(false))), "to another target");
+    assert_eq!(between("10.1.1.5", "10.2.8.1"), Some(("rtb-a", Some(false))), "blackhole");
+    assert_eq!(between("10.1.1.5", "10.4.0.1"), Some(("rtb-a", None)));
+    assert_eq!(between("10.1.2.5", "10.2.0.1"), Some(("rtb-b", None)));
+    assert_eq!(between("10.1.9.5", "10.2.0.1"), None, "in no known subnet");
+    let listed = topology.route_between(
+        index(&topology, "vpc-2"),
+        "10.2.0.1".parse().expect("an address"),
+        "10.1.0.1".parse().expect("an address"),
+    );
+    assert!(listed.is_none(), "the blocks of a prefix list are unknown");
 }
 
 #[test]
