@@ -224,8 +224,8 @@ fn json_keeps_every_character_of_a_name() {
 fn topology_check_exits_with_0_1_or_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let vpcs =
-        r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"}]}"#;
+    let vpcs = r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16", "Tags": [{"Key": "Name", "Value": "app\u001b"}]},
+        {"VpcId": "vpc-b", "CidrBlock": "10.2.0.0/16"}]}"#;
     let connection = r#"{"VpcPeeringConnections": [{"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"},
         "RequesterVpcInfo": {"VpcId": "vpc-a"}, "AccepterVpcInfo": {"VpcId": "vpc-b"}}]}"#;
     fs::write(path("vpcs.json"), vpcs).expect("a file");
@@ -239,7 +239,8 @@ fn topology_check_exits_with_0_1_or_2() {
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(document["schema"], "flowsentry/topology-check/v1");
     assert_eq!(document["findings"][0]["type"], "missing-route");
-    assert!(text(&check(&[]).stdout).contains("vpc-a has no route to 10.2.0.0/16 of vpc-b through pcx-1"));
+    assert_eq!(document["findings"][0]["names"], serde_json::json!({"vpc-a": "app\u{1b}"}));
+    assert!(text(&check(&[]).stdout).contains(r"app\u{1b} (vpc-a) has no route to 10.2.0.0/16 of vpc-b through pcx-1"));
     fs::write(path("useless"), "[]").expect("a file");
     let output = flowsentry(&["topology", "check", &path("useless")], b"");
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));

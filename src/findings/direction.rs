@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::{Interner, Symbol, index};
@@ -131,21 +130,12 @@ impl<'a> NetworkContext<'a> {
 
     /// Formats the id of a resource for titles, with its Name tag: `prod (vpc-1)`.
     pub(crate) fn resource_label(&self, id: &str) -> String {
-        match self.topology.and_then(|topology| topology.name_of(id)) {
-            Some(name) => format!("{} ({id})", escape_truncated(name, NAME_CHARACTERS)),
-            None => id.to_owned(),
-        }
+        self.topology.map_or_else(|| id.to_owned(), |topology| topology.label(id))
     }
 
     /// Returns the Name tags of the resources whose ids occur in a value, by id.
     pub(crate) fn names_in(&self, value: impl Serialize) -> BTreeMap<String, String> {
-        let mut names = BTreeMap::new();
-        if let Some(topology) = self.topology
-            && let Ok(value) = serde_json::to_value(value)
-        {
-            collect_names(topology, &value, &mut names);
-        }
-        names
+        self.topology.map(|topology| topology.names_in(value)).unwrap_or_default()
     }
 
     /// Returns the id of an interface as text.
@@ -179,16 +169,6 @@ impl InterfaceFacts for NetworkContext<'_> {
             known.and_then(index).map_or(VpcRef::Unknown, VpcRef::Known)
         };
         Some(ReplyScope::new(own, interface))
-    }
-}
-
-/// Adds the Name tags of all ids in a value.
-fn collect_names(topology: &Topology, value: &Value, names: &mut BTreeMap<String, String>) {
-    match value {
-        Value::String(id) => names.extend(topology.name_of(id).map(|name| (id.clone(), name.to_owned()))),
-        Value::Array(values) => values.iter().for_each(|value| collect_names(topology, value, names)),
-        Value::Object(fields) => fields.values().for_each(|value| collect_names(topology, value, names)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

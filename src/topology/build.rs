@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use super::describe_output::{Interface, Problem, Resources};
+use super::prefix_index::{OnlyId, PrefixIndex};
 use super::prefix_table::PrefixTable;
 use super::routes::RouteTableIndex;
 use super::{BlockId, PackedLocation, Topology, VpcBlock, VpcIndex, VpcInfo, ordered};
@@ -17,6 +18,7 @@ impl Topology {
         let vpcs = known_vpcs(&resources);
         let blocks = vpc_blocks(&vpcs);
         let enclosing = enclosing_blocks(&blocks);
+        let vpc_by_interface = vpc_by_interface(&resources, &vpcs);
         let mut topology = Topology {
             locations: locations(&blocks, &enclosing),
             enclosing,
@@ -27,8 +29,9 @@ impl Topology {
             interfaces_by_address: interfaces_by_address(&resources),
             interfaces_by_public_address: interfaces_by_public_address(&resources),
             route_tables: RouteTableIndex::new(&resources),
-            interfaces_with_prefixes: with_delegated_prefixes(&resources),
-            vpc_by_interface: vpc_by_interface(&resources, &vpcs),
+            interfaces_by_prefix: interfaces_by_prefix(&resources, &vpc_by_interface),
+            subnets_by_block: subnets_by_block(&resources, &vpcs),
+            vpc_by_interface,
             vpcs,
             resources: Resources::default(),
         };
@@ -142,10 +145,30 @@ fn locations(blocks: &[VpcBlock], contested: &HashMap<BlockId, Vec<BlockId>, Ran
     std::iter::once(PackedLocation::OUTSIDE).chain((0..).zip(blocks).map(location)).collect()
 }
 
-/// Returns the ids of the interfaces with delegated prefixes.
-fn with_delegated_prefixes(resources: &Resources) -> Vec<String> {
-    let interfaces = resources.interfaces.iter().filter(|(_, interface)| !interface.prefixes.is_empty());
-    interfaces.map(|(id, _)| id.clone()).collect()
+fn interfaces_by_prefix(
+    resources: &Resources,
+    vpc_by_interface: &HashMap<String, VpcIndex, RandomState>,
+) -> HashMap<VpcIndex, PrefixIndex<OnlyId>, RandomState> {
+    let mut by_vpc: HashMap<VpcIndex, PrefixIndex<OnlyId>, RandomState> = HashMap::default();
+    for (id, interface) in resources.interfaces.iter().filter(|(_, interface)| !interface.prefixes.is_empty()) {
+        let Some(vpc) = vpc_by_interface.get(id) else { continue };
+        let index = by_vpc.entry(*vpc).or_default();
+        interface.prefixes.iter().for_each(|prefix| index.add(*prefix, id));
+    }
+    by_vpc
+}
+
+fn subnets_by_block(resources: &Resources, vpcs: &[VpcInfo]) -> HashMap<VpcIndex, PrefixIndex<String>, RandomState> {
+    let indices = indices_by_id(vpcs);
+    let mut by_vpc: HashMap<VpcIndex, PrefixIndex<String>, RandomState> = HashMap::default();
+    for (id, subnet) in &resources.subnets {
+        let Some(vpc) = indices.get(subnet.vpc_id.as_str()) else { continue };
+        let index = by_vpc.entry(*vpc).or_default();
+        for block in &subnet.blocks {
+            index.insert(*block, id.clone());
+        }
+    }
+    by_vpc
 }
 
 fn interfaces_by_address(resources: &Resources) -> HashMap<IpAddr, Vec<String>, RandomState> {
@@ -171,13 +194,18 @@ fn interfaces_by_public_address(resources: &Resources) -> HashMap<IpAddr, String
 }
 
 fn vpc_by_interface(resources: &Resources, vpcs: &[VpcInfo]) -> HashMap<String, VpcIndex, RandomState> {
-    let mut indices: HashMap<&str, VpcIndex, RandomState> = map_with_capacity(vpcs.len());
-    indices.extend(vpcs.iter().map(|vpc| vpc.id.as_str()).zip((0..).map(VpcIndex)));
+    let indices = indices_by_id(vpcs);
     let vpc_of = |interface: &Interface| indices.get(interface.vpc_id.as_deref()?).copied();
     let mut by_interface = map_with_capacity(resources.interfaces.len());
     by_interface
         .extend(resources.interfaces.iter().filter_map(|(id, interface)| Some((id.clone(), vpc_of(interface)?))));
     by_interface
+}
+
+fn indices_by_id(vpcs: &[VpcInfo]) -> HashMap<&str, VpcIndex, RandomState> {
+    let mut indices = map_with_capacity(vpcs.len());
+    indices.extend(vpcs.iter().map(|vpc| vpc.id.as_str()).zip((0..).map(VpcIndex)));
+    indices
 }
 
 fn map_with_capacity<K, V>(capacity: usize) -> HashMap<K, V, RandomState> {

@@ -16,6 +16,7 @@ pub mod describe_output;
 pub mod endpoint;
 mod location;
 mod names;
+mod prefix_index;
 pub mod prefix_table;
 pub mod routes;
 pub mod service;
@@ -31,6 +32,7 @@ pub use self::prefix_table::BlockId;
 use crate::record::ip;
 use describe_output::{Interface, PeeringConnection, Problem, Resources};
 use endpoint::{Endpoint, Scope};
+use prefix_index::{OnlyId, PrefixIndex};
 use prefix_table::PrefixTable;
 use routes::RouteTableIndex;
 
@@ -100,7 +102,10 @@ pub struct Topology {
     peers: BTreeMap<VpcIndex, BTreeSet<VpcIndex>>,
     interfaces_by_address: HashMap<IpAddr, Vec<String>, RandomState>,
     interfaces_by_public_address: HashMap<IpAddr, String, RandomState>,
-    interfaces_with_prefixes: Vec<String>,
+    /// The interfaces by their delegated prefixes.
+    interfaces_by_prefix: HashMap<VpcIndex, PrefixIndex<OnlyId>, RandomState>,
+    /// Of a block that several subnets of a VPC have, the subnet with the greatest id.
+    subnets_by_block: HashMap<VpcIndex, PrefixIndex<String>, RandomState>,
     route_tables: RouteTableIndex,
     /// A map of its own, because it is read for many records.
     vpc_by_interface: HashMap<String, VpcIndex, RandomState>,
@@ -256,11 +261,11 @@ impl Topology {
         }
     }
 
-    fn endpoint_in_vpc(&self, address: IpAddr, vpc: VpcIndex) -> Endpoint {
-        let vpc = self.vpc(vpc);
-        let owner = self.owner(&vpc.id, address);
+    fn endpoint_in_vpc(&self, address: IpAddr, index: VpcIndex) -> Endpoint {
+        let vpc = self.vpc(index);
+        let owner = self.owner(index, address);
         let subnet_of_owner = owner.and_then(|(_, owner)| owner.subnet_id.clone());
-        let subnet_id = subnet_of_owner.or_else(|| self.subnet(&vpc.id, address));
+        let subnet_id = subnet_of_owner.or_else(|| self.subnet(index, address).map(str::to_owned));
         Endpoint {
             scope: Some(Scope::Vpc),
             vpc_id: Some(vpc.id.clone()),
@@ -300,27 +305,20 @@ impl Topology {
     }
 
     /// Finds the subnet of a VPC whose block is the longest match of the address.
-    fn subnet(&self, vpc_id: &str, address: IpAddr) -> Option<String> {
-        let subnets = self.resources.subnets.iter().filter(|(_, subnet)| subnet.vpc_id == vpc_id);
-        let blocks = subnets.flat_map(|(id, subnet)| subnet.blocks.iter().map(move |block| (block, id)));
-        let longest = blocks.filter(|(block, _)| block.contains(&address)).max_by_key(|(block, _)| block.prefix_len());
-        longest.map(|(_, id)| id.clone())
+    fn subnet(&self, vpc: VpcIndex, address: IpAddr) -> Option<&str> {
+        self.subnets_by_block.get(&vpc)?.matches(address).next().map(String::as_str)
     }
 
     /// Finds the interface of a VPC that owns an address: by the address itself, otherwise by a prefix that is delegated
     /// to the interface. Returns `None` if several have it, as documents of different times may say.
-    fn owner(&self, vpc_id: &str, address: IpAddr) -> Option<(&str, &Interface)> {
-        let is_in_vpc = |(_, interface): &(&String, &Interface)| interface.vpc_id.as_deref() == Some(vpc_id);
-        let interface = |id: &String| self.resources.interfaces.get_key_value(id);
+    fn owner(&self, vpc: VpcIndex, address: IpAddr) -> Option<(&str, &Interface)> {
         let by_address = self.interfaces_by_address.get(&address).into_iter().flatten();
-        let mut by_address = by_address.filter_map(interface).filter(is_in_vpc);
-        if let Some((id, owner)) = by_address.next() {
-            return by_address.next().is_none().then_some((id.as_str(), owner));
-        }
-        let by_prefix = self.interfaces_with_prefixes.iter().filter_map(interface).filter(is_in_vpc);
-        let mut by_prefix = by_prefix.filter(|(_, interface)| interface.owns(address));
-        let (id, owner) = by_prefix.next()?;
-        by_prefix.next().is_none().then_some((id.as_str(), owner))
+        let mut by_address = by_address.map(String::as_str).filter(|id| self.vpc_of_interface(id) == Some(vpc));
+        let id = match by_address.next() {
+            Some(id) => by_address.next().is_none().then_some(id)?,
+            None => self.interfaces_by_prefix.get(&vpc)?.only_id(address)?,
+        };
+        self.interface(id).map(|interface| (id, interface))
     }
 }
 

@@ -253,7 +253,10 @@ const INTERFACES: &str = r#"{
         {"NetworkInterfaceId": "eni-3", "VpcId": "vpc-a", "SubnetId": "subnet-1", "PrivateIpAddress": "10.1.1.17",
          "RequesterId": "amazon-rds", "RequesterManaged": true},
         {"NetworkInterfaceId": "eni-f", "VpcId": "vpc-f", "PrivateIpAddress": "10.9.0.5", "InterfaceType": "nat_gateway"},
-        {"NetworkInterfaceId": "eni-g", "VpcId": "vpc-g", "PrivateIpAddress": "10.9.0.5"}]}"#;
+        {"NetworkInterfaceId": "eni-g", "VpcId": "vpc-g", "PrivateIpAddress": "10.9.0.5",
+         "Ipv4Prefixes": [{"Ipv4Prefix": "10.9.0.64/28"}]},
+        {"NetworkInterfaceId": "eni-4", "VpcId": "vpc-a", "Ipv4Prefixes": [{"Ipv4Prefix": "10.1.1.64/28"}]},
+        {"NetworkInterfaceId": "eni-5", "VpcId": "vpc-a", "Ipv4Prefixes": [{"Ipv4Prefix": "10.1.1.64/27"}]}]}"#;
 
 #[test]
 fn endpoint_describes_an_address() {
@@ -279,6 +282,11 @@ fn endpoint_describes_an_address() {
         ("10.9.0.5", None, "Vpc - - - - -"),
         ("10.9.0.5", Some("vpc-f"), "Vpc vpc-f subnet-f eni-f nat-gateway -"),
         ("10.9.0.5", Some("vpc-g"), "Vpc vpc-g subnet-g eni-g ec2 -"),
+        // Two interfaces have the first prefix. The other VPC with the block has no prefix.
+        ("10.1.1.79", None, "Vpc vpc-a subnet-1 - - -"),
+        ("10.1.1.80", None, "Vpc vpc-a subnet-1 eni-5 ec2 -"),
+        ("10.9.0.79", Some("vpc-g"), "Vpc vpc-g subnet-g eni-g ec2 -"),
+        ("10.9.0.79", Some("vpc-f"), "Vpc vpc-f subnet-f - - -"),
         ("10.77.0.5", None, "Private - - - - -"),
         ("8.8.8.8", None, "Public - - - - -"),
     ] {

@@ -71,6 +71,7 @@ impl ReplyScope {
     }
 
     /// Returns whether a record of this scope and interface and one of another count as recorded at the same place.
+    #[cfg(test)]
     pub(crate) fn is_same_place(self, interface: Option<Symbol>, other: (ReplyScope, Option<Symbol>)) -> bool {
         match (self, other.0) {
             (ReplyScope::Vpc(own), ReplyScope::Vpc(other)) => own == other,

@@ -36,7 +36,7 @@ fn overlap(topology: &Topology, a: VpcIndex, b: VpcIndex, common: BTreeSet<VpcIn
     let severity = if peered { Severity::High } else { Severity::Medium };
     let subject = TopologySubject::Vpcs { vpc_ids: vec![vpc_a.id.clone(), vpc_b.id.clone()] };
     let details = TopologyDetails::Overlap { cidr_blocks, via_vpc_ids };
-    Some(TopologyFinding::new(TopologyFindingType::OverlappingCidr, severity, title, subject, details))
+    Some(TopologyFinding::new(topology, TopologyFindingType::OverlappingCidr, severity, title, subject, details))
 }
 
 /// Returns the smaller block of each overlapping pair, sorted and without duplicates.

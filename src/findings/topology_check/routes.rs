@@ -94,7 +94,7 @@ impl ConnectionSide<'_> {
             route_table_ids: lacking.iter().map(|table| table.id.to_owned()).collect(),
             subnet_ids,
         };
-        TopologyFinding::new(finding_type, severity, title, subject, details)
+        TopologyFinding::new(self.topology, finding_type, severity, title, subject, details)
     }
 
     fn label(&self, vpc: VpcIndex) -> String {
@@ -195,6 +195,6 @@ impl TableRoute<'_> {
             destination: self.route.destination.to_string(),
             peering_connection_id: self.route.connection_id().map(str::to_owned),
         };
-        TopologyFinding::new(finding_type, Severity::Medium, title, subject, details)
+        TopologyFinding::new(self.topology, finding_type, Severity::Medium, title, subject, details)
     }
 }

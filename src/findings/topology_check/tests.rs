@@ -132,6 +132,8 @@ fn missing_route_has_its_connection_and_tables() {
             "advice": TopologyFindingType::MissingRoute.advice(),
             "subject": {"vpc_id": "vpc-a", "peering_connection_id": "pcx-ab", "cidr_block": "10.3.0.0/16"},
             "details": {"peer_vpc_id": "vpc-b", "route_table_ids": ["rtb-a"], "subnet_ids": ["subnet-1"]},
+            // The ids without a Name tag have no entry.
+            "names": {"vpc-b": "data"},
         })
     );
 }

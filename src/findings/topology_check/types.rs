@@ -1,9 +1,12 @@
 //! The types of the JSON output of `topology check`.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::findings::types::{self, Severity};
+use crate::topology::Topology;
 
 /// The value of [`Check::schema`].
 pub const SCHEMA: &str = "flowsentry/topology-check/v1";
@@ -43,10 +46,13 @@ pub struct TopologyFinding {
     pub subject: TopologySubject,
     /// More facts.
     pub details: TopologyDetails,
+    /// Name tags of the resources whose ids occur in subject and details, by id. Only those that the topology has.
+    pub names: BTreeMap<String, String>,
 }
 
 impl TopologyFinding {
     pub(super) fn new(
+        topology: &Topology,
         finding_type: TopologyFindingType,
         severity: Severity,
         title: String,
@@ -54,7 +60,8 @@ impl TopologyFinding {
         details: TopologyDetails,
     ) -> TopologyFinding {
         let id = types::id(finding_type.name(), &subject);
-        TopologyFinding { id, finding_type, severity, title, advice: finding_type.advice(), subject, details }
+        let names = topology.names_in((&subject, &details));
+        TopologyFinding { id, finding_type, severity, title, advice: finding_type.advice(), subject, details, names }
     }
 }
 
