@@ -247,13 +247,15 @@ fn remove_answered(
     });
 }
 
+/// Indices of the services that wait at each place.
+type ServicesByPlace = HashMap<Place, Vec<u32>, RandomState>;
+
 /// The services that wait for a reply, by the source and destination of the reply. A reply takes out those that it answers, so
 /// no later reply visits them.
 #[derive(Debug, Default)]
 struct AwaitedReplies {
     services: Vec<Service>,
-    /// The values are indices of `services`.
-    by_pair: HashMap<(IpAddr, IpAddr), HashMap<Place, Vec<u32>, RandomState>, RandomState>,
+    by_pair: HashMap<(IpAddr, IpAddr), ServicesByPlace, RandomState>,
 }
 
 /// Where a reply is awaited. A service whose own VPC is known waits in its VPC and at its interface, because the own VPC of the reply
