@@ -39,14 +39,14 @@ const PAIR_COLUMNS: [Column; 7] = [
     column("FROM", 0),
     column("TO", 0),
     column("VIA", 1),
-    number("ACCEPTED", 0),
+    number("FLOWS", 0),
     number("BYTES", 2),
     number("REJECTED", 0),
     number("UNANSWERED", 0),
 ];
 
 const SERVICE_COLUMNS: [Column; 5] =
-    [column("SERVICE", 0), number("INTERFACES", 0), number("ACCEPTED", 0), number("BYTES", 1), number("REJECTED", 0)];
+    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REJECTED", 0)];
 
 const fn column(heading: &'static str, drop_priority: u8) -> Column {
     Column { heading, align: Align::Left, drop_priority }
