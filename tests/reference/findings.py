@@ -165,9 +165,10 @@ def is_first_packet(record):
 
 
 def is_health_check(report, record):
-    if not is_first_packet(record) or record.src is None or not record.dst_place.is_known:
+    src_place, dst_place = record.group_places
+    if not is_first_packet(record) or record.src is None or not dst_place.is_known:
         return False
-    owner = report.owner(record.src, record.src_place)
+    owner = report.owner(record.src, src_place)
     return owner is not None and owner.service == "elb"
 
 

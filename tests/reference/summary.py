@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from findings import THRESHOLDS, findings
 from logs import contains
 from rows import sorted_by_both, sorted_rows, span, total
-from terms import CAUSES, agreed, locate, pair_of
+from terms import CAUSES, agreed, pair_of
 from topology import blocks_of
 
 
@@ -15,9 +15,7 @@ def described(report, records, side):
     row = dict.fromkeys(("scope", "vpc_id", "subnet_id", "interface_id", "service"))
     if address is None:
         return row
-    own_vpc = agreed(record.own_vpc for record in records)
-    own_subnet = agreed(record.own_subnet for record in records)
-    place = locate(report.topology, address, own_vpc, own_subnet)
+    place = records[0].group_places[("src", "dst").index(side)]
     row["scope"] = "vpc" if place.is_known else "public" if report.topology.is_public(address) else "private"
     row["vpc_id"] = place.vpc
     owner = report.owner(address, place)
