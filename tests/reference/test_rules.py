@@ -150,7 +150,8 @@ class Replies(unittest.TestCase):
         made = Report(topology(**AB))
         made.read("a", f"{HEADER} log-status\n{asked}\n{skipped}".encode())
         capped = summarize(made, {"one_way_min_flows": 1})["findings"]
-        self.assertEqual([confidence("tcp-flags=2"), confidence(""), confidence("", [])], [["high"], ["low"], ["medium"]])
+        self.assertEqual([confidence("tcp-flags=2"), confidence(""), confidence("", [])], [["high"], ["low"], ["low"]])
+        self.assertEqual(confidence("", ["e5 10.1.0.9 8.8.8.8 1 2 17 ACCEPT"]), ["medium"])
         self.assertEqual({row["type"]: row["confidence"] for row in capped}, {"one-way-peering": "medium",
                                                                               "skipped-data": "medium"})
 
