@@ -24,7 +24,7 @@ pub(super) fn detect(
     }
     let refused = &peering.refused;
     let is_lost = |flows: &ClassifiedFlows| flows.is_accepted_tcp() && !refused.contains(&flows.addresses);
-    let unanswered = peering.unanswered(view, &is_lost)?;
+    let unanswered = peering.unanswered(view, is_lost)?;
     if unanswered.flows.tally.flows < peering.context.thresholds.one_way_min_flows {
         return None;
     }
