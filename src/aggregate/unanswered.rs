@@ -94,6 +94,8 @@ pub struct UnansweredGroup {
     pub sources: Vec<UnansweredSource>,
     /// Whether `flow-direction` of all records says that they leave the interface.
     pub all_directed: bool,
+    /// Whether that of some records does.
+    pub some_directed: bool,
 }
 
 /// The records of one source address.
@@ -195,8 +197,10 @@ impl OpeningFlows {
                     dstport,
                     sources: Vec::new(),
                     all_directed: true,
+                    some_directed: false,
                 });
                 group.all_directed &= is_directed;
+                group.some_directed |= is_directed;
                 let OpeningStats { tally, seen, least_srcport: srcport, .. } = *stats;
                 group.sources.push(UnansweredSource { src, srcport, tally, seen, scope });
             }

@@ -31,7 +31,12 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
     }
     let UnansweredGroup { interface, dst: dstaddr, dstport, .. } = *group;
     let recorder = context.network.interface_recorder(interface);
-    let direction = if group.all_directed { Evidence::FlowDirection } else { Evidence::Topology };
+    // Evidence counts if it is that of every record.
+    let direction = match (group.all_directed, group.some_directed) {
+        (true, _) => Some(Evidence::FlowDirection),
+        (false, false) => Some(Evidence::Topology),
+        (false, true) => None,
+    };
     let draft = FindingDraft {
         finding_type: FindingType::NoAnswer,
         severity: if context.is_public(dstaddr) { Severity::Low } else { Severity::Medium },
@@ -44,7 +49,7 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
         ),
         subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },
         details: Details::Answerer { dst_interface_id: context.network.endpoint(Some(dstaddr), recorder).interface_id },
-        evidence: [Evidence::TcpFlags, Evidence::NoReply, direction].into(),
+        evidence: [Evidence::TcpFlags, Evidence::NoReply].into_iter().chain(direction).collect(),
     };
     flows.into_finding(context, draft)
 }

@@ -173,7 +173,7 @@ fn separated_by_other_characters(line: &str) -> Option<OtherFormat> {
     let fields = line.split_ascii_whitespace().count();
     let is_usual = |separator: char| {
         let separators = line.matches(separator).count();
-        separators >= 3 && separators + 1 >= fields
+        separators >= 2 && separators + 1 >= fields
     };
     let found = SEPARATORS.into_iter().find(|(separator, ..)| is_usual(*separator));
     // The console of CloudWatch writes two columns, of which the second is a whole record.

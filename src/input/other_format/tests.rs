@@ -96,6 +96,8 @@ fn other_separators_are_named() {
     assert_eq!(text(&RECORD.replace(' ', ",")), commas);
     assert_eq!(text(&RECORD.replace(' ', ", ")), commas);
     assert_eq!(text(&format!("timestamp,message\n1,{RECORD}")), commas);
+    assert_eq!(text("a,b,c\n1,2,3"), commas);
+    assert_eq!(text("one, sentence of words"), None);
     assert_eq!(text(&RECORD.replace(' ', ";")), Some("CSV: it has semicolons between its fields"));
     assert_eq!(text(&RECORD.replace(' ', "|")), Some("a table: it has vertical bars between its fields"));
     // Near misses: a list in one field, and a sentence.
