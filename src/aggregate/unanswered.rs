@@ -263,7 +263,7 @@ struct AwaitedReplies {
 }
 
 /// Where a reply is awaited. A service whose own VPC is known waits in its VPC and at its interface, because the own VPC of the reply
-/// may be unknown. Together the places that [`AwaitedReplies::take`] visits are those of [`ReplyScope::is_same_place`].
+/// may be unknown. Together the places that [`AwaitedReplies::take`] visits are those of `ReplyScope::is_same_place`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     /// In this own VPC.
