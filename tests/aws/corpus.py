@@ -136,7 +136,7 @@ def analyze_corpus(env, tables_in):
         for i, log in enumerate(sorted(folder.glob("*.log"))):
             name = key(f"{folder.name}-{i}", day((number + 7 * i) % 16), *place)
             stored.append(put(name, gzip(log.read_bytes())))
-        documents = sorted(folder.glob("topology-*.json"))
+        documents = sorted(folder.glob("topology*.json"))
         analyze(*stored, **({"TOPOLOGY_URI": topology(folder.name, documents)} if documents else {}))
     # A peering connection that was active and is now deleted.
     for name, when in [("peering-before-v5", 5), ("peering-without-a-b-v5", 0)]:
