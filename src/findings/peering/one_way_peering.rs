@@ -42,22 +42,7 @@ pub(super) fn detect(
         [] => String::new(),
         ids => format!("; {} does not route them back", peering.join(ids, " and ")),
     };
-    let ends = format!(
-        "from {} to {} via {}",
-        peering.format_vpc(direction.src),
-        peering.format_vpc(direction.dst),
-        peering.label(id)
-    );
-    // The title counts each flow once, also if both ends logged it.
-    let side = view.totals.counted_side();
-    let once = |flows: &ClassifiedFlows| if flows.side == side { flows.sums.tally.flows } else { 0 };
-    let lost: u64 = view.unanswered().filter(is_lost).map(|flows| once(&flows)).sum();
-    let all: u64 = view.flows().filter(ClassifiedFlows::is_accepted_tcp).map(|flows| once(&flows)).sum();
-    let how_many = match completeness.peering {
-        false => format!("Some of the TCP traffic {ends} did not get"),
-        true if lost == all => format!("None of the TCP traffic {ends} gets"),
-        true => format!("{lost} of {all} TCP flows {ends} did not get"),
-    };
+    let how_many = format_how_many(peering, direction, id, view, is_lost);
     let draft = FindingDraft {
         finding_type: FindingType::OneWayPeering,
         severity: if some_have_replies { Severity::Medium } else { Severity::High },
@@ -72,6 +57,31 @@ pub(super) fn detect(
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))
+}
+
+/// Tells how many of the TCP flows got no reply. Each flow counts once, also if both ends logged it.
+fn format_how_many(
+    peering: &PeeringContext<'_>,
+    direction: VpcDirection,
+    id: &str,
+    view: &ClassView<'_>,
+    is_lost: impl Fn(&ClassifiedFlows) -> bool,
+) -> String {
+    let ends = format!(
+        "from {} to {} via {}",
+        peering.format_vpc(direction.src),
+        peering.format_vpc(direction.dst),
+        peering.label(id)
+    );
+    let side = view.totals.counted_side();
+    let once = |flows: &ClassifiedFlows| if flows.side == side { flows.sums.tally.flows } else { 0 };
+    let lost: u64 = view.unanswered().filter(is_lost).map(|flows| once(&flows)).sum();
+    let all: u64 = view.flows().filter(ClassifiedFlows::is_accepted_tcp).map(|flows| once(&flows)).sum();
+    match peering.context.completeness.peering {
+        false => format!("Some of the TCP traffic {ends} did not get"),
+        true if lost == all => format!("None of the TCP traffic {ends} gets"),
+        true => format!("{lost} of {all} TCP flows {ends} did not get"),
+    }
 }
 
 #[cfg(test)]
