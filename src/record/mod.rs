@@ -26,6 +26,10 @@ use crate::record::timestamp::Timestamp;
 pub const TCP: u8 = 6;
 /// IANA protocol number of UDP.
 pub const UDP: u8 = 17;
+/// IANA protocol number of ICMP.
+pub const ICMP: u8 = 1;
+/// IANA protocol number of ICMP for IPv6.
+pub const ICMPV6: u8 = 58;
 
 /// A parsed record, by its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

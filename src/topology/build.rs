@@ -10,6 +10,7 @@ use super::describe_output::{Interface, Problem, Resources};
 use super::prefix_index::{OnlyId, PrefixIndex};
 use super::prefix_table::PrefixTable;
 use super::routes::RouteTableIndex;
+use super::rules::RuleIndex;
 use super::{BlockId, PackedLocation, Topology, VpcBlock, VpcIndex, VpcInfo, ordered};
 
 impl Topology {
@@ -29,6 +30,7 @@ impl Topology {
             interfaces_by_address: interfaces_by_address(&resources),
             interfaces_by_public_address: interfaces_by_public_address(&resources),
             route_tables: RouteTableIndex::new(&resources),
+            rules: RuleIndex::new(&resources),
             interfaces_by_prefix: interfaces_by_prefix(&resources, &vpc_by_interface),
             subnets_by_block: subnets_by_block(&resources, &vpcs),
             vpc_by_interface,

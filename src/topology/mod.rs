@@ -4,7 +4,8 @@
 //! - locates an address in a VPC ([`Topology::locate`], two to four table look-ups per IPv4 address; see [`prefix_table`]);
 //! - relates two VPCs by their peering connections ([`Topology::peering_status`]);
 //! - names the subnet, the interface and the AWS service of an address ([`Topology::endpoint`], see [`service`]);
-//! - follows the route tables ([`routes`]).
+//! - follows the route tables ([`routes`]);
+//! - evaluates network ACLs and security groups ([`rules`]).
 //!
 //! Invariants, established by `build` and unchanged afterwards:
 //! - A [`VpcIndex`] is an index into `vpcs`, which is sorted by id. A [`BlockId`] is an index into `blocks`.
@@ -19,6 +20,7 @@ mod names;
 mod prefix_index;
 pub mod prefix_table;
 pub mod routes;
+pub mod rules;
 pub mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,6 +37,7 @@ use endpoint::{Endpoint, Scope};
 use prefix_index::{OnlyId, PrefixIndex};
 use prefix_table::PrefixTable;
 use routes::RouteTableIndex;
+use rules::RuleIndex;
 
 /// Index of a VPC in a topology. The VPCs are sorted by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +110,7 @@ pub struct Topology {
     /// Of a block that several subnets of a VPC have, the subnet with the greatest id.
     subnets_by_block: HashMap<VpcIndex, PrefixIndex<String>, RandomState>,
     route_tables: RouteTableIndex,
+    rules: RuleIndex,
     /// A map of its own, because it is read for many records.
     vpc_by_interface: HashMap<String, VpcIndex, RandomState>,
 }

@@ -9,7 +9,8 @@ use super::Topology;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 
 impl Topology {
-    /// Returns the Name tag of the VPC, subnet, interface, peering connection, or route table with this id.
+    /// Returns the Name tag of the VPC, subnet, interface, peering connection, route table, security group, or network
+    /// ACL with this id. A security group without a tag has the name of the group.
     pub fn name_of(&self, id: &str) -> Option<&str> {
         let resources = self.resources();
         let kind = id.split_once('-').map_or(id, |(kind, _)| kind);
@@ -18,6 +19,8 @@ impl Topology {
             "subnet" => &resources.subnets.get(id)?.name,
             "eni" => &resources.interfaces.get(id)?.name,
             "pcx" => &resources.peering_connections.get(id)?.name,
+            "sg" => &resources.security_groups.get(id)?.name,
+            "acl" => &resources.network_acls.get(id)?.name,
             "rtb" => &resources.route_tables.get(id)?.name,
             _ => &None,
         };

@@ -33,11 +33,24 @@ impl<V> Default for PrefixIndex<V> {
 impl<V> PrefixIndex<V> {
     /// Inserts the value of a block. Returns the old one if the block has one.
     pub(super) fn insert(&mut self, block: IpNet, value: V) -> Option<V> {
+        self.add_length(block);
+        self.values.insert(block.trunc(), value)
+    }
+
+    /// Returns the value of a block. Inserts the default if it has none.
+    pub(super) fn get_or_default(&mut self, block: IpNet) -> &mut V
+    where
+        V: Default,
+    {
+        self.add_length(block);
+        self.values.entry(block.trunc()).or_default()
+    }
+
+    fn add_length(&mut self, block: IpNet) {
         match block {
             IpNet::V4(_) => self.ipv4_lengths.insert(block.prefix_len()),
             IpNet::V6(_) => self.ipv6_lengths.insert(block.prefix_len()),
         };
-        self.values.insert(block.trunc(), value)
     }
 
     /// Returns the values of the blocks that contain an address, the longest block first.

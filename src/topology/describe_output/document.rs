@@ -12,6 +12,7 @@ use super::problem::{DocumentError, Problem};
 use super::wire::{CidrReader, Converted, WireConnection, WireSubnet, WireVpc};
 use super::wire_interface::WireInterface;
 use super::wire_routing::{ListEntries, WireEntry, WirePrefixList, WireRouteTable};
+use super::wire_rules::{WireNetworkAcl, WireSecurityGroup};
 
 /// The lists of a document that are used. serde skips other keys without building their values, which are most of the
 /// description of an interface.
@@ -23,6 +24,8 @@ pub(super) struct DescribeOutput {
     pub(super) vpc_peering_connections: Option<Vec<WireConnection>>,
     pub(super) network_interfaces: Option<Vec<WireInterface>>,
     pub(super) route_tables: Option<Vec<WireRouteTable>>,
+    pub(super) security_groups: Option<Vec<WireSecurityGroup>>,
+    pub(super) network_acls: Option<Vec<WireNetworkAcl>>,
     pub(super) prefix_lists: Option<Vec<WirePrefixList>>,
     /// Entries of one managed prefix list.
     pub(super) entries: Option<Vec<WireEntry>>,
@@ -42,6 +45,8 @@ impl DescribeOutput {
             || lists.vpc_peering_connections.is_some()
             || lists.network_interfaces.is_some()
             || lists.route_tables.is_some()
+            || lists.security_groups.is_some()
+            || lists.network_acls.is_some()
             || lists.prefix_lists.is_some()
             || lists.entries.is_some();
         has_list.then_some(lists)

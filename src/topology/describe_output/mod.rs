@@ -1,6 +1,6 @@
 //! Reads AWS's describe output: the JSON documents of `aws ec2 describe-vpcs`, `describe-subnets`,
-//! `describe-vpc-peering-connections`, `describe-network-interfaces`, `describe-route-tables`, `describe-prefix-lists` and
-//! `get-managed-prefix-list-entries`.
+//! `describe-vpc-peering-connections`, `describe-network-interfaces`, `describe-route-tables`, `describe-security-groups`,
+//! `describe-network-acls`, `describe-prefix-lists` and `get-managed-prefix-list-entries`.
 //!
 //! Field names and meanings are those of the EC2 API:
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Types.html>. Unknown keys are ignored. An unusable resource
@@ -13,9 +13,11 @@ mod document;
 mod problem;
 mod resources;
 mod routing;
+mod rules;
 mod wire;
 mod wire_interface;
 mod wire_routing;
+mod wire_rules;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,11 +27,15 @@ use foldhash::fast::RandomState;
 pub use self::problem::{DocumentError, Problem};
 pub use self::resources::{Interface, PeeringConnection, Side, Subnet, Vpc};
 pub use self::routing::{Destination, PrefixList, Route, RouteState, RouteTable, Target};
+pub use self::rules::{
+    AclEntry, DEFAULT_RULE_NUMBER, Fit, NetworkAcl, Permission, RulePorts, RuleProtocol, SecurityGroup, TrafficKind,
+};
 
 use document::{DescribeOutput, DocumentReader, RawList, parse_lenient};
 use wire::{peering_connection, subnet, vpc};
 use wire_interface::interface;
 use wire_routing::{WirePrefixList, managed_prefix_list, prefix_list, route_table};
+use wire_rules::{network_acl, security_group};
 
 /// Resources of all documents. If a resource appears twice, the last one wins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +50,10 @@ pub struct Resources {
     pub interfaces: BTreeMap<String, Interface>,
     /// By id.
     pub route_tables: BTreeMap<String, RouteTable>,
+    /// By id.
+    pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// By id.
+    pub network_acls: BTreeMap<String, NetworkAcl>,
     /// Prefix lists whose blocks are known, by id.
     pub prefix_lists: BTreeMap<String, PrefixList>,
     /// Document that contained each resource, by id.
@@ -53,8 +63,17 @@ pub struct Resources {
 }
 
 /// Keys of the lists that are read. A document with the entries of one prefix list may also have its `PrefixListId`.
-pub const KEYS: [&str; 7] =
-    ["Vpcs", "Subnets", "VpcPeeringConnections", "NetworkInterfaces", "RouteTables", "PrefixLists", "Entries"];
+pub const KEYS: [&str; 9] = [
+    "Vpcs",
+    "Subnets",
+    "VpcPeeringConnections",
+    "NetworkInterfaces",
+    "RouteTables",
+    "SecurityGroups",
+    "NetworkAcls",
+    "PrefixLists",
+    "Entries",
+];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -66,6 +85,8 @@ impl Resources {
             && self.peering_connections.is_empty()
             && self.interfaces.is_empty()
             && self.route_tables.is_empty()
+            && self.security_groups.is_empty()
+            && self.network_acls.is_empty()
             && self.prefix_lists.is_empty()
     }
 
@@ -104,6 +125,8 @@ impl Resources {
         reader.read_all(connections, &mut self.peering_connections, peering_connection);
         reader.read_all(lists.network_interfaces.into_iter().flatten(), &mut self.interfaces, interface);
         reader.read_all(lists.route_tables.into_iter().flatten(), &mut self.route_tables, route_table);
+        reader.read_all(lists.security_groups.into_iter().flatten(), &mut self.security_groups, security_group);
+        reader.read_all(lists.network_acls.into_iter().flatten(), &mut self.network_acls, network_acl);
         let prefix_lists = lists.prefix_lists.into_iter().flatten().filter(WirePrefixList::has_blocks);
         reader.read_all(prefix_lists, &mut self.prefix_lists, prefix_list);
         let entries = reader.list_entries(lists.entries, lists.prefix_list_id);
@@ -125,6 +148,8 @@ impl Resources {
             vpc_peering_connections: reader.parse_each(list("VpcPeeringConnections"), "VpcPeeringConnectionId"),
             network_interfaces: reader.parse_each(list("NetworkInterfaces"), "NetworkInterfaceId"),
             route_tables: reader.parse_each(list("RouteTables"), "RouteTableId"),
+            security_groups: reader.parse_each(list("SecurityGroups"), "GroupId"),
+            network_acls: reader.parse_each(list("NetworkAcls"), "NetworkAclId"),
             prefix_lists: reader.parse_each(list("PrefixLists"), "PrefixListId"),
             entries: reader.parse_each(list("Entries"), "Cidr"),
             prefix_list_id: id,

@@ -83,6 +83,8 @@ pub struct Interface {
     pub public_addresses: Vec<IpAddr>,
     /// Prefixes that are delegated to the interface.
     pub prefixes: Vec<IpNet>,
+    /// Security groups of the interface, in order.
+    pub group_ids: Vec<String>,
     /// AWS service that owns the interface.
     pub service: &'static str,
     /// Name tag.

@@ -26,6 +26,7 @@ pub(super) struct WireInterface {
     ipv6_prefixes: Option<Vec<WireIpv6Prefix>>,
     association: Option<WireAddressAssociation>,
     attachment: Option<WireAttachment>,
+    groups: Option<Vec<WireGroup>>,
     operator: Option<WireOperator>,
     /// Tags. Other resources name this field `Tags`.
     tag_set: Option<Vec<Tag>>,
@@ -48,6 +49,13 @@ struct WireAddressAssociation {
 #[serde(rename_all = "PascalCase")]
 struct WireAttachment {
     instance_id: Option<String>,
+}
+
+/// A security group of the interface.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireGroup {
+    group_id: String,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +96,9 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
         (wire.ipv4_prefixes.unwrap_or_default(), wire.ipv6_prefixes.unwrap_or_default());
     let prefixes = ipv4_prefixes.iter().filter_map(|p| p.ipv4_prefix.as_ref());
     let prefixes = reader.blocks(prefixes.chain(ipv6_prefixes.iter().filter_map(|p| p.ipv6_prefix.as_ref())));
+    let mut group_ids: Vec<String> = wire.groups.into_iter().flatten().map(|group| group.group_id).collect();
+    group_ids.sort_unstable();
+    group_ids.dedup();
     let name = name_tag(wire.tag_set);
     let description = wire.description.filter(|description| name.is_none() && !description.is_empty());
     let interface = Interface {
@@ -97,6 +108,7 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
         addresses,
         public_addresses,
         prefixes,
+        group_ids,
         service,
         name,
         description,
