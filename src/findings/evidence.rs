@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Context;
+use super::rule_share::RuleShares;
 use super::types::{self, Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::Symbol;
@@ -30,6 +31,8 @@ pub(super) struct MatchedFlows {
     is_unproven: bool,
     /// Which answers are among rejected records.
     pub(super) answers: SeenAnswers,
+    /// The rules that reject the records.
+    pub(super) rules: RuleShares,
     examples: BTreeSet<Example>,
 }
 
@@ -76,6 +79,7 @@ impl MatchedFlows {
         let has_reason = matches!(subgroup.cause, Cause::BlockPublicAccess | Cause::EncryptionControls);
         self.syn_unconfirmed |= !subgroup.is_syn;
         self.is_unproven |= !subgroup.is_syn && !has_reason;
+        self.rules.add(context, &key, subgroup);
         self.answers.syn_acks |= subgroup.is_syn_ack;
         self.answers.others |= !subgroup.is_syn_ack;
         self.add_example(&ExampleRef {
@@ -173,6 +177,7 @@ impl MatchedFlows {
             severity: draft.severity,
             confidence,
             title: draft.title,
+            next_step: draft.next_step,
             subject: draft.subject,
             details: draft.details,
             evidence,
@@ -190,6 +195,7 @@ pub(super) struct FindingDraft {
     pub(super) severity: Severity,
     pub(super) confidence: Confidence,
     pub(super) title: String,
+    pub(super) next_step: Option<String>,
     pub(super) subject: Subject,
     pub(super) details: Details,
     pub(super) evidence: BTreeSet<Evidence>,

@@ -22,6 +22,8 @@ mod evidence;
 mod no_answer;
 mod peering;
 mod rejects;
+mod rule_share;
+mod rules;
 mod skipped_data;
 pub mod topology_check;
 mod transit_gateway_loss;
@@ -33,11 +35,11 @@ use ipnet::IpNet;
 
 pub(crate) use self::direction::{NetworkContext, known_interfaces};
 pub(crate) use self::rejects::health_checks_rejected::HealthChecks;
+pub(crate) use self::rules::{RejectingRule, Rules};
 use self::types::{Confidence, Finding, FindingType};
 use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::FlowsByClass;
-use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
 use crate::aggregate::unanswered::OpeningFlows;
@@ -49,6 +51,8 @@ pub(crate) struct Context<'a> {
     pub(crate) groups: &'a Groups,
     /// Interfaces and topology, which locate addresses.
     pub(crate) network: NetworkContext<'a>,
+    /// Rules of the topology that reject traffic.
+    pub(crate) rules: &'a Rules<'a>,
     /// Records that the topology classified, by class.
     pub(crate) classes: &'a FlowsByClass<'a>,
     /// Accepted records.
@@ -105,9 +109,7 @@ impl Context<'_> {
     /// Reports whether rejected records of a group are attempts to open a connection. Late packets, answers, and what may be an answer belong
     /// to connections that were accepted.
     fn is_attempt(&self, key: &GroupKey, subgroup: &Subgroup) -> bool {
-        !matches!(subgroup.cause, Cause::OutOfState | Cause::NetworkAcl)
-            && !subgroup.has_answer_shape
-            && !self.is_expected(key)
+        subgroup.may_be_attempt() && !self.is_expected(key)
     }
 
     /// Reports whether a rejected group comes from the user's own scanners, or consists of health checks.

@@ -27,6 +27,8 @@ pub struct Finding {
     pub confidence: Confidence,
     /// Description in one line.
     pub title: String,
+    /// What to change, if the topology shows the rule that rejects the records.
+    pub next_step: Option<String>,
     /// Resources or addresses that have the problem.
     pub subject: Subject,
     /// More facts, which may differ between inputs.

@@ -10,7 +10,7 @@ use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Placement;
 use crate::config::Limits;
 use crate::config::Thresholds;
-use crate::findings::{self, Completeness, HealthChecks, NetworkContext};
+use crate::findings::{self, Completeness, HealthChecks, NetworkContext, Rules};
 use crate::record::Direction;
 use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::topology::Topology;
@@ -57,11 +57,14 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         known_interfaces: &findings::known_interfaces(&analysis.interfaces, topology),
     };
     groups.decide_by_direction(|group| network.direction(group).0 == Direction::Egress);
-    let builder = SummaryBuilder { analysis: &analysis, network, rejected_by_placement };
+    let mut rules = Rules::new(network);
+    rules.attribute(&mut groups);
+    let builder = SummaryBuilder { analysis: &analysis, network, rules: &rules, rejected_by_placement };
     let classes = analysis.peering.by_class(&analysis.accepted, &network);
     let context = findings::Context {
         groups: &groups,
         network,
+        rules: &rules,
         classes: &classes,
         accepted: &analysis.accepted,
         openings: &analysis.openings,
@@ -89,6 +92,8 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
             by_subnet: builder.by_subnet(),
             by_vpc: builder.by_vpc(),
             by_cause: builder.by_cause(&groups),
+            by_cause_exact: completeness.rejected,
+            by_rule: builder.by_rule(&groups),
         },
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
         services: builder.services(),
@@ -148,6 +153,7 @@ fn window(seen: TimeRange) -> Option<Window> {
 pub(super) struct SummaryBuilder<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) network: NetworkContext<'a>,
+    pub(super) rules: &'a Rules<'a>,
     /// Sums of rejected records by interface, VPC, and subnet.
     pub(super) rejected_by_placement: Vec<(Placement, Counters)>,
 }

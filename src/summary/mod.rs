@@ -7,6 +7,7 @@
 //! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
 
 pub mod build;
+mod by_rule;
 mod by_scope;
 pub mod json;
 mod peering;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+pub use by_rule::{DeniedBy, RuleRejects};
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
 use crate::aggregate::counters::{Counters, TimeRange};
@@ -129,6 +131,10 @@ pub struct Rejected {
     /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
     /// records whose cause is unknown.
     pub by_cause: Vec<CauseRejects>,
+    /// False if a memory limit left causes open, so that `by_cause` and `by_rule` are approximate.
+    pub by_cause_exact: bool,
+    /// Rejected traffic by the rule that rejects it. Empty unless the topology has security groups or network ACLs.
+    pub by_rule: Vec<RuleRejects>,
 }
 
 /// Rejected records of one interface, source, destination, destination port and protocol.
@@ -157,6 +163,9 @@ pub struct RejectedGroup {
     pub cause: Cause,
     /// Number of flows by cause.
     pub causes: BTreeMap<Cause, u64>,
+    /// Rules that reject the traffic, in the order in which a packet meets them. Empty if the rules are unknown, undecided, or
+    /// allow the traffic.
+    pub denied_by: Vec<DeniedBy>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
     pub tally: Counters,

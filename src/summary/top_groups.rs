@@ -57,6 +57,7 @@ impl SummaryBuilder<'_> {
             direction,
             cause: group.cause(),
             causes: group.causes(),
+            denied_by: self.denied_by(group),
             tally,
             seen: group.seen(),
             src: self.network.endpoint(key.src, recorder),

@@ -1,4 +1,4 @@
-//! Causes of rejections: the evidence of a record itself, and of accepted flows.
+//! Causes of rejections: the evidence of a record itself, of accepted flows, and of the rules of the topology.
 
 use serde::Serialize;
 
@@ -17,9 +17,13 @@ pub enum Cause {
     EncryptionControls,
     /// Packets of no open connection: late ones, or answers that nobody asked for.
     OutOfState,
-    /// The answer to accepted packets: only a stateless network ACL rejects it.
+    /// A network ACL: it is the answer to accepted packets, which only a stateless ACL rejects, or the rules of the ACL reject it.
     NetworkAcl,
-    /// Either: a flow log does not distinguish the two.
+    /// The security groups of the interface: none of their rules allows it.
+    SecurityGroup,
+    /// The rules allow it: they were changed since, or something else rejects it.
+    RulesAllow,
+    /// Either of the two: a flow log does not distinguish them, and the rules are unknown or undecided.
     SecurityGroupOrNetworkAcl,
 }
 
@@ -31,6 +35,8 @@ impl Cause {
             Cause::EncryptionControls => "encryption-controls",
             Cause::OutOfState => "out-of-state",
             Cause::NetworkAcl => "network-acl",
+            Cause::SecurityGroup => "security-group",
+            Cause::RulesAllow => "rules-allow",
             Cause::SecurityGroupOrNetworkAcl => "security-group-or-network-acl",
         }
     }
@@ -49,6 +55,10 @@ pub struct CauseHint {
 enum HintKind {
     /// The cause is decided.
     Known(Cause),
+    /// The traffic does not show the cause.
+    Open,
+    /// Accepted records would have shown the cause, but a memory limit dropped the source port.
+    PortDropped,
     /// No `tcp-flags` show what the record is: accepted records with the same or the reverse 5-tuple do. It has this source port.
     Unflagged(u16),
     /// A SYN-ACK from this source port: the direction, and accepted records with the reverse 5-tuple.
@@ -59,7 +69,51 @@ enum HintKind {
     UndecidedSynAck,
 }
 
-/// Facts about the accepted records and the direction, from which a hint becomes a cause.
+/// The cause of a rejected record, as far as the traffic shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrafficCause {
+    /// The cause is decided.
+    Known(Cause),
+    /// It is an answer, which a stateful security group would have let pass. So a network ACL rejected it.
+    Answer,
+    /// The traffic does not show it. The rules of the topology may.
+    Open,
+    /// The traffic may have shown it, but a memory limit dropped what is needed. The rules must not decide, because it may be an answer.
+    Dropped,
+}
+
+impl TrafficCause {
+    /// Returns the cause, given what the rules say.
+    fn decide(self, by_rules: Option<RuleOutcome>) -> Cause {
+        match (self, by_rules) {
+            (TrafficCause::Known(cause), _) => cause,
+            (TrafficCause::Answer, _) => Cause::NetworkAcl,
+            (TrafficCause::Open, Some(RuleOutcome::Allowed)) => Cause::RulesAllow,
+            (TrafficCause::Open, Some(RuleOutcome::RejectedBy { cause, .. })) => cause,
+            (TrafficCause::Open, None) | (TrafficCause::Dropped, _) => Cause::SecurityGroupOrNetworkAcl,
+        }
+    }
+}
+
+/// Number of a rule in the table of those who evaluate the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// What the rules of the topology say about rejected records. Nothing if they are unknown or undecided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleOutcome {
+    /// All rules allow the traffic.
+    Allowed,
+    /// This rule rejects it.
+    RejectedBy {
+        /// Cause that the rule stands for.
+        cause: Cause,
+        /// The rule.
+        rule: RuleId,
+    },
+}
+
+/// Facts about the accepted records, the direction, and the rules, from which a hint becomes a cause.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CauseFacts {
     /// Whether the group's direction is egress.
@@ -68,6 +122,23 @@ pub struct CauseFacts {
     pub same_tuple_accepted: bool,
     /// Whether an accepted record has the reverse 5-tuple.
     pub reverse_tuple_accepted: bool,
+    /// What the rules of the topology say.
+    pub by_rules: Option<RuleOutcome>,
+}
+
+impl CauseFacts {
+    /// Returns the cause of records whose traffic shows this.
+    pub fn cause(self, by_traffic: TrafficCause) -> Cause {
+        by_traffic.decide(self.by_rules)
+    }
+
+    /// Returns the rule that rejects records whose traffic shows this.
+    pub fn rule(self, by_traffic: TrafficCause) -> Option<RuleId> {
+        match (by_traffic, self.by_rules) {
+            (TrafficCause::Answer | TrafficCause::Open, Some(RuleOutcome::RejectedBy { rule, .. })) => Some(rule),
+            _ => None,
+        }
+    }
 }
 
 /// Ports from 1024 on at which servers answer.
@@ -95,7 +166,7 @@ impl CauseHint {
     pub fn srcport(self) -> Option<u16> {
         match self.kind {
             HintKind::Unflagged(srcport) | HintKind::SynAck(srcport) => Some(srcport),
-            HintKind::Known(_) | HintKind::LoneSynAck | HintKind::UndecidedSynAck => None,
+            _ => None,
         }
     }
 
@@ -106,10 +177,10 @@ impl CauseHint {
         [hint(unflagged, false), hint(unflagged, true), hint(syn_ack, false)]
     }
 
-    /// Returns the hint without source port. An open cause becomes [`Cause::SecurityGroupOrNetworkAcl`]: it is not guessed.
+    /// Returns the hint without source port. What accepted records would decide is then not guessed.
     pub fn without_port(self) -> CauseHint {
         let kind = match self.kind {
-            HintKind::Unflagged(_) => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            HintKind::Unflagged(_) => HintKind::PortDropped,
             HintKind::SynAck(_) => HintKind::UndecidedSynAck,
             kind => kind,
         };
@@ -121,25 +192,26 @@ impl CauseHint {
         matches!(self.kind, HintKind::SynAck(_) | HintKind::LoneSynAck | HintKind::UndecidedSynAck)
     }
 
-    /// Decides the cause of records of this protocol to this port. The facts must cover all accepted records.
-    pub fn decide(self, protocol: Option<u8>, dstport: Option<u16>, facts: CauseFacts) -> Cause {
+    /// Returns the cause of records of this protocol to this port, as far as the traffic shows it. The facts must cover all accepted
+    /// records.
+    pub fn by_traffic(self, protocol: Option<u8>, dstport: Option<u16>, facts: CauseFacts) -> TrafficCause {
         let is_answer = facts.is_egress || facts.reverse_tuple_accepted;
         match self.kind {
-            HintKind::Known(cause) => cause,
-            HintKind::SynAck(_) | HintKind::LoneSynAck if is_answer => Cause::NetworkAcl,
-            HintKind::SynAck(_) | HintKind::LoneSynAck => Cause::OutOfState,
-            HintKind::UndecidedSynAck if facts.is_egress => Cause::NetworkAcl,
-            HintKind::UndecidedSynAck => Cause::SecurityGroupOrNetworkAcl,
+            HintKind::Known(cause) => TrafficCause::Known(cause),
+            HintKind::SynAck(_) | HintKind::LoneSynAck if is_answer => TrafficCause::Answer,
+            HintKind::SynAck(_) | HintKind::LoneSynAck => TrafficCause::Known(Cause::OutOfState),
+            HintKind::UndecidedSynAck if facts.is_egress => TrafficCause::Answer,
+            HintKind::UndecidedSynAck | HintKind::PortDropped => TrafficCause::Dropped,
             HintKind::Unflagged(_) if facts.same_tuple_accepted && matches!(protocol, Some(TCP | UDP)) => {
-                Cause::OutOfState
+                TrafficCause::Known(Cause::OutOfState)
             }
             // With equal ports, as of ICMP, NTP, or IKE, either side may have asked.
             HintKind::Unflagged(srcport)
                 if facts.reverse_tuple_accepted && !facts.same_tuple_accepted && Some(srcport) != dstport =>
             {
-                Cause::NetworkAcl
+                TrafficCause::Answer
             }
-            HintKind::Unflagged(_) => Cause::SecurityGroupOrNetworkAcl,
+            HintKind::Unflagged(_) | HintKind::Open => TrafficCause::Open,
         }
     }
 
@@ -161,8 +233,8 @@ impl CauseHint {
             0 => HintKind::Known(Cause::BlockPublicAccess),
             1 => HintKind::Known(Cause::EncryptionControls),
             2 => HintKind::Known(Cause::OutOfState),
-            3 => HintKind::Known(Cause::NetworkAcl),
-            4 => HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            3 => HintKind::Open,
+            4 => HintKind::PortDropped,
             5 => HintKind::Unflagged(srcport),
             6 => HintKind::SynAck(srcport),
             7 => HintKind::LoneSynAck,
@@ -185,23 +257,25 @@ impl HintKind {
             RejectReason::Unspecified => {}
         }
         let tuple = FiveTuple::from_flow(interface, flow);
-        let undecidable = HintKind::Known(Cause::SecurityGroupOrNetworkAcl);
         if flow.protocol == Some(TCP) && flow.tcp_flags.are_present() {
             return if flow.tcp_flags.is_syn_ack() {
                 tuple.map_or(HintKind::LoneSynAck, |tuple| HintKind::SynAck(tuple.srcport))
             } else if flow.tcp_flags.may_open() {
-                undecidable
+                HintKind::Open
             } else {
                 HintKind::Known(Cause::OutOfState)
             };
         }
-        tuple.map_or(undecidable, |tuple| HintKind::Unflagged(tuple.srcport))
+        tuple.map_or(HintKind::Open, |tuple| HintKind::Unflagged(tuple.srcport))
     }
 
     /// Returns the number of the kind.
     fn number(self) -> u8 {
         match self {
+            // A record itself shows one of the first three causes.
             HintKind::Known(cause) => cause as u8,
+            HintKind::Open => 3,
+            HintKind::PortDropped => 4,
             HintKind::Unflagged(_) => 5,
             HintKind::SynAck(_) => 6,
             HintKind::LoneSynAck => 7,
@@ -375,9 +449,10 @@ mod tests {
     #[test]
     fn a_packed_hint_unpacks_to_itself() {
         let hint = |kind, has_answer_shape| CauseHint { kind, has_answer_shape };
-        let known = [Cause::BlockPublicAccess, Cause::EncryptionControls, Cause::OutOfState, Cause::NetworkAcl];
+        let known = [Cause::BlockPublicAccess, Cause::EncryptionControls, Cause::OutOfState];
         let kinds = known.map(HintKind::Known).into_iter().chain([
-            HintKind::Known(Cause::SecurityGroupOrNetworkAcl),
+            HintKind::Open,
+            HintKind::PortDropped,
             HintKind::Unflagged(65_535),
             HintKind::SynAck(1),
             HintKind::LoneSynAck,

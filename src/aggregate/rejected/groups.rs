@@ -15,7 +15,7 @@ use super::keys::{GroupKey, SubgroupKey};
 use crate::aggregate::consensus::{Consensus, ReportedId};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::packed_map::{PackedKey, PackedMap};
-use crate::aggregate::rejected::cause::Cause;
+use crate::aggregate::rejected::cause::{Cause, RuleId, RuleOutcome, TrafficCause};
 use crate::record::Direction;
 
 /// All groups of rejected records, in the order of their first record.
@@ -44,6 +44,10 @@ pub struct Group<'a> {
 pub struct Subgroup {
     /// Cause of the rejection.
     pub cause: Cause,
+    /// The cause as far as the traffic shows it.
+    pub by_traffic: TrafficCause,
+    /// Rule that rejects the records.
+    pub rule: Option<RuleId>,
     /// Whether the records look like answers, whose requests another input may have.
     pub has_answer_shape: bool,
     /// Smallest source port.
@@ -58,11 +62,33 @@ pub struct Subgroup {
     pub seen: TimeRange,
 }
 
+/// What the rules say about the records of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleOutcomes {
+    /// About the records whose traffic leaves the cause open.
+    pub open: Option<RuleOutcome>,
+    /// About the answers.
+    pub answers: Option<RuleOutcome>,
+}
+
 impl Subgroup {
+    /// Reports whether the records are answers, whose requests were accepted.
+    pub fn is_answer(&self) -> bool {
+        self.by_traffic == TrafficCause::Answer
+    }
+
+    /// Reports whether the records may be attempts to open a connection: neither late packets, nor answers, nor what may be an answer.
+    pub fn may_be_attempt(&self) -> bool {
+        self.cause != Cause::OutOfState && !self.is_answer() && !self.has_answer_shape
+    }
+
     /// Creates a subgroup, and decides its cause.
     fn new(key: SubgroupKey, sums: &SubgroupStats) -> Subgroup {
+        let by_traffic = key.hint.by_traffic(key.group.protocol, key.group.dstport, sums.facts);
         Subgroup {
-            cause: key.hint.decide(key.group.protocol, key.group.dstport, sums.facts),
+            cause: sums.facts.cause(by_traffic),
+            by_traffic,
+            rule: sums.facts.rule(by_traffic),
             has_answer_shape: key.hint.has_answer_shape,
             srcport: sums.least_srcport,
             is_syn: !sums.syn_unconfirmed,
@@ -134,6 +160,29 @@ impl Groups {
         }
         for (sums, is_egress) in self.subgroups.values_mut().zip(decided) {
             sums.facts.is_egress = is_egress;
+        }
+    }
+
+    /// Decides the causes that the traffic leaves open, by the rules of the topology. `outcome` evaluates them for a group and the cause by
+    /// traffic of some of its records.
+    #[expect(clippy::indexing_slicing, reason = "a member is the index of a subgroup")]
+    pub fn decide_by_rules(&mut self, mut outcomes: impl FnMut(&Group<'_>) -> RuleOutcomes) {
+        let mut decided = vec![None; self.subgroups.len()];
+        for group in self.iter() {
+            let RuleOutcomes { open, answers } = outcomes(&group);
+            if open.is_none() && answers.is_none() {
+                continue;
+            }
+            for (member, subgroup) in group.members.iter().zip(group.subgroups()) {
+                decided[*member as usize] = match subgroup.by_traffic {
+                    TrafficCause::Open => open,
+                    TrafficCause::Answer => answers,
+                    TrafficCause::Known(_) | TrafficCause::Dropped => None,
+                };
+            }
+        }
+        for (sums, outcome) in self.subgroups.values_mut().zip(decided) {
+            sums.facts.by_rules = outcome;
         }
     }
 

@@ -15,7 +15,7 @@ mod keys;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
-pub use self::groups::{Group, Groups, Subgroup};
+pub use self::groups::{Group, Groups, RuleOutcomes, Subgroup};
 pub use self::keys::{GroupKey, Placement};
 use self::keys::{SubgroupKey, identity};
 use crate::aggregate::consensus::{Consensus, ReportedId};

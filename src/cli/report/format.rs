@@ -132,6 +132,8 @@ pub(super) fn cause_label(cause: Cause) -> &'static str {
         Cause::EncryptionControls => "encryption controls",
         Cause::OutOfState => "late packets",
         Cause::NetworkAcl => "network ACL",
+        Cause::SecurityGroup => "security group",
+        Cause::RulesAllow => "rules allow it now",
         Cause::SecurityGroupOrNetworkAcl => "SG or network ACL",
     }
 }

@@ -8,8 +8,7 @@ use ipnet::IpNet;
 
 use super::super::evidence::{FindingDraft, MatchedFlows};
 use super::super::{Context, NetworkContext};
-use crate::aggregate::rejected::cause::Cause;
-use crate::aggregate::rejected::{Group, GroupKey, Groups};
+use crate::aggregate::rejected::{Group, GroupKey, Groups, Subgroup};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::names;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
@@ -71,10 +70,7 @@ pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut targets: BTreeMap<CheckedService, Target> = BTreeMap::new();
     for group in context.groups.iter().filter(|group| context.health_checks.contains(&group.key)) {
         let GroupKey { dst: Some(dst), dstport, protocol, .. } = group.key else { continue };
-        let checks = group.subgroups().filter(|checks| {
-            !matches!(checks.cause, Cause::OutOfState | Cause::NetworkAcl) && !checks.has_answer_shape
-        });
-        for checks in checks {
+        for checks in group.subgroups().filter(Subgroup::may_be_attempt) {
             let target = targets.entry((dst, dstport, protocol)).or_default();
             target.flows.add(context, group.key, &checks);
             let balancer = context.network.endpoint(group.key.src, context.network.recorder(&group));

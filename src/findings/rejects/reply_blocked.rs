@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use super::super::Context;
 use super::super::evidence::{FindingDraft, MatchedFlows, SeenAnswers};
 use crate::aggregate::interner::Symbol;
-use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::names;
 
@@ -28,7 +27,7 @@ struct ReplyKey {
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut replies: BTreeMap<ReplyKey, MatchedFlows> = BTreeMap::new();
-    for (key, subgroup) in context.groups.subgroups().filter(|(_, subgroup)| subgroup.cause == Cause::NetworkAcl) {
+    for (key, subgroup) in context.groups.subgroups().filter(|(_, subgroup)| subgroup.is_answer()) {
         let reply = ReplyKey { interface: key.interface, src: key.src, dst: key.dst, protocol: key.protocol };
         replies.entry(reply).or_default().add(context, key, &subgroup);
     }

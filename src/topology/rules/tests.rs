@@ -1,1 +1,429 @@
+//! AWS's documented behavior of network ACLs and security groups.
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::topology::describe_output::Resources;
+
+/// Creates a topology of one subnet, with the interface `eni-1` and what a case adds.
+fn topology(parts: &[Value]) -> Topology {
+    let base = json!({
+        "Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}],
+        "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24",
+                     "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2600:1f18::/64"}]}],
+        "NetworkInterfaces": [interface("eni-1", "10.0.1.10", &["sg-1"])],
+    });
+    let mut resources = Resources::default();
+    for (number, document) in std::iter::once(&base).chain(parts).enumerate() {
+        resources.read(&format!("{number}.json"), document.to_string().as_bytes()).expect("JSON");
+    }
+    assert_eq!(resources.problems, []);
+    Topology::new(resources)
+}
+
+fn interface(id: &str, address: &str, groups: &[&str]) -> Value {
+    let groups: Vec<Value> = groups.iter().map(|id| json!({"GroupId": id, "GroupName": "unused"})).collect();
+    json!({"NetworkInterfaceId": id, "VpcId": "vpc-1", "SubnetId": "subnet-1", "Groups": groups,
+           "PrivateIpAddresses": [{"PrivateIpAddress": address}]})
+}
+
+/// Creates a network ACL of `subnet-1` from entries such as `ingress 100 allow 6 0.0.0.0/0 443-443`.
+fn acl(entries: &[&str]) -> Value {
+    let entries: Vec<Value> = entries.iter().map(|entry| acl_entry(entry)).collect();
+    json!({"NetworkAcls": [{"NetworkAclId": "acl-1", "VpcId": "vpc-1", "Entries": entries,
+                            "Associations": [{"SubnetId": "subnet-1"}]}]})
+}
+
+fn acl_entry(text: &str) -> Value {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let block = if parts[4].contains(':') { "Ipv6CidrBlock" } else { "CidrBlock" };
+    let mut entry = json!({"RuleNumber": parts[1].parse::<u32>().expect("a number"), "Egress": parts[0] == "egress",
+                           "RuleAction": parts[2], "Protocol": parts[3], block: parts[4]});
+    match parts.get(5).and_then(|ports| ports.split_once('-')) {
+        Some((from, to)) => entry["PortRange"] = json!({"From": number(from), "To": number(to)}),
+        None if parts.len() > 5 => {
+            entry["IcmpTypeCode"] = json!({"Type": number(parts[5].trim_start_matches("type")), "Code": -1});
+        }
+        None => {}
+    }
+    entry
+}
+
+fn number(text: &str) -> i64 {
+    text.replace('m', "-").parse().expect("a number")
+}
+
+/// Creates a security group from its incoming and outgoing permissions.
+fn group(id: &str, ingress: Value, egress: Value) -> Value {
+    json!({"SecurityGroups": [{"GroupId": id, "GroupName": "web", "VpcId": "vpc-1", "IpPermissions": ingress,
+                               "IpPermissionsEgress": egress}]})
+}
+
+/// Parses traffic such as `ingress 10.0.2.5 6 443`. `-` is an unknown port.
+fn traffic(text: &str) -> Traffic {
+    let parts: Vec<&str> = text.split(' ').collect();
+    Traffic {
+        direction: if parts[0] == "egress" { RuleDirection::Egress } else { RuleDirection::Ingress },
+        remote: parts[1].parse().expect("an address"),
+        protocol: parts[2].parse().expect("a number"),
+        dstport: parts[3].parse().ok(),
+    }
+}
+
+/// Returns the result of the ACL as text: `allow 100`, `deny *`, `same subnet`, or the doubt.
+fn by_acl(topology: &Topology, text: &str) -> String {
+    let interface = topology.interface("eni-1").expect("the interface");
+    match topology.rules_of(interface).network_acl(&traffic(text)) {
+        AclVerdict::SameSubnet { .. } => "same subnet".to_owned(),
+        AclVerdict::Entry { entry, .. } if entry.allows => format!("allow {}", entry.rule_number),
+        AclVerdict::Entry { entry, .. } => format!("deny {}", entry.rule_number),
+        AclVerdict::NoEntry { acl_id } => format!("deny by {acl_id}"),
+        AclVerdict::Undecided(AclDoubt::Entry { entry, .. }) => format!("undecided at {}", entry.rule_number),
+        AclVerdict::Undecided(AclDoubt::NoAcl) => "no ACL".to_owned(),
+        AclVerdict::Undecided(AclDoubt::SeveralAcls) => "several ACLs".to_owned(),
+        AclVerdict::Undecided(AclDoubt::UnknownSubnet { .. }) => "unknown subnet".to_owned(),
+    }
+}
+
+/// Returns the result of the security groups as text.
+fn by_groups(topology: &Topology, text: &str) -> String {
+    let interface = topology.interface("eni-1").expect("the interface");
+    match topology.rules_of(interface).security_groups(&traffic(text)) {
+        GroupsVerdict::NoGroups => "no groups".to_owned(),
+        GroupsVerdict::Allowed { group_id, .. } => format!("allowed by {group_id}"),
+        GroupsVerdict::Denied => "denied".to_owned(),
+        GroupsVerdict::Undecided(GroupDoubt::UnknownGroup { group_id }) => format!("{group_id} is unknown"),
+        GroupsVerdict::Undecided(GroupDoubt::Permission { group_id, .. }) => format!("undecided by {group_id}"),
+    }
+}
+
+fn check(verdict: impl Fn(&str) -> String, expected: &[(&str, &str)]) {
+    for (traffic, expected) in expected {
+        assert_eq!(verdict(traffic), *expected, "{traffic}");
+    }
+}
+
+#[test]
+fn first_matching_entry_decides() {
+    // The numbers decide, not the order of the document.
+    let topology = topology(&[acl(&[
+        "ingress 32767 deny -1 0.0.0.0/0",
+        "ingress 120 allow 6 0.0.0.0/0 22-22",
+        "ingress 100 deny 6 192.0.2.0/24 22-23",
+        "ingress 110 allow 6 0.0.0.0/0 80-443",
+        "ingress 111 deny 6 0.0.0.0/0 443-443",
+        "egress 100 allow -1 0.0.0.0/0",
+    ])]);
+    check(
+        |text| by_acl(&topology, text),
+        &[
+            ("ingress 192.0.2.0 6 22", "deny 100"),
+            ("ingress 192.0.2.255 6 23", "deny 100"),
+            ("ingress 192.0.3.0 6 22", "allow 120"),
+            ("ingress 192.0.1.255 6 22", "allow 120"),
+            ("ingress 192.0.2.1 6 21", "deny 32767"),
+            ("ingress 192.0.2.1 6 24", "deny 32767"),
+            ("ingress 192.0.2.1 6 443", "allow 110"),
+            ("ingress 192.0.2.1 6 80", "allow 110"),
+            ("ingress 192.0.2.1 6 79", "deny 32767"),
+            ("ingress 192.0.2.1 6 444", "deny 32767"),
+            // Another protocol with the same port.
+            ("ingress 192.0.2.1 17 22", "deny 32767"),
+            // The directions have rules of their own.
+            ("egress 192.0.2.1 6 22", "allow 100"),
+            // An entry has a block of IPv4 or of IPv6.
+            ("ingress 2001:db8::1 6 22", "deny by acl-1"),
+            ("egress 2001:db8::1 6 22", "deny by acl-1"),
+        ],
+    );
+}
+
+#[test]
+fn without_a_matching_entry_the_acl_denies() {
+    let topology = topology(&[acl(&["ingress 100 allow 6 0.0.0.0/0 443-443"])]);
+    check(
+        |text| by_acl(&topology, text),
+        &[
+            ("ingress 8.8.8.8 6 443", "allow 100"),
+            ("ingress 8.8.8.8 6 80", "deny by acl-1"),
+            ("egress 8.8.8.8 6 443", "deny by acl-1"),
+        ],
+    );
+}
+
+#[test]
+fn no_acl_is_evaluated_within_a_subnet() {
+    let topology = topology(&[acl(&["ingress 1 deny -1 0.0.0.0/0", "ingress 2 deny -1 ::/0"])]);
+    check(
+        |text| by_acl(&topology, text),
+        &[
+            ("ingress 10.0.1.0 6 443", "same subnet"),
+            ("ingress 10.0.1.255 6 443", "same subnet"),
+            ("egress 10.0.1.7 6 443", "same subnet"),
+            ("ingress 10.0.2.0 6 443", "deny 1"),
+            ("ingress 10.0.0.255 6 443", "deny 1"),
+            ("ingress 2600:1f18::7 6 443", "same subnet"),
+            ("ingress 2600:1f18:0:1::7 6 443", "deny 2"),
+        ],
+    );
+}
+
+#[test]
+fn icmp_types_and_absent_ports_leave_an_entry_undecided() {
+    let topology = topology(&[acl(&[
+        "ingress 10 allow 1 198.51.100.0/24 type8",
+        "ingress 20 allow 1 203.0.113.0/24 typem1",
+        "ingress 30 allow 58 2001:db8::/32 type128",
+        "ingress 40 allow 17 0.0.0.0/0 0-65535",
+        "ingress 50 deny 6 0.0.0.0/0 22-22",
+        "ingress 60 allow 6 0.0.0.0/0",
+        "ingress 70 deny -1 0.0.0.0/0",
+    ])]);
+    check(
+        |text| by_acl(&topology, text),
+        &[
+            ("ingress 198.51.100.1 1 0", "undecided at 10"),
+            ("ingress 203.0.113.1 1 0", "allow 20"),
+            ("ingress 192.0.2.1 1 0", "deny 70"),
+            ("ingress 2001:db8::1 58 0", "undecided at 30"),
+            ("ingress 192.0.2.1 17 -", "allow 40"),
+            ("ingress 192.0.2.1 6 -", "undecided at 50"),
+            ("ingress 192.0.2.1 6 23", "allow 60"),
+            ("ingress 192.0.2.1 6 22", "deny 50"),
+            ("ingress 192.0.2.1 47 -", "deny 70"),
+        ],
+    );
+}
+
+#[test]
+fn ports_count_only_for_tcp_and_udp() {
+    let any = topology(&[acl(&["ingress 10 allow -1 192.0.2.0/24 443-443", "ingress 20 allow 47 0.0.0.0/0 443-443"])]);
+    check(
+        |text| by_acl(&any, text),
+        &[
+            ("ingress 192.0.2.1 6 22", "allow 10"),
+            ("ingress 192.0.2.1 6 -", "allow 10"),
+            ("ingress 8.8.8.8 47 -", "allow 20"),
+        ],
+    );
+}
+
+#[test]
+fn missing_and_contradicting_acls_leave_it_undecided() {
+    assert_eq!(by_acl(&topology(&[]), "ingress 8.8.8.8 6 443"), "no ACL");
+    let other =
+        json!({"NetworkAcls": [{"NetworkAclId": "acl-2", "Entries": [], "Associations": [{"SubnetId": "subnet-1"}]}]});
+    let both = topology(&[acl(&[]), other]);
+    assert_eq!(by_acl(&both, "ingress 8.8.8.8 6 443"), "several ACLs");
+    let without_subnet = json!({"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}]});
+    let mut resources = topology(&[acl(&[])]).resources().clone();
+    resources.read("later", without_subnet.to_string().as_bytes()).expect("JSON");
+    assert_eq!(by_acl(&Topology::new(resources), "ingress 8.8.8.8 6 443"), "no ACL");
+}
+
+#[test]
+fn denial_is_certain_only_if_the_subnet_is_known() {
+    let mut resources = topology(&[acl(&["ingress 5 allow 6 0.0.0.0/0 443-443"])]).resources().clone();
+    resources.subnets.clear();
+    let topology = Topology::new(resources);
+    check(
+        |text| by_acl(&topology, text),
+        &[("ingress 8.8.8.8 6 443", "allow 5"), ("ingress 8.8.8.8 6 444", "unknown subnet")],
+    );
+}
+
+#[test]
+fn permissions_are_by_direction_protocol_port_and_block() {
+    let ingress = json!([
+        {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.2.0/24"}, {"CidrIp": "10.0.8.0/24"}],
+         "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}]},
+        {"IpProtocol": "17", "IpRanges": [{"CidrIp": "10.0.3.0/24"}]},
+        {"IpProtocol": "udp", "FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": "10.0.4.0/24"}]},
+        {"IpProtocol": "50", "IpRanges": [{"CidrIp": "10.0.5.0/24"}]},
+        {"IpProtocol": "-1", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.6.0/24"}]},
+    ]);
+    let egress =
+        json!([{"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
+    let topology = topology(&[group("sg-1", ingress, egress)]);
+    check(
+        |text| by_groups(&topology, text),
+        &[
+            ("ingress 10.0.2.0 6 80", "allowed by sg-1"),
+            ("ingress 10.0.2.255 6 443", "allowed by sg-1"),
+            ("ingress 10.0.8.1 6 100", "allowed by sg-1"),
+            ("ingress 10.0.2.0 6 79", "denied"),
+            ("ingress 10.0.2.0 6 444", "denied"),
+            ("ingress 10.0.2.0 17 80", "denied"),
+            ("ingress 10.0.1.255 6 80", "denied"),
+            ("ingress 10.0.3.0 6 80", "denied"),
+            ("ingress 2001:db8::1 6 80", "allowed by sg-1"),
+            ("ingress 2001:db9::1 6 80", "denied"),
+            ("ingress 10.0.3.7 17 1", "allowed by sg-1"),
+            ("ingress 10.0.3.7 17 -", "allowed by sg-1"),
+            ("ingress 10.0.4.7 17 65535", "allowed by sg-1"),
+            ("ingress 10.0.5.7 50 0", "allowed by sg-1"),
+            ("ingress 10.0.5.7 51 0", "denied"),
+            ("ingress 10.0.6.7 6 22", "allowed by sg-1"),
+            ("ingress 10.0.6.7 1 0", "allowed by sg-1"),
+            ("ingress 10.0.2.7 6 -", "undecided by sg-1"),
+            ("ingress 10.0.7.7 6 -", "denied"),
+            // Groups are evaluated within a subnet, too.
+            ("ingress 10.0.1.7 6 80", "denied"),
+            ("egress 8.8.8.8 6 5432", "allowed by sg-1"),
+            ("egress 8.8.8.8 6 5433", "denied"),
+            ("egress 2001:db8::1 6 5432", "denied"),
+        ],
+    );
+}
+
+#[test]
+fn any_group_of_an_interface_may_allow() {
+    let tcp = |port: u16| json!([{"IpProtocol": "6", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
+    let groups = [group("sg-1", tcp(22), json!([])), group("sg-2", tcp(443), json!([]))];
+    let with = |ids: &[&str]| {
+        let interfaces = json!({"NetworkInterfaces": [interface("eni-1", "10.0.1.10", ids)]});
+        let mut resources = topology(&groups).resources().clone();
+        resources.read("later", interfaces.to_string().as_bytes()).expect("JSON");
+        Topology::new(resources)
+    };
+    let both = with(&["sg-2", "sg-1"]);
+    check(
+        |text| by_groups(&both, text),
+        &[
+            ("ingress 8.8.8.8 6 22", "allowed by sg-1"),
+            ("ingress 8.8.8.8 6 443", "allowed by sg-2"),
+            ("ingress 8.8.8.8 6 80", "denied"),
+        ],
+    );
+    let unknown = with(&["sg-1", "sg-9"]);
+    check(
+        |text| by_groups(&unknown, text),
+        &[("ingress 8.8.8.8 6 22", "allowed by sg-1"), ("ingress 8.8.8.8 6 80", "sg-9 is unknown")],
+    );
+    assert_eq!(by_groups(&with(&[]), "ingress 8.8.8.8 6 80"), "no groups");
+}
+
+#[test]
+fn icmp_permissions_with_a_type_are_undecided() {
+    let ingress = json!([
+        {"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1, "IpRanges": [{"CidrIp": "10.0.2.0/24"}]},
+        {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": "10.0.3.0/24"}]},
+        {"IpProtocol": "icmpv6", "FromPort": 0, "ToPort": 0, "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}]},
+        {"IpProtocol": "58", "FromPort": -1, "ToPort": -1, "Ipv6Ranges": [{"CidrIpv6": "2001:db9::/32"}]},
+    ]);
+    let topology = topology(&[group("sg-1", ingress, json!([]))]);
+    check(
+        |text| by_groups(&topology, text),
+        &[
+            ("ingress 10.0.2.1 1 0", "undecided by sg-1"),
+            ("ingress 10.0.3.1 1 0", "allowed by sg-1"),
+            ("ingress 10.0.4.1 1 0", "denied"),
+            ("ingress 2001:db8::1 58 0", "undecided by sg-1"),
+            ("ingress 2001:db9::1 58 0", "allowed by sg-1"),
+        ],
+    );
+}
+
+#[test]
+fn prefix_lists_count_if_their_blocks_are_known() {
+    let to = |port: u16, list: &str| json!({"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "PrefixListIds": [{"PrefixListId": list}]});
+    let egress = json!([to(443, "pl-1"), to(80, "pl-2"), to(8080, "pl-9")]);
+    let lists = json!({"PrefixLists": [{"PrefixListId": "pl-1", "Cidrs": ["52.216.0.0/15", "2600:9000::/28"]}]});
+    let entries = json!({"PrefixListId": "pl-2", "Entries": [{"Cidr": "10.9.0.0/16"}]});
+    let topology = topology(&[group("sg-1", json!([]), egress), lists, entries]);
+    check(
+        |text| by_groups(&topology, text),
+        &[
+            ("egress 52.217.255.255 6 443", "allowed by sg-1"),
+            ("egress 2600:9000::1 6 443", "allowed by sg-1"),
+            ("egress 52.218.0.0 6 443", "denied"),
+            ("egress 10.9.0.1 6 80", "allowed by sg-1"),
+            ("egress 10.9.0.1 6 443", "denied"),
+            ("egress 10.9.0.1 6 8080", "undecided by sg-1"),
+            ("egress 10.9.0.1 6 -", "undecided by sg-1"),
+            ("ingress 52.217.0.1 6 443", "denied"),
+        ],
+    );
+}
+
+#[test]
+fn referenced_groups_allow_the_addresses_of_their_interfaces() {
+    let from = |port: u16, groups: &[&str]| {
+        let pairs: Vec<Value> = groups.iter().map(|id| json!({"GroupId": id, "UserId": "123456789012"})).collect();
+        json!({"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "UserIdGroupPairs": pairs})
+    };
+    let nameless = json!({"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupName": "old"}]});
+    let ingress = json!([
+        from(5432, &["sg-app"]),
+        from(22, &["sg-empty"]),
+        from(80, &["sg-far"]),
+        from(443, &["sg-1"]),
+        nameless
+    ]);
+    let mut member = interface("eni-app", "10.0.7.7", &["sg-app", "sg-other"]);
+    member["Ipv6Addresses"] = json!([{"Ipv6Address": "2600:1f18:0:7::7"}]);
+    member["Ipv4Prefixes"] = json!([{"Ipv4Prefix": "10.0.7.16/28"}]);
+    member["Association"] = json!({"PublicIp": "52.1.2.3"});
+    let members = json!({"NetworkInterfaces": [member, interface("eni-2", "10.0.7.8", &["sg-other"]),
+                                               interface("eni-3", "10.0.7.9", &["sg-1"])]});
+    let topology = topology(&[group("sg-1", ingress, json!([])), group("sg-empty", json!([]), json!([])), members]);
+    check(
+        |text| by_groups(&topology, text),
+        &[
+            ("ingress 10.0.7.7 6 5432", "allowed by sg-1"),
+            ("ingress 2600:1f18:0:7::7 6 5432", "allowed by sg-1"),
+            ("ingress 10.0.7.16 6 5432", "allowed by sg-1"),
+            ("ingress 10.0.7.32 6 5432", "denied"),
+            // Only private addresses count.
+            ("ingress 52.1.2.3 6 5432", "denied"),
+            ("ingress 10.0.7.8 6 5432", "denied"),
+            ("ingress 10.0.7.7 6 5433", "denied"),
+            ("ingress 10.0.7.7 6 22", "denied"),
+            ("ingress 10.0.7.7 6 80", "undecided by sg-1"),
+            ("ingress 10.0.7.7 6 1", "undecided by sg-1"),
+            // A group may reference itself.
+            ("ingress 10.0.7.9 6 443", "allowed by sg-1"),
+            ("ingress 10.0.1.10 6 443", "allowed by sg-1"),
+        ],
+    );
+}
+
+#[test]
+fn judgement_has_the_order_in_which_a_packet_meets_the_rules() {
+    let topology = topology(&[
+        acl(&["ingress 100 deny 6 0.0.0.0/0 22-22", "egress 100 deny 6 0.0.0.0/0 22-22"]),
+        group("sg-1", json!([]), json!([])),
+    ]);
+    let rules = topology.rules_of(topology.interface("eni-1").expect("the interface"));
+    let words = |text: &str, are_answers: bool| {
+        let traffic = traffic(text);
+        let judgement = rules.judge(&traffic, are_answers);
+        judgement.denied_by().map(|refusal| topology.describe_refusal(&refusal, &traffic)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        words("ingress 8.8.8.8 6 22", false),
+        ["network ACL acl-1 rule 100 denies", "no rule of sg-1 (web) lets 8.8.8.8 in at 22/TCP (ssh)"]
+    );
+    assert_eq!(
+        words("egress 8.8.8.8 6 22", false),
+        ["no rule of sg-1 (web) lets traffic out to 8.8.8.8 at 22/TCP (ssh)", "network ACL acl-1 rule 100 denies"]
+    );
+    // Stateful groups let answers pass.
+    assert_eq!(words("egress 8.8.8.8 6 22", true), ["network ACL acl-1 rule 100 denies"]);
+    assert_eq!(words("egress 8.8.8.8 6 23", true), ["network ACL acl-1 default rule (*) denies"]);
+}
+
+#[test]
+fn both_allow_only_if_neither_is_undecided() {
+    let all = json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
+    let allow = acl(&["ingress 1 allow -1 0.0.0.0/0"]);
+    let both_allow = |parts: &[Value]| {
+        let topology = topology(parts);
+        let rules = topology.rules_of(topology.interface("eni-1").expect("the interface"));
+        rules.judge(&traffic("ingress 8.8.8.8 6 22"), false).both_allow
+    };
+    assert!(both_allow(&[allow.clone(), group("sg-1", all.clone(), json!([]))]));
+    assert!(!both_allow(&[group("sg-1", all.clone(), json!([]))]), "no ACL");
+    assert!(!both_allow(&[allow.clone()]), "the group is unknown");
+    assert!(!both_allow(&[allow, group("sg-1", json!([]), all)]), "the group denies");
+}
