@@ -29,7 +29,8 @@ from collections import defaultdict
 
 from logs import LOST, MAX, contains, parse_block
 from rows import sorted_findings, span, total
-from terms import CAUSES, TCP, UDP, has_reply_shape, is_rejected_reply, is_unanswered, pair_of
+from rules import TCP, UDP
+from terms import CAUSES, has_reply_shape, is_unanswered, main_cause, pair_of
 
 THRESHOLDS = {"port_scan_ports": 15, "host_sweep_hosts": 25, "repeated_reject_flows": 100, "egress_blocked_flows": 5,
               "one_way_min_flows": 5, "no_answer_flows": 5, "health_check_flows": 3, "trusted_scanners": []}
@@ -160,8 +161,8 @@ def ambiguous_address(report, _):
 
 
 def is_first_packet(record):
-    """Returns whether a rejected record is neither a reply, nor out-of-state, nor in the shape of a reply."""
-    return not is_rejected_reply(record) and record.cause != "out-of-state" and not has_reply_shape(record)
+    """Returns whether a rejected record is neither an answer, nor out-of-state, nor in the shape of an answer."""
+    return not record.is_answer and record.cause != "out-of-state" and not has_reply_shape(record)
 
 
 def is_health_check(report, record):
@@ -210,7 +211,8 @@ def repeated_rejects(report, thresholds):
     for key, records in report.groups.items():
         if len(records) >= thresholds["repeated_reject_flows"]:
             subject = dict(zip(("interface_id", "srcaddr", "dstaddr", "dstport", "protocol"), key))
-            yield finding(report, "repeated-rejects", "low", subject, records)
+            details = {"direction": report.directions[key], "cause": main_cause(records)}
+            yield finding(report, "repeated-rejects", "low", subject, records, details)
 
 
 def egress_blocked(report, thresholds):
@@ -225,7 +227,7 @@ def reply_blocked(report, _):
     def subject(record):
         return record.interface_id, record.src, record.dst, record.protocol
 
-    for key, records in grouped(filter(is_rejected_reply, report.rejected), subject):
+    for key, records in grouped((record for record in report.rejected if record.is_answer), subject):
         yield finding(report, "reply-blocked", "medium", dict(zip(("interface_id", "srcaddr", "dstaddr", "protocol"), key)),
                       records)
 

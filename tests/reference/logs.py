@@ -79,7 +79,7 @@ class Record:
                                 for value in (fields.get("start"), fields.get("end")))
         self.src = fields.get("pkt_srcaddr") or fields.get("srcaddr")
         self.dst = fields.get("pkt_dstaddr") or fields.get("dstaddr")
-        self.cause = None
+        self.cause, self.is_answer = None, False
 
 
 def is_header(tokens):

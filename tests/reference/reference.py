@@ -7,7 +7,7 @@ that `run.py` can compare both programs on random inputs. One function per rule,
     python3 reference.py --topology-check PATH...
     python3 -m unittest reference        (in this folder)
 
-Left out: approximate results at a memory limit, the rules of security groups and network ACLs, and inputs that are not text.
+Left out: approximate results at a memory limit, and inputs that are not text.
 """
 
 import argparse

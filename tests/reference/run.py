@@ -19,12 +19,12 @@ import reference
 from worlds import World
 
 FINDING = ("type", "severity", "confidence", "subject", "details", "flows", "packets", "bytes", "first_seen", "last_seen")
-GROUP = ("interface_id", "srcaddr", "dstaddr", "dstport", "protocol", "direction", "cause", "causes", "flows", "packets",
-         "bytes",
-         "first_seen", "last_seen", "src", "dst")
-SECTIONS = ("exit", "sources", "failed", "window", "records", "traffic", "group_count", "groups", "by_cause", "by_interface",
-            "by_subnet",
-            "by_vpc", "connections", "vpc_pairs", "services", "findings", "topology_check")
+GROUP = ("interface_id", "srcaddr", "dstaddr", "dstport", "protocol", "direction", "cause", "causes", "denied_by", "flows",
+         "packets", "bytes", "first_seen", "last_seen", "src", "dst")
+REJECTED = ("group_count", "groups", "by_cause", "by_rule", "by_interface", "by_subnet", "by_vpc")
+SECTIONS = ("exit", "sources", "failed", "window", "records", "traffic", *REJECTED, "connections", "vpc_pairs", "services",
+            "findings", "topology_check")
+RULE = ("kind", "id", "rule_number", "ids")
 TOTAL = ("accepted", "rejected")
 COLUMNS = {
     "sources": ("uri", "records"), "groups": GROUP, "findings": FINDING, "topology_check": ("type", "severity", "subject",
@@ -32,14 +32,15 @@ COLUMNS = {
     "connections": ("peering_connection_id", "status", "requester_vpc_id", "accepter_vpc_id", "inter_region", "cross_account",
                     *TOTAL),
     "vpc_pairs": ("src_vpc_id", "dst_vpc_id", "peering_connection_id", *TOTAL), "services": ("service", "interfaces", *TOTAL),
-    "by_interface": ("interface_id", "vpc_id", "subnet_id", "flows", "packets", "bytes"), "by_cause": ("cause", "flows",
-                                                                                                       "packets", "bytes"),
+    "by_cause": ("cause", "flows", "packets", "bytes"), "by_rule": (*RULE, "group_count", "flows", "packets", "bytes"),
+    "by_interface": ("interface_id", "vpc_id", "subnet_id", "flows", "packets", "bytes"),
     "by_subnet": ("subnet_id", "vpc_id", "flows", "packets", "bytes"), "by_vpc": ("vpc_id", "flows", "packets", "bytes"),
 }
 DETAILS = {  # the details that have rules, by type
     "transitive-peering": ("via_vpc_ids",), "inactive-peering": ("peering_connection_ids", "statuses"),
     "peering-path-mismatch": ("traffic_paths",), "ambiguous-address": ("vpc_ids",), "port-scan": ("accepted_flows",),
-    "host-sweep": ("accepted_flows",), "partial-route": ("route_table_ids", "subnet_ids"),
+    "host-sweep": ("accepted_flows",), "repeated-rejects": ("direction", "cause"),
+    "partial-route": ("route_table_ids", "subnet_ids"),
 }
 PLACE = ("scope", "vpc_id", "subnet_id", "interface_id", "service")
 
@@ -50,7 +51,7 @@ def sections(summary, exit, topology_findings):
     failed = [row if isinstance(row, str) else row["uri"] for row in summary["failed"]]
     flat = {"exit": exit, "failed": failed, "topology_check": topology_findings}
     flat |= {name: summary[name] for name in ("sources", "window", "records", "traffic", "services", "findings")}
-    flat |= {name: rejected.get(name) for name in ("group_count", "groups", "by_cause", "by_interface", "by_subnet", "by_vpc")}
+    flat |= {name: rejected.get(name) for name in REJECTED}
     flat |= {name: peering.get(name) for name in ("connections", "vpc_pairs")}
     return {name: reduced(name, flat[name]) for name in SECTIONS}
 
@@ -62,6 +63,8 @@ def reduced(name, rows):
     for row in rows:
         if "details" in row:
             row["details"] = {key: row["details"].get(key) for key in DETAILS.get(row["type"], ())}
+        if row.get("denied_by"):
+            row["denied_by"] = [{key: element.get(key) for key in RULE} for element in row["denied_by"]]
         for side in ("src", "dst") if name == "groups" else ():
             row[side] = row[side] and {key: row[side].get(key) for key in PLACE}
     return rows

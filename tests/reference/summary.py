@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from findings import THRESHOLDS, findings
 from logs import contains
 from rows import sorted_by_both, sorted_rows, span, total
-from terms import CAUSES, agreed, pair_of
+from terms import agreed, main_cause, pair_of
 from topology import blocks_of
 
 
@@ -35,8 +35,8 @@ def group_rows(report):
         causes = Counter(record.cause for record in records)
         first_seen, last_seen = span(records)
         rows.append(dict(zip(keys, key)) | {
-            "direction": report.directions[key], "cause": min(causes, key=lambda name: (-causes[name], CAUSES.index(name))),
-            "causes": dict(sorted(causes.items()))} | total(records) | {
+            "direction": report.directions[key], "cause": main_cause(records), "causes": dict(sorted(causes.items())),
+            "denied_by": report.denied_by[key]} | total(records) | {
             "first_seen": first_seen, "last_seen": last_seen,
             "src": described(report, records, "src"), "dst": described(report, records, "dst")})
     return sorted_rows(rows, keys)
@@ -51,6 +51,20 @@ def by(records, name, key, **others):
                         for value, of in rows.items()], [name])
 
 
+def by_rule(report):
+    """Sums, by element of `denied_by`, the records which that element refused: those of its group whose cause is its kind."""
+    keys = ("kind", "id", "rule_number", "ids")
+    rows = defaultdict(list)
+    for group, records in report.groups.items():
+        for element in report.denied_by[group]:
+            refused = [record for record in records if record.cause == element["kind"]]
+            if refused:
+                rows[element["kind"], element.get("id"), element.get("rule_number"), *element.get("ids", ())].append(refused)
+    made = [dict(zip(keys, (*key[:3], list(key[3:]) or None))) | {"group_count": len(groups)} | total(sum(groups, []))
+            for key, groups in rows.items()]
+    return sorted_rows(made, keys)
+
+
 def rejected_section(report, top):
     groups = group_rows(report)
 
@@ -60,6 +74,7 @@ def rejected_section(report, top):
     return {
         "group_count": len(groups), "groups": groups[:top],
         "by_cause": by(report.rejected, "cause", lambda record: record.cause),
+        "by_rule": by_rule(report),
         "by_interface": by(report.rejected, "interface_id", lambda record: record.interface_id,
                            vpc_id=interface_says("own_vpc"), subnet_id=interface_says("own_subnet")),
         "by_subnet": by(report.rejected, "subnet_id", lambda record: record.own_subnet,

@@ -3,13 +3,13 @@
 from collections import Counter, defaultdict
 
 from logs import ObjectError, contains, read_log
+from rules import NO_CAUSE, TCP, UDP, judge
 from topology import Topology
 
-TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 SERVICE_PORTS = {1433, 1521, 2049, 3306, 3389, 5432, 5671, 5672, 5900, 6379, 8080, 8443, 9042, 9092, 9200, 11211, 27017}
 CAUSES = ["block-public-access", "encryption-controls", "out-of-state", "network-acl", "security-group", "rules-allow",
-          "security-group-or-network-acl"]
+          NO_CAUSE]
 
 
 class Place:
@@ -172,6 +172,16 @@ class Report:
             for record in records:
                 record.direction = self.directions[key]
                 record.cause = cause(self, record)
+                record.is_answer = record.cause == "network-acl"
+        self.apply_rules()
+
+    def apply_rules(self):
+        """Finds what denies each group, and gives the records that have no cause yet the cause by the rules."""
+        self.denied_by = {}
+        for key, records in self.groups.items():
+            self.denied_by[key], by_rules = judge(self.topology, key, self.directions[key], records)
+            for record in records:
+                record.cause = by_rules if record.cause == NO_CAUSE else record.cause
 
     def owner(self, address, place):
         """Returns the interface that an address belongs to, if exactly one does."""
@@ -229,7 +239,7 @@ def only_common_address(report, interface_id):
 
 
 def cause(report, record):
-    """Cause of a rejected record: the first that holds. Cause 4 needs rules, which are left out."""
+    """Cause of a rejected record by the traffic: the first that holds, before the rules are asked."""
     if record.reject_reason in ("BPA", "EC"):
         return {"BPA": "block-public-access", "EC": "encryption-controls"}[record.reject_reason]
     alike = tuple_of(record) in report.tuples
@@ -237,13 +247,15 @@ def cause(report, record):
     if record.protocol == TCP and record.tcp_flags is not None:
         if record.tcp_flags & (SYN | ACK) == SYN | ACK and (record.direction == "egress" or asked):
             return "network-acl"
-        return "security-group-or-network-acl" if opens(record) else "out-of-state"
+        return NO_CAUSE if opens(record) else "out-of-state"
     if record.protocol in (TCP, UDP) and alike:
         return "out-of-state"
     if asked and not alike and record.srcport != record.dstport:
         return "network-acl"
-    return "security-group-or-network-acl"
+    return NO_CAUSE
 
 
-def is_rejected_reply(record):
-    return record.cause == "network-acl"
+def main_cause(records):
+    """Returns the cause of most records of a group, at a tie the earlier of `CAUSES`."""
+    causes = Counter(record.cause for record in records)
+    return min(causes, key=lambda name: (-causes[name], CAUSES.index(name)))

@@ -40,6 +40,7 @@ class Interface:
         self.prefixes = [parse_block(entry["Ipv4Prefix"]) for entry in item.get("Ipv4Prefixes", [])]
         self.prefixes += [parse_block(entry["Ipv6Prefix"]) for entry in item.get("Ipv6Prefixes", [])]
         self.service = service_of(item)
+        self.groups = {group["GroupId"] for group in item.get("Groups", [])}
 
     def owns(self, address):
         return address is not None and (address in self.addresses or any(address in block for block in self.prefixes))
@@ -81,11 +82,19 @@ def destination_of(route):
     return (route.get("DestinationCidrBlock") or route.get("DestinationIpv6CidrBlock") or route.get("DestinationPrefixListId"))
 
 
+def managed_prefix_list(document, file):
+    """Returns the id of a document that has the entries of one list: the id in it, else the name of the file."""
+    if "Entries" not in document:
+        return None
+    return document.get("PrefixListId") or (file.stem if file.stem.startswith("pl-") else None)
+
+
 class Topology:
     """The merged documents. If a resource appears twice, the last one wins."""
 
     KEYS = {"Vpcs": "VpcId", "Subnets": "SubnetId", "VpcPeeringConnections": "VpcPeeringConnectionId",
-            "NetworkInterfaces": "NetworkInterfaceId", "RouteTables": "RouteTableId", "PrefixLists": "PrefixListId"}
+            "NetworkInterfaces": "NetworkInterfaceId", "RouteTables": "RouteTableId", "PrefixLists": "PrefixListId",
+            "SecurityGroups": "GroupId", "NetworkAcls": "NetworkAclId"}
 
     def __init__(self, paths=()):
         found = {kind: {} for kind in self.KEYS}
@@ -94,15 +103,17 @@ class Topology:
             for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
                 document = json.loads(file.read_text())
                 for kind, key in self.KEYS.items():
-                    found[kind] |= {item[key]: item for item in document.get(kind, [])}
-                if "PrefixListId" in document:
-                    cidrs = [entry["Cidr"] for entry in document.get("Entries", [])]
-                    found["PrefixLists"][document["PrefixListId"]] = {"Cidrs": cidrs}
+                    items = document.get(kind, [])
+                    if kind == "PrefixLists":  # describe-managed-prefix-lists has the lists without their entries
+                        items = [item for item in items if "Cidrs" in item]
+                    found[kind] |= {item[key]: item for item in items}
+                if id := managed_prefix_list(document, file):
+                    found["PrefixLists"][id] = {"Cidrs": [entry["Cidr"] for entry in document["Entries"]]}
         self.connections = {id: Connection(item) for id, item in found["VpcPeeringConnections"].items()}
         self.interfaces = {id: Interface(item) for id, item in found["NetworkInterfaces"].items()}
         self.tables = {id: RouteTable(item) for id, item in found["RouteTables"].items()}
         self.prefix_lists = {id: [parse_block(cidr) for cidr in item["Cidrs"]] for id, item in found["PrefixLists"].items()}
-        self.subnets = found["Subnets"]
+        self.subnets, self.security_groups, self.acls = (found[kind] for kind in ("Subnets", "SecurityGroups", "NetworkAcls"))
         self.blocks = defaultdict(set)
         self.region = {}
         for connection in self.connections.values():
