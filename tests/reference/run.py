@@ -3,7 +3,8 @@
     python3 run.py --worlds 2000 --seed 1 --flowsentry target/release/flowsentry
     python3 run.py --worlds 1 --seed 17 --flowsentry … --keep FOLDER      keeps the files of the worlds
 
-Prints the first differences in full, with their seed, then a table by finding type. Exits with 1 if anything differs.
+Prints the first differences in full, with their seed, then a table by finding type, and one by what denied the groups. Exits
+with 1 if anything differs.
 """
 
 import argparse
@@ -124,7 +125,8 @@ def compare(task):
             return seed, [("run", "", "", str(error))], []
     wanted = options.only.split(",") if options.only else SECTIONS
     differences = [(name, *found) for name in wanted if (found := first_difference(expected[name], actual[name]))]
-    return seed, differences, table_rows(expected, actual, [] if options.no_config else world.labels)
+    rows = table_rows(expected, actual, [] if options.no_config else world.labels)
+    return seed, differences, rows + outcomes(expected["groups"])
 
 
 def table_rows(expected, actual, labels):
@@ -148,13 +150,33 @@ def table_rows(expected, actual, labels):
     return rows
 
 
+def outcomes(groups):
+    """Returns ("= cause", what denies) for each group."""
+    names = {(): "none", ("network-acl",): "acl", ("security-group",): "sg", ("network-acl", "security-group"): "acl, sg",
+             ("security-group", "network-acl"): "sg, acl"}
+    rows = []
+    for group in groups:
+        rows.append((f"= {group['cause']}", names[tuple(element["kind"] for element in group["denied_by"])]))
+        if any(element["kind"] == "network-acl" and element["rule_number"] is None for element in group["denied_by"]):
+            rows.append((f"= {group['cause']}", "acl by no entry"))
+    return rows
+
+
+def print_outcomes(rows):
+    columns = ("none", "acl", "acl, sg", "sg", "sg, acl", "acl by no entry")
+    print("\ngroups of the reference by cause and denied_by; how many of them no entry of the network ACL matches")
+    print(f"{'cause':32}" + "".join(f"{column.replace(' ', '-'):>18}" for column in columns))
+    for cause in sorted({type for type, _ in rows if type.startswith("=")}):
+        print(f"{cause[2:]:32}" + "".join(f"{rows[cause, column] or '·':>18}" for column in columns))
+
+
 def print_table(rows):
     columns = ("present", "absent", "reference", "flowsentry", "differ", "reference misses", "reference alarms",
                "flowsentry misses",
                "flowsentry alarms")
     print("\nlabels present and absent; worlds with the type by each program, and where they differ; missed and false labels")
     print(f"{'type':24}" + "".join(f"{column.replace(' ', '-'):>18}" for column in columns))
-    for type in sorted({type for type, _ in rows if not type.startswith("!")}):
+    for type in sorted({type for type, _ in rows if type[0] not in "!="}):
         print(f"{type:24}" + "".join(f"{rows[type, column] or '·':>18}" for column in columns))
     for type, _ in sorted(rows):
         if type.startswith("!"):
@@ -183,6 +205,7 @@ def main():
                 if shown[name] <= options.show:
                     print(f"seed {seed}: {name} {where}\n  reference  {json.dumps(ours)}\n  flowsentry {json.dumps(theirs)}")
     print_table(rows)
+    print_outcomes(rows)
     print(f"\n{bad} of {options.worlds} worlds differ: " + (", ".join(f"{name} {count}" for name,
                                                                       count in shown.items()) or "none"))
     contradictions = any(type.startswith("!") for type, _ in rows)

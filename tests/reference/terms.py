@@ -167,7 +167,8 @@ class Report:
         for records in self.groups.values():
             own_vpc, own_subnet = (agreed(getattr(record, name) for record in records) for name in ("own_vpc", "own_subnet"))
             for record in records:  # what is said of a group is what its records agree on
-                record.group_places = [locate(self.topology, address, own_vpc, own_subnet) for address in (record.src, record.dst)]
+                record.group_places = [locate(self.topology, address, own_vpc, own_subnet)
+                                       for address in (record.src, record.dst)]
         for key, records in self.groups.items():
             for record in records:
                 record.direction = self.directions[key]

@@ -4,7 +4,8 @@
 
 Addresses, ports, and interfaces come from small pools, so that records meet: replies at another interface or in another file,
 both ends of a flow, split connections, overlapping blocks. `troubles.py` adds troubles and harmless look-alikes with labels.
-They use their own hosts, interfaces, and VPC pairs, so that random traffic cannot invalidate a label.
+They use their own hosts, interfaces, and VPC pairs, so that random traffic cannot invalidate a label. `world_rules.py` adds
+security groups, network ACLs, and prefix lists; no label depends on them.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import random
 from dataclasses import dataclass, field
 
 import troubles
+import world_rules
+from logs import contains, parse_address, parse_block
 
 V2 = ("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
       "log-status").split()
@@ -56,7 +59,7 @@ class Eni:
 class World:
     def __init__(self, seed):
         self.seed, self.random = seed, random.Random(seed)
-        self.documents = {}
+        self.documents, self.more_documents, self.added = {}, {}, []
         self.labels, self.reserved, self.interfaces = [], set(), []
         self.next_number, self.tgw_columns = 0, TGW
         self.has_topology = self.chance(0.95)
@@ -68,6 +71,7 @@ class World:
         self.make_files()
         troubles.add(self)
         self.make_traffic()
+        world_rules.add(self)
 
     # -- choices
 
@@ -258,13 +262,13 @@ class World:
         values |= record
         line = " ".join(str(values[name]) if values.get(name) is not None else "-" for name in file["columns"])
         file["lines"].append(line)
+        self.added.append(record)
 
     # -- traffic
 
     def owners(self, address):
-        value = ipaddress.ip_address(address)
-        value = getattr(value, "ipv4_mapped", None) or value
-        return {vpc.id for vpc in self.vpcs for block in vpc.blocks if value in ipaddress.ip_network(block)}
+        value = parse_address(address)
+        return {vpc.id for vpc in self.vpcs for block in vpc.blocks if contains(parse_block(block), value)}
 
     def is_free(self, *addresses):
         """No two of these addresses can be in a pair of VPCs that belongs to a trouble."""
@@ -350,8 +354,9 @@ class World:
         """Writes all files; returns the logs, the topology's folder, and the configuration."""
         folder = pathlib.Path(folder)
         (folder / "topology").mkdir(parents=True, exist_ok=True)
-        for kind, items in self.documents.items():
-            (folder / "topology" / f"{kind}.json").write_text(json.dumps({kind: items, "NextToken": None}))
+        documents = {kind: {kind: items, "NextToken": None} for kind, items in self.documents.items()}
+        for name, document in (documents | self.more_documents).items():
+            (folder / "topology" / f"{name}.json").write_text(json.dumps(document))
         lines = [f"{name} = {json.dumps(value)}" for name, value in self.thresholds.items()]
         (folder / "config.toml").write_text("\n".join(lines) + "\n")
         self.labels = self.labels if self.has_topology else []  # most of them need it
