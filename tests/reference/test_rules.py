@@ -195,6 +195,304 @@ class Causes(unittest.TestCase):
         self.assertEqual(directions("- 8.8.8.8 10.0.0.1 1 2 6 REJECT"), ["unknown"])
 
 
+OPEN = "security-group-or-network-acl"
+SUBNET = {"SubnetId": "s1", "VpcId": "A", "CidrBlock": "10.1.0.0/24", "Ipv6CidrBlockAssociationSet": [
+    {"Ipv6CidrBlock": "2600:1::/64", "Ipv6CidrBlockState": {"State": "associated"}}]}
+INGRESS, EGRESS = "e1 10.9.0.7 10.1.0.1 4000 443 6 REJECT", "e1 10.1.0.1 10.9.0.7 4000 443 6 REJECT"
+NO_PORT, PING = "e1 10.9.0.7 10.1.0.1 4000 - 6 REJECT", "e1 10.9.0.7 10.1.0.1 0 0 1 REJECT"
+INGRESS6 = "e1 2600:9::7 2600:1::1 4000 443 6 REJECT"
+
+
+def ports_of(text):
+    return [int(port) for port in text.split("..")]
+
+
+def entry(text, egress=False):
+    """An entry from "100 allow 6 10.0.0.0/8", with a port range "443..444" or an ICMP type "type=8" at the end."""
+    number, action, protocol, block, *more = text.split()
+    made = {"RuleNumber": int(number), "RuleAction": action, "Protocol": protocol, "Egress": egress}
+    made["Ipv6CidrBlock" if ":" in block else "CidrBlock"] = block
+    for part in more:
+        if part.startswith("type="):
+            made["IcmpTypeCode"] = {"Type": int(part.removeprefix("type=")), "Code": -1}
+        else:
+            made["PortRange"] = dict(zip(("From", "To"), ports_of(part)))
+    return made
+
+
+def permission(text):
+    """A permission from "tcp 443..444 10.0.0.0/8 pl-1 sg-2": ports and sources, as many as there are. "pair" has no group."""
+    protocol, *parts = text.split()
+    made = {"IpProtocol": protocol, "IpRanges": [], "Ipv6Ranges": [], "PrefixListIds": [], "UserIdGroupPairs": []}
+    for part in parts:
+        if part.startswith("sg-") or part == "pair":
+            made["UserIdGroupPairs"].append({"UserId": "1"} if part == "pair" else {"GroupId": part})
+        elif part.startswith("pl-"):
+            made["PrefixListIds"].append({"PrefixListId": part})
+        elif "/" in part:
+            made["Ipv6Ranges" if ":" in part else "IpRanges"].append({"CidrIpv6" if ":" in part else "CidrIp": part})
+        elif part.startswith("from="):
+            made["FromPort"] = int(part.removeprefix("from="))
+        else:
+            made |= zip(("FromPort", "ToPort"), ports_of(part))
+    return made
+
+
+def interface(id, address, groups=(), subnet="s1", **more):
+    return {"NetworkInterfaceId": id, "VpcId": "A", "SubnetId": subnet, "PrivateIpAddresses": [{"PrivateIpAddress": address}],
+            "Groups": [{"GroupId": group} for group in groups]} | more
+
+
+def judged(lines, acl=(), out=(), groups=None, egress=None, on=("sg-1",), **documents):
+    """Summary with one network ACL, of subnet s1, that has entries `acl` and `out`; security groups that have permissions
+    `groups` and `egress`; and interface e1 that has the groups `on`."""
+    entries = [entry(text) for text in acl] + [entry(text, True) for text in out]
+    described = {"sg-1": ()} | (groups or {})
+    documents = {"Vpcs": [vpc("A", "10.1.0.0/16")], "Subnets": [SUBNET], "NetworkAcls": [
+        {"NetworkAclId": "acl-1", "Associations": [{"SubnetId": "s1"}], "Entries": entries}], "SecurityGroups": [
+        {"GroupId": id, "IpPermissions": [*map(permission, texts)],
+         "IpPermissionsEgress": [permission(text) for text in (egress or {}).get(id, ())]} for id, texts in described.items()],
+        "NetworkInterfaces": [interface("e1", "10.1.0.1", on, Ipv6Addresses=[{"Ipv6Address": "2600:1::1"}])]} | documents
+    return report([lines] if isinstance(lines, str) else lines, documents=documents)
+
+
+def outcome(*arguments, **more):
+    """Returns the cause of the first group, and what denies it in short: ("acl", number) and ("sg", ids)."""
+    row = judged(*arguments, **more)["rejected"]["groups"][0]
+    return row["cause"], [("acl", element["rule_number"]) if element["kind"] == "network-acl" else ("sg", element["ids"])
+                          for element in row["denied_by"]]
+
+
+ALL_IN, ALL_IN6 = ["100 allow -1 0.0.0.0/0"], ["100 allow -1 ::/0"]
+BY_GROUP, BOTH_ALLOW, UNDECIDED = ("security-group", [("sg", ["sg-1"])]), ("rules-allow", []), (OPEN, [])
+
+
+class NetworkAcls(unittest.TestCase):
+    def by_acl(self, line, *entries, **more):
+        """Returns the number of the entry that denies, "allows", or "undecided". The security groups allow all."""
+        groups = {"sg-1": ["-1 0.0.0.0/0 ::/0"]}
+        cause, denied_by = outcome(line, entries, entries, groups, groups, **more)
+        return {"network-acl": denied_by and denied_by[0][1], "rules-allow": "allows", OPEN: "undecided"}[cause]
+
+    def test_first_match_decides_and_none_denies(self):
+        deny, allow = "200 deny -1 10.9.0.0/16", "100 allow 6 10.9.0.7/32 443..443"
+        for line in (INGRESS, EGRESS):
+            for entries, expected in {
+                (deny,): 200, (deny, allow): "allows", (allow,): "allows", (): None, ("32767 deny -1 0.0.0.0/0",): 32767,
+                (deny, allow.replace("100", "201")): 200, ("100 allow 6 10.9.0.6/32",): None,
+                ("100 allow 17 10.9.0.7/32",): None,
+                ("100 allow 6 10.9.0.7/32 444..445", deny): 200, ("100 allow 6 10.9.0.7/32 442..444", deny): "allows",
+                ("100 allow -1 ::/0",): None, ("100 allow -1 10.9.0.7/32 80..80",): "allows",
+            }.items():
+                self.assertEqual(self.by_acl(line, *entries), expected, entries)
+
+    def test_entries_of_the_other_direction_do_not_count(self):
+        for line, other in ((INGRESS, "out"), (EGRESS, "acl")):
+            self.assertEqual(outcome(line, on=(), **{other: ALL_IN}), ("network-acl", [("acl", None)]))
+
+    def test_subnet_that_is_not_known(self):
+        deny, allow = "100 deny -1 0.0.0.0/0", "100 allow -1 0.0.0.0/0"
+        for entries, expected in {(deny,): "undecided", (): "undecided", (allow,): "allows"}.items():
+            self.assertEqual(self.by_acl(INGRESS, *entries, Subnets=[]), expected)
+
+    def test_within_a_subnet_no_acl_is_asked(self):
+        for address, expected in {"10.1.0.255": "allows", "10.1.1.0": None}.items():
+            for line in (INGRESS, EGRESS):
+                self.assertEqual(self.by_acl(line.replace("10.9.0.7", address)), expected)
+        for address, expected in {"2600:1::ffff": "allows", "2600:1:0:1::": None}.items():
+            self.assertEqual(self.by_acl(INGRESS6.replace("2600:9::7", address)), expected)
+        state = {"Ipv6CidrBlock": "2600:1::/64", "Ipv6CidrBlockState": {"State": "disassociated"}}
+        subnet = SUBNET | {"Ipv6CidrBlockAssociationSet": [state]}
+        self.assertIsNone(self.by_acl(INGRESS6.replace("2600:9::7", "2600:1::ffff"), Subnets=[subnet]))
+
+    def test_no_acl_and_two_acls_decide_nothing(self):
+        acls = [{"NetworkAclId": id, "Associations": [{"SubnetId": "s1"}], "Entries": []} for id in ("acl-1", "acl-2")]
+        for line in (INGRESS, INGRESS.replace("10.9.0.7", "10.1.0.9")):
+            for found in (acls, [acls[0] | {"Associations": [{"SubnetId": "s2"}]}], []):
+                self.assertEqual(self.by_acl(line, NetworkAcls=found), "undecided")
+        several = acls[0] | {"Associations": [{"SubnetId": "s0"}, {"SubnetId": "s1"}]}
+        self.assertIsNone(self.by_acl(INGRESS, NetworkAcls=[several]))
+        without = interface("e1", "10.1.0.1", ("sg-1",))
+        del without["SubnetId"]
+        self.assertEqual(self.by_acl(INGRESS, NetworkInterfaces=[without]), "undecided")
+
+    def test_udp_has_ports(self):
+        for ports, expected in {"443..443": 100, "442..442": 200}.items():
+            self.assertEqual(self.by_acl(INGRESS.replace(" 6 REJ", " 17 REJ"), f"100 deny 17 0.0.0.0/0 {ports}",
+                                         "200 deny -1 0.0.0.0/0"), expected)
+
+    def test_absent_port(self):
+        for text, expected in {"6 0.0.0.0/0 443..443": "undecided", "6 0.0.0.0/0 0..65535": 100, "6 0.0.0.0/0": 100,
+                               "6 10.8.0.0/16 443..443": 200, "17 0.0.0.0/0 443..443": 200}.items():
+            self.assertEqual(self.by_acl(NO_PORT, f"100 deny {text}", "200 deny -1 0.0.0.0/0"), expected, text)
+        self.assertEqual(self.by_acl(NO_PORT, "90 deny -1 0.0.0.0/0", "100 allow 6 0.0.0.0/0 443..443"), 90)
+
+    def test_icmp_type(self):
+        for text, expected in {"1 0.0.0.0/0 type=8": "undecided", "1 0.0.0.0/0 type=-1": 100, "1 0.0.0.0/0": 100,
+                               "-1 0.0.0.0/0 type=8": 100, "58 0.0.0.0/0 type=8": 200, "1 10.8.0.0/16 type=8": 200}.items():
+            self.assertEqual(self.by_acl(PING, f"100 deny {text}", "200 deny -1 0.0.0.0/0"), expected, text)
+        self.assertEqual(self.by_acl(PING.replace(" 1 REJ", " 58 REJ"), "100 deny 58 0.0.0.0/0 type=128"), "undecided")
+
+    def test_ipv6(self):
+        for block, expected in {"2600:9::/64": 100, "2600:9:0:1::/64": 200, "0.0.0.0/0": 200, "2600:9::7/128": 100}.items():
+            self.assertEqual(self.by_acl(INGRESS6, f"100 deny 6 {block} 443..443", "200 deny -1 ::/0"), expected, block)
+
+
+class SecurityGroups(unittest.TestCase):
+    def by_groups(self, line, *permissions, groups=None, **more):
+        """Returns the verdict of the security groups. The network ACL allows all."""
+        entries = [*ALL_IN, *[text.replace("100", "101") for text in ALL_IN6]]
+        groups = {"sg-1": permissions} | (groups or {})
+        found = outcome(line, entries, entries, groups, groups, **more)
+        return {BOTH_ALLOW[0]: "allows", BY_GROUP[0]: "denies", OPEN: "undecided"}[found[0]]
+
+    def each(self, line, expected, **more):
+        for text, verdict in expected.items():
+            self.assertEqual(self.by_groups(line, text, **more), verdict, text)
+
+    def test_protocol_port_and_block(self):
+        for line in (INGRESS, EGRESS):
+            self.each(line, {
+                "tcp 443..443 10.9.0.7/32": "allows", "tcp 443..443 10.9.0.6/32": "denies",
+                "tcp 444..450 10.9.0.7/32": "denies", "tcp 80..442 10.9.0.7/32": "denies",
+                "6 442..444 10.9.0.0/24": "allows", "udp 443..443 0.0.0.0/0": "denies",
+                "-1 0.0.0.0/0": "allows", "-1 80..80 0.0.0.0/0": "allows", "tcp 0.0.0.0/0": "allows", "-1 ::/0": "denies",
+                "tcp -1..-1 0.0.0.0/0": "allows", "tcp 80..-1 0.0.0.0/0": "allows", "tcp -1..80 0.0.0.0/0": "allows",
+                "tcp from=80 0.0.0.0/0": "allows", "tcp 443..443": "denies", "50 0.0.0.0/0": "denies"})
+        self.each(INGRESS.replace(" 6 REJ", " 50 REJ"), {"50 80..80 0.0.0.0/0": "allows", "tcp 0.0.0.0/0": "denies",
+                                                         "esp 0.0.0.0/0": "denies"})
+        self.each(INGRESS.replace(" 6 REJ", " 17 REJ"), {"udp 443..443 0.0.0.0/0": "allows",
+                                                         "udp 442..442 0.0.0.0/0": "denies"})
+        self.each(INGRESS6, {"tcp 443..443 2600:9::/64": "allows", "tcp 443..443 2600:9:0:1::/64 0.0.0.0/0": "denies"})
+
+    def test_permissions_of_the_other_direction_do_not_count(self):
+        allow = {"sg-1": ["-1 0.0.0.0/0"]}
+        self.assertEqual(outcome(INGRESS, ALL_IN, ALL_IN, groups=allow), BOTH_ALLOW)
+        self.assertEqual(outcome(EGRESS, ALL_IN, ALL_IN, groups=allow), BY_GROUP)
+        self.assertEqual(outcome(INGRESS, ALL_IN, ALL_IN, egress=allow), BY_GROUP)
+        self.assertEqual(outcome(EGRESS, ALL_IN, ALL_IN, egress=allow), BOTH_ALLOW)
+
+    def test_absent_port(self):
+        self.each(NO_PORT, {"tcp 443..443 0.0.0.0/0": "undecided", "tcp 443..443 10.8.0.0/16": "denies",
+                            "tcp 0..65535 0.0.0.0/0": "allows", "tcp 0.0.0.0/0": "allows", "udp 443..443 0.0.0.0/0": "denies"})
+        self.assertEqual(self.by_groups(NO_PORT, "tcp 443..443 0.0.0.0/0", "tcp 10.9.0.0/16"), "allows")
+
+    def test_icmp_type(self):
+        self.each(PING, {"icmp -1..-1 0.0.0.0/0": "allows", "1 -1..-1 0.0.0.0/0": "allows", "icmp 8..-1 0.0.0.0/0": "undecided",
+                         "icmp 0.0.0.0/0": "undecided", "icmp 8..-1 10.8.0.0/16": "denies",
+                         "icmpv6 -1..-1 0.0.0.0/0": "denies"})
+        self.each(PING.replace(" 1 REJ", " 58 REJ"), {"icmpv6 -1..-1 0.0.0.0/0": "allows", "58 8..0 0.0.0.0/0": "undecided"})
+
+    def test_groups_of_the_interface(self):
+        web = {"sg-2": ["tcp 443..443 10.9.0.0/16"]}
+        self.assertEqual(self.by_groups(INGRESS, on=()), "allows")
+        self.assertEqual(self.by_groups(INGRESS, groups=web), "denies")
+        self.assertEqual(self.by_groups(INGRESS, groups=web, on=("sg-1", "sg-2")), "allows")
+        self.assertEqual(self.by_groups(INGRESS, on=("sg-1", "sg-gone")), "undecided")
+        self.assertEqual(self.by_groups(INGRESS, groups=web, on=("sg-gone", "sg-2")), "allows")
+        five = [f"sg-{number}" for number in range(1, 6)]
+        denied = outcome(INGRESS, ALL_IN, groups=dict.fromkeys(five, ["udp 0.0.0.0/0"]), on=five[::-1])
+        self.assertEqual(denied, ("security-group", [("sg", five)]))
+        without = interface("e1", "10.1.0.1")
+        del without["Groups"]
+        self.assertEqual(self.by_groups(INGRESS, NetworkInterfaces=[without]), "allows")
+
+    def test_prefix_lists(self):
+        lists = [{"PrefixListId": "pl-1", "Cidrs": ["10.8.0.0/16", "10.9.0.0/24"]}, {"PrefixListId": "pl-2", "Cidrs": []},
+                 {"PrefixListId": "pl-3", "PrefixListName": "without entries"}]
+        self.each(INGRESS, {"tcp 443..443 pl-1": "allows", "tcp pl-2": "denies", "tcp pl-3": "undecided",
+                            "tcp pl-4": "undecided", "udp pl-4": "denies", "tcp 80..80 pl-4": "denies",
+                            "tcp pl-4 10.9.0.0/16": "allows", "tcp pl-4 pl-1": "allows",
+                            "tcp 80..80 pl-1": "denies"}, PrefixLists=lists)
+        self.each(NO_PORT, {"tcp 443..443 pl-4": "undecided", "tcp 443..443 pl-2": "denies"}, PrefixLists=lists)
+
+    def test_entries_of_managed_prefix_lists(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, document in {"pl-7": {}, "other": {}, "named": {"PrefixListId": "pl-8"}}.items():
+                path = pathlib.Path(folder, f"{name}.json")
+                path.write_text(json.dumps(document | {"Entries": [{"Cidr": "10.9.0.0/16"}]}))
+            lists = Topology([folder]).prefix_lists
+        self.assertEqual(lists, dict.fromkeys(["pl-7", "pl-8"], [ipaddress.ip_network("10.9.0.0/16")]))
+
+    def test_references(self):
+        def at(line, address):
+            return line.replace("10.9.0.7", address)
+
+        others = [interface("e1", "10.1.0.1", ("sg-1",)), interface("e2", "10.5.0.2", ("sg-2", "sg-alone"), VpcId="B"),
+                  interface("e3", "10.5.0.3", ("sg-2",), Ipv4Prefixes=[{"Ipv4Prefix": "10.5.1.0/28"}],
+                            Association={"PublicIp": "52.0.0.1"})]
+        more = {"NetworkInterfaces": others, "groups": {"sg-2": (), "sg-void": ()}}
+        for line in (INGRESS, EGRESS):
+            for address, verdict in {"10.5.0.2": "allows", "10.5.0.3": "allows", "10.5.0.4": "denies", "10.5.1.15": "allows",
+                                     "10.5.1.16": "denies", "52.0.0.1": "denies"}.items():
+                self.assertEqual(self.by_groups(at(line, address), "tcp 443..443 sg-2", **more), verdict, address)
+        self.each(at(INGRESS, "10.5.0.2"), {
+            "tcp sg-alone": "allows", "tcp sg-void": "denies", "tcp sg-unknown": "undecided", "tcp pair": "undecided",
+            "tcp sg-unknown sg-2": "allows", "tcp 80..80 sg-2": "denies", "tcp 80..80 sg-unknown": "denies"}, **more)
+        self.each(at(INGRESS, "10.5.0.3"), {"tcp sg-alone": "denies"}, **more)
+        self.each(at(NO_PORT, "10.5.0.2"), {"tcp 80..80 sg-unknown": "undecided", "tcp 80..80 sg-2": "undecided"}, **more)
+
+
+class Rules(unittest.TestCase):
+    acl_denies = {"acl": ["100 deny -1 0.0.0.0/0"], "out": ["110 deny -1 0.0.0.0/0"]}
+
+    def test_order_of_those_that_deny(self):
+        self.assertEqual(outcome(INGRESS, **self.acl_denies), ("network-acl", [("acl", 100), ("sg", ["sg-1"])]))
+        self.assertEqual(outcome(EGRESS, **self.acl_denies), ("security-group", [("sg", ["sg-1"]), ("acl", 110)]))
+        self.assertEqual(outcome(INGRESS, on=("sg-gone",), **self.acl_denies), ("network-acl", [("acl", 100)]))
+        self.assertEqual(outcome(INGRESS, ["100 allow 6 10.9.0.0/16"]), BY_GROUP)
+        self.assertEqual(outcome(INGRESS, NetworkAcls=[]), BY_GROUP)
+        self.assertEqual(outcome(INGRESS, ALL_IN, on=()), BOTH_ALLOW)
+        self.assertEqual(outcome(INGRESS, NetworkAcls=[], on=()), UNDECIDED)
+
+    def test_groups_that_are_not_judged(self):
+        for line in (INGRESS.replace("e1", "e9"), "e1 10.9.0.7 10.9.0.8 4000 443 6 REJECT", INGRESS.replace(" 6 ", " - "),
+                     INGRESS + " flow-direction=other"):
+            self.assertEqual(outcome(line, **self.acl_denies), UNDECIDED, line)
+        self.assertEqual(outcome(INGRESS + " tcp-flags=1", **self.acl_denies), ("out-of-state", []))
+        self.assertEqual(outcome(INGRESS + " reject-reason=BPA", **self.acl_denies), ("block-public-access", []))
+
+    def test_flow_direction_says_which_address_is_remote(self):
+        self.assertEqual(outcome(EGRESS + " flow-direction=ingress", **self.acl_denies)[1], [("sg", ["sg-1"])])
+        self.assertEqual(outcome(EGRESS.replace("10.1.0.1", "10.8.0.1") + " flow-direction=ingress", **self.acl_denies)[1],
+                         [("acl", 100), ("sg", ["sg-1"])])
+
+    def test_answers_ask_the_acl_alone(self):
+        syn_ack = "e1 10.1.0.1 10.9.0.7 443 4000 6 REJECT tcp-flags=18"
+        asked, answer = "e1 10.9.0.7 10.1.0.1 4000 443 6 ACCEPT", "e1 10.1.0.1 10.9.0.7 443 4000 6 REJECT"
+        for lines in (syn_ack, [asked, answer]):
+            self.assertEqual(outcome(lines, **self.acl_denies), ("network-acl", [("acl", 110)]))
+            self.assertEqual(outcome(lines, out=ALL_IN), ("network-acl", []))
+        late = outcome([syn_ack, syn_ack.replace("=18", "=1")], **self.acl_denies)
+        self.assertEqual(late, ("out-of-state", [("acl", 110)]))
+        mixed = judged([syn_ack, syn_ack.replace("=18", "=2"), syn_ack.replace("=18", "=1")], **self.acl_denies)["rejected"]
+        self.assertEqual(mixed["groups"][0]["causes"], {"network-acl": 1, "out-of-state": 1, "security-group": 1})
+        self.assertEqual(mixed["groups"][0]["cause"], "out-of-state")
+        self.assertEqual([(row["kind"], row["flows"]) for row in mixed["by_rule"]], [("network-acl", 1), ("security-group", 1)])
+
+    def test_sums_by_rule(self):
+        lines = [INGRESS, INGRESS, INGRESS.replace("443", "80"), EGRESS, INGRESS.replace("10.9", "10.8"),
+                 "e1 10.1.0.1 10.9.0.9 443 4000 6 REJECT tcp-flags=18"]
+        rejected = judged(lines, ["100 deny -1 10.9.0.0/16"], ["100 allow -1 10.9.0.0/16"])["rejected"]
+        acl = {"kind": "network-acl", "id": "acl-1", "ids": None}
+        group = {"kind": "security-group", "id": None, "ids": ["sg-1"]}
+        sums = {"packets": 0, "bytes": 0}
+        self.assertEqual(rejected["by_rule"], [
+            acl | {"rule_number": 100, "group_count": 2, "flows": 3} | sums,
+            acl | {"rule_number": None, "group_count": 1, "flows": 1} | sums,
+            group | {"rule_number": None, "group_count": 1, "flows": 1} | sums])
+        self.assertEqual([(row["cause"], row["flows"]) for row in rejected["by_cause"]],
+                         [("network-acl", 5), ("security-group", 1)])
+
+    def test_findings_take_no_notice(self):
+        scan = ["e1 9.9.9.9 10.1.0.1 50000 {} 6 REJECT tcp-flags=2".format(port) for port in range(20, 40)]
+        summary = judged(scan, **self.acl_denies)
+        self.assertEqual(([row["cause"] for row in summary["rejected"]["by_cause"]], types(summary)),
+                         (["network-acl"], ["port-scan"]))
+        repeated = judged([INGRESS] * 100, **self.acl_denies)["findings"]
+        self.assertEqual([row["details"] for row in repeated], [{"direction": "ingress", "cause": "network-acl"}])
+
+
 class Scans(unittest.TestCase):
     def scan(self, line, *more, **thresholds):
         lines = [line.format(number) for number in range(20, 23)]
