@@ -169,6 +169,7 @@ impl MatchedFlows {
             confidence = confidence.min(Confidence::Medium);
             evidence.insert(Evidence::SkipData);
         }
+        let next_step = remedy_of(draft.finding_type).and_then(|prefix| self.rules.remedy(context, prefix));
         let examples: Vec<Example> = self.examples.into_iter().collect();
         Finding {
             names: context.network.names_in((&draft.subject, &draft.details, &examples)),
@@ -177,7 +178,7 @@ impl MatchedFlows {
             severity: draft.severity,
             confidence,
             title: draft.title,
-            next_step: draft.next_step,
+            next_step,
             subject: draft.subject,
             details: draft.details,
             evidence,
@@ -189,13 +190,23 @@ impl MatchedFlows {
     }
 }
 
+/// Returns the start of the sentence that says which rule to add, if such a rule solves the problem. Scans are rejected rightly.
+fn remedy_of(finding_type: FindingType) -> Option<&'static str> {
+    match finding_type {
+        FindingType::HealthChecksRejected | FindingType::ReplyBlocked => Some("Allow"),
+        FindingType::EgressBlocked | FindingType::RejectedPeering | FindingType::RepeatedRejects => {
+            Some("If it is intended, allow")
+        }
+        _ => None,
+    }
+}
+
 /// The conclusion of a detector about its matched records.
 pub(super) struct FindingDraft {
     pub(super) finding_type: FindingType,
     pub(super) severity: Severity,
     pub(super) confidence: Confidence,
     pub(super) title: String,
-    pub(super) next_step: Option<String>,
     pub(super) subject: Subject,
     pub(super) details: Details,
     pub(super) evidence: BTreeSet<Evidence>,

@@ -73,7 +73,11 @@ impl RuleShares {
                 }
             },
         };
-        if share.flows == flows { format!(": {words}") } else { format!(": {words} ({} of {flows} flows)", share.flows) }
+        if share.flows == flows {
+            format!(": {words}")
+        } else {
+            format!(": {words} ({} of {flows} flows)", share.flows)
+        }
     }
 
     /// Names the main rule if it is a network ACL that rejects all records.
@@ -86,20 +90,22 @@ impl RuleShares {
         }
     }
 
-    /// Says what to change so that the main rule lets the traffic pass. Returns `None` if no rule is known.
-    pub(super) fn remedy(&self, context: &Context<'_>) -> Option<String> {
+    /// Says what to change so that the main rule lets the traffic pass, as a sentence that begins with `allow`. Returns `None` if no rule is
+    /// known.
+    pub(super) fn remedy(&self, context: &Context<'_>, allow: &str) -> Option<String> {
         let (rule, share) = self.main(context)?;
         let services = share.services();
-        let (preposition, remotes) = match rule.direction {
-            RuleDirection::Ingress => ("from", share.remotes(&context.network)),
-            RuleDirection::Egress => ("to", share.remotes(&context.network)),
+        let remotes = share.remotes(&context.network);
+        let preposition = match rule.direction {
+            RuleDirection::Ingress => "from",
+            RuleDirection::Egress => "to",
         };
         let places: Vec<String> = [Some(rule.refusal), rule.next]
             .into_iter()
             .flatten()
             .filter_map(|refusal| place(context, &refusal, rule.direction))
             .collect();
-        Some(format!("allow {services} {preposition} {remotes} in {}.", places.join(" and in ")))
+        Some(format!("{allow} {services} {preposition} {remotes} in {}.", places.join(" and in ")))
     }
 }
 
@@ -129,7 +135,8 @@ impl Share {
 
     /// Lists the remote addresses: the blocks of their subnets, where these are known.
     fn remotes(&self, network: &NetworkContext<'_>) -> String {
-        let blocks: BTreeSet<String> = self.remotes.iter().map(|(id, remote)| block_of(network, *id, *remote)).collect();
+        let blocks: BTreeSet<String> =
+            self.remotes.iter().map(|(id, remote)| block_of(network, *id, *remote)).collect();
         list(&blocks.into_iter().collect::<Vec<_>>())
     }
 }
@@ -137,7 +144,8 @@ impl Share {
 /// Returns the block of the subnet that has an address, or the address.
 fn block_of(network: &NetworkContext<'_>, interface: Option<Symbol>, address: IpAddr) -> String {
     let endpoint = network.endpoint(Some(address), network.interface_recorder(interface));
-    let subnet = endpoint.subnet_id.zip(network.topology).and_then(|(id, topology)| topology.resources().subnets.get(&id));
+    let subnet =
+        endpoint.subnet_id.zip(network.topology).and_then(|(id, topology)| topology.resources().subnets.get(&id));
     let block = subnet.and_then(|subnet| subnet.blocks.iter().find(|block| block.contains(&address)));
     block.map_or_else(|| address.to_string(), ToString::to_string)
 }
@@ -169,7 +177,7 @@ fn list(texts: &[String]) -> String {
     }
 }
 
-fn only<T: Copy>(values: &BTreeSet<T>) -> Option<T> {
+fn only<T: Copy + Ord>(values: &BTreeSet<T>) -> Option<T> {
     values.first().filter(|_| values.len() == 1).copied()
 }
 

@@ -34,12 +34,6 @@ pub(crate) struct RejectingRule<'a> {
     pub(crate) direction: RuleDirection,
 }
 
-/// The traffic of a group, and the verdicts of the rules.
-pub(crate) struct JudgedGroup<'a> {
-    pub(crate) traffic: Traffic,
-    pub(crate) judgement: Judgement<'a>,
-}
-
 impl<'a> Rules<'a> {
     /// Looks up the rules of the interfaces. Without security groups and network ACLs, no group is evaluated.
     pub(crate) fn new(network: NetworkContext<'a>) -> Rules<'a> {
@@ -60,7 +54,7 @@ impl<'a> Rules<'a> {
     }
 
     fn outcomes(&mut self, group: &Group<'_>) -> RuleOutcomes {
-        let Some(JudgedGroup { judgement, .. }) = self.judge(group) else {
+        let Some(judgement) = self.judge(group) else {
             return RuleOutcomes { open: None, answers: None };
         };
         let direction = judgement.direction;
@@ -80,7 +74,7 @@ impl<'a> Rules<'a> {
     }
 
     /// Evaluates the rules for a group. Returns `None` if it is not evaluated.
-    pub(crate) fn judge(&self, group: &Group<'_>) -> Option<JudgedGroup<'a>> {
+    pub(crate) fn judge(&self, group: &Group<'_>) -> Option<Judgement<'a>> {
         let rules = self.by_interface.get(index(group.key.interface))?.as_ref()?;
         let (mut has_open, mut has_answers) = (false, false);
         for subgroup in group.subgroups() {
@@ -97,7 +91,12 @@ impl<'a> Rules<'a> {
             Direction::Unknown => return None,
         };
         let traffic = Traffic { direction, remote, protocol: group.key.protocol?, dstport: group.key.dstport };
-        Some(JudgedGroup { traffic, judgement: rules.judge(&traffic, !has_open) })
+        Some(rules.judge(&traffic, !has_open))
+    }
+
+    /// Reports whether no rule is known to reject traffic.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rejecting.is_empty()
     }
 
     /// Returns a rule that rejects traffic.

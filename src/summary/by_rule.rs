@@ -63,12 +63,8 @@ struct RuleSums {
 impl SummaryBuilder<'_> {
     /// Returns the rules that reject a group, in the order in which a packet meets them.
     pub(super) fn denied_by(&self, group: &Group<'_>) -> Vec<DeniedBy> {
-        let judged = self.rules.judge(group);
-        judged
-            .iter()
-            .flat_map(|judged| judged.judgement.denied_by())
-            .map(|refusal| self.denied_by_of(refusal))
-            .collect()
+        let denied_by = self.rules.judge(group).into_iter().flat_map(|judgement| judgement.denied_by());
+        denied_by.map(|refusal| self.denied_by_of(refusal)).collect()
     }
 
     fn denied_by_of(&self, refusal: Refusal<'_>) -> DeniedBy {

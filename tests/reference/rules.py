@@ -32,6 +32,8 @@ def judge(topology, key, direction, records):
     interface_id, src, dst, dstport, protocol = key
     interface = topology.interfaces.get(interface_id)
     has_open_records = any(record.cause == NO_CAUSE for record in records)
+    if not topology.acls and not topology.security_groups:
+        return [], NO_CAUSE
     if interface is None or direction not in ("ingress", "egress") or None in (src, dst, protocol):
         return [], NO_CAUSE
     if not has_open_records and not any(record.is_answer for record in records):
@@ -54,11 +56,11 @@ def judge(topology, key, direction, records):
 
 def judge_acl(topology, subnet, packet):
     """Returns the verdict of a subnet's network ACL, and its element of `denied_by` if it denies."""
+    if is_within_subnet(topology, subnet, packet.remote):
+        return ALLOWS, None
     acl = acl_of(topology, subnet)
     if acl is None:
         return UNDECIDED, None
-    if is_within_subnet(topology, subnet, packet.remote):
-        return ALLOWS, None
     number, action = deciding_entry(acl, packet)
     if action == "allow":
         return ALLOWS, None

@@ -33,7 +33,7 @@ COLUMNS = {
     "connections": ("peering_connection_id", "status", "requester_vpc_id", "accepter_vpc_id", "inter_region", "cross_account",
                     *TOTAL),
     "vpc_pairs": ("src_vpc_id", "dst_vpc_id", "peering_connection_id", *TOTAL), "services": ("service", "interfaces", *TOTAL),
-    "by_cause": ("cause", "flows", "packets", "bytes"), "by_rule": (*RULE, "group_count", "flows", "packets", "bytes"),
+    "by_cause": ("cause", "flows", "packets", "bytes"), "by_rule": (*RULE, "direction", "group_count", "flows", "packets", "bytes"),
     "by_interface": ("interface_id", "vpc_id", "subnet_id", "flows", "packets", "bytes"),
     "by_subnet": ("subnet_id", "vpc_id", "flows", "packets", "bytes"), "by_vpc": ("vpc_id", "flows", "packets", "bytes"),
 }

@@ -21,7 +21,7 @@ def described(report, records, side):
     owner = report.owner(address, place)
     if owner:
         row |= {"vpc_id": owner.vpc, "interface_id": owner.id, "subnet_id": owner.subnet, "service": owner.service}
-    elif row["vpc_id"]:
+    if row["vpc_id"] and not row["subnet_id"]:
         subnets = [(block.prefixlen, id) for id, item in report.topology.subnets.items() for block in blocks_of(item)
                    if item.get("VpcId") == row["vpc_id"] and contains(block, address)]
         row["subnet_id"] = max(subnets, default=(None, None))[1]
@@ -53,14 +53,15 @@ def by(records, name, key, **others):
 
 def by_rule(report):
     """Sums, by element of `denied_by`, the records which that element refused: those of its group whose cause is its kind."""
-    keys = ("kind", "id", "rule_number", "ids")
+    keys = ("kind", "id", "rule_number", "ids", "direction")
     rows = defaultdict(list)
     for group, records in report.groups.items():
         for element in report.denied_by[group]:
             refused = [record for record in records if record.cause == element["kind"]]
             if refused:
-                rows[element["kind"], element.get("id"), element.get("rule_number"), *element.get("ids", ())].append(refused)
-    made = [dict(zip(keys, (*key[:3], list(key[3:]) or None))) | {"group_count": len(groups)} | total(sum(groups, []))
+                ids = tuple(element["ids"]) if "ids" in element else None
+                rows[element["kind"], element.get("id"), element.get("rule_number"), ids, report.directions[group]].append(refused)
+    made = [dict(zip(keys, key)) | {"ids": key[3] and list(key[3]), "group_count": len(groups)} | total(sum(groups, []))
             for key, groups in rows.items()]
     return sorted_rows(made, keys)
 

@@ -307,9 +307,9 @@ class NetworkAcls(unittest.TestCase):
 
     def test_no_acl_and_two_acls_decide_nothing(self):
         acls = [{"NetworkAclId": id, "Associations": [{"SubnetId": "s1"}], "Entries": []} for id in ("acl-1", "acl-2")]
-        for line in (INGRESS, INGRESS.replace("10.9.0.7", "10.1.0.9")):
-            for found in (acls, [acls[0] | {"Associations": [{"SubnetId": "s2"}]}], []):
-                self.assertEqual(self.by_acl(line, NetworkAcls=found), "undecided")
+        for found in (acls, [acls[0] | {"Associations": [{"SubnetId": "s2"}]}], []):
+            self.assertEqual(self.by_acl(INGRESS, NetworkAcls=found), "undecided")
+            self.assertEqual(self.by_acl(INGRESS.replace("10.9.0.7", "10.1.0.9"), NetworkAcls=found), "allows")
         several = acls[0] | {"Associations": [{"SubnetId": "s0"}, {"SubnetId": "s1"}]}
         self.assertIsNone(self.by_acl(INGRESS, NetworkAcls=[several]))
         without = interface("e1", "10.1.0.1", ("sg-1",))
@@ -478,9 +478,9 @@ class Rules(unittest.TestCase):
         group = {"kind": "security-group", "id": None, "ids": ["sg-1"]}
         sums = {"packets": 0, "bytes": 0}
         self.assertEqual(rejected["by_rule"], [
-            acl | {"rule_number": 100, "group_count": 2, "flows": 3} | sums,
-            acl | {"rule_number": None, "group_count": 1, "flows": 1} | sums,
-            group | {"rule_number": None, "group_count": 1, "flows": 1} | sums])
+            acl | {"rule_number": 100, "direction": "ingress", "group_count": 2, "flows": 3} | sums,
+            acl | {"rule_number": None, "direction": "ingress", "group_count": 1, "flows": 1} | sums,
+            group | {"rule_number": None, "direction": "egress", "group_count": 1, "flows": 1} | sums])
         self.assertEqual([(row["cause"], row["flows"]) for row in rejected["by_cause"]],
                          [("network-acl", 5), ("security-group", 1)])
 

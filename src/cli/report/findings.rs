@@ -63,16 +63,23 @@ impl Renderer<'_> {
             self.wrapped("  ", "  ", findings::meaning(*finding_type));
         }
         let scans = Scans::by_source(&section.findings);
-        let lines: Vec<String> = if scans.is_empty() {
-            section.findings.iter().map(|finding| finding_line(finding, self.names)).collect()
+        let lines: Vec<(String, Option<&str>)> = if scans.is_empty() {
+            let lines = section.findings.iter();
+            lines.map(|finding| (finding_line(finding, self.names), finding.next_step.as_deref())).collect()
         } else {
-            scans.iter().map(|scans| scans_line(scans, self.names)).collect()
+            scans.iter().map(|scans| (scans_line(scans, self.names), None)).collect()
         };
-        for line in lines.iter().take(MAX_LINES_PER_SECTION) {
+        for (line, next_step) in lines.iter().take(MAX_LINES_PER_SECTION) {
             self.wrapped("  - ", "    ", line);
+            if let Some(next_step) = next_step {
+                self.wrapped("    Next: ", "    ", &escape_unprintable(next_step));
+            }
         }
         if let Some(more) = lines.len().checked_sub(MAX_LINES_PER_SECTION).filter(|more| *more > 0) {
             self.line(format!("  - and {} more (--format json lists all)", format_count(more as u64)));
+        }
+        if lines.iter().take(MAX_LINES_PER_SECTION).all(|(_, next_step)| next_step.is_some()) {
+            return;
         }
         let mut next_steps: Vec<&str> = types.iter().map(|finding_type| findings::next_step(*finding_type)).collect();
         next_steps.dedup();

@@ -9,7 +9,9 @@ use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::names;
 use crate::record::timestamp::Timestamp;
-use crate::summary::Window;
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
+use crate::summary::{DeniedBy, Window};
+use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
 use crate::topology::endpoint::{Endpoint, Scope};
 use crate::topology::{KnownRecorder, Topology};
 
@@ -135,6 +137,26 @@ pub(super) fn cause_label(cause: Cause) -> &'static str {
         Cause::SecurityGroup => "security group",
         Cause::RulesAllow => "rules allow it now",
         Cause::SecurityGroupOrNetworkAcl => "SG or network ACL",
+    }
+}
+
+/// Names a rule for a table column: `acl-1 (public) rule 100`, `no rule of sg-1 (web)`.
+pub(super) fn rule_label(rule: &DeniedBy) -> String {
+    let with_name = |id: &str, name: Option<&String>| match name {
+        Some(name) => format!("{} ({})", display_id(Some(id)), escape_truncated(name, NAME_CHARACTERS)),
+        None => display_id(Some(id)),
+    };
+    match rule {
+        DeniedBy::NetworkAcl { id, name, rule_number: None | Some(DEFAULT_RULE_NUMBER) } => {
+            format!("{} default rule (*)", with_name(id, name.as_ref()))
+        }
+        DeniedBy::NetworkAcl { id, name, rule_number: Some(number) } => {
+            format!("{} rule {number}", with_name(id, name.as_ref()))
+        }
+        DeniedBy::SecurityGroup { ids, names } => {
+            let groups: Vec<String> = ids.iter().map(|id| with_name(id, names.get(id))).collect();
+            format!("no rule of {}", groups.join(" and "))
+        }
     }
 }
 

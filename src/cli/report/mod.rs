@@ -64,6 +64,7 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     renderer.traffic(summary);
     renderer.findings(summary);
     renderer.rejected_by_cause(summary);
+    renderer.rejected_by_rule(summary);
     renderer.top_rejected(summary, options.groups.unwrap_or(DEFAULT_GROUPS));
     renderer.rejected_by_interface(summary);
     renderer.inter_vpc_traffic(summary);

@@ -3,12 +3,14 @@
 use indicatif::DecimalBytes;
 
 use super::Renderer;
-use super::format::{Names, cause_label, display_id, format_count, format_percent, format_port, plural};
+use super::format::{Names, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label};
 use super::table::{Align, Cell, Column};
 use crate::aggregate::counters::Counters;
-use crate::summary::{CauseRejects, RejectedGroup, Summary, VpcPair};
+use crate::aggregate::rejected::cause::Cause;
+use crate::summary::{CauseRejects, RejectedGroup, RuleRejects, Summary, VpcPair};
 
 const MAX_INTERFACES: usize = 5;
+const MAX_RULES: usize = 5;
 const MAX_PAIRS: usize = 12;
 const MAX_SERVICES: usize = 8;
 
@@ -24,6 +26,15 @@ const GROUP_COLUMNS: [Column; 8] = [
     column("DIRECTION", 3),
     column("CAUSE", 1),
     column("INTERFACE", 2),
+];
+
+const RULE_COLUMNS: [Column; 6] = [
+    number("FLOWS", 0),
+    number("SHARE", 1),
+    number("BYTES", 4),
+    number("CONNECTIONS", 2),
+    column("DIRECTION", 3),
+    column("RULE", 0),
 ];
 
 const INTERFACE_COLUMNS: [Column; 6] = [
@@ -78,6 +89,28 @@ impl Renderer<'_> {
         };
         self.heading("REJECTED BY CAUSE", "");
         self.table(&CAUSE_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
+    }
+
+    /// Appends the rules that reject the most flows.
+    pub(super) fn rejected_by_rule(&mut self, summary: &Summary) {
+        let rows = &summary.rejected.by_rule;
+        if rows.is_empty() {
+            return;
+        }
+        let row = |row: &RuleRejects| {
+            let Counters { flows, bytes, .. } = row.tally;
+            vec![
+                format_count(flows).into(),
+                format_percent(flows, summary.traffic.rejected.flows).into(),
+                DecimalBytes(bytes).to_string().into(),
+                format_count(row.group_count).into(),
+                row.direction.name().to_owned().into(),
+                rule_label(&row.rule).into(),
+            ]
+        };
+        let remark = format!("{} of {}", rows.len().min(MAX_RULES), plural(rows.len() as u64, "rule"));
+        self.heading("REJECTED BY RULE", &remark);
+        self.table(&RULE_COLUMNS, &rows.iter().take(MAX_RULES).map(row).collect::<Vec<_>>());
     }
 
     /// Appends the rejected connections with the most flows.
@@ -201,7 +234,17 @@ fn group_row(group: &RejectedGroup, names: Names<'_>) -> Vec<Cell> {
         names.address_cell(group.dstaddr, &group.dst),
         format_port(group.dstport, group.protocol).into(),
         group.direction.name().to_owned().into(),
-        cause_label(group.cause).to_owned().into(),
+        cause_cell(group),
         names.cell(group.interface_id.as_deref()),
     ]
+}
+
+/// Returns the cause of a rejected connection: the first rule that rejects it, if the cause is that of a rule.
+fn cause_cell(group: &RejectedGroup) -> Cell {
+    let label = cause_label(group.cause).to_owned();
+    let rule = match (group.cause, group.denied_by.first()) {
+        (Cause::NetworkAcl | Cause::SecurityGroup, Some(rule)) => rule_label(rule),
+        _ => label.clone(),
+    };
+    Cell { full: rule, short: label }
 }

@@ -9,13 +9,15 @@ pub(super) mod rejected_peering;
 pub(super) mod transitive_peering;
 pub(super) mod unpeered_vpc;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
 use super::Context;
 use super::evidence::MatchedFlows;
+use super::rule_share::RuleShares;
+use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{AddressPair, ClassView, ClassifiedFlows, Ends, Side, TrafficClass};
 use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
@@ -37,6 +39,32 @@ struct PeeringContext<'a> {
     context: &'a Context<'a>,
     topology: &'a Topology,
     refused: RefusedTraffic,
+    rules: RejectingRules,
+}
+
+/// The rules that reject traffic between peered VPCs, by direction.
+struct RejectingRules(HashMap<(VpcIndex, VpcIndex), RuleShares, RandomState>);
+
+impl RejectingRules {
+    /// Attributes the rejected groups to directions between VPCs.
+    fn new(context: &Context<'_>) -> RejectingRules {
+        let mut rules = HashMap::default();
+        if context.rules.is_empty() {
+            return RejectingRules(rules);
+        }
+        let mut directions: HashMap<(Option<Symbol>, Ends), (VpcIndex, VpcIndex), RandomState> = HashMap::default();
+        for (class, view) in context.classes {
+            if let TrafficClass::Between(src, dst) = *class {
+                directions.extend(view.rejected().map(|flows| ((flows.interface, flows.addresses.ends()), (src, dst))));
+            }
+        }
+        for (key, subgroup) in context.groups.subgroups() {
+            if let Some(direction) = directions.get(&(key.interface, (key.protocol, key.src, key.dst))) {
+                rules.entry(*direction).or_insert_with(RuleShares::default).add(context, &key, &subgroup);
+            }
+        }
+        RejectingRules(rules)
+    }
 }
 
 /// Protocol, source, and destination of rejected records: accepted records with the same may never have arrived.
@@ -66,7 +94,12 @@ impl RefusedTraffic {
 }
 
 pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding> {
-    let peering = PeeringContext { context, topology, refused: RefusedTraffic::new(context) };
+    let mut peering = PeeringContext {
+        context,
+        topology,
+        refused: RefusedTraffic::new(context),
+        rules: RejectingRules::new(context),
+    };
     let mut findings = Vec::new();
     for (class, view) in context.classes {
         if let TrafficClass::Between(src, dst) = *class {
@@ -74,7 +107,7 @@ pub(super) fn detect(context: &Context<'_>, topology: &Topology) -> Vec<Finding>
             findings.extend(match topology.peering_status(src, dst) {
                 PeeringStatus::Peered(id) => [
                     one_way_peering::detect(&peering, direction, id, view),
-                    rejected_peering::detect(&peering, direction, id, view),
+                    rejected_peering::detect(&mut peering, direction, id, view),
                 ],
                 PeeringStatus::Inactive(ids) => [inactive_peering::detect(&peering, direction, ids, view), None],
                 PeeringStatus::None => [

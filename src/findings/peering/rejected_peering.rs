@@ -11,7 +11,7 @@ pub(in crate::findings) const NEXT_STEP: &str = "If it is intended, allow the pe
                                                both VPCs are in one Region. If not, find the program at the source.";
 
 pub(super) fn detect(
-    peering: &PeeringContext<'_>,
+    peering: &mut PeeringContext<'_>,
     direction: VpcDirection,
     id: &str,
     view: &ClassView<'_>,
@@ -25,15 +25,17 @@ pub(super) fn detect(
     if flows.tally.flows == 0 {
         return None;
     }
+    flows.rules = peering.rules.0.remove(&(direction.src, direction.dst)).unwrap_or_default();
     let draft = FindingDraft {
         finding_type: FindingType::RejectedPeering,
         severity: Severity::Medium,
         confidence: Confidence::High,
         title: format!(
-            "Traffic from {} to {} via {} is rejected",
+            "Traffic from {} to {} via {} is rejected{}",
             peering.format_vpc(direction.src),
             peering.format_vpc(direction.dst),
-            peering.label(id)
+            peering.label(id),
+            flows.rules.describe(peering.context, flows.tally.flows)
         ),
         subject: Subject::Peers {
             src_vpc_id: peering.id(direction.src),

@@ -58,9 +58,10 @@ impl BlockedEgress {
             severity: Severity::Medium,
             confidence,
             title: format!(
-                "{} was blocked from reaching {distinct_hosts} public {}",
+                "{} was blocked from reaching {distinct_hosts} public {}{}",
                 context.network.interface_label(interface).as_deref().unwrap_or("an unnamed interface"),
-                if distinct_hosts == 1 { "address" } else { "addresses" }
+                if distinct_hosts == 1 { "address" } else { "addresses" },
+                self.flows.rules.describe(context, self.flows.tally.flows)
             ),
             subject: Subject::Interface { interface_id },
             details: Details::Hosts { distinct_hosts },

@@ -97,10 +97,11 @@ fn finding(context: &Context<'_>, (dstaddr, dstport, protocol): CheckedService, 
         severity: Severity::Medium,
         confidence,
         title: format!(
-            "Health checks of {} by {} at {} are rejected",
+            "Health checks of {} by {} at {} are rejected{}",
             target.flows.address_label(context, dstaddr),
             format_names(&target.names),
-            dstport.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol))
+            dstport.map_or_else(|| names::protocol(protocol), |port| names::port(port, protocol)),
+            target.flows.rules.describe(context, target.flows.tally.flows)
         ),
         subject: Subject::Service { dstaddr, dstport, protocol },
         details: Details::LoadBalancers { interface_ids: target.balancers.into_iter().collect() },

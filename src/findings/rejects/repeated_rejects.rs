@@ -32,10 +32,11 @@ fn finding(context: &Context<'_>, group: &Group<'_>) -> Finding {
         severity: Severity::Low,
         confidence: Confidence::High,
         title: format!(
-            "{} to {} {} was rejected repeatedly",
+            "{} to {} {} was rejected repeatedly{}",
             format_address(context, group, key.src),
             format_address(context, group, key.dst),
-            key.dstport.map_or_else(|| names::protocol(key.protocol), |port| names::port(port, key.protocol))
+            key.dstport.map_or_else(|| names::protocol(key.protocol), |port| names::port(port, key.protocol)),
+            flows.rules.describe(context, flows.tally.flows)
         ),
         subject: Subject::Group {
             interface_id: context.interface_name(key.interface),

@@ -45,12 +45,14 @@ fn finding(context: &Context<'_>, key: ReplyKey, flows: MatchedFlows) -> Finding
     let label = |address: Option<IpAddr>| {
         address.map_or_else(|| "an unknown address".to_owned(), |address| flows.address_label(context, address))
     };
+    let capitalize = |text: String| text.replacen("network", "Network", 1);
     let draft = FindingDraft {
         finding_type: FindingType::ReplyBlocked,
         severity: Severity::Medium,
         confidence,
         title: format!(
-            "A network ACL rejects the {} replies from {} to {}",
+            "{} rejects the {} replies from {} to {}",
+            flows.rules.sole_acl(context, flows.tally.flows).map_or_else(|| "A network ACL".to_owned(), capitalize),
             names::protocol(protocol),
             label(srcaddr),
             label(dstaddr)
