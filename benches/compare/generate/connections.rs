@@ -36,6 +36,11 @@ const INTERNAL_SERVICES: [(u32, Service); 9] = [
     (3, (ICMP, 0)),
 ];
 
+/// Returns the service that clients on the internet get instead: hosts offer them HTTPS and nothing else, except for ICMP.
+fn offered_to_internet((protocol, port): Service) -> Service {
+    if protocol == ICMP { (protocol, port) } else { (protocol, 443) }
+}
+
 /// tcp-flags of the requests and of the replies of a connection within one capture window.
 const TCP_STAGES: [(u32, (u8, u8)); 5] = [
     (48, (flags::SYN | flags::FIN, flags::SYN_ACK | flags::FIN)),
@@ -93,7 +98,7 @@ impl Connections {
 
     fn with_internet_client(&self, rng: &mut RandomStream, interface: &Interface) -> Vec<Flow> {
         let rank = self.clients.rank(rng);
-        let service = rng.weighted(&INTERNET_SERVICES);
+        let service = offered_to_internet(rng.weighted(&INTERNET_SERVICES));
         let (ends, protocol) = if let Some(own) = ipv6_of(rng, interface) {
             let ends = endpoints(rng, network::client_ipv6(rank), own, service);
             (ends, ipv6_protocol(service.0))

@@ -47,6 +47,7 @@ mod output;
 mod record;
 mod rejects;
 mod rng;
+mod rules;
 mod scenarios;
 mod topology;
 mod traffic;
@@ -103,7 +104,7 @@ struct Arguments {
     /// Do not compress
     #[arg(long)]
     plain: bool,
-    /// Also write the topology, five JSON files in the format of aws ec2 describe-…, to this folder
+    /// Also write the topology, JSON files in the format of aws ec2 describe-…, to this folder
     #[arg(long, value_name = "FOLDER")]
     topology: Option<PathBuf>,
 }

@@ -6,6 +6,8 @@
 //! | subnets.json | describe-subnets | the three logged subnets of each VPC |
 //! | peering.json | describe-vpc-peering-connections | A–B, B–C, C–D, all active |
 //! | interfaces.json | describe-network-interfaces | the 200 interfaces, by service: see [`Owner`]; perhaps attachments |
+//! | security-groups.json, network-acls.json | describe-security-groups, describe-network-acls | see [`rules`] |
+//! | pl-….json | get-managed-prefix-list-entries | the hosts of all VPCs |
 //! | routes.json | describe-route-tables | two tables per VPC; one of A routes to C via B, which drops the traffic |
 //!
 //! With the attachments of the transit gateway, the tables of A and D route to each other through it.
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 use super::network::{
     ACCOUNT_ID, FIRST_ATTACHMENT, Interface, REGION, SUBNETS_PER_VPC, VPCS, resource_id, subnet_id, vpc_ipv6_network,
 };
+use super::rules;
 
 /// Indexes of the peered VPCs.
 const PEERINGS: [(usize, usize); 3] = [(0, 1), (1, 2), (2, 3)];
@@ -37,19 +40,24 @@ pub fn write(folder: &Path, interfaces: &[Interface]) -> io::Result<()> {
 }
 
 /// Returns the documents with their file names.
-fn documents(interfaces: &[Interface]) -> [(&'static str, Value); 5] {
+fn documents(interfaces: &[Interface]) -> Vec<(String, Value)> {
     let vpcs = || 0..VPCS.len();
     let subnets = vpcs().flat_map(|vpc| (0..SUBNETS_PER_VPC).map(move |place| subnet(vpc, place)));
     let has_transit_gateway = interfaces.len() > FIRST_ATTACHMENT;
     let route_tables = vpcs().flat_map(|vpc| route_tables(vpc, has_transit_gateway));
     let list = |key: &str, resources: Vec<Value>| json!({ key: resources });
-    [
+    let documents = [
         ("vpcs.json", list("Vpcs", vpcs().map(vpc).collect())),
         ("subnets.json", list("Subnets", subnets.collect())),
         ("peering.json", list("VpcPeeringConnections", PEERINGS.into_iter().map(peering).collect())),
         ("interfaces.json", list("NetworkInterfaces", interfaces.iter().enumerate().map(interface).collect())),
         ("routes.json", list("RouteTables", route_tables.collect())),
-    ]
+        ("security-groups.json", list("SecurityGroups", vpcs().flat_map(rules::security_groups).collect())),
+        ("network-acls.json", list("NetworkAcls", vpcs().map(rules::network_acl).collect())),
+    ];
+    let documents = documents.map(|(name, document)| (name.to_owned(), document)).into_iter();
+    // AWS's answer does not name the list. The document's name does.
+    documents.chain([(format!("{}.json", rules::prefix_list_id()), rules::prefix_list_entries())]).collect()
 }
 
 fn text(document: &Value) -> String {
@@ -146,6 +154,18 @@ impl Owner {
         }
     }
 
+    /// Returns the security group, if the interface has one. NAT gateways and transit gateways have none.
+    fn group(&self, interface: &Interface, tier: &'static str) -> Option<String> {
+        let group = match self {
+            Self::Instance => tier,
+            Self::LoadBalancer => "elb",
+            Self::Database => "rds",
+            Self::Function => "lambda",
+            Self::NatGateway | Self::TransitGateway => return None,
+        };
+        Some(rules::group_id(interface.vpc, group))
+    }
+
     /// `InterfaceType`, `RequesterId` and `Description`.
     fn traits(&self, interface: &Interface) -> [String; 3] {
         let hash = &interface.id["eni-0".len()..];
@@ -168,7 +188,8 @@ impl Owner {
 }
 
 fn interface((number, interface): (usize, &Interface)) -> Value {
-    let [interface_type, requester_id, description] = Owner::of(number, interface).traits(interface);
+    let owner = Owner::of(number, interface);
+    let [interface_type, requester_id, description] = owner.traits(interface);
     let tier = TIERS[number / VPCS.len() % SUBNETS_PER_VPC];
     let tags = match interface.instance_id {
         Some(_) => name_tag(&format!("{}-{tier}-{number}", VPCS[interface.vpc].name)),
@@ -177,23 +198,38 @@ fn interface((number, interface): (usize, &Interface)) -> Value {
     let ipv6_addresses: Vec<Value> =
         interface.ipv6_address.iter().map(|address| json!({"Ipv6Address": address.to_string()})).collect();
     let address = interface.address.to_string();
-    json!({
+    let association = public_address(number).map(|address| json!({"IpOwnerId": ACCOUNT_ID, "PublicIp": address}));
+    let mut private = json!({"Primary": true, "PrivateIpAddress": address});
+    let mut document = json!({
         "Attachment": {"InstanceId": interface.instance_id, "Status": "attached"},
         "AvailabilityZoneId": interface.az_id,
         "Description": description,
+        "Groups": owner.group(interface, tier).map(|id| json!({"GroupId": id})).into_iter().collect::<Vec<Value>>(),
         "InterfaceType": interface_type,
         "Ipv6Addresses": ipv6_addresses,
         "NetworkInterfaceId": interface.id,
         "OwnerId": ACCOUNT_ID,
         "PrivateIpAddress": address,
-        "PrivateIpAddresses": [{"Primary": true, "PrivateIpAddress": address}],
         "RequesterId": requester_id,
         "RequesterManaged": interface.instance_id.is_none(),
         "Status": "in-use",
         "SubnetId": interface.subnet_id,
         "TagSet": tags,
         "VpcId": VPCS[interface.vpc].id,
-    })
+    });
+    if let Some(association) = association {
+        document["Association"] = association.clone();
+        private["Association"] = association;
+    }
+    document["PrivateIpAddresses"] = json!([private]);
+    document
+}
+
+/// Returns the public address that AWS translates to the private one. The log has only the private one. Attachments of the transit
+/// gateway have no public address.
+fn public_address(number: usize) -> Option<Ipv4Addr> {
+    let number = u8::try_from(number).ok().filter(|_| number < FIRST_ATTACHMENT)?;
+    Some(Ipv4Addr::new(15, 177, 80, number))
 }
 
 /// VPCs that the transit gateway connects.
@@ -273,7 +309,7 @@ mod tests {
     fn topology_of(interfaces: &[Interface]) -> Topology {
         let mut resources = Resources::default();
         for (name, document) in documents(interfaces) {
-            resources.read(name, text(&document).as_bytes()).expect("JSON");
+            resources.read(&name, text(&document).as_bytes()).expect("JSON");
         }
         Topology::new(resources)
     }

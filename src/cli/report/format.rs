@@ -160,6 +160,25 @@ pub(super) fn rule_label(rule: &DeniedBy) -> String {
     }
 }
 
+/// Names a rule in few words, by its name rather than its id: `ACL public rule 100`, `SG web`.
+pub(super) fn short_rule_label(rule: &DeniedBy) -> String {
+    let name = |id: &str, name: Option<&String>| match name {
+        Some(name) => escape_truncated(name, NAME_CHARACTERS),
+        None => display_id(Some(id)),
+    };
+    match rule {
+        DeniedBy::NetworkAcl { id, name: acl, rule_number } => {
+            let number = rule_number.filter(|number| *number != DEFAULT_RULE_NUMBER);
+            let number = number.map_or_else(|| "*".to_owned(), |number| number.to_string());
+            format!("ACL {} rule {number}", name(id, acl.as_ref()))
+        }
+        DeniedBy::SecurityGroup { ids, names } => {
+            let groups: Vec<String> = ids.iter().map(|id| name(id, names.get(id))).collect();
+            format!("SG {}", groups.join(", "))
+        }
+    }
+}
+
 pub(super) fn format_window(window: Option<Window>) -> String {
     window.map_or_else(String::new, |Window { start, end }| {
         format_time_range(TimeRange { first_seen: start, last_seen: end })

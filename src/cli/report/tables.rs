@@ -3,7 +3,9 @@
 use indicatif::DecimalBytes;
 
 use super::Renderer;
-use super::format::{Names, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label};
+use super::format::{
+    Names, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
+};
 use super::table::{Align, Cell, Column};
 use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::cause::Cause;
@@ -243,7 +245,7 @@ fn group_row(group: &RejectedGroup, names: Names<'_>) -> Vec<Cell> {
 fn cause_cell(group: &RejectedGroup) -> Cell {
     let label = cause_label(group.cause).to_owned();
     let rule = match (group.cause, group.denied_by.first()) {
-        (Cause::NetworkAcl | Cause::SecurityGroup, Some(rule)) => rule_label(rule),
+        (Cause::NetworkAcl | Cause::SecurityGroup, Some(rule)) => short_rule_label(rule),
         _ => label.clone(),
     };
     Cell { full: rule, short: label }
