@@ -108,6 +108,14 @@ const TOPOLOGY_WORDS: &[&str] = &[
     "\"AccepterVpcInfo\":{\"VpcId\":\"vpc-b\"}",
     "\"RouteTables\":[",
     "\"Routes\":[",
+    "\"NetworkInterfaces\":[{\"NetworkInterfaceId\":\"eni-1\",\"SubnetId\":\"s-1\",\"PrivateIpAddress\":\"10.0.0.1\",",
+    "\"Groups\":[{\"GroupId\":\"sg-1\"}]}]",
+    "\"SecurityGroups\":[{\"GroupId\":\"sg-1\",\"IpPermissions\":[",
+    "{\"IpProtocol\":\"tcp\",\"FromPort\":",
+    "\"ToPort\":",
+    "\"IpRanges\":[{\"CidrIp\":\"10.1.0.0/16\"}]",
+    "\"NetworkAcls\":[{\"NetworkAclId\":\"acl-1\",\"Associations\":[{\"SubnetId\":\"s-1\"}],\"Entries\":[",
+    "{\"RuleNumber\":7,\"Egress\":true,\"RuleAction\":\"deny\",\"Protocol\":\"-1\",\"CidrBlock\":\"0.0.0.0/0\"}",
     "null",
     "{}",
     "[]",
@@ -159,6 +167,8 @@ fn properties_hold_for_the_example_files() {
         fuzz_bodies::event_envelopes(event.as_bytes());
     }
     fuzz_bodies::topology_documents(include_bytes!("../examples/sample/topology/peering.json"));
+    fuzz_bodies::topology_documents(include_bytes!("../examples/sample/topology/network-acls.json"));
+    fuzz_bodies::topology_documents(include_bytes!("golden/made-rules/topology.json"));
     let log = include_bytes!("golden/made-every-finding/input-1.log");
     fuzz_bodies::header_and_lines(log);
     fuzz_bodies::chunked_reading(&[&[0; 8], &log[..]].concat());

@@ -1,7 +1,10 @@
 //! The rules that reject the records of a finding: their words for the title, and what to change.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::rules::RejectingRule;
 use super::{Context, NetworkContext};
@@ -12,7 +15,7 @@ use crate::record::{TCP, UDP, names};
 use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
 use crate::topology::rules::{Refusal, RuleDirection, Traffic};
 
-/// Maximum number of services and remote addresses of a rule that are kept.
+/// Maximum number of pairs of a service and a remote address that are kept.
 const MAX_KEPT: usize = 64;
 /// Maximum number of services and of CIDR blocks in a text.
 const MAX_LISTED: usize = 3;
@@ -31,11 +34,16 @@ struct Share {
     flows: u64,
     /// Whether all of them are answers.
     are_answers: bool,
-    /// Protocols and destination ports.
-    services: BTreeSet<(u8, Option<u16>)>,
-    /// Remote addresses, with the interface that locates them.
-    remotes: BTreeSet<(Option<Symbol>, IpAddr)>,
+    /// Protocol, destination port, and remote address.
+    traffic: BTreeSet<(Service, IpAddr)>,
+    /// Whether more traffic than [`MAX_KEPT`] was seen.
+    has_more: bool,
+    /// The interfaces that recorded the traffic, and locate the addresses.
+    interfaces: BTreeSet<Option<Symbol>>,
 }
+
+/// Protocol and destination port.
+type Service = (u8, Option<u16>);
 
 impl RuleShares {
     /// Adds the records of a subgroup.
@@ -48,14 +56,18 @@ impl RuleShares {
         let share = self.by_rule.entry(id).or_insert_with(|| Share { are_answers: true, ..Share::default() });
         share.flows = share.flows.saturating_add(subgroup.tally.flows);
         share.are_answers &= subgroup.is_answer();
-        insert_bounded(&mut share.services, key.protocol.map(|protocol| (protocol, key.dstport)));
-        insert_bounded(&mut share.remotes, remote.map(|remote| (key.interface, remote)));
+        share.interfaces.insert(key.interface);
+        share.traffic.extend(key.protocol.zip(remote).map(|(protocol, remote)| ((protocol, key.dstport), remote)));
+        if share.traffic.len() > MAX_KEPT {
+            share.traffic.pop_last();
+            share.has_more = true;
+        }
     }
 
-    /// Returns the rule that rejects most records. At a tie, the first one wins.
+    /// Returns the rule that rejects most records. At a tie, the least one wins.
     fn main<'a>(&self, context: &Context<'a>) -> Option<(RejectingRule<'a>, &Share)> {
-        let (id, share) = self.by_rule.iter().rev().max_by_key(|(_, share)| share.flows)?;
-        Some((context.rules.rule(*id)?, share))
+        let rules = self.by_rule.iter().filter_map(|(id, share)| Some((context.rules.rule(*id)?, share)));
+        rules.max_by_key(|(rule, share)| (share.flows, Reverse(*rule)))
     }
 
     /// Names the main rule for a title: `: no rule of sg-1 (web) lets 10.0.0.5 in at 22/TCP (ssh)`. Empty if no rule is known. `flows` are all
@@ -94,60 +106,70 @@ impl RuleShares {
     /// known.
     pub(super) fn remedy(&self, context: &Context<'_>, allow: &str) -> Option<String> {
         let (rule, share) = self.main(context)?;
-        let services = share.services();
-        let remotes = share.remotes(&context.network);
-        let preposition = match rule.direction {
-            RuleDirection::Ingress => "from",
-            RuleDirection::Egress => "to",
-        };
+        let traffic = share.list_traffic(&context.network, rule.direction);
         let places: Vec<String> = [Some(rule.refusal), rule.next]
             .into_iter()
             .flatten()
             .filter_map(|refusal| place(context, &refusal, rule.direction))
             .collect();
-        Some(format!("{allow} {services} {preposition} {remotes} in {}.", places.join(" and in ")))
+        Some(format!("{allow} {traffic} in {}.", places.join(" and in ")))
     }
 }
 
 impl Share {
     /// Returns the traffic, if all records have the same.
     fn single_traffic(&self, direction: RuleDirection) -> Option<Traffic> {
-        let remotes: BTreeSet<IpAddr> = self.remotes.iter().map(|(_, remote)| *remote).collect();
-        let (remote, (protocol, dstport)) = (only(&remotes)?, only(&self.services)?);
-        Some(Traffic { direction, remote, protocol, dstport })
+        let ((protocol, dstport), remote) = self.traffic.first().filter(|_| self.traffic.len() == 1)?;
+        Some(Traffic { direction, remote: *remote, protocol: *protocol, dstport: *dstport })
     }
 
-    /// Lists the services to allow: `5432/TCP`. For answers, the ports of clients.
-    fn services(&self) -> String {
-        let is_client_port = |port: &Option<u16>| port.is_some_and(|port| port >= FIRST_CLIENT_PORT);
-        let are_client_ports = self.are_answers && self.services.iter().all(|(_, port)| is_client_port(port));
-        let text = |(protocol, port): &(u8, Option<u16>)| match port {
-            Some(_) if are_client_ports && matches!(*protocol, TCP | UDP) => {
-                format!("{FIRST_CLIENT_PORT}-{}/{}", u16::MAX, names::protocol(Some(*protocol)))
-            }
-            Some(port) if matches!(*protocol, TCP | UDP) => format!("{port}/{}", names::protocol(Some(*protocol))),
-            _ => names::protocol(Some(*protocol)),
+    /// Lists the traffic to allow: `443/TCP from 10.0.1.0/24`, with the blocks of subnets where these are known. Services with the same
+    /// remote addresses stand together.
+    fn list_traffic(&self, network: &NetworkContext<'_>, direction: RuleDirection) -> String {
+        let mut by_service: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (service, remote) in &self.traffic {
+            let remotes = by_service.entry(self.service(*service)).or_default();
+            remotes.insert(self.block_of(network, *remote));
+        }
+        let mut by_remotes: BTreeMap<BTreeSet<String>, Vec<String>> = BTreeMap::new();
+        by_service.into_iter().for_each(|(service, remotes)| by_remotes.entry(remotes).or_default().push(service));
+        let preposition = match direction {
+            RuleDirection::Ingress => "from",
+            RuleDirection::Egress => "to",
         };
-        let mut texts: Vec<String> = self.services.iter().map(text).collect();
-        texts.dedup();
-        list(&texts)
+        let parts = by_remotes.into_iter().map(|(remotes, services)| {
+            format!("{} {preposition} {}", list(&services), list(&remotes.into_iter().collect::<Vec<_>>()))
+        });
+        list_with(&parts.collect::<Vec<_>>(), "; ") + if self.has_more { " and more" } else { "" }
     }
 
-    /// Lists the remote addresses: the blocks of their subnets, where these are known.
-    fn remotes(&self, network: &NetworkContext<'_>) -> String {
-        let blocks: BTreeSet<String> =
-            self.remotes.iter().map(|(id, remote)| block_of(network, *id, *remote)).collect();
-        list(&blocks.into_iter().collect::<Vec<_>>())
+    /// Returns the block of the subnet that has an address, if all interfaces locate it there. Otherwise returns the address.
+    fn block_of(&self, network: &NetworkContext<'_>, address: IpAddr) -> String {
+        let mut blocks = self.interfaces.iter().take(MAX_KEPT).map(|id| block_of(network, *id, address));
+        let first = blocks.next().flatten().filter(|first| blocks.all(|block| block.as_ref() == Some(first)));
+        first
+            .filter(|_| self.interfaces.len() <= MAX_KEPT)
+            .map_or_else(|| address.to_string(), |block| block.to_string())
+    }
+
+    /// Names a service to allow: `5432/TCP`. For answers, the ports of clients.
+    fn service(&self, (protocol, port): Service) -> String {
+        let name = names::protocol(Some(protocol));
+        match port.filter(|_| matches!(protocol, TCP | UDP)) {
+            Some(port) if self.are_answers && port >= FIRST_CLIENT_PORT => {
+                format!("{FIRST_CLIENT_PORT}-{}/{name}", u16::MAX)
+            }
+            Some(port) => format!("{port}/{name}"),
+            None => name,
+        }
     }
 }
 
-/// Returns the block of the subnet that has an address, or the address.
-fn block_of(network: &NetworkContext<'_>, interface: Option<Symbol>, address: IpAddr) -> String {
-    let endpoint = network.endpoint(Some(address), network.interface_recorder(interface));
-    let subnet =
-        endpoint.subnet_id.zip(network.topology).and_then(|(id, topology)| topology.resources().subnets.get(&id));
-    let block = subnet.and_then(|subnet| subnet.blocks.iter().find(|block| block.contains(&address)));
-    block.map_or_else(|| address.to_string(), ToString::to_string)
+/// Returns the block of the subnet that has an address, as an interface locates it.
+fn block_of(network: &NetworkContext<'_>, interface: Option<Symbol>, address: IpAddr) -> Option<IpNet> {
+    let subnet_id = network.endpoint(Some(address), network.interface_recorder(interface)).subnet_id?;
+    let subnet = network.topology?.resources().subnets.get(&subnet_id)?;
+    subnet.blocks.iter().copied().find(|block| block.contains(&address))
 }
 
 /// Names where to add a rule: `sg-1 (web)`, or `network ACL acl-1 (public), inbound, with a number below 100`.
@@ -170,21 +192,13 @@ fn place(context: &Context<'_>, refusal: &Refusal<'_>, direction: RuleDirection)
 
 /// Joins texts. Lists only the first of many.
 fn list(texts: &[String]) -> String {
-    let listed = texts.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    list_with(texts, ", ")
+}
+
+fn list_with(texts: &[String], separator: &str) -> String {
+    let listed = texts.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join(separator);
     match texts.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
         Some(more) => format!("{listed} and {more} more"),
         None => listed,
-    }
-}
-
-fn only<T: Copy + Ord>(values: &BTreeSet<T>) -> Option<T> {
-    values.first().filter(|_| values.len() == 1).copied()
-}
-
-/// Inserts a value, and keeps the first [`MAX_KEPT`] in order.
-fn insert_bounded<T: Ord>(values: &mut BTreeSet<T>, value: Option<T>) {
-    values.extend(value);
-    if values.len() > MAX_KEPT {
-        values.pop_last();
     }
 }

@@ -211,4 +211,7 @@ pub fn topology_documents(bytes: &[u8]) {
     let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&topology));
     assert_eq!(summary.records.total, 2);
     assert!(summary.peering.is_some());
+    let by_rule: u64 = summary.rejected.by_rule.iter().map(|row| row.tally.flows).sum();
+    let denied = summary.rejected.groups.iter().filter(|group| !group.denied_by.is_empty()).count() as u64;
+    assert_eq!((by_rule, denied), (denied, denied.min(1)), "{:?}", summary.rejected);
 }

@@ -318,7 +318,7 @@ mod tests {
     fn the_sample_has_what_is_written_here() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sample/topology");
         for (name, document) in documents(&network::interfaces()) {
-            let kept = fs::read_to_string(folder.join(name)).unwrap_or_default();
+            let kept = fs::read_to_string(folder.join(&name)).unwrap_or_default();
             assert!(
                 kept == text(&document),
                 "{name}: see benches/compare/generate/main.rs for the command that updates it"

@@ -164,4 +164,6 @@ mod properties;
 #[cfg(test)]
 mod routing_tests;
 #[cfg(test)]
+mod rules_tests;
+#[cfg(test)]
 mod tests;

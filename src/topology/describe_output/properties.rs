@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::topology::rules::{RuleDirection, Traffic};
 use crate::topology::{KnownRecorder, Topology};
 
 /// Generates JSON with the keys and values of the describe output.
@@ -15,7 +16,9 @@ fn any_json() -> impl Strategy<Value = Value> {
                   RequesterVpcInfo AccepterVpcInfo CidrBlockSet Ipv6CidrBlockSet Region PrivateIpAddress TagSet \
                   PrivateIpAddresses Ipv6Addresses Ipv4Prefixes Ipv6Prefixes Operator Principal Description \
                   Association PublicIp Attachment InstanceId Associations Main AssociationState DestinationCidrBlock \
-                  DestinationPrefixListId GatewayId VpcPeeringConnectionId PrefixListId Cidrs Cidr";
+                  DestinationPrefixListId GatewayId VpcPeeringConnectionId PrefixListId Cidrs Cidr GroupId Groups IpPermissions \
+                  IpPermissionsEgress IpProtocol FromPort ToPort IpRanges CidrIp PrefixListIds UserIdGroupPairs NetworkAclId \
+                  RuleNumber Egress RuleAction Protocol PortRange From To IcmpTypeCode Type";
     let keys: Vec<&str> = fields.split_whitespace().chain(KEYS).collect();
     let words =
         ["vpc-a", "vpc-b", "pcx-1", "eni-1", "active", "associated", "10.1.0.0/16", "10.1.0.5", "::/0", "Name", ""];
@@ -64,6 +67,13 @@ proptest! {
             resources.read("any", document.to_string().as_bytes()).expect("it is JSON");
         }
         let topology = Topology::new(resources);
+        for interface in topology.resources().interfaces.values() {
+            for direction in [RuleDirection::Ingress, RuleDirection::Egress] {
+                let traffic = Traffic { direction, remote: address, protocol: 6, dstport: Some(22) };
+                let judgement = topology.rules_of(interface).judge(&traffic, false);
+                prop_assert!(!judgement.both_allow || judgement.denied_by().next().is_none());
+            }
+        }
         for (index, vpc) in topology.vpcs() {
             prop_assert_eq!(topology.vpc_index(&vpc.id), Some(index));
             topology.route_tables_in_use(index);

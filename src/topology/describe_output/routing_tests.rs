@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn read(documents: &[(&str, &str)]) -> Resources {
+pub(super) fn read(documents: &[(&str, &str)]) -> Resources {
     let mut resources = Resources::default();
     let mut lenient = Resources::default();
     for (name, document) in documents {
@@ -13,7 +13,7 @@ fn read(documents: &[(&str, &str)]) -> Resources {
     resources
 }
 
-fn problems(resources: &Resources) -> Vec<String> {
+pub(super) fn problems(resources: &Resources) -> Vec<String> {
     resources.problems.iter().map(Problem::to_string).collect()
 }
 

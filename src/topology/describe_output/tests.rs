@@ -302,7 +302,7 @@ fn unusable_document_is_an_error_or_a_problem() {
     let error = Resources::default().read("flows.log.gz", b"\x1f\x8b").expect_err("it is gzip");
     assert!(error.to_string().starts_with("flows.log.gz: not JSON: "), "{error}");
     for document in ["{}", "[]", "7", "null", r#"{"Reservations": []}"#, r#"[{"Vpcs": []}]"#] {
-        let keys = "Vpcs, Subnets, VpcPeeringConnections, NetworkInterfaces, RouteTables, PrefixLists, Entries";
+        let keys = "Vpcs, Subnets, VpcPeeringConnections, NetworkInterfaces, RouteTables, SecurityGroups, NetworkAcls, PrefixLists, Entries";
         assert_eq!(problems(&read(&[document])), [format!("1: the document: has none of the keys {keys}")]);
     }
     assert_eq!(problems(&read(&[r#"{"Vpcs": []}"#, r#"{"RouteTables": null}"#])), [""; 0]);
