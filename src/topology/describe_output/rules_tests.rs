@@ -29,7 +29,6 @@ fn permission_has_all_its_peers() {
         prefix_list_ids: vec!["pl-1".to_owned()],
         group_ids: vec!["sg-2".to_owned()],
         has_unreadable_peer: false,
-        ..permission.clone()
     };
     assert_eq!(permission, expected);
 }
@@ -147,7 +146,7 @@ fn malformed_resource_is_named_and_the_others_are_used() {
     let mut resources = Resources::default();
     resources.read("1", document.as_bytes()).expect("JSON");
     let problems = problems(&resources);
-    let start = |problem: &String| problem.splitn(3, ": ").nth(1).map(str::to_owned);
+    let start = |problem: &String| problem.split(": ").nth(1).map(str::to_owned);
     let named: Vec<_> = problems.iter().filter_map(start).collect();
     assert_eq!(named, ["sg-70", "SecurityGroups[80]", "sg-90", "acl-1"], "{problems:?}");
     assert_eq!((resources.security_groups.len(), resources.network_acls.len()), (147, 1));

@@ -54,7 +54,7 @@ fn number(text: &str) -> i64 {
 }
 
 /// Creates a security group from its incoming and outgoing permissions.
-fn group(id: &str, ingress: Value, egress: Value) -> Value {
+fn group(id: &str, ingress: &Value, egress: &Value) -> Value {
     json!({"SecurityGroups": [{"GroupId": id, "GroupName": "web", "VpcId": "vpc-1", "IpPermissions": ingress,
                                "IpPermissionsEgress": egress}]})
 }
@@ -244,7 +244,7 @@ fn permissions_are_by_direction_protocol_port_and_block() {
     ]);
     let egress =
         json!([{"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
-    let topology = topology(&[group("sg-1", ingress, egress)]);
+    let topology = topology(&[group("sg-1", &ingress, &egress)]);
     check(
         |text| by_groups(&topology, text),
         &[
@@ -279,7 +279,7 @@ fn permissions_are_by_direction_protocol_port_and_block() {
 #[test]
 fn any_group_of_an_interface_may_allow() {
     let tcp = |port: u16| json!([{"IpProtocol": "6", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
-    let groups = [group("sg-1", tcp(22), json!([])), group("sg-2", tcp(443), json!([]))];
+    let groups = [group("sg-1", &tcp(22), &json!([])), group("sg-2", &tcp(443), &json!([]))];
     let with = |ids: &[&str]| {
         let interfaces = json!({"NetworkInterfaces": [interface("eni-1", "10.0.1.10", ids)]});
         let mut resources = topology(&groups).resources().clone();
@@ -311,7 +311,7 @@ fn icmp_permissions_with_a_type_are_undecided() {
         {"IpProtocol": "icmpv6", "FromPort": 0, "ToPort": 0, "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}]},
         {"IpProtocol": "58", "FromPort": -1, "ToPort": -1, "Ipv6Ranges": [{"CidrIpv6": "2001:db9::/32"}]},
     ]);
-    let topology = topology(&[group("sg-1", ingress, json!([]))]);
+    let topology = topology(&[group("sg-1", &ingress, &json!([]))]);
     check(
         |text| by_groups(&topology, text),
         &[
@@ -330,7 +330,7 @@ fn prefix_lists_count_if_their_blocks_are_known() {
     let egress = json!([to(443, "pl-1"), to(80, "pl-2"), to(8080, "pl-9")]);
     let lists = json!({"PrefixLists": [{"PrefixListId": "pl-1", "Cidrs": ["52.216.0.0/15", "2600:9000::/28"]}]});
     let entries = json!({"PrefixListId": "pl-2", "Entries": [{"Cidr": "10.9.0.0/16"}]});
-    let topology = topology(&[group("sg-1", json!([]), egress), lists, entries]);
+    let topology = topology(&[group("sg-1", &json!([]), &egress), lists, entries]);
     check(
         |text| by_groups(&topology, text),
         &[
@@ -366,7 +366,7 @@ fn referenced_groups_allow_the_addresses_of_their_interfaces() {
     member["Association"] = json!({"PublicIp": "52.1.2.3"});
     let members = json!({"NetworkInterfaces": [member, interface("eni-2", "10.0.7.8", &["sg-other"]),
                                                interface("eni-3", "10.0.7.9", &["sg-1"])]});
-    let topology = topology(&[group("sg-1", ingress, json!([])), group("sg-empty", json!([]), json!([])), members]);
+    let topology = topology(&[group("sg-1", &ingress, &json!([])), group("sg-empty", &json!([]), &json!([])), members]);
     check(
         |text| by_groups(&topology, text),
         &[
@@ -392,7 +392,7 @@ fn referenced_groups_allow_the_addresses_of_their_interfaces() {
 fn judgement_has_the_order_in_which_a_packet_meets_the_rules() {
     let topology = topology(&[
         acl(&["ingress 100 deny 6 0.0.0.0/0 22-22", "egress 100 deny 6 0.0.0.0/0 22-22"]),
-        group("sg-1", json!([]), json!([])),
+        group("sg-1", &json!([]), &json!([])),
     ]);
     let rules = topology.rules_of(topology.interface("eni-1").expect("the interface"));
     let words = |text: &str, are_answers: bool| {
@@ -422,8 +422,8 @@ fn both_allow_only_if_neither_is_undecided() {
         let rules = topology.rules_of(topology.interface("eni-1").expect("the interface"));
         rules.judge(&traffic("ingress 8.8.8.8 6 22"), false).both_allow
     };
-    assert!(both_allow(&[allow.clone(), group("sg-1", all.clone(), json!([]))]));
-    assert!(!both_allow(&[group("sg-1", all.clone(), json!([]))]), "no ACL");
-    assert!(!both_allow(&[allow.clone()]), "the group is unknown");
-    assert!(!both_allow(&[allow, group("sg-1", json!([]), all)]), "the group denies");
+    assert!(both_allow(&[allow.clone(), group("sg-1", &all, &json!([]))]));
+    assert!(!both_allow(&[group("sg-1", &all, &json!([]))]), "no ACL");
+    assert!(!both_allow(std::slice::from_ref(&allow)), "the group is unknown");
+    assert!(!both_allow(&[allow, group("sg-1", &json!([]), &all)]), "the group denies");
 }
