@@ -22,6 +22,19 @@ pub(crate) struct Rules<'a> {
     by_interface: Vec<Option<InterfaceRules<'a>>>,
     /// The index of a rule is its [`RuleId`].
     rejecting: IndexSet<RejectingRule<'a>, RandomState>,
+    /// Outcomes of the judgements at each interface. There are few, and comparing them is faster than hashing their rules.
+    known: Vec<Vec<(JudgementKey, RuleOutcomes)>>,
+}
+
+/// Identifies a judgement among those of one interface, whose rules have the same network ACL and security groups.
+type JudgementKey = (RuleDirection, Option<Option<u32>>, bool, bool);
+
+fn key_of(judgement: &Judgement<'_>) -> JudgementKey {
+    let rule_number = judgement.acl.map(|refusal| match refusal {
+        Refusal::NetworkAcl { rule_number, .. } => rule_number,
+        Refusal::SecurityGroups { .. } => None,
+    });
+    (judgement.direction, rule_number, judgement.groups.is_some(), judgement.both_allow)
 }
 
 /// A rule that rejects traffic of a direction.
@@ -42,8 +55,9 @@ impl<'a> Rules<'a> {
             let known = network.known_interface(id).filter(|_| interface.rejected.flows > 0);
             known.zip(topology).map(|(known, topology)| topology.rules_of(known))
         };
-        let by_interface = network.interfaces.iter().map(rules_of).collect();
-        Rules { network, topology, by_interface, rejecting: IndexSet::default() }
+        let by_interface: Vec<Option<InterfaceRules<'a>>> = network.interfaces.iter().map(rules_of).collect();
+        let known = vec![Vec::new(); by_interface.len()];
+        Rules { network, topology, by_interface, rejecting: IndexSet::default(), known }
     }
 
     /// Decides the causes that the traffic leaves open, and collects the rules that reject traffic.
@@ -57,6 +71,17 @@ impl<'a> Rules<'a> {
         let Some(judgement) = self.judge(group) else {
             return RuleOutcomes { open: None, answers: None };
         };
+        let (interface, key) = (index(group.key.interface), key_of(&judgement));
+        let known = self.known.get(interface).into_iter().flatten().find(|(known, _)| *known == key);
+        if let Some((_, outcomes)) = known {
+            return *outcomes;
+        }
+        let outcomes = self.outcomes_of(&judgement);
+        self.known.get_mut(interface).into_iter().for_each(|known| known.push((key, outcomes)));
+        outcomes
+    }
+
+    fn outcomes_of(&mut self, judgement: &Judgement<'a>) -> RuleOutcomes {
         let direction = judgement.direction;
         let mut rejected = |refusal: Refusal<'a>, next: Option<Refusal<'a>>| {
             let (rule, _) = self.rejecting.insert_full(RejectingRule { refusal, next, direction });

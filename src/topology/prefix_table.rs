@@ -34,8 +34,47 @@ pub struct PrefixTable {
     third: Vec<[Entry; 1 << 8]>,
     /// By the upper 4 bits of the fourth octet.
     fourth: Vec<[Entry; 1 << 4]>,
+    intervals: IntervalTable,
+}
+
+/// Finds the longest block that contains an address, by a binary search. It is smaller and slower than a [`PrefixTable`].
+#[derive(Debug, Clone)]
+pub(super) struct IntervalTable {
     v4: Intervals<u32>,
     v6: Intervals<u128>,
+}
+
+impl Default for IntervalTable {
+    fn default() -> IntervalTable {
+        IntervalTable::new(&[])
+    }
+}
+
+impl IntervalTable {
+    /// Builds a table of distinct blocks.
+    pub(super) fn new(blocks: &[IpNet]) -> IntervalTable {
+        let numbered = || (0..).zip(blocks);
+        let v4 = numbered().filter_map(|(id, block)| match block {
+            IpNet::V4(v4) => Some(Block { first: v4.network().to_bits(), last: v4.broadcast().to_bits(), id }),
+            IpNet::V6(_) => None,
+        });
+        let v6 = numbered().filter_map(|(id, block)| match block {
+            IpNet::V6(v6) => Some(Block { first: v6.network().to_bits(), last: v6.broadcast().to_bits(), id }),
+            IpNet::V4(_) => None,
+        });
+        IntervalTable {
+            v4: Intervals::build(v4.collect(), 0, |last| last.checked_add(1)),
+            v6: Intervals::build(v6.collect(), 0, |last| last.checked_add(1)),
+        }
+    }
+
+    /// Returns the longest block that contains the address.
+    pub(super) fn longest(&self, address: IpAddr) -> Option<BlockId> {
+        match address {
+            IpAddr::V4(v4) => self.v4.block(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.block(v6.to_bits()),
+        }
+    }
 }
 
 /// Result for the addresses of a table entry: no block (0), a block (its id + 1), a table of the next level, or a search of
@@ -69,25 +108,15 @@ impl Entry {
 impl PrefixTable {
     /// Builds a table of distinct blocks.
     pub fn new(blocks: &[IpNet]) -> PrefixTable {
-        let numbered = || (0..).zip(blocks);
-        let v4 = numbered().filter_map(|(id, block)| match block {
-            IpNet::V4(v4) => Some(Block { first: v4.network().to_bits(), last: v4.broadcast().to_bits(), id }),
-            IpNet::V6(_) => None,
-        });
-        let v6 = numbered().filter_map(|(id, block)| match block {
-            IpNet::V6(v6) => Some(Block { first: v6.network().to_bits(), last: v6.broadcast().to_bits(), id }),
-            IpNet::V4(_) => None,
-        });
-        let v4 = Intervals::build(v4.collect(), 0, |last| last.checked_add(1));
-        let v6 = Intervals::build(v6.collect(), 0, |last| last.checked_add(1));
+        let intervals = IntervalTable::new(blocks);
         let second = vec![Entry::NONE; 1 << 8];
-        let mut table = PrefixTable { first: [0; 1 << 8], second, third: Vec::new(), fourth: Vec::new(), v4, v6 };
+        let mut table = PrefixTable { first: [0; 1 << 8], second, third: Vec::new(), fourth: Vec::new(), intervals };
         table.fill_tables();
         table
     }
 
     fn fill_tables(&mut self) {
-        let intervals: Vec<(u32, u32, Entry)> = self.v4.iter(u32::MAX, |next| next - 1).collect();
+        let intervals: Vec<(u32, u32, Entry)> = self.intervals.v4.iter(u32::MAX, |next| next - 1).collect();
         for (first, last, entry) in intervals {
             self.fill_interval(first, last, entry);
         }
@@ -176,13 +205,13 @@ impl PrefixTable {
                     if entry.is_table() {
                         entry = self.fourth[entry.table_index()][(bits >> 4 & 0xf) as usize];
                         if entry == Entry::SEARCH {
-                            entry = Entry::from_block(self.v4.block(bits));
+                            entry = Entry::from_block(self.intervals.v4.block(bits));
                         }
                     }
                 }
                 entry.0
             }
-            IpAddr::V6(v6) => Entry::from_block(self.v6.block(v6.to_bits())).0,
+            IpAddr::V6(v6) => Entry::from_block(self.intervals.v6.block(v6.to_bits())).0,
         }
     }
 }
