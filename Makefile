@@ -60,8 +60,14 @@ topology: ## uploads the topology of REGIONS="eu-west-1 us-east-1" to TO=s3://bu
 	@test -n "$(TO)" -a -n "$(REGIONS)" || { echo 'make topology TO=s3://bucket/folder/ REGIONS="eu-west-1"'; exit 2; }
 	@mkdir -p target/topology && rm -f target/topology/*.json
 	@account=$$(aws sts get-caller-identity --query Account --output text) && for region in $(REGIONS); do \
-	    for resource in vpcs subnets vpc-peering-connections network-interfaces route-tables; do \
+	    for resource in vpcs subnets vpc-peering-connections network-interfaces route-tables security-groups network-acls \
+	        prefix-lists; do \
 	        aws ec2 describe-$$resource --region $$region --output json >target/topology/$$account-$$region-$$resource.json || exit 1; \
+	    done; \
+	    lists=$$(aws ec2 describe-managed-prefix-lists --region $$region --query 'PrefixLists[].PrefixListId' --output text) || exit 1; \
+	    for list in $$lists; do \
+	        aws ec2 get-managed-prefix-list-entries --region $$region --prefix-list-id $$list --output json >target/topology/$$list.json \
+	            || { rm target/topology/$$list.json; echo "$$list: not readable; rules that name it stay undecided" >&2; }; \
 	    done; \
 	done
 	aws s3 cp --recursive --exclude '*' --include '*.json' target/topology/ "$(TO)"

@@ -59,6 +59,7 @@ def test_alerts_are_valid_ocsf_detection_findings(env):
         assert model.confidence_id.name.lower() == finding["confidence"]
         assert (model.message, model.finding_info.title) == (finding["title"], finding["title"])
         assert model.finding_info.types == [finding["type"]]
+        assert model.remediation.desc == (finding["next_step"] or detail["remediation"]["desc"]) != ""
         assert (model.start_time, model.end_time, model.time) == (START * 1000, END * 1000, END * 1000)
         assert model.count == finding["flows"]
         assert (model.cloud.account.uid, model.cloud.region) == ("123456789012", "us-east-1")

@@ -126,6 +126,8 @@ def test_top_rejected_connections(run):
             "flows": flows,
             "flows_at_most": flows + missed + sum(rejected["error_bound"] for _, rejected, _ in parts),
             "network_acl": sum(group["causes"].get("network-acl", 0) for group in groups),
+            "security_group": sum(group["causes"].get("security-group", 0) for group in groups),
+            "rules_allow": sum(group["causes"].get("rules-allow", 0) for group in groups),
             "security_group_or_network_acl": sum(group["causes"].get("security-group-or-network-acl", 0) for group in groups),
             "packets": sum(group["packets"] for group in groups),
             "bytes": sum(group["bytes"] for group in groups),
@@ -159,7 +161,15 @@ def test_bounds_contain_the_real_rejected_flows(run):
     assert (rows["10.88.0.1"]["flows"], rows["10.88.0.1"]["files"]) == (120, 1)
 
 
-CAUSES = ["network-acl", "security-group-or-network-acl", "out-of-state", "block-public-access", "encryption-controls"]
+CAUSES = [
+    "network-acl",
+    "security-group",
+    "rules-allow",
+    "security-group-or-network-acl",
+    "out-of-state",
+    "block-public-access",
+    "encryption-controls",
+]
 
 
 def test_rejected_flows_by_cause(run):
@@ -185,6 +195,24 @@ def test_rejected_flows_by_cause(run):
     # Totals include all records.
     total = sum(row.document["traffic"]["rejected"]["flows"] for row in run.rows("summaries", 7))
     assert sum(sums["flows"] for sums in expected.values()) == total
+
+
+def test_rejected_flows_by_rule(run):
+    expected = defaultdict(lambda: {"flows": 0, "packets": 0, "bytes": 0, "files": 0, "exact": True, "names": None})
+    for row in run.rows("summaries", 7):
+        rejected = row.document["rejected"]
+        for rule in rejected["by_rule"]:
+            ids = rule.get("id") or ", ".join(rule["ids"])
+            sums = expected[rule["kind"], ids, rule.get("rule_number"), rule["direction"]]
+            for field in ("flows", "packets", "bytes"):
+                sums[field] += rule[field]
+            sums["files"] += 1
+            sums["exact"] &= rejected["by_cause_exact"]
+            sums["names"] = rule.get("name") or ", ".join(rule.get("names", {}).values()) or None
+    rows = run.query("RejectedByRule")
+    top(expected, rows, ["kind", "ids", "rule_number", "direction"], "flows")
+    assert {row["kind"] for row in rows} == {"network-acl", "security-group"}
+    assert {row["direction"] for row in rows} == {"ingress", "egress"} and any(row["files"] > 1 for row in rows)
 
 
 def test_one_way_peering(run):

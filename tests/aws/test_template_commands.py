@@ -27,7 +27,9 @@ if command[-1].startswith("file://"):
     shutil.copy(command[-1].removeprefix("file://"), notes / "given")
 answer = (notes / command[1]).read_text()
 if "--query" in command:
-    answer = json.dumps(jmespath.search(command[command.index("--query") + 1], json.loads(answer or "{{}}")))
+    found = jmespath.search(command[command.index("--query") + 1], json.loads(answer or "{{}}"))
+    # As with --output text.
+    answer = "\\t".join(found) if isinstance(found, list) else json.dumps(found)
 print(answer)
 """
 
@@ -80,7 +82,20 @@ def test_eventbridge_command_stops_on_read_failure(shell):
     assert len(shell.asked()) == 1
 
 
-KINDS = ["vpcs", "subnets", "vpc-peering-connections", "network-interfaces", "route-tables"]
+KINDS = [
+    "vpcs",
+    "subnets",
+    "vpc-peering-connections",
+    "network-interfaces",
+    "route-tables",
+    "security-groups",
+    "network-acls",
+    "prefix-lists",
+]
+
+
+def prefix_lists(*ids):
+    return json.dumps({"PrefixLists": [{"PrefixListId": id} for id in ids]})
 
 
 @pytest.mark.parametrize(
@@ -90,14 +105,29 @@ KINDS = ["vpcs", "subnets", "vpc-peering-connections", "network-interfaces", "ro
 def test_topology_is_uploaded_where_the_function_reads(shell, parameter_set, uri):
     for kind in KINDS:
         shell.answers(f"describe-{kind}", json.dumps({kind: []}))
+    shell.answers("describe-managed-prefix-lists", prefix_lists("pl-1", "pl-2"))
+    shell.answers("get-managed-prefix-list-entries", json.dumps({"Entries": []}))
     shell.answers("cp", "")
     assert shell.run(deployed(parameter_set).outputs()["UploadTopologyCommand"]) == 0
     expected = [f"ec2 describe-{kind} --region us-east-1 --output json" for kind in KINDS]
+    expected.append("ec2 describe-managed-prefix-lists --region us-east-1 --query PrefixLists[].PrefixListId --output text")
+    entries = "ec2 get-managed-prefix-list-entries --region us-east-1 --prefix-list-id"
+    expected += [f"{entries} {list} --output json" for list in ("pl-1", "pl-2")]
     # Other files in the folder must not be uploaded.
-    just = "--exclude * --include 123456789012-us-east-1-*.json"
+    just = "--exclude * --include 123456789012-us-east-1-*.json --include pl-*.json"
     assert shell.asked() == [*expected, f"s3 cp --recursive {just} topology {uri}"]
     documents = {path.name: json.loads(path.read_text()) for path in (shell.folder / "topology").iterdir()}
-    assert documents == {f"123456789012-us-east-1-{kind}.json": {kind: []} for kind in KINDS}
+    described = {f"123456789012-us-east-1-{kind}.json": {kind: []} for kind in KINDS}
+    assert documents == described | {f"{list}.json": {"Entries": []} for list in ("pl-1", "pl-2")}
+
+
+def test_unreadable_prefix_list_is_left_out(shell):
+    for kind in KINDS:
+        shell.answers(f"describe-{kind}", json.dumps({kind: []}))
+    shell.answers("describe-managed-prefix-lists", prefix_lists("pl-1"))
+    shell.answers("cp", "")
+    assert shell.run(deployed(EXISTING).outputs()["UploadTopologyCommand"]) == 0
+    assert not (shell.folder / "topology" / "pl-1.json").exists()
 
 
 def test_incomplete_topology_is_not_uploaded(shell):

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::findings::types::{self, Finding, Severity};
+use crate::findings;
+use crate::findings::types::{self, Finding, FindingType, Severity};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::sanitize::escape_truncated;
 use crate::summary::ObjectIdentity;
@@ -93,6 +94,9 @@ struct StoredFinding {
     severity: Severity,
     confidence: String,
     title: String,
+    /// What to change, if the topology shows it. Summaries of older versions do not have it.
+    #[serde(default)]
+    next_step: Option<String>,
     subject: Map<String, Value>,
     details: Map<String, Value>,
     evidence: BTreeSet<String>,
@@ -119,6 +123,14 @@ struct StoredExample {
     action: String,
 }
 
+impl StoredFinding {
+    /// Returns what to do: what the finding says, else what applies to all findings of its type.
+    fn remediation(&self) -> Option<&str> {
+        let known = FindingType::ALL.iter().find(|known| known.name() == self.finding_type);
+        self.next_step.as_deref().or_else(|| known.map(|known| findings::next_step(*known)))
+    }
+}
+
 impl Context<'_> {
     fn alert(&self, finding: &StoredFinding) -> Alert {
         let (confidence_id, confidence) = confidence(&finding.confidence);
@@ -142,6 +154,10 @@ impl Context<'_> {
         });
         detail.insert("confidence_id".to_owned(), json!(confidence_id));
         detail.insert("confidence".to_owned(), json!(confidence));
+        if let Some(next_step) = finding.remediation() {
+            let desc = escape_truncated(next_step, MAX_TITLE_CHARACTERS);
+            detail.insert("remediation".to_owned(), json!({"desc": desc}));
+        }
         let lists = [
             ("evidences", finding.examples.iter().filter_map(evidence).collect()),
             ("observables", observables(&finding.examples)),
@@ -162,7 +178,7 @@ impl Context<'_> {
         let (count, types) = (findings.len(), types.join(", "));
         let title = format!("{count} more findings in this object, not sent individually: {types}");
         let id = types::id("roll-up", &self.keys.fingerprint);
-        let detail = self.detail(&AlertFields {
+        let mut detail = self.detail(&AlertFields {
             finding_id: &id,
             title: &title,
             severity: findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low),
@@ -172,6 +188,7 @@ impl Context<'_> {
             finding_type: "roll-up",
             unmapped: vec![("findings", json!(count)), ("findings_by_type", json!(by_type))],
         });
+        detail.insert("remediation".to_owned(), json!({"desc": "Read the findings in the summary of the object."}));
         self.finish(&id, detail)
     }
 

@@ -6,6 +6,9 @@ use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::Topology;
 use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
 
+/// Maximum number of security groups in a text.
+const MAX_GROUPS: usize = 5;
+
 /// What rejects traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal<'a> {
@@ -82,8 +85,7 @@ impl Topology {
         match *refusal {
             Refusal::NetworkAcl { .. } => format!("{} denies", self.describe_rule(refusal)),
             Refusal::SecurityGroups { group_ids } => {
-                let groups: Vec<String> = group_ids.iter().map(|id| self.id_with_name(id)).collect();
-                format!("no rule of {} lets {}", groups.join(" and "), describe_traffic(traffic))
+                format!("no rule of {} lets {}", self.list_groups(group_ids), describe_traffic(traffic))
             }
         }
     }
@@ -98,11 +100,17 @@ impl Topology {
                 };
                 format!("network ACL {} {rule}", self.id_with_name(acl_id))
             }
-            Refusal::SecurityGroups { group_ids } => {
-                let groups: Vec<String> = group_ids.iter().map(|id| self.id_with_name(id)).collect();
-                groups.join(" and ")
-            }
+            Refusal::SecurityGroups { group_ids } => self.list_groups(group_ids),
         }
+    }
+
+    /// Lists security groups. Lists only the first of many.
+    fn list_groups(&self, group_ids: &[String]) -> String {
+        let mut groups: Vec<String> = group_ids.iter().take(MAX_GROUPS).map(|id| self.id_with_name(id)).collect();
+        if group_ids.len() > MAX_GROUPS {
+            groups.push(format!("{} more", group_ids.len() - MAX_GROUPS));
+        }
+        groups.join(" and ")
     }
 
     /// Returns the id with its name after it: `sg-0123 (web)`. The name is escaped and truncated.

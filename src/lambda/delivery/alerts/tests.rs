@@ -69,6 +69,7 @@ fn a_finding_is_a_detection_finding() {
         "type_uid": 200_401, "type_name": "Detection Finding: Create",
         "time": 1_418_530_070_000_u64, "start_time": 1_418_530_010_000_u64, "end_time": 1_418_530_070_000_u64,
         "severity_id": 4, "severity": "High", "confidence_id": 1, "confidence": "Low",
+        "remediation": {"desc": findings::next_step(FindingType::PortScan)},
         "status_id": 1, "status": "New", "is_alert": true, "count": 15, "message": title,
         "metadata": {
             "version": "1.5.0", "uid": id, "event_code": "port-scan", "profiles": ["cloud"],
@@ -135,6 +136,25 @@ fn resources_have_their_types_and_names() {
     assert_eq!(resources(json!({}))[2], json!({"uid": "vpc-a", "type": vpc}));
     let long = resources(json!({"vpc-a": "x".repeat(1000)}))[2]["name"].as_str().map(str::len);
     assert!(long.is_some_and(|bytes| bytes < 140), "{long:?}");
+}
+
+#[test]
+fn remediation_is_the_next_step_of_the_finding() {
+    let remediation = |finding_type: &str, next_step: Value| {
+        let finding = json!({
+            "id": "1", "type": finding_type, "severity": "high", "confidence": "high", "title": "t", "evidence": [],
+            "subject": {}, "details": {}, "next_step": next_step, "flows": 1, "packets": 1, "bytes": 1, "first_seen": null,
+            "last_seen": null, "exact": true, "examples": [],
+        });
+        alerts_of(finding.to_string().as_bytes(), Severity::Low)[0].1["remediation"].clone()
+    };
+    assert_eq!(
+        remediation("port-scan", json!("Allow \u{7}22/TCP in sg-1.")),
+        json!({"desc": "Allow \\u{7}22/TCP in sg-1."})
+    );
+    let generic = json!({"desc": findings::next_step(FindingType::ReplyBlocked)});
+    assert_eq!(remediation("reply-blocked", json!(null)), generic);
+    assert_eq!(remediation("later", json!(null)), json!(null));
 }
 
 #[test]
