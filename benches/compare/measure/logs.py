@@ -29,10 +29,12 @@ def generated(name, *arguments):
 
 
 def topology(blocks):
-    """Returns the topology of the generated network, extended to this number of CIDR blocks with one VPC each."""
+    """Returns the topology of the generated network without its rules, extended to this number of CIDR blocks with one VPC each."""
     folder = build.FOLDER / f"{blocks}-blocks"
     shutil.rmtree(folder, ignore_errors=True)
     generate("--records", 0, "--malformed", 0, "--topology", folder, "--out", "/dev/null")
+    for rules in ["security-groups.json", "network-acls.json", *(path.name for path in folder.glob("pl-*.json"))]:
+        (folder / rules).unlink()
     vpcs = json.loads((folder / "vpcs.json").read_text())
     # CidrBlockAssociationSet includes the primary block of a VPC.
     known = sum(
