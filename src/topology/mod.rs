@@ -5,7 +5,8 @@
 //! - relates two VPCs by their peering connections ([`Topology::peering_status`]);
 //! - names the subnet, the interface and the AWS service of an address ([`Topology::endpoint`], see [`service`]);
 //! - follows the route tables ([`routes`]);
-//! - evaluates network ACLs and security groups ([`rules`]).
+//! - evaluates network ACLs and security groups ([`rules`]);
+//! - explains whether traffic can pass between two ends, hop by hop ([`path`]).
 //!
 //! Invariants, established by `build` and unchanged afterwards:
 //! - A [`VpcIndex`] is an index into `vpcs`, which is sorted by id. A [`BlockId`] is an index into `blocks`.
@@ -17,6 +18,7 @@ pub mod describe_output;
 pub mod endpoint;
 mod location;
 mod names;
+pub mod path;
 mod prefix_index;
 pub mod prefix_table;
 pub mod routes;
