@@ -107,6 +107,8 @@ pub struct Topology {
     peers: BTreeMap<VpcIndex, BTreeSet<VpcIndex>>,
     interfaces_by_address: HashMap<IpAddr, Vec<String>, RandomState>,
     interfaces_by_public_address: HashMap<IpAddr, String, RandomState>,
+    /// The interfaces by their NAT gateway or VPC endpoint.
+    interfaces_by_gateway: HashMap<String, Vec<String>, RandomState>,
     /// The interfaces by their delegated prefixes.
     interfaces_by_prefix: HashMap<VpcIndex, PrefixIndex<OnlyId>, RandomState>,
     /// Of a block that several subnets of a VPC have, the subnet with the greatest id.

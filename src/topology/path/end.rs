@@ -25,6 +25,8 @@ pub struct End<'a> {
     pub interface: Option<(&'a str, &'a Interface)>,
     /// Whether the question names the interface, rather than an address that several VPCs may have.
     pub is_named: bool,
+    /// Whether several VPCs have the address, and nothing shows which one is meant.
+    pub is_ambiguous: bool,
 }
 
 impl<'a> End<'a> {
@@ -37,7 +39,16 @@ impl<'a> End<'a> {
     /// Returns an end that the topology does not have.
     fn outside(address: IpAddr) -> End<'a> {
         let (public_address, vpc, subnet_id, interface) = (None, None, None, None);
-        End { address, public_address, is_internet: false, vpc, subnet_id, interface, is_named: false }
+        End {
+            address,
+            public_address,
+            is_internet: false,
+            vpc,
+            subnet_id,
+            interface,
+            is_named: false,
+            is_ambiguous: false,
+        }
     }
 
     /// Returns the address that packets to this end have as their destination.
@@ -83,7 +94,7 @@ impl Topology {
     pub fn end_of_address(&self, address: IpAddr, mut recorder: impl Recorder) -> End<'_> {
         match self.locate(address, &mut recorder) {
             Location::In(vpc) => self.end_in_vpc(address, vpc),
-            Location::Ambiguous(_) => End::outside(address),
+            Location::Ambiguous(_) => End { is_ambiguous: true, ..End::outside(address) },
             Location::Outside => self.end_of_public_address(address).unwrap_or_else(|| End::outside(address)),
         }
     }
@@ -122,7 +133,7 @@ impl Topology {
         let vpc = end.vpc.map(|vpc| self.vpc(vpc));
         let scope = match end {
             End { is_internet: true, .. } => "internet",
-            End { vpc: Some(_), .. } | End { interface: Some(_), .. } => "vpc",
+            End { vpc: Some(_), .. } | End { interface: Some(_), .. } | End { is_ambiguous: true, .. } => "vpc",
             End { address, .. } if ip::is_public(*address) => "public",
             End { .. } => "private",
         };

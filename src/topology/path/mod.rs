@@ -19,14 +19,24 @@
 //! <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-security-groups.html>,
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html>.
 
+mod checks;
 pub mod end;
+mod forward;
+mod gateways;
 pub mod hop;
+mod nat;
+mod next_hop;
+pub mod resolve;
+mod return_way;
+mod segments;
+mod walk;
 
 use std::net::IpAddr;
 
 use super::{KnownRecorder, Topology};
 pub use end::{End, PathEnd};
-pub use hop::{Explanation, Hop, HopDirection, HopKind, HopRule, HopVerdict, PathVerdict};
+pub use hop::{Explanation, Hop, HopDirection, HopKind, HopRule, HopSite, HopVerdict, PathVerdict};
+use walk::Walk;
 
 /// The question whether traffic of a protocol can pass from one end to another, and its replies back.
 #[derive(Debug, Clone, Copy)]
@@ -67,12 +77,26 @@ impl Topology {
 
     /// Walks the path of a question, there and back.
     pub fn explain(&self, question: &Question<'_>) -> Explanation {
-        Explanation {
-            source: self.describe_end(&question.source),
-            destination: self.describe_end(&question.destination),
-            protocol: question.protocol,
-            port: question.port,
+        let Question { source, destination, protocol, port } = *question;
+        let mut walk = Walk {
+            topology: self,
+            protocol,
+            port,
+            source,
+            destination,
+            direction: HopDirection::Forward,
             hops: Vec::new(),
+        };
+        if let Some(way) = walk.walk_forward() {
+            walk.direction = HopDirection::Return;
+            walk.walk_back(&way);
+        }
+        Explanation {
+            source: self.describe_end(&walk.source),
+            destination: self.describe_end(&walk.destination),
+            protocol,
+            port,
+            hops: walk.hops,
         }
     }
 }

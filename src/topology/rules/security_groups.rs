@@ -235,6 +235,16 @@ impl Topology {
 impl<'a> InterfaceRules<'a> {
     /// Evaluates the security groups of the interface.
     pub fn security_groups(&self, traffic: &Traffic) -> GroupsVerdict<'a> {
+        self.evaluate_groups(traffic, true)
+    }
+
+    /// Evaluates the security groups of the interface for traffic to which references to other groups do not apply, such as traffic
+    /// between Regions.
+    pub fn security_groups_without_references(&self, traffic: &Traffic) -> GroupsVerdict<'a> {
+        self.evaluate_groups(traffic, false)
+    }
+
+    fn evaluate_groups(&self, traffic: &Traffic, with_references: bool) -> GroupsVerdict<'a> {
         if self.groups.is_empty() {
             return GroupsVerdict::NoGroups;
         }
@@ -244,7 +254,7 @@ impl<'a> InterfaceRules<'a> {
                 doubt = doubt.or(Some(GroupDoubt::UnknownGroup { group_id: id }));
                 continue;
             };
-            let (group_id, (fit, index)) = (rules.id, rules.fit(traffic, &self.topology.rules.groups));
+            let (group_id, (fit, index)) = (rules.id, rules.fit(traffic, &self.topology.rules.groups, with_references));
             let permission = rules.group.permissions(traffic.direction).get(index as usize);
             match (fit, permission) {
                 (Fit::Yes, Some(permission)) => return GroupsVerdict::Allowed { group_id, permission },
@@ -260,7 +270,7 @@ impl<'a> InterfaceRules<'a> {
 
 impl GroupRules<'_> {
     /// Returns the best fit of a permission, and the index of this permission.
-    fn fit(&self, traffic: &Traffic, tables: &GroupTables) -> (Fit, u32) {
+    fn fit(&self, traffic: &Traffic, tables: &GroupTables, with_references: bool) -> (Fit, u32) {
         let Traffic { direction, remote, protocol, dstport } = *traffic;
         let compiled = match direction {
             RuleDirection::Ingress => &self.compiled.ingress,
@@ -271,7 +281,7 @@ impl GroupRules<'_> {
         // The look-up of a member or of a list is skipped for permissions for other traffic.
         let by_list = compiled.by_list.iter().map(|(list, rule)| (*list, fit(rule)));
         let by_list = by_list.filter(|(list, (fit, _))| *fit > Fit::No && tables.list_contains(*list, remote));
-        let by_member = compiled.by_member.iter().map(|(group, rule)| (*group, fit(rule)));
+        let by_member = compiled.by_member.iter().filter(|_| with_references).map(|(group, rule)| (*group, fit(rule)));
         let by_member = by_member.filter(|(group, (fit, _))| *fit > Fit::No && tables.is_member(remote, *group));
         let by_unknown = compiled.by_unknown.iter().map(fit).map(|(fit, index)| (fit.min(Fit::Unknown), index));
         let fits = by_block.chain(by_list.chain(by_member).map(|(_, fit)| fit)).chain(by_unknown);
