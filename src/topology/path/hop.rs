@@ -225,3 +225,12 @@ pub enum HopSite {
     /// At the destination.
     Destination,
 }
+
+impl Hop {
+    /// Describes the resource and the reason, such as `network ACL acl-1: rule 100 denies 443/TCP from 10.0.1.5`. The id is not
+    /// escaped.
+    pub fn in_words(&self) -> String {
+        let id = self.id.as_deref().map_or_else(String::new, |id| format!(" {id}"));
+        format!("{}{id}: {}", self.kind.words(), self.reason)
+    }
+}
