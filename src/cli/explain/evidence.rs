@@ -252,7 +252,7 @@ impl<'a> EvidenceReader<'a> {
         if is_silent && self.explanation.verdict() == PathVerdict::Reachable {
             let flows = flows_in_words(accepted);
             found.push(format!(
-                "no reply to {flows}, although no hop blocks: the host may not listen, or reject it itself"
+                "{flows} accepted and not answered, although no hop blocks: check the host, which may not listen or may reject it"
             ));
         }
         found

@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
             match references {
                 References::Apply => {}
                 References::DoNotApply(why) => {
-                    hop.reason = format!("{}; a rule that references a group does not apply: {why}", hop.reason)
+                    hop.reason = format!("{}; a rule that references a group does not apply: {why}", hop.reason);
                 }
                 References::Unknown(why) => {
                     hop.verdict = HopVerdict::Unknown;

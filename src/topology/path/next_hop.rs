@@ -86,10 +86,10 @@ impl Topology {
             }
             let precedence = (length, kind(route));
             match best {
-                (NextHop::Route(other) | NextHop::Tie(other, _), known) if known == precedence => {
-                    if !leads_like(other, route) {
-                        best = (NextHop::Tie(other, route), precedence);
-                    }
+                (NextHop::Route(other) | NextHop::Tie(other, _), known)
+                    if known == precedence && !leads_like(other, route) =>
+                {
+                    best = (NextHop::Tie(other, route), precedence);
                 }
                 (_, known) if known < precedence => best = (NextHop::Route(route), precedence),
                 _ => {}
