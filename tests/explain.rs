@@ -17,3 +17,5 @@ mod internet;
 mod names;
 #[path = "explain/peering.rs"]
 mod peering;
+#[path = "explain/rules.rs"]
+mod rules;

@@ -17,7 +17,7 @@ use crate::sanitize::{NAME_CHARACTERS, truncate_chars};
 /// [`analyze`](super::analyze).
 ///
 /// # Errors
-/// If the object cannot be read completely, or is not a flow log. Then the caller drops what it observed: no record counts.
+/// If the object cannot be read completely, or is not a flow log. Then the caller discards all records that it observed.
 pub fn for_each_flow(
     reader: impl Read,
     options: &Options,

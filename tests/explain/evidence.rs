@@ -55,7 +55,7 @@ fn replies_count_only_in_the_same_vpc() {
     assert_eq!(unanswered(&record("eni-proxy", ("10.2.1.5", 1), WEB, "ACCEPT", 0)), 0);
     assert_eq!(unanswered(&record("eni-db", DB, WEB, "ACCEPT", 18)), 1);
     assert_eq!(unanswered(&record("eni-web", DB, WEB, "REJECT", 18)), 1);
-    // Its flags show an answer.
+    // Its flags show a reply.
     let network =
         Network { logs: vec![HEADER.to_owned() + &record("eni-web", WEB, DB, "ACCEPT", 3)], ..Network::new() };
     assert_eq!(evidence(&network)["forward"]["unanswered"]["flows"], 0);

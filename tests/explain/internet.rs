@@ -117,7 +117,7 @@ fn rules_for_a_part_of_the_internet_are_unknown() {
     .explain("proxy", "internet:443");
     let mixed = "forward network-acl acl-public unknown: of 443/TCP (https) to the internet, rule 1 denies 443/TCP (https) to 198.0.0.0-198.17.255.255";
     assert_eq!((run.status, run.obstacles()), (Some(3), vec![mixed.to_owned()]));
-    // Private addresses are no part of it.
+    // Private addresses do not belong to it.
     let run = Network::with(|topology| {
         add_entries(topology, "acl-public", &[entry(1, "deny", true, "10.0.0.0/8", (443, 443))]);
     })

@@ -14,7 +14,8 @@ pub struct Run {
 
 impl Run {
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+        assert_ne!(self.stdout, "", "{}", self.stderr);
+        serde_json::from_str(&self.stdout).expect("JSON")
     }
 
     /// Returns each hop as `forward network-acl acl-a pass`.
@@ -146,7 +147,7 @@ fn acl(id: &str, subnets: &[&str]) -> Value {
     json!({"NetworkAclId": id, "Associations": associations, "Entries": entries})
 }
 
-fn group(id: &str, name: &str, vpc: &str, ingress: Value) -> Value {
+fn group(id: &str, name: &str, vpc: &str, ingress: &Value) -> Value {
     let everything =
         json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}]);
     json!({"GroupId": id, "GroupName": name, "VpcId": vpc, "IpPermissions": ingress, "IpPermissionsEgress": everything})
@@ -169,7 +170,7 @@ pub fn interface(name: &str, subnet: &str, address: &str, ipv6: Option<&str>, gr
            "Attachment": {"InstanceId": format!("i-{name}")}, "TagSet": [{"Key": "Name", "Value": name}]})
 }
 
-fn table(id: &str, vpc: &str, subnet: &str, routes: Value) -> Value {
+fn table(id: &str, vpc: &str, subnet: &str, routes: &Value) -> Value {
     json!({"RouteTableId": id, "VpcId": vpc, "Associations": [{"SubnetId": subnet}], "Routes": routes})
 }
 
@@ -213,20 +214,20 @@ fn topology() -> Value {
             nat,
         ],
         "RouteTables": [
-            table("rtb-a", "vpc-a", "subnet-a", json!([
+            table("rtb-a", "vpc-a", "subnet-a", &json!([
                 {"DestinationCidrBlock": "10.1.0.0/16", "GatewayId": "local"}, to_peer("10.2.0.0/16", "pcx-ab"),
                 to_peer_v6("2600:1f18:b::/56", "pcx-ab"), {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1"}, to_eigw])),
-            table("rtb-public", "vpc-a", "subnet-public", json!([to_igw])),
-            table("rtb-b", "vpc-b", "subnet-b", json!([
+            table("rtb-public", "vpc-a", "subnet-public", &json!([to_igw])),
+            table("rtb-b", "vpc-b", "subnet-b", &json!([
                 to_peer("10.1.0.0/16", "pcx-ab"), to_peer_v6("2600:1f18:a::/56", "pcx-ab"), to_peer("10.3.0.0/16", "pcx-bc")])),
-            table("rtb-c", "vpc-c", "subnet-c", json!([to_peer("10.2.0.0/16", "pcx-bc")])),
+            table("rtb-c", "vpc-c", "subnet-c", &json!([to_peer("10.2.0.0/16", "pcx-bc")])),
         ],
         "SecurityGroups": [
-            group("sg-web", "web", "vpc-a", json!([])),
-            group("sg-app", "app", "vpc-a", json!([permission(8080, &["10.1.1.0/24"], &[])])),
-            group("sg-proxy", "proxy", "vpc-a", json!([permission(443, &["0.0.0.0/0"], &[])])),
-            group("sg-db", "db", "vpc-b", json!([permission(5432, &["10.1.0.0/16"], &["2600:1f18:a::/56"])])),
-            group("sg-cache", "cache", "vpc-c", json!([permission(6379, &["10.0.0.0/8"], &[])])),
+            group("sg-web", "web", "vpc-a", &json!([])),
+            group("sg-app", "app", "vpc-a", &json!([permission(8080, &["10.1.1.0/24"], &[])])),
+            group("sg-proxy", "proxy", "vpc-a", &json!([permission(443, &["0.0.0.0/0"], &[])])),
+            group("sg-db", "db", "vpc-b", &json!([permission(5432, &["10.1.0.0/16"], &["2600:1f18:a::/56"])])),
+            group("sg-cache", "cache", "vpc-c", &json!([permission(6379, &["10.0.0.0/8"], &[])])),
         ],
         "NetworkAcls": [acl("acl-a", &["subnet-a"]), acl("acl-public", &["subnet-public"]), acl("acl-b", &["subnet-b"]),
                         acl("acl-c", &["subnet-c"])],

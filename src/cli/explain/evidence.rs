@@ -1,8 +1,8 @@
-//! What flow logs have between the ends of an explained path, and where they contradict the rules.
+//! Evidence of flow logs: the flows between the ends of an explained path.
 //!
 //! Only records of the protocol count: to the port in the forward direction, from it in the return direction. A flow is unanswered if
-//! it is accepted, no accepted record with source and destination swapped has the same own VPC (or, where that is unknown, the
-//! same interface), and its TCP flags show no answer.
+//! it is accepted, its TCP flags do not show a reply, and no accepted record with source and destination swapped was recorded in the
+//! same VPC (or, if that is unknown, at the same interface).
 //!
 //! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, and `MAX_INTERFACES` ids.
 
@@ -12,11 +12,12 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use serde::Serialize;
 
+use super::contradictions::{self, SiteFlows};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::inputs::InputFailure;
 use crate::record::{Action, Flow, RejectReason, TCP};
 use crate::topology::Topology;
-use crate::topology::path::{Explanation, Hop, HopDirection, HopKind, HopSite, HopVerdict, PathEnd, PathVerdict};
+use crate::topology::path::{Explanation, HopDirection, PathEnd};
 
 const MAX_PAIRS: usize = 1 << 16;
 const MAX_INTERFACES: usize = 100;
@@ -48,7 +49,7 @@ pub(in crate::cli) struct DirectionEvidence {
     pub(in crate::cli) interface_ids: BTreeSet<String>,
 }
 
-/// Where a record was recorded: its own VPC or, if that is unknown, its interface.
+/// Where a record was recorded: the VPC of its interface or, if that is unknown, the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum OwnScope {
     Vpc(Vec<u8>),
@@ -63,18 +64,8 @@ type Pair = (OwnScope, IpAddr, IpAddr);
 struct PairFlows {
     /// Whether there is any accepted flow, by direction.
     is_accepted: [bool; 2],
-    /// Accepted flows that show no answer by themselves, by direction.
+    /// Accepted flows whose flags do not show a reply, by direction.
     silent: [Counters; 2],
-}
-
-/// Flows that the interface of an end recorded, in one direction.
-#[derive(Debug, Clone, Copy, Default)]
-struct SiteFlows {
-    accepted: Counters,
-    /// Rejected flows that are neither late packets nor have a reason of their own.
-    rejected: Counters,
-    /// Rejected by VPC Block Public Access or VPC Encryption Controls.
-    rejected_otherwise: Counters,
 }
 
 /// Reads evidence from the records of logs.
@@ -229,80 +220,8 @@ impl<'a> EvidenceReader<'a> {
             self.evidence.forward.unanswered = Some(forward);
             self.evidence.back.unanswered = Some(back);
         }
-        let contradictions = self.contradictions();
+        let contradictions = contradictions::find(self.topology, self.explanation, &self.evidence, &self.sites);
         Evidence { contradictions, failed, ..self.evidence }
-    }
-
-    fn contradictions(&self) -> Vec<String> {
-        let [[out_of_source, into_destination], [into_source, out_of_destination]] = &self.sites;
-        let sites = [
-            (out_of_source, HopDirection::Forward, HopSite::Source),
-            (into_destination, HopDirection::Forward, HopSite::Destination),
-            (out_of_destination, HopDirection::Return, HopSite::Destination),
-            (into_source, HopDirection::Return, HopSite::Source),
-        ];
-        let mut found: Vec<String> = Vec::new();
-        for (flows, direction, site) in sites {
-            found.extend(self.accepted_but_blocked(flows, direction, site));
-            found.extend(self.rejected_but_allowed(flows, direction, site));
-            found.extend(self.rejected_otherwise(flows, site));
-        }
-        let DirectionEvidence { accepted, unanswered, .. } = self.evidence.forward;
-        let is_silent = accepted.flows > 0 && unanswered == Some(accepted);
-        if is_silent && self.explanation.verdict() == PathVerdict::Reachable {
-            let flows = flows_in_words(accepted);
-            found.push(format!(
-                "{flows} accepted and not answered, although no hop blocks: check the host, which may not listen or may reject it"
-            ));
-        }
-        found
-    }
-
-    /// Describes accepted flows at an interface, if a hop blocks before or at it.
-    fn accepted_but_blocked(&self, flows: &SiteFlows, direction: HopDirection, site: HopSite) -> Option<String> {
-        // Traffic starts at the source, replies at the destination: only their own rules come before.
-        let is_start = (direction == HopDirection::Forward) == (site == HopSite::Source);
-        let is_rule = |hop: &Hop| matches!(hop.kind, HopKind::SecurityGroups | HopKind::NetworkAcl);
-        let blocks = |hop: &&Hop| {
-            let is_before = !is_start || (hop.site == site && is_rule(hop));
-            hop.direction == direction && hop.verdict == HopVerdict::Block && is_before
-        };
-        let hop = self.explanation.hops.iter().find(blocks).filter(|_| flows.accepted.flows > 0)?;
-        let (accepted, interface) = (flows_in_words(flows.accepted), self.interface(site));
-        Some(format!(
-            "{accepted} accepted at {interface}, but {}: the rules were changed since, or the topology is outdated",
-            hop.in_words()
-        ))
-    }
-
-    /// Describes rejected flows at an interface whose rules let the traffic pass.
-    fn rejected_but_allowed(&self, flows: &SiteFlows, direction: HopDirection, site: HopSite) -> Option<String> {
-        let is_rule = |hop: &&Hop| {
-            let is_own = hop.direction == direction && hop.site == site;
-            is_own && matches!(hop.kind, HopKind::SecurityGroups | HopKind::NetworkAcl)
-        };
-        let mut rules = self.explanation.hops.iter().filter(is_rule).peekable();
-        rules.peek()?;
-        if flows.rejected.flows == 0 || rules.any(|hop| hop.verdict != HopVerdict::Pass) {
-            return None;
-        }
-        let (rejected, interface) = (flows_in_words(flows.rejected), self.interface(site));
-        Some(format!(
-            "{rejected} rejected at {interface}, but its rules let them pass: the rules were changed since, or the topology is outdated"
-        ))
-    }
-
-    fn rejected_otherwise(&self, flows: &SiteFlows, site: HopSite) -> Option<String> {
-        let rejected = flows.rejected_otherwise;
-        (rejected.flows > 0).then(|| {
-            let (rejected, interface) = (flows_in_words(rejected), self.interface(site));
-            format!("{rejected} rejected at {interface} by VPC Block Public Access or Encryption Controls, which are not evaluated here")
-        })
-    }
-
-    fn interface(&self, site: HopSite) -> String {
-        let end = if site == HopSite::Source { &self.explanation.source } else { &self.explanation.destination };
-        end.interface_id.as_deref().map_or_else(String::new, |id| self.topology.id_with_name(id))
     }
 }
 
@@ -321,11 +240,4 @@ impl DirectionEvidence {
 
 fn index(direction: HopDirection) -> usize {
     usize::from(direction == HopDirection::Return)
-}
-
-fn flows_in_words(counters: Counters) -> String {
-    match counters.flows {
-        1 => "1 flow was".to_owned(),
-        flows => format!("{flows} flows were"),
-    }
 }

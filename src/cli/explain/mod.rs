@@ -1,5 +1,6 @@
 //! Runs `explain`: resolves the ends, walks the path, and reads the evidence of logs.
 
+mod contradictions;
 pub(super) mod evidence;
 pub(super) mod target;
 

@@ -102,7 +102,7 @@ impl Renderer<'_> {
         self.table(&COLUMNS, &rows);
     }
 
-    /// Appends what the logs have between the ends.
+    /// Appends the flows of the logs between the ends, and the contradictions.
     fn evidence(&mut self, evidence: &Evidence) {
         self.heading("EVIDENCE", "flows between the two in the logs");
         for (name, direction) in [("forward", &evidence.forward), ("return", &evidence.back)] {

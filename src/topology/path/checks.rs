@@ -2,22 +2,12 @@
 
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopSite, HopVerdict};
+use super::references::References;
 use super::segments::{AddressRange, Part, PortRange, Remote, SetVerdict, decide, port_parts, remote_parts};
 use super::walk::{Resource, Walk};
 use crate::record::names;
 use crate::topology::describe_output::{DEFAULT_RULE_NUMBER, Interface, Permission, RulePorts, TrafficKind};
 use crate::topology::rules::{AclDoubt, AclVerdict, GroupDoubt, GroupsVerdict, InterfaceRules, RuleDirection, Traffic};
-
-/// Whether permissions that reference a security group apply to traffic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum References {
-    /// They do.
-    Apply,
-    /// They do not, for this reason.
-    DoNotApply(&'static str),
-    /// It is unknown, for this reason.
-    Unknown(&'static str),
-}
 
 /// Traffic that a network ACL or security groups evaluate.
 #[derive(Debug, Clone, Copy)]
@@ -249,28 +239,5 @@ fn acl_rule(verdict: &AclVerdict<'_>) -> Option<HopRule> {
         }
         AclVerdict::NoEntry { .. } => Some(HopRule::NetworkAcl { rule_number: None, cidr_block: None, traffic: None }),
         AclVerdict::SameSubnet { .. } | AclVerdict::Undecided(_) => None,
-    }
-}
-
-/// Returns whether group references apply between two ends with these addresses of their VPCs.
-pub(super) fn references(walk: &Walk<'_>, own: &End<'_>, other: &End<'_>, remote: Remote) -> References {
-    let topology = walk.topology;
-    let is_direct = matches!(remote, Remote::Address(address) if address == other.address);
-    let (Some(a), Some(b)) = (own.vpc, other.vpc) else {
-        // An address outside the VPCs belongs to no member of a group.
-        return if other.is_ambiguous {
-            References::Unknown("several VPCs have the address")
-        } else {
-            References::Apply
-        };
-    };
-    let (a_region, b_region) = (topology.vpc(a).region.as_deref(), topology.vpc(b).region.as_deref());
-    match (a_region, b_region) {
-        _ if !is_direct => References::DoNotApply("the traffic crosses the internet"),
-        _ if a == b => References::Apply,
-        _ if !topology.is_peered(a, b) => References::DoNotApply("the VPCs have no active peering connection"),
-        (Some(a), Some(b)) if a == b => References::Apply,
-        (Some(_), Some(_)) => References::DoNotApply("the VPCs are in different Regions"),
-        _ => References::Unknown("the Regions of the VPCs are unknown"),
     }
 }

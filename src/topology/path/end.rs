@@ -13,7 +13,7 @@ use crate::topology::{Location, Recorder, Topology, VpcIndex};
 pub struct End<'a> {
     /// The address. The private one, if AWS translates a public address to it.
     pub address: IpAddr,
-    /// The public address by which the question names this end.
+    /// The public address of this end, if the question gives it.
     pub public_address: Option<IpAddr>,
     /// Whether this end is the internet: any public address of the family of `address`.
     pub is_internet: bool,

@@ -1,10 +1,11 @@
 //! The way to the destination.
 
-use super::checks::{Check, references};
+use super::checks::Check;
 use super::end::End;
 use super::gateways::InternetWay;
 use super::hop::{HopKind, HopSite, HopVerdict};
 use super::next_hop::NextHop;
+use super::references::references;
 use super::segments::Remote;
 use super::walk::{Resource, Step, Walk};
 use crate::record::ip;
@@ -85,14 +86,14 @@ impl<'a> Walk<'a> {
     }
 
     fn check_groups_of_source(&mut self, source: &End<'a>, remote: Remote) {
-        let references = references(self, source, &self.destination, remote);
+        let references = references(self.topology, source, &self.destination, remote);
         let check = Check { site: HopSite::Source, direction: RuleDirection::Egress, remote };
         self.check_groups(source, check, &references);
     }
 
     fn check_groups_of_destination(&mut self, remote: Remote) {
         let destination = self.destination;
-        let references = references(self, &destination, &self.source, remote);
+        let references = references(self.topology, &destination, &self.source, remote);
         let check = Check { site: HopSite::Destination, direction: RuleDirection::Ingress, remote };
         self.check_groups(&destination, check, &references);
     }

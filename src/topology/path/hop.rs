@@ -62,7 +62,8 @@ pub struct Hop {
     pub direction: HopDirection,
     /// Kind of the resource.
     pub kind: HopKind,
-    /// Id of the resource. Of several security groups, the one that decides. Null if there is none, or it is unknown.
+    /// Id of the resource. If an interface has several security groups, this is the one that decides. Null if there is none, or it is
+    /// unknown.
     pub id: Option<String>,
     /// Name tag of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,7 +168,7 @@ pub enum HopVerdict {
     Pass,
     /// It is rejected or dropped.
     Block,
-    /// The topology does not have what decides, or parts of the traffic differ.
+    /// The topology lacks the resource that decides, or the rules treat parts of the traffic differently.
     Unknown,
 }
 

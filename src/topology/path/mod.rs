@@ -12,7 +12,7 @@
 //! - A hop that a rule blocks does not end the walk, so that all obstacles show. A route that leads nowhere ends it, and a gateway
 //!   that the topology does not describe (a transit gateway, a VPN, an appliance) ends it as unknown. Then there is no way back.
 //! - A set of ports or addresses is decided exactly, by one representative of each part that no rule divides (`segments`).
-//! - Nothing is guessed: missing resources make a hop unknown, and its reason names what is missing.
+//! - Nothing is guessed: missing resources make a hop unknown, and its reason names the missing part.
 //!
 //! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>,
 //! <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>,
@@ -26,9 +26,11 @@ mod gateways;
 pub mod hop;
 mod nat;
 mod next_hop;
+mod references;
 pub mod resolve;
 mod return_way;
 mod segments;
+mod target;
 mod walk;
 
 use std::net::IpAddr;
@@ -100,3 +102,8 @@ impl Topology {
         }
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

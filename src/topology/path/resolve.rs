@@ -32,7 +32,7 @@ pub enum EndError {
     Ambiguous {
         /// The text, quoted.
         text: String,
-        /// What fits.
+        /// The interfaces or VPCs that fit.
         candidates: String,
         /// How to choose one.
         advice: &'static str,

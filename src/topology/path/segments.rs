@@ -94,7 +94,7 @@ pub(super) fn port_parts(ports: PortRange, bounds: impl Iterator<Item = RangeInc
     starts.iter().zip(lasts).map(|(first, last)| PortRange { first: *first, last }).collect()
 }
 
-/// Cuts the remote addresses at the bounds of blocks. Of the internet, only parts with public addresses count.
+/// Cuts the remote addresses at the bounds of blocks. Only parts with public addresses belong to the internet.
 pub(super) fn remote_parts(remote: Remote, blocks: impl Iterator<Item = IpNet>) -> Vec<AddressRange> {
     let is_ipv6 = match remote {
         Remote::Address(address) => return vec![AddressRange { first: address, last: address }],
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(by_port(|_| true), SetVerdict::Allows(1));
         assert_eq!(by_port(|_| false), SetVerdict::Denies(2));
         let denied = Part { remotes: remotes[0], ports: Some(range(10, 29)) };
-        assert_eq!(by_port(|port| port < 10 || port >= 30), SetVerdict::Mixed { denied, by: 2 });
+        assert_eq!(by_port(|port| !(10..30).contains(&port)), SetVerdict::Mixed { denied, by: 2 });
         let undecided = decide(&remotes, &ports, |_, port| {
             (if port == Some(30) { Verdict::Undecided } else { Verdict::Allows }, port)
         });
