@@ -1,6 +1,5 @@
 //! Where flow logs contradict the rules of an explained path.
 
-use super::evidence::{DirectionEvidence, Evidence};
 use crate::aggregate::counters::Counters;
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, Hop, HopDirection, HopKind, HopSite, HopVerdict, PathVerdict};
@@ -15,14 +14,15 @@ pub(super) struct SiteFlows {
     pub(super) rejected_otherwise: Counters,
 }
 
-/// Returns the contradictions, in words. The flows at the ends are given by direction, then by end.
+/// Returns the contradictions, in words. `silent` are the accepted flows to the destination, if none has a reply. The flows at the ends
+/// are given by direction, then by end.
 pub(super) fn find(
     topology: &Topology,
     explanation: &Explanation,
-    evidence: &Evidence,
+    silent: Option<Counters>,
     sites: &[[SiteFlows; 2]; 2],
 ) -> Vec<String> {
-    Comparison { topology, explanation }.find(evidence, sites)
+    Comparison { topology, explanation }.find(silent, sites)
 }
 
 struct Comparison<'a> {
@@ -31,7 +31,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn find(&self, evidence: &Evidence, sites: &[[SiteFlows; 2]; 2]) -> Vec<String> {
+    fn find(&self, silent: Option<Counters>, sites: &[[SiteFlows; 2]; 2]) -> Vec<String> {
         let [[out_of_source, into_destination], [into_source, out_of_destination]] = sites;
         let sites = [
             (out_of_source, HopDirection::Forward, HopSite::Source),
@@ -45,10 +45,8 @@ impl Comparison<'_> {
             found.extend(self.rejected_but_allowed(flows, direction, site));
             found.extend(self.rejected_otherwise(flows, site));
         }
-        let DirectionEvidence { accepted, unanswered, .. } = evidence.forward;
-        let is_silent = accepted.flows > 0 && unanswered == Some(accepted);
-        if is_silent && self.explanation.verdict() == PathVerdict::Reachable {
-            let flows = flows_in_words(accepted);
+        if let Some(silent) = silent.filter(|_| self.explanation.verdict() == PathVerdict::Reachable) {
+            let flows = flows_in_words(silent);
             found.push(format!(
                 "{flows} accepted and not answered, although no hop blocks: check the host, which may not listen or may reject it"
             ));

@@ -220,7 +220,9 @@ impl<'a> EvidenceReader<'a> {
             self.evidence.forward.unanswered = Some(forward);
             self.evidence.back.unanswered = Some(back);
         }
-        let contradictions = contradictions::find(self.topology, self.explanation, &self.evidence, &self.sites);
+        let DirectionEvidence { accepted, unanswered, .. } = self.evidence.forward;
+        let silent = unanswered.filter(|unanswered| *unanswered == accepted && accepted.flows > 0);
+        let contradictions = contradictions::find(self.topology, self.explanation, silent, &self.sites);
         Evidence { contradictions, failed, ..self.evidence }
     }
 }

@@ -58,7 +58,8 @@ impl Renderer<'_> {
             PathVerdict::Unknown => explanation.unknown_at(),
         };
         if let Some(hop) = hop {
-            let text = format!("{}: {}", self.hop_label(hop).full, escape_unprintable(&hop.reason));
+            let way = if hop.direction == HopDirection::Return { "on the way back, " } else { "" };
+            let text = format!("{way}{}: {}", self.hop_label(hop).full, escape_unprintable(&hop.reason));
             self.wrapped("  ", "    ", &text);
         }
     }

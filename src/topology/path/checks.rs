@@ -9,6 +9,9 @@ use crate::record::names;
 use crate::topology::describe_output::{DEFAULT_RULE_NUMBER, Interface, Permission, RulePorts, TrafficKind};
 use crate::topology::rules::{AclDoubt, AclVerdict, GroupDoubt, GroupsVerdict, InterfaceRules, RuleDirection, Traffic};
 
+/// Maximum number of groups in a reason. AWS allows 16 groups for an interface.
+const MAX_LISTED_GROUPS: usize = 16;
+
 /// Traffic that a network ACL or security groups evaluate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Check {
@@ -141,8 +144,7 @@ impl<'a> Walk<'a> {
         verdict: SetVerdict<GroupsVerdict<'a>>,
     ) {
         let what = self.describe(check, None);
-        let names: Vec<String> = interface.group_ids.iter().map(|id| self.label(id)).collect();
-        let names = names.join(" and ");
+        let names = self.label_groups(&interface.group_ids);
         let only = if let [only] = &interface.group_ids[..] { Some(only.as_str()) } else { None };
         let mut rule = HopRule::SecurityGroups {
             group_id: only.map(str::to_owned),
@@ -171,6 +173,13 @@ impl<'a> Walk<'a> {
         };
         let rule = (!interface.group_ids.is_empty()).then_some(rule);
         self.push(&Resource { kind: HopKind::SecurityGroups, id, site: check.site }, hop_verdict, reason, rule);
+    }
+
+    fn label_groups(&self, ids: &[String]) -> String {
+        let names: Vec<String> = ids.iter().take(MAX_LISTED_GROUPS).map(|id| self.label(id)).collect();
+        let more = ids.len().saturating_sub(MAX_LISTED_GROUPS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        names.join(" and ") + &more
     }
 
     fn describe_group_doubt(&self, verdict: &GroupsVerdict<'_>) -> String {

@@ -2,32 +2,17 @@
 
 use super::checks::Check;
 use super::end::End;
-use super::gateways::InternetWay;
 use super::hop::{HopKind, HopSite, HopVerdict};
 use super::next_hop::NextHop;
 use super::references::references;
 use super::segments::Remote;
 use super::walk::{Resource, Step, Walk};
+use super::way::Way;
 use crate::record::ip;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::describe_output::Target;
 use crate::topology::rules::RuleDirection;
 use crate::topology::{Topology, VpcIndex};
-
-/// How the traffic reached the destination, which determines the way back.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Way<'a> {
-    /// Within a subnet: neither route tables nor network ACLs apply.
-    Subnet,
-    /// Within a VPC.
-    Local,
-    /// Over a peering connection.
-    Peering,
-    /// Over the internet.
-    Internet(InternetWay<'a>),
-    /// From a network that the topology does not have.
-    External,
-}
 
 impl Topology {
     /// Locates a destination that is given by its address alone: it is where the route of the source leads.

@@ -3,25 +3,13 @@
 use std::net::IpAddr;
 
 use super::end::End;
-use super::forward::Way;
 use super::hop::{HopKind, HopSite, HopVerdict};
-use super::nat::Nat;
 use super::next_hop::NextHop;
 use super::segments::Remote;
 use super::walk::{Resource, Walk};
+use super::way::{InternetWay, Way};
 use crate::record::ip;
 use crate::topology::describe_output::Target;
-
-/// A way over the internet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct InternetWay<'a> {
-    /// Whether the source is in the topology.
-    pub(super) has_source: bool,
-    /// The NAT gateway of the source, if it uses one.
-    pub(super) nat: Option<Nat<'a>>,
-    /// Source address of the packets, as the destination receives them. `None` if the destination is not in the topology.
-    pub(super) seen_as: Option<IpAddr>,
-}
 
 impl<'a> Walk<'a> {
     /// Follows the route of the source's subnet to an internet gateway.
@@ -98,7 +86,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Continues from the internet to the destination, if the topology has it.
-    pub(super) fn arrive_from_internet(&mut self, nat: Option<Nat<'a>>, seen_as: IpAddr) -> Option<Way<'a>> {
+    pub(super) fn arrive_from_internet(&mut self, nat: Option<End<'a>>, seen_as: IpAddr) -> Option<Way<'a>> {
         if self.destination.vpc.is_none() {
             return Some(Way::Internet(InternetWay { has_source: true, nat, seen_as: None }));
         }

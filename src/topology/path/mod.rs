@@ -32,6 +32,7 @@ mod return_way;
 mod segments;
 mod target;
 mod walk;
+mod way;
 
 use std::net::IpAddr;
 

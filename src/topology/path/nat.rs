@@ -2,18 +2,12 @@
 
 use super::checks::Check;
 use super::end::End;
-use super::forward::Way;
 use super::hop::{HopKind, HopSite, HopVerdict};
 use super::segments::Remote;
 use super::walk::{Resource, Step, Walk};
+use super::way::Way;
 use crate::topology::describe_output::Target;
 use crate::topology::rules::RuleDirection;
-
-/// A NAT gateway, by its interface.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Nat<'a> {
-    pub(super) end: End<'a>,
-}
 
 impl<'a> Walk<'a> {
     /// Follows the route of the source's subnet to a NAT gateway, and that gateway's route to the internet.
@@ -36,7 +30,7 @@ impl<'a> Walk<'a> {
         match self.route(&end, remote, HopSite::Between)? {
             Step::Target(Target::InternetGateway(gateway_id)) => {
                 let seen_as = self.check_internet_gateway(gateway_id, &end, "the NAT gateway")?;
-                self.arrive_from_internet(Some(Nat { end }), seen_as)
+                self.arrive_from_internet(Some(end), seen_as)
             }
             Step::Target(Target::PeeringConnection(connection_id)) => {
                 let resource = Resource::between(HopKind::PeeringConnection, connection_id);
@@ -55,11 +49,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the hops of replies at the NAT gateway.
-    pub(super) fn return_by_nat_gateway(&mut self, nat: &Nat<'a>) {
+    pub(super) fn return_by_nat_gateway(&mut self, nat: &End<'a>) {
         let remote = self.destination_remote();
-        self.check_acl(&nat.end, nat_check(RuleDirection::Ingress, remote));
-        if !self.shares_subnet(&nat.end) {
-            self.check_acl(&nat.end, nat_check(RuleDirection::Egress, Remote::Address(self.source.address)));
+        self.check_acl(nat, nat_check(RuleDirection::Ingress, remote));
+        if !self.shares_subnet(nat) {
+            self.check_acl(nat, nat_check(RuleDirection::Egress, Remote::Address(self.source.address)));
         }
     }
 

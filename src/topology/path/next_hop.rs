@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn at_equal_lengths_static_routes_precede_lists_and_propagated_ones() {
+    fn static_routes_precede_lists_and_propagated_routes() {
         let topology = with_routes(
             &serde_json::json!([
                 {"DestinationCidrBlock": "10.2.0.0/16", "GatewayId": "vgw-1"},

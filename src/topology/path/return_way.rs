@@ -2,11 +2,10 @@
 
 use super::checks::Check;
 use super::end::End;
-use super::forward::Way;
-use super::gateways::InternetWay;
 use super::hop::{HopKind, HopSite, HopVerdict};
 use super::segments::Remote;
 use super::walk::{Resource, Step, Walk};
+use super::way::{InternetWay, Way};
 use crate::topology::describe_output::Target;
 use crate::topology::rules::RuleDirection;
 
