@@ -243,3 +243,6 @@ impl DirectionEvidence {
 fn index(direction: HopDirection) -> usize {
     usize::from(direction == HopDirection::Return)
 }
+
+#[cfg(test)]
+mod tests;

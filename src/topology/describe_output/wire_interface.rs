@@ -93,8 +93,10 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
     let addresses = addresses(reader, texts);
     let associations = wire.association.iter().chain(private.iter().filter_map(|a| a.association.as_ref()));
     let public_addresses = addresses_of_associations(reader, associations);
-    let translations = translations(wire.private_ip_address.as_ref(), wire.association.as_ref(), &private);
-    let primary_address = wire.private_ip_address.as_ref().and_then(|text| ip::parse(text.as_bytes()));
+    // AWS lists the primary address first.
+    let primary = wire.private_ip_address.as_ref().or_else(|| private.first()?.private_ip_address.as_ref());
+    let translations = translations(primary, wire.association.as_ref(), &private);
+    let primary_address = primary.and_then(|text| ip::parse(text.as_bytes()));
     let (ipv4_prefixes, ipv6_prefixes) =
         (wire.ipv4_prefixes.unwrap_or_default(), wire.ipv6_prefixes.unwrap_or_default());
     let prefixes = ipv4_prefixes.iter().filter_map(|p| p.ipv4_prefix.as_ref());
