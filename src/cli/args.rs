@@ -89,7 +89,7 @@ pub(super) struct Explain {
     #[arg(value_name = "SRC")]
     pub(super) source: String,
 
-    /// The other end, and its port: as SRC, or internet for any public address; [IPv6]:PORT for an IPv6 address with a port
+    /// The other end, and its port: as SRC, or internet for any public address; an IPv6 address with a port needs brackets
     #[arg(value_name = "DST[:PORT]")]
     pub(super) destination: Destination,
 

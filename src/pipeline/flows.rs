@@ -7,9 +7,9 @@ use super::{Options, ParsedLine, not_a_flow_log, parse_line};
 use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
 use crate::input::decoder::Decoder;
-use crate::input::lines::{ChunkReader, Lines};
+use crate::input::lines::{ChunkReader, Line, Lines};
 use crate::record::format::Format;
-use crate::record::parser::Parser;
+use crate::record::parser::{ParseError, Parser};
 use crate::record::{Flow, Record};
 use crate::sanitize::{NAME_CHARACTERS, truncate_chars};
 
@@ -24,43 +24,67 @@ pub fn for_each_flow(
     mut observe: impl FnMut(&Flow<'_>),
 ) -> Result<(), ObjectError> {
     let mut lines = Lines::open(ChunkReader::here(Decoder::open(reader, options.max_object_bytes)?))?;
-    let mut head = lines.head().to_vec();
+    let head = lines.head().to_vec();
     not_a_flow_log::check_signature(&head)?;
-    let mut parser = Parser::new(Arc::new(options.format.clone()));
-    let (mut records, mut malformed, mut first) = (0_u64, 0_u64, None);
+    let parser = Parser::new(Arc::new(options.format.clone()));
+    let mut object = ObjectReader { parser, head, records: 0, malformed: 0, first_malformed: None };
     while let Some(line) = lines.next_line()? {
         if line.number > options.max_lines {
             return Err(ObjectError::TooManyLines { max_lines: options.max_lines });
         }
-        match parse_line(&parser, &line) {
+        if let Some(flow) = object.read(&line) {
+            observe(&flow);
+        }
+    }
+    object.finish()
+}
+
+/// State of reading one object.
+struct ObjectReader {
+    parser: Parser,
+    /// First bytes of the text, unless it has a header.
+    head: Vec<u8>,
+    records: u64,
+    malformed: u64,
+    first_malformed: Option<MalformedSample>,
+}
+
+impl ObjectReader {
+    /// Reads a line. Returns the record if it is an accepted or rejected one.
+    fn read<'a>(&mut self, line: &Line<'a>) -> Option<Flow<'a>> {
+        match parse_line(&self.parser, line) {
             ParsedLine::Record(record) => {
-                records += 1;
-                if let Record::Flow(flow) = record {
-                    observe(&flow);
-                }
+                self.records += 1;
+                if let Record::Flow(flow) = record { Some(flow) } else { None }
             }
             ParsedLine::Header => {
-                if let Some(format) = Format::from_header(line.bytes) {
-                    parser = Parser::new(Arc::new(format));
-                    head.clear();
-                }
+                self.parser = Parser::new(Arc::new(Format::from_header(line.bytes)?));
+                self.head.clear();
+                None
             }
-            ParsedLine::Blank => {}
+            ParsedLine::Blank => None,
             ParsedLine::Malformed(reason) => {
-                records += 1;
-                malformed += 1;
-                first.get_or_insert_with(|| {
-                    let text = String::from_utf8_lossy(line.bytes);
-                    let text = truncate_chars(&text, NAME_CHARACTERS).to_owned();
-                    MalformedSample { uri: String::new(), line: line.number, reason: reason.to_string(), text }
-                });
+                self.records += 1;
+                self.malformed += 1;
+                self.first_malformed.get_or_insert_with(|| sample(line, &reason));
+                None
             }
         }
     }
-    if records > 0 && malformed == records {
-        return Err(not_a_flow_log::error(records, first.as_ref(), &head, parser.format()));
+
+    fn finish(self) -> Result<(), ObjectError> {
+        if self.records > 0 && self.malformed == self.records {
+            let first = self.first_malformed.as_ref();
+            return Err(not_a_flow_log::error(self.records, first, &self.head, self.parser.format()));
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+fn sample(line: &Line<'_>, reason: &ParseError) -> MalformedSample {
+    let text = String::from_utf8_lossy(line.bytes);
+    let text = truncate_chars(&text, NAME_CHARACTERS).to_owned();
+    MalformedSample { uri: String::new(), line: line.number, reason: reason.to_string(), text }
 }
 
 #[cfg(test)]

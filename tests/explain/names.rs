@@ -106,7 +106,7 @@ fn hostile_names_are_escaped_in_text_and_kept_in_json() {
 }
 
 #[test]
-fn a_narrow_terminal_keeps_every_hop() {
+fn help_has_examples_and_the_exit_status() {
     let help = Network::new().run(&["--help"]);
     assert_eq!(help.status, Some(0));
     for part in ["<SRC> <DST[:PORT]> [INPUT]...", "Examples:", "internet:443", "3: unknown"] {

@@ -164,3 +164,46 @@ fn describe_evidence(direction: &DirectionEvidence) -> String {
         format_time_range(*seen),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::describe_output::Resources;
+    use crate::topology::path::Question;
+
+    fn render(width: usize) -> String {
+        let tags = serde_json::json!([{"Key": "Name", "Value": "a-rather-long-name-of-a-table"}]);
+        let document = serde_json::json!({
+            "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16"}],
+            "RouteTables": [{"RouteTableId": "rtb-0123456789abcdef0", "VpcId": "vpc-a", "Associations": [{"Main": true}], "Tags": tags,
+                             "Routes": [{"DestinationCidrBlock": "10.2.0.0/16", "GatewayId": "vgw-1"}]}],
+        });
+        let mut resources = Resources::default();
+        resources.read("case.json", document.to_string().as_bytes()).expect("JSON");
+        let topology = Topology::new(resources);
+        let (source, destination) = topology.resolve_ends("10.1.0.5", "10.2.0.5").expect("addresses");
+        let explanation = topology.explain(&Question { source, destination, protocol: 6, port: Some(22) });
+        render_explanation(&explanation, None, &topology, width)
+    }
+
+    #[test]
+    fn narrow_table_wraps_reasons_and_drops_names() {
+        let row = |width: usize, text: &str| {
+            let report = render(width);
+            let found = report.lines().skip(2).find(|line| line.contains(text)).map(str::trim_end);
+            found.unwrap_or_default().to_owned()
+        };
+        let wide = "  forward  pass     route table a-rather-long-name-of-a-table (rtb-0123456789abcdef0)  10.2.0.0/16 is routed to vgw-1";
+        assert_eq!(row(160, "route table"), wide);
+        let narrow = "  forward  pass     route table rtb-0123456789abcdef0  10.2.0.0/16 is routed to vgw-1";
+        assert_eq!(row(100, "route table"), narrow);
+        let continued =
+            "                                                       Direct Connect, which the topology does not";
+        assert_eq!(row(100, "which the"), continued);
+        assert!(
+            render(100).lines().all(|line| display_width(line) <= 100 || line.contains("UNKNOWN")),
+            "{}",
+            render(100)
+        );
+    }
+}

@@ -19,10 +19,12 @@
 //! <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-security-groups.html>,
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html>.
 
+mod acl;
 mod checks;
 pub mod end;
 mod forward;
 mod gateways;
+mod groups;
 pub mod hop;
 mod nat;
 mod next_hop;

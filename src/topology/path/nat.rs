@@ -32,19 +32,22 @@ impl<'a> Walk<'a> {
                 let seen_as = self.check_internet_gateway(gateway_id, &end, "the NAT gateway")?;
                 self.arrive_from_internet(Some(end), seen_as)
             }
-            Step::Target(Target::PeeringConnection(connection_id)) => {
-                let resource = Resource::between(HopKind::PeeringConnection, connection_id);
+            step => {
+                self.leave_privately(&resource, step);
+                None
+            }
+        }
+    }
+
+    /// Adds the hop of a NAT gateway's route that does not lead to the internet.
+    fn leave_privately(&mut self, nat: &Resource<'_>, step: Step<'a>) {
+        match step {
+            Step::Target(Target::PeeringConnection(id)) => {
+                let resource = Resource::between(HopKind::PeeringConnection, id);
                 self.push(&resource, HopVerdict::Unknown, "traffic of a private NAT gateway is not evaluated", None);
-                None
             }
-            Step::Target(target) => {
-                self.unknown_target(target);
-                None
-            }
-            Step::Local => {
-                self.push(&resource, HopVerdict::Unknown, "translation within a VPC is not evaluated", None);
-                None
-            }
+            Step::Target(target) => self.unknown_target(target),
+            Step::Local => self.push(nat, HopVerdict::Unknown, "translation within a VPC is not evaluated", None),
         }
     }
 

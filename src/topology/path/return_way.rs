@@ -47,35 +47,35 @@ impl<'a> Walk<'a> {
     fn follow_back(&mut self, way: &Way<'a>, step: Step<'a>) -> Option<()> {
         match (way, step) {
             (Way::Local, Step::Local) => Some(()),
-            (_, Step::Local) => {
-                self.stray(
-                    "the route table",
-                    HopKind::RouteTable,
-                    self.table_of_end(&self.destination).map(|(id, _)| id),
-                );
-                None
-            }
             (Way::Peering, Step::Target(Target::PeeringConnection(id))) => self.return_over_peering(id),
-            (Way::External, Step::Target(Target::PeeringConnection(id))) => {
+            (_, step) => {
+                self.leave_the_way(step);
+                None
+            }
+        }
+    }
+
+    /// Adds the hop of a route that does not lead replies back the way the traffic came. Other gateways than these may do so by
+    /// another way.
+    fn leave_the_way(&mut self, step: Step<'a>) {
+        match step {
+            Step::Local => {
+                let id = self.table_of_end(&self.destination).map(|(id, _)| id);
+                self.stray("the route table", HopKind::RouteTable, id);
+            }
+            Step::Target(Target::PeeringConnection(id)) => {
                 self.stray("a peering connection", HopKind::PeeringConnection, Some(id));
-                None
             }
-            (_, Step::Target(Target::InternetGateway(id))) => {
+            Step::Target(Target::InternetGateway(id)) => {
                 self.stray("an internet gateway", HopKind::InternetGateway, Some(id));
-                None
             }
-            (_, Step::Target(Target::EgressOnlyInternetGateway(id))) => {
+            Step::Target(Target::EgressOnlyInternetGateway(id)) => {
                 self.stray("an egress-only internet gateway", HopKind::EgressOnlyInternetGateway, Some(id));
-                None
             }
-            (_, Step::Target(Target::NatGateway(id))) => {
+            Step::Target(Target::NatGateway(id)) => {
                 self.stray("a NAT gateway, which changes their source,", HopKind::NatGateway, Some(id));
-                None
             }
-            (_, Step::Target(target)) => {
-                self.unknown_target(target);
-                None
-            }
+            Step::Target(target) => self.unknown_target(target),
         }
     }
 
@@ -129,27 +129,14 @@ impl<'a> Walk<'a> {
                 self.push(&Resource::between(HopKind::InternetGateway, id), HopVerdict::Pass, reason, None);
                 Some(())
             }
-            Step::Target(Target::NatGateway(id)) => {
-                self.stray("a NAT gateway, which changes their source,", HopKind::NatGateway, Some(id));
-                None
-            }
             Step::Target(Target::EgressOnlyInternetGateway(id)) => {
                 let reason = "an egress-only internet gateway does not let connections from the internet in";
                 let resource = Resource::between(HopKind::EgressOnlyInternetGateway, id);
                 self.push(&resource, HopVerdict::Block, reason, None);
                 None
             }
-            Step::Target(Target::PeeringConnection(id)) => {
-                self.stray("a peering connection", HopKind::PeeringConnection, Some(id));
-                None
-            }
-            Step::Target(target) => {
-                self.unknown_target(target);
-                None
-            }
-            Step::Local => {
-                let id = self.table_of_end(&destination).map(|(id, _)| id);
-                self.stray("the route table", HopKind::RouteTable, id);
+            step => {
+                self.leave_the_way(step);
                 None
             }
         }
