@@ -16,12 +16,14 @@
 //! # Ok::<(), flowsentry::error::ObjectError>(())
 //! ```
 
+mod flows;
 mod not_a_flow_log;
 
 use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
+pub use self::flows::for_each_flow;
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
 use crate::config::Limits;
@@ -139,6 +141,33 @@ impl<R: Read> BufferedLines<'_, '_, R> {
     }
 }
 
+/// A line, by its kind.
+enum ParsedLine<'a> {
+    Record(Record<'a>),
+    Header,
+    Blank,
+    Malformed(ParseError),
+}
+
+/// Parses any line.
+#[inline]
+fn parse_line<'a>(parser: &Parser, line: &Line<'a>) -> ParsedLine<'a> {
+    if line.too_long {
+        return ParsedLine::Malformed(ParseError::TooLong);
+    }
+    let is_record = |record: &Record<'_>| parser.format().cannot_be_header(record.has_class());
+    if let Some(record) = parser.parse(line).filter(is_record) {
+        return ParsedLine::Record(record);
+    }
+    match parser.parse_slow(line) {
+        Ok(record) if is_record(&record) => ParsedLine::Record(record),
+        _ if line.bytes.trim_ascii().is_empty() => ParsedLine::Blank,
+        _ if format::is_header(line.bytes) => ParsedLine::Header,
+        Ok(record) => ParsedLine::Record(record),
+        Err(malformed) => ParsedLine::Malformed(malformed),
+    }
+}
+
 /// State of the analysis of one object.
 struct ObjectAnalyzer<'a> {
     uri: &'a str,
@@ -194,23 +223,11 @@ impl<'a> ObjectAnalyzer<'a> {
     /// Parses a line by the slow path. Takes the line by value: a reference from the hot loop would force it out of registers.
     #[cold]
     fn observe_slow(&mut self, line: Line<'_>) {
-        let line = &line;
-        if line.too_long {
-            self.observe_malformed(line, ParseError::TooLong);
-            return;
-        }
-        if let Some(record) = self.parser.parse(line)
-            && self.parser.format().cannot_be_header(record.has_class())
-        {
-            self.observe_record(&record);
-            return;
-        }
-        match self.parser.parse_slow(line) {
-            Ok(record) if self.parser.format().cannot_be_header(record.has_class()) => self.observe_record(&record),
-            _ if line.bytes.trim_ascii().is_empty() => {}
-            _ if format::is_header(line.bytes) => self.observe_header(line.bytes),
-            Ok(record) => self.observe_record(&record),
-            Err(malformed) => self.observe_malformed(line, malformed),
+        match parse_line(&self.parser, &line) {
+            ParsedLine::Record(record) => self.observe_record(&record),
+            ParsedLine::Header => self.observe_header(line.bytes),
+            ParsedLine::Blank => {}
+            ParsedLine::Malformed(malformed) => self.observe_malformed(&line, malformed),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::explain::target::{Destination, ProtocolName};
 use crate::record::format::Format;
 
 /// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
@@ -23,10 +24,23 @@ pub(super) enum Command {
                             excluded); 2: invalid usage or unreadable topology."
     )]
     Analyze(Analyze),
+    /// Explain whether one end can reach another, hop by hop
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(Explain),
     /// Check a topology
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
+
+const EXPLAIN_HELP: &str = "Examples:
+  flowsentry explain --topology topology/ web-1 10.2.1.5:5432
+  flowsentry explain --topology topology/ eni-0a1b2c3d i-0123456789abcdef0:443 logs/
+  flowsentry explain --topology topology/ 10.1.1.5 internet:443
+  flowsentry explain --topology topology/ --protocol icmp 2600:1f18::5 2600:1f19::5
+  flowsentry explain --topology topology/ --format json web-1 '[2600:1f19::5]:443'
+
+Exit status: 0: reachable; 1: blocked; 3: unknown, because the topology does not have everything that decides; 2: invalid usage \
+or unreadable topology.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TopologyCommand {
@@ -67,6 +81,37 @@ pub(super) struct Analyze {
     /// Number of threads [default: number of cores]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZero<usize>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The end that opens the connection: an address, the id of an interface or instance, or a Name tag that only one interface has
+    #[arg(value_name = "SRC")]
+    pub(super) source: String,
+
+    /// The other end, and its port: as SRC, or internet for any public address; an IPv6 address with a port needs brackets
+    #[arg(value_name = "DST[:PORT]")]
+    pub(super) destination: Destination,
+
+    /// Flow logs to look for traffic between the ends: files, folders, or - for stdin
+    #[arg(value_name = "INPUT")]
+    pub(super) inputs: Vec<PathBuf>,
+
+    /// Output of aws ec2 describe-…: a file or a folder of *.json; repeatable
+    #[arg(long, required = true, value_name = "PATH")]
+    pub(super) topology: Vec<PathBuf>,
+
+    /// tcp, udp, icmp, or a protocol number
+    #[arg(long, default_value = "tcp", value_name = "PROTOCOL")]
+    pub(super) protocol: ProtocolName,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+
+    /// Columns of inputs without a header [default: version 2]
+    #[arg(long, value_parser = log_format)]
+    pub(super) log_format: Option<Format>,
 }
 
 #[derive(Debug, Args)]

@@ -22,9 +22,12 @@ use super::progress::Progress;
 use crate::aggregate::Analysis;
 use crate::config::Limits;
 use crate::pipeline::{self, Options};
+use crate::record::Flow;
 
 /// Extensions of flow logs in a folder. Other files of the folder are skipped.
 const EXTENSIONS: [&str; 3] = ["log", "gz", "parquet"];
+
+const PANIC_MESSAGE: &str = "internal error while reading this input (panic); please report it";
 
 /// One input of the run.
 #[derive(Debug)]
@@ -126,11 +129,24 @@ impl Input {
         }
     }
 
+    /// Returns the name of the input in messages.
+    pub(super) fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Reads the accepted and rejected records of the input. Turns a panic into an error, as `analyze` does.
+    pub(super) fn for_each_flow(&self, options: &Options, observe: impl FnMut(&Flow<'_>)) -> Result<(), String> {
+        let reader = self.open()?;
+        panic::catch_unwind(AssertUnwindSafe(|| pipeline::for_each_flow(reader, options, observe)))
+            .map_err(|_| PANIC_MESSAGE.to_owned())?
+            .map_err(|error| error.to_string())
+    }
+
     /// Analyzes the input. Turns a panic into an error, so that a bug that one input triggers does not lose the others.
     fn analyze(&self, options: &Options, progress: &Progress) -> Result<Analysis, String> {
         let reader = progress.watch(self.open()?);
         panic::catch_unwind(AssertUnwindSafe(|| pipeline::analyze(&self.uri, reader, options)))
-            .map_err(|_| "internal error while reading this input (panic); please report it".to_owned())?
+            .map_err(|_| PANIC_MESSAGE.to_owned())?
             .map_err(|error| error.to_string())
     }
 }

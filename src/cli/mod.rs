@@ -1,15 +1,17 @@
 //! The command line: arguments in; the report on stdout, everything else on stderr, and an exit status out.
 //!
 //! - `args`: the arguments and their help texts.
+//! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
 //! - `topology`: reads the topology documents; runs `topology check`.
-//! - [`report`]: renders a summary as text.
+//! - [`report`]: renders a summary or an explanation as text.
 //! - `output`: writes reports and warnings.
 //! - `progress`: the progress bar.
 //!
 //! Only this room opens files and reads the size of the terminal.
 
 mod args;
+mod explain;
 mod inputs;
 mod output;
 mod progress;
@@ -32,12 +34,16 @@ use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
 use crate::summary::json;
 use crate::topology::Topology;
 
-/// Exit status: all inputs were read completely.
+/// Exit status: all inputs were read completely, or the destination is reachable.
 const EXIT_SUCCESS: u8 = 0;
 /// Exit status: an input was not read completely, the report could not be written, or `topology check` found a problem.
 const EXIT_PARTIAL: u8 = 1;
+/// Exit status of `explain`: a hop blocks.
+const EXIT_BLOCKED: u8 = 1;
 /// Exit status: invalid usage, or an unreadable topology. clap uses the same number.
 const EXIT_USAGE: u8 = 2;
+/// Exit status of `explain`: the topology does not have everything that decides.
+const EXIT_UNKNOWN: u8 = 3;
 
 /// Reason why there is no report.
 struct CliError {
@@ -49,6 +55,7 @@ struct CliError {
 pub fn run() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Analyze(arguments) => analyze(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
     };
     let status = status.unwrap_or_else(|error| {

@@ -29,6 +29,7 @@ impl Topology {
             peers: BTreeMap::new(),
             interfaces_by_address: interfaces_by_address(&resources),
             interfaces_by_public_address: interfaces_by_public_address(&resources),
+            interfaces_by_gateway: interfaces_by_gateway(&resources),
             route_tables: RouteTableIndex::new(&resources),
             rules: RuleIndex::new(&resources),
             interfaces_by_prefix: interfaces_by_prefix(&resources, &vpc_by_interface),
@@ -190,6 +191,16 @@ fn interfaces_by_public_address(resources: &Resources) -> HashMap<IpAddr, String
     for (id, interface) in &resources.interfaces {
         for address in &interface.public_addresses {
             interfaces.entry(*address).or_insert_with(|| id.clone());
+        }
+    }
+    interfaces
+}
+
+fn interfaces_by_gateway(resources: &Resources) -> HashMap<String, Vec<String>, RandomState> {
+    let mut interfaces: HashMap<String, Vec<String>, RandomState> = HashMap::default();
+    for (id, interface) in &resources.interfaces {
+        if let Some(gateway_id) = &interface.gateway_id {
+            interfaces.entry(gateway_id.clone()).or_default().push(id.clone());
         }
     }
     interfaces

@@ -5,7 +5,8 @@
 //! - relates two VPCs by their peering connections ([`Topology::peering_status`]);
 //! - names the subnet, the interface and the AWS service of an address ([`Topology::endpoint`], see [`service`]);
 //! - follows the route tables ([`routes`]);
-//! - evaluates network ACLs and security groups ([`rules`]).
+//! - evaluates network ACLs and security groups ([`rules`]);
+//! - explains whether traffic can pass between two ends, hop by hop ([`path`]).
 //!
 //! Invariants, established by `build` and unchanged afterwards:
 //! - A [`VpcIndex`] is an index into `vpcs`, which is sorted by id. A [`BlockId`] is an index into `blocks`.
@@ -17,6 +18,7 @@ pub mod describe_output;
 pub mod endpoint;
 mod location;
 mod names;
+pub mod path;
 mod prefix_index;
 pub mod prefix_table;
 pub mod routes;
@@ -105,6 +107,8 @@ pub struct Topology {
     peers: BTreeMap<VpcIndex, BTreeSet<VpcIndex>>,
     interfaces_by_address: HashMap<IpAddr, Vec<String>, RandomState>,
     interfaces_by_public_address: HashMap<IpAddr, String, RandomState>,
+    /// The interfaces by their NAT gateway or VPC endpoint.
+    interfaces_by_gateway: HashMap<String, Vec<String>, RandomState>,
     /// The interfaces by their delegated prefixes.
     interfaces_by_prefix: HashMap<VpcIndex, PrefixIndex<OnlyId>, RandomState>,
     /// Of a block that several subnets of a VPC have, the subnet with the greatest id.

@@ -126,7 +126,7 @@ impl Topology {
 
     /// Returns the route table of a subnet, with its id. The main table of `own` applies to a subnet that is not described, and to an
     /// unknown one if no table of the VPC is associated with a subnet.
-    fn table_of(&self, subnet_id: Option<&str>, own: Option<VpcIndex>) -> Option<(&str, &RouteTable)> {
+    pub(super) fn table_of(&self, subnet_id: Option<&str>, own: Option<VpcIndex>) -> Option<(&str, &RouteTable)> {
         let main = || {
             let tables = self.route_tables.by_vpc.get(&self.vpc(own?).id)?;
             let is_sure = subnet_id.is_some() || tables.associated.is_empty();
@@ -234,13 +234,13 @@ impl Topology {
     }
 
     /// Returns the prefix length of the destination's longest block that contains a block.
-    fn longest_containing(&self, destination: &Destination, block: &IpNet) -> Option<u8> {
+    pub(super) fn longest_containing(&self, destination: &Destination, block: &IpNet) -> Option<u8> {
         let destinations = self.blocks_of(destination)?.iter();
         destinations.filter(|destination| destination.contains(block)).map(IpNet::prefix_len).max()
     }
 
     /// Returns the blocks of a destination, or `None` for a prefix list whose blocks are unknown.
-    fn blocks_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a [IpNet]> {
+    pub(super) fn blocks_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a [IpNet]> {
         match destination {
             Destination::Block(block) => Some(std::slice::from_ref(block)),
             Destination::PrefixList(id) => self.resources.prefix_lists.get(id).map(|list| list.blocks.as_slice()),

@@ -7,6 +7,10 @@
 
 /// The service of load balancers.
 pub const LOAD_BALANCER: &str = "elb";
+/// The service of NAT gateways.
+pub const NAT_GATEWAY: &str = "nat-gateway";
+/// The service of VPC endpoints that have interfaces.
+pub const VPC_ENDPOINT: &str = "vpc-endpoint";
 
 /// Properties of an interface that identify its owner. A missing property is empty.
 #[derive(Debug, Clone, Copy, Default)]

@@ -86,7 +86,7 @@ impl Names<'_> {
     }
 }
 
-fn display_name(name: &str) -> String {
+pub(super) fn display_name(name: &str) -> String {
     truncate(&escape_unprintable(name), MAX_NAME_CHARS)
 }
 

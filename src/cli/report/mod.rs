@@ -6,6 +6,7 @@
 //!
 //! This file holds the sections of a summary; `findings`, `malformed`, `tables` and `topology` hold longer ones.
 
+mod explanation;
 mod findings;
 mod format;
 mod malformed;
@@ -18,6 +19,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::DecimalBytes;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
+pub(in crate::cli) use explanation::render_explanation;
 pub use format::escape_unprintable;
 pub use malformed::warn_of_majority;
 
@@ -48,6 +50,7 @@ const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Renders the report of a run.

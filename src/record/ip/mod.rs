@@ -5,7 +5,7 @@ mod v6;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use self::v4::parse_at as parse_v4_in;
 
@@ -61,6 +61,12 @@ pub fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => !SPECIAL_PURPOSE_V4.iter().any(|block| block.contains(&v4)),
         IpAddr::V6(v6) => !SPECIAL_PURPOSE_V6.iter().any(|block| block.contains(&v6)),
     }
+}
+
+/// Returns the blocks whose addresses are not public.
+pub fn special_purpose_blocks() -> impl Iterator<Item = IpNet> {
+    let v4 = SPECIAL_PURPOSE_V4.into_iter().map(IpNet::V4);
+    v4.chain(SPECIAL_PURPOSE_V6.into_iter().map(IpNet::V6))
 }
 
 #[cfg(test)]

@@ -79,14 +79,20 @@ pub struct Interface {
     pub instance_id: Option<String>,
     /// Private IPv4 addresses and IPv6 addresses.
     pub addresses: Vec<IpAddr>,
+    /// Primary private IPv4 address.
+    pub primary_address: Option<IpAddr>,
     /// Public addresses that AWS translates to the private IPv4 addresses.
     pub public_addresses: Vec<IpAddr>,
+    /// Each private address that has a public one, and this public address.
+    pub translations: Vec<(IpAddr, IpAddr)>,
     /// Prefixes that are delegated to the interface.
     pub prefixes: Vec<IpNet>,
     /// Security groups of the interface, in order.
     pub group_ids: Vec<String>,
     /// AWS service that owns the interface.
     pub service: &'static str,
+    /// NAT gateway or VPC endpoint that the interface belongs to.
+    pub gateway_id: Option<String>,
     /// Name tag.
     pub name: Option<String>,
     /// Description, unless there is a Name tag.
@@ -97,6 +103,17 @@ impl Interface {
     /// Reports whether an address belongs to the interface.
     pub fn owns(&self, address: IpAddr) -> bool {
         self.addresses.contains(&address) || self.prefixes.iter().any(|prefix| prefix.contains(&address))
+    }
+
+    /// Returns the public address that AWS translates to a private address of the interface.
+    pub fn public_address_of(&self, private: IpAddr) -> Option<IpAddr> {
+        self.translations.iter().find(|(address, _)| *address == private).map(|(_, public)| *public)
+    }
+
+    /// Returns the address of the interface that has this public address: the private one that AWS translates, or the same, for IPv6.
+    pub fn private_address_of(&self, public: IpAddr) -> Option<IpAddr> {
+        let translated = self.translations.iter().find(|(_, address)| *address == public).map(|(private, _)| *private);
+        translated.or_else(|| self.addresses.contains(&public).then_some(public))
     }
 
     /// Returns the Name tag, or the description.

@@ -142,6 +142,14 @@ fn interface_has_all_its_addresses_and_prefixes() {
     assert_eq!(addresses, ["10.1.1.5", "10.1.1.6", "2600:1f18:1:1::5", "2600:1f18:1:1::6"]);
     let public: Vec<String> = interface.public_addresses.iter().map(IpAddr::to_string).collect();
     assert_eq!(public, ["198.51.100.1", "198.51.100.2"]);
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert_eq!(interface.primary_address, Some(address("10.1.1.5")));
+    for (private, public) in [("10.1.1.5", "198.51.100.1"), ("10.1.1.6", "198.51.100.2")] {
+        assert_eq!(interface.public_address_of(address(private)), Some(address(public)));
+        assert_eq!(interface.private_address_of(address(public)), Some(address(private)));
+    }
+    assert_eq!(interface.public_address_of(address("2600:1f18:1:1::5")), None);
+    assert_eq!(interface.private_address_of(address("2600:1f18:1:1::5")), Some(address("2600:1f18:1:1::5")));
     assert_eq!(interface.instance_id.as_deref(), Some("i-1"));
     assert_eq!(texts(&interface.prefixes), ["10.1.1.16/28", "2600:1f18:1:1:1::/80"]);
     assert_eq!((interface.service, interface.name_or_description()), ("eks", Some("aws-K8S-i-1")));
@@ -158,6 +166,22 @@ fn interface_has_all_its_addresses_and_prefixes() {
     ] {
         assert_eq!(owns(address), expected, "{address}");
     }
+}
+
+#[test]
+fn interface_of_a_gateway_has_the_id_of_the_gateway() {
+    let gateway_id = |interface_type: &str, description: &str| {
+        let resources = read_valid(&format!(
+            r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", "InterfaceType": "{interface_type}",
+                "Description": "{description}", "TagSet": [{{"Key": "Name", "Value": "nat"}}]}}]}}"#
+        ));
+        resources.interfaces["eni-1"].gateway_id.clone()
+    };
+    assert_eq!(gateway_id("nat_gateway", "Interface for NAT Gateway nat-0123").as_deref(), Some("nat-0123"));
+    assert_eq!(gateway_id("vpc_endpoint", "VPC Endpoint Interface vpce-0123").as_deref(), Some("vpce-0123"));
+    // Users may write any description.
+    assert_eq!(gateway_id("interface", "Interface for NAT Gateway nat-0123"), None);
+    assert_eq!(gateway_id("nat_gateway", ""), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::resources::Interface;
 use super::wire::{CidrReader, Converted, Tag, name_tag};
+use crate::record::ip;
 use crate::topology::service;
 
 #[derive(Deserialize)]
@@ -92,6 +93,10 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
     let addresses = addresses(reader, texts);
     let associations = wire.association.iter().chain(private.iter().filter_map(|a| a.association.as_ref()));
     let public_addresses = addresses_of_associations(reader, associations);
+    // AWS lists the primary address first.
+    let primary = wire.private_ip_address.as_ref().or_else(|| private.first()?.private_ip_address.as_ref());
+    let translations = translations(primary, wire.association.as_ref(), &private);
+    let primary_address = primary.and_then(|text| ip::parse(text.as_bytes()));
     let (ipv4_prefixes, ipv6_prefixes) =
         (wire.ipv4_prefixes.unwrap_or_default(), wire.ipv6_prefixes.unwrap_or_default());
     let prefixes = ipv4_prefixes.iter().filter_map(|p| p.ipv4_prefix.as_ref());
@@ -99,6 +104,7 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
     let mut group_ids: Vec<String> = wire.groups.into_iter().flatten().map(|group| group.group_id).collect();
     group_ids.sort_unstable();
     group_ids.dedup();
+    let gateway_id = gateway_id(service, wire.description.as_deref().unwrap_or_default());
     let name = name_tag(wire.tag_set);
     let description = wire.description.filter(|description| name.is_none() && !description.is_empty());
     let interface = Interface {
@@ -106,9 +112,12 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
         subnet_id: wire.subnet_id,
         instance_id: wire.attachment.and_then(|attachment| attachment.instance_id),
         addresses,
+        primary_address,
         public_addresses,
+        translations,
         prefixes,
         group_ids,
+        gateway_id,
         service,
         name,
         description,
@@ -125,6 +134,35 @@ fn service(wire: &WireInterface) -> &'static str {
         description: wire.description.as_deref().unwrap_or_default(),
         operator: operator.and_then(|operator| operator.principal.as_deref()).unwrap_or_default(),
     })
+}
+
+/// Returns the NAT gateway or VPC endpoint that AWS names in the description of its interfaces, such as
+/// `Interface for NAT Gateway nat-0123`.
+fn gateway_id(service: &str, description: &str) -> Option<String> {
+    let prefix = match service {
+        service::NAT_GATEWAY => "nat-",
+        service::VPC_ENDPOINT => "vpce-",
+        _ => return None,
+    };
+    description.split_ascii_whitespace().find(|word| word.starts_with(prefix)).map(str::to_owned)
+}
+
+/// Returns the private addresses that have a public one. Invalid addresses are reported by `addresses`.
+fn translations(
+    primary: Option<&String>,
+    association: Option<&WireAddressAssociation>,
+    private: &[WirePrivateAddress],
+) -> Vec<(IpAddr, IpAddr)> {
+    let of_primary = std::iter::once((primary, association));
+    let all = of_primary.chain(private.iter().map(|a| (a.private_ip_address.as_ref(), a.association.as_ref())));
+    let address = |text: &String| ip::parse(text.as_bytes());
+    let pair = |(private, association): (Option<&String>, Option<&WireAddressAssociation>)| {
+        Some((address(private?)?, address(association?.public_ip.as_ref()?)?))
+    };
+    let mut translations: Vec<(IpAddr, IpAddr)> = all.filter_map(pair).collect();
+    translations.sort_unstable();
+    translations.dedup();
+    translations
 }
 
 fn addresses_of_associations<'w>(

@@ -1,0 +1,248 @@
+//! Evidence of flow logs: the flows between the ends of an explained path.
+//!
+//! Only records of the protocol count: to the port in the forward direction, from it in the return direction. A flow is unanswered if
+//! it is accepted, its TCP flags do not show a reply, and no accepted record with source and destination swapped was recorded in the
+//! same VPC (or, if that is unknown, at the same interface).
+//!
+//! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, and `MAX_INTERFACES` ids.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use serde::Serialize;
+
+use super::contradictions::{self, SiteFlows};
+use crate::aggregate::counters::{Counters, TimeRange};
+use crate::aggregate::inputs::InputFailure;
+use crate::record::{Action, Flow, RejectReason, TCP};
+use crate::topology::Topology;
+use crate::topology::path::{Explanation, HopDirection, PathEnd};
+
+const MAX_PAIRS: usize = 1 << 16;
+const MAX_INTERFACES: usize = 100;
+
+/// The evidence of logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(in crate::cli) struct Evidence {
+    /// Flows from the source to the destination.
+    pub(in crate::cli) forward: DirectionEvidence,
+    /// Flows from the destination to the source.
+    #[serde(rename = "return")]
+    pub(in crate::cli) back: DirectionEvidence,
+    /// Where the log contradicts the rules, in words.
+    pub(in crate::cli) contradictions: Vec<String>,
+    /// Inputs that could not be read. None of their records counts.
+    pub(in crate::cli) failed: Vec<InputFailure>,
+}
+
+/// The evidence of one direction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(in crate::cli) struct DirectionEvidence {
+    pub(in crate::cli) accepted: Counters,
+    pub(in crate::cli) rejected: Counters,
+    /// Accepted flows without a reply. Null if there were too many addresses to look for replies.
+    pub(in crate::cli) unanswered: Option<Counters>,
+    #[serde(flatten)]
+    pub(in crate::cli) seen: TimeRange,
+    /// Interfaces that recorded the flows, at most 100.
+    pub(in crate::cli) interface_ids: BTreeSet<String>,
+}
+
+/// Where a record was recorded: the VPC of its interface or, if that is unknown, the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum OwnScope {
+    Vpc(Vec<u8>),
+    Interface(Option<Vec<u8>>),
+}
+
+/// Own scope, address of the source, address of the destination.
+type Pair = (OwnScope, IpAddr, IpAddr);
+
+/// Accepted flows of one pair of addresses.
+#[derive(Debug, Clone, Copy, Default)]
+struct PairFlows {
+    /// Whether there is any accepted flow, by direction.
+    is_accepted: [bool; 2],
+    /// Accepted flows whose flags do not show a reply, by direction.
+    silent: [Counters; 2],
+}
+
+/// Reads evidence from the records of logs.
+pub(super) struct EvidenceReader<'a> {
+    topology: &'a Topology,
+    explanation: &'a Explanation,
+    evidence: Evidence,
+    pairs: HashMap<Pair, PairFlows, RandomState>,
+    has_all_pairs: bool,
+    /// By direction, then by end.
+    sites: [[SiteFlows; 2]; 2],
+}
+
+impl<'a> EvidenceReader<'a> {
+    pub(super) fn new(topology: &'a Topology, explanation: &'a Explanation) -> EvidenceReader<'a> {
+        EvidenceReader {
+            topology,
+            explanation,
+            evidence: Evidence::default(),
+            pairs: HashMap::default(),
+            has_all_pairs: true,
+            sites: Default::default(),
+        }
+    }
+
+    /// Adds a record, if it is between the two ends.
+    pub(super) fn observe(&mut self, flow: &Flow<'_>) {
+        let (Some(src), Some(dst)) = (flow.src, flow.dst) else { return };
+        if flow.protocol != Some(self.explanation.protocol) {
+            return;
+        }
+        let Explanation { source, destination, port, .. } = self.explanation;
+        if self.is_at(source, src) && self.is_at(destination, dst) {
+            let is_of_port = port.is_none() || flow.dstport == *port;
+            self.observe_between(flow, HopDirection::Forward, (src, dst), is_of_port);
+        } else if self.is_at(destination, src) && self.is_at(source, dst) {
+            let is_of_port = port.is_none() || flow.srcport == *port;
+            self.observe_between(flow, HopDirection::Return, (dst, src), is_of_port);
+        }
+    }
+
+    fn is_at(&self, end: &PathEnd, address: IpAddr) -> bool {
+        match end.address {
+            Some(own) => own == address || end.public_address == Some(address),
+            None => self.topology.is_public(address),
+        }
+    }
+
+    fn observe_between(&mut self, flow: &Flow<'_>, direction: HopDirection, ends: (IpAddr, IpAddr), is_of_port: bool) {
+        if flow.action == Action::Accept {
+            self.observe_pair(flow, direction, ends, is_of_port);
+        }
+        if !is_of_port {
+            return;
+        }
+        let evidence = match direction {
+            HopDirection::Forward => &mut self.evidence.forward,
+            HopDirection::Return => &mut self.evidence.back,
+        };
+        match flow.action {
+            Action::Accept => evidence.accepted.observe(flow),
+            Action::Reject => evidence.rejected.observe(flow),
+        }
+        evidence.seen.observe(flow.start, flow.end);
+        if let Some(id) = flow.interface_id
+            && evidence.interface_ids.len() < MAX_INTERFACES
+        {
+            evidence.interface_ids.insert(String::from_utf8_lossy(id).into_owned());
+        }
+        self.observe_site(flow, direction);
+    }
+
+    /// Keeps the pair of addresses, to find replies at the end.
+    fn observe_pair(&mut self, flow: &Flow<'_>, direction: HopDirection, ends: (IpAddr, IpAddr), is_of_port: bool) {
+        let key = (self.own_scope(flow), ends.0, ends.1);
+        if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&key) {
+            self.has_all_pairs = false;
+            return;
+        }
+        let pair = self.pairs.entry(key).or_default();
+        let index = index(direction);
+        let shows_answer = flow.protocol == Some(TCP) && flow.tcp_flags.show_an_answer();
+        if let Some(is_accepted) = pair.is_accepted.get_mut(index) {
+            *is_accepted = true;
+        }
+        if let Some(silent) = pair.silent.get_mut(index).filter(|_| is_of_port && !shows_answer) {
+            silent.observe(flow);
+        }
+    }
+
+    fn own_scope(&self, flow: &Flow<'_>) -> OwnScope {
+        let of_interface = || {
+            let id = String::from_utf8_lossy(flow.interface_id?);
+            let vpc = self.topology.vpc_of_interface(&id)?;
+            Some(self.topology.vpc(vpc).id.as_bytes().to_vec())
+        };
+        let vpc = flow.vpc_id.map(<[u8]>::to_vec).or_else(of_interface);
+        vpc.map_or_else(|| OwnScope::Interface(flow.interface_id.map(<[u8]>::to_vec)), OwnScope::Vpc)
+    }
+
+    fn observe_site(&mut self, flow: &Flow<'_>, direction: HopDirection) {
+        let ends = [&self.explanation.source, &self.explanation.destination];
+        let is_recorder = |end: &&PathEnd| {
+            flow.interface_id.is_some() && end.interface_id.as_deref().map(str::as_bytes) == flow.interface_id
+        };
+        let Some(end) = ends.iter().position(is_recorder) else { return };
+        let Some(site) = self.sites.get_mut(index(direction)).and_then(|sites| sites.get_mut(end)) else { return };
+        let is_late = match direction {
+            HopDirection::Forward => !flow.tcp_flags.may_open(),
+            HopDirection::Return => flow.tcp_flags.are_present() && !flow.tcp_flags.is_syn_ack(),
+        };
+        match (flow.action, flow.reject_reason) {
+            (Action::Accept, _) => site.accepted.observe(flow),
+            (Action::Reject, RejectReason::Unspecified) if flow.protocol == Some(TCP) && is_late => {}
+            (Action::Reject, RejectReason::Unspecified) => site.rejected.observe(flow),
+            (Action::Reject, _) => site.rejected_otherwise.observe(flow),
+        }
+    }
+
+    /// Adds the evidence of another input.
+    pub(super) fn merge(&mut self, other: EvidenceReader<'_>) {
+        self.evidence.forward.merge(other.evidence.forward);
+        self.evidence.back.merge(other.evidence.back);
+        self.has_all_pairs &= other.has_all_pairs;
+        for (key, flows) in other.pairs {
+            if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&key) {
+                self.has_all_pairs = false;
+                continue;
+            }
+            let pair = self.pairs.entry(key).or_default();
+            for (own, other) in pair.is_accepted.iter_mut().zip(flows.is_accepted) {
+                *own |= other;
+            }
+            pair.silent.iter_mut().zip(flows.silent).for_each(|(own, other)| own.merge(other));
+        }
+        for (own, other) in self.sites.iter_mut().flatten().zip(other.sites.into_iter().flatten()) {
+            own.accepted.merge(other.accepted);
+            own.rejected.merge(other.rejected);
+            own.rejected_otherwise.merge(other.rejected_otherwise);
+        }
+    }
+
+    /// Returns the evidence.
+    pub(super) fn finish(mut self, failed: Vec<InputFailure>) -> Evidence {
+        if self.has_all_pairs {
+            let (mut forward, mut back) = (Counters::default(), Counters::default());
+            for PairFlows { is_accepted: [has_request, has_reply], silent: [requests, replies] } in self.pairs.values()
+            {
+                forward.merge(if *has_reply { Counters::default() } else { *requests });
+                back.merge(if *has_request { Counters::default() } else { *replies });
+            }
+            self.evidence.forward.unanswered = Some(forward);
+            self.evidence.back.unanswered = Some(back);
+        }
+        let DirectionEvidence { accepted, unanswered, .. } = self.evidence.forward;
+        let silent = unanswered.filter(|unanswered| *unanswered == accepted && accepted.flows > 0);
+        let contradictions = contradictions::find(self.topology, self.explanation, silent, &self.sites);
+        Evidence { contradictions, failed, ..self.evidence }
+    }
+}
+
+impl DirectionEvidence {
+    fn merge(&mut self, other: DirectionEvidence) {
+        self.accepted.merge(other.accepted);
+        self.rejected.merge(other.rejected);
+        self.seen.merge(other.seen);
+        for id in other.interface_ids {
+            if self.interface_ids.len() < MAX_INTERFACES {
+                self.interface_ids.insert(id);
+            }
+        }
+    }
+}
+
+fn index(direction: HopDirection) -> usize {
+    usize::from(direction == HopDirection::Return)
+}
+
+#[cfg(test)]
+mod tests;

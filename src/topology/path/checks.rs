@@ -1,0 +1,54 @@
+//! Traffic that a network ACL or security groups evaluate: its parts, and its words.
+
+use super::hop::HopSite;
+use super::segments::{Part, PortRange, Remote, port_parts};
+use super::walk::Walk;
+use crate::record::names;
+use crate::topology::describe_output::{RulePorts, TrafficKind};
+use crate::topology::rules::RuleDirection;
+
+/// Traffic that a network ACL or security groups evaluate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    pub(super) site: HopSite,
+    pub(super) direction: RuleDirection,
+    pub(super) remote: Remote,
+}
+
+impl Walk<'_> {
+    /// Describes traffic, such as `5432/TCP (postgresql) from 10.0.1.5`, or a part of it.
+    pub(super) fn describe(&self, check: Check, part: Option<Part>) -> String {
+        let whole = self.ports();
+        let ports = part.map_or(whole, |part| part.ports);
+        let service = match ports {
+            Some(range) if range.first == range.last => names::port(range.first, Some(self.protocol)),
+            Some(range) => format!("{range}/{}", names::protocol(Some(self.protocol))),
+            None => names::protocol(Some(self.protocol)),
+        };
+        let remote = match part {
+            Some(part) if matches!(check.remote, Remote::Internet { .. }) => part.remotes.to_string(),
+            _ => check.remote.to_string(),
+        };
+        match check.direction {
+            RuleDirection::Ingress => format!("{service} from {remote}"),
+            RuleDirection::Egress => format!("{service} to {remote}"),
+        }
+    }
+}
+
+/// The ranges of ports of rules.
+pub(super) fn ranges<'t>(
+    kinds: impl Iterator<Item = &'t TrafficKind>,
+) -> impl Iterator<Item = std::ops::RangeInclusive<u16>> {
+    kinds.filter_map(|kind| match &kind.ports {
+        RulePorts::Range(range) => Some(range.clone()),
+        RulePorts::All | RulePorts::Unknown => None,
+    })
+}
+
+pub(super) fn parts_of_ports(
+    ports: Option<PortRange>,
+    bounds: impl Iterator<Item = std::ops::RangeInclusive<u16>>,
+) -> Vec<Option<PortRange>> {
+    ports.map_or_else(|| vec![None], |ports| port_parts(ports, bounds).into_iter().map(Some).collect())
+}

@@ -1,0 +1,162 @@
+//! Network ACLs, security groups, ports, and paths within a VPC.
+
+use serde_json::json;
+
+use crate::network::{Network, add_entries, add_route, entry, permission, resource, set_routes};
+
+#[test]
+fn within_a_subnet_only_groups_apply() {
+    let network = Network::with(|topology| {
+        add_entries(topology, "acl-a", &[entry(1, "deny", false, "0.0.0.0/0", (0, 65_535))]);
+    });
+    let run = network.explain("web", "app:8080");
+    assert_eq!(run.status, Some(0));
+    let expected = [
+        "forward security-groups sg-web pass",
+        "forward subnet subnet-a pass",
+        "forward security-groups sg-app pass",
+        "return security-groups sg-app pass",
+    ];
+    assert_eq!(run.hops(), expected);
+    assert_eq!(network.explain("web", "app:22").status, Some(1));
+}
+
+#[test]
+fn within_a_vpc_the_route_is_local() {
+    let run = Network::new().explain("web", "10.1.2.9:443");
+    assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+    assert_eq!(run.json()["hops"][2]["rule"], json!({"destination": "10.1.0.0/16", "target": "local"}));
+    let run = Network::with(|topology| topology["RouteTables"] = json!([])).explain("web", "10.1.2.9:443");
+    assert_eq!((run.status, run.hops()[2].as_str()), (Some(0), "forward route-table - pass"));
+    let run = Network::with(|topology| {
+        add_route(
+            topology,
+            "rtb-a",
+            json!({"DestinationCidrBlock": "10.1.2.0/24", "NetworkInterfaceId": "eni-firewall"}),
+        );
+    })
+    .explain("web", "10.1.2.9:443");
+    assert_eq!(
+        (run.status, run.hops().last().map(String::as_str)),
+        (Some(3), Some("forward network-interface eni-firewall unknown"))
+    );
+}
+
+#[test]
+fn prefix_lists_of_routes_count_if_their_blocks_are_known() {
+    let network = |lists: serde_json::Value| {
+        Network::with(|topology| {
+            set_routes(
+                topology,
+                "rtb-a",
+                json!([{"DestinationPrefixListId": "pl-1", "VpcPeeringConnectionId": "pcx-ab"}]),
+            );
+            topology["PrefixLists"] = lists;
+        })
+    };
+    let run = network(json!([{"PrefixListId": "pl-1", "Cidrs": ["10.2.0.0/16"]}])).explain("web", "db:5432");
+    assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+    assert_eq!(run.json()["hops"][2]["rule"], json!({"destination": "pl-1", "target": "pcx-ab"}));
+    let run = network(json!([])).explain("web", "db:5432");
+    let unknown = "forward route-table rtb-a unknown: the blocks of pl-1 are unknown: 10.2.1.5 may be routed to pcx-ab";
+    assert_eq!((run.status, run.obstacles()), (Some(3), vec![unknown.to_owned()]));
+    let run = network(json!([{"PrefixListId": "pl-1", "Cidrs": ["10.9.0.0/16"]}])).explain("web", "db:5432");
+    assert_eq!((run.status, run.obstacles().len()), (Some(1), 1));
+}
+
+#[test]
+fn icmp_has_no_ports() {
+    let network = Network::with(|topology| {
+        resource(topology, "SecurityGroups", "sg-db")["IpPermissions"] =
+            json!([{"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": "10.1.0.0/16"}]}]);
+    });
+    let run = network.run(&["--format", "json", "--protocol", "icmp", "web", "db"]);
+    assert_eq!((run.status, run.json()["protocol"].clone()), (Some(0), json!(1)));
+    assert_eq!(run.json()["hops"][7]["reason"], "rule 100 allows ICMP to 10.1.1.5");
+    let run = network.run(&["--protocol", "icmp", "web", "db:22"]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""));
+    assert!(run.stderr.contains("ICMP has no ports that rules can name: leave out :22"), "{}", run.stderr);
+}
+
+#[test]
+fn missing_resources_make_hops_unknown() {
+    let run = Network::with(|topology| topology["NetworkAcls"] = json!([])).explain("web", "db:5432");
+    assert_eq!((run.status, run.obstacles().len()), (Some(3), 4));
+    assert!(
+        run.obstacles()[0].ends_with("the topology does not have the network ACL of subnet-a"),
+        "{:?}",
+        run.obstacles()
+    );
+    let run = Network::new().explain("web", "10.2.1.77:5432");
+    let unknown = "forward security-groups - unknown: the topology has no interface with 10.2.1.77, so its security groups are unknown";
+    assert_eq!((run.status, run.obstacles()), (Some(3), vec![unknown.to_owned()]));
+    let run = Network::with(|topology| topology["RouteTables"] = json!([])).explain("web", "db:5432");
+    assert_eq!((run.status, run.hops().len()), (Some(3), 3));
+}
+
+#[test]
+fn all_ports_of_tcp_are_decided_together() {
+    let run = Network::new().explain("web", "db");
+    assert_eq!((run.status, run.json()["port"].clone()), (Some(3), json!(null)));
+    let mixed = "forward security-groups sg-db unknown: of 1-65535/TCP from 10.1.1.5, no rule of sg-db (db) allows 1-5431/TCP from 10.1.1.5";
+    assert_eq!(run.obstacles(), [mixed]);
+}
+
+#[test]
+fn security_groups_block() {
+    let run = Network::new().explain("web", "db:3306");
+    assert_eq!(run.status, Some(1));
+    let obstacle = "forward security-groups sg-db block: no rule of sg-db (db) allows 3306/TCP (mysql) from 10.1.1.5";
+    assert_eq!(run.obstacles(), [obstacle]);
+    let json = run.json();
+    assert_eq!(json["blocked_by"]["name"], "db");
+    assert_eq!(json["blocked_by"]["rule"], json!({"group_id": "sg-db", "group_ids": ["sg-db"], "traffic": null}));
+    let run = Network::with(|topology| {
+        resource(topology, "SecurityGroups", "sg-web")["IpPermissionsEgress"] =
+            json!([permission(443, &["0.0.0.0/0"], &[])]);
+    })
+    .explain("web", "db:5432");
+    let obstacle =
+        "forward security-groups sg-web block: no rule of sg-web (web) allows 5432/TCP (postgresql) to 10.2.1.5";
+    assert_eq!(run.obstacles(), [obstacle]);
+}
+
+#[test]
+fn network_acl_of_the_destination_blocks() {
+    let network = Network::with(|topology| {
+        add_entries(topology, "acl-b", &[entry(90, "deny", false, "10.1.1.0/24", (5000, 6000))]);
+    });
+    let run = network.explain("web", "db:5432");
+    assert_eq!(run.status, Some(1));
+    let blocked_by = json!({"direction": "forward", "kind": "network-acl", "id": "acl-b", "verdict": "block",
+        "reason": "rule 90 denies 5432/TCP (postgresql) from 10.1.1.5",
+        "rule": {"rule_number": 90, "cidr_block": "10.1.1.0/24", "traffic": "5000-6000/TCP"}});
+    assert_eq!(run.json()["blocked_by"], blocked_by);
+    assert_eq!(run.json()["verdict"], "blocked");
+    // All other hops are evaluated as well.
+    assert_eq!(run.hops().len(), 11);
+    let text = network.text("web", "db:5432");
+    let blocked = "BLOCKED  10.1.1.5 (web, eni-web) to 10.2.1.5 (db, eni-db), 5432/TCP (postgresql)\n  \
+        network ACL acl-b: rule 90 denies 5432/TCP (postgresql) from 10.1.1.5\n";
+    assert!(text.starts_with(blocked), "{text}");
+    assert!(text.contains("forward  BLOCK    network ACL acl-b"), "{text}");
+}
+
+#[test]
+fn network_acl_on_the_way_back_blocks() {
+    let run = Network::with(|topology| {
+        add_entries(topology, "acl-a", &[entry(90, "deny", false, "10.2.0.0/16", (1024, 65_535))]);
+    })
+    .explain("web", "db:5432");
+    assert_eq!(run.status, Some(1));
+    assert_eq!(run.obstacles(), ["return network-acl acl-a block: rule 90 denies 1024-65535/TCP from 10.2.1.5"]);
+    let run = Network::with(|topology| {
+        add_entries(topology, "acl-b", &[entry(90, "deny", true, "0.0.0.0/0", (1024, 32_767))]);
+    })
+    .explain("web", "db:5432");
+    // Whether the client uses one of the denied ports is unknown.
+    assert_eq!(run.status, Some(3));
+    let mixed =
+        "return network-acl acl-b unknown: of 1024-65535/TCP to 10.1.1.5, rule 90 denies 1024-32767/TCP to 10.1.1.5";
+    assert_eq!(run.obstacles(), [mixed]);
+}
