@@ -9,10 +9,11 @@ use super::types::{self, Confidence, Details, Evidence, Example, Finding, Findin
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
-use crate::aggregate::rejected::cause::Cause;
+use crate::aggregate::rejected::cause::{self, Cause};
 use crate::aggregate::rejected::{GroupKey, Subgroup};
 use crate::aggregate::unanswered::{UnansweredGroup, UnansweredSource};
-use crate::record::{Action, TCP};
+use crate::record::{Action, TCP, UDP};
+use crate::topology::path::{Hop, HopDirection};
 
 /// Maximum number of example records of a finding.
 const MAX_EXAMPLES: usize = 5;
@@ -154,6 +155,19 @@ impl MatchedFlows {
         }
     }
 
+    /// Returns the first hop that blocks the first example, or its reply, if the topology shows it.
+    pub(super) fn explanation(&self, context: &Context<'_>) -> Option<Box<Hop>> {
+        let (topology, example) = (context.network.topology?, self.examples.first()?);
+        let Example { srcaddr, dstaddr, srcport, dstport, protocol, .. } = *example;
+        let (src, dst, protocol) = (srcaddr?, dstaddr?, protocol?);
+        // The path of a reply is that of its request.
+        let is_reply = srcport.zip(dstport).is_some_and(|(srcport, dstport)| cause::is_from_server(srcport, dstport));
+        let (src, dst, port) = if is_reply { (dst, src, srcport) } else { (src, dst, dstport) };
+        let port = port.filter(|_| matches!(protocol, TCP | UDP));
+        let question = topology.question_of_flow(src, dst, protocol, port, example.interface_id.as_deref());
+        topology.explain(&question).blocked_by().cloned().map(Box::new)
+    }
+
     /// Returns the confidence that the rejected records are attempts to open connections, and its evidence. It is high if `tcp-flags` or
     /// the reject reason of every record show it. Otherwise they may belong to connections whose accepted records another input has.
     pub(super) fn attempt_confidence(&self, context: &Context<'_>) -> (Confidence, Option<Evidence>) {
@@ -188,6 +202,17 @@ impl MatchedFlows {
             examples,
         }
     }
+}
+
+/// Names the hop that blocks, for the end of a title: `; on the way back, network ACL acl-1 (db): rule 90 denies …`. Empty without one.
+pub(super) fn describe_obstacle(context: &Context<'_>, hop: Option<&Hop>) -> String {
+    let Some((hop, topology)) = hop.zip(context.network.topology) else { return String::new() };
+    let way = match hop.direction {
+        HopDirection::Forward => "",
+        HopDirection::Return => "on the way back, ",
+    };
+    let id = hop.id.as_deref().map_or_else(String::new, |id| format!(" {}", topology.id_with_name(id)));
+    format!("; {way}{}{id}: {}", hop.kind.words(), hop.reason)
 }
 
 /// Returns the start of the sentence that says which rule to add, if such a rule solves the problem. Scans are rejected rightly.

@@ -4,7 +4,7 @@
 //! peering detectors.
 
 use super::Context;
-use super::evidence::{FindingDraft, MatchedFlows};
+use super::evidence::{FindingDraft, MatchedFlows, describe_obstacle};
 use crate::aggregate::unanswered::UnansweredGroup;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 use crate::record::{TCP, names};
@@ -37,18 +37,23 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
         (false, false) => Some(Evidence::Topology),
         (false, true) => None,
     };
+    let explanation = flows.explanation(context);
     let draft = FindingDraft {
         finding_type: FindingType::NoAnswer,
         severity: if context.is_public(dstaddr) { Severity::Low } else { Severity::Medium },
         confidence: Confidence::High,
         title: format!(
-            "{} gets no answer from {} at {}",
+            "{} gets no answer from {} at {}{}",
             context.network.interface_label(interface).as_deref().unwrap_or("An unnamed interface"),
             context.network.address_label(dstaddr, recorder),
-            names::port(dstport, Some(TCP))
+            names::port(dstport, Some(TCP)),
+            describe_obstacle(context, explanation.as_deref())
         ),
         subject: Subject::Target { interface_id: context.interface_name(interface), dstaddr, dstport },
-        details: Details::Answerer { dst_interface_id: context.network.endpoint(Some(dstaddr), recorder).interface_id },
+        details: Details::Answerer {
+            dst_interface_id: context.network.endpoint(Some(dstaddr), recorder).interface_id,
+            explanation,
+        },
         evidence: [Evidence::TcpFlags, Evidence::NoReply].into_iter().chain(direction).collect(),
     };
     flows.into_finding(context, draft)

@@ -11,6 +11,7 @@ use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::{Action, Direction, LossReason};
 use crate::topology::endpoint::Scope;
+use crate::topology::path::Hop;
 
 /// A problem, or a suspected one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -359,6 +360,13 @@ pub enum Details {
     Hosts {
         /// Number of distinct destinations.
         distinct_hosts: u64,
+        /// First hop that blocks the first example, if the topology shows it.
+        explanation: Option<Box<Hop>>,
+    },
+    /// Used by `rejected-peering`.
+    Explained {
+        /// First hop that blocks the first example, if the topology shows it.
+        explanation: Option<Box<Hop>>,
     },
     /// Used by `repeated-rejects`.
     Group {
@@ -373,6 +381,8 @@ pub enum Details {
         via_vpc_ids: Vec<String>,
         /// Route tables of the source that route the records to one of these VPCs.
         route_table_ids: Vec<String>,
+        /// First hop that blocks the first example, if the topology shows it.
+        explanation: Option<Box<Hop>>,
     },
     /// Used by `edge-to-edge-routing`.
     RouteTables {
@@ -383,11 +393,15 @@ pub enum Details {
     NoReturnRoute {
         /// Route tables of the destination that do not route replies to the connection.
         route_table_ids: Vec<String>,
+        /// First hop that blocks the first example or its reply, if the topology shows it.
+        explanation: Option<Box<Hop>>,
     },
     /// Used by `no-answer`.
     Answerer {
         /// Interface that has the destination address, if the topology has it.
         dst_interface_id: Option<String>,
+        /// First hop that blocks the first example or its reply, if the topology shows it.
+        explanation: Option<Box<Hop>>,
     },
     /// Used by `health-checks-rejected`.
     LoadBalancers {

@@ -190,7 +190,7 @@ fn own_public_address_is_reached_over_the_internet() {
     })
     .explain("web", "52.0.0.9:443");
     let blocked =
-        "forward security-groups sg-proxy block: no rule of sg-proxy (proxy) allows 443/TCP (https) from 52.0.0.4";
+        "forward security-groups sg-proxy block: no rule of sg-proxy (proxy) lets 52.0.0.4 in at 443/TCP (https)";
     assert_eq!((run.status, run.obstacles()), (Some(1), vec![blocked.to_owned()]));
 }
 

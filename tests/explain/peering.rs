@@ -158,7 +158,7 @@ fn groups_across_a_peering_need_the_same_region() {
     let run = network("eu-west-1").explain("web", "db:5432");
     assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
     let run = network("us-east-1").explain("web", "db:5432");
-    let blocked = "forward security-groups sg-db block: no rule of sg-db (db) allows 5432/TCP (postgresql) from 10.1.1.5; \
+    let blocked = "forward security-groups sg-db block: no rule of sg-db (db) lets 10.1.1.5 in at 5432/TCP (postgresql); \
         a rule that references a group does not apply: the VPCs are in different Regions";
     assert_eq!((run.status, run.obstacles()), (Some(1), vec![blocked.to_owned()]));
 }

@@ -98,7 +98,7 @@ fn missing_resources_make_hops_unknown() {
 fn all_ports_of_tcp_are_decided_together() {
     let run = Network::new().explain("web", "db");
     assert_eq!((run.status, run.json()["port"].clone()), (Some(3), json!(null)));
-    let mixed = "forward security-groups sg-db unknown: of 1-65535/TCP from 10.1.1.5, no rule of sg-db (db) allows 1-5431/TCP from 10.1.1.5";
+    let mixed = "forward security-groups sg-db unknown: of 1-65535/TCP from 10.1.1.5, no rule of sg-db (db) lets 10.1.1.5 in at 1-5431/TCP";
     assert_eq!(run.obstacles(), [mixed]);
 }
 
@@ -106,7 +106,7 @@ fn all_ports_of_tcp_are_decided_together() {
 fn security_groups_block() {
     let run = Network::new().explain("web", "db:3306");
     assert_eq!(run.status, Some(1));
-    let obstacle = "forward security-groups sg-db block: no rule of sg-db (db) allows 3306/TCP (mysql) from 10.1.1.5";
+    let obstacle = "forward security-groups sg-db block: no rule of sg-db (db) lets 10.1.1.5 in at 3306/TCP (mysql)";
     assert_eq!(run.obstacles(), [obstacle]);
     let json = run.json();
     assert_eq!(json["blocked_by"]["name"], "db");
@@ -116,8 +116,7 @@ fn security_groups_block() {
             json!([permission(443, &["0.0.0.0/0"], &[])]);
     })
     .explain("web", "db:5432");
-    let obstacle =
-        "forward security-groups sg-web block: no rule of sg-web (web) allows 5432/TCP (postgresql) to 10.2.1.5";
+    let obstacle = "forward security-groups sg-web block: no rule of sg-web (web) lets traffic out to 10.2.1.5 at 5432/TCP (postgresql)";
     assert_eq!(run.obstacles(), [obstacle]);
 }
 

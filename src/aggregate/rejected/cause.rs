@@ -152,8 +152,13 @@ fn has_answer_shape(flow: &Flow<'_>) -> bool {
         Some(TCP) => !flow.tcp_flags.are_present(),
         protocol => protocol == Some(UDP),
     };
+    lacks_flags && flow.srcport.zip(flow.dstport).is_some_and(|(srcport, dstport)| is_from_server(srcport, dstport))
+}
+
+/// Returns whether these ports are those of a reply: from the port of a server to the port of a client.
+pub fn is_from_server(srcport: u16, dstport: u16) -> bool {
     let is_server = |port: u16| port < 1024 || SERVER_PORTS.contains(&port);
-    lacks_flags && flow.srcport.is_some_and(is_server) && flow.dstport.is_some_and(|port| !is_server(port))
+    is_server(srcport) && !is_server(dstport)
 }
 
 impl CauseHint {

@@ -3,7 +3,7 @@
 
 use super::{PeeringContext, VpcDirection};
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
-use crate::findings::evidence::FindingDraft;
+use crate::findings::evidence::{FindingDraft, describe_obstacle};
 use crate::findings::types::{Details, Finding, FindingType, Severity, Subject};
 
 pub(in crate::findings) const MEANING: &str = "Connections to a peered VPC are accepted but get no reply: usually the peer \
@@ -36,10 +36,11 @@ pub(super) fn detect(
     let route_table_ids = peering.tables(direction.dst, ways_back, |route| {
         !route.is_some_and(|route| peering.topology.leads_between(route, direction.src, direction.dst))
     });
+    let explanation = unanswered.flows.explanation(peering.context);
     let cause = match &route_table_ids[..] {
         _ if unanswered.replies_rejected_here => "; replies were sent, but rejected on arrival".to_owned(),
         _ if unanswered.replies_rejected.some => "; replies were rejected where they were sent".to_owned(),
-        [] => String::new(),
+        [] => describe_obstacle(peering.context, explanation.as_deref()),
         ids => format!("; {} does not route them back", peering.join(ids, " and ")),
     };
     let how_many = format_how_many(peering, direction, id, view, is_lost);
@@ -53,7 +54,7 @@ pub(super) fn detect(
             dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
-        details: Details::NoReturnRoute { route_table_ids },
+        details: Details::NoReturnRoute { route_table_ids, explanation },
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))
@@ -142,10 +143,13 @@ mod tests {
             )
         };
         let details = |tables| json(&detect_with(&[tables], TYPE, attempts(5))[0].details);
-        assert_eq!(details(tables("10.3.0.0/16", "10.1.0.0/16")), r#"{"route_table_ids":[]}"#);
-        assert_eq!(details(tables("10.1.0.0/16", "10.3.0.0/16")), r#"{"route_table_ids":["rtb-1"]}"#);
+        assert_eq!(details(tables("10.3.0.0/16", "10.1.0.0/16")), r#"{"route_table_ids":[],"explanation":null}"#);
+        assert_eq!(
+            details(tables("10.1.0.0/16", "10.3.0.0/16")),
+            r#"{"route_table_ids":["rtb-1"],"explanation":null}"#
+        );
         // The address that asks has a route, another block of its VPC may have none.
-        assert_eq!(details(tables("10.3.0.0/16", "10.1.0.5/32")), r#"{"route_table_ids":[]}"#);
+        assert_eq!(details(tables("10.3.0.0/16", "10.1.0.5/32")), r#"{"route_table_ids":[],"explanation":null}"#);
     }
 
     #[test]
@@ -161,7 +165,7 @@ mod tests {
             json(&finding.subject),
             r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
         );
-        assert_eq!(json(&finding.details), r#"{"route_table_ids":[]}"#);
+        assert_eq!(json(&finding.details), r#"{"route_table_ids":[],"explanation":null}"#);
         assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology","traffic-path"]"#);
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (5, 50, 2000));
         assert_eq!(json(&finding.seen.last_seen), r#""2026-11-23T06:01:04Z""#);
@@ -290,7 +294,7 @@ mod tests {
             )
         };
         let finding = &detect_with(&[table("rtb-b", "10.3.0.0/16")], TYPE, attempts(5))[0];
-        assert_eq!(json(&finding.details), r#"{"route_table_ids":["rtb-b"]}"#);
+        assert_eq!(json(&finding.details), r#"{"route_table_ids":["rtb-b"],"explanation":null}"#);
         assert!(finding.title.ends_with("gets a reply; private (rtb-b) does not route them back"), "{}", finding.title);
         assert_eq!(finding.names, [("rtb-b".to_owned(), "private".to_owned())].into());
         let finding = &detect_with(&[table("rtb-b", "10.1.0.0/16")], TYPE, attempts(5))[0];

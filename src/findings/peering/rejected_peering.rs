@@ -42,7 +42,7 @@ pub(super) fn detect(
             dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
-        details: Details::None {},
+        details: Details::Explained { explanation: flows.explanation(peering.context) },
         evidence: [Evidence::Topology, Evidence::RejectedFlows].into(),
     };
     Some(flows.into_finding(peering.context, draft))
@@ -66,7 +66,7 @@ mod tests {
             json(&finding.subject),
             r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-b","peering_connection_id":"pcx-ab"}"#
         );
-        assert_eq!(json(&finding.details), "{}");
+        assert_eq!(json(&finding.details), r#"{"explanation":null}"#);
         assert_eq!(finding.evidence, [Evidence::RejectedFlows, Evidence::Topology].into());
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (1, 10, 400));
         assert_eq!(

@@ -36,7 +36,11 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
             unanswered.delivery_note()
         ),
         subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
-        details: Details::Via { via_vpc_ids, route_table_ids },
+        details: Details::Via {
+            via_vpc_ids,
+            route_table_ids,
+            explanation: unanswered.flows.explanation(peering.context),
+        },
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))
@@ -68,7 +72,7 @@ mod tests {
              transitive: peer them directly or use a transit gateway"
         );
         assert_eq!(json(&finding.subject), r#"{"src_vpc_id":"vpc-a","dst_vpc_id":"vpc-c"}"#);
-        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"],"route_table_ids":[]}"#);
+        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"],"route_table_ids":[],"explanation":null}"#);
         assert_eq!(json(&finding.evidence), r#"["no-reply","tcp-flags","topology"]"#);
         assert_eq!((finding.tally.flows, finding.tally.packets, finding.tally.bytes), (4, 40, 1600));
         assert_eq!(json(&finding.seen.first_seen), r#""2026-11-23T06:00:00Z""#);
@@ -111,7 +115,13 @@ mod tests {
         let table = r#"{"RouteTables": [{"RouteTableId": "rtb-a", "VpcId": "vpc-a", "Associations": [{"Main": true}],
             "Routes": [{"DestinationCidrBlock": "10.3.0.0/16", "VpcPeeringConnectionId": "pcx-ab", "State": "active"}]}]}"#;
         let finding = &detect_with(&[table.to_owned()], TYPE, attempts())[0];
-        assert_eq!(json(&finding.details), r#"{"via_vpc_ids":["vpc-b"],"route_table_ids":["rtb-a"]}"#);
+        let Details::Via { route_table_ids, explanation: Some(hop), .. } = &finding.details else {
+            panic!("{:?}", finding.details)
+        };
+        assert_eq!(route_table_ids, &["rtb-a"]);
+        let reason =
+            "peering connection pcx-ab: it leads only to vpc-b, and 10.3.0.7 is in vpc-c: peering is not transitive";
+        assert_eq!(hop.in_words(), reason);
         assert!(finding.title.ends_with("use a transit gateway; the route is in rtb-a"), "{}", finding.title);
     }
 
@@ -184,7 +194,7 @@ mod tests {
         let more = [connection("pcx-ad", "active", "vpc-a", "vpc-d"), connection("pcx-cd", "active", "vpc-c", "vpc-d")];
         let finding = &detect_with(&more, TYPE, attempts())[0];
         let via_vpc_ids = vec!["vpc-b".to_owned(), "vpc-d".to_owned()];
-        assert_eq!(finding.details, Details::Via { via_vpc_ids, route_table_ids: Vec::new() });
+        assert_eq!(finding.details, Details::Via { via_vpc_ids, route_table_ids: Vec::new(), explanation: None });
     }
 
     #[test]

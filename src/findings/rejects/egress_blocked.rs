@@ -64,7 +64,7 @@ impl BlockedEgress {
                 self.flows.rules.describe(context, self.flows.tally.flows)
             ),
             subject: Subject::Interface { interface_id },
-            details: Details::Hosts { distinct_hosts },
+            details: Details::Hosts { distinct_hosts, explanation: self.flows.explanation(context) },
             // Evidence of the direction counts if it is that of every record.
             evidence: self.evidence.into_iter().filter(|_| is_uniform).chain(flags).collect(),
         };
@@ -89,7 +89,7 @@ mod tests {
         let findings = detect_in(FindingType::EgressBlocked, records);
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.confidence), (Severity::Medium, Confidence::High));
-        assert_eq!(finding.details, Details::Hosts { distinct_hosts: 2 });
+        assert_eq!(finding.details, Details::Hosts { distinct_hosts: 2, explanation: None });
         assert_eq!(
             (finding.tally.flows, finding.title.as_str()),
             (5, "eni-1 was blocked from reaching 2 public addresses")

@@ -5,7 +5,7 @@ use super::segments::{Part, PortRange, Remote, port_parts};
 use super::walk::Walk;
 use crate::record::names;
 use crate::topology::describe_output::{RulePorts, TrafficKind};
-use crate::topology::rules::RuleDirection;
+use crate::topology::rules::{self, RuleDirection};
 
 /// Traffic that a network ACL or security groups evaluate.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,21 @@ pub(super) struct Check {
 impl Walk<'_> {
     /// Describes traffic, such as `5432/TCP (postgresql) from 10.0.1.5`, or a part of it.
     pub(super) fn describe(&self, check: Check, part: Option<Part>) -> String {
+        let (service, remote) = self.describe_parts(check, part);
+        match check.direction {
+            RuleDirection::Ingress => format!("{service} from {remote}"),
+            RuleDirection::Egress => format!("{service} to {remote}"),
+        }
+    }
+
+    /// Describes traffic, or a part of it, as what a rule lets pass, such as `lets 10.0.1.5 in at 5432/TCP (postgresql)`.
+    pub(super) fn describe_passing(&self, check: Check, part: Option<Part>) -> String {
+        let (service, remote) = self.describe_parts(check, part);
+        format!("lets {}", rules::describe_passing(check.direction, &remote, &service))
+    }
+
+    /// Returns the service and the remote addresses in words.
+    fn describe_parts(&self, check: Check, part: Option<Part>) -> (String, String) {
         let whole = self.ports();
         let ports = part.map_or(whole, |part| part.ports);
         let service = match ports {
@@ -29,10 +44,7 @@ impl Walk<'_> {
             Some(part) if matches!(check.remote, Remote::Internet { .. }) => part.remotes.to_string(),
             _ => check.remote.to_string(),
         };
-        match check.direction {
-            RuleDirection::Ingress => format!("{service} from {remote}"),
-            RuleDirection::Egress => format!("{service} to {remote}"),
-        }
+        (service, remote)
     }
 }
 

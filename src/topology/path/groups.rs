@@ -81,10 +81,12 @@ impl<'a> Walk<'a> {
             SetVerdict::Allows(_) => {
                 (HopVerdict::Pass, format!("{} has no security groups: nothing is rejected", self.label(interface_id)))
             }
-            SetVerdict::Denies(_) => (HopVerdict::Block, format!("no rule of {names} allows {what}")),
+            SetVerdict::Denies(_) => {
+                (HopVerdict::Block, format!("no rule of {names} {}", self.describe_passing(check, None)))
+            }
             SetVerdict::Mixed { denied, .. } => {
-                let part = self.describe(check, Some(denied));
-                (HopVerdict::Unknown, format!("of {what}, no rule of {names} allows {part}"))
+                let part = self.describe_passing(check, Some(denied));
+                (HopVerdict::Unknown, format!("of {what}, no rule of {names} {part}"))
             }
             SetVerdict::Undecided(by) => (HopVerdict::Unknown, self.describe_group_doubt(&by)),
             SetVerdict::TooManyParts => (HopVerdict::Unknown, "there are too many rules to decide".to_owned()),

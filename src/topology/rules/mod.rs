@@ -23,7 +23,7 @@ use foldhash::fast::RandomState;
 use super::Topology;
 use super::describe_output::{Interface, Resources};
 pub use network_acl::{AclDoubt, AclVerdict};
-pub use refusal::{Judgement, Refusal};
+pub use refusal::{Judgement, Refusal, describe_passing};
 pub use security_groups::{GroupDoubt, GroupsVerdict};
 use security_groups::{GroupRules, GroupTables};
 

@@ -129,6 +129,11 @@ fn describe_traffic(traffic: &Traffic) -> String {
         Some(port) => names::port(port, Some(protocol)),
         None => names::protocol(Some(protocol)),
     };
+    describe_passing(direction, &remote.to_string(), &service)
+}
+
+/// Describes what passes a rule: `10.0.1.5 in at 5432/TCP (postgresql)`.
+pub fn describe_passing(direction: RuleDirection, remote: &str, service: &str) -> String {
     match direction {
         RuleDirection::Ingress => format!("{remote} in at {service}"),
         RuleDirection::Egress => format!("traffic out to {remote} at {service}"),
