@@ -19,6 +19,7 @@ use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::summary::json;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
+use flowsentry::topology::path::PathVerdict;
 use serde_json::{Value, json};
 
 /// Asserts that a first line that can be a header is one, and that every other line has the class that a slow, simple
@@ -214,4 +215,9 @@ pub fn topology_documents(bytes: &[u8]) {
     let by_rule: u64 = summary.rejected.by_rule.iter().map(|row| row.tally.flows).sum();
     let denied = summary.rejected.groups.iter().filter(|group| !group.denied_by.is_empty()).count() as u64;
     assert_eq!((by_rule, denied), (denied, denied.min(1)), "{:?}", summary.rejected);
+    let [src, dst] = ["10.0.0.1", "10.1.0.1"].map(|address| address.parse().expect("an address"));
+    for port in [Some(22), None] {
+        let explanation = topology.explain(&topology.question_of_flow(src, dst, 6, port, Some("eni-1")));
+        assert_eq!(explanation.blocked_by().is_some(), explanation.verdict() == PathVerdict::Blocked);
+    }
 }
