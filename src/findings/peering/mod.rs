@@ -6,23 +6,23 @@ pub(super) mod inactive_peering;
 pub(super) mod one_way_peering;
 pub(super) mod peering_path_mismatch;
 pub(super) mod rejected_peering;
+mod rejecting_rules;
 pub(super) mod transitive_peering;
 pub(super) mod unpeered_vpc;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
 use super::Context;
 use super::evidence::MatchedFlows;
-use super::rule_share::RuleShares;
-use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{AddressPair, ClassView, ClassifiedFlows, Ends, Side, TrafficClass};
 use crate::findings::types::{Confidence, Evidence, Finding};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::describe_output::Route;
 use crate::topology::{PeeringStatus, Topology, VpcIndex};
+use rejecting_rules::RejectingRules;
 
 /// One direction between two VPCs.
 #[derive(Debug, Clone, Copy)]
@@ -40,31 +40,6 @@ struct PeeringContext<'a> {
     topology: &'a Topology,
     refused: RefusedTraffic,
     rules: RejectingRules,
-}
-
-/// The rules that reject traffic between peered VPCs, by direction.
-struct RejectingRules(HashMap<(VpcIndex, VpcIndex), RuleShares, RandomState>);
-
-impl RejectingRules {
-    /// Attributes the rejected groups to directions between VPCs.
-    fn new(context: &Context<'_>) -> RejectingRules {
-        let mut rules = HashMap::default();
-        if context.rules.is_empty() {
-            return RejectingRules(rules);
-        }
-        let mut directions: HashMap<(Option<Symbol>, Ends), (VpcIndex, VpcIndex), RandomState> = HashMap::default();
-        for (class, view) in context.classes {
-            if let TrafficClass::Between(src, dst) = *class {
-                directions.extend(view.rejected().map(|flows| ((flows.interface, flows.addresses.ends()), (src, dst))));
-            }
-        }
-        for (key, subgroup) in context.groups.subgroups() {
-            if let Some(direction) = directions.get(&(key.interface, (key.protocol, key.src, key.dst))) {
-                rules.entry(*direction).or_insert_with(RuleShares::default).add(context, &key, &subgroup);
-            }
-        }
-        RejectingRules(rules)
-    }
 }
 
 /// Protocol, source, and destination of rejected records: accepted records with the same may never have arrived.

@@ -25,7 +25,7 @@ pub(super) fn detect(
     if flows.tally.flows == 0 {
         return None;
     }
-    flows.rules = peering.rules.0.remove(&(direction.src, direction.dst)).unwrap_or_default();
+    flows.rules = peering.rules.take(direction);
     let draft = FindingDraft {
         finding_type: FindingType::RejectedPeering,
         severity: Severity::Medium,

@@ -11,6 +11,7 @@
 //! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>,
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>.
 
+mod compiled_groups;
 mod network_acl;
 mod refusal;
 mod security_groups;
@@ -22,10 +23,11 @@ use foldhash::fast::RandomState;
 
 use super::Topology;
 use super::describe_output::{Interface, Resources};
+use compiled_groups::GroupTables;
 pub use network_acl::{AclDoubt, AclVerdict};
 pub use refusal::{Judgement, Refusal, describe_passing};
+use security_groups::GroupRules;
 pub use security_groups::{GroupDoubt, GroupsVerdict};
-use security_groups::{GroupRules, GroupTables};
 
 /// Traffic at an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
