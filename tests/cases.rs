@@ -20,6 +20,8 @@ mod peering;
 mod records;
 #[path = "cases/routes.rs"]
 mod routes;
+#[path = "cases/rules.rs"]
+mod rules;
 #[path = "cases/scans.rs"]
 mod scans;
 #[path = "cases/services.rs"]

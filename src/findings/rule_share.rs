@@ -12,7 +12,7 @@ use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::cause::RuleId;
 use crate::aggregate::rejected::{GroupKey, Subgroup};
 use crate::record::{TCP, UDP, names};
-use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
+use crate::topology::describe_output::own_rule_number;
 use crate::topology::rules::{Refusal, RuleDirection, Traffic};
 
 /// Maximum number of pairs of a service and a remote address that are kept.
@@ -181,8 +181,12 @@ fn place(context: &Context<'_>, refusal: &Refusal<'_>, direction: RuleDirection)
     };
     Some(match *refusal {
         Refusal::NetworkAcl { acl_id, rule_number } => {
-            let before = rule_number.filter(|number| *number < DEFAULT_RULE_NUMBER);
-            let before = before.map_or_else(String::new, |number| format!(", with a number below {number}"));
+            let before = match own_rule_number(rule_number) {
+                None => String::new(),
+                // There is no lesser number.
+                Some(0 | 1) => ", before rule 1, which needs another number".to_owned(),
+                Some(number) => format!(", with a number below {number}"),
+            };
             format!("network ACL {} ({direction}{before})", topology.id_with_name(acl_id))
         }
         Refusal::SecurityGroups { group_ids: [only] } => format!("{} ({direction})", topology.id_with_name(only)),

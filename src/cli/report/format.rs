@@ -11,7 +11,7 @@ use crate::record::names;
 use crate::record::timestamp::Timestamp;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::summary::{DeniedBy, Window};
-use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
+use crate::topology::describe_output::own_rule_number;
 use crate::topology::endpoint::{Endpoint, Scope};
 use crate::topology::{KnownRecorder, Topology};
 
@@ -147,12 +147,10 @@ pub(super) fn rule_label(rule: &DeniedBy) -> String {
         None => display_id(Some(id)),
     };
     match rule {
-        DeniedBy::NetworkAcl { id, name, rule_number: None | Some(DEFAULT_RULE_NUMBER) } => {
-            format!("{} default rule (*)", with_name(id, name.as_ref()))
-        }
-        DeniedBy::NetworkAcl { id, name, rule_number: Some(number) } => {
-            format!("{} rule {number}", with_name(id, name.as_ref()))
-        }
+        DeniedBy::NetworkAcl { id, name, rule_number } => match own_rule_number(*rule_number) {
+            Some(number) => format!("{} rule {number}", with_name(id, name.as_ref())),
+            None => format!("{} default rule (*)", with_name(id, name.as_ref())),
+        },
         DeniedBy::SecurityGroup { ids, names } => {
             let groups: Vec<String> = ids.iter().map(|id| with_name(id, names.get(id))).collect();
             format!("no rule of {}", groups.join(" and "))
@@ -168,7 +166,7 @@ pub(super) fn short_rule_label(rule: &DeniedBy) -> String {
     };
     match rule {
         DeniedBy::NetworkAcl { id, name: acl, rule_number } => {
-            let number = rule_number.filter(|number| *number != DEFAULT_RULE_NUMBER);
+            let number = own_rule_number(*rule_number);
             let number = number.map_or_else(|| "*".to_owned(), |number| number.to_string());
             format!("ACL {} rule {number}", name(id, acl.as_ref()))
         }

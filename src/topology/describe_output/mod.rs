@@ -28,7 +28,7 @@ pub use self::problem::{DocumentError, Problem};
 pub use self::resources::{Interface, PeeringConnection, Side, Subnet, Vpc};
 pub use self::routing::{Destination, PrefixList, Route, RouteState, RouteTable, Target};
 pub use self::rules::{
-    AclEntry, DEFAULT_RULE_NUMBER, Fit, NetworkAcl, Permission, RulePorts, RuleProtocol, SecurityGroup, TrafficKind,
+    AclEntry, Fit, NetworkAcl, Permission, RulePorts, RuleProtocol, SecurityGroup, TrafficKind, own_rule_number,
 };
 
 use document::{DescribeOutput, DocumentReader, RawList, parse_lenient};

@@ -63,8 +63,15 @@ pub struct AclEntry {
     pub block: Option<IpNet>,
 }
 
-/// Number of the entry that AWS adds to the end of each network ACL, and displays as `*`. It denies everything.
-pub const DEFAULT_RULE_NUMBER: u32 = 32_767;
+/// Least number of the entries that AWS adds to the end of each network ACL, and displays as `*`: one denies all IPv4 traffic, the next one
+/// all IPv6 traffic. Other entries have lesser numbers.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>
+const DEFAULT_RULE_NUMBER: u32 = 32_767;
+
+/// Returns the number of an entry that users see: `None` for an entry that AWS added, and if no entry matches.
+pub fn own_rule_number(rule_number: Option<u32>) -> Option<u32> {
+    rule_number.filter(|number| *number < DEFAULT_RULE_NUMBER)
+}
 
 /// Protocol and destination ports of a permission or an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]

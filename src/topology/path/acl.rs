@@ -5,7 +5,7 @@ use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
 use super::segments::{SetVerdict, decide, remote_parts};
 use super::walk::{Resource, Walk};
-use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
+use crate::topology::describe_output::own_rule_number;
 use crate::topology::rules::{AclDoubt, AclVerdict, Traffic};
 
 impl<'a> Walk<'a> {
@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
 /// Names the entry of a network ACL that decides: `rule 100`.
 fn rule_name(verdict: &AclVerdict<'_>) -> String {
     match verdict {
-        AclVerdict::Entry { entry, .. } if entry.rule_number != DEFAULT_RULE_NUMBER => {
+        AclVerdict::Entry { entry, .. } if own_rule_number(Some(entry.rule_number)).is_some() => {
             format!("rule {}", entry.rule_number)
         }
         _ => "the default rule (*)".to_owned(),

@@ -4,7 +4,7 @@ use super::{AclVerdict, GroupsVerdict, InterfaceRules, RuleDirection, Traffic, V
 use crate::record::names;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::Topology;
-use crate::topology::describe_output::DEFAULT_RULE_NUMBER;
+use crate::topology::describe_output::own_rule_number;
 
 /// Maximum number of security groups in a text.
 const MAX_GROUPS: usize = 5;
@@ -94,9 +94,9 @@ impl Topology {
     pub fn describe_rule(&self, refusal: &Refusal<'_>) -> String {
         match *refusal {
             Refusal::NetworkAcl { acl_id, rule_number } => {
-                let rule = match rule_number {
-                    Some(DEFAULT_RULE_NUMBER) | None => "default rule (*)".to_owned(),
+                let rule = match own_rule_number(rule_number) {
                     Some(number) => format!("rule {number}"),
+                    None => "default rule (*)".to_owned(),
                 };
                 format!("network ACL {} {rule}", self.id_with_name(acl_id))
             }
