@@ -8,6 +8,8 @@
 mod answers;
 #[path = "cases/build.rs"]
 mod build;
+#[path = "cases/explanations.rs"]
+mod explanations;
 #[path = "support/flow_log.rs"]
 mod flow_log;
 #[path = "cases/inputs.rs"]
