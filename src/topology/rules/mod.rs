@@ -72,13 +72,6 @@ pub struct InterfaceRules<'a> {
     groups: Vec<Option<GroupRules<'a>>>,
 }
 
-impl InterfaceRules<'_> {
-    /// Returns the ids of the security groups, in order.
-    pub fn group_ids(&self) -> &[String] {
-        &self.interface.group_ids
-    }
-}
-
 /// Look-ups of the rules.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RuleIndex {
