@@ -9,10 +9,10 @@ use super::types::{self, Confidence, Details, Evidence, Example, Finding, Findin
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::{ClassView, ClassifiedFlows};
-use crate::aggregate::rejected::cause::{self, Cause};
+use crate::aggregate::rejected::cause::Cause;
 use crate::aggregate::rejected::{GroupKey, Subgroup};
 use crate::aggregate::unanswered::{UnansweredGroup, UnansweredSource};
-use crate::record::{Action, TCP, UDP};
+use crate::record::{Action, TCP};
 use crate::topology::path::{Hop, HopDirection};
 
 /// Maximum number of example records of a finding.
@@ -25,7 +25,7 @@ const MAX_LABELED_INTERFACES: usize = 64;
 pub(super) struct MatchedFlows {
     pub(super) tally: Counters,
     pub(super) seen: TimeRange,
-    interfaces: BTreeSet<Option<Symbol>>,
+    pub(super) interfaces: BTreeSet<Option<Symbol>>,
     /// Whether a record may belong to a connection that was opened earlier: its `tcp-flags` do not show a SYN.
     syn_unconfirmed: bool,
     /// Whether a record may belong to a connection that another input shows: neither `tcp-flags` nor a reject reason tell.
@@ -34,7 +34,7 @@ pub(super) struct MatchedFlows {
     pub(super) answers: SeenAnswers,
     /// The rules that reject the records.
     pub(super) rules: RuleShares,
-    examples: BTreeSet<Example>,
+    pub(super) examples: BTreeSet<Example>,
 }
 
 /// Kinds of answers among rejected records.
@@ -153,19 +153,6 @@ impl MatchedFlows {
         if self.examples.len() > MAX_EXAMPLES {
             self.examples.pop_last();
         }
-    }
-
-    /// Returns the first hop that blocks the first example, or its reply, if the topology shows it.
-    pub(super) fn explanation(&self, context: &Context<'_>) -> Option<Box<Hop>> {
-        let (topology, example) = (context.network.topology?, self.examples.first()?);
-        let Example { srcaddr, dstaddr, srcport, dstport, protocol, .. } = *example;
-        let (src, dst, protocol) = (srcaddr?, dstaddr?, protocol?);
-        // The path of a reply is that of its request.
-        let is_reply = srcport.zip(dstport).is_some_and(|(srcport, dstport)| cause::is_from_server(srcport, dstport));
-        let (src, dst, port) = if is_reply { (dst, src, srcport) } else { (src, dst, dstport) };
-        let port = port.filter(|_| matches!(protocol, TCP | UDP));
-        let question = topology.question_of_flow(src, dst, protocol, port, example.interface_id.as_deref());
-        topology.explain(&question).blocked_by().cloned().map(Box::new)
     }
 
     /// Returns the confidence that the rejected records are attempts to open connections, and its evidence. It is high if `tcp-flags` or

@@ -19,6 +19,7 @@
 
 mod direction;
 mod evidence;
+mod explanation;
 mod no_answer;
 mod peering;
 mod rejects;
@@ -29,6 +30,7 @@ pub mod topology_check;
 mod transit_gateway_loss;
 pub mod types;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -36,7 +38,7 @@ use ipnet::IpNet;
 pub(crate) use self::direction::{NetworkContext, known_interfaces};
 pub(crate) use self::rejects::health_checks_rejected::HealthChecks;
 pub(crate) use self::rules::{RejectingRule, Rules};
-use self::types::{Confidence, Finding, FindingType};
+use self::types::{Confidence, Finding, FindingType, Subject};
 use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::peering::FlowsByClass;
@@ -144,6 +146,7 @@ pub(crate) fn detect(context: &Context<'_>) -> Vec<Finding> {
     .flat_map(|detect| detect(context))
     .chain(context.network.topology.into_iter().flat_map(|topology| peering::detect(context, topology)))
     .collect();
+    drop_advice_for_scanners(&mut findings);
     findings.sort_unstable_by(|a, b| {
         (b.severity, b.tally.flows, a.finding_type, &a.subject).cmp(&(
             a.severity,
@@ -153,6 +156,21 @@ pub(crate) fn detect(context: &Context<'_>) -> Vec<Finding> {
         ))
     });
     findings
+}
+
+/// Removes the advice to allow traffic of a source that scans.
+fn drop_advice_for_scanners(findings: &mut [Finding]) {
+    let scanner = |finding: &Finding| match finding.subject {
+        Subject::SourceAndPort { srcaddr, .. } | Subject::SourceAndDestination { srcaddr, .. } => Some(srcaddr),
+        _ => None,
+    };
+    let scanners: HashSet<IpAddr> = findings.iter().filter_map(scanner).collect();
+    for finding in findings {
+        let mut sources = finding.examples.iter().filter_map(|example| example.srcaddr);
+        if sources.any(|source| scanners.contains(&source)) {
+            finding.next_step = None;
+        }
+    }
 }
 
 /// Returns the meaning of findings of this type, as text for users.

@@ -37,7 +37,7 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
         (false, false) => Some(Evidence::Topology),
         (false, true) => None,
     };
-    let explanation = flows.explanation(context);
+    let explanation = flows.explain_sent(context);
     let draft = FindingDraft {
         finding_type: FindingType::NoAnswer,
         severity: if context.is_public(dstaddr) { Severity::Low } else { Severity::Medium },

@@ -13,7 +13,7 @@ use crate::aggregate::rejected::cause::RuleId;
 use crate::aggregate::rejected::{GroupKey, Subgroup};
 use crate::record::{TCP, UDP, names};
 use crate::topology::describe_output::own_rule_number;
-use crate::topology::rules::{Refusal, RuleDirection, Traffic};
+use crate::topology::rules::{Refusal, RuleDirection, Traffic, Verdict};
 
 /// Maximum number of pairs of a service and a remote address that are kept.
 const MAX_KEPT: usize = 64;
@@ -21,6 +21,11 @@ const MAX_KEPT: usize = 64;
 const MAX_LISTED: usize = 3;
 /// First port that clients use.
 const FIRST_CLIENT_PORT: u16 = 1024;
+
+/// Maximum number of services that a text advises to allow. More than these are no program, but a scan.
+const MAX_ADVISED_SERVICES: usize = 5;
+/// Ports at which the replies of an advised rule are checked: the first and last port of clients, and the ranges of common systems.
+const CHECKED_CLIENT_PORTS: [u16; 4] = [FIRST_CLIENT_PORT, 32_768, 49_152, u16::MAX];
 
 /// The rules that reject the records of a finding.
 #[derive(Default)]
@@ -34,6 +39,8 @@ struct Share {
     flows: u64,
     /// Whether all of them are answers.
     are_answers: bool,
+    /// The rule with each of those that would reject some of the records next.
+    variants: BTreeSet<RuleId>,
     /// Protocol, destination port, and remote address.
     traffic: BTreeSet<(Service, IpAddr)>,
     /// Whether more traffic than [`MAX_KEPT`] was seen.
@@ -48,7 +55,8 @@ type Service = (u8, Option<u16>);
 impl RuleShares {
     /// Adds the records of a subgroup.
     pub(super) fn add(&mut self, context: &Context<'_>, key: &GroupKey, subgroup: &Subgroup) {
-        let Some((id, rule)) = subgroup.rule.and_then(|id| Some((id, context.rules.rule(id)?))) else { return };
+        let Some((variant, rule)) = subgroup.rule.and_then(|id| Some((id, context.rules.rule(id)?))) else { return };
+        let Some(id) = context.rules.without_next(variant) else { return };
         let remote = match rule.direction {
             RuleDirection::Ingress => key.src,
             RuleDirection::Egress => key.dst,
@@ -56,6 +64,7 @@ impl RuleShares {
         let share = self.by_rule.entry(id).or_insert_with(|| Share { are_answers: true, ..Share::default() });
         share.flows = share.flows.saturating_add(subgroup.tally.flows);
         share.are_answers &= subgroup.is_answer();
+        share.variants.insert(variant);
         share.interfaces.insert(key.interface);
         share.traffic.extend(key.protocol.zip(remote).map(|(protocol, remote)| ((protocol, key.dstport), remote)));
         if share.traffic.len() > MAX_KEPT {
@@ -78,12 +87,7 @@ impl RuleShares {
         };
         let words = match share.single_traffic(rule.direction) {
             Some(traffic) => topology.describe_refusal(&rule.refusal, &traffic),
-            None => match rule.refusal {
-                Refusal::NetworkAcl { .. } => format!("{} denies", topology.describe_rule(&rule.refusal)),
-                Refusal::SecurityGroups { .. } => {
-                    format!("no rule of {} allows it", topology.describe_rule(&rule.refusal))
-                }
-            },
+            None => topology.describe_refusal_of_any(&rule.refusal),
         };
         if share.flows == flows {
             format!(": {words}")
@@ -106,13 +110,29 @@ impl RuleShares {
     /// known.
     pub(super) fn remedy(&self, context: &Context<'_>, allow: &str) -> Option<String> {
         let (rule, share) = self.main(context)?;
-        let traffic = share.list_traffic(&context.network, rule.direction);
-        let places: Vec<String> = [Some(rule.refusal), rule.next]
-            .into_iter()
-            .flatten()
-            .filter_map(|refusal| place(context, &refusal, rule.direction))
-            .collect();
-        Some(format!("{allow} {traffic} in {}.", places.join(" and in ")))
+        let services: BTreeSet<Service> = share.traffic.iter().map(|(service, _)| *service).collect();
+        if services.len() > MAX_ADVISED_SERVICES || share.has_more {
+            return None;
+        }
+        let (traffic, remotes) = share.list_traffic(&context.network, rule.direction);
+        let next = share.variants.iter().filter_map(|variant| context.rules.rule(*variant)?.next);
+        let next: BTreeSet<Refusal<'_>> = next.collect();
+        let refusals = std::iter::once(rule.refusal).chain(next);
+        let places: Vec<String> = refusals.filter_map(|refusal| place(context, &refusal, rule.direction)).collect();
+        let replies = if share.blocks_replies(context, rule) {
+            let reply = match rule.direction {
+                RuleDirection::Ingress => "to",
+                RuleDirection::Egress => "from",
+            };
+            format!(
+                ". The network ACL denies the replies, too: allow {} {reply} {remotes} in its {} rules",
+                share.reply_services(),
+                opposite(rule.direction)
+            )
+        } else {
+            String::new()
+        };
+        Some(format!("{allow} {traffic} in {}{replies}.", places.join(" and in ")))
     }
 }
 
@@ -123,24 +143,70 @@ impl Share {
         Some(Traffic { direction, remote: *remote, protocol: *protocol, dstport: *dstport })
     }
 
-    /// Lists the traffic to allow: `443/TCP from 10.0.1.0/24`, with the blocks of subnets where these are known. Services with the same
-    /// remote addresses stand together.
-    fn list_traffic(&self, network: &NetworkContext<'_>, direction: RuleDirection) -> String {
-        let mut by_service: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (service, remote) in &self.traffic {
-            let remotes = by_service.entry(self.service(*service)).or_default();
-            remotes.insert(self.block_of(network, *remote));
-        }
-        let mut by_remotes: BTreeMap<BTreeSet<String>, Vec<String>> = BTreeMap::new();
-        by_service.into_iter().for_each(|(service, remotes)| by_remotes.entry(remotes).or_default().push(service));
+    /// Lists the traffic to allow, `443/TCP from 10.0.1.0/24`, with the blocks of subnets where these are known; and the remote addresses alone.
+    /// Services with the same remote addresses stand together.
+    fn list_traffic(&self, network: &NetworkContext<'_>, direction: RuleDirection) -> (String, String) {
         let preposition = match direction {
             RuleDirection::Ingress => "from",
             RuleDirection::Egress => "to",
         };
-        let parts = by_remotes.into_iter().map(|(remotes, services)| {
-            format!("{} {preposition} {}", list(&services), list(&remotes.into_iter().collect::<Vec<_>>()))
-        });
-        list_with(&parts.collect::<Vec<_>>(), "; ") + if self.has_more { " and more" } else { "" }
+        let mut all_remotes: Vec<String> = Vec::new();
+        let mut by_service: Vec<(String, Vec<String>)> = Vec::new();
+        for (service, remote) in &self.traffic {
+            let (service, remote) = (self.service(*service), self.block_of(network, *remote));
+            push_distinct(&mut all_remotes, &remote);
+            match by_service.iter_mut().find(|(known, _)| *known == service) {
+                Some((_, remotes)) => push_distinct(remotes, &remote),
+                None => by_service.push((service, vec![remote])),
+            }
+        }
+        let mut by_remotes: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+        for (service, remotes) in by_service {
+            match by_remotes.iter_mut().find(|(known, _)| *known == remotes) {
+                Some((_, services)) => services.push(service),
+                None => by_remotes.push((remotes, vec![service])),
+            }
+        }
+        let part = |(remotes, services): &(Vec<String>, Vec<String>)| {
+            format!("{} {preposition} {}", list(services), list(remotes))
+        };
+        (list_with(&by_remotes.iter().map(part).collect::<Vec<_>>(), "; "), list(&all_remotes))
+    }
+
+    /// Reports whether the network ACL of a rule that rejects requests would reject their replies, too.
+    fn blocks_replies(&self, context: &Context<'_>, rule: RejectingRule<'_>) -> bool {
+        let is_acl = matches!(rule.refusal, Refusal::NetworkAcl { .. });
+        let direction = match rule.direction {
+            RuleDirection::Ingress => RuleDirection::Egress,
+            RuleDirection::Egress => RuleDirection::Ingress,
+        };
+        let denies = |id: &Option<Symbol>, remote: IpAddr, protocol: u8| {
+            let Some(rules) = context.rules.of_interface(*id) else { return false };
+            CHECKED_CLIENT_PORTS.iter().any(|port| {
+                let traffic = Traffic { direction, remote, protocol, dstport: Some(*port) };
+                rules.network_acl(&traffic).verdict() == Verdict::Denies
+            })
+        };
+        is_acl
+            && !self.are_answers
+            && self.interfaces.len() <= MAX_KEPT
+            && self.interfaces.iter().any(|id| {
+                self.traffic
+                    .iter()
+                    .any(|((protocol, _), remote)| matches!(*protocol, TCP | UDP) && denies(id, *remote, *protocol))
+            })
+    }
+
+    /// Lists the protocols of replies with the ports of clients: `1024-65535/TCP`.
+    fn reply_services(&self) -> String {
+        let mut services = Vec::new();
+        for ((protocol, _), _) in self.traffic.iter().filter(|((protocol, _), _)| matches!(*protocol, TCP | UDP)) {
+            push_distinct(
+                &mut services,
+                &format!("{FIRST_CLIENT_PORT}-{}/{}", u16::MAX, names::protocol(Some(*protocol))),
+            );
+        }
+        list(&services)
     }
 
     /// Returns the block of the subnet that has an address, if all interfaces locate it there. Otherwise returns the address.
@@ -192,6 +258,20 @@ fn place(context: &Context<'_>, refusal: &Refusal<'_>, direction: RuleDirection)
         Refusal::SecurityGroups { group_ids: [only] } => format!("{} ({direction})", topology.id_with_name(only)),
         Refusal::SecurityGroups { .. } => format!("one of {} ({direction})", topology.describe_rule(refusal)),
     })
+}
+
+/// Appends a text unless it is there.
+fn push_distinct(texts: &mut Vec<String>, text: &str) {
+    if !texts.iter().any(|known| known == text) {
+        texts.push(text.to_owned());
+    }
+}
+
+fn opposite(direction: RuleDirection) -> &'static str {
+    match direction {
+        RuleDirection::Ingress => "outbound",
+        RuleDirection::Egress => "inbound",
+    }
 }
 
 /// Joins texts. Lists only the first of many.

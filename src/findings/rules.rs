@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 
 use super::NetworkContext;
-use crate::aggregate::interner::index;
+use crate::aggregate::interner::{Symbol, index};
 use crate::aggregate::rejected::cause::{Cause, RuleId, RuleOutcome, TrafficCause};
 use crate::aggregate::rejected::{Group, Groups, RuleOutcomes};
 use crate::record::Direction;
@@ -84,13 +84,13 @@ impl<'a> Rules<'a> {
     fn outcomes_of(&mut self, judgement: &Judgement<'a>) -> RuleOutcomes {
         let direction = judgement.direction;
         let mut rejected = |refusal: Refusal<'a>, next: Option<Refusal<'a>>| {
+            self.rejecting.insert(RejectingRule { refusal, next: None, direction });
             let (rule, _) = self.rejecting.insert_full(RejectingRule { refusal, next, direction });
             let cause = match refusal {
                 Refusal::NetworkAcl { .. } => Cause::NetworkAcl,
                 Refusal::SecurityGroups { .. } => Cause::SecurityGroup,
             };
-            // There are at most two rules per group, and fewer than 2^31 groups.
-            RuleOutcome::RejectedBy { cause, rule: RuleId(rule as u32) }
+            RuleOutcome::RejectedBy { cause, rule: rule_id(rule) }
         };
         let mut denied_by = judgement.denied_by();
         let open = denied_by.next().map(|first| rejected(first, denied_by.next()));
@@ -100,7 +100,7 @@ impl<'a> Rules<'a> {
 
     /// Evaluates the rules for a group. Returns `None` if it is not evaluated.
     pub(crate) fn judge(&self, group: &Group<'_>) -> Option<Judgement<'a>> {
-        let rules = self.by_interface.get(index(group.key.interface))?.as_ref()?;
+        let rules = self.of_interface(group.key.interface)?;
         let (mut has_open, mut has_answers) = (false, false);
         for subgroup in group.subgroups() {
             has_open |= subgroup.by_traffic == TrafficCause::Open;
@@ -119,13 +119,24 @@ impl<'a> Rules<'a> {
         Some(rules.judge(&traffic, !has_open))
     }
 
-    /// Reports whether no rule is known to reject traffic.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rejecting.is_empty()
+    /// Returns the same rule regardless of what would reject the traffic next.
+    pub(crate) fn without_next(&self, id: RuleId) -> Option<RuleId> {
+        let rule = RejectingRule { next: None, ..self.rule(id)? };
+        self.rejecting.get_index_of(&rule).map(rule_id)
+    }
+
+    /// Returns the rules of an interface that rejected traffic.
+    pub(crate) fn of_interface(&self, id: Option<Symbol>) -> Option<&InterfaceRules<'a>> {
+        self.by_interface.get(index(id))?.as_ref()
     }
 
     /// Returns a rule that rejects traffic.
     pub(crate) fn rule(&self, id: RuleId) -> Option<RejectingRule<'a>> {
         self.rejecting.get_index(id.0 as usize).copied()
     }
+}
+
+/// Returns the id of the rule at an index. There are at most four for a group, and fewer than 2^30 groups.
+fn rule_id(index: usize) -> RuleId {
+    RuleId(index as u32)
 }

@@ -67,7 +67,7 @@ fn explained(summary: &Summary, finding_type: FindingType) -> String {
         | Details::Via { explanation, .. }
         | Details::NoReturnRoute { explanation, .. }
         | Details::Answerer { explanation, .. } => explanation,
-        other => panic!("{other:?} has no explanation"),
+        other => unreachable!("{other:?} has no explanation"),
     };
     explanation.as_ref().map(|hop| hop.in_words()).unwrap_or_default()
 }
@@ -136,4 +136,48 @@ fn transitive_peering_has_the_connection() {
     let attempt = syn('a', "10.1.1.5:40000", "10.3.1.5:5432").egress().path(4);
     let ends = "peering connection pcx-ab: it leads only to vpc-b, and 10.3.1.5 is in vpc-c: peering is not transitive";
     assert_eq!(explain(&json!({}), &attempt, FindingType::TransitivePeering), ends);
+}
+
+#[test]
+fn hosts_of_another_vpc_with_the_same_addresses_are_not_blamed() {
+    // The interface of the records is not described, and an unrelated VPC has an interface with the source's address.
+    let other = json!({
+        "Vpcs": [{"VpcId": "vpc-e", "CidrBlock": "10.1.1.0/24"}],
+        "NetworkInterfaces": [{"NetworkInterfaceId": "eni-e", "VpcId": "vpc-e", "PrivateIpAddress": "10.1.1.5",
+                               "Groups": [{"GroupId": "sg-e"}]}],
+        "SecurityGroups": [{"GroupId": "sg-e", "IpPermissions": [], "IpPermissionsEgress": []}],
+    });
+    let attempt = syn('a', "10.1.1.5:40000", "10.2.1.5:5432").egress().path(4);
+    let gone = |record: Record, vpc: &str| record.at("eni-gone", vpc);
+    assert_eq!(explain(&other, &gone(attempt, "vpc-a"), FindingType::OneWayPeering), "");
+    let rejected = syn('b', "10.1.1.5:40000", "10.2.1.5:5432").ingress().rejected();
+    assert_eq!(explain(&other, &gone(rejected, "vpc-b"), FindingType::RejectedPeering), "");
+}
+
+#[test]
+fn replies_and_late_packets_are_no_new_connections() {
+    let closed = json!({"SecurityGroups": [{"GroupId": "sg-a", "IpPermissions": []}]});
+    // Neither port is that of a server, so only the flags and the request show what it is.
+    let request = syn('a', "10.1.1.5:40000", "10.2.1.5:9999").egress();
+    let reply = |flags| request.clone().swapped().flags(flags).ingress().rejected();
+    for flags in [SYN_ACK, 17] {
+        let records = with_srcports(6, &reply(flags));
+        let requests: Vec<Record> =
+            records.iter().map(|reply| Record { action: "ACCEPT", ..reply.clone().swapped().flags(SYN) }).collect();
+        let summary = summary(Some(&network(&closed)), Version5, &[requests, records].concat());
+        assert_eq!(explained(&summary, FindingType::RejectedPeering), "", "{flags}");
+    }
+}
+
+#[test]
+fn rules_that_a_record_passed_are_not_blamed() {
+    let closed = json!({"SecurityGroups": [{"GroupId": "sg-a", "IpPermissionsEgress": []}],
+                        "RouteTables": [{"RouteTableId": "rtb-b", "VpcId": "vpc-b", "Associations": [{"Main": true}], "Routes": []}]});
+    let accepted = syn('a', "10.1.1.5:40000", "10.2.1.5:5432").egress().path(4);
+    assert_eq!(explain(&closed, &accepted, FindingType::OneWayPeering), "route table rtb-b: no route to 10.1.1.5");
+    let there = syn('a', "10.1.1.5:40000", "10.3.1.5:5432").egress().path(4);
+    let ends = "peering connection pcx-ab: it leads only to vpc-b, and 10.3.1.5 is in vpc-c: peering is not transitive";
+    assert_eq!(explain(&closed, &there, FindingType::TransitivePeering), ends);
+    let local = syn('a', "10.1.1.5:40000", "10.1.9.9:5432").egress();
+    assert_eq!(explain(&closed, &local, FindingType::NoAnswer), "");
 }

@@ -78,7 +78,8 @@ fn security_group_is_named_with_the_subnet_to_allow() {
 fn network_acl_is_named_with_the_place_of_a_new_rule() {
     let all =
         json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}]);
-    let with = |entries: &[Value]| network(&json!(entries), &all);
+    let replies = [entry(100, true, "allow", "0.0.0.0/0"), entry(101, true, "allow", "::/0")];
+    let with = |entries: &[Value]| network(&json!([entries, &replies].concat()), &all);
     let record = rejected("10.0.1.9:40000", "10.0.2.5:22");
     let (words, next_step) = repeated(&with(&[entry(90, false, "deny", "10.0.1.0/24")]), &record);
     assert_eq!(words, "network ACL acl-1 (data) rule 90 denies");
@@ -98,12 +99,55 @@ fn network_acl_is_named_with_the_place_of_a_new_rule() {
 
 #[test]
 fn both_rules_have_to_change_if_both_deny() {
-    let topology = network(&json!([entry(90, false, "deny", "0.0.0.0/0")]), &json!([]));
+    let entries = json!([entry(90, false, "deny", "0.0.0.0/0"), entry(90, true, "allow", "0.0.0.0/0")]);
+    let topology = network(&entries, &json!([]));
     let (words, next_step) = repeated(&topology, &rejected("10.0.1.9:40000", "10.0.2.5:22"));
     assert_eq!(words, "network ACL acl-1 (data) rule 90 denies");
     let expected = "If it is intended, allow 22/TCP from 10.0.1.0/24 in network ACL acl-1 (data) (inbound, with a number below 90) \
                     and in sg-db (db) (inbound).";
     assert_eq!(next_step, expected);
+}
+
+#[test]
+fn replies_that_the_acl_would_reject_are_part_of_the_next_step() {
+    let topology = network(&json!([entry(90, true, "deny", "10.0.0.0/8")]), &json!([]));
+    let (_, next_step) = repeated(&topology, &rejected("10.0.1.9:40000", "10.0.2.5:22"));
+    let expected = "If it is intended, allow 22/TCP from 10.0.1.0/24 in network ACL acl-1 (data) (inbound) and in sg-db (db) \
+                    (inbound). The network ACL denies the replies, too: allow 1024-65535/TCP to 10.0.1.0/24 in its outbound rules.";
+    assert_eq!(next_step, expected);
+}
+
+#[test]
+fn one_acl_rule_is_counted_once_whatever_the_groups_do() {
+    let https = json!([{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}]);
+    let entries = json!([entry(90, false, "deny", "10.0.0.0/8"), entry(90, true, "allow", "0.0.0.0/0")]);
+    let document = json!({"NetworkInterfaces": [{"NetworkInterfaceId": "eni-lb", "VpcId": "vpc-1", "SubnetId": "app",
+                          "PrivateIpAddress": "10.0.1.9", "RequesterId": "amazon-elb", "RequesterManaged": true}]});
+    let mut resources = network(&entries, &https).resources().clone();
+    resources.read("later.json", document.to_string().as_bytes()).expect("JSON");
+    let topology = Arc::new(Topology::new(resources));
+    // The groups allow the first target, and reject the second one.
+    let checks = |port: u16| with_srcports(4, &rejected("10.0.1.9:40000", &format!("10.0.2.5:{port}")));
+    let summary = summary(Some(&topology), Version5, &[checks(443), checks(444)].concat());
+    let rules: Vec<_> = summary.rejected.by_rule.iter().map(|row| (row.group_count, row.tally.flows)).collect();
+    assert_eq!(rules, [(2, 8)]);
+    let found = words(&summary);
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|(words, _)| words == "network ACL acl-1 (data) rule 90 denies"), "{found:?}");
+}
+
+#[test]
+fn many_services_are_not_advised() {
+    let topology = network(&open_acl(), &json!([]));
+    let out =
+        |port: u16| Record::new("eni-db", "10.0.2.5:40000", &format!("8.8.8.8:{port}")).flags(SYN).egress().rejected();
+    let next_step = |ports: &[u16]| {
+        let records: Vec<Record> = ports.iter().map(|port| out(*port)).collect();
+        words(&summary(Some(&topology), Version5, &records)).remove(0).1
+    };
+    let expected = "If it is intended, allow 9/TCP, 25/TCP, 80/TCP and 2 more to 8.8.8.8 in sg-db (db) (outbound).";
+    assert_eq!(next_step(&[80, 443, 9, 25, 587]), expected);
+    assert_eq!(next_step(&[80, 443, 9, 25, 587, 143]), "");
 }
 
 #[test]
@@ -158,8 +202,11 @@ fn scans_are_attributed_but_no_rule_is_advised() {
     let scan = with_dstports(1..=15, &rejected("8.8.8.8:40000", "10.0.2.5:1"));
     let summary = summary(Some(&topology), Version5, &scan);
     assert_eq!((summary.findings.len(), &summary.findings[0].next_step), (1, &None));
-    assert_eq!(
-        summary.rejected.by_rule.iter().map(|row| (row.group_count, row.tally.flows)).collect::<Vec<_>>(),
-        [(15, 15)]
-    );
+    let rules: Vec<_> = summary.rejected.by_rule.iter().map(|row| (row.group_count, row.tally.flows)).collect();
+    assert_eq!(rules, [(15, 15)]);
+    // Nor for other findings about the same source.
+    let more = with_srcports(100, &rejected("8.8.8.8:40000", "10.0.2.5:1"));
+    let both = crate::build::summary(Some(&topology), Version5, &[scan, more].concat());
+    let advised: Vec<_> = both.findings.iter().map(|f| (f.finding_type.name(), f.next_step.is_some())).collect();
+    assert_eq!(advised, [("port-scan", false), ("repeated-rejects", false)]);
 }

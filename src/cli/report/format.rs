@@ -153,7 +153,7 @@ pub(super) fn rule_label(rule: &DeniedBy) -> String {
         },
         DeniedBy::SecurityGroup { ids, names } => {
             let groups: Vec<String> = ids.iter().map(|id| with_name(id, names.get(id))).collect();
-            format!("no rule of {}", groups.join(" and "))
+            format!("no rule of {}", groups.join(" or "))
         }
     }
 }

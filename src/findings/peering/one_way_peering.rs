@@ -36,7 +36,7 @@ pub(super) fn detect(
     let route_table_ids = peering.tables(direction.dst, ways_back, |route| {
         !route.is_some_and(|route| peering.topology.leads_between(route, direction.src, direction.dst))
     });
-    let explanation = unanswered.flows.explanation(peering.context);
+    let explanation = unanswered.flows.explain_between(peering.context, (direction.src, direction.dst), |_, _| None);
     let cause = match &route_table_ids[..] {
         _ if unanswered.replies_rejected_here => "; replies were sent, but rejected on arrival".to_owned(),
         _ if unanswered.replies_rejected.some => "; replies were rejected where they were sent".to_owned(),

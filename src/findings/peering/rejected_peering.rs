@@ -26,6 +26,9 @@ pub(super) fn detect(
         return None;
     }
     flows.rules = peering.rules.take(direction);
+    let explanation = flows.explain_between(peering.context, (direction.src, direction.dst), |interface, example| {
+        peering.rules.kind_of(interface, example)
+    });
     let draft = FindingDraft {
         finding_type: FindingType::RejectedPeering,
         severity: Severity::Medium,
@@ -42,7 +45,7 @@ pub(super) fn detect(
             dst_vpc_id: peering.id(direction.dst),
             peering_connection_id: id.to_owned(),
         },
-        details: Details::Explained { explanation: flows.explanation(peering.context) },
+        details: Details::Explained { explanation },
         evidence: [Evidence::Topology, Evidence::RejectedFlows].into(),
     };
     Some(flows.into_finding(peering.context, draft))

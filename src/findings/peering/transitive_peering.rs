@@ -23,6 +23,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
     };
     let route_table_ids = peering.source_tables(direction.src, &unanswered.addresses, leads_astray);
     let via_vpc_ids = peering.ids(via);
+    let explanation = unanswered.flows.explain_between(peering.context, (direction.src, direction.dst), |_, _| None);
     let draft = FindingDraft {
         finding_type: FindingType::TransitivePeering,
         severity: Severity::High,
@@ -36,11 +37,7 @@ pub(super) fn detect(peering: &PeeringContext<'_>, direction: VpcDirection, view
             unanswered.delivery_note()
         ),
         subject: Subject::Vpcs { src_vpc_id: peering.id(direction.src), dst_vpc_id: peering.id(direction.dst) },
-        details: Details::Via {
-            via_vpc_ids,
-            route_table_ids,
-            explanation: unanswered.flows.explanation(peering.context),
-        },
+        details: Details::Via { via_vpc_ids, route_table_ids, explanation },
         evidence: unanswered.evidence,
     };
     Some(unanswered.flows.into_finding(peering.context, draft))

@@ -64,7 +64,7 @@ impl BlockedEgress {
                 self.flows.rules.describe(context, self.flows.tally.flows)
             ),
             subject: Subject::Interface { interface_id },
-            details: Details::Hosts { distinct_hosts, explanation: self.flows.explanation(context) },
+            details: Details::Hosts { distinct_hosts, explanation: self.flows.explain_sent(context) },
             // Evidence of the direction counts if it is that of every record.
             evidence: self.evidence.into_iter().filter(|_| is_uniform).chain(flags).collect(),
         };

@@ -85,7 +85,17 @@ impl Topology {
         match *refusal {
             Refusal::NetworkAcl { .. } => format!("{} denies", self.describe_rule(refusal)),
             Refusal::SecurityGroups { group_ids } => {
-                format!("no rule of {} lets {}", self.list_groups(group_ids), describe_traffic(traffic))
+                format!("no rule of {} lets {}", self.list_groups(group_ids, " or "), describe_traffic(traffic))
+            }
+        }
+    }
+
+    /// Describes a refusal of different traffic, such as `no rule of sg-1 (web) allows it`.
+    pub fn describe_refusal_of_any(&self, refusal: &Refusal<'_>) -> String {
+        match *refusal {
+            Refusal::NetworkAcl { .. } => format!("{} denies", self.describe_rule(refusal)),
+            Refusal::SecurityGroups { group_ids } => {
+                format!("no rule of {} allows it", self.list_groups(group_ids, " or "))
             }
         }
     }
@@ -100,17 +110,17 @@ impl Topology {
                 };
                 format!("network ACL {} {rule}", self.id_with_name(acl_id))
             }
-            Refusal::SecurityGroups { group_ids } => self.list_groups(group_ids),
+            Refusal::SecurityGroups { group_ids } => self.list_groups(group_ids, " and "),
         }
     }
 
     /// Lists security groups. Lists only the first of many.
-    fn list_groups(&self, group_ids: &[String]) -> String {
+    fn list_groups(&self, group_ids: &[String], word: &str) -> String {
         let mut groups: Vec<String> = group_ids.iter().take(MAX_GROUPS).map(|id| self.id_with_name(id)).collect();
         if group_ids.len() > MAX_GROUPS {
             groups.push(format!("{} more", group_ids.len() - MAX_GROUPS));
         }
-        groups.join(" and ")
+        groups.join(word)
     }
 
     /// Returns the id with its name after it: `sg-0123 (web)`. The name is escaped and truncated.
@@ -132,10 +142,12 @@ fn describe_traffic(traffic: &Traffic) -> String {
     describe_passing(direction, &remote.to_string(), &service)
 }
 
-/// Describes what passes a rule: `10.0.1.5 in at 5432/TCP (postgresql)`.
+/// Describes what passes a rule: `10.0.1.5 in at 5432/TCP (postgresql)`, `10.0.1.5 in over ICMP`.
 pub fn describe_passing(direction: RuleDirection, remote: &str, service: &str) -> String {
+    // A service begins with a port, if there is one.
+    let preposition = if service.starts_with(|first: char| first.is_ascii_digit()) { "at" } else { "over" };
     match direction {
-        RuleDirection::Ingress => format!("{remote} in at {service}"),
-        RuleDirection::Egress => format!("traffic out to {remote} at {service}"),
+        RuleDirection::Ingress => format!("{remote} in {preposition} {service}"),
+        RuleDirection::Egress => format!("traffic out to {remote} {preposition} {service}"),
     }
 }
