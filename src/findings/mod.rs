@@ -23,6 +23,7 @@ mod explanation;
 mod no_answer;
 mod peering;
 mod rejects;
+mod rule_remedy;
 mod rule_share;
 mod rules;
 mod skipped_data;

@@ -31,6 +31,16 @@ pub(super) struct DescribeOutput {
     pub(super) entries: Option<Vec<WireEntry>>,
     /// Id of that list, which AWS's answer lacks.
     pub(super) prefix_list_id: Option<String>,
+    /// Which lists have a part that could not be parsed.
+    #[serde(skip)]
+    pub(super) lost: Lost,
+}
+
+/// Lists of a document with a part that could not be parsed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lost {
+    pub(super) entries: bool,
+    pub(super) interfaces: bool,
 }
 
 impl DescribeOutput {
@@ -87,6 +97,8 @@ pub(super) struct DocumentReader<'a> {
     pub(super) document: &'a str,
     pub(super) origins: Vec<String>,
     pub(super) problems: Vec<Problem>,
+    /// Number of parts that cannot be read.
+    pub(super) unreadable: usize,
 }
 
 impl DocumentReader<'_> {
@@ -105,6 +117,7 @@ impl DocumentReader<'_> {
             Some(Ok(Some(list))) => list,
             None | Some(Ok(None)) => return None,
             Some(Err(_)) => {
+                self.unreadable += 1;
                 self.problem(key, "not a list".to_owned());
                 return None;
             }
@@ -114,6 +127,7 @@ impl DocumentReader<'_> {
             match parse_wire(json) {
                 Ok(wire) => parsed.push(wire),
                 Err((value, error)) => {
+                    self.unreadable += 1;
                     let name = value.get(id_key).and_then(Value::as_str);
                     let name = name.map_or_else(|| format!("{key}[{index}]"), str::to_owned);
                     self.problem(&name, error.to_string());
@@ -136,7 +150,12 @@ impl DocumentReader<'_> {
     }
 
     /// Returns the entries of a managed prefix list with its id: the id of the document, else the document's name.
-    pub(super) fn list_entries(&mut self, entries: Option<Vec<WireEntry>>, id: Option<String>) -> Option<ListEntries> {
+    pub(super) fn list_entries(
+        &mut self,
+        entries: Option<Vec<WireEntry>>,
+        id: Option<String>,
+        is_incomplete: bool,
+    ) -> Option<ListEntries> {
         let entries = entries?;
         let name = self.document.rsplit(['/', '\\']).next().unwrap_or_default();
         let from_name = || name.strip_suffix(".json").filter(|name| name.starts_with("pl-")).map(str::to_owned);
@@ -145,7 +164,7 @@ impl DocumentReader<'_> {
             self.problem("Entries", message.to_owned());
             return None;
         };
-        Some(ListEntries { id, entries })
+        Some(ListEntries { id, entries, is_incomplete })
     }
 
     /// Converts and adds a resource. Records its invalid blocks and addresses.
@@ -157,6 +176,7 @@ impl DocumentReader<'_> {
     ) {
         let mut errors = Vec::new();
         let Converted { id, resource } = convert(&mut CidrReader { errors: &mut errors }, wire);
+        self.unreadable += errors.len() + usize::from(resource.is_err());
         for message in errors {
             self.problem(&id, message);
         }

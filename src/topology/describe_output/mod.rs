@@ -31,7 +31,7 @@ pub use self::rules::{
     AclEntry, Fit, NetworkAcl, Permission, RulePorts, RuleProtocol, SecurityGroup, TrafficKind, own_rule_number,
 };
 
-use document::{DescribeOutput, DocumentReader, RawList, parse_lenient};
+use document::{DescribeOutput, DocumentReader, Lost, RawList, parse_lenient};
 use wire::{peering_connection, subnet, vpc};
 use wire_interface::interface;
 use wire_routing::{WirePrefixList, managed_prefix_list, prefix_list, route_table};
@@ -56,6 +56,8 @@ pub struct Resources {
     pub network_acls: BTreeMap<String, NetworkAcl>,
     /// Prefix lists whose blocks are known, by id.
     pub prefix_lists: BTreeMap<String, PrefixList>,
+    /// Whether an interface could not be read, so that the members of security groups are incomplete.
+    pub has_unreadable_interface: bool,
     /// Document that contained each resource, by id.
     pub origins: HashMap<String, Arc<str>, RandomState>,
     /// Problems, in the order of the documents.
@@ -106,7 +108,7 @@ impl Resources {
         json: &[u8],
         lists: Option<DescribeOutput>,
     ) -> Result<(), DocumentError> {
-        let mut reader = DocumentReader { document, origins: Vec::new(), problems: Vec::new() };
+        let mut reader = DocumentReader { document, origins: Vec::new(), problems: Vec::new(), unreadable: 0 };
         match lists {
             // Nearly all documents are parsed strictly.
             Some(lists) => self.add_lists(lists, &mut reader),
@@ -123,13 +125,15 @@ impl Resources {
         reader.read_all(lists.subnets.into_iter().flatten(), &mut self.subnets, subnet);
         let connections = lists.vpc_peering_connections.into_iter().flatten();
         reader.read_all(connections, &mut self.peering_connections, peering_connection);
+        let unreadable = reader.unreadable;
         reader.read_all(lists.network_interfaces.into_iter().flatten(), &mut self.interfaces, interface);
+        self.has_unreadable_interface |= lists.lost.interfaces || reader.unreadable > unreadable;
         reader.read_all(lists.route_tables.into_iter().flatten(), &mut self.route_tables, route_table);
         reader.read_all(lists.security_groups.into_iter().flatten(), &mut self.security_groups, security_group);
         reader.read_all(lists.network_acls.into_iter().flatten(), &mut self.network_acls, network_acl);
         let prefix_lists = lists.prefix_lists.into_iter().flatten().filter(WirePrefixList::has_blocks);
         reader.read_all(prefix_lists, &mut self.prefix_lists, prefix_list);
-        let entries = reader.list_entries(lists.entries, lists.prefix_list_id);
+        let entries = reader.list_entries(lists.entries, lists.prefix_list_id, lists.lost.entries);
         reader.read_all(entries, &mut self.prefix_lists, managed_prefix_list);
     }
 
@@ -141,18 +145,34 @@ impl Resources {
             return Ok(());
         };
         let list = |key| RawList { key, json: lists.get(key).copied() };
+        // Whether a list has less than the document: the permissions that need the rest are then undecided.
+        let mut lost = Lost::default();
         let id = lists.get("PrefixListId").and_then(|json| serde_json::from_str(json.get()).ok());
+        let vpcs = reader.parse_each(list("Vpcs"), "VpcId");
+        let subnets = reader.parse_each(list("Subnets"), "SubnetId");
+        let vpc_peering_connections = reader.parse_each(list("VpcPeeringConnections"), "VpcPeeringConnectionId");
+        let before = reader.unreadable;
+        let network_interfaces = reader.parse_each(list("NetworkInterfaces"), "NetworkInterfaceId");
+        lost.interfaces = reader.unreadable > before;
+        let route_tables = reader.parse_each(list("RouteTables"), "RouteTableId");
+        let security_groups = reader.parse_each(list("SecurityGroups"), "GroupId");
+        let network_acls = reader.parse_each(list("NetworkAcls"), "NetworkAclId");
+        let prefix_lists = reader.parse_each(list("PrefixLists"), "PrefixListId");
+        let before = reader.unreadable;
+        let entries = reader.parse_each(list("Entries"), "Cidr");
+        lost.entries = reader.unreadable > before;
         let lists = DescribeOutput {
-            vpcs: reader.parse_each(list("Vpcs"), "VpcId"),
-            subnets: reader.parse_each(list("Subnets"), "SubnetId"),
-            vpc_peering_connections: reader.parse_each(list("VpcPeeringConnections"), "VpcPeeringConnectionId"),
-            network_interfaces: reader.parse_each(list("NetworkInterfaces"), "NetworkInterfaceId"),
-            route_tables: reader.parse_each(list("RouteTables"), "RouteTableId"),
-            security_groups: reader.parse_each(list("SecurityGroups"), "GroupId"),
-            network_acls: reader.parse_each(list("NetworkAcls"), "NetworkAclId"),
-            prefix_lists: reader.parse_each(list("PrefixLists"), "PrefixListId"),
-            entries: reader.parse_each(list("Entries"), "Cidr"),
+            vpcs,
+            subnets,
+            vpc_peering_connections,
+            network_interfaces,
+            route_tables,
+            security_groups,
+            network_acls,
+            prefix_lists,
+            entries,
             prefix_list_id: id,
+            lost,
         };
         self.add_lists(lists, reader);
         Ok(())

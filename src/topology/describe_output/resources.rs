@@ -22,6 +22,8 @@ pub struct Subnet {
     pub vpc_id: String,
     /// Associated CIDR blocks.
     pub blocks: Vec<IpNet>,
+    /// Whether there may be more blocks, because one cannot be read.
+    pub is_incomplete: bool,
     /// Name tag.
     pub name: Option<String>,
 }

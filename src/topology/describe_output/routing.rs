@@ -125,4 +125,6 @@ impl Target {
 pub struct PrefixList {
     /// CIDR blocks.
     pub blocks: Vec<IpNet>,
+    /// Whether a part of the list cannot be read, so that it may have more blocks.
+    pub is_incomplete: bool,
 }

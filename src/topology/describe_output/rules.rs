@@ -35,6 +35,13 @@ pub struct Permission {
     pub has_unreadable_peer: bool,
 }
 
+impl Permission {
+    /// Returns the number of rules as AWS counts them: one for each peer.
+    pub fn rule_count(&self) -> usize {
+        self.blocks.len() + self.prefix_list_ids.len() + self.group_ids.len()
+    }
+}
+
 /// A network ACL. The entry with the least number that matches decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkAcl {

@@ -125,8 +125,10 @@ pub(super) struct WireSubnet {
 
 pub(super) fn subnet(reader: &mut CidrReader<'_>, wire: WireSubnet) -> Converted<Subnet> {
     let ipv6 = ipv6_texts(wire.ipv6_cidr_block_association_set.as_ref());
+    let errors_before = reader.errors.len();
     let blocks = reader.blocks(wire.cidr_block.iter().chain(ipv6));
-    let subnet = Subnet { vpc_id: wire.vpc_id, blocks, name: name_tag(wire.tags) };
+    let is_incomplete = reader.errors.len() > errors_before;
+    let subnet = Subnet { vpc_id: wire.vpc_id, blocks, is_incomplete, name: name_tag(wire.tags) };
     Converted { id: wire.subnet_id, resource: Ok(subnet) }
 }
 

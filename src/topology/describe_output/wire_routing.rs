@@ -154,8 +154,10 @@ impl WirePrefixList {
 }
 
 pub(super) fn prefix_list(reader: &mut CidrReader<'_>, wire: WirePrefixList) -> Converted<PrefixList> {
+    let errors_before = reader.errors.len();
     let blocks = reader.blocks(wire.cidrs.iter().flatten());
-    Converted { id: wire.prefix_list_id, resource: Ok(PrefixList { blocks }) }
+    let is_incomplete = reader.errors.len() > errors_before;
+    Converted { id: wire.prefix_list_id, resource: Ok(PrefixList { blocks, is_incomplete }) }
 }
 
 /// An entry of a managed prefix list.
@@ -169,9 +171,13 @@ pub(super) struct WireEntry {
 pub(super) struct ListEntries {
     pub(super) id: String,
     pub(super) entries: Vec<WireEntry>,
+    /// Whether an entry could not be parsed.
+    pub(super) is_incomplete: bool,
 }
 
 pub(super) fn managed_prefix_list(reader: &mut CidrReader<'_>, list: ListEntries) -> Converted<PrefixList> {
+    let errors_before = reader.errors.len();
     let blocks = reader.blocks(list.entries.iter().map(|entry| &entry.cidr));
-    Converted { id: list.id, resource: Ok(PrefixList { blocks }) }
+    let is_incomplete = list.is_incomplete || reader.errors.len() > errors_before;
+    Converted { id: list.id, resource: Ok(PrefixList { blocks, is_incomplete }) }
 }

@@ -58,13 +58,23 @@ struct WireGroupPair {
     group_id: Option<String>,
 }
 
+/// Maximum number of entries of a network ACL in each direction. AWS's maximum is 40.
+const MAX_ACL_ENTRIES: usize = 1_000;
+/// Maximum number of rules of a security group in each direction: of pairs of traffic and peer. AWS's maximum is 1,000 for all groups of an
+/// interface. The limit bounds the time of an evaluation.
+const MAX_GROUP_RULES: usize = 10_000;
+
 pub(super) fn security_group(reader: &mut CidrReader<'_>, wire: WireSecurityGroup) -> Converted<SecurityGroup> {
-    let mut permissions = |wire: Option<Vec<WirePermission>>| {
+    let mut permissions = |wire: Option<Vec<WirePermission>>| -> Vec<Permission> {
         wire.unwrap_or_default().into_iter().map(|wire| permission(reader, wire)).collect()
     };
     let (ingress, egress) = (permissions(wire.ip_permissions), permissions(wire.ip_permissions_egress));
     let name = name_tag(wire.tags).or(wire.group_name).filter(|name| !name.is_empty());
-    Converted { id: wire.group_id, resource: Ok(SecurityGroup { vpc_id: wire.vpc_id, name, ingress, egress }) }
+    let rules = |permissions: &[Permission]| permissions.iter().map(Permission::rule_count).sum::<usize>();
+    let is_too_large = [&ingress, &egress].into_iter().any(|permissions| rules(permissions) > MAX_GROUP_RULES);
+    let group = SecurityGroup { vpc_id: wire.vpc_id, name, ingress, egress };
+    let too_large = || Err(format!("has more than {MAX_GROUP_RULES} rules in a direction, which AWS does not allow"));
+    Converted { id: wire.group_id, resource: if is_too_large { too_large() } else { Ok(group) } }
 }
 
 fn permission(reader: &mut CidrReader<'_>, wire: WirePermission) -> Permission {
@@ -179,6 +189,10 @@ pub(super) fn network_acl(reader: &mut CidrReader<'_>, wire: WireNetworkAcl) -> 
     for wire in wire.entries.unwrap_or_default() {
         let entries = if wire.egress { &mut acl.egress } else { &mut acl.ingress };
         entries.push(acl_entry(reader, &wire));
+    }
+    if acl.ingress.len().max(acl.egress.len()) > MAX_ACL_ENTRIES {
+        let message = format!("has more than {MAX_ACL_ENTRIES} entries in a direction, which AWS does not allow");
+        return Converted { id: wire.network_acl_id, resource: Err(message) };
     }
     acl.ingress.sort_by_key(|entry| entry.rule_number);
     acl.egress.sort_by_key(|entry| entry.rule_number);

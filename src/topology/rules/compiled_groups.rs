@@ -59,7 +59,7 @@ pub(super) struct CompiledPermissions {
     by_member: Vec<(u32, Rule)>,
     /// With peers that cannot be read, or prefix lists that the topology lacks.
     by_unknown: Vec<Rule>,
-    /// With groups of which the topology knows nothing.
+    /// With groups whose members are not all known.
     by_unknown_group: Vec<Rule>,
 }
 
@@ -134,10 +134,12 @@ impl<'a> Compiler<'a> {
             }
             let lists: Vec<Option<u32>> = permission.prefix_list_ids.iter().map(|id| self.list(id)).collect();
             let groups: Vec<Option<u32>> = permission.group_ids.iter().map(|id| self.group(id)).collect();
-            if permission.has_unreadable_peer || lists.contains(&None) {
+            let mut known = permission.prefix_list_ids.iter().filter_map(|id| self.resources.prefix_lists.get(id));
+            if permission.has_unreadable_peer || lists.contains(&None) || known.any(|list| list.is_incomplete) {
                 compiled.by_unknown.push(rule.clone());
             }
-            if groups.contains(&None) {
+            let may_lack_members = self.resources.has_unreadable_interface && !groups.is_empty();
+            if groups.contains(&None) || may_lack_members {
                 compiled.by_unknown_group.push(rule.clone());
             }
             compiled.by_list.extend(lists.into_iter().flatten().map(|list| (list, rule.clone())));

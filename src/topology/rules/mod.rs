@@ -26,8 +26,8 @@ use super::describe_output::{Interface, Resources};
 use compiled_groups::GroupTables;
 pub use network_acl::{AclDoubt, AclVerdict};
 pub use refusal::{Judgement, Refusal, describe_passing};
-use security_groups::GroupRules;
 pub use security_groups::{GroupDoubt, GroupsVerdict};
+use security_groups::{GroupRules, MAX_GROUPS};
 
 /// Traffic at an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Topology {
             topology: self,
             interface,
             acl: self.subnet_rules(interface.subnet_id.as_deref()),
-            groups: interface.group_ids.iter().map(|id| self.group_rules(id)).collect(),
+            groups: interface.group_ids.iter().take(MAX_GROUPS).map(|id| self.group_rules(id)).collect(),
         }
     }
 }

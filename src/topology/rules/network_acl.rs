@@ -72,7 +72,7 @@ pub enum AclDoubt<'a> {
     NoAcl,
     /// Several ACLs have the subnet, as documents of different times may say.
     SeveralAcls,
-    /// The ACL denies. It does not apply if the remote address is in the same subnet, whose blocks are unknown.
+    /// The ACL denies. It does not apply if the remote address is in the same subnet, but not all blocks of the subnet are known.
     UnknownSubnet {
         /// Id of the ACL.
         acl_id: &'a str,
@@ -174,7 +174,8 @@ impl<'a> SubnetRules<'a> {
             Some((entry, _)) => AclVerdict::Entry { acl_id, entry },
             None => AclVerdict::NoEntry { acl_id },
         };
-        if verdict.verdict() == Verdict::Denies && self.subnet.is_none() {
+        let is_known = self.subnet.is_some_and(|(_, subnet)| !subnet.is_incomplete);
+        if verdict.verdict() == Verdict::Denies && !is_known {
             return AclVerdict::Undecided(AclDoubt::UnknownSubnet { acl_id });
         }
         verdict

@@ -7,6 +7,9 @@ use super::{InterfaceRules, RuleDirection, Traffic, Verdict};
 use crate::topology::Topology;
 use crate::topology::describe_output::{Fit, Permission, SecurityGroup};
 
+/// Maximum number of groups of an interface that are evaluated. AWS's maximum is 16. Beyond it, the groups only allow or are undecided.
+pub(super) const MAX_GROUPS: usize = 100;
+
 /// A security group and its compiled permissions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GroupRules<'a> {
@@ -98,6 +101,9 @@ impl<'a> InterfaceRules<'a> {
         let tables = &self.topology.rules.groups;
         let references = References { count: with_references, is_any_member: tables.is_any_member(traffic.remote) };
         let mut doubt = None;
+        if let Some(group_id) = self.interface.group_ids.get(MAX_GROUPS) {
+            doubt = Some(GroupDoubt::UnknownGroup { group_id });
+        }
         for (id, rules) in self.interface.group_ids.iter().zip(&self.groups) {
             let Some(rules) = rules else {
                 doubt = doubt.or(Some(GroupDoubt::UnknownGroup { group_id: id }));

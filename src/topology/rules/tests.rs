@@ -427,3 +427,87 @@ fn both_allow_only_if_neither_is_undecided() {
     assert!(!both_allow(std::slice::from_ref(&allow)), "the group is unknown");
     assert!(!both_allow(&[allow, group("sg-1", &json!([]), &all)]), "the group denies");
 }
+
+/// Returns the cause of a rejected TCP record to port 22 of `eni-1`, with a document that has parts that cannot be read.
+fn by_groups_with_problems(parts: &[Value], text: &str) -> (String, usize) {
+    let mut resources = topology(&[]).resources().clone();
+    for (number, document) in parts.iter().enumerate() {
+        resources.read(&format!("part-{number}.json"), document.to_string().as_bytes()).expect("JSON");
+    }
+    let problems = resources.problems.len();
+    (by_groups(&Topology::new(resources), text), problems)
+}
+
+#[test]
+fn unreadable_parts_of_prefix_lists_and_members_leave_it_undecided() {
+    let permission = |key: &str, peer: Value| json!([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, key: [peer]}]);
+    let by_list = permission("PrefixListIds", json!({"PrefixListId": "pl-1"}));
+    let group_by_list = group("sg-1", &by_list, &json!([]));
+    for list in [
+        json!({"PrefixListId": "pl-1", "Entries": [{"Cidr": "9.9.9.9/32"}, {"Cidr": "zzz"}]}),
+        json!({"PrefixListId": "pl-1", "Entries": [{"Cidr": "9.9.9.9/32"}, {"Cidr": 5}]}),
+        json!({"PrefixLists": [{"PrefixListId": "pl-1", "Cidrs": ["9.9.9.9/32", "zzz"]}]}),
+    ] {
+        let verdict = |text: &str| by_groups_with_problems(&[group_by_list.clone(), list.clone()], text);
+        assert_eq!(verdict("ingress 8.8.8.8 6 22"), ("undecided by sg-1".to_owned(), 1), "{list}");
+        assert_eq!(verdict("ingress 9.9.9.9 6 22").0, "allowed by sg-1");
+        assert_eq!(verdict("ingress 8.8.8.8 6 23").0, "denied");
+    }
+    let by_member = permission("UserIdGroupPairs", json!({"GroupId": "sg-2"}));
+    let groups = [group("sg-1", &by_member, &json!([])), group("sg-2", &json!([]), &json!([]))];
+    let mut odd = interface("eni-2", "10.0.7.7", &["sg-2"]);
+    let with = |odd: &Value, text: &str| {
+        let interfaces = json!({"NetworkInterfaces": [odd]});
+        by_groups_with_problems(&[groups[0].clone(), groups[1].clone(), interfaces], text)
+    };
+    assert_eq!(with(&odd, "ingress 10.0.7.8 6 22"), ("denied".to_owned(), 0));
+    odd["PrivateIpAddress"] = json!("10.0.7");
+    assert_eq!(with(&odd, "ingress 10.0.7.8 6 22"), ("undecided by sg-1".to_owned(), 1));
+    odd["PrivateIpAddress"] = json!(7);
+    assert_eq!(with(&odd, "ingress 10.0.7.7 6 22"), ("undecided by sg-1".to_owned(), 1));
+}
+
+#[test]
+fn unreadable_block_of_the_subnet_leaves_a_denial_undecided() {
+    let mut resources = topology(&[acl(&["ingress 5 allow 6 0.0.0.0/0 443-443"])]).resources().clone();
+    let subnet = json!({"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/33"}]});
+    resources.read("later", subnet.to_string().as_bytes()).expect("JSON");
+    let topology = Topology::new(resources);
+    check(
+        |text| by_acl(&topology, text),
+        &[("ingress 10.0.1.7 6 443", "allow 5"), ("ingress 10.0.1.7 6 444", "unknown subnet")],
+    );
+}
+
+#[test]
+fn more_than_aws_allows_is_refused_by_name() {
+    let entries: Vec<String> = (1..=1_001).map(|number| format!("ingress {number} deny 6 192.0.2.0/24")).collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let blocks: Vec<Value> =
+        (0..10_001).map(|n| json!({"CidrIp": format!("10.{}.{}.0/24", n / 256, n % 256)})).collect();
+    let large = json!([{"IpProtocol": "-1", "IpRanges": blocks}]);
+    let mut resources = topology(&[acl(&entries[..1_000])]).resources().clone();
+    assert_eq!(resources.network_acls.len(), 1);
+    for document in [acl(&entries), group("sg-1", &large, &json!([]))] {
+        resources.read("large", document.to_string().as_bytes()).expect("JSON");
+    }
+    let messages: Vec<String> = resources.problems.iter().map(ToString::to_string).collect();
+    let expected = [
+        "large: acl-1: has more than 1000 entries in a direction, which AWS does not allow",
+        "large: sg-1: has more than 10000 rules in a direction, which AWS does not allow",
+    ];
+    assert_eq!(messages, expected);
+    assert_eq!(by_groups(&Topology::new(resources), "ingress 8.8.8.8 6 22"), "sg-1 is unknown");
+    // An interface with more groups than AWS allows is never judged to reject.
+    let ids: Vec<String> = (0..101).map(|number| format!("sg-{number}")).collect();
+    let by_count = |count: usize| {
+        let ids: Vec<&str> = ids[..count].iter().map(String::as_str).collect();
+        let groups: Vec<Value> = ids.iter().map(|id| json!({"GroupId": id})).collect();
+        let mut resources = topology(&[]).resources().clone();
+        let interfaces =
+            json!({"NetworkInterfaces": [interface("eni-1", "10.0.1.10", &ids)], "SecurityGroups": groups});
+        resources.read("many", interfaces.to_string().as_bytes()).expect("JSON");
+        by_groups(&Topology::new(resources), "ingress 8.8.8.8 6 22")
+    };
+    assert_eq!((by_count(100), by_count(101)), ("denied".to_owned(), "sg-99 is unknown".to_owned()));
+}
