@@ -109,6 +109,24 @@ fn acl_entries_are_by_direction_and_number() {
 }
 
 #[test]
+fn traffic_is_named_as_people_read_it() {
+    let words = |protocol, ports| TrafficKind { protocol, ports }.to_string();
+    let tcp = RuleProtocol::Number(6);
+    assert_eq!(words(tcp, RulePorts::Range(443..=443)), "443/TCP");
+    assert_eq!(words(tcp, RulePorts::Range(80..=443)), "80-443/TCP");
+    assert_eq!(words(tcp, RulePorts::All), "all TCP");
+    assert_eq!(words(RuleProtocol::Number(1), RulePorts::Unknown), "some ICMP");
+    assert_eq!(words(RuleProtocol::All, RulePorts::All), "all traffic");
+    assert_eq!(words(RuleProtocol::Unreadable, RulePorts::All), "unreadable traffic");
+}
+
+#[test]
+fn last_entries_have_no_number_of_their_own() {
+    let numbers = [None, Some(1), Some(32_766), Some(32_767), Some(32_768)].map(own_rule_number);
+    assert_eq!(numbers, [None, Some(1), Some(32_766), None, None]);
+}
+
+#[test]
 fn unreadable_acl_entry_is_named_and_matches_perhaps() {
     let address = "10.0.0.1".parse().expect("an address");
     for (change, problem) in [

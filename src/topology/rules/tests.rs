@@ -73,7 +73,19 @@ fn traffic(text: &str) -> Traffic {
 /// Returns the result of the ACL as text: `allow 100`, `deny *`, `same subnet`, or the doubt.
 fn by_acl(topology: &Topology, text: &str) -> String {
     let interface = topology.interface("eni-1").expect("the interface");
-    match topology.rules_of(interface).network_acl(&traffic(text)) {
+    let acl = topology.rules_of(interface).network_acl(&traffic(text));
+    let words = describe_acl(&acl);
+    let expected = match words.split(' ').next() {
+        Some("allow" | "same") => Verdict::Allows,
+        Some("deny") => Verdict::Denies,
+        _ => Verdict::Undecided,
+    };
+    assert_eq!((acl.verdict(), acl.refusal().is_some()), (expected, expected == Verdict::Denies), "{text}");
+    words
+}
+
+fn describe_acl(verdict: &AclVerdict<'_>) -> String {
+    match *verdict {
         AclVerdict::SameSubnet { .. } => "same subnet".to_owned(),
         AclVerdict::Entry { entry, .. } if entry.allows => format!("allow {}", entry.rule_number),
         AclVerdict::Entry { entry, .. } => format!("deny {}", entry.rule_number),
@@ -88,7 +100,11 @@ fn by_acl(topology: &Topology, text: &str) -> String {
 /// Returns the result of the security groups as text.
 fn by_groups(topology: &Topology, text: &str) -> String {
     let interface = topology.interface("eni-1").expect("the interface");
-    match topology.rules_of(interface).security_groups(&traffic(text)) {
+    describe_groups(topology.rules_of(interface).security_groups(&traffic(text)))
+}
+
+fn describe_groups(verdict: GroupsVerdict<'_>) -> String {
+    match verdict {
         GroupsVerdict::NoGroups => "no groups".to_owned(),
         GroupsVerdict::Allowed { group_id, .. } => format!("allowed by {group_id}"),
         GroupsVerdict::Denied => "denied".to_owned(),
@@ -389,6 +405,37 @@ fn referenced_groups_allow_the_addresses_of_their_interfaces() {
 }
 
 #[test]
+fn references_may_not_apply() {
+    let from_group = json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22,
+                            "UserIdGroupPairs": [{"GroupId": "sg-app"}, {"GroupId": "sg-far"}]});
+    let from_block =
+        json!({"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.7.0/24"}]});
+    let members = json!({"NetworkInterfaces": [interface("eni-app", "10.0.7.7", &["sg-app"])]});
+    let topology = topology(&[group("sg-1", &json!([from_group, from_block]), &json!([])), members]);
+    let rules = topology.rules_of(topology.interface("eni-1").expect("the interface"));
+    let with = |text: &str| describe_groups(rules.security_groups(&traffic(text)));
+    let without = |text: &str| describe_groups(rules.security_groups_without_references(&traffic(text)));
+    for (text, expected) in [
+        ("ingress 10.0.7.7 6 22", ["allowed by sg-1", "denied"]),
+        ("ingress 10.0.7.8 6 22", ["undecided by sg-1", "denied"]),
+        ("ingress 10.0.7.7 6 80", ["allowed by sg-1", "allowed by sg-1"]),
+    ] {
+        assert_eq!([with(text), without(text)], expected, "{text}");
+    }
+}
+
+#[test]
+fn first_doubtful_permission_is_named() {
+    let typed =
+        |port: i64| json!({"IpProtocol": "icmp", "FromPort": port, "ToPort": 0, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]});
+    let topology = topology(&[group("sg-1", &json!([typed(8), typed(0)]), &json!([]))]);
+    let rules = topology.rules_of(topology.interface("eni-1").expect("the interface"));
+    let group = &topology.resources().security_groups["sg-1"];
+    let doubt = GroupDoubt::Permission { group_id: "sg-1", permission: &group.ingress[0] };
+    assert_eq!(rules.security_groups(&traffic("ingress 8.8.8.8 1 0")), GroupsVerdict::Undecided(doubt));
+}
+
+#[test]
 fn judgement_has_the_order_in_which_a_packet_meets_the_rules() {
     let topology = topology(&[
         acl(&["ingress 100 deny 6 0.0.0.0/0 22-22", "egress 100 deny 6 0.0.0.0/0 22-22"]),
@@ -411,6 +458,8 @@ fn judgement_has_the_order_in_which_a_packet_meets_the_rules() {
     // Stateful groups let answers pass.
     assert_eq!(words("egress 8.8.8.8 6 22", true), ["network ACL acl-1 rule 100 denies"]);
     assert_eq!(words("egress 8.8.8.8 6 23", true), ["network ACL acl-1 default rule (*) denies"]);
+    // Of traffic in the same subnet, only the groups decide.
+    assert_eq!(words("ingress 10.0.1.7 1 0", false), ["no rule of sg-1 (web) lets 10.0.1.7 in over ICMP"]);
 }
 
 #[test]
