@@ -286,3 +286,24 @@ fn a_closed_stdout_is_not_an_error() {
     let output = child.wait_with_output().expect("the command ends");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
 }
+
+/// Lines that stand for others contain `[…`.
+#[test]
+fn the_readme_shows_what_its_commands_print() {
+    let readme = std::fs::read_to_string("README.md").expect("the README");
+    let commands: [&[&str]; 3] = [
+        &["analyze", "--topology", "examples/sample/topology", "examples/sample"],
+        &["explain", "--topology", "examples/sample/topology", "10.0.1.49", "10.2.200.40:5432"],
+        &["topology", "check", "examples/sample/topology"],
+    ];
+    let blocks: Vec<&str> = readme.split("```text\n").skip(1).filter_map(|part| part.split("```").next()).collect();
+    assert_eq!(blocks.len(), commands.len());
+    for (block, arguments) in blocks.iter().zip(commands) {
+        let output = Command::new(env!("CARGO_BIN_EXE_flowsentry")).args(arguments).output().expect("the program runs");
+        let printed = String::from_utf8(output.stdout).expect("text");
+        let printed: Vec<&str> = printed.lines().collect();
+        for line in block.lines().filter(|line| !line.is_empty() && !line.contains("[…")) {
+            assert!(printed.contains(&line), "{arguments:?} does not print {line:?}");
+        }
+    }
+}
