@@ -101,10 +101,13 @@ impl AclVerdict<'_> {
 impl AclEntry {
     /// Returns whether traffic matches the entry.
     pub fn fits(&self, remote: IpAddr, protocol: u8, dstport: Option<u16>) -> Fit {
+        // Most entries are for other ports, which is faster to find out.
+        let fit = self.traffic.fits(protocol, dstport);
         match self.block {
+            _ if fit == Fit::No => Fit::No,
             Some(block) if !block.contains(&remote) => Fit::No,
-            Some(_) => self.traffic.fits(protocol, dstport),
-            None => self.traffic.fits(protocol, dstport).min(Fit::Unknown),
+            Some(_) => fit,
+            None => Fit::Unknown,
         }
     }
 }

@@ -463,6 +463,23 @@ fn judgement_has_the_order_in_which_a_packet_meets_the_rules() {
 }
 
 #[test]
+fn only_the_first_of_many_groups_are_listed() {
+    let words = |count: usize| {
+        let ids: Vec<String> = (1..=count).map(|number| format!("sg-{number}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut resources = topology(&[]).resources().clone();
+        let interfaces = json!({"NetworkInterfaces": [interface("eni-1", "10.0.1.10", &ids)]});
+        resources.read("many", interfaces.to_string().as_bytes()).expect("JSON");
+        let topology = Topology::new(resources);
+        let group_ids = &topology.interface("eni-1").expect("the interface").group_ids;
+        topology.describe_refusal_of_any(&Refusal::SecurityGroups { group_ids })
+    };
+    assert_eq!(words(2), "no rule of sg-1 or sg-2 allows it");
+    assert_eq!(words(5), "no rule of sg-1 or sg-2 or sg-3 or sg-4 or sg-5 allows it");
+    assert_eq!(words(7), "no rule of sg-1 or sg-2 or sg-3 or sg-4 or sg-5 or 2 more allows it");
+}
+
+#[test]
 fn both_allow_only_if_neither_is_undecided() {
     let all = json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
     let allow = acl(&["ingress 1 allow -1 0.0.0.0/0"]);
