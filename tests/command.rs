@@ -290,7 +290,7 @@ fn a_closed_stdout_is_not_an_error() {
 /// Lines that stand for others contain `[…`.
 #[test]
 fn the_readme_shows_what_its_commands_print() {
-    let readme = std::fs::read_to_string("README.md").expect("the README");
+    let readme = fs::read_to_string("README.md").expect("the README");
     let commands: [&[&str]; 3] = [
         &["analyze", "--topology", "examples/sample/topology", "examples/sample"],
         &["explain", "--topology", "examples/sample/topology", "10.0.1.49", "10.2.200.40:5432"],
