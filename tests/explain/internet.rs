@@ -216,3 +216,27 @@ fn a_private_network_outside_is_unknown() {
     let run = network.explain("192.168.1.1", "192.168.1.2:22");
     assert_eq!((run.status, run.hops()), (Some(3), vec!["forward external-network - unknown".to_owned()]));
 }
+
+#[test]
+fn addresses_of_vpcs_are_not_on_the_internet() {
+    let network = |change: fn(&mut serde_json::Value)| {
+        Network::with(|topology| {
+            let to_igw = json!({"DestinationIpv6CidrBlock": "::/0", "GatewayId": "igw-1"});
+            let to_peer = json!({"DestinationIpv6CidrBlock": "2600:1f18:b::/56", "VpcPeeringConnectionId": "pcx-ab"});
+            set_routes(topology, "rtb-a", json!([to_igw, to_peer]));
+            change(topology);
+        })
+    };
+    let run = network(|_| {}).explain("2600:1f18:a:1::5", "internet:443");
+    assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+    let run = network(|topology| {
+        add_entries(topology, "acl-a", &[entry(1, "deny", true, "2600:1f18:b::/56", (0, 65_535))]);
+    });
+    let run = run.explain("2600:1f18:a:1::5", "internet:443");
+    assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+    let run = network(|topology| {
+        add_entries(topology, "acl-a", &[entry(1, "deny", true, "2600:1f18::/32", (0, 65_535))]);
+    });
+    let run = run.explain("2600:1f18:a:1::5", "internet:443");
+    assert_eq!(run.status, Some(3), "{:?}", run.obstacles());
+}

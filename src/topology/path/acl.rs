@@ -21,7 +21,7 @@ impl<'a> Walk<'a> {
         let topology = self.topology;
         let acl = topology.network_acl_of_subnet(subnet_id).ok();
         let entries = acl.map_or(&[][..], |(_, acl)| acl.entries(direction));
-        let remotes = remote_parts(remote, entries.iter().filter_map(|entry| entry.block));
+        let remotes = remote_parts(remote, entries.iter().filter_map(|entry| entry.block), topology.vpc_blocks());
         let ports = parts_of_ports(ports, ranges(entries.iter().map(|entry| &entry.traffic)));
         let verdict = decide(&remotes, &ports, |remote, dstport| {
             let traffic = Traffic { direction, remote, protocol: self.protocol, dstport };

@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
         let lists = lists.filter_map(|id| resources.prefix_lists.get(id)).flat_map(|list| &list.blocks);
         let blocks = permissions.iter().flat_map(|permission| &permission.blocks).chain(lists).copied();
         let kinds = permissions.iter().map(|permission| &permission.traffic);
-        (remote_parts(check.remote, blocks), parts_of_ports(self.ports(), ranges(kinds)))
+        (remote_parts(check.remote, blocks, self.topology.vpc_blocks()), parts_of_ports(self.ports(), ranges(kinds)))
     }
 
     fn push_groups(

@@ -106,7 +106,7 @@ impl Topology {
         is_ipv6: bool,
     ) -> InternetRoutes<'a> {
         let of_routes = table.routes.iter().filter_map(|route| self.blocks_of(&route.destination)).flatten();
-        let parts = remote_parts(Remote::Internet { is_ipv6 }, of_routes.chain(&self.vpc(own).blocks).copied());
+        let parts = remote_parts(Remote::Internet { is_ipv6 }, of_routes.copied(), self.vpc_blocks());
         let mut internet = InternetRoutes { most: NextHop::NoRoute, exception: None, is_too_large: false };
         if parts.len().saturating_mul(table.routes.len()) > MAX_COMPARISONS {
             return InternetRoutes { is_too_large: true, ..internet };
@@ -127,6 +127,11 @@ impl Topology {
         let unknown = unknown.filter(|route| !matches!(internet.most, NextHop::Route(most) if leads_like(most, route)));
         internet.exception = results.chain(unknown.map(NextHop::UnknownList)).find(is_exception);
         internet
+    }
+
+    /// Returns the blocks of all VPCs, whose addresses are not on the internet.
+    pub(super) fn vpc_blocks(&self) -> impl Iterator<Item = IpNet> {
+        self.vpcs().flat_map(|(_, vpc)| vpc.blocks.iter().copied())
     }
 
     /// Returns the block of a VPC that has an address.

@@ -94,8 +94,13 @@ pub(super) fn port_parts(ports: PortRange, bounds: impl Iterator<Item = RangeInc
     starts.iter().zip(lasts).map(|(first, last)| PortRange { first: *first, last }).collect()
 }
 
-/// Cuts the remote addresses at the bounds of blocks. Only parts with public addresses belong to the internet.
-pub(super) fn remote_parts(remote: Remote, blocks: impl Iterator<Item = IpNet>) -> Vec<AddressRange> {
+/// Cuts the remote addresses at the bounds of blocks. Only parts with public addresses that are in none of `private`, the blocks of the
+/// VPCs, belong to the internet. A part may enclose such a block.
+pub(super) fn remote_parts(
+    remote: Remote,
+    blocks: impl Iterator<Item = IpNet>,
+    private: impl Iterator<Item = IpNet>,
+) -> Vec<AddressRange> {
     let is_ipv6 = match remote {
         Remote::Address(address) => return vec![AddressRange { first: address, last: address }],
         Remote::Internet { is_ipv6 } => is_ipv6,
@@ -107,9 +112,35 @@ pub(super) fn remote_parts(remote: Remote, blocks: impl Iterator<Item = IpNet>) 
     starts.sort_unstable();
     starts.dedup();
     let lasts = starts.iter().skip(1).map(|next| next.saturating_sub(1)).chain([greatest]);
-    let range =
-        |(first, last): (&u128, u128)| AddressRange { first: address(*first, is_ipv6), last: address(last, is_ipv6) };
-    starts.iter().zip(lasts).map(range).filter(|range| ip::is_public(range.first)).collect()
+    let is_special = |first: u128| !ip::is_public(address(first, is_ipv6));
+    let parts = starts.iter().copied().zip(lasts).filter(|(first, _)| !is_special(*first));
+    let private = merged(private.filter(|block| block.addr().is_ipv6() == is_ipv6));
+    let parts = parts.filter_map(|(first, last)| trim(first, last, &private));
+    parts.map(|(first, last)| AddressRange { first: address(first, is_ipv6), last: address(last, is_ipv6) }).collect()
+}
+
+/// Returns blocks as ranges in order. Those that overlap or touch are one range.
+fn merged(blocks: impl Iterator<Item = IpNet>) -> Vec<(u128, u128)> {
+    let mut ranges: Vec<(u128, u128)> =
+        blocks.map(|block| (number(block.network()), number(block.broadcast()))).collect();
+    ranges.sort_unstable();
+    ranges.dedup_by(|(first, last), (_, last_before)| {
+        let touches = *first <= last_before.saturating_add(1);
+        *last_before = if touches { (*last_before).max(*last) } else { *last_before };
+        touches
+    });
+    ranges
+}
+
+/// Returns a range without the excluded addresses at its ends, or `None` if all are excluded. `excluded` is [`merged`].
+fn trim(first: u128, last: u128, excluded: &[(u128, u128)]) -> Option<(u128, u128)> {
+    let around = |address: u128| {
+        let before = excluded.partition_point(|(start, _)| *start <= address);
+        excluded.get(before.checked_sub(1)?).filter(|(_, end)| address <= *end)
+    };
+    let first = around(first).map_or(Some(first), |(_, end)| end.checked_add(1))?;
+    let last = around(last).map_or(Some(last), |(start, _)| start.checked_sub(1))?;
+    (first <= last).then_some((first, last))
 }
 
 /// Returns the number of addresses of a range, rounded.
@@ -221,14 +252,36 @@ mod tests {
     #[test]
     fn only_public_addresses_are_parts_of_the_internet() {
         let v4 = Remote::Internet { is_ipv6: false };
-        let parts = remote_parts(v4, blocks(&["52.0.0.0/8", "10.1.0.0/16", "2600::/16"]).into_iter());
+        let parts =
+            remote_parts(v4, blocks(&["52.0.0.0/8", "10.1.0.0/16", "2600::/16"]).into_iter(), std::iter::empty());
         assert!(parts.iter().all(|part| ip::is_public(part.first) && ip::is_public(part.last)));
         assert_eq!(parts.first().map(ToString::to_string).as_deref(), Some("1.0.0.0-9.255.255.255"));
         assert!(parts.iter().any(|part| part.to_string() == "52.0.0.0-52.255.255.255"), "{parts:?}");
         assert_eq!(parts.last().map(ToString::to_string).as_deref(), Some("203.0.114.0-223.255.255.255"));
-        let v6 = remote_parts(Remote::Internet { is_ipv6: true }, blocks(&["2600::/16"]).into_iter());
+        let is_ipv6 = true;
+        let v6 = remote_parts(Remote::Internet { is_ipv6 }, blocks(&["2600::/16"]).into_iter(), std::iter::empty());
         assert!(v6.iter().any(|part| part.first == "2600::".parse::<IpAddr>().expect("an address")));
         assert_eq!(size(&AddressRange { first: [0; 4].into(), last: [0, 0, 0, 255].into() }), 256.0);
+    }
+
+    #[test]
+    fn blocks_of_vpcs_are_no_parts_of_the_internet() {
+        let parts = |rules: &[&str], private: &[&str]| {
+            let (rules, private) = (blocks(rules).into_iter(), blocks(private).into_iter());
+            let parts = remote_parts(Remote::Internet { is_ipv6: false }, rules, private);
+            let parts = parts.iter().filter(|part| part.first >= IpAddr::from([52, 0, 0, 0]));
+            parts.take(3).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        // The rule is for a block of a VPC, or for more.
+        assert_eq!(parts(&["52.0.0.0/8"], &["52.0.0.0/8"])[0], "53.0.0.0-100.63.255.255");
+        assert_eq!(parts(&["52.0.0.0/8"], &["52.0.0.0/9", "52.1.0.0/16"])[0], "52.128.0.0-52.255.255.255");
+        assert_eq!(parts(&["52.0.0.0/8"], &["52.0.0.0/9", "52.128.0.0/9"])[0], "53.0.0.0-100.63.255.255");
+        assert_eq!(
+            parts(&["52.0.0.0/8"], &["52.255.0.0/16", "53.0.0.0/8"])[..2],
+            ["52.0.0.0-52.254.255.255", "54.0.0.0-100.63.255.255"]
+        );
+        assert_eq!(parts(&["52.0.0.0/8"], &["52.7.0.0/16"])[0], "52.0.0.0-52.255.255.255");
+        assert_eq!(parts(&[], &["0.0.0.0/0"]), [""; 0]);
     }
 
     #[test]
