@@ -3,9 +3,9 @@
 use super::checks::{Check, parts_of_ports, ranges};
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
-use super::segments::{SetVerdict, decide, remote_parts};
+use super::segments::{Parts, Remote, SetVerdict, decide, remote_parts};
 use super::walk::{Resource, Walk};
-use crate::topology::describe_output::own_rule_number;
+use crate::topology::describe_output::{AclEntry, Fit, own_rule_number};
 use crate::topology::rules::{AclDoubt, AclVerdict, Traffic};
 
 impl<'a> Walk<'a> {
@@ -22,8 +22,14 @@ impl<'a> Walk<'a> {
         let acl = topology.network_acl_of_subnet(subnet_id).ok();
         let entries = acl.map_or(&[][..], |(_, acl)| acl.entries(direction));
         let remotes = remote_parts(remote, entries.iter().filter_map(|entry| entry.block), topology.vpc_blocks());
-        let ports = parts_of_ports(ports, ranges(entries.iter().map(|entry| &entry.traffic)));
-        let verdict = decide(&remotes, &ports, |remote, dstport| {
+        // An entry for other addresses or another protocol does not divide the ports.
+        let matters = |entry: &&AclEntry| match remote {
+            Remote::Address(address) => entry.fits(address, self.protocol, None) > Fit::No,
+            Remote::Internet { .. } => entry.traffic.fits(self.protocol, None) > Fit::No,
+        };
+        let ports = parts_of_ports(ports, ranges(entries.iter().filter(matters).map(|entry| &entry.traffic)));
+        let parts = Parts { remotes, ports, rules: entries.len() };
+        let verdict = decide(&parts, |remote, dstport| {
             let traffic = Traffic { direction, remote, protocol: self.protocol, dstport };
             let verdict = topology.evaluate_network_acl(Some(subnet_id), &traffic);
             (verdict.verdict(), verdict)

@@ -1,12 +1,14 @@
 //! The hop of the security groups of an interface.
 
+use std::collections::BTreeSet;
+
 use super::checks::{Check, parts_of_ports, ranges};
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
 use super::references::References;
-use super::segments::{AddressRange, PortRange, SetVerdict, decide, remote_parts};
+use super::segments::{Parts, SetVerdict, decide, remote_parts};
 use super::walk::{Resource, Walk};
-use crate::topology::describe_output::{Interface, Permission};
+use crate::topology::describe_output::{Fit, Interface, Permission};
 use crate::topology::rules::{GroupDoubt, GroupsVerdict, InterfaceRules, Traffic};
 
 /// Maximum number of groups in a reason. AWS allows 16 groups for an interface.
@@ -23,9 +25,9 @@ impl<'a> Walk<'a> {
             return self.push(&resource, HopVerdict::Unknown, reason, None);
         };
         let rules = topology.rules_of(interface);
-        let (remotes, ports) = self.parts_of_groups(interface, check);
+        let parts = self.parts_of_groups(interface, check);
         let evaluate = |with_references: bool| {
-            decide(&remotes, &ports, |remote, dstport| {
+            decide(&parts, |remote, dstport| {
                 let traffic = Traffic { direction: check.direction, remote, protocol: self.protocol, dstport };
                 let verdict = evaluate_groups(&rules, &traffic, with_references);
                 (verdict.verdict(), verdict)
@@ -55,15 +57,21 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the parts that no permission of an interface divides.
-    fn parts_of_groups(&self, interface: &Interface, check: Check) -> (Vec<AddressRange>, Vec<Option<PortRange>>) {
+    fn parts_of_groups(&self, interface: &Interface, check: Check) -> Parts {
         let resources = self.topology.resources();
         let groups = interface.group_ids.iter().filter_map(|id| resources.security_groups.get(id));
         let permissions: Vec<&Permission> = groups.flat_map(|group| group.permissions(check.direction)).collect();
-        let lists = permissions.iter().flat_map(|permission| &permission.prefix_list_ids);
-        let lists = lists.filter_map(|id| resources.prefix_lists.get(id)).flat_map(|list| &list.blocks);
+        // Many permissions may reference the same list.
+        let lists: BTreeSet<&String> = permissions.iter().flat_map(|permission| &permission.prefix_list_ids).collect();
+        let lists = lists.into_iter().filter_map(|id| resources.prefix_lists.get(id)).flat_map(|list| &list.blocks);
         let blocks = permissions.iter().flat_map(|permission| &permission.blocks).chain(lists).copied();
+        let remotes = remote_parts(check.remote, blocks, self.topology.vpc_blocks());
         let kinds = permissions.iter().map(|permission| &permission.traffic);
-        (remote_parts(check.remote, blocks, self.topology.vpc_blocks()), parts_of_ports(self.ports(), ranges(kinds)))
+        let kinds = kinds.filter(|kind| kind.fits(self.protocol, None) > Fit::No);
+        // Blocks are looked up, but lists and groups are tried one after another.
+        let tried = |permission: &&Permission| 1 + permission.prefix_list_ids.len() + permission.group_ids.len();
+        let rules = permissions.iter().map(tried).sum();
+        Parts { remotes, ports: parts_of_ports(self.ports(), ranges(kinds)), rules }
     }
 
     fn push_groups(
