@@ -159,3 +159,38 @@ fn network_acl_on_the_way_back_blocks() {
         "return network-acl acl-b unknown: of 1024-65535/TCP to 10.1.1.5, rule 90 denies 1024-32767/TCP to 10.1.1.5";
     assert_eq!(run.obstacles(), [mixed]);
 }
+
+#[test]
+fn link_local_services_are_on_the_link() {
+    // Nothing is allowed, and no route leads anywhere.
+    let network = Network::with(|topology| {
+        resource(topology, "SecurityGroups", "sg-web")["IpPermissionsEgress"] = json!([]);
+        resource(topology, "NetworkAcls", "acl-a")["Entries"] = json!([]);
+        set_routes(topology, "rtb-a", json!([]));
+    });
+    let hop = |destination: &str| {
+        let run = network.explain("web", destination);
+        let reason = run.json()["hops"][0]["reason"].as_str().expect("a reason").to_owned();
+        (run.status, run.hops(), reason)
+    };
+    for (destination, service) in [
+        ("169.254.169.254:80", "169.254.169.254 is the instance metadata service"),
+        ("169.254.169.253:53", "169.254.169.253 is the Amazon DNS server"),
+        ("169.254.169.123", "169.254.169.123 is the Amazon Time Sync Service"),
+        ("[fd00:ec2::254]:80", "fd00:ec2::254 is the instance metadata service"),
+        ("fd00:ec2::253", "fd00:ec2::253 is the Amazon DNS server"),
+        ("fd00:ec2::123", "fd00:ec2::123 is the Amazon Time Sync Service"),
+    ] {
+        let reason = format!("{service}: no route leads to it, and neither network ACLs nor security groups filter it");
+        let expected = (Some(0), vec!["forward link-local-service - pass".to_owned()], reason);
+        assert_eq!(hop(destination), expected, "{destination}");
+    }
+    for destination in ["169.254.0.9", "fe80::1"] {
+        let reason = format!("{destination} is link-local: no route leads to it, and what has it is unknown");
+        let expected = (Some(3), vec!["forward link-local-service - unknown".to_owned()], reason);
+        assert_eq!(hop(destination), expected);
+    }
+    // Only a source in a VPC has them on its link.
+    let run = network.explain("8.8.8.8", "169.254.169.254:80");
+    assert_eq!((run.status, run.hops()), (Some(3), vec!["forward external-network - unknown".to_owned()]));
+}

@@ -26,6 +26,7 @@ mod forward;
 mod gateways;
 mod groups;
 pub mod hop;
+mod local;
 mod nat;
 mod next_hop;
 mod references;
