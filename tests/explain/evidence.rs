@@ -121,3 +121,55 @@ fn evidence_of_the_internet_is_that_of_public_addresses() {
     assert_eq!(evidence["forward"]["accepted"]["flows"], 1);
     assert_eq!(evidence["forward"]["unanswered"]["flows"], 1);
 }
+
+#[test]
+fn a_flow_that_both_ends_record_counts_once() {
+    let accepted = |log: &[String], destination: &str| {
+        let network = Network { logs: vec![HEADER.to_owned() + &log.concat()], ..Network::new() };
+        let evidence = network.explain("web", destination).json()["evidence"].clone();
+        let flows = |direction: &str, count: &str| evidence[direction][count]["flows"].as_u64();
+        [
+            flows("forward", "accepted"),
+            flows("forward", "unanswered"),
+            flows("forward", "rejected"),
+            flows("return", "accepted"),
+        ]
+        .map(Option::unwrap_or_default)
+    };
+    let there = |interface: &str| record(interface, WEB, DB, "ACCEPT", 2);
+    let back = |interface: &str| record(interface, DB, WEB, "ACCEPT", 18);
+    assert_eq!(accepted(&[there("eni-web"), there("eni-db")], "db:5432"), [1, 1, 0, 0]);
+    assert_eq!(accepted(&[there("eni-db"), there("eni-db")], "db:5432"), [2, 2, 0, 0]);
+    // A record that does not tell where it was recorded counts.
+    assert_eq!(accepted(&[there("eni-9"), there("-"), there("eni-db")], "db:5432"), [2, 2, 0, 0]);
+    assert_eq!(accepted(&[there("eni-web"), back("eni-web"), back("eni-db")], "db:5432"), [1, 0, 0, 1]);
+    // Each end rejects by itself.
+    let rejected = |interface: &str| record(interface, WEB, DB, "REJECT", 2);
+    assert_eq!(accepted(&[rejected("eni-web"), rejected("eni-db")], "db:5432"), [0, 0, 2, 0]);
+    // Within a VPC the interface decides.
+    let app = ("10.1.1.6", 8080);
+    let to_app = |interface: &str| record(interface, WEB, app, "ACCEPT", 2);
+    assert_eq!(accepted(&[to_app("eni-app"), to_app("eni-web")], "app:8080"), [1, 1, 0, 0]);
+    assert_eq!(accepted(&[to_app("eni-app"), to_app("eni-proxy")], "app:8080"), [1, 1, 0, 0]);
+    // The NAT gateway records what the source has recorded.
+    let out = |interface: &str| record(interface, WEB, ("8.8.8.8", 443), "ACCEPT", 2);
+    assert_eq!(accepted(&[out("eni-web"), out("eni-nat")], "8.8.8.8:443"), [1, 1, 0, 0]);
+    assert_eq!(accepted(&[out("eni-nat")], "8.8.8.8:443"), [0, 0, 0, 0]);
+}
+
+#[test]
+fn records_of_another_vpc_with_the_same_addresses_do_not_count() {
+    let header = HEADER.replace("interface-id", "vpc-id interface-id");
+    let accepted = |vpc: &str, destination: &str, address: &str| {
+        let flow = record("eni-9", WEB, (address, 5432), "ACCEPT", 2);
+        let network = Network { logs: vec![format!("{header}{vpc} {flow}")], ..Network::new() };
+        network.explain("web", destination).json()["evidence"]["forward"]["accepted"]["flows"].clone()
+    };
+    for (vpc, flows) in [("vpc-a", 1), ("vpc-b", 1), ("-", 1), ("vpc-c", 0), ("vpc-9", 0)] {
+        assert_eq!(accepted(vpc, "db:5432", "10.2.1.5"), flows, "{vpc}");
+    }
+    // The destination may be in a VPC that the topology does not have.
+    for (vpc, flows) in [("vpc-a", 1), ("vpc-c", 0), ("vpc-9", 1)] {
+        assert_eq!(accepted(vpc, "192.168.0.1:5432", "192.168.0.1"), flows, "{vpc}");
+    }
+}

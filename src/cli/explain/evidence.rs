@@ -4,6 +4,10 @@
 //! it is accepted, its TCP flags do not show a reply, and no accepted record with source and destination swapped was recorded in the
 //! same VPC (or, if that is unknown, at the same interface).
 //!
+//! Records of a VPC that is that of neither end do not count: its hosts have the same addresses. A flow that both ends record counts
+//! once ([`recorder`](super::recorder)): accepted flows are those of the sender's records or, if there are none, of the receiver's.
+//! Rejected flows all count, since each end rejects by itself.
+//!
 //! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, and `MAX_INTERFACES` ids.
 
 use std::collections::{BTreeSet, HashMap};
@@ -13,6 +17,7 @@ use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use super::contradictions::{self, SiteFlows};
+use super::recorder::{RecordedAt, Recorders};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::inputs::InputFailure;
 use crate::record::{Action, Flow, RejectReason, TCP};
@@ -59,20 +64,45 @@ enum OwnScope {
 /// Own scope, address of the source, address of the destination.
 type Pair = (OwnScope, IpAddr, IpAddr);
 
+/// Accepted flows, by the end that recorded them.
+#[derive(Debug, Clone, Copy, Default)]
+struct SideFlows {
+    by_sender: Counters,
+    by_receiver: Counters,
+}
+
+impl SideFlows {
+    fn observe(&mut self, flow: &Flow<'_>, at: RecordedAt) {
+        match at {
+            RecordedAt::Sender => self.by_sender.observe(flow),
+            RecordedAt::Receiver => self.by_receiver.observe(flow),
+            RecordedAt::Between | RecordedAt::OtherVpc => {}
+        }
+    }
+
+    fn merge(&mut self, other: SideFlows) {
+        self.by_sender.merge(other.by_sender);
+        self.by_receiver.merge(other.by_receiver);
+    }
+}
+
 /// Accepted flows of one pair of addresses.
 #[derive(Debug, Clone, Copy, Default)]
 struct PairFlows {
     /// Whether there is any accepted flow, by direction.
     is_accepted: [bool; 2],
     /// Accepted flows whose flags do not show a reply, by direction.
-    silent: [Counters; 2],
+    silent: [SideFlows; 2],
 }
 
 /// Reads evidence from the records of logs.
 pub(super) struct EvidenceReader<'a> {
     topology: &'a Topology,
     explanation: &'a Explanation,
+    recorders: Recorders<'a>,
     evidence: Evidence,
+    /// Accepted flows, by direction.
+    accepted: [SideFlows; 2],
     pairs: HashMap<Pair, PairFlows, RandomState>,
     has_all_pairs: bool,
     /// By direction, then by end.
@@ -84,7 +114,9 @@ impl<'a> EvidenceReader<'a> {
         EvidenceReader {
             topology,
             explanation,
+            recorders: Recorders::new(topology, explanation),
             evidence: Evidence::default(),
+            accepted: Default::default(),
             pairs: HashMap::default(),
             has_all_pairs: true,
             sites: Default::default(),
@@ -115,8 +147,12 @@ impl<'a> EvidenceReader<'a> {
     }
 
     fn observe_between(&mut self, flow: &Flow<'_>, direction: HopDirection, ends: (IpAddr, IpAddr), is_of_port: bool) {
+        let at = self.recorders.recorded_at(flow, direction);
+        if at == RecordedAt::OtherVpc {
+            return;
+        }
         if flow.action == Action::Accept {
-            self.observe_pair(flow, direction, ends, is_of_port);
+            self.observe_pair(flow, direction, ends, is_of_port.then_some(at));
         }
         if !is_of_port {
             return;
@@ -126,7 +162,9 @@ impl<'a> EvidenceReader<'a> {
             HopDirection::Return => &mut self.evidence.back,
         };
         match flow.action {
-            Action::Accept => evidence.accepted.observe(flow),
+            Action::Accept => {
+                self.accepted.get_mut(index(direction)).into_iter().for_each(|flows| flows.observe(flow, at))
+            }
             Action::Reject => evidence.rejected.observe(flow),
         }
         evidence.seen.observe(flow.start, flow.end);
@@ -138,8 +176,14 @@ impl<'a> EvidenceReader<'a> {
         self.observe_site(flow, direction);
     }
 
-    /// Keeps the pair of addresses, to find replies at the end.
-    fn observe_pair(&mut self, flow: &Flow<'_>, direction: HopDirection, ends: (IpAddr, IpAddr), is_of_port: bool) {
+    /// Keeps the pair of addresses, to find replies at the end. `counts_at` is where a flow that counts was recorded.
+    fn observe_pair(
+        &mut self,
+        flow: &Flow<'_>,
+        direction: HopDirection,
+        ends: (IpAddr, IpAddr),
+        counts_at: Option<RecordedAt>,
+    ) {
         let key = (self.own_scope(flow), ends.0, ends.1);
         if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&key) {
             self.has_all_pairs = false;
@@ -151,18 +195,13 @@ impl<'a> EvidenceReader<'a> {
         if let Some(is_accepted) = pair.is_accepted.get_mut(index) {
             *is_accepted = true;
         }
-        if let Some(silent) = pair.silent.get_mut(index).filter(|_| is_of_port && !shows_answer) {
-            silent.observe(flow);
+        if let (Some(silent), Some(at)) = (pair.silent.get_mut(index), counts_at.filter(|_| !shows_answer)) {
+            silent.observe(flow, at);
         }
     }
 
     fn own_scope(&self, flow: &Flow<'_>) -> OwnScope {
-        let of_interface = || {
-            let id = String::from_utf8_lossy(flow.interface_id?);
-            let vpc = self.topology.vpc_of_interface(&id)?;
-            Some(self.topology.vpc(vpc).id.as_bytes().to_vec())
-        };
-        let vpc = flow.vpc_id.map(<[u8]>::to_vec).or_else(of_interface);
+        let vpc = self.recorders.own_vpc(flow).map(<[u8]>::to_vec);
         vpc.map_or_else(|| OwnScope::Interface(flow.interface_id.map(<[u8]>::to_vec)), OwnScope::Vpc)
     }
 
@@ -189,6 +228,9 @@ impl<'a> EvidenceReader<'a> {
     pub(super) fn merge(&mut self, other: EvidenceReader<'_>) {
         self.evidence.forward.merge(other.evidence.forward);
         self.evidence.back.merge(other.evidence.back);
+        for (own, other) in self.accepted.iter_mut().zip(other.accepted) {
+            own.merge(other);
+        }
         self.has_all_pairs &= other.has_all_pairs;
         for (key, flows) in other.pairs {
             if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&key) {
@@ -210,15 +252,21 @@ impl<'a> EvidenceReader<'a> {
 
     /// Returns the evidence.
     pub(super) fn finish(mut self, failed: Vec<InputFailure>) -> Evidence {
-        if self.has_all_pairs {
-            let (mut forward, mut back) = (Counters::default(), Counters::default());
-            for PairFlows { is_accepted: [has_request, has_reply], silent: [requests, replies] } in self.pairs.values()
-            {
-                forward.merge(if *has_reply { Counters::default() } else { *requests });
-                back.merge(if *has_request { Counters::default() } else { *replies });
+        let mut silent = [SideFlows::default(); 2];
+        for PairFlows { is_accepted: [has_request, has_reply], silent: flows } in self.pairs.values() {
+            for ((silent, flows), is_answered) in silent.iter_mut().zip(flows).zip([has_reply, has_request]) {
+                silent.merge(if *is_answered { SideFlows::default() } else { *flows });
             }
-            self.evidence.forward.unanswered = Some(forward);
-            self.evidence.back.unanswered = Some(back);
+        }
+        let directions = [&mut self.evidence.forward, &mut self.evidence.back];
+        for (evidence, (accepted, silent)) in directions.into_iter().zip(self.accepted.into_iter().zip(silent)) {
+            let (accepted, unanswered) = if accepted.by_sender.flows > 0 {
+                (accepted.by_sender, silent.by_sender)
+            } else {
+                (accepted.by_receiver, silent.by_receiver)
+            };
+            evidence.accepted = accepted;
+            evidence.unanswered = self.has_all_pairs.then_some(unanswered);
         }
         let DirectionEvidence { accepted, unanswered, .. } = self.evidence.forward;
         let silent = unanswered.filter(|unanswered| *unanswered == accepted && accepted.flows > 0);
@@ -229,7 +277,6 @@ impl<'a> EvidenceReader<'a> {
 
 impl DirectionEvidence {
     fn merge(&mut self, other: DirectionEvidence) {
-        self.accepted.merge(other.accepted);
         self.rejected.merge(other.rejected);
         self.seen.merge(other.seen);
         for id in other.interface_ids {

@@ -2,6 +2,7 @@
 
 mod contradictions;
 pub(super) mod evidence;
+mod recorder;
 pub(super) mod target;
 
 use std::sync::Arc;
