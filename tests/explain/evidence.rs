@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::network::{Network, add_entries, entry};
+use crate::network::{Network, add_entries, entry, resource};
 
 const HEADER: &str =
     "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags\n";
@@ -172,4 +172,77 @@ fn records_of_another_vpc_with_the_same_addresses_do_not_count() {
     for (vpc, flows) in [("vpc-a", 1), ("vpc-c", 0), ("vpc-9", 1)] {
         assert_eq!(accepted(vpc, "192.168.0.1:5432", "192.168.0.1"), flows, "{vpc}");
     }
+}
+
+fn contradictions(network: &Network) -> Vec<String> {
+    let found = evidence(network)["contradictions"].clone();
+    serde_json::from_value(found).expect("texts")
+}
+
+fn with_logs(records: &[String]) -> Network {
+    Network { logs: vec![HEADER.to_owned() + &records.concat()], ..Network::new() }
+}
+
+#[test]
+fn replies_elsewhere_show_that_the_host_listens() {
+    let there = record("eni-web", WEB, DB, "ACCEPT", 2);
+    let sent = record("eni-db", DB, WEB, "ACCEPT", 18);
+    let rejected = record("eni-web", DB, WEB, "REJECT", 18);
+    let expected = "1 flow was accepted and not answered in the same VPC, but 1 flow was sent back and accepted at eni-db (db): \
+                    replies were lost in between, or the log is incomplete";
+    assert_eq!(contradictions(&with_logs(&[there.clone(), sent.clone()])), [expected]);
+    let expected = [
+        "1 flow was rejected at eni-web (web), but its rules let it pass: the rules were changed since, or the topology is outdated",
+        "1 flow was accepted and not answered: 1 flow was sent back, but rejected at eni-web (web)",
+    ];
+    assert_eq!(contradictions(&with_logs(&[there.clone(), sent, rejected.clone()])), expected);
+    assert_eq!(contradictions(&with_logs(&[there, rejected])), expected);
+}
+
+#[test]
+fn replies_at_the_source_contradict_a_forward_block() {
+    let explain = |records: &[String], port: u16| {
+        let mut network = Network::with(|topology| {
+            resource(topology, "SecurityGroups", "sg-db")["IpPermissions"] = json!([]);
+        });
+        network.logs = vec![HEADER.to_owned() + &records.concat()];
+        let found = network.explain("web", &format!("db:{port}")).json()["evidence"]["contradictions"].clone();
+        serde_json::from_value::<Vec<String>>(found).expect("texts")
+    };
+    let back = |flags: u8| record("eni-web", DB, WEB, "ACCEPT", flags);
+    let expected = |replies: &str| {
+        format!(
+            "{replies} accepted at eni-web (web), but security groups sg-db: no rule of sg-db (db) lets 10.1.1.5 in at \
+             5432/TCP (postgresql): the rules were changed since, or the topology is outdated"
+        )
+    };
+    assert_eq!(explain(&[back(18)], 5432), [expected("1 reply was")]);
+    assert_eq!(explain(&[back(19), back(0), back(4)], 5432), [expected("3 replies were")]);
+    let without_flags = back(0).replace("OK 0", "OK -");
+    assert_eq!(explain(&[without_flags], 5432), [expected("1 reply was")]);
+    // The destination opens a connection of its own.
+    assert_eq!(explain(&[back(2)], 5432), [""; 0]);
+    // Either end may have sent the first packet.
+    let equal = record("eni-web", ("10.2.1.5", 123), ("10.1.1.5", 123), "ACCEPT", 0);
+    assert_eq!(explain(&[equal], 123), [""; 0]);
+    // It was recorded where the replies start.
+    assert_eq!(explain(&[record("eni-db", DB, WEB, "ACCEPT", 18)], 5432), [""; 0]);
+}
+
+#[test]
+fn late_packets_contradict_nothing() {
+    let rejected = record("eni-db", WEB, DB, "REJECT", 0).replace("OK 0", "OK -");
+    let accepted = record("eni-db", WEB, DB, "ACCEPT", 3);
+    let expected = "1 flow was rejected at eni-db (db), but its rules let it pass: the rules were changed since, or the topology is outdated";
+    assert_eq!(contradictions(&with_logs(std::slice::from_ref(&rejected))), [expected]);
+    assert_eq!(contradictions(&with_logs(&[rejected.clone(), accepted.clone()])), [""; 0]);
+    // In another input.
+    let mut network = with_logs(std::slice::from_ref(&accepted));
+    network.logs.push(HEADER.to_owned() + &rejected);
+    assert_eq!(contradictions(&network), [""; 0]);
+    // Another port, or another interface.
+    let other = record("eni-db", ("10.1.1.5", 50_001), DB, "ACCEPT", 3);
+    assert_eq!(contradictions(&with_logs(&[rejected.clone(), other])), [expected]);
+    let other = record("eni-web", WEB, DB, "ACCEPT", 3);
+    assert_eq!(contradictions(&with_logs(&[rejected, other])), [expected]);
 }

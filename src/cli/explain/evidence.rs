@@ -8,7 +8,8 @@
 //! once ([`recorder`](super::recorder)): accepted flows are those of the sender's records or, if there are none, of the receiver's.
 //! Rejected flows all count, since each end rejects by itself.
 //!
-//! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, and `MAX_INTERFACES` ids.
+//! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, `MAX_TUPLES` pairs with their ports to look
+//! for late packets, and `MAX_INTERFACES` ids.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -16,15 +17,16 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use serde::Serialize;
 
-use super::contradictions::{self, SiteFlows};
+use super::contradictions::{self, Replies, SiteFlows};
 use super::recorder::{RecordedAt, Recorders};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::inputs::InputFailure;
-use crate::record::{Action, Flow, RejectReason, TCP};
+use crate::record::{Action, Flow, RejectReason, TCP, UDP};
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, HopDirection, PathEnd};
 
 const MAX_PAIRS: usize = 1 << 16;
+const MAX_TUPLES: usize = 1 << 16;
 const MAX_INTERFACES: usize = 100;
 
 /// The evidence of logs.
@@ -95,6 +97,25 @@ struct PairFlows {
     silent: [SideFlows; 2],
 }
 
+/// Flows with the same addresses and ports at the interface of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Tuple {
+    /// Index of the direction.
+    direction: usize,
+    /// Index of the end.
+    end: usize,
+    src: (IpAddr, u16),
+    dst: (IpAddr, u16),
+}
+
+/// Flows of a [`Tuple`].
+#[derive(Debug, Clone, Copy, Default)]
+struct TupleFlows {
+    is_accepted: bool,
+    /// Rejected flows. If others were accepted, these are late packets.
+    rejected: Counters,
+}
+
 /// Reads evidence from the records of logs.
 pub(super) struct EvidenceReader<'a> {
     topology: &'a Topology,
@@ -105,6 +126,9 @@ pub(super) struct EvidenceReader<'a> {
     accepted: [SideFlows; 2],
     pairs: HashMap<Pair, PairFlows, RandomState>,
     has_all_pairs: bool,
+    tuples: HashMap<Tuple, TupleFlows, RandomState>,
+    has_all_tuples: bool,
+    replies: Replies,
     /// By direction, then by end.
     sites: [[SiteFlows; 2]; 2],
 }
@@ -119,6 +143,9 @@ impl<'a> EvidenceReader<'a> {
             accepted: Default::default(),
             pairs: HashMap::default(),
             has_all_pairs: true,
+            tuples: HashMap::default(),
+            has_all_tuples: true,
+            replies: Replies::default(),
             sites: Default::default(),
         }
     }
@@ -167,6 +194,9 @@ impl<'a> EvidenceReader<'a> {
             }
             Action::Reject => evidence.rejected.observe(flow),
         }
+        if direction == HopDirection::Return {
+            self.replies.observe(flow);
+        }
         evidence.seen.observe(flow.start, flow.end);
         if let Some(id) = flow.interface_id
             && evidence.interface_ids.len() < MAX_INTERFACES
@@ -211,17 +241,58 @@ impl<'a> EvidenceReader<'a> {
             flow.interface_id.is_some() && end.interface_id.as_deref().map(str::as_bytes) == flow.interface_id
         };
         let Some(end) = ends.iter().position(is_recorder) else { return };
-        let Some(site) = self.sites.get_mut(index(direction)).and_then(|sites| sites.get_mut(end)) else { return };
+        let is_reply = direction == HopDirection::Return && self.is_reply(flow);
+        let direction_index = index(direction);
         let is_late = match direction {
+            _ if flow.protocol != Some(TCP) => false,
             HopDirection::Forward => !flow.tcp_flags.may_open(),
             HopDirection::Return => flow.tcp_flags.are_present() && !flow.tcp_flags.is_syn_ack(),
         };
+        let tuple = self.tuple(flow, direction_index, end);
+        let Some(site) = self.sites.get_mut(direction_index).and_then(|sites| sites.get_mut(end)) else { return };
         match (flow.action, flow.reject_reason) {
-            (Action::Accept, _) => site.accepted.observe(flow),
-            (Action::Reject, RejectReason::Unspecified) if flow.protocol == Some(TCP) && is_late => {}
-            (Action::Reject, RejectReason::Unspecified) => site.rejected.observe(flow),
+            (Action::Accept, _) => {
+                site.accepted.observe(flow);
+                if is_reply {
+                    site.replies.observe(flow);
+                }
+                self.update(tuple, |flows| flows.is_accepted = true);
+            }
+            (Action::Reject, RejectReason::Unspecified) => match tuple {
+                _ if is_late => {}
+                Some(_) => self.update(tuple, |flows| flows.rejected.observe(flow)),
+                None => site.rejected.observe(flow),
+            },
             (Action::Reject, _) => site.rejected_otherwise.observe(flow),
         }
+    }
+
+    /// Reports whether an accepted flow in the return direction answers a connection of the source: it is a SYN-ACK, or from the port of
+    /// the question to another port. Of other protocols and of equal ports, either end may have sent the first packet.
+    fn is_reply(&self, flow: &Flow<'_>) -> bool {
+        let is_from_port = self.explanation.port.is_some() && flow.dstport.is_some() && flow.srcport != flow.dstport;
+        let flags = flow.tcp_flags;
+        match flow.protocol {
+            Some(TCP) => flags.is_syn_ack() || (is_from_port && !(flags.are_present() && flags.may_open())),
+            Some(UDP) => is_from_port,
+            _ => false,
+        }
+    }
+
+    /// Returns the tuple of a flow, if its protocol has ports.
+    fn tuple(&self, flow: &Flow<'_>, direction: usize, end: usize) -> Option<Tuple> {
+        let has_ports = matches!(flow.protocol, Some(TCP | UDP));
+        let (src, dst) = (flow.src.zip(flow.srcport)?, flow.dst.zip(flow.dstport)?);
+        has_ports.then_some(Tuple { direction, end, src, dst })
+    }
+
+    fn update(&mut self, tuple: Option<Tuple>, change: impl FnOnce(&mut TupleFlows)) {
+        let Some(tuple) = tuple else { return };
+        if self.tuples.len() >= MAX_TUPLES && !self.tuples.contains_key(&tuple) {
+            self.has_all_tuples = false;
+            return;
+        }
+        change(self.tuples.entry(tuple).or_default());
     }
 
     /// Adds the evidence of another input.
@@ -243,10 +314,26 @@ impl<'a> EvidenceReader<'a> {
             }
             pair.silent.iter_mut().zip(flows.silent).for_each(|(own, other)| own.merge(other));
         }
+        self.has_all_tuples &= other.has_all_tuples;
+        for (tuple, other) in other.tuples {
+            self.update(Some(tuple), |flows| {
+                flows.is_accepted |= other.is_accepted;
+                flows.rejected.merge(other.rejected);
+            });
+        }
+        self.replies.merge(other.replies);
         for (own, other) in self.sites.iter_mut().flatten().zip(other.sites.into_iter().flatten()) {
-            own.accepted.merge(other.accepted);
-            own.rejected.merge(other.rejected);
-            own.rejected_otherwise.merge(other.rejected_otherwise);
+            own.merge(other);
+        }
+    }
+
+    /// Adds the rejected flows that are not late packets to those of the ends. If some are not kept, nothing shows which ones are late.
+    fn add_rejected(&mut self) {
+        for (tuple, flows) in self.tuples.iter().filter(|(_, flows)| self.has_all_tuples && !flows.is_accepted) {
+            let site = self.sites.get_mut(tuple.direction).and_then(|sites| sites.get_mut(tuple.end));
+            if let Some(site) = site {
+                site.rejected.merge(flows.rejected);
+            }
         }
     }
 
@@ -268,9 +355,15 @@ impl<'a> EvidenceReader<'a> {
             evidence.accepted = accepted;
             evidence.unanswered = self.has_all_pairs.then_some(unanswered);
         }
+        self.add_rejected();
         let DirectionEvidence { accepted, unanswered, .. } = self.evidence.forward;
         let silent = unanswered.filter(|unanswered| *unanswered == accepted && accepted.flows > 0);
-        let contradictions = contradictions::find(self.topology, self.explanation, silent, &self.sites);
+        let contradictions = contradictions::find(
+            self.topology,
+            self.explanation,
+            silent.map(|silent| (silent, &self.replies)),
+            &self.sites,
+        );
         Evidence { contradictions, failed, ..self.evidence }
     }
 }
