@@ -278,3 +278,15 @@ fn the_route_back_decides_whether_a_source_is_on_the_internet() {
     let run = Network::with(|topology| topology["RouteTables"] = json!([])).explain("8.8.8.8", "proxy:443");
     assert_eq!((run.status, run.hops()[0].as_str()), (Some(3), "forward external-network - unknown"));
 }
+
+#[test]
+fn a_nat_gateway_in_the_subnet_that_it_serves() {
+    let run = Network::with(|topology| {
+        let nat = resource(topology, "NetworkInterfaces", "eni-nat");
+        nat["SubnetId"] = json!("subnet-a");
+        nat["PrivateIpAddress"] = json!("10.1.1.4");
+    })
+    .explain("web", "8.8.8.8:443");
+    let unknown = "forward nat-gateway nat-1 unknown: rtb-a of its own subnet leads back to it: what it does then is not evaluated";
+    assert_eq!((run.status, run.obstacles()), (Some(3), vec![unknown.to_owned()]));
+}

@@ -128,7 +128,8 @@ impl Comparison<'_> {
         if accepted.counters.flows > 0 {
             let back = flows_in_words(accepted.counters);
             return format!(
-                "{flows} accepted and not answered in the same VPC, but {back} sent back and accepted{}: replies were lost in between, or the log is incomplete",
+                "{flows} accepted and not answered in the same VPC, but {back} sent back and accepted{}: \
+                 replies were lost in between, or the log is incomplete",
                 at(accepted)
             );
         }

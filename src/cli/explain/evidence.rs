@@ -188,11 +188,10 @@ impl<'a> EvidenceReader<'a> {
             HopDirection::Forward => &mut self.evidence.forward,
             HopDirection::Return => &mut self.evidence.back,
         };
-        match flow.action {
-            Action::Accept => {
-                self.accepted.get_mut(index(direction)).into_iter().for_each(|flows| flows.observe(flow, at))
-            }
-            Action::Reject => evidence.rejected.observe(flow),
+        match (flow.action, self.accepted.get_mut(index(direction))) {
+            (Action::Accept, Some(accepted)) => accepted.observe(flow, at),
+            (Action::Accept, None) => {}
+            (Action::Reject, _) => evidence.rejected.observe(flow),
         }
         if direction == HopDirection::Return {
             self.replies.observe(flow);

@@ -1,6 +1,6 @@
 //! The hop of a network ACL.
 
-use super::checks::{Check, parts_of_ports, ranges};
+use super::checks::{Check, describe_traffic_doubt, parts_of_ports, ranges};
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
 use super::segments::{Parts, Remote, SetVerdict, decide, remote_parts};
@@ -63,10 +63,8 @@ impl<'a> Walk<'a> {
                 format!("the topology has several network ACLs of {subnet}")
             }
             AclVerdict::Undecided(AclDoubt::Entry { entry, .. }) => {
-                format!(
-                    "rule {} for {} may match: it has one ICMP type, or cannot be read",
-                    entry.rule_number, entry.traffic
-                )
+                let doubt = describe_traffic_doubt(&entry.traffic).unwrap_or("its CIDR block cannot be read");
+                format!("rule {} for {} may match: {doubt}", entry.rule_number, entry.traffic)
             }
             AclVerdict::Undecided(AclDoubt::UnknownSubnet { .. }) => {
                 format!("the topology does not have {subnet}, so the traffic may stay within it")

@@ -45,6 +45,9 @@ impl<'a> Walk<'a> {
             return None;
         }
         self.destination = self.topology.settle(&self.source, self.destination);
+        if self.reach_itself() {
+            return None;
+        }
         if self.is_within_subnet() {
             return Some(self.cross_subnet());
         }

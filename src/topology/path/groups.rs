@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{Check, parts_of_ports, ranges};
+use super::checks::{Check, describe_traffic_doubt, parts_of_ports, ranges};
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
 use super::references::References;
 use super::segments::{Parts, SetVerdict, decide, remote_parts};
 use super::walk::{Resource, Walk};
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::describe_output::{Fit, Interface, Permission};
 use crate::topology::rules::{GroupDoubt, GroupsVerdict, InterfaceRules, Traffic};
 
@@ -103,25 +104,48 @@ impl<'a> Walk<'a> {
         self.push(&Resource { kind: HopKind::SecurityGroups, id, site: check.site }, hop_verdict, reason, rule);
     }
 
+    /// Returns the names of groups, as in `A or B`.
     fn label_groups(&self, ids: &[String]) -> String {
         let names: Vec<String> = ids.iter().take(MAX_LISTED_GROUPS).map(|id| self.label(id)).collect();
         let more = ids.len().saturating_sub(MAX_LISTED_GROUPS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        names.join(" and ") + &more
+        let more = if more > 0 { format!(" or {more} more") } else { String::new() };
+        names.join(" or ") + &more
     }
 
     fn describe_group_doubt(&self, verdict: &GroupsVerdict<'_>) -> String {
         match verdict {
             GroupsVerdict::Undecided(GroupDoubt::Permission { group_id, permission }) => format!(
-                "the rule of {} for {} may apply: its prefix list, group, or ICMP type is unknown",
+                "the rule of {} for {} may apply: {}",
                 self.label(group_id),
-                permission.traffic
+                permission.traffic,
+                self.describe_permission_doubt(permission)
             ),
             GroupsVerdict::Undecided(GroupDoubt::UnknownGroup { group_id }) => {
                 format!("the topology does not have {}", self.label(group_id))
             }
             _ => "the topology does not have the security groups".to_owned(),
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Names the part of a permission that is unknown.
+    fn describe_permission_doubt(&self, permission: &Permission) -> String {
+        if let Some(doubt) = describe_traffic_doubt(&permission.traffic) {
+            return doubt.to_owned();
+        }
+        if permission.has_unreadable_peer {
+            return "one of its peers cannot be read".to_owned();
+        }
+        let resources = self.topology.resources();
+        if let Some(id) = permission.prefix_list_ids.iter().find(|id| !resources.prefix_lists.contains_key(*id)) {
+            return format!("the blocks of {} are unknown", escape_truncated(id, NAME_CHARACTERS));
+        }
+        let group = permission.group_ids.iter().find(|id| !resources.security_groups.contains_key(*id));
+        group.map_or_else(
+            || "its peers are unknown".to_owned(),
+            |id| format!("the members of {} are unknown", self.label(id)),
+        )
     }
 }
 

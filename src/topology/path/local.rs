@@ -1,4 +1,4 @@
-//! Destinations to which no route leads: link-local addresses.
+//! Destinations to which no route leads: link-local addresses, and those of the source's own interface.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -47,6 +47,35 @@ impl Walk<'_> {
             ),
         };
         let resource = Resource { kind: HopKind::LinkLocalService, id: None, site: HopSite::Between };
+        self.push(&resource, verdict, reason, None);
+        true
+    }
+}
+
+impl Walk<'_> {
+    /// Adds the only hop of a path to the source's own interface. Returns whether the destination is there.
+    pub(super) fn reach_itself(&mut self) -> bool {
+        let (source, destination) = (&self.source, &self.destination);
+        // Packets to the public address leave by the gateway.
+        if destination.is_internet || destination.public_address.is_some() || source.vpc != destination.vpc {
+            return false;
+        }
+        let address = destination.address;
+        let is_same_interface = source.interface.is_some() && source.interface_id() == destination.interface_id();
+        let (verdict, reason) = if source.address == address {
+            let reason =
+                format!("{address} is the source itself: packets to it do not leave the host, and no rule applies");
+            (HopVerdict::Pass, reason)
+        } else if is_same_interface {
+            let reason = format!(
+                "it has both {} and {address}: no rule applies to packets that do not leave the host, which decides by itself",
+                source.address
+            );
+            (HopVerdict::Unknown, reason)
+        } else {
+            return false;
+        };
+        let resource = Resource { kind: HopKind::NetworkInterface, id: source.interface_id(), site: HopSite::Between };
         self.push(&resource, verdict, reason, None);
         true
     }
