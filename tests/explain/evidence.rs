@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::network::{Network, add_entries, entry};
+use crate::network::{Network, add_entries, entry, resource};
 
 const HEADER: &str =
     "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags\n";
@@ -120,4 +120,129 @@ fn evidence_of_the_internet_is_that_of_public_addresses() {
     let evidence = network.explain("proxy", "internet:443").json()["evidence"].clone();
     assert_eq!(evidence["forward"]["accepted"]["flows"], 1);
     assert_eq!(evidence["forward"]["unanswered"]["flows"], 1);
+}
+
+#[test]
+fn a_flow_that_both_ends_record_counts_once() {
+    let accepted = |log: &[String], destination: &str| {
+        let network = Network { logs: vec![HEADER.to_owned() + &log.concat()], ..Network::new() };
+        let evidence = network.explain("web", destination).json()["evidence"].clone();
+        let flows = |direction: &str, count: &str| evidence[direction][count]["flows"].as_u64();
+        [
+            flows("forward", "accepted"),
+            flows("forward", "unanswered"),
+            flows("forward", "rejected"),
+            flows("return", "accepted"),
+        ]
+        .map(Option::unwrap_or_default)
+    };
+    let there = |interface: &str| record(interface, WEB, DB, "ACCEPT", 2);
+    let back = |interface: &str| record(interface, DB, WEB, "ACCEPT", 18);
+    assert_eq!(accepted(&[there("eni-web"), there("eni-db")], "db:5432"), [1, 1, 0, 0]);
+    assert_eq!(accepted(&[there("eni-db"), there("eni-db")], "db:5432"), [2, 2, 0, 0]);
+    // A record that does not tell where it was recorded counts.
+    assert_eq!(accepted(&[there("eni-9"), there("-"), there("eni-db")], "db:5432"), [2, 2, 0, 0]);
+    assert_eq!(accepted(&[there("eni-web"), back("eni-web"), back("eni-db")], "db:5432"), [1, 0, 0, 1]);
+    // Each end rejects by itself.
+    let rejected = |interface: &str| record(interface, WEB, DB, "REJECT", 2);
+    assert_eq!(accepted(&[rejected("eni-web"), rejected("eni-db")], "db:5432"), [0, 0, 2, 0]);
+    // Within a VPC the interface decides.
+    let app = ("10.1.1.6", 8080);
+    let to_app = |interface: &str| record(interface, WEB, app, "ACCEPT", 2);
+    assert_eq!(accepted(&[to_app("eni-app"), to_app("eni-web")], "app:8080"), [1, 1, 0, 0]);
+    assert_eq!(accepted(&[to_app("eni-app"), to_app("eni-proxy")], "app:8080"), [1, 1, 0, 0]);
+    // The NAT gateway records what the source has recorded.
+    let out = |interface: &str| record(interface, WEB, ("8.8.8.8", 443), "ACCEPT", 2);
+    assert_eq!(accepted(&[out("eni-web"), out("eni-nat")], "8.8.8.8:443"), [1, 1, 0, 0]);
+    assert_eq!(accepted(&[out("eni-nat")], "8.8.8.8:443"), [0, 0, 0, 0]);
+}
+
+#[test]
+fn records_of_another_vpc_with_the_same_addresses_do_not_count() {
+    let header = HEADER.replace("interface-id", "vpc-id interface-id");
+    let accepted = |vpc: &str, destination: &str, address: &str| {
+        let flow = record("eni-9", WEB, (address, 5432), "ACCEPT", 2);
+        let network = Network { logs: vec![format!("{header}{vpc} {flow}")], ..Network::new() };
+        network.explain("web", destination).json()["evidence"]["forward"]["accepted"]["flows"].clone()
+    };
+    for (vpc, flows) in [("vpc-a", 1), ("vpc-b", 1), ("-", 1), ("vpc-c", 0), ("vpc-9", 0)] {
+        assert_eq!(accepted(vpc, "db:5432", "10.2.1.5"), flows, "{vpc}");
+    }
+    // The destination may be in a VPC that the topology does not have.
+    for (vpc, flows) in [("vpc-a", 1), ("vpc-c", 0), ("vpc-9", 1)] {
+        assert_eq!(accepted(vpc, "192.168.0.1:5432", "192.168.0.1"), flows, "{vpc}");
+    }
+}
+
+fn contradictions(network: &Network) -> Vec<String> {
+    let found = evidence(network)["contradictions"].clone();
+    serde_json::from_value(found).expect("texts")
+}
+
+fn with_logs(records: &[String]) -> Network {
+    Network { logs: vec![HEADER.to_owned() + &records.concat()], ..Network::new() }
+}
+
+#[test]
+fn replies_elsewhere_show_that_the_host_listens() {
+    let there = record("eni-web", WEB, DB, "ACCEPT", 2);
+    let sent = record("eni-db", DB, WEB, "ACCEPT", 18);
+    let rejected = record("eni-web", DB, WEB, "REJECT", 18);
+    let expected = "1 flow was accepted and not answered in the same VPC, but 1 flow was sent back and accepted at eni-db (db): \
+                    replies were lost in between, or the log is incomplete";
+    assert_eq!(contradictions(&with_logs(&[there.clone(), sent.clone()])), [expected]);
+    let expected = [
+        "1 flow was rejected at eni-web (web), but its rules let it pass: the rules were changed since, or the topology is outdated",
+        "1 flow was accepted and not answered: 1 flow was sent back, but rejected at eni-web (web)",
+    ];
+    assert_eq!(contradictions(&with_logs(&[there.clone(), sent, rejected.clone()])), expected);
+    assert_eq!(contradictions(&with_logs(&[there, rejected])), expected);
+}
+
+#[test]
+fn replies_at_the_source_contradict_a_forward_block() {
+    let explain = |records: &[String], port: u16| {
+        let mut network = Network::with(|topology| {
+            resource(topology, "SecurityGroups", "sg-db")["IpPermissions"] = json!([]);
+        });
+        network.logs = vec![HEADER.to_owned() + &records.concat()];
+        let found = network.explain("web", &format!("db:{port}")).json()["evidence"]["contradictions"].clone();
+        serde_json::from_value::<Vec<String>>(found).expect("texts")
+    };
+    let back = |flags: u8| record("eni-web", DB, WEB, "ACCEPT", flags);
+    let expected = |replies: &str| {
+        format!(
+            "{replies} accepted at eni-web (web), but security groups sg-db: no rule of sg-db (db) lets 10.1.1.5 in at \
+             5432/TCP (postgresql): the rules were changed since, or the topology is outdated"
+        )
+    };
+    assert_eq!(explain(&[back(18)], 5432), [expected("1 reply was")]);
+    assert_eq!(explain(&[back(19), back(0), back(4)], 5432), [expected("3 replies were")]);
+    let without_flags = back(0).replace("OK 0", "OK -");
+    assert_eq!(explain(&[without_flags], 5432), [expected("1 reply was")]);
+    // The destination opens a connection of its own.
+    assert_eq!(explain(&[back(2)], 5432), [""; 0]);
+    // Either end may have sent the first packet.
+    let equal = record("eni-web", ("10.2.1.5", 123), ("10.1.1.5", 123), "ACCEPT", 0);
+    assert_eq!(explain(&[equal], 123), [""; 0]);
+    // It was recorded where the replies start.
+    assert_eq!(explain(&[record("eni-db", DB, WEB, "ACCEPT", 18)], 5432), [""; 0]);
+}
+
+#[test]
+fn late_packets_contradict_nothing() {
+    let rejected = record("eni-db", WEB, DB, "REJECT", 0).replace("OK 0", "OK -");
+    let accepted = record("eni-db", WEB, DB, "ACCEPT", 3);
+    let expected = "1 flow was rejected at eni-db (db), but its rules let it pass: the rules were changed since, or the topology is outdated";
+    assert_eq!(contradictions(&with_logs(std::slice::from_ref(&rejected))), [expected]);
+    assert_eq!(contradictions(&with_logs(&[rejected.clone(), accepted.clone()])), [""; 0]);
+    // In another input.
+    let mut network = with_logs(std::slice::from_ref(&accepted));
+    network.logs.push(HEADER.to_owned() + &rejected);
+    assert_eq!(contradictions(&network), [""; 0]);
+    // Another port, or another interface.
+    let other = record("eni-db", ("10.1.1.5", 50_001), DB, "ACCEPT", 3);
+    assert_eq!(contradictions(&with_logs(&[rejected.clone(), other])), [expected]);
+    let other = record("eni-web", WEB, DB, "ACCEPT", 3);
+    assert_eq!(contradictions(&with_logs(&[rejected, other])), [expected]);
 }

@@ -216,3 +216,77 @@ fn a_private_network_outside_is_unknown() {
     let run = network.explain("192.168.1.1", "192.168.1.2:22");
     assert_eq!((run.status, run.hops()), (Some(3), vec!["forward external-network - unknown".to_owned()]));
 }
+
+#[test]
+fn addresses_of_vpcs_are_not_on_the_internet() {
+    let network = |change: fn(&mut serde_json::Value)| {
+        Network::with(|topology| {
+            let to_igw = json!({"DestinationIpv6CidrBlock": "::/0", "GatewayId": "igw-1"});
+            let to_peer = json!({"DestinationIpv6CidrBlock": "2600:1f18:b::/56", "VpcPeeringConnectionId": "pcx-ab"});
+            set_routes(topology, "rtb-a", json!([to_igw, to_peer]));
+            change(topology);
+        })
+    };
+    let run = network(|_| {}).explain("2600:1f18:a:1::5", "internet:443");
+    assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+    let run = network(|topology| {
+        add_entries(topology, "acl-a", &[entry(1, "deny", true, "2600:1f18:b::/56", (0, 65_535))]);
+    });
+    let run = run.explain("2600:1f18:a:1::5", "internet:443");
+    assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+    let run = network(|topology| {
+        add_entries(topology, "acl-a", &[entry(1, "deny", true, "2600:1f18::/32", (0, 65_535))]);
+    });
+    let run = run.explain("2600:1f18:a:1::5", "internet:443");
+    assert_eq!(run.status, Some(3), "{:?}", run.obstacles());
+}
+
+#[test]
+fn the_route_back_decides_whether_a_source_is_on_the_internet() {
+    let explain = |target: serde_json::Value| {
+        let mut route = target;
+        route["DestinationCidrBlock"] = json!("52.1.0.0/16");
+        Network::with(|topology| {
+            resource(topology, "SecurityGroups", "sg-db")["IpPermissions"] =
+                json!([permission(5432, &["52.1.0.0/16"], &[])]);
+            add_route(topology, "rtb-b", route);
+        })
+        .explain("52.1.2.3", "db:5432")
+    };
+    let run = explain(json!({"GatewayId": "vgw-1"}));
+    assert_eq!(run.status, Some(3), "{:?}", run.obstacles());
+    let expected = [
+        "forward external-network - unknown",
+        "forward network-acl acl-b pass",
+        "forward security-groups sg-db pass",
+        "return security-groups sg-db pass",
+        "return network-acl acl-b pass",
+        "return route-table rtb-b pass",
+        "return virtual-private-gateway vgw-1 unknown",
+    ];
+    assert_eq!(run.hops(), expected);
+    let reason = "rtb-b leads replies to vgw-1: whether 52.1.2.3 is on the internet or in another network is unknown";
+    assert_eq!(run.json()["hops"][0]["reason"], reason);
+    let run = explain(json!({"TransitGatewayId": "tgw-1"}));
+    assert_eq!((run.status, run.hops()[0].as_str()), (Some(3), "forward external-network - unknown"));
+    // The source may be in the VPC of a connection that the topology does not have, but not in one that it has.
+    assert_eq!(explain(json!({"VpcPeeringConnectionId": "pcx-9"})).status, Some(3));
+    assert_eq!(explain(json!({"VpcPeeringConnectionId": "pcx-bc"})).status, Some(1));
+    let run = explain(json!({"GatewayId": "igw-1"}));
+    let blocked = "forward internet-gateway igw-1 block: the destination, 10.2.1.5, has no public address";
+    assert_eq!((run.status, run.obstacles()), (Some(1), vec![blocked.to_owned()]));
+    let run = Network::with(|topology| topology["RouteTables"] = json!([])).explain("8.8.8.8", "proxy:443");
+    assert_eq!((run.status, run.hops()[0].as_str()), (Some(3), "forward external-network - unknown"));
+}
+
+#[test]
+fn a_nat_gateway_in_the_subnet_that_it_serves() {
+    let run = Network::with(|topology| {
+        let nat = resource(topology, "NetworkInterfaces", "eni-nat");
+        nat["SubnetId"] = json!("subnet-a");
+        nat["PrivateIpAddress"] = json!("10.1.1.4");
+    })
+    .explain("web", "8.8.8.8:443");
+    let unknown = "forward nat-gateway nat-1 unknown: rtb-a of its own subnet leads back to it: what it does then is not evaluated";
+    assert_eq!((run.status, run.obstacles()), (Some(3), vec![unknown.to_owned()]));
+}

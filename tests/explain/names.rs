@@ -113,3 +113,10 @@ fn help_has_examples_and_the_exit_status() {
         assert!(help.stdout.contains(part), "{part}: {}", help.stdout);
     }
 }
+
+#[test]
+fn a_source_may_be_an_ipv6_address_in_brackets() {
+    let run = Network::new().explain("[2600:1f18:a:1::5]", "[2600:1f18:b:1::5]:5432");
+    assert_eq!((run.status, run.json()["source"]["interface_id"].clone()), (Some(0), serde_json::json!("eni-web")));
+    assert_eq!(Network::new().explain("[2600:1f18:a:1::5]:443", "db:5432").status, Some(2));
+}

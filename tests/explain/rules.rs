@@ -159,3 +159,119 @@ fn network_acl_on_the_way_back_blocks() {
         "return network-acl acl-b unknown: of 1024-65535/TCP to 10.1.1.5, rule 90 denies 1024-32767/TCP to 10.1.1.5";
     assert_eq!(run.obstacles(), [mixed]);
 }
+
+#[test]
+fn link_local_services_are_on_the_link() {
+    // Nothing is allowed, and no route leads anywhere.
+    let network = Network::with(|topology| {
+        resource(topology, "SecurityGroups", "sg-web")["IpPermissionsEgress"] = json!([]);
+        resource(topology, "NetworkAcls", "acl-a")["Entries"] = json!([]);
+        set_routes(topology, "rtb-a", json!([]));
+    });
+    let hop = |destination: &str| {
+        let run = network.explain("web", destination);
+        let reason = run.json()["hops"][0]["reason"].as_str().expect("a reason").to_owned();
+        (run.status, run.hops(), reason)
+    };
+    for (destination, service) in [
+        ("169.254.169.254:80", "169.254.169.254 is the instance metadata service"),
+        ("169.254.169.253:53", "169.254.169.253 is the Amazon DNS server"),
+        ("169.254.169.123", "169.254.169.123 is the Amazon Time Sync Service"),
+        ("[fd00:ec2::254]:80", "fd00:ec2::254 is the instance metadata service"),
+        ("fd00:ec2::253", "fd00:ec2::253 is the Amazon DNS server"),
+        ("fd00:ec2::123", "fd00:ec2::123 is the Amazon Time Sync Service"),
+    ] {
+        let reason = format!("{service}: no route leads to it, and neither network ACLs nor security groups filter it");
+        let expected = (Some(0), vec!["forward link-local-service - pass".to_owned()], reason);
+        assert_eq!(hop(destination), expected, "{destination}");
+    }
+    for destination in ["169.254.0.9", "fe80::1"] {
+        let reason = format!("{destination} is link-local: no route leads to it, and what has it is unknown");
+        let expected = (Some(3), vec!["forward link-local-service - unknown".to_owned()], reason);
+        assert_eq!(hop(destination), expected);
+    }
+    // Only a source in a VPC has them on its link.
+    let run = network.explain("8.8.8.8", "169.254.169.254:80");
+    assert_eq!((run.status, run.hops()), (Some(3), vec!["forward external-network - unknown".to_owned()]));
+}
+
+#[test]
+fn an_end_reaches_itself_without_rules() {
+    let network = Network::with(|topology| {
+        resource(topology, "NetworkInterfaces", "eni-web")["PrivateIpAddresses"] =
+            json!([{"PrivateIpAddress": "10.1.1.5", "Primary": true}, {"PrivateIpAddress": "10.1.1.50"}]);
+    });
+    for (source, destination) in
+        [("web", "web:443"), ("10.1.1.5", "10.1.1.5:443"), ("eni-web", "[2600:1f18:a:1::5]:443")]
+    {
+        let run = network.explain(source, destination);
+        assert_eq!(run.status, Some(0), "{:?}", run.obstacles());
+        assert_eq!(run.hops(), ["forward network-interface eni-web pass"]);
+    }
+    let reason = &network.explain("web", "web:443").json()["hops"][0]["reason"];
+    assert_eq!(*reason, "10.1.1.5 is the source itself: packets to it do not leave the host, and no rule applies");
+    let run = network.explain("10.1.1.5", "10.1.1.50:443");
+    let unknown = "forward network-interface eni-web unknown: it has both 10.1.1.5 and 10.1.1.50: no rule applies to packets that \
+                   do not leave the host, which decides by itself";
+    assert_eq!((run.status, run.obstacles()), (Some(3), vec![unknown.to_owned()]));
+    let run = network.explain("10.1.1.77", "10.1.1.77:443");
+    assert_eq!((run.status, run.hops()), (Some(0), vec!["forward network-interface - pass".to_owned()]));
+    // The public address is reached over the internet.
+    let run = network.explain("proxy", "52.0.0.9:443");
+    assert!(run.hops().contains(&"forward internet-gateway igw-1 pass".to_owned()), "{:?}", run.hops());
+}
+
+#[test]
+fn the_unknown_part_of_a_rule_is_named() {
+    let obstacles = |permission: serde_json::Value| {
+        Network::with(|topology| {
+            resource(topology, "SecurityGroups", "sg-db")["IpPermissions"] = json!([permission]);
+        })
+        .explain("web", "db:5432")
+        .obstacles()
+    };
+    let all = json!([{"CidrIp": "0.0.0.0/0"}]);
+    for (permission, doubt) in [
+        (
+            json!({"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "10.1.0.0/99"}]}),
+            "5432/TCP may apply: one of its peers cannot be read",
+        ),
+        (
+            json!({"IpProtocol": "tcp", "FromPort": 99_999, "ToPort": 99_999, "IpRanges": all}),
+            "some TCP may apply: its ports cannot be read",
+        ),
+        (json!({"IpProtocol": "foo", "IpRanges": all}), "unreadable traffic may apply: its protocol cannot be read"),
+        (
+            json!({"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": "pl-9"}]}),
+            "all traffic may apply: the blocks of pl-9 are unknown",
+        ),
+        (
+            json!({"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-9"}]}),
+            "all traffic may apply: the members of sg-9 are unknown",
+        ),
+    ] {
+        let expected = format!("forward security-groups sg-db unknown: the rule of sg-db (db) for {doubt}");
+        let found = obstacles(permission.clone());
+        // References apply only within a Region, which is known.
+        assert_eq!(found, [expected], "{permission}");
+    }
+    let run = Network::with(|topology| {
+        let mut entry = entry(1, "deny", true, "0.0.0.0/0", (5432, 5432));
+        entry["CidrBlock"] = json!("10.0.0.0/99");
+        add_entries(topology, "acl-a", &[entry]);
+    })
+    .explain("web", "db:5432");
+    let unknown = "forward network-acl acl-a unknown: rule 1 for 5432/TCP may match: its CIDR block cannot be read";
+    assert_eq!(run.obstacles(), [unknown]);
+}
+
+#[test]
+fn several_groups_are_alternatives() {
+    let run = Network::with(|topology| {
+        resource(topology, "NetworkInterfaces", "eni-db")["Groups"] =
+            json!([{"GroupId": "sg-db"}, {"GroupId": "sg-cache"}]);
+    })
+    .explain("web", "db:22");
+    let blocked = "no rule of sg-cache (cache) or sg-db (db) lets 10.1.1.5 in at 22/TCP (ssh)";
+    assert!(run.obstacles()[0].ends_with(blocked), "{:?}", run.obstacles());
+}

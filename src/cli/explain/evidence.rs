@@ -4,7 +4,12 @@
 //! it is accepted, its TCP flags do not show a reply, and no accepted record with source and destination swapped was recorded in the
 //! same VPC (or, if that is unknown, at the same interface).
 //!
-//! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, and `MAX_INTERFACES` ids.
+//! Records of a VPC that is that of neither end do not count: its hosts have the same addresses. A flow that both ends record counts
+//! once ([`recorder`](super::recorder)): accepted flows are those of the sender's records or, if there are none, of the receiver's.
+//! Rejected flows all count, since each end rejects by itself.
+//!
+//! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, `MAX_TUPLES` pairs with their ports to look
+//! for late packets, and `MAX_INTERFACES` ids.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -12,14 +17,16 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use serde::Serialize;
 
-use super::contradictions::{self, SiteFlows};
+use super::contradictions::{self, Replies, SiteFlows};
+use super::recorder::{RecordedAt, Recorders};
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::inputs::InputFailure;
-use crate::record::{Action, Flow, RejectReason, TCP};
+use crate::record::{Action, Flow, RejectReason, TCP, UDP};
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, HopDirection, PathEnd};
 
 const MAX_PAIRS: usize = 1 << 16;
+const MAX_TUPLES: usize = 1 << 16;
 const MAX_INTERFACES: usize = 100;
 
 /// The evidence of logs.
@@ -59,22 +66,69 @@ enum OwnScope {
 /// Own scope, address of the source, address of the destination.
 type Pair = (OwnScope, IpAddr, IpAddr);
 
+/// Accepted flows, by the end that recorded them.
+#[derive(Debug, Clone, Copy, Default)]
+struct SideFlows {
+    by_sender: Counters,
+    by_receiver: Counters,
+}
+
+impl SideFlows {
+    fn observe(&mut self, flow: &Flow<'_>, at: RecordedAt) {
+        match at {
+            RecordedAt::Sender => self.by_sender.observe(flow),
+            RecordedAt::Receiver => self.by_receiver.observe(flow),
+            RecordedAt::Between | RecordedAt::OtherVpc => {}
+        }
+    }
+
+    fn merge(&mut self, other: SideFlows) {
+        self.by_sender.merge(other.by_sender);
+        self.by_receiver.merge(other.by_receiver);
+    }
+}
+
 /// Accepted flows of one pair of addresses.
 #[derive(Debug, Clone, Copy, Default)]
 struct PairFlows {
     /// Whether there is any accepted flow, by direction.
     is_accepted: [bool; 2],
     /// Accepted flows whose flags do not show a reply, by direction.
-    silent: [Counters; 2],
+    silent: [SideFlows; 2],
+}
+
+/// Flows with the same addresses and ports at the interface of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Tuple {
+    /// Index of the direction.
+    direction: usize,
+    /// Index of the end.
+    end: usize,
+    src: (IpAddr, u16),
+    dst: (IpAddr, u16),
+}
+
+/// Flows of a [`Tuple`].
+#[derive(Debug, Clone, Copy, Default)]
+struct TupleFlows {
+    is_accepted: bool,
+    /// Rejected flows. If others were accepted, these are late packets.
+    rejected: Counters,
 }
 
 /// Reads evidence from the records of logs.
 pub(super) struct EvidenceReader<'a> {
     topology: &'a Topology,
     explanation: &'a Explanation,
+    recorders: Recorders<'a>,
     evidence: Evidence,
+    /// Accepted flows, by direction.
+    accepted: [SideFlows; 2],
     pairs: HashMap<Pair, PairFlows, RandomState>,
     has_all_pairs: bool,
+    tuples: HashMap<Tuple, TupleFlows, RandomState>,
+    has_all_tuples: bool,
+    replies: Replies,
     /// By direction, then by end.
     sites: [[SiteFlows; 2]; 2],
 }
@@ -84,9 +138,14 @@ impl<'a> EvidenceReader<'a> {
         EvidenceReader {
             topology,
             explanation,
+            recorders: Recorders::new(topology, explanation),
             evidence: Evidence::default(),
+            accepted: Default::default(),
             pairs: HashMap::default(),
             has_all_pairs: true,
+            tuples: HashMap::default(),
+            has_all_tuples: true,
+            replies: Replies::default(),
             sites: Default::default(),
         }
     }
@@ -115,8 +174,12 @@ impl<'a> EvidenceReader<'a> {
     }
 
     fn observe_between(&mut self, flow: &Flow<'_>, direction: HopDirection, ends: (IpAddr, IpAddr), is_of_port: bool) {
+        let at = self.recorders.recorded_at(flow, direction);
+        if at == RecordedAt::OtherVpc {
+            return;
+        }
         if flow.action == Action::Accept {
-            self.observe_pair(flow, direction, ends, is_of_port);
+            self.observe_pair(flow, direction, ends, is_of_port.then_some(at));
         }
         if !is_of_port {
             return;
@@ -125,9 +188,13 @@ impl<'a> EvidenceReader<'a> {
             HopDirection::Forward => &mut self.evidence.forward,
             HopDirection::Return => &mut self.evidence.back,
         };
-        match flow.action {
-            Action::Accept => evidence.accepted.observe(flow),
-            Action::Reject => evidence.rejected.observe(flow),
+        match (flow.action, self.accepted.get_mut(index(direction))) {
+            (Action::Accept, Some(accepted)) => accepted.observe(flow, at),
+            (Action::Accept, None) => {}
+            (Action::Reject, _) => evidence.rejected.observe(flow),
+        }
+        if direction == HopDirection::Return {
+            self.replies.observe(flow);
         }
         evidence.seen.observe(flow.start, flow.end);
         if let Some(id) = flow.interface_id
@@ -138,8 +205,14 @@ impl<'a> EvidenceReader<'a> {
         self.observe_site(flow, direction);
     }
 
-    /// Keeps the pair of addresses, to find replies at the end.
-    fn observe_pair(&mut self, flow: &Flow<'_>, direction: HopDirection, ends: (IpAddr, IpAddr), is_of_port: bool) {
+    /// Keeps the pair of addresses, to find replies at the end. `counts_at` is where a flow that counts was recorded.
+    fn observe_pair(
+        &mut self,
+        flow: &Flow<'_>,
+        direction: HopDirection,
+        ends: (IpAddr, IpAddr),
+        counts_at: Option<RecordedAt>,
+    ) {
         let key = (self.own_scope(flow), ends.0, ends.1);
         if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&key) {
             self.has_all_pairs = false;
@@ -151,18 +224,13 @@ impl<'a> EvidenceReader<'a> {
         if let Some(is_accepted) = pair.is_accepted.get_mut(index) {
             *is_accepted = true;
         }
-        if let Some(silent) = pair.silent.get_mut(index).filter(|_| is_of_port && !shows_answer) {
-            silent.observe(flow);
+        if let (Some(silent), Some(at)) = (pair.silent.get_mut(index), counts_at.filter(|_| !shows_answer)) {
+            silent.observe(flow, at);
         }
     }
 
     fn own_scope(&self, flow: &Flow<'_>) -> OwnScope {
-        let of_interface = || {
-            let id = String::from_utf8_lossy(flow.interface_id?);
-            let vpc = self.topology.vpc_of_interface(&id)?;
-            Some(self.topology.vpc(vpc).id.as_bytes().to_vec())
-        };
-        let vpc = flow.vpc_id.map(<[u8]>::to_vec).or_else(of_interface);
+        let vpc = self.recorders.own_vpc(flow).map(<[u8]>::to_vec);
         vpc.map_or_else(|| OwnScope::Interface(flow.interface_id.map(<[u8]>::to_vec)), OwnScope::Vpc)
     }
 
@@ -172,23 +240,67 @@ impl<'a> EvidenceReader<'a> {
             flow.interface_id.is_some() && end.interface_id.as_deref().map(str::as_bytes) == flow.interface_id
         };
         let Some(end) = ends.iter().position(is_recorder) else { return };
-        let Some(site) = self.sites.get_mut(index(direction)).and_then(|sites| sites.get_mut(end)) else { return };
+        let is_reply = direction == HopDirection::Return && self.is_reply(flow);
+        let direction_index = index(direction);
         let is_late = match direction {
+            _ if flow.protocol != Some(TCP) => false,
             HopDirection::Forward => !flow.tcp_flags.may_open(),
             HopDirection::Return => flow.tcp_flags.are_present() && !flow.tcp_flags.is_syn_ack(),
         };
+        let tuple = self.tuple(flow, direction_index, end);
+        let Some(site) = self.sites.get_mut(direction_index).and_then(|sites| sites.get_mut(end)) else { return };
         match (flow.action, flow.reject_reason) {
-            (Action::Accept, _) => site.accepted.observe(flow),
-            (Action::Reject, RejectReason::Unspecified) if flow.protocol == Some(TCP) && is_late => {}
-            (Action::Reject, RejectReason::Unspecified) => site.rejected.observe(flow),
+            (Action::Accept, _) => {
+                site.accepted.observe(flow);
+                if is_reply {
+                    site.replies.observe(flow);
+                }
+                self.update(tuple, |flows| flows.is_accepted = true);
+            }
+            (Action::Reject, RejectReason::Unspecified) => match tuple {
+                _ if is_late => {}
+                Some(_) => self.update(tuple, |flows| flows.rejected.observe(flow)),
+                None => site.rejected.observe(flow),
+            },
             (Action::Reject, _) => site.rejected_otherwise.observe(flow),
         }
+    }
+
+    /// Reports whether an accepted flow in the return direction answers a connection of the source: it is a SYN-ACK, or from the port of
+    /// the question to another port. Of other protocols and of equal ports, either end may have sent the first packet.
+    fn is_reply(&self, flow: &Flow<'_>) -> bool {
+        let is_from_port = self.explanation.port.is_some() && flow.dstport.is_some() && flow.srcport != flow.dstport;
+        let flags = flow.tcp_flags;
+        match flow.protocol {
+            Some(TCP) => flags.is_syn_ack() || (is_from_port && !(flags.are_present() && flags.may_open())),
+            Some(UDP) => is_from_port,
+            _ => false,
+        }
+    }
+
+    /// Returns the tuple of a flow, if its protocol has ports.
+    fn tuple(&self, flow: &Flow<'_>, direction: usize, end: usize) -> Option<Tuple> {
+        let has_ports = matches!(flow.protocol, Some(TCP | UDP));
+        let (src, dst) = (flow.src.zip(flow.srcport)?, flow.dst.zip(flow.dstport)?);
+        has_ports.then_some(Tuple { direction, end, src, dst })
+    }
+
+    fn update(&mut self, tuple: Option<Tuple>, change: impl FnOnce(&mut TupleFlows)) {
+        let Some(tuple) = tuple else { return };
+        if self.tuples.len() >= MAX_TUPLES && !self.tuples.contains_key(&tuple) {
+            self.has_all_tuples = false;
+            return;
+        }
+        change(self.tuples.entry(tuple).or_default());
     }
 
     /// Adds the evidence of another input.
     pub(super) fn merge(&mut self, other: EvidenceReader<'_>) {
         self.evidence.forward.merge(other.evidence.forward);
         self.evidence.back.merge(other.evidence.back);
+        for (own, other) in self.accepted.iter_mut().zip(other.accepted) {
+            own.merge(other);
+        }
         self.has_all_pairs &= other.has_all_pairs;
         for (key, flows) in other.pairs {
             if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&key) {
@@ -201,35 +313,62 @@ impl<'a> EvidenceReader<'a> {
             }
             pair.silent.iter_mut().zip(flows.silent).for_each(|(own, other)| own.merge(other));
         }
+        self.has_all_tuples &= other.has_all_tuples;
+        for (tuple, other) in other.tuples {
+            self.update(Some(tuple), |flows| {
+                flows.is_accepted |= other.is_accepted;
+                flows.rejected.merge(other.rejected);
+            });
+        }
+        self.replies.merge(other.replies);
         for (own, other) in self.sites.iter_mut().flatten().zip(other.sites.into_iter().flatten()) {
-            own.accepted.merge(other.accepted);
-            own.rejected.merge(other.rejected);
-            own.rejected_otherwise.merge(other.rejected_otherwise);
+            own.merge(other);
+        }
+    }
+
+    /// Adds the rejected flows that are not late packets to those of the ends. If some are not kept, nothing shows which ones are late.
+    fn add_rejected(&mut self) {
+        for (tuple, flows) in self.tuples.iter().filter(|(_, flows)| self.has_all_tuples && !flows.is_accepted) {
+            let site = self.sites.get_mut(tuple.direction).and_then(|sites| sites.get_mut(tuple.end));
+            if let Some(site) = site {
+                site.rejected.merge(flows.rejected);
+            }
         }
     }
 
     /// Returns the evidence.
     pub(super) fn finish(mut self, failed: Vec<InputFailure>) -> Evidence {
-        if self.has_all_pairs {
-            let (mut forward, mut back) = (Counters::default(), Counters::default());
-            for PairFlows { is_accepted: [has_request, has_reply], silent: [requests, replies] } in self.pairs.values()
-            {
-                forward.merge(if *has_reply { Counters::default() } else { *requests });
-                back.merge(if *has_request { Counters::default() } else { *replies });
+        let mut silent = [SideFlows::default(); 2];
+        for PairFlows { is_accepted: [has_request, has_reply], silent: flows } in self.pairs.values() {
+            for ((silent, flows), is_answered) in silent.iter_mut().zip(flows).zip([has_reply, has_request]) {
+                silent.merge(if *is_answered { SideFlows::default() } else { *flows });
             }
-            self.evidence.forward.unanswered = Some(forward);
-            self.evidence.back.unanswered = Some(back);
         }
+        let directions = [&mut self.evidence.forward, &mut self.evidence.back];
+        for (evidence, (accepted, silent)) in directions.into_iter().zip(self.accepted.into_iter().zip(silent)) {
+            let (accepted, unanswered) = if accepted.by_sender.flows > 0 {
+                (accepted.by_sender, silent.by_sender)
+            } else {
+                (accepted.by_receiver, silent.by_receiver)
+            };
+            evidence.accepted = accepted;
+            evidence.unanswered = self.has_all_pairs.then_some(unanswered);
+        }
+        self.add_rejected();
         let DirectionEvidence { accepted, unanswered, .. } = self.evidence.forward;
         let silent = unanswered.filter(|unanswered| *unanswered == accepted && accepted.flows > 0);
-        let contradictions = contradictions::find(self.topology, self.explanation, silent, &self.sites);
+        let contradictions = contradictions::find(
+            self.topology,
+            self.explanation,
+            silent.map(|silent| (silent, &self.replies)),
+            &self.sites,
+        );
         Evidence { contradictions, failed, ..self.evidence }
     }
 }
 
 impl DirectionEvidence {
     fn merge(&mut self, other: DirectionEvidence) {
-        self.accepted.merge(other.accepted);
         self.rejected.merge(other.rejected);
         self.seen.merge(other.seen);
         for id in other.interface_ids {

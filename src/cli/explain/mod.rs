@@ -2,6 +2,7 @@
 
 mod contradictions;
 pub(super) mod evidence;
+mod recorder;
 pub(super) mod target;
 
 use std::sync::Arc;
@@ -55,7 +56,7 @@ fn usage_error(message: &str) -> CliError {
 
 fn question<'a>(arguments: &Explain, topology: &'a Topology) -> Result<Question<'a>, CliError> {
     let target = &arguments.destination;
-    let ends = topology.resolve_ends(&arguments.source, &target.end);
+    let ends = topology.resolve_ends(target::without_brackets(&arguments.source), &target.end);
     let (source, destination) = ends.map_err(|error| usage_error(&error.to_string()))?;
     let protocol = arguments.protocol.number(source.address.is_ipv6());
     if let Some(port) = target.port.filter(|_| !matches!(protocol, TCP | UDP)) {

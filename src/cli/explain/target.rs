@@ -1,5 +1,6 @@
 //! Parses the destination with its port, and the protocol.
 
+use std::net::Ipv6Addr;
 use std::num::NonZero;
 use std::str::FromStr;
 
@@ -39,6 +40,12 @@ impl FromStr for Destination {
             _ => Ok(without_port(text)),
         }
     }
+}
+
+/// Returns a source as given or, if it is an IPv6 address in brackets, the address.
+pub(super) fn without_brackets(source: &str) -> &str {
+    let inner = source.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.filter(|inner| inner.parse::<Ipv6Addr>().is_ok()).unwrap_or(source)
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
@@ -104,6 +111,19 @@ mod tests {
         }
         for text in ["web:0", "web:65536", "[2600::5", "[2600::5]443", "[2600::5]:", "10.2.1.5:99999999999999999999"] {
             assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_source_may_have_brackets() {
+        for (text, expected) in [
+            ("[2600::5]", "2600::5"),
+            ("2600::5", "2600::5"),
+            ("[web]", "[web]"),
+            ("[10.1.1.5]", "[10.1.1.5]"),
+            ("[]", "[]"),
+        ] {
+            assert_eq!(without_brackets(text), expected);
         }
     }
 

@@ -1,11 +1,11 @@
 //! The hop of a network ACL.
 
-use super::checks::{Check, parts_of_ports, ranges};
+use super::checks::{Check, describe_traffic_doubt, parts_of_ports, ranges};
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
-use super::segments::{SetVerdict, decide, remote_parts};
+use super::segments::{Parts, Remote, SetVerdict, decide, remote_parts};
 use super::walk::{Resource, Walk};
-use crate::topology::describe_output::own_rule_number;
+use crate::topology::describe_output::{AclEntry, Fit, own_rule_number};
 use crate::topology::rules::{AclDoubt, AclVerdict, Traffic};
 
 impl<'a> Walk<'a> {
@@ -21,9 +21,15 @@ impl<'a> Walk<'a> {
         let topology = self.topology;
         let acl = topology.network_acl_of_subnet(subnet_id).ok();
         let entries = acl.map_or(&[][..], |(_, acl)| acl.entries(direction));
-        let remotes = remote_parts(remote, entries.iter().filter_map(|entry| entry.block));
-        let ports = parts_of_ports(ports, ranges(entries.iter().map(|entry| &entry.traffic)));
-        let verdict = decide(&remotes, &ports, |remote, dstport| {
+        let remotes = remote_parts(remote, entries.iter().filter_map(|entry| entry.block), topology.vpc_blocks());
+        // An entry for other addresses or another protocol does not divide the ports.
+        let matters = |entry: &&AclEntry| match remote {
+            Remote::Address(address) => entry.fits(address, self.protocol, None) > Fit::No,
+            Remote::Internet { .. } => entry.traffic.fits(self.protocol, None) > Fit::No,
+        };
+        let ports = parts_of_ports(ports, ranges(entries.iter().filter(matters).map(|entry| &entry.traffic)));
+        let parts = Parts { remotes, ports, rules: entries.len() };
+        let verdict = decide(&parts, |remote, dstport| {
             let traffic = Traffic { direction, remote, protocol: self.protocol, dstport };
             let verdict = topology.evaluate_network_acl(Some(subnet_id), &traffic);
             (verdict.verdict(), verdict)
@@ -57,10 +63,8 @@ impl<'a> Walk<'a> {
                 format!("the topology has several network ACLs of {subnet}")
             }
             AclVerdict::Undecided(AclDoubt::Entry { entry, .. }) => {
-                format!(
-                    "rule {} for {} may match: it has one ICMP type, or cannot be read",
-                    entry.rule_number, entry.traffic
-                )
+                let doubt = describe_traffic_doubt(&entry.traffic).unwrap_or("its CIDR block cannot be read");
+                format!("rule {} for {} may match: {doubt}", entry.rule_number, entry.traffic)
             }
             AclVerdict::Undecided(AclDoubt::UnknownSubnet { .. }) => {
                 format!("the topology does not have {subnet}, so the traffic may stay within it")

@@ -3,8 +3,8 @@
 use super::hop::HopSite;
 use super::segments::{Part, PortRange, Remote, port_parts};
 use super::walk::Walk;
-use crate::record::names;
-use crate::topology::describe_output::{RulePorts, TrafficKind};
+use crate::record::{ICMP, ICMPV6, TCP, UDP, names};
+use crate::topology::describe_output::{RulePorts, RuleProtocol, TrafficKind};
 use crate::topology::rules::{self, RuleDirection};
 
 /// Traffic that a network ACL or security groups evaluate.
@@ -56,6 +56,19 @@ pub(super) fn ranges<'t>(
         RulePorts::Range(range) => Some(range.clone()),
         RulePorts::All | RulePorts::Unknown => None,
     })
+}
+
+/// Names the part of a rule's traffic that is unknown, if there is one.
+pub(super) fn describe_traffic_doubt(kind: &TrafficKind) -> Option<&'static str> {
+    match (kind.protocol, &kind.ports) {
+        (RuleProtocol::Unreadable, _) => Some("its protocol cannot be read"),
+        (RuleProtocol::Number(TCP | UDP), RulePorts::Unknown) => Some("its ports cannot be read"),
+        (RuleProtocol::Number(ICMP | ICMPV6), RulePorts::Unknown) => {
+            Some("it is for some ICMP types only, or its types cannot be read")
+        }
+        (RuleProtocol::Number(_), RulePorts::Unknown) => Some("what it is for cannot be read"),
+        _ => None,
+    }
 }
 
 pub(super) fn parts_of_ports(

@@ -41,7 +41,13 @@ impl<'a> Walk<'a> {
     /// Walks to the destination. Returns `None` if the walk does not arrive there.
     pub(super) fn walk_forward(&mut self) -> Option<Way<'a>> {
         let Some(own) = self.source.vpc else { return self.enter() };
+        if self.reach_on_link() {
+            return None;
+        }
         self.destination = self.topology.settle(&self.source, self.destination);
+        if self.reach_itself() {
+            return None;
+        }
         if self.is_within_subnet() {
             return Some(self.cross_subnet());
         }

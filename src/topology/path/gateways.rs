@@ -97,17 +97,20 @@ impl<'a> Walk<'a> {
     /// Starts at the destination, for a source that the topology does not have.
     pub(super) fn enter(&mut self) -> Option<Way<'a>> {
         let source = self.source;
-        let has_destination = self.destination.vpc.is_some();
-        if has_destination && source.interface.is_none() && !source.is_ambiguous && ip::is_public(source.address) {
-            self.enter_from_internet(source.address)?;
-            let seen_as = Some(source.address);
-            return Some(Way::Internet(InternetWay { has_source: false, nat: None, seen_as }));
-        }
         let address = source.address;
+        let has_destination = self.destination.vpc.is_some();
         let reason = match (source.interface, has_destination) {
             (Some((id, _)), _) => format!("the topology does not have the VPC of {}", self.label(id)),
             _ if source.is_ambiguous => format!("several VPCs have {address}, and nothing shows which one is meant"),
             (None, false) => format!("neither {address} nor {} is in a VPC of the topology", self.destination_remote()),
+            (None, true) if ip::is_public(address) => match self.reason_not_from_internet() {
+                Some(reason) => reason,
+                None => {
+                    self.enter_from_internet(address)?;
+                    let seen_as = Some(address);
+                    return Some(Way::Internet(InternetWay { has_source: false, nat: None, seen_as }));
+                }
+            },
             (None, true) => {
                 format!("{address} is in no VPC of the topology: its rules and its way to the VPC are unknown")
             }
@@ -119,6 +122,35 @@ impl<'a> Walk<'a> {
         }
         self.check_destination(Remote::Address(address));
         Some(Way::External)
+    }
+
+    /// Returns the reason why a source with a public address may be elsewhere than on the internet, if there is one. Networks that are
+    /// connected by a VPN, Direct Connect, or a transit gateway have public addresses, too: the route back to the source decides.
+    fn reason_not_from_internet(&self) -> Option<String> {
+        let (source, destination) = (self.source.address, self.destination);
+        let Some(((table_id, table), vpc)) = self.table_of_end(&destination).zip(destination.vpc) else {
+            let subnet = self.subnet_label(&destination);
+            return Some(format!(
+                "the topology does not have the route table of {subnet}: whether {source} is on the internet is unknown"
+            ));
+        };
+        let targets = match self.topology.next_hop(table, vpc, source) {
+            NextHop::Local(_) | NextHop::NoRoute => return None,
+            NextHop::Route(route) if is_of_internet(&route.target) => return None,
+            NextHop::Route(route) | NextHop::UnknownList(route) => self.label_target(&route.target),
+            NextHop::Tie(a, b) => format!("{} and to {}", self.label_target(&a.target), self.label_target(&b.target)),
+        };
+        let table = self.label(table_id);
+        Some(format!(
+            "{table} leads replies to {targets}: whether {source} is on the internet or in another network is unknown"
+        ))
+    }
+
+    fn label_target(&self, target: &Target) -> String {
+        match target.id() {
+            "" => "an unknown target".to_owned(),
+            id => self.label(id),
+        }
     }
 
     /// Adds the hops from the internet to the destination, for packets with this source.
@@ -167,4 +199,10 @@ impl<'a> Walk<'a> {
             _ => Some(()),
         }
     }
+}
+
+/// Reports whether a route to this target is one to the internet.
+fn is_of_internet(target: &Target) -> bool {
+    use Target::{EgressOnlyInternetGateway, InternetGateway, Local, NatGateway};
+    matches!(target, Local | InternetGateway(_) | EgressOnlyInternetGateway(_) | NatGateway(_))
 }

@@ -1,12 +1,15 @@
 //! The hop of the security groups of an interface.
 
-use super::checks::{Check, parts_of_ports, ranges};
+use std::collections::BTreeSet;
+
+use super::checks::{Check, describe_traffic_doubt, parts_of_ports, ranges};
 use super::end::End;
 use super::hop::{HopKind, HopRule, HopVerdict};
 use super::references::References;
-use super::segments::{AddressRange, PortRange, SetVerdict, decide, remote_parts};
+use super::segments::{Parts, SetVerdict, decide, remote_parts};
 use super::walk::{Resource, Walk};
-use crate::topology::describe_output::{Interface, Permission};
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
+use crate::topology::describe_output::{Fit, Interface, Permission};
 use crate::topology::rules::{GroupDoubt, GroupsVerdict, InterfaceRules, Traffic};
 
 /// Maximum number of groups in a reason. AWS allows 16 groups for an interface.
@@ -23,9 +26,9 @@ impl<'a> Walk<'a> {
             return self.push(&resource, HopVerdict::Unknown, reason, None);
         };
         let rules = topology.rules_of(interface);
-        let (remotes, ports) = self.parts_of_groups(interface, check);
+        let parts = self.parts_of_groups(interface, check);
         let evaluate = |with_references: bool| {
-            decide(&remotes, &ports, |remote, dstport| {
+            decide(&parts, |remote, dstport| {
                 let traffic = Traffic { direction: check.direction, remote, protocol: self.protocol, dstport };
                 let verdict = evaluate_groups(&rules, &traffic, with_references);
                 (verdict.verdict(), verdict)
@@ -55,15 +58,21 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the parts that no permission of an interface divides.
-    fn parts_of_groups(&self, interface: &Interface, check: Check) -> (Vec<AddressRange>, Vec<Option<PortRange>>) {
+    fn parts_of_groups(&self, interface: &Interface, check: Check) -> Parts {
         let resources = self.topology.resources();
         let groups = interface.group_ids.iter().filter_map(|id| resources.security_groups.get(id));
         let permissions: Vec<&Permission> = groups.flat_map(|group| group.permissions(check.direction)).collect();
-        let lists = permissions.iter().flat_map(|permission| &permission.prefix_list_ids);
-        let lists = lists.filter_map(|id| resources.prefix_lists.get(id)).flat_map(|list| &list.blocks);
+        // Many permissions may reference the same list.
+        let lists: BTreeSet<&String> = permissions.iter().flat_map(|permission| &permission.prefix_list_ids).collect();
+        let lists = lists.into_iter().filter_map(|id| resources.prefix_lists.get(id)).flat_map(|list| &list.blocks);
         let blocks = permissions.iter().flat_map(|permission| &permission.blocks).chain(lists).copied();
+        let remotes = remote_parts(check.remote, blocks, self.topology.vpc_blocks());
         let kinds = permissions.iter().map(|permission| &permission.traffic);
-        (remote_parts(check.remote, blocks), parts_of_ports(self.ports(), ranges(kinds)))
+        let kinds = kinds.filter(|kind| kind.fits(self.protocol, None) > Fit::No);
+        // Blocks are looked up, but lists and groups are tried one after another.
+        let tried = |permission: &&Permission| 1 + permission.prefix_list_ids.len() + permission.group_ids.len();
+        let rules = permissions.iter().map(tried).sum();
+        Parts { remotes, ports: parts_of_ports(self.ports(), ranges(kinds)), rules }
     }
 
     fn push_groups(
@@ -95,25 +104,48 @@ impl<'a> Walk<'a> {
         self.push(&Resource { kind: HopKind::SecurityGroups, id, site: check.site }, hop_verdict, reason, rule);
     }
 
+    /// Returns the names of groups, as in `A or B`.
     fn label_groups(&self, ids: &[String]) -> String {
         let names: Vec<String> = ids.iter().take(MAX_LISTED_GROUPS).map(|id| self.label(id)).collect();
         let more = ids.len().saturating_sub(MAX_LISTED_GROUPS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        names.join(" and ") + &more
+        let more = if more > 0 { format!(" or {more} more") } else { String::new() };
+        names.join(" or ") + &more
     }
 
     fn describe_group_doubt(&self, verdict: &GroupsVerdict<'_>) -> String {
         match verdict {
             GroupsVerdict::Undecided(GroupDoubt::Permission { group_id, permission }) => format!(
-                "the rule of {} for {} may apply: its prefix list, group, or ICMP type is unknown",
+                "the rule of {} for {} may apply: {}",
                 self.label(group_id),
-                permission.traffic
+                permission.traffic,
+                self.describe_permission_doubt(permission)
             ),
             GroupsVerdict::Undecided(GroupDoubt::UnknownGroup { group_id }) => {
                 format!("the topology does not have {}", self.label(group_id))
             }
             _ => "the topology does not have the security groups".to_owned(),
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Names the part of a permission that is unknown.
+    fn describe_permission_doubt(&self, permission: &Permission) -> String {
+        if let Some(doubt) = describe_traffic_doubt(&permission.traffic) {
+            return doubt.to_owned();
+        }
+        if permission.has_unreadable_peer {
+            return "one of its peers cannot be read".to_owned();
+        }
+        let resources = self.topology.resources();
+        if let Some(id) = permission.prefix_list_ids.iter().find(|id| !resources.prefix_lists.contains_key(*id)) {
+            return format!("the blocks of {} are unknown", escape_truncated(id, NAME_CHARACTERS));
+        }
+        let group = permission.group_ids.iter().find(|id| !resources.security_groups.contains_key(*id));
+        group.map_or_else(
+            || "its peers are unknown".to_owned(),
+            |id| format!("the members of {} are unknown", self.label(id)),
+        )
     }
 }
 

@@ -131,6 +131,8 @@ pub enum HopKind {
     RouteTarget,
     /// A network that the topology does not have.
     ExternalNetwork,
+    /// A link-local address, or a service that AWS serves at one, such as instance metadata.
+    LinkLocalService,
 }
 
 impl HopKind {
@@ -155,6 +157,7 @@ impl HopKind {
             HopKind::CoreNetwork => "core network",
             HopKind::RouteTarget => "route target",
             HopKind::ExternalNetwork => "external network",
+            HopKind::LinkLocalService => "link-local service",
         }
     }
 }

@@ -6,12 +6,15 @@
 //!
 //! 1. `forward`: the groups and the network ACL of the source, the route table of its subnet, and the target of the route: `local`, a
 //!    peering connection, an internet gateway, or a NAT gateway (`gateways`, `nat`). Then network ACL and groups of the destination.
+//!    A destination on the source's link or at its own interface is one hop (`local`).
 //! 2. `return_way`: the way back. Security groups are stateful; network ACLs and routes are evaluated again, for the ephemeral ports.
 //!
 //! Invariants:
-//! - A hop that a rule blocks does not end the walk, so that all obstacles show. A route that leads nowhere ends it, and a gateway
-//!   that the topology does not describe (a transit gateway, a VPN, an appliance) ends it as unknown. Then there is no way back.
+//! - A hop that a rule blocks does not end the walk, so that all obstacles show. A route that leads nowhere ends it, as does a connection
+//!   or a gateway that blocks. A gateway that the topology does not describe (a transit gateway, a VPN, an appliance) ends it as
+//!   unknown. Then there is no way back.
 //! - A set of ports or addresses is decided exactly, by one representative of each part that no rule divides (`segments`).
+//!   The work is bounded; beyond the bounds the hop is unknown.
 //! - Nothing is guessed: missing resources make a hop unknown, and its reason names the missing part.
 //!
 //! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>,
@@ -26,6 +29,7 @@ mod forward;
 mod gateways;
 mod groups;
 pub mod hop;
+mod local;
 mod nat;
 mod next_hop;
 mod references;

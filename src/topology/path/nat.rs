@@ -32,6 +32,14 @@ impl<'a> Walk<'a> {
                 let seen_as = self.check_internet_gateway(gateway_id, &end, "the NAT gateway")?;
                 self.arrive_from_internet(Some(end), seen_as)
             }
+            Step::Target(Target::NatGateway(next)) if next == id => {
+                let table = self.table_of_end(&end).map(|(id, _)| id);
+                let table_label = table.map_or_else(|| "its route table".to_owned(), |id| self.label(id));
+                let reason =
+                    format!("{table_label} of its own subnet leads back to it: what it does then is not evaluated");
+                self.push(&resource, HopVerdict::Unknown, reason, None);
+                None
+            }
             step => {
                 self.leave_privately(&resource, step);
                 None

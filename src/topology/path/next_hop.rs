@@ -4,6 +4,7 @@
 //! route. Within the VPC's own blocks only a route to a NAT gateway, an interface, or a Gateway Load Balancer endpoint can take
 //! precedence over `local`: <https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -79,8 +80,15 @@ impl Topology {
             // A route with the same destination replaces the local one, so that this is the lesser of the two.
             best = (NextHop::Local(block), (block.prefix_len(), STATIC - 1));
         }
+        // Several routes may have the same list.
+        let mut lengths: BTreeMap<&Destination, Option<u8>> = BTreeMap::new();
         for route in table.routes.iter().filter(|route| route.state != RouteState::Unused) {
-            let Some(length) = self.longest_containing(&route.destination, &host) else { continue };
+            let length = || self.longest_containing(&route.destination, &host);
+            let length = match &route.destination {
+                Destination::Block(_) => length(),
+                list @ Destination::PrefixList(_) => *lengths.entry(list).or_insert_with(length),
+            };
+            let Some(length) = length else { continue };
             if local.is_some() && !can_override_local(&route.target) {
                 continue;
             }
@@ -105,12 +113,19 @@ impl Topology {
         own: VpcIndex,
         is_ipv6: bool,
     ) -> InternetRoutes<'a> {
-        let of_routes = table.routes.iter().filter_map(|route| self.blocks_of(&route.destination)).flatten();
-        let parts = remote_parts(Remote::Internet { is_ipv6 }, of_routes.chain(&self.vpc(own).blocks).copied());
-        let mut internet = InternetRoutes { most: NextHop::NoRoute, exception: None, is_too_large: false };
-        if parts.len().saturating_mul(table.routes.len()) > MAX_COMPARISONS {
-            return InternetRoutes { is_too_large: true, ..internet };
+        let mut internet = InternetRoutes { most: NextHop::NoRoute, exception: None, is_too_large: true };
+        // Several routes may have the same list.
+        let destinations: BTreeSet<&Destination> = table.routes.iter().map(|route| &route.destination).collect();
+        let blocks = destinations.into_iter().filter_map(|destination| self.blocks_of(destination)).flatten();
+        let Some(parts) = remote_parts(Remote::Internet { is_ipv6 }, blocks.copied(), self.vpc_blocks()) else {
+            return internet;
+        };
+        let blocks = |route: &Route| self.blocks_of(&route.destination).map_or(1, <[IpNet]>::len);
+        let comparisons = table.routes.iter().map(blocks).fold(0, usize::saturating_add);
+        if parts.len().saturating_mul(comparisons) > MAX_COMPARISONS {
+            return internet;
         }
+        internet.is_too_large = false;
         let mut shares: Vec<(NextHop<'a>, f64)> = Vec::new();
         for part in &parts {
             let (next, _) = self.best_known(table, self.own_block(own, part.first), part.first);
@@ -127,6 +142,11 @@ impl Topology {
         let unknown = unknown.filter(|route| !matches!(internet.most, NextHop::Route(most) if leads_like(most, route)));
         internet.exception = results.chain(unknown.map(NextHop::UnknownList)).find(is_exception);
         internet
+    }
+
+    /// Returns the blocks of all VPCs, whose addresses are not on the internet.
+    pub(super) fn vpc_blocks(&self) -> impl Iterator<Item = IpNet> {
+        self.vpcs().flat_map(|(_, vpc)| vpc.blocks.iter().copied())
     }
 
     /// Returns the block of a VPC that has an address.

@@ -47,7 +47,7 @@ impl<'a> Walk<'a> {
     fn follow_back(&mut self, way: &Way<'a>, step: Step<'a>) -> Option<()> {
         match (way, step) {
             (Way::Local, Step::Local) => Some(()),
-            (Way::Peering, Step::Target(Target::PeeringConnection(id))) => self.return_over_peering(id),
+            (Way::Peering | Way::External, Step::Target(Target::PeeringConnection(id))) => self.return_over_peering(id),
             (_, step) => {
                 self.leave_the_way(step);
                 None

@@ -13,10 +13,17 @@ impl Walk<'_> {
             HopKind::TransitGateway => "a transit gateway has route tables of its own",
             HopKind::VirtualPrivateGateway => "a virtual private gateway leads to a VPN or Direct Connect",
             HopKind::VpcEndpoint => "a VPC endpoint leads to a service or an appliance",
-            HopKind::NetworkInterface | HopKind::Instance => "an appliance decides by itself",
-            _ => "its configuration decides",
+            HopKind::NetworkInterface | HopKind::Instance => "an appliance decides by rules of its own",
+            HopKind::LocalGateway | HopKind::CarrierGateway | HopKind::CoreNetwork => "its configuration decides",
+            _ => "where it leads depends on its configuration",
         };
-        let reason = format!("{what}, which the topology does not have");
+        let reason = match kind {
+            HopKind::InternetGateway
+            | HopKind::EgressOnlyInternetGateway
+            | HopKind::NatGateway
+            | HopKind::PeeringConnection => "a path that leads here from another gateway is not evaluated".to_owned(),
+            _ => format!("{what}, which the topology does not have"),
+        };
         let resource = Resource { kind, id: Some(id).filter(|id| !id.is_empty()), site: HopSite::Between };
         self.push(&resource, HopVerdict::Unknown, reason, None);
     }

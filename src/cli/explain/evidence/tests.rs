@@ -59,3 +59,21 @@ fn interfaces_have_a_limit() {
     assert_eq!((forward.accepted.flows, forward.interface_ids.len()), (300, MAX_INTERFACES));
     assert_eq!(forward.interface_ids.last().map(String::as_str), Some("eni-099"));
 }
+
+#[test]
+fn late_packets_are_unknown_above_the_limit_of_tuples() {
+    let topology = topology();
+    let (source, destination) = topology.resolve_ends("10.1.0.5", "internet").expect("an interface");
+    let question = crate::topology::path::Question { source, destination, protocol: TCP, port: Some(443) };
+    let explanation = topology.explain(&question);
+    // The rejected flow has no accepted one alike.
+    let rejected = |count: usize| {
+        let accepted = (0..count).map(|n| record("eni-1", &format!("52.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255)));
+        let log = record("eni-1", "53.0.0.1").replace("ACCEPT", "REJECT") + &accepted.collect::<String>();
+        let mut reader = EvidenceReader::new(&topology, &explanation);
+        pipeline::for_each_flow(log.as_bytes(), &Options::default(), |flow| reader.observe(flow)).expect("a flow log");
+        reader.add_rejected();
+        reader.sites[0][0].rejected.flows
+    };
+    assert_eq!([rejected(1), rejected(MAX_TUPLES - 1), rejected(MAX_TUPLES)], [1, 1, 0]);
+}
