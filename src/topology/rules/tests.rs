@@ -505,7 +505,7 @@ fn by_groups_with_problems(parts: &[Value], text: &str) -> (String, usize) {
 }
 
 #[test]
-fn unreadable_parts_of_prefix_lists_and_members_leave_it_undecided() {
+fn unreadable_lists_and_members_leave_it_undecided() {
     let permission = |key: &str, peer: Value| json!([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, key: [peer]}]);
     let by_list = permission("PrefixListIds", json!({"PrefixListId": "pl-1"}));
     let group_by_list = group("sg-1", &by_list, &json!([]));
