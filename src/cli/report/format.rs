@@ -17,6 +17,8 @@ use crate::topology::{KnownRecorder, Topology};
 
 const MAX_TEXT_CHARS: usize = 1000;
 const MAX_ID_CHARS: usize = 120;
+/// Maximum number of security groups in a cell.
+const MAX_LISTED_GROUPS: usize = 5;
 /// Names must leave room for the ids in a table.
 const MAX_NAME_CHARS: usize = 32;
 
@@ -152,8 +154,7 @@ pub(super) fn rule_label(rule: &DeniedBy) -> String {
             None => format!("{} default rule (*)", with_name(id, name.as_ref())),
         },
         DeniedBy::SecurityGroup { ids, names } => {
-            let groups: Vec<String> = ids.iter().map(|id| with_name(id, names.get(id))).collect();
-            format!("no rule of {}", groups.join(" or "))
+            format!("no rule of {}", join_first(ids, |id| with_name(id, names.get(id)), " or "))
         }
     }
 }
@@ -171,10 +172,18 @@ pub(super) fn short_rule_label(rule: &DeniedBy) -> String {
             format!("ACL {} rule {number}", name(id, acl.as_ref()))
         }
         DeniedBy::SecurityGroup { ids, names } => {
-            let groups: Vec<String> = ids.iter().map(|id| name(id, names.get(id))).collect();
-            format!("SG {}", groups.join(", "))
+            format!("SG {}", join_first(ids, |id| name(id, names.get(id)), ", "))
         }
     }
+}
+
+/// Joins the labels of ids. Lists only the first of many.
+fn join_first(ids: &[String], label: impl Fn(&str) -> String, word: &str) -> String {
+    let mut labels: Vec<String> = ids.iter().take(MAX_LISTED_GROUPS).map(|id| label(id)).collect();
+    if ids.len() > MAX_LISTED_GROUPS {
+        labels.push(format!("{} more", ids.len() - MAX_LISTED_GROUPS));
+    }
+    labels.join(word)
 }
 
 pub(super) fn format_window(window: Option<Window>) -> String {
@@ -214,6 +223,32 @@ mod tests {
             assert_eq!(escape_unprintable(text), expected);
         }
         assert_eq!(escape_unprintable(&"x".repeat(2000)).chars().count(), MAX_TEXT_CHARS + 1);
+    }
+
+    #[test]
+    fn rules_are_named_with_and_without_ids() {
+        let acl = |rule_number| DeniedBy::NetworkAcl {
+            id: "acl-1".to_owned(),
+            name: Some("public\u{1b}[2J".to_owned()),
+            rule_number,
+        };
+        let groups = |count: usize| DeniedBy::SecurityGroup {
+            ids: (1..=count).map(|number| format!("sg-{number}")).collect(),
+            names: [("sg-1".to_owned(), "web".to_owned())].into(),
+        };
+        for (rule, long, short) in [
+            (acl(Some(100)), "acl-1 (public\\u{1b}[2J) rule 100", "ACL public\\u{1b}[2J rule 100"),
+            (acl(Some(32_768)), "acl-1 (public\\u{1b}[2J) default rule (*)", "ACL public\\u{1b}[2J rule *"),
+            (acl(None), "acl-1 (public\\u{1b}[2J) default rule (*)", "ACL public\\u{1b}[2J rule *"),
+            (groups(2), "no rule of sg-1 (web) or sg-2", "SG web, sg-2"),
+            (
+                groups(7),
+                "no rule of sg-1 (web) or sg-2 or sg-3 or sg-4 or sg-5 or 2 more",
+                "SG web, sg-2, sg-3, sg-4, sg-5, 2 more",
+            ),
+        ] {
+            assert_eq!((rule_label(&rule).as_str(), short_rule_label(&rule).as_str()), (long, short));
+        }
     }
 
     #[test]
