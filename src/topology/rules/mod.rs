@@ -4,7 +4,7 @@
 //! [`AclVerdict`] and a [`GroupsVerdict`], which name the deciding rule, or what is missing to decide.
 //!
 //! - A network ACL is evaluated where traffic enters or leaves a subnet. The entry with the least number that matches decides
-//!   ([`network_acl`]).
+//!   (`network_acl`).
 //! - The security groups of an interface allow what any of their permissions allows ([`security_groups`]).
 //!
 //! A verdict is [`Verdict::Undecided`] rather than a guess: a flow log has no ICMP types, and a topology may lack a prefix list.
