@@ -5,7 +5,7 @@
 //!
 //! - A network ACL is evaluated where traffic enters or leaves a subnet. The entry with the least number that matches decides
 //!   (`network_acl`).
-//! - The security groups of an interface allow what any of their permissions allows ([`security_groups`]).
+//! - The security groups of an interface allow what any of their permissions allows (`security_groups`).
 //!
 //! A verdict is [`Verdict::Undecided`] rather than a guess: a flow log has no ICMP types, and a topology may lack a prefix list.
 //! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>,
