@@ -107,7 +107,7 @@ impl Renderer<'_> {
                 DecimalBytes(bytes).to_string().into(),
                 format_count(row.group_count).into(),
                 row.direction.name().to_owned().into(),
-                rule_label(&row.rule).into(),
+                Cell { full: rule_label(&row.rule), short: short_rule_label(&row.rule) },
             ]
         };
         let remark = format!("{} of {}", rows.len().min(MAX_RULES), plural(rows.len() as u64, "rule"));
