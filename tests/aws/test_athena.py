@@ -27,6 +27,10 @@ KNOWN = {
     "array": [("ARRAY['a', 'b']", ["a", "b"])],
     "array_agg": [("(SELECT array_sort(array_agg(x)) FROM (VALUES 2, 1, 2) AS t (x))", [1, 2, 2])],
     "array_distinct": [("array_sort(array_distinct(ARRAY[2, 1, 2]))", [1, 2])],
+    "array_join": [
+        ("array_join(ARRAY['a', 'b'], ', ')", "a, b"),
+        ("array_join(CAST(NULL AS array(varchar)), ', ')", None),
+    ],
     "array_min": [("array_min(ARRAY[3, 2, 4])", 2), ("array_min(CAST(ARRAY[] AS array(integer)))", None)],
     "array_sort": [("array_sort(ARRAY['b', 'a'])", ["a", "b"])],
     "between": [("2 BETWEEN 1 AND 2", True), ("'unknown' NOT BETWEEN '2015-06-01' AND '2026-03-02'", True)],
@@ -77,6 +81,7 @@ KNOWN = {
         ("TIMESTAMP '2026-03-02 05:00:00' + INTERVAL '1' HOUR", hour(2, 6)),
         ("TIMESTAMP '2026-03-02 05:00:00' - 3 * INTERVAL '1' HOUR", hour(2, 2)),
     ],
+    "map_values": [("map_values(MAP(ARRAY['sg-1'], ARRAY['web']))", ["web"])],
     "max": [("(SELECT max(x) FROM (VALUES 'a', 'b', NULL) AS t (x))", "b")],
     "max_by": [("(SELECT max_by(x, y) FROM (VALUES ('a', 1), ('b', 3), ('c', 2)) AS t (x, y))", "b")],
     "min": [("(SELECT min(x) FROM (VALUES 'b', 'a', NULL) AS t (x))", "a")],

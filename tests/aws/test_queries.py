@@ -71,7 +71,7 @@ def test_every_tested_construct_occurs_in_a_query():
 def test_queries_have_name_description_and_workgroup():
     queries = named_queries().values()
     properties = [query["Properties"] for query in queries]
-    assert len({one["Name"] for one in properties}) == len(properties) == 14
+    assert len({one["Name"] for one in properties}) == len(properties) == 15
     for query, one in zip(queries, properties):
         assert query["Condition"] == "HasAthena"
         assert (one["WorkGroup"], one["Database"]) == ({"Ref": "WorkGroup"}, {"Ref": "Database"})

@@ -27,20 +27,22 @@ LEFT_OUT = {
 def of_schema(part):
     """Returns the Hive type of a part of the summary schema."""
     part = _resolved(part)
-    if "oneOf" in part:
-        assert {one["type"] for one in part["oneOf"]} == {"string"}
+    kinds = {one["type"] for one in part.get("oneOf", [])}
+    if kinds:
+        assert kinds in ({"string"}, {"object"})
+    if kinds == {"string"}:
         return "string"
-    if "anyOf" in part:
+    if kinds or "anyOf" in part:
         # One of several objects: a struct with all of their fields.
-        fields = {}
-        for one in part["anyOf"]:
+        fields = {name: of_schema(field) for name, field in part.get("properties", {}).items()}
+        for one in part.get("oneOf", part.get("anyOf", [])):
             for name, field in _resolved(one).get("properties", {}).items():
                 assert fields.setdefault(name, of_schema(field)) == of_schema(field), name
         return "struct", fields
     match [type for type in listed(part["type"]) if type != "null"]:
         case ["integer"]:
             # 2^64 - 1 has twenty digits, which exceeds a bigint.
-            return {"uint64": "decimal(20,0)", "uint16": "int", "uint8": "int"}[part["format"]]
+            return {"uint64": "decimal(20,0)", "uint32": "bigint", "uint16": "int", "uint8": "int"}[part["format"]]
         case ["array"]:
             return "array", of_schema(part["items"])
         case ["object"] if "properties" in part:
