@@ -18,12 +18,15 @@
 
 mod flows;
 mod not_a_flow_log;
+mod parquet;
+mod sink;
 
 use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
 pub use self::flows::for_each_flow;
+use self::sink::{ReadBytes, RecordSink};
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
 use crate::config::Limits;
@@ -35,6 +38,9 @@ use crate::record::format::{self, Format};
 use crate::record::parser::column_map::{ColumnMap, KnownFormat, LeadingFields};
 use crate::record::parser::{ParseError, Parser, fast_path};
 use crate::topology::Topology;
+
+/// Bytes that show whether an object is a Parquet file.
+const PARQUET_HEAD_BYTES: usize = 4;
 
 /// Options for reading an object.
 #[derive(Debug, Clone)]
@@ -72,7 +78,10 @@ impl Default for Options {
 /// # Errors
 /// If the object cannot be read completely, or is not a flow log. Then none of its records counts.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
-    let text = Decoder::open(reader, options.max_object_bytes)?;
+    let mut text = Decoder::open(reader, options.max_object_bytes)?;
+    if parquet::is_parquet(text.head(PARQUET_HEAD_BYTES)?) {
+        return analyze_parquet(uri, text, options);
+    }
     if !options.decompress_in_background {
         return analyze_chunks(uri, ChunkReader::here(text), options);
     }
@@ -81,6 +90,42 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
         scope.spawn(move || worker.run());
         analyze_chunks(uri, chunks, options)
     })
+}
+
+/// Analyzes the rows of a Parquet file.
+fn analyze_parquet<R: Read>(uri: &str, text: Decoder<R>, options: &Options) -> Result<Analysis, ObjectError> {
+    let topology = options.topology.as_deref();
+    let mut sink = AnalysisSink { uri, topology, analysis: Analysis::new(&options.limits) };
+    let ReadBytes { compressed_bytes, bytes } = parquet::read(text, options, &mut sink)?;
+    let mut analysis = sink.analysis;
+    let records = analysis.records.total;
+    analysis.sources.push(InputSource { uri: uri.to_owned(), compressed_bytes, bytes, records, object: None });
+    Ok(analysis)
+}
+
+/// Adds records to an analysis.
+struct AnalysisSink<'a> {
+    uri: &'a str,
+    topology: Option<&'a Topology>,
+    analysis: Analysis,
+}
+
+impl RecordSink for AnalysisSink<'_> {
+    fn observe_format(&mut self, format: &Arc<Format>) {
+        self.analysis.observe_format(format);
+    }
+
+    #[inline(always)]
+    fn observe_record(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Flow(flow) => self.analysis.observe_flow(flow, self.topology),
+            other => self.analysis.observe(other, self.topology),
+        }
+    }
+
+    fn observe_malformed(&mut self, number: u64, text: &[u8], reason: &ParseError) {
+        self.analysis.observe_malformed(self.uri, number, text, reason);
+    }
 }
 
 /// Analyzes the lines of an object.

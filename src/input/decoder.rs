@@ -21,6 +21,8 @@ pub struct Decoder<R> {
     encoding: Encoding<R>,
     max_bytes: u64,
     bytes: u64,
+    /// Text that was read to look at its beginning.
+    head: Vec<u8>,
 }
 
 enum Encoding<R> {
@@ -38,7 +40,26 @@ impl<R: Read> Decoder<R> {
         let head = source.peek(gzip::MAGIC.len()).map_err(ObjectError::Read)?;
         let is_gzip = head.starts_with(&gzip::MAGIC);
         let encoding = if is_gzip { Encoding::Gzip(Box::new(Gzip::new(source))) } else { Encoding::Plain(source) };
-        Ok(Decoder { encoding, max_bytes, bytes: 0 })
+        Ok(Decoder { encoding, max_bytes, bytes: 0, head: Vec::new() })
+    }
+
+    /// Returns the first `count` bytes of the text without using them, or fewer if it is shorter. Call it before the first read.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    #[expect(clippy::indexing_slicing, reason = "a read returns at most the length that is missing")]
+    pub fn head(&mut self, count: usize) -> Result<&[u8], ObjectError> {
+        let mut head = vec![0; count];
+        let mut length = 0;
+        while length < count {
+            match self.read(&mut head[length..])? {
+                0 => break,
+                more => length += more,
+            }
+        }
+        head.truncate(length);
+        self.head = head;
+        Ok(&self.head)
     }
 
     /// Copies the next bytes of the text into `out`. Returns their number; 0 is the verified end of the object.
@@ -46,6 +67,9 @@ impl<R: Read> Decoder<R> {
     /// # Errors
     /// If the input cannot be read, is corrupt or truncated, or expands beyond the limit. A decoder is unusable after an error.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
+        if !self.head.is_empty() {
+            return Ok(self.take_head(out));
+        }
         let count = match &mut self.encoding {
             Encoding::Plain(source) => source.read(out).map_err(ObjectError::Read)?,
             Encoding::Gzip(gzip) => gzip.read(out)?,
@@ -59,6 +83,15 @@ impl<R: Read> Decoder<R> {
             return Err(ObjectError::CompressionRatio { bytes: self.bytes, compressed_bytes });
         }
         Ok(count)
+    }
+
+    #[cold]
+    #[expect(clippy::indexing_slicing, reason = "the count is at most both lengths")]
+    fn take_head(&mut self, out: &mut [u8]) -> usize {
+        let count = out.len().min(self.head.len());
+        out[..count].copy_from_slice(&self.head[..count]);
+        self.head.drain(..count);
+        count
     }
 
     /// Returns the number of input bytes used so far.

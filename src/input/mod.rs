@@ -16,7 +16,9 @@ mod gzip;
 pub mod lines;
 pub mod other_format;
 pub mod padded_buffer;
+pub mod parquet;
 mod source;
+pub mod spool;
 
 /// A longer line, its end not counted, is malformed unread: 64 KiB.
 pub const MAX_LINE_BYTES: usize = 64 << 10;

@@ -15,9 +15,6 @@ pub struct OtherFormat {
 /// Number of bytes that decide. A tar header has its signature at byte 257.
 pub const HEAD_BYTES: usize = 512;
 
-/// The first bytes of Parquet files, plain and encrypted.
-pub const PARQUET_MAGIC: [&[u8; 4]; 2] = [b"PAR1", b"PARE"];
-
 const DECOMPRESS: &str = "decompress it, or compress it with gzip instead";
 const EXTRACT: &str = "extract the flow logs in it, and read these";
 const CONVERT: &str = "convert it to text with spaces between the fields";

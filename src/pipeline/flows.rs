@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{Options, ParsedLine, not_a_flow_log, parse_line};
+use super::sink::RecordSink;
+use super::{Options, PARQUET_HEAD_BYTES, ParsedLine, not_a_flow_log, parquet, parse_line};
 use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
 use crate::input::decoder::Decoder;
@@ -23,7 +24,11 @@ pub fn for_each_flow(
     options: &Options,
     mut observe: impl FnMut(&Flow<'_>),
 ) -> Result<(), ObjectError> {
-    let mut lines = Lines::open(ChunkReader::here(Decoder::open(reader, options.max_object_bytes)?))?;
+    let mut text = Decoder::open(reader, options.max_object_bytes)?;
+    if parquet::is_parquet(text.head(PARQUET_HEAD_BYTES)?) {
+        return parquet::read(text, options, &mut FlowSink(observe)).map(drop);
+    }
+    let mut lines = Lines::open(ChunkReader::here(text))?;
     let head = lines.head().to_vec();
     not_a_flow_log::check_signature(&head)?;
     let parser = Parser::new(Arc::new(options.format.clone()));
@@ -37,6 +42,21 @@ pub fn for_each_flow(
         }
     }
     object.finish()
+}
+
+/// Passes on the accepted and rejected records of a Parquet file.
+struct FlowSink<F>(F);
+
+impl<F: FnMut(&Flow<'_>)> RecordSink for FlowSink<F> {
+    fn observe_format(&mut self, _: &Arc<Format>) {}
+
+    fn observe_record(&mut self, record: &Record<'_>) {
+        if let Record::Flow(flow) = record {
+            (self.0)(flow);
+        }
+    }
+
+    fn observe_malformed(&mut self, _: u64, _: &[u8], _: &ParseError) {}
 }
 
 /// State of reading one object.

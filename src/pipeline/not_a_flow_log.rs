@@ -2,7 +2,7 @@
 
 use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
-use crate::input::other_format::{OtherFormat, PARQUET_MAGIC};
+use crate::input::other_format::OtherFormat;
 use crate::record::format::Format;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
@@ -11,9 +11,6 @@ const MAX_NAMES: usize = 20;
 
 /// Returns an error if the first bytes of the text are those of a format that is not text.
 pub(super) fn check_signature(head: &[u8]) -> Result<(), ObjectError> {
-    if PARQUET_MAGIC.iter().any(|magic| head.starts_with(*magic)) {
-        return Err(ObjectError::Parquet);
-    }
     let Some(other) = OtherFormat::from_signature(head) else { return Ok(()) };
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Err(ObjectError::NotAFlowLog {

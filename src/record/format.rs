@@ -67,6 +67,11 @@ impl Format {
         is_header(line).then(|| Format::from_names(tokens(line)))
     }
 
+    /// Returns the format of a table with these column names. At least half of them must be names of fields, as in a header.
+    pub fn from_column_names(names: &[&[u8]]) -> Option<Format> {
+        has_known_half(names.iter().copied()).then(|| Format::from_names(names.iter().copied()))
+    }
+
     /// Parses a setting: AWS's notation (`${version} ${account-id} …`) or bare names. Unlike a header, which AWS writes, a setting
     /// may have typing errors, so each name must be known.
     ///
@@ -166,10 +171,15 @@ impl Column {
 
 /// Returns whether at least half of the tokens of a line are field names.
 pub fn is_header(line: &[u8]) -> bool {
+    has_known_half(tokens(line))
+}
+
+/// Returns whether there are names, and at least half of them are those of fields.
+fn has_known_half<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
     let (mut known, mut total) = (0, 0);
-    for token in tokens(line) {
+    for name in names {
         total += 1;
-        known += usize::from(Field::from_name(token).is_some());
+        known += usize::from(Field::from_name(name).is_some());
     }
     total > 0 && 2 * known >= total
 }

@@ -7,6 +7,7 @@ pub mod column_map;
 mod decimal;
 pub mod fast_path;
 mod fields;
+pub mod rows;
 mod transit_gateway;
 
 use std::sync::Arc;

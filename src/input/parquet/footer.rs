@@ -1,0 +1,372 @@
+//! Reads the footer of a Parquet file: the columns, and where the pages of each column are.
+//!
+//! Every number in it is a claim. Ranges are checked against the length of the file, counts against each other, before anything is
+//! read by them. A list grows with the elements that are read, never by the size that it claims.
+
+use super::codec::Codec;
+use super::thrift::{Damage, Decoded, Reader, Type};
+use super::{corrupt, unsupported};
+use crate::error::ObjectError;
+use crate::input::MAX_LINE_BYTES;
+use crate::input::spool::Spool;
+
+/// The first and the last bytes of a Parquet file.
+const MAGIC: &[u8; 4] = b"PAR1";
+/// The last bytes of a file with an encrypted footer.
+const ENCRYPTED_MAGIC: &[u8; 4] = b"PARE";
+/// Length of the footer and magic, after the footer.
+const TAIL_BYTES: u64 = 8;
+/// Maximum length of a footer: 16 MiB. That of a flow log has a few kilobytes for each row group.
+const MAX_FOOTER_BYTES: u64 = 16 << 20;
+
+/// The contents of a footer.
+#[derive(Debug)]
+pub(super) struct Footer {
+    /// The columns at the top of the schema, in order.
+    pub(super) columns: Vec<SchemaColumn>,
+    pub(super) row_groups: Vec<RowGroup>,
+    /// Position of the footer, where the pages end.
+    pub(super) start: u64,
+}
+
+/// A column of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SchemaColumn {
+    pub(super) name: String,
+    /// Index of its chunk in each row group.
+    pub(super) leaf: usize,
+    pub(super) kind: ColumnKind,
+    /// Whether values may be null.
+    pub(super) is_optional: bool,
+}
+
+/// How the values of a column are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ColumnKind {
+    /// Integers of this many bytes, 4 or 8.
+    Integers { bytes: usize, is_signed: bool },
+    /// Strings of bytes.
+    Texts,
+    /// No values at all.
+    Nulls,
+    /// Anything else, by name.
+    Other(String),
+}
+
+/// Rows whose columns are stored together.
+#[derive(Debug, Default)]
+pub(super) struct RowGroup {
+    pub(super) rows: u64,
+    pub(super) chunks: Vec<ColumnChunk>,
+}
+
+/// The pages of one column in a row group.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ColumnChunk {
+    /// Number of the codec in Parquet's Thrift definition.
+    codec: i64,
+    values: i64,
+    data_offset: i64,
+    dictionary_offset: Option<i64>,
+    bytes: i64,
+    has_metadata: bool,
+    is_encrypted: bool,
+    is_in_other_file: bool,
+}
+
+/// The pages of a chunk, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PageRange {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) codec: Codec,
+}
+
+impl Footer {
+    /// Reads the footer of a file.
+    pub(super) fn read(file: &mut Spool) -> Result<Footer, ObjectError> {
+        let length = file.bytes();
+        let cut_off = || corrupt(length, "the file is truncated: it does not end with PAR1");
+        let tail_at = length.checked_sub(TAIL_BYTES).filter(|at| *at >= MAGIC.len() as u64).ok_or_else(cut_off)?;
+        let mut tail = [0; TAIL_BYTES as usize];
+        file.read_at(tail_at, &mut tail)?;
+        let [a, b, c, d, magic @ ..] = tail;
+        if magic == *ENCRYPTED_MAGIC {
+            return Err(encrypted());
+        }
+        if magic != *MAGIC {
+            return Err(cut_off());
+        }
+        let footer_bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
+        let start = tail_at.checked_sub(footer_bytes).filter(|start| *start >= MAGIC.len() as u64);
+        let start = start.ok_or_else(|| corrupt(tail_at, "its footer is longer than the file"))?;
+        if footer_bytes > MAX_FOOTER_BYTES {
+            return Err(unsupported(format!("its footer has {footer_bytes} bytes, more than {MAX_FOOTER_BYTES}")));
+        }
+        let mut bytes = vec![0; (tail_at - start) as usize];
+        file.read_at(start, &mut bytes)?;
+        Footer::parse(&bytes, start)
+            .map_err(|damage| corrupt(start, &format!("its footer cannot be decoded: {}", damage.reason())))
+    }
+
+    fn parse(bytes: &[u8], start: u64) -> Decoded<Footer> {
+        let mut reader = Reader::new(bytes);
+        let (mut columns, mut row_groups, mut rows) = (None, None, None);
+        let mut last = 0;
+        while let Some((field, value)) = reader.field(&mut last)? {
+            match (field, value) {
+                (2, Type::List) => columns = Some(schema(&mut reader)?),
+                (3, Type::Integer) => rows = Some(reader.length()? as u64),
+                (4, Type::List) => row_groups = Some(structs(&mut reader, row_group)?),
+                (2..=4, _) => return Err(WRONG_TYPE),
+                _ => reader.skip(value)?,
+            }
+        }
+        let (Some(columns), Some(row_groups), Some(rows)) = (columns, row_groups, rows) else { return Err(INCOMPLETE) };
+        let footer = Footer { columns, row_groups, start };
+        if footer.rows() != Some(rows) {
+            return Err(Damage::Invalid("its row groups have another number of rows than the file"));
+        }
+        Ok(footer)
+    }
+
+    /// Returns the number of rows, or `None` if it is above 2^64 − 1.
+    pub(super) fn rows(&self) -> Option<u64> {
+        self.row_groups.iter().try_fold(0_u64, |sum, group| sum.checked_add(group.rows))
+    }
+}
+
+const WRONG_TYPE: Damage = Damage::Invalid("a field has another type than in Parquet's definition");
+const INCOMPLETE: Damage = Damage::Invalid("a required field is missing");
+
+pub(super) fn encrypted() -> ObjectError {
+    ObjectError::Parquet { problem: "it is encrypted".to_owned(), next_step: "write the flow log without encryption" }
+}
+
+/// Reads a list of structs.
+fn structs<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
+    let (element, count) = reader.list()?;
+    if count > 0 && element != Type::Struct {
+        return Err(WRONG_TYPE);
+    }
+    (0..count).map(|_| read(reader)).collect::<Decoded<Vec<T>>>()
+}
+
+/// A node of the schema, which is a tree in depth-first order.
+#[derive(Debug, Default)]
+struct SchemaElement<'a> {
+    name: &'a [u8],
+    physical_type: Option<i64>,
+    repetition: i64,
+    children: usize,
+    converted_type: Option<i64>,
+    /// Number of the logical type, and whether an integer has no sign.
+    logical_type: Option<(i64, bool)>,
+}
+
+/// Reads the schema, and returns the nodes below its root.
+fn schema(reader: &mut Reader<'_>) -> Decoded<Vec<SchemaColumn>> {
+    const INVALID: Damage = Damage::Invalid("its schema is not a tree");
+    let (element, count) = reader.list()?;
+    if count == 0 || element != Type::Struct {
+        return Err(INVALID);
+    }
+    let root = schema_element(reader)?;
+    let mut columns: Vec<SchemaColumn> = Vec::new();
+    let (mut leaf, mut name_bytes) = (0, 0);
+    // Nodes that are missing in the subtree of the last column.
+    let mut open: usize = 0;
+    for _ in 1..count {
+        let node = schema_element(reader)?;
+        if open == 0 {
+            name_bytes += node.name.len() + 1;
+            let name = String::from_utf8_lossy(node.name).into_owned();
+            columns.push(SchemaColumn { name, leaf, kind: node.kind(), is_optional: node.repetition == OPTIONAL });
+        } else {
+            open -= 1;
+        }
+        leaf += usize::from(node.children == 0);
+        open = open.checked_add(node.children).ok_or(INVALID)?;
+    }
+    if open > 0 || columns.len() != root.children {
+        return Err(INVALID);
+    }
+    if name_bytes > MAX_LINE_BYTES {
+        return Err(Damage::Invalid("the names of its columns have more than 64 KiB"));
+    }
+    Ok(columns)
+}
+
+const OPTIONAL: i64 = 1;
+const REPEATED: i64 = 2;
+
+fn schema_element<'a>(reader: &mut Reader<'a>) -> Decoded<SchemaElement<'a>> {
+    let mut node = SchemaElement::default();
+    let mut last = 0;
+    while let Some((field, value)) = reader.field(&mut last)? {
+        match (field, value) {
+            (1, Type::Integer) => node.physical_type = Some(reader.integer()?),
+            (3, Type::Integer) => node.repetition = reader.integer()?,
+            (4, Type::Binary) => node.name = reader.binary()?,
+            (5, Type::Integer) => node.children = reader.length()?,
+            (6, Type::Integer) => node.converted_type = Some(reader.integer()?),
+            (10, Type::Struct) => node.logical_type = logical_type(reader)?,
+            (1 | 3..=6 | 10, _) => return Err(WRONG_TYPE),
+            _ => reader.skip(value)?,
+        }
+    }
+    Ok(node)
+}
+
+/// Reads a union: a struct with one field.
+fn logical_type(reader: &mut Reader<'_>) -> Decoded<Option<(i64, bool)>> {
+    let (mut found, mut last) = (None, 0);
+    while let Some((number, value)) = reader.field(&mut last)? {
+        let is_unsigned = match (number, value) {
+            (LOGICAL_INTEGER, Type::Struct) => is_unsigned(reader)?,
+            _ => {
+                reader.skip(value)?;
+                false
+            }
+        };
+        found = Some((number, is_unsigned));
+    }
+    Ok(found)
+}
+
+fn is_unsigned(reader: &mut Reader<'_>) -> Decoded<bool> {
+    let (mut is_unsigned, mut last) = (false, 0);
+    while let Some((field, value)) = reader.field(&mut last)? {
+        is_unsigned |= (field, value) == (2, Type::False);
+        reader.skip(value)?;
+    }
+    Ok(is_unsigned)
+}
+
+const LOGICAL_STRING: i64 = 1;
+const LOGICAL_ENUM: i64 = 4;
+const LOGICAL_INTEGER: i64 = 10;
+/// A column without values.
+const LOGICAL_UNKNOWN: i64 = 11;
+const LOGICAL_JSON: i64 = 12;
+
+const PHYSICAL: [&str; 8] =
+    ["BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"];
+const CONVERTED: [&str; 22] = [
+    "UTF8", "MAP", "MAP_KEY_VALUE", "LIST", "ENUM", "DECIMAL", "DATE", "TIME_MILLIS", "TIME_MICROS", "TIMESTAMP_MILLIS",
+    "TIMESTAMP_MICROS", "UINT_8", "UINT_16", "UINT_32", "UINT_64", "INT_8", "INT_16", "INT_32", "INT_64", "JSON", "BSON",
+    "INTERVAL",
+];
+const LOGICAL: [&str; 16] = [
+    "", "STRING", "MAP", "LIST", "ENUM", "DECIMAL", "DATE", "TIME", "TIMESTAMP", "", "INTEGER", "UNKNOWN", "JSON", "BSON",
+    "UUID", "FLOAT16",
+];
+
+fn name_in(names: &[&str], number: i64) -> String {
+    let name = usize::try_from(number).ok().and_then(|index| names.get(index));
+    name.map_or_else(|| format!("type {number}"), |name| (*name).to_owned())
+}
+
+impl SchemaElement<'_> {
+    /// Returns how the values are stored. A logical type that gives them another meaning, such as a time in milliseconds, counts
+    /// as another kind, because its values must not be read as plain numbers.
+    fn kind(&self) -> ColumnKind {
+        let physical = self.physical_type.unwrap_or(-1);
+        if self.children > 0 || self.physical_type.is_none() {
+            return ColumnKind::Other("a nested type".to_owned());
+        }
+        if self.repetition == REPEATED {
+            return ColumnKind::Other("a repeated type".to_owned());
+        }
+        let bytes = if physical == 1 { 4 } else { 8 };
+        match (physical, self.logical_type, self.converted_type) {
+            (1 | 2, Some((LOGICAL_INTEGER, is_unsigned)), _) => ColumnKind::Integers { bytes, is_signed: !is_unsigned },
+            (_, Some((LOGICAL_UNKNOWN, _)), _) => ColumnKind::Nulls,
+            (1 | 2, None, None) => ColumnKind::Integers { bytes, is_signed: true },
+            (1 | 2, None, Some(converted @ 11..=18)) => ColumnKind::Integers { bytes, is_signed: converted >= 15 },
+            (6, Some((LOGICAL_STRING | LOGICAL_ENUM | LOGICAL_JSON, _)), _)
+            | (6, None, None | Some(0 | 4 | 19)) => ColumnKind::Texts,
+            (1 | 2 | 6, Some((logical, _)), _) => ColumnKind::Other(name_in(&LOGICAL, logical)),
+            (1 | 2 | 6, None, Some(converted)) => ColumnKind::Other(name_in(&CONVERTED, converted)),
+            _ => ColumnKind::Other(name_in(&PHYSICAL, physical)),
+        }
+    }
+}
+
+fn row_group(reader: &mut Reader<'_>) -> Decoded<RowGroup> {
+    let (mut group, mut rows, mut last) = (RowGroup::default(), None, 0);
+    while let Some((field, value)) = reader.field(&mut last)? {
+        match (field, value) {
+            (1, Type::List) => group.chunks = structs(reader, column_chunk)?,
+            (3, Type::Integer) => rows = Some(reader.length()? as u64),
+            (1 | 3, _) => return Err(WRONG_TYPE),
+            _ => reader.skip(value)?,
+        }
+    }
+    group.rows = rows.ok_or(INCOMPLETE)?;
+    Ok(group)
+}
+
+fn column_chunk(reader: &mut Reader<'_>) -> Decoded<ColumnChunk> {
+    let (mut chunk, mut last) = (ColumnChunk::default(), 0);
+    while let Some((field, value)) = reader.field(&mut last)? {
+        match (field, value) {
+            (1, Type::Binary) => chunk.is_in_other_file = !reader.binary()?.is_empty(),
+            (3, Type::Struct) => column_metadata(reader, &mut chunk)?,
+            (1 | 3, _) => return Err(WRONG_TYPE),
+            (8, _) => {
+                chunk.is_encrypted = true;
+                reader.skip(value)?;
+            }
+            _ => reader.skip(value)?,
+        }
+    }
+    Ok(chunk)
+}
+
+fn column_metadata(reader: &mut Reader<'_>, chunk: &mut ColumnChunk) -> Decoded<()> {
+    let mut last = 0;
+    let mut required = 0;
+    while let Some((field, value)) = reader.field(&mut last)? {
+        match (field, value) {
+            (4, Type::Integer) => chunk.codec = reader.integer()?,
+            (5, Type::Integer) => chunk.values = reader.integer()?,
+            (7, Type::Integer) => chunk.bytes = reader.integer()?,
+            (9, Type::Integer) => chunk.data_offset = reader.integer()?,
+            (11, Type::Integer) => chunk.dictionary_offset = Some(reader.integer()?),
+            (4 | 5 | 7 | 9 | 11, _) => return Err(WRONG_TYPE),
+            _ => reader.skip(value)?,
+        }
+        required |= u32::from(matches!(field, 4 | 5 | 7 | 9)) << (field & 0xf);
+    }
+    chunk.has_metadata = required.count_ones() == 4;
+    Ok(())
+}
+
+impl ColumnChunk {
+    /// Checks the chunk against the rows of its group and the bytes of the file, and returns its pages.
+    pub(super) fn pages(&self, name: &str, rows: u64, footer_start: u64) -> Result<PageRange, ObjectError> {
+        if self.is_encrypted {
+            return Err(encrypted());
+        }
+        if self.is_in_other_file {
+            return Err(unsupported(format!("the column {name} is stored in another file")));
+        }
+        let damaged = |reason: &str| corrupt(footer_start, &format!("the column {name} {reason}"));
+        if !self.has_metadata {
+            return Err(damaged("has no metadata"));
+        }
+        let codec = Codec::from_number(self.codec)
+            .map_err(|codec| unsupported(format!("the column {name} is compressed by {codec}")))?;
+        if u64::try_from(self.values) != Ok(rows) {
+            return Err(damaged("has another number of values than its row group has rows"));
+        }
+        // Some writers store 0 if there is no dictionary.
+        let dictionary = self.dictionary_offset.filter(|offset| *offset > 0).unwrap_or(self.data_offset);
+        let start = u64::try_from(dictionary.min(self.data_offset)).unwrap_or(0);
+        let end = u64::try_from(self.bytes).ok().and_then(|bytes| start.checked_add(bytes));
+        let end = end.filter(|end| start >= MAGIC.len() as u64 && *end <= footer_start);
+        let end = end.ok_or_else(|| damaged("has pages outside of the file"))?;
+        Ok(PageRange { start, end, codec })
+    }
+}
