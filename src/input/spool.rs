@@ -9,8 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use super::decoder::Decoder;
 use crate::error::ObjectError;
 
-/// Bytes that are kept in memory. A larger limit saves no time: the system caches the file.
-const MEMORY_BYTES: usize = 4 << 20;
+/// Bytes that are kept in memory: 1 MiB. A larger limit saves no time, because the system caches the file.
+const MEMORY_BYTES: usize = 1 << 20;
 /// Bytes per read.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -55,6 +55,7 @@ impl Spool {
                 let mut file = tempfile::tempfile()?;
                 file.write_all(bytes)?;
                 file.write_all(piece)?;
+                free(bytes);
                 self.storage = Storage::File(file);
             }
             Storage::File(file) => file.write_all(piece)?,
@@ -84,6 +85,16 @@ impl Spool {
             }
         }
     }
+}
+
+/// Frees the memory of a large list, but for a page, by shrinking it.
+///
+/// When glibc frees a large block, it keeps blocks of this size in the heap from then on, where they cannot grow in place. The
+/// tables of the analysis do grow: with a freed block of 4 MiB, a file of 57 MB needs 22 MB more at the peak.
+pub(super) fn free<T>(list: &mut Vec<T>) {
+    const PAGE_BYTES: usize = 4096;
+    list.clear();
+    list.shrink_to(PAGE_BYTES / size_of::<T>().max(1));
 }
 
 /// Names the temporary folder, because the system's message does not.

@@ -108,9 +108,15 @@ fn format(file: &ParquetFile) -> Result<Format, ObjectError> {
     Format::from_column_names(&names).ok_or_else(|| {
         let is_ocsf = OCSF_COLUMNS.iter().all(|name| file.column_names().any(|column| column == *name));
         let (kind, next_step) = if is_ocsf {
-            ("it is a Parquet file in OCSF, as Security Lake writes it", "create a flow log that delivers to S3, and read that")
+            (
+                "it is a Parquet file in OCSF, as Security Lake writes it",
+                "create a flow log that delivers to S3, and read that",
+            )
         } else {
-            ("it is a Parquet file, and its columns are not those of a flow log", "keep other files out of the folder or prefix of the flow logs")
+            (
+                "it is a Parquet file, and its columns are not those of a flow log",
+                "keep other files out of the folder or prefix of the flow logs",
+            )
         };
         ObjectError::NotAFlowLog { diagnosis: kind.to_owned(), next_step, line: 1, text: shown_names(file) }
     })

@@ -161,7 +161,9 @@ mod tests {
     #[test]
     fn other_codecs_are_named() {
         assert_eq!(Codec::from_number(6), Ok(Codec::Zstd));
-        for (number, name) in [(3, "LZO"), (4, "BROTLI"), (5, "LZ4"), (7, "LZ4_RAW"), (-1, "codec -1"), (99, "codec 99")] {
+        for (number, name) in
+            [(3, "LZO"), (4, "BROTLI"), (5, "LZ4"), (7, "LZ4_RAW"), (-1, "codec -1"), (99, "codec 99")]
+        {
             assert_eq!(Codec::from_number(number), Err(name.to_owned()));
         }
     }

@@ -1,20 +1,17 @@
 //! Reads one column: its dictionary and its data pages, one at a time, in batches of rows.
 
-use super::footer::{ColumnKind, PageRange, SchemaColumn};
+use super::dictionary::{Dictionary, MAX_DICTIONARY_BYTES, read_indexes};
+use super::footer::PageRange;
 use super::pages::{Budget, PageKind, PageSource};
 use super::rle::Runs;
+use super::schema::{ColumnKind, SchemaColumn};
 use super::thrift::{Damage, Decoded};
-use super::values::{Decoder, Values, encoding_name};
+use super::values::{Decoder, PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY, Values, encoding_name};
 use super::{BATCH_ROWS, ColumnBatch, ColumnValues, corrupt, unsupported};
 use crate::error::ObjectError;
 
-/// Number of the encoding RLE, the only one of definition levels.
-const RLE: i64 = 3;
 /// Bytes of texts that are not counted for each row. The names of a flow log have about 20.
 const LONG_TEXT_BYTES: usize = 64;
-
-/// Maximum size of a dictionary: 16 MiB. Writers stop at 1 MiB.
-const MAX_DICTIONARY_BYTES: usize = 16 << 20;
 
 /// A column, and the position in it.
 #[derive(Debug)]
@@ -26,19 +23,6 @@ pub(super) struct Column {
     dictionary: Dictionary,
     page: DataPage,
     batch: Batch,
-}
-
-/// The distinct values of a chunk.
-#[derive(Debug, Default)]
-struct Dictionary {
-    bytes: Vec<u8>,
-    values: Values,
-    /// Length of the longest text.
-    longest: usize,
-    /// Number of this dictionary among those of the column.
-    number: u64,
-    /// Whether the chunk has one.
-    is_present: bool,
 }
 
 /// A data page, and the position in it.
@@ -86,8 +70,8 @@ impl Column {
     pub(super) fn start_chunk(&mut self, pages: PageRange) {
         self.pages = pages;
         self.page.rows = 0;
-        self.dictionary.values.clear();
-        self.dictionary.is_present = false;
+        self.dictionary.release();
+        self.dictionary.page = None;
     }
 
     /// Returns the bytes of memory of the page, the dictionary and the batch. An entry of the dictionary is parsed, so it counts more.
@@ -100,21 +84,33 @@ impl Column {
     /// Returns the rows that are left in the current page, and reads the next page if there are none. Returns 0 after the last page.
     pub(super) fn rows_in_page(&mut self, source: &mut PageSource) -> Result<usize, ObjectError> {
         while self.page.rows == 0 {
-            let offset = self.pages.start;
+            let pages = self.pages;
             let Some(kind) = source.next_page(&mut self.pages, &self.name, &mut self.page.bytes)? else { return Ok(0) };
-            self.page.offset = offset;
-            self.start_page(kind)?;
+            self.page.offset = pages.start;
+            match kind {
+                // A page without values may lack everything.
+                PageKind::Index | PageKind::Data { values: 0, .. } | PageKind::DataV2 { values: 0, .. } => {}
+                PageKind::Dictionary { values, encoding } => self.start_dictionary(pages, values, encoding)?,
+                PageKind::Data { values, encoding, level_encoding } => {
+                    self.prepare_dictionary(encoding, source)?;
+                    self.start_page(kind, values, encoding, level_encoding)?;
+                }
+                PageKind::DataV2 { values, encoding, .. } => {
+                    self.prepare_dictionary(encoding, source)?;
+                    self.start_page(kind, values, encoding, RLE)?;
+                }
+            }
         }
         Ok(self.page.rows)
     }
 
-    fn start_page(&mut self, kind: PageKind) -> Result<(), ObjectError> {
-        let (values, encoding, level_encoding) = match kind {
-            PageKind::Index => return Ok(()),
-            PageKind::Dictionary { values, encoding } => return self.start_dictionary(values, encoding),
-            PageKind::Data { values, encoding, level_encoding } => (values, encoding, level_encoding),
-            PageKind::DataV2 { values, encoding, .. } => (values, encoding, RLE),
-        };
+    fn start_page(
+        &mut self,
+        kind: PageKind,
+        values: usize,
+        encoding: i64,
+        level_encoding: i64,
+    ) -> Result<(), ObjectError> {
         if self.is_optional && level_encoding != RLE {
             return Err(self.unsupported_encoding("definition levels", level_encoding));
         }
@@ -150,28 +146,44 @@ impl Column {
         Ok(self.is_optional.then_some((levels, end)))
     }
 
-    fn start_dictionary(&mut self, count: usize, encoding: i64) -> Result<(), ObjectError> {
-        if !matches!(encoding, 0 | 2) {
-            return Err(self.unsupported_encoding("the dictionary", encoding));
+    fn start_dictionary(&mut self, pages: PageRange, count: usize, encoding: i64) -> Result<(), ObjectError> {
+        if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) {
+            return Err(self.unsupported_encoding("a dictionary", encoding));
         }
-        if self.dictionary.is_present {
+        if self.dictionary.page.is_some() {
             return Err(self.damaged(Damage::Invalid("its column has two dictionaries")));
         }
-        if self.page.bytes.len() > MAX_DICTIONARY_BYTES {
-            let bytes = self.page.bytes.len();
+        self.dictionary.page = Some((pages, count));
+        std::mem::swap(&mut self.dictionary.bytes, &mut self.page.bytes);
+        self.load_dictionary(count)
+    }
+
+    /// Loads the dictionary for a page that refers to it, and releases it for a page that does not: writers that found too many
+    /// distinct values do not use it again, and such a dictionary is large.
+    fn prepare_dictionary(&mut self, encoding: i64, source: &mut PageSource) -> Result<(), ObjectError> {
+        if !matches!(encoding, PLAIN_DICTIONARY | RLE_DICTIONARY) {
+            self.dictionary.release();
+        } else if let Some((mut pages, count)) = self.dictionary.page.filter(|_| !self.dictionary.is_loaded) {
+            source.next_page(&mut pages, &self.name, &mut self.dictionary.bytes)?;
+            self.load_dictionary(count)?;
+        }
+        Ok(())
+    }
+
+    fn load_dictionary(&mut self, count: usize) -> Result<(), ObjectError> {
+        let bytes = self.dictionary.bytes.len();
+        if bytes > MAX_DICTIONARY_BYTES {
             let name = &self.name;
             return Err(unsupported(format!(
                 "the dictionary of the column {name} has {bytes} bytes, more than {MAX_DICTIONARY_BYTES}"
             )));
         }
-        std::mem::swap(&mut self.dictionary.bytes, &mut self.page.bytes);
-        self.dictionary.read(&self.kind, count).map_err(|damage| self.damaged(damage))
+        self.dictionary.load(&self.kind, count).map_err(|damage| self.damaged(damage))
     }
 
     /// Decodes the next rows of the current page, at most [`BATCH_ROWS`].
     pub(super) fn read(&mut self, rows: usize, budget: &mut Budget) -> Result<(), ObjectError> {
         self.try_read(rows).map_err(|damage| self.damaged(damage))?;
-        budget.add_values(rows)?;
         budget.add_bytes(self.batch.values.composed.len())?;
         if self.batch.is_dictionary && self.dictionary.longest > LONG_TEXT_BYTES {
             budget.add_bytes(self.text_bytes(rows))?;
@@ -231,44 +243,8 @@ impl Column {
     }
 
     fn unsupported_encoding(&self, part: &str, encoding: i64) -> ObjectError {
-        unsupported(format!("{part} of the column {} have the encoding {}", self.name, encoding_name(encoding)))
+        unsupported(format!("the column {} has {part} in the encoding {}", self.name, encoding_name(encoding)))
     }
-}
-
-/// Reads indexes of dictionary entries, and adds 1 to each.
-fn read_indexes(runs: &mut Runs, page: &[u8], entries: usize, out: &mut [u32]) -> Decoded<()> {
-    const OUTSIDE: Damage = Damage::Invalid("it refers to an entry that its dictionary does not have");
-    if let Some(index) = runs.next_repeated(page, out.len())? {
-        if index as usize >= entries {
-            return Err(OUTSIDE);
-        }
-        out.fill(index + 1);
-        return Ok(());
-    }
-    runs.read(page, out)?;
-    let mut greatest = 0;
-    for index in out.iter_mut() {
-        greatest = greatest.max(*index);
-        *index = index.wrapping_add(1);
-    }
-    if out.is_empty() || (greatest as usize) < entries { Ok(()) } else { Err(OUTSIDE) }
-}
-
-impl Dictionary {
-    /// Reads this number of entries.
-    fn read(&mut self, kind: &ColumnKind, count: usize) -> Decoded<()> {
-        self.values.clear();
-        // Each entry has at least four bytes, so the count is bounded by the bytes.
-        Decoder::Plain { at: 0 }.read(kind, &self.bytes, count, &mut self.values)?;
-        self.longest = longest(&self.values.texts);
-        self.number += 1;
-        self.is_present = true;
-        Ok(())
-    }
-}
-
-fn longest(texts: &[(u32, u32)]) -> usize {
-    texts.iter().map(|(start, end)| (end - start) as usize).max().unwrap_or(0)
 }
 
 impl Batch {
@@ -282,11 +258,17 @@ impl Batch {
             Some(level) => levels.fill(level),
             None => runs.read(&page.bytes, levels)?,
         }
+        if levels.iter().any(|level| *level > 1) {
+            return Err(Damage::Invalid("a definition level is above 1"));
+        }
         Ok(levels.iter().filter(|level| **level == 1).count())
     }
 
     /// Moves the indexes of values to the rows that have one.
-    #[expect(clippy::indexing_slicing, reason = "rows are below the length of both lists, and no row is before its value")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "rows are below the length of both lists, and no row is before its value"
+    )]
     fn spread(&mut self, rows: usize, present: usize) {
         let mut next = present;
         for row in (0..rows).rev() {

@@ -139,7 +139,8 @@ impl DeltaLengths {
 
     /// Returns the start and the end of the next string.
     pub(super) fn next(&mut self, buffer: &[u8]) -> Decoded<(usize, usize)> {
-        let length = usize::try_from(self.lengths.next(buffer)?).map_err(|_| Damage::Invalid("a length is negative"))?;
+        let length =
+            usize::try_from(self.lengths.next(buffer)?).map_err(|_| Damage::Invalid("a length is negative"))?;
         let start = self.at;
         self.at = start.checked_add(length).filter(|end| *end <= self.end).ok_or(Damage::Truncated)?;
         Ok((start, self.at))

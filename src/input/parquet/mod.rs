@@ -1,7 +1,7 @@
 //! Parquet files to columns of values.
 //!
 //! In comes a [`Spool`] with the file, since a Parquet file is read from its end: the [`footer`] has the columns and the positions of
-//! their [`pages`]. Each page is decompressed ([`codec`]) and decoded by its encoding ([`values`], [`rle`], [`delta`]). The needed
+//! their [`pages`]. Each page is decompressed ([`codec`]) and decoded by its encoding ([`values`], [`dictionary`], [`rle`], [`delta`]). The needed
 //! columns are read in lock step, one page of each at a time ([`column`]), and handed out in batches of rows. Other columns are not
 //! read.
 //!
@@ -11,15 +11,18 @@
 mod codec;
 mod column;
 mod delta;
+mod dictionary;
 mod footer;
 mod pages;
 mod rle;
+mod schema;
 mod thrift;
 mod values;
 
 use self::column::Column;
-use self::footer::{ColumnKind, Footer, encrypted};
+use self::footer::{Footer, encrypted};
 use self::pages::{Budget, PageSource};
+use self::schema::ColumnKind;
 use super::spool::Spool;
 use crate::error::ObjectError;
 
@@ -178,9 +181,13 @@ impl ParquetFile {
         let Some(group) = self.footer.row_groups.get(self.next_group) else { return Ok(false) };
         for NeededColumn { column, leaf } in &mut self.columns {
             let chunk = group.chunks.get(*leaf);
-            let chunk = chunk.ok_or_else(|| corrupt(self.footer.start, "a row group has fewer columns than the schema"))?;
+            let chunk =
+                chunk.ok_or_else(|| corrupt(self.footer.start, "a row group has fewer columns than the schema"))?;
             column.start_chunk(chunk.pages(column.name(), group.rows, self.footer.start)?);
         }
+        // Few bytes can claim many rows, which are checked before they are read.
+        let columns = self.columns.len().max(1) as u64;
+        self.source.budget.add_values(group.rows.saturating_mul(columns))?;
         self.left_in_group = group.rows;
         self.next_group += 1;
         Ok(true)
@@ -197,7 +204,7 @@ fn corrupt(offset: u64, reason: &str) -> ObjectError {
 }
 
 fn unsupported(problem: String) -> ObjectError {
-    let next_step = "write it with another program, or create the flow log with the file format `plain-text`";
+    let next_step = "rewrite it as the reference describes, or create the flow log with the file format `plain-text`";
     ObjectError::Parquet { problem, next_step }
 }
 

@@ -1,7 +1,7 @@
 //! Reads the pages of a column: header, checksum, decompression. Bounds what a file expands to.
 
 use super::footer::PageRange;
-use super::thrift::{Damage, Decoded, Reader, Type};
+use super::thrift::{Damage, Decoded, Reader, Type, WRONG_TYPE};
 use super::{MAX_PAGE_BYTES, corrupt, unsupported};
 use crate::error::ObjectError;
 use crate::input::decoder::{MAX_RATIO, RATIO_GRACE_BYTES};
@@ -71,8 +71,8 @@ impl Budget {
     }
 
     /// Adds values.
-    pub(super) fn add_values(&mut self, values: usize) -> Result<(), ObjectError> {
-        self.values = self.values.saturating_add(values as u64);
+    pub(super) fn add_values(&mut self, values: u64) -> Result<(), ObjectError> {
+        self.values = self.values.saturating_add(values);
         self.check_ratio()
     }
 
@@ -183,7 +183,7 @@ fn page_header(reader: &mut Reader<'_>) -> Decoded<PageHeader> {
             // A signed integer has the bits of the checksum.
             (4, Type::Integer) => checksum = Some(reader.integer()? as u32),
             (5 | 7 | 8, Type::Struct) => details = Some((field, page_details(reader, field)?)),
-            (1..=5 | 7 | 8, _) => return Err(Damage::Invalid("a field has another type than in Parquet's definition")),
+            (1..=5 | 7 | 8, _) => return Err(WRONG_TYPE),
             _ => reader.skip(value)?,
         }
     }

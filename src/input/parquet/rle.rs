@@ -18,9 +18,15 @@ pub(super) struct Runs {
 
 #[derive(Debug, Clone, Copy)]
 enum Run {
-    Repeated { number: u32, left: usize },
+    Repeated {
+        number: u32,
+        left: usize,
+    },
     /// `bit` is the position of the next number, counted from the start of the buffer.
-    Packed { bit: usize, left: usize },
+    Packed {
+        bit: usize,
+        left: usize,
+    },
 }
 
 impl Default for Run {
@@ -117,7 +123,10 @@ impl Runs {
 }
 
 /// Reads numbers of `width` bits each, from this bit of the buffer on. The caller has checked that they lie in it.
-#[expect(clippy::indexing_slicing, reason = "the numbers lie in the buffer, and the last eight bytes are read one by one")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the numbers lie in the buffer, and the last eight bytes are read one by one"
+)]
 fn unpack(buffer: &[u8], mut bit: usize, width: u32, out: &mut [u32]) {
     let mask = (1_u64 << width) - 1;
     // Eight bytes from the byte of the first bit have a number of up to 32 bits.

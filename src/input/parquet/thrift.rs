@@ -25,6 +25,9 @@ impl Damage {
     }
 }
 
+/// A field whose type on the wire differs from that in the definition.
+pub(super) const WRONG_TYPE: Damage = Damage::Invalid("a field has another type than in Parquet's definition");
+
 /// Structs, lists and maps within each other. Parquet has about six.
 const MAX_DEPTH: u32 = 32;
 
@@ -198,6 +201,15 @@ impl<'a> Reader<'a> {
             self.skip_element(value, depth)
         })
     }
+}
+
+/// Reads a list of structs.
+pub(super) fn structs<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
+    let (element, count) = reader.list()?;
+    if count > 0 && element != Type::Struct {
+        return Err(WRONG_TYPE);
+    }
+    (0..count).map(|_| read(reader)).collect::<Decoded<Vec<T>>>()
 }
 
 #[cfg(test)]

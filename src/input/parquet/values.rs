@@ -1,9 +1,11 @@
 //! Decodes the values of a page.
 
 use super::delta::{DeltaIntegers, DeltaLengths, DeltaStrings};
-use super::footer::ColumnKind;
+
 use super::rle::Runs;
+use super::schema::ColumnKind;
 use super::thrift::{Damage, Decoded};
+use crate::input::spool::free;
 
 /// Values of one column. Only one of the lists is used.
 #[derive(Debug, Default)]
@@ -20,6 +22,12 @@ impl Values {
         self.integers.clear();
         self.texts.clear();
         self.composed.clear();
+    }
+
+    pub(super) fn free(&mut self) {
+        free(&mut self.integers);
+        free(&mut self.texts);
+        free(&mut self.composed);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -54,6 +62,17 @@ pub(super) enum Decoder {
     DeltaStrings(Box<DeltaStrings>),
 }
 
+pub(super) const PLAIN: i64 = 0;
+pub(super) const PLAIN_DICTIONARY: i64 = 2;
+/// The only encoding of definition levels.
+pub(super) const RLE: i64 = 3;
+const DELTA_BINARY_PACKED: i64 = 5;
+const DELTA_LENGTH_BYTE_ARRAY: i64 = 6;
+const DELTA_BYTE_ARRAY: i64 = 7;
+pub(super) const RLE_DICTIONARY: i64 = 8;
+const BYTE_STREAM_SPLIT: i64 = 9;
+
+/// The names of the encodings, by number.
 const ENCODINGS: [&str; 10] = [
     "PLAIN",
     "GROUP_VAR_INT",
@@ -85,24 +104,28 @@ impl Decoder {
     ) -> Decoded<Option<Decoder>> {
         let end = page.len();
         Ok(Some(match (encoding, kind) {
-            (2 | 8, _) => {
+            (PLAIN_DICTIONARY | RLE_DICTIONARY, _) => {
                 // A page without values may lack the width.
                 let width = page.get(at).copied().unwrap_or(0);
                 Decoder::Dictionary(Runs::new((at + 1).min(end), end, width.into(), count)?)
             }
-            (0, _) => Decoder::Plain { at },
-            (5, ColumnKind::Integers { .. }) => {
+            (PLAIN, _) => Decoder::Plain { at },
+            (DELTA_BINARY_PACKED, ColumnKind::Integers { .. }) => {
                 Decoder::DeltaIntegers(DeltaIntegers::new(page, at, end, count)?)
             }
-            (9, ColumnKind::Integers { bytes, .. }) => {
+            (BYTE_STREAM_SPLIT, ColumnKind::Integers { bytes, .. }) => {
                 let length = end.checked_sub(at).ok_or(Damage::Truncated)?;
                 if !length.is_multiple_of(*bytes) {
                     return Err(Damage::Truncated);
                 }
                 Decoder::Split { start: at, count: length / bytes, next: 0 }
             }
-            (6, ColumnKind::Texts) => Decoder::DeltaLengths(DeltaLengths::new(page, at, end, count)?),
-            (7, ColumnKind::Texts) => Decoder::DeltaStrings(Box::new(DeltaStrings::new(page, at, end, count)?)),
+            (DELTA_LENGTH_BYTE_ARRAY, ColumnKind::Texts) => {
+                Decoder::DeltaLengths(DeltaLengths::new(page, at, end, count)?)
+            }
+            (DELTA_BYTE_ARRAY, ColumnKind::Texts) => {
+                Decoder::DeltaStrings(Box::new(DeltaStrings::new(page, at, end, count)?))
+            }
             _ => return Ok(None),
         }))
     }
@@ -112,7 +135,8 @@ impl Decoder {
         match (self, kind) {
             (_, ColumnKind::Nulls) if count > 0 => return Err(Damage::Invalid("a column of nulls has values")),
             (Decoder::Plain { at }, ColumnKind::Integers { bytes, is_signed }) => {
-                let end = count.checked_mul(*bytes).and_then(|length| at.checked_add(length)).ok_or(Damage::Truncated)?;
+                let end =
+                    count.checked_mul(*bytes).and_then(|length| at.checked_add(length)).ok_or(Damage::Truncated)?;
                 let plain = page.get(*at..end).ok_or(Damage::Truncated)?;
                 *at = end;
                 plain_integers(plain, *bytes, *is_signed, &mut values.integers);
@@ -124,7 +148,9 @@ impl Decoder {
                 }
                 for index in *next..*next + count {
                     let byte = |part: usize| page.get(*start + part * *all + index).copied().ok_or(Damage::Truncated);
-                    let value = (0..*bytes).rev().try_fold(0_u64, |value, part| byte(part).map(|byte| value << 8 | u64::from(byte)))?;
+                    let value = (0..*bytes)
+                        .rev()
+                        .try_fold(0_u64, |value, part| byte(part).map(|byte| value << 8 | u64::from(byte)))?;
                     values.integers.push(extend(value.cast_signed(), *bytes, *is_signed));
                 }
                 *next += count;

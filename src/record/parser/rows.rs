@@ -15,6 +15,8 @@ use crate::record::field::{Field, FieldType};
 use crate::record::format::Format;
 use crate::record::{Flow, LossReason, Record, TransitGatewayLoss, ip};
 
+/// Values whose memory is reused. That of a large dictionary is freed.
+const KEPT_VALUES: usize = 4 * BATCH_ROWS;
 /// Bytes of a malformed row that are shown.
 const SHOWN_BYTES: usize = 1024;
 
@@ -58,14 +60,16 @@ enum Parsed<T> {
 impl RowParser {
     /// Creates a parser for rows of this format.
     pub fn new(format: Arc<Format>) -> RowParser {
-        let has_losses = format.columns().iter().any(|column| column.field().and_then(LossReason::from_field).is_some());
+        let has_losses =
+            format.columns().iter().any(|column| column.field().and_then(LossReason::from_field).is_some());
         let is_needed = |field: Field| match field.kind() {
             // Numbers and addresses that are not read are validated.
             FieldType::Integer(_) | FieldType::Address => true,
             FieldType::Text => text_slot(field) < TEXTS || has_losses && is_of_loss(field),
         };
         let columns = format.columns().iter().enumerate();
-        let columns = columns.filter_map(|(index, column)| Some((index, column.field().filter(|field| is_needed(*field))?)));
+        let columns =
+            columns.filter_map(|(index, column)| Some((index, column.field().filter(|field| is_needed(*field))?)));
         let columns = columns.map(|(index, field)| Column::new(index, field)).collect();
         RowParser { columns, format }
     }
@@ -112,7 +116,8 @@ impl Column {
             }
             (ParsedValues::Numbers(numbers), ColumnValues::Texts { bytes, ranges }) => {
                 let value = |text: &[u8]| fields::number(text).filter(|value| *value <= max);
-                self.has_bad = load(numbers, ranges.iter().map(|range| text(bytes, *range)).map(|text| parsed(text, value)));
+                self.has_bad =
+                    load(numbers, ranges.iter().map(|range| text(bytes, *range)).map(|text| parsed(text, value)));
             }
             (ParsedValues::Addresses(addresses), ColumnValues::Texts { bytes, ranges }) => {
                 self.has_bad =
@@ -135,6 +140,7 @@ impl Column {
 /// Replaces the list by the one for rows without a value and these. Returns whether one of them is bad.
 fn load<T: Copy + PartialEq>(list: &mut Vec<Parsed<T>>, values: impl Iterator<Item = Parsed<T>>) -> bool {
     list.clear();
+    list.shrink_to(KEPT_VALUES);
     list.push(Parsed::Absent);
     list.extend(values);
     list.contains(&Parsed::Bad)
