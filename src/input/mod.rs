@@ -11,13 +11,16 @@
 //! the object.
 
 pub mod chunks;
+pub mod csv;
 pub mod decoder;
 pub mod delimiters;
 mod gzip;
+pub mod json;
 pub mod lines;
 pub mod other_format;
 pub mod padded_buffer;
 pub mod parquet;
+pub mod shape;
 mod source;
 pub mod spool;
 

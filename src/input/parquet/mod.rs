@@ -26,8 +26,6 @@ use self::schema::ColumnKind;
 use super::spool::Spool;
 use crate::error::ObjectError;
 
-/// The first bytes of a Parquet file, and of one with an encrypted footer.
-pub const MAGIC: [&[u8; 4]; 2] = [b"PAR1", b"PARE"];
 /// Most rows per batch.
 pub const BATCH_ROWS: usize = 1024;
 /// Maximum size of a page, compressed and decompressed: 64 MiB. Writers make pages of 1 MiB.
@@ -116,7 +114,7 @@ impl ParquetFile {
     }
 
     /// Returns the names of the columns, in the order of the schema.
-    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+    pub fn column_names(&self) -> impl Iterator<Item = &str> + Clone {
         self.footer.columns.iter().map(|column| &*column.name)
     }
 

@@ -7,9 +7,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::ParseError;
 use super::fields::{self, ADDRESSES, FieldValues, NUMBERS, TEXTS, address_slot, number_slot, text_slot};
-use super::transit_gateway;
+use super::{ParseError, is_absent, transit_gateway};
 use crate::input::parquet::{BATCH_ROWS, ColumnBatch, ColumnValues};
 use crate::record::field::{Field, FieldType};
 use crate::record::format::Format;
@@ -155,7 +154,7 @@ fn integer(value: i64, is_signed: bool, max: u64) -> Parsed<u64> {
 
 fn parsed<T>(text: &[u8], value: impl Fn(&[u8]) -> Option<T>) -> Parsed<T> {
     match text {
-        b"" | b"-" => Parsed::Absent,
+        absent if is_absent(absent) => Parsed::Absent,
         text => value(text).map_or(Parsed::Bad, Parsed::Present),
     }
 }
@@ -331,7 +330,7 @@ impl<'a> RowBatch<'a> {
                 (ParsedValues::Texts, ColumnValues::Texts { bytes, ranges }) => {
                     let text = TextLookup { bytes, ranges, indexes }.get(row);
                     values.set_text(field, text);
-                    if !matches!(text, b"" | b"-") {
+                    if !is_absent(text) {
                         transit_gateway::set_text(&mut loss, field, text);
                     }
                 }
