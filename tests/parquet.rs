@@ -212,9 +212,9 @@ fn a_file_without_a_record_is_not_a_flow_log() {
     let error = pipeline::analyze("x", &file[..], &Options::default()).expect_err("no record");
     assert_eq!(
         error.to_string(),
-        "not a flow log: it is a Parquet file, and none of its 2 rows is a record: dstaddr is not an IPv4 or IPv6 address; \
-         check the program that wrote it (line 1 begins with \"2 eni-1 10.0.0.1 10.0.0 1 22 6 1 40 1418530010 1418530070 \
-         REJECT OK\")"
+        "not a flow log: none of its 2 rows is a record with the columns of its header: dstaddr is not an IPv4 or IPv6 \
+         address; check the program that wrote it (row 1 begins with \"2 eni-1 10.0.0.1 10.0.0 1 22 6 1 40 1418530010 \
+         1418530070 REJECT OK\")"
     );
     let error = pipeline::for_each_flow(&file[..], &Options::default(), |_| ()).expect_err("no record");
     assert_eq!(error.code(), "not_a_flow_log");
@@ -231,12 +231,12 @@ fn columns_of_other_files_are_named() {
     assert_eq!(
         error(&["class_uid", "category_uid", "metadata", "start"]),
         "not a flow log: it is a Parquet file in OCSF, as Security Lake writes it; create a flow log that delivers to S3, and \
-         read that (line 1 begins with \"class_uid category_uid metadata start\")"
+         read that (column 1 begins with \"class_uid category_uid metadata start\")"
     );
     assert_eq!(
         error(&["start", "name", "value"]),
         "not a flow log: it is a Parquet file, and its columns are not those of a flow log; keep other files out of the folder \
-         or prefix of the flow logs (line 1 begins with \"start name value\")"
+         or prefix of the flow logs (column 1 begins with \"start name value\")"
     );
     assert!(
         summarize([("x", &write(&["start", "name"], &rows(&["1 x"]), &Layout::aws())[..])], None).failed.is_empty()
@@ -268,7 +268,7 @@ fn a_dictionary_that_is_used_again_is_read_again() {
     assert_eq!(summary(&write(&VERSION_2, &rows, &layout)), summary(&text(&VERSION_2, &rows)));
     let mut actions = Vec::new();
     pipeline::for_each_flow(&write(&VERSION_2, &rows, &layout)[..], &Options::default(), |flow| {
-        actions.push(flow.action)
+        actions.push(flow.action);
     })
     .expect("a flow log");
     assert_eq!(actions, vec![Action::Reject; 9000]);

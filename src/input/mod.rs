@@ -2,9 +2,9 @@
 //!
 //! In comes any reader: gzip of one or more members, or plain text; the first bytes decide. [`decoder`] makes text of it,
 //! [`chunks`] cuts the text into buffers, on a second thread if asked to, and [`lines`] takes numbered lines out of them with
-//! the positions of their fields, which [`delimiters`] finds for a whole buffer at once. A Parquet file is read from its end: [`spool`]
-//! stores the decoded bytes, and [`parquet`] makes columns of values of them. [`other_format`] recognizes inputs that are
-//! not flow logs. Out go lines or columns, or one
+//! the positions of their fields, which [`delimiters`] finds for a whole buffer at once. [`other_format`] recognizes inputs that are
+//! not flow logs. A Parquet file is read from its end: [`spool`] stores its bytes, and [`parquet`] makes columns of values of them.
+//! Out go lines or columns, or one
 //! [`ObjectError`](crate::error::ObjectError) that names the byte offset.
 //!
 //! Decoder is not verified before the end of the object, since a gzip check sum follows its data. Memory does not grow with

@@ -83,7 +83,13 @@ fn format(file: &ParquetFile) -> Result<Format, ObjectError> {
                 "keep other files out of the folder or prefix of the flow logs",
             )
         };
-        ObjectError::NotAFlowLog { diagnosis: kind.to_owned(), next_step, unit: "column", number: 1, text: shown_names(file) }
+        ObjectError::NotAFlowLog {
+            diagnosis: kind.to_owned(),
+            next_step,
+            unit: "column",
+            number: 1,
+            text: shown_names(file),
+        }
     })
 }
 

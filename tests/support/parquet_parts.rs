@@ -29,7 +29,7 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 fn zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63) as u64
+    (value << 1 ^ value >> 63).cast_unsigned()
 }
 
 fn encode_struct(fields: &[(i64, Thrift)], out: &mut Vec<u8>) {
@@ -91,8 +91,8 @@ pub fn page(number: i64, bytes: i64, stored: &[u8], details: (i64, Fields)) -> V
     let header = [
         (1, Thrift::Integer(number)),
         (2, Thrift::Integer(bytes)),
-        (3, Thrift::Integer(stored.len() as i64)),
-        (4, Thrift::Integer(i64::from(checksum(stored) as i32))),
+        (3, Thrift::Integer(size(stored))),
+        (4, Thrift::Integer(i64::from(checksum(stored).cast_signed()))),
         (field, Thrift::Struct(details)),
     ];
     [encode(&header), stored.to_vec()].concat()
@@ -105,15 +105,20 @@ fn checksum(bytes: &[u8]) -> u32 {
     })
 }
 
+/// Returns a length as Parquet's integers have it.
+pub fn size<T>(list: &[T]) -> i64 {
+    list.len().try_into().expect("a short list")
+}
+
 /// Builds a data page of version 1.
 pub fn data_page(values: i64, encoding: i64, body: &[u8]) -> Vec<u8> {
     let details = [(1, values), (2, encoding), (3, 3), (4, 3)].map(|(field, value)| (field, Thrift::Integer(value)));
-    page(0, body.len() as i64, body, (5, details.into()))
+    page(0, size(body), body, (5, details.into()))
 }
 
 /// Builds a dictionary page.
 pub fn dictionary_page(values: i64, body: &[u8]) -> Vec<u8> {
-    page(2, body.len() as i64, body, (7, vec![(1, Thrift::Integer(values)), (2, Thrift::Integer(0))]))
+    page(2, size(body), body, (7, vec![(1, Thrift::Integer(values)), (2, Thrift::Integer(0))]))
 }
 
 /// Encodes texts as PLAIN does.
@@ -124,7 +129,7 @@ pub fn plain(texts: &[&str]) -> Vec<u8> {
 /// Returns the fields of a footer of one row group, and the pages.
 pub fn parts(columns: &[Column], rows: i64) -> (Vec<u8>, Fields) {
     let mut pages = Vec::new();
-    let mut schema = vec![vec![(4, Thrift::Bytes(b"root".to_vec())), (5, Thrift::Integer(columns.len() as i64))]];
+    let mut schema = vec![vec![(4, Thrift::Bytes(b"root".to_vec())), (5, Thrift::Integer(size(columns)))]];
     let mut chunks = Vec::new();
     for column in columns {
         let mut element = vec![
@@ -135,7 +140,7 @@ pub fn parts(columns: &[Column], rows: i64) -> (Vec<u8>, Fields) {
         element.extend(column.schema.clone());
         schema.push(element);
         let mut metadata: Fields =
-            [(4, column.codec), (5, column.values), (7, column.pages.len() as i64), (9, 4 + pages.len() as i64)]
+            [(4, column.codec), (5, column.values), (7, size(&column.pages)), (9, 4 + size(&pages))]
                 .map(|(field, value)| (field, Thrift::Integer(value)))
                 .into();
         metadata.extend(column.metadata.clone());

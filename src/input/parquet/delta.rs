@@ -88,8 +88,8 @@ impl DeltaIntegers {
             self.miniblock = 0;
         }
         let width = buffer.get(self.widths_at..self.end).and_then(|widths| widths.get(self.miniblock));
-        self.width = usize::from(*width.ok_or(Damage::Truncated)?);
-        if self.width > 64 || self.at > self.end {
+        self.width = usize::from(*width.filter(|_| self.at <= self.end).ok_or(Damage::Truncated)?);
+        if self.width > 64 {
             return Err(Damage::Invalid("a difference has more than 64 bits"));
         }
         self.left_in_miniblock = self.values_per_miniblock;
@@ -208,7 +208,7 @@ mod tests {
         let many = Damage::Invalid("it has more differences than values");
         assert_eq!(integers(&[0x80, 1, 4, 0xff, 0xff, 0xff, 0x7f, 2], 5), Err(many));
         assert_eq!(integers(&[0x80, 1, 4, 5, 2], 5), Err(Damage::Truncated));
-        assert_eq!(integers(&[0x80, 1, 4, 5, 2, 2, 0], 5), Ok(vec![1, 2, 3, 4, 5]));
+        assert_eq!(integers(&[0x80, 1, 4, 5, 2, 2, 0], 5), Err(Damage::Truncated));
         let wide = Damage::Invalid("a difference has more than 64 bits");
         assert_eq!(integers(&[0x80, 1, 4, 5, 2, 2, 65, 0, 0, 0], 5), Err(wide));
         assert_eq!(integers(&[0x80, 1, 4, 5, 2, 2, 64, 0, 0, 0, 1, 2, 3], 5), Err(Damage::Truncated));
@@ -218,11 +218,12 @@ mod tests {
     fn strings_share_their_beginnings() {
         // The lengths of the shared beginnings 0 2 0 3, the lengths of the rests 4 2 5 2, and the rests: axis, axle, babble, babyhood.
         let heads = |values: [i64; 4]| {
-            let mut bytes = vec![0x80, 1, 4, 4, (values[0] * 2) as u8];
+            let byte = |value: i64| value.to_le_bytes()[0];
+            let mut bytes = vec![0x80, 1, 4, 4, byte(values[0] * 2)];
             let deltas: Vec<i64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
             let least = *deltas.iter().min().expect("three");
-            bytes.extend([((least << 1) ^ (least >> 63)) as u8, 8, 0, 0, 0]);
-            bytes.extend(deltas.iter().map(|delta| (delta - least) as u8));
+            bytes.extend([byte((least << 1) ^ (least >> 63)), 8, 0, 0, 0]);
+            bytes.extend(deltas.iter().map(|delta| byte(delta - least)));
             bytes.resize(bytes.len() + 29, 0);
             bytes
         };

@@ -149,10 +149,21 @@ impl ParquetFile {
     /// If the file is corrupt, has a property that is not supported, or exceeds a limit.
     pub fn next_batch(&mut self) -> Result<usize, ObjectError> {
         while self.left_in_group == 0 {
+            self.finish_group()?;
             if !self.start_group()? {
                 return Ok(0);
             }
         }
+        let rows = self.load_pages()?;
+        for NeededColumn { column, .. } in &mut self.columns {
+            column.read(rows, &mut self.source.budget)?;
+        }
+        self.left_in_group -= rows as u64;
+        Ok(rows)
+    }
+
+    /// Reads the next page of each column that has no rows left. Returns the rows that all pages have, at most [`BATCH_ROWS`].
+    fn load_pages(&mut self) -> Result<usize, ObjectError> {
         let mut rows = self.left_in_group.min(BATCH_ROWS as u64) as usize;
         let mut memory = 0;
         for NeededColumn { column, .. } in &mut self.columns {
@@ -167,11 +178,18 @@ impl ParquetFile {
                 return Err(unsupported(format!("its pages and dictionaries have more than {MAX_MEMORY_BYTES} bytes")));
             }
         }
-        for NeededColumn { column, .. } in &mut self.columns {
-            column.read(rows, &mut self.source.budget)?;
-        }
-        self.left_in_group -= rows as u64;
         Ok(rows)
+    }
+
+    /// Checks that no column has more rows than the row group that was read.
+    fn finish_group(&mut self) -> Result<(), ObjectError> {
+        for NeededColumn { column, .. } in &mut self.columns {
+            if column.rows_in_page(&mut self.source)? > 0 {
+                let reason = format!("the column {} has more rows than its row group", column.name());
+                return Err(corrupt(self.footer.start, &reason));
+            }
+        }
+        Ok(())
     }
 
     /// Starts the next row group. Returns `false` after the last one.

@@ -181,7 +181,7 @@ fn page_header(reader: &mut Reader<'_>) -> Decoded<PageHeader> {
             (2, Type::Integer) => bytes = Some(reader.length()?),
             (3, Type::Integer) => stored_bytes = Some(reader.length()?),
             // A signed integer has the bits of the checksum.
-            (4, Type::Integer) => checksum = Some(reader.integer()? as u32),
+            (4, Type::Integer) => checksum = Some(reader.integer()?.cast_unsigned() as u32),
             (5 | 7 | 8, Type::Struct) => details = Some((field, page_details(reader, field)?)),
             (1..=5 | 7 | 8, _) => return Err(WRONG_TYPE),
             _ => reader.skip(value)?,

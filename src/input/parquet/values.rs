@@ -1,7 +1,6 @@
 //! Decodes the values of a page.
 
 use super::delta::{DeltaIntegers, DeltaLengths, DeltaStrings};
-
 use super::rle::Runs;
 use super::schema::ColumnKind;
 use super::thrift::{Damage, Decoded};
@@ -187,7 +186,7 @@ impl Decoder {
 fn extend(value: i64, bytes: usize, is_signed: bool) -> i64 {
     match (bytes, is_signed) {
         (4, true) => i64::from(value as i32),
-        (4, false) => i64::from(value as u32),
+        (4, false) => i64::from(value.cast_unsigned() as u32),
         _ => value,
     }
 }
