@@ -298,6 +298,20 @@ fn a_list_reserves_nothing_for_the_size_that_it_claims() {
         let footer = [&[field, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07][..], &[0x15, 0, 0]].concat();
         assert!(error(&with_footer(b"", &footer)).contains("its footer cannot be decoded: it ends too early"));
     }
+    // Elements of one byte each.
+    let groups = |chunks: &[u8], count: u8| {
+        let group = [&[0x19][..], chunks, &[0x26, 0, 0]].concat();
+        let groups = [&[0x49, 0xfc, count][..], &group.repeat(count.into())].concat();
+        error(&with_footer(b"", &[&groups[..], &[0]].concat()))
+    };
+    let chunks = |count: usize| [&[0xfc, 0x80, 0x80, (count >> 14) as u8][..], &vec![0; count]].concat();
+    assert!(groups(&chunks(1 << 19), 1).contains("a list has too many elements"));
+    assert!(groups(&chunks(1 << 17), 3).contains("a list has too many elements"));
+    assert!(groups(&chunks(1 << 17), 2).contains("a required field is missing"));
+    for field in [0x29, 0x49] {
+        let many = with_footer(b"", &[&[field, 0xfc, 0x80, 0x80, 0x40][..], &vec![0; 1 << 20]].concat());
+        assert!(error(&many).contains("a list has too many elements"));
+    }
     let long = with_footer(b"", &[0; 9]);
     let claims = [&long[..long.len() - 8], &u32::MAX.to_le_bytes(), b"PAR1"].concat();
     assert!(error(&claims).contains("its footer is longer than the file"));

@@ -5,7 +5,7 @@
 
 use super::codec::Codec;
 use super::schema::{SchemaColumn, schema};
-use super::thrift::{Damage, Decoded, Reader, Type, WRONG_TYPE, structs};
+use super::thrift::{Damage, Decoded, Reader, TOO_MANY, Type, WRONG_TYPE, structs};
 use super::{corrupt, unsupported};
 use crate::error::ObjectError;
 use crate::input::MAX_LINE_BYTES;
@@ -19,6 +19,11 @@ const ENCRYPTED_MAGIC: &[u8; 4] = b"PARE";
 const TAIL_BYTES: u64 = 8;
 /// Maximum length of a footer: 16 MiB. That of a flow log has a few kilobytes for each row group.
 const MAX_FOOTER_BYTES: u64 = 16 << 20;
+
+/// Maximum number of row groups, as in Parquet's definition.
+const MAX_ROW_GROUPS: usize = i16::MAX as usize;
+/// Maximum number of columns in all row groups.
+const MAX_CHUNKS: usize = 1 << 18;
 
 /// The contents of a footer.
 #[derive(Debug)]
@@ -99,7 +104,7 @@ impl Footer {
             match (field, value) {
                 (2, Type::List) => columns = Some(schema(&mut reader)?),
                 (3, Type::Integer) => rows = Some(reader.length()? as u64),
-                (4, Type::List) => row_groups = Some(structs(&mut reader, row_group)?),
+                (4, Type::List) => row_groups = Some(all_row_groups(&mut reader)?),
                 (2..=4, _) => return Err(WRONG_TYPE),
                 _ => reader.skip(value)?,
             }
@@ -124,11 +129,20 @@ pub(super) fn encrypted() -> ObjectError {
     ObjectError::Parquet { problem: "it is encrypted".to_owned(), next_step: "write the flow log without encryption" }
 }
 
+fn all_row_groups(reader: &mut Reader<'_>) -> Decoded<Vec<RowGroup>> {
+    let mut chunks = 0;
+    structs(reader, MAX_ROW_GROUPS, |reader| {
+        let group = row_group(reader)?;
+        chunks += group.chunks.len();
+        if chunks > MAX_CHUNKS { Err(TOO_MANY) } else { Ok(group) }
+    })
+}
+
 fn row_group(reader: &mut Reader<'_>) -> Decoded<RowGroup> {
     let (mut group, mut rows, mut last) = (RowGroup::default(), None, 0);
     while let Some((field, value)) = reader.field(&mut last)? {
         match (field, value) {
-            (1, Type::List) => group.chunks = structs(reader, column_chunk)?,
+            (1, Type::List) => group.chunks = structs(reader, MAX_CHUNKS, column_chunk)?,
             (3, Type::Integer) => rows = Some(reader.length()? as u64),
             (1 | 3, _) => return Err(WRONG_TYPE),
             _ => reader.skip(value)?,

@@ -2,6 +2,9 @@
 
 use super::thrift::{Damage, Decoded, Reader, Type, WRONG_TYPE};
 
+/// Maximum number of nodes. A flow log has 40.
+const MAX_NODES: usize = 1 << 16;
+
 /// A column of the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SchemaColumn {
@@ -41,8 +44,8 @@ struct SchemaElement<'a> {
 /// Reads the schema, and returns the nodes below its root.
 pub(super) fn schema(reader: &mut Reader<'_>) -> Decoded<Vec<SchemaColumn>> {
     const INVALID: Damage = Damage::Invalid("its schema is not a tree");
-    let (element, count) = reader.list()?;
-    if count == 0 || element != Type::Struct {
+    let count = reader.struct_count(MAX_NODES)?;
+    if count == 0 {
         return Err(INVALID);
     }
     let root = schema_element(reader)?;

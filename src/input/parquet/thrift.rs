@@ -28,6 +28,9 @@ impl Damage {
 /// A field whose type on the wire differs from that in the definition.
 pub(super) const WRONG_TYPE: Damage = Damage::Invalid("a field has another type than in Parquet's definition");
 
+/// A list with more elements than a flow log has by far.
+pub(super) const TOO_MANY: Damage = Damage::Invalid("a list has too many elements");
+
 /// Structs, lists and maps within each other. Parquet has about six.
 const MAX_DEPTH: u32 = 32;
 
@@ -155,6 +158,16 @@ impl<'a> Reader<'a> {
         Ok((element, count))
     }
 
+    /// Reads the start of a list of at most so many structs, and returns their number.
+    pub(super) fn struct_count(&mut self, most: usize) -> Decoded<usize> {
+        match self.list()? {
+            (_, 0) => Ok(0),
+            (Type::Struct, count) if count <= most => Ok(count),
+            (Type::Struct, _) => Err(TOO_MANY),
+            _ => Err(WRONG_TYPE),
+        }
+    }
+
     /// Skips a value of a field.
     pub(super) fn skip(&mut self, value: Type) -> Decoded<()> {
         match value {
@@ -203,12 +216,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads a list of structs.
-pub(super) fn structs<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
-    let (element, count) = reader.list()?;
-    if count > 0 && element != Type::Struct {
-        return Err(WRONG_TYPE);
-    }
+/// Reads a list of structs. It has at most so many, because a struct of one byte on the wire may take a hundred in memory.
+pub(super) fn structs<T>(
+    reader: &mut Reader<'_>,
+    most: usize,
+    mut read: impl FnMut(&mut Reader<'_>) -> Decoded<T>,
+) -> Decoded<Vec<T>> {
+    let count = reader.struct_count(most)?;
     (0..count).map(|_| read(reader)).collect::<Decoded<Vec<T>>>()
 }
 
