@@ -1,6 +1,9 @@
 //! Properties of any bytes, one function per fuzz target. The fuzzer runs them on nightly Rust (`fuzz/`), and
 //! `tests/fuzz_smoke.rs` runs them on stable.
 
+#[path = "plain_json.rs"]
+mod plain_json;
+
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,7 +11,8 @@ use std::sync::Arc;
 
 use flowsentry::findings::topology_check::check;
 use flowsentry::input::decoder::Decoder;
-use flowsentry::input::lines::{ChunkReader, Lines};
+use flowsentry::input::json::{JsonItem, JsonReader};
+use flowsentry::input::lines::{BufferedLines, ChunkReader, Lines};
 use flowsentry::lambda::event::{self, Invocation};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::field::{Field, FieldType};
@@ -156,6 +160,37 @@ pub fn chunked_reading(bytes: &[u8]) {
     };
     let (mut complete, mut chunks) = (object, Chunks { lengths, index: 0, bytes: object });
     assert_eq!(read(&mut complete, false), read(&mut chunks, true));
+}
+
+/// Asserts that JSON has the values that a simple reader finds, and that any bytes have values or an error.
+pub fn json_values(bytes: &[u8]) {
+    let Ok(content) = Decoder::open(bytes, 1 << 20) else { return };
+    let Ok(mut json) = JsonReader::open(content) else { return };
+    let (mut found, mut whole) = (Vec::new(), false);
+    while let Ok(item) = json.next_item() {
+        match item {
+            Some(JsonItem::Lines(batch)) => {
+                while let Some(line) = batch.next_buffered_line() {
+                    found.push(format!("line {}", String::from_utf8_lossy(line.bytes)));
+                }
+            }
+            Some(JsonItem::Object(members, _)) => {
+                let names: Vec<_> = members.names().map(String::from_utf8_lossy).collect();
+                found.push(format!("object {}", names.join(" ")));
+            }
+            Some(JsonItem::Malformed(problem, _)) => found.push(format!("{problem:?}")),
+            None => {
+                whole = true;
+                break;
+            }
+        }
+    }
+    if let Some(expected) = plain_json::items(bytes) {
+        assert!(whole);
+        // A line end within a message does not end the line.
+        let shown = |items: Vec<String>| items.join("; ").replace(['\n', '\u{b}'], " ");
+        assert_eq!(shown(found), shown(expected));
+    }
 }
 
 /// Asserts that any JSON is an event or an error with a bounded message, and that it means the same in every envelope.
