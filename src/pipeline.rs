@@ -26,7 +26,7 @@ use std::thread;
 pub use self::flows::for_each_flow;
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
-use crate::config::Limits;
+use crate::config::{Limits, LogFormats};
 use crate::error::ObjectError;
 use crate::input::decoder::{self, Decoder};
 use crate::input::lines::{self, ChunkReader, FieldRanges, Line, Lines};
@@ -39,8 +39,10 @@ use crate::topology::Topology;
 /// Options for reading an object.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The columns before any header.
+    /// The columns before any header, unless `log_formats` has those of the input.
     pub format: Format,
+    /// The columns before any header, by prefix of the input's URI.
+    pub log_formats: LogFormats,
     /// Limit of text bytes.
     pub max_object_bytes: u64,
     /// Limit of lines.
@@ -58,12 +60,20 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             format: Format::version_2(),
+            log_formats: LogFormats::default(),
             max_object_bytes: decoder::DEFAULT_MAX_OBJECT_BYTES,
             max_lines: lines::DEFAULT_MAX_LINES,
             topology: None,
             limits: Limits::default(),
             decompress_in_background: false,
         }
+    }
+}
+
+impl Options {
+    /// Creates the parser of an input, for the columns before any header.
+    fn parser(&self, uri: &str) -> Parser {
+        Parser::new(Arc::new(self.log_formats.format_for(uri).unwrap_or(&self.format).clone()))
     }
 }
 
@@ -190,7 +200,7 @@ impl<'a> ObjectAnalyzer<'a> {
             max_lines: options.max_lines,
             analysis: Analysis::new(&options.limits),
             topology: options.topology.as_deref(),
-            parser: Parser::new(Arc::new(options.format.clone())),
+            parser: options.parser(uri),
             format_recorded: false,
             header_seen: false,
             head,
@@ -290,6 +300,28 @@ mod tests {
             ("too_many_lines", "the text has more than 3 lines; raise MAX_LINES (function only) or split the object")
         );
         assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
+    }
+
+    #[test]
+    fn columns_are_those_of_header_then_prefix_then_option() {
+        let toml = "[log_formats]\n\"s3://logs/\" = \"action dstaddr srcaddr\"";
+        let log_formats = crate::config::Config::from_toml(toml).expect("valid").log_formats;
+        let format = Format::from_setting("srcaddr action dstaddr").expect("fields");
+        let options = Options { format, log_formats, ..Options::default() };
+        let rejected = |uri: &str, log: &str| {
+            let analysis = analyze(uri, log.as_bytes(), &options).map(|analysis| analysis.records.rejected);
+            let mut flows = 0;
+            let read = for_each_flow(uri, log.as_bytes(), &options, |_| flows += 1).map(|()| flows);
+            assert_eq!(analysis.as_ref().ok(), read.as_ref().ok());
+            analysis.map_err(|error| error.code())
+        };
+        let (by_prefix, by_option) = ("REJECT 10.0.0.2 10.0.0.1\n", "10.0.0.1 REJECT 10.0.0.2\n");
+        assert_eq!(rejected("s3://logs/x.log", by_prefix), Ok(1));
+        assert_eq!(rejected("s3://logs/x.log", by_option), Err("not_a_flow_log"));
+        assert_eq!(rejected("s3://other/x.log", by_option), Ok(1));
+        assert_eq!(rejected("s3://other/x.log", by_prefix), Err("not_a_flow_log"));
+        let header = "dstaddr srcaddr action\n10.0.0.2 10.0.0.1 REJECT\n";
+        assert_eq!(rejected("s3://logs/x.log", header), Ok(1));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flowsentry::config::{Config, Limits, Thresholds};
+use flowsentry::config::{Config, LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use flowsentry::findings;
 use flowsentry::findings::topology_check::TopologyFindingType;
 use flowsentry::findings::types::FindingType;
@@ -142,12 +142,16 @@ fn documented_defaults_are_the_actual_defaults() {
 fn the_configuration_file_has_a_row_for_each_name() {
     let head = "| name | default | meaning |";
     let counts = Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| (*name).to_owned());
-    let names: Names = counts.chain(["trusted_scanners".to_owned()]).collect();
+    let names: Names = counts.chain([TRUSTED_SCANNERS, LOG_FORMATS].map(str::to_owned)).collect();
     assert_eq!(first_cells(REFERENCE, head), names);
     for cells in rows(REFERENCE, head) {
         let (name, default) = (code(&cells[0]), &cells[1]);
         let with = |value: &str| Config::from_toml(&format!("{name} = {value}")).expect("a valid value");
-        let (default, other) = if default == "none" { ("[]", "[\"10.0.0.1\"]") } else { (&default[..], "7") };
+        let (default, other) = match (name, &default[..]) {
+            (TRUSTED_SCANNERS, "none") => ("[]", "[\"10.0.0.1\"]"),
+            (LOG_FORMATS, "none") => ("{}", "{ \"s3://bucket/\" = \"version\" }"),
+            (_, number) => (number, "7"),
+        };
         assert_eq!(with(default), Config::default(), "{name}");
         assert_ne!(with(other), Config::default(), "{name} has no effect");
     }

@@ -19,6 +19,7 @@ use crate::sanitize::{NAME_CHARACTERS, truncate_chars};
 /// # Errors
 /// If the object cannot be read completely, or is not a flow log. Then the caller discards all records that it observed.
 pub fn for_each_flow(
+    uri: &str,
     reader: impl Read,
     options: &Options,
     mut observe: impl FnMut(&Flow<'_>),
@@ -26,8 +27,8 @@ pub fn for_each_flow(
     let mut lines = Lines::open(ChunkReader::here(Decoder::open(reader, options.max_object_bytes)?))?;
     let head = lines.head().to_vec();
     not_a_flow_log::check_signature(&head)?;
-    let parser = Parser::new(Arc::new(options.format.clone()));
-    let mut object = ObjectReader { parser, head, records: 0, malformed: 0, first_malformed: None };
+    let mut object =
+        ObjectReader { parser: options.parser(uri), head, records: 0, malformed: 0, first_malformed: None };
     while let Some(line) = lines.next_line()? {
         if line.number > options.max_lines {
             return Err(ObjectError::TooManyLines { max_lines: options.max_lines });
@@ -98,7 +99,7 @@ mod tests {
     /// Returns the number of accepted and of rejected records, or the error.
     fn flows(log: &str, options: &Options) -> Result<(u64, u64), String> {
         let (mut accepted, mut rejected) = (0, 0);
-        let result = for_each_flow(log.as_bytes(), options, |flow| match flow.action {
+        let result = for_each_flow("x.log", log.as_bytes(), options, |flow| match flow.action {
             Action::Accept => accepted += 1,
             Action::Reject => rejected += 1,
         });

@@ -206,6 +206,7 @@ fn values_of_the_configuration_are_not_variables() {
         ("HEALTH_CHECK_FLOWS", "health_check_flows"),
         ("MAX_REJECTED_GROUPS", "max_rejected_groups"),
         ("TRUSTED_SCANNERS", "trusted_scanners"),
+        ("LOG_FORMATS", "log_formats"),
     ] {
         let error = with(variable, "15").expect_err("set");
         let expected = format!("{variable} is \"15\", but must be unset: write {name} into a TOML file in S3 and set");
