@@ -274,8 +274,8 @@ impl<'a> ObjectAnalyzer<'a> {
             let head = if self.header_seen { &[] } else { &self.head[..] };
             return Err(not_a_flow_log::error(records.total, self.analysis.malformed.first(), head, format));
         }
-        let source =
-            InputSource { uri: self.uri.to_owned(), compressed_bytes, bytes, records: records.total, object: None };
+        let (uri, records) = (self.uri.to_owned(), records.total);
+        let source = InputSource { uri, compressed_bytes, bytes, records, object: None, log_events: None };
         self.analysis.sources.push(source);
         Ok(self.analysis)
     }

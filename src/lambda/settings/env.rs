@@ -17,6 +17,8 @@ use crate::summary::build;
 
 /// The memory of the function in MB, which Lambda sets.
 pub(super) const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+/// The region of the function, which Lambda sets.
+pub(super) const REGION: &str = "AWS_REGION";
 /// The memory at which a function has two vCPUs. It has one per 1,769 MB:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>. With less than two, a second thread takes time
 /// from the first.
@@ -63,6 +65,7 @@ impl EnvReader {
                 DEFAULT_TOPOLOGY_TTL_SECONDS,
                 |value| parse::integer(value, 1),
             )),
+            region: self.parse_or(REGION, None, |value| parse::region(value).map(Some)),
             log_level: self.parse_or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), parse::log_level),
         };
         self.check_topology_overlap(&settings);
