@@ -34,6 +34,12 @@ pub enum ObjectError {
         /// Position in the object, in bytes.
         offset: u64,
     },
+    /// A JSON value does not end before the object does.
+    #[error("truncated JSON: the text ends at byte {offset}, within a value; re-download the object or check its producer")]
+    JsonTruncated {
+        /// Length of the text, in bytes.
+        offset: u64,
+    },
     /// The text is larger than the limit.
     #[error(
         "the decompressed text exceeds {max_bytes} bytes; raise MAX_OBJECT_BYTES (function only) or split the object"
@@ -65,15 +71,17 @@ pub enum ObjectError {
     )]
     Parquet,
     /// The object has records, and none of them parses, or its first bytes are those of another format.
-    #[error("not a flow log: {diagnosis}; {next_step} (line {line} begins with {text})")]
+    #[error("not a flow log: {diagnosis}; {next_step} ({unit} {number} begins with {text})")]
     NotAFlowLog {
         /// The actual format of the object, or the reason why no line parses.
         diagnosis: String,
         /// Advice for the user.
         next_step: &'static str,
-        /// Number of the first line that is not a header.
-        line: u64,
-        /// Beginning of this line, quoted and escaped.
+        /// What the number counts: lines, or records.
+        unit: &'static str,
+        /// Number of the first line or record that does not parse.
+        number: u64,
+        /// Its beginning, quoted and escaped.
         text: String,
     },
 }
@@ -81,8 +89,8 @@ pub enum ObjectError {
 impl ObjectError {
     /// Reports whether the object's bytes were damaged or truncated after they were written.
     pub fn is_damage(&self) -> bool {
-        use ObjectError::{GzipCorrupt, GzipTrailingData, GzipTruncated};
-        matches!(self, GzipTruncated { .. } | GzipCorrupt { .. } | GzipTrailingData { .. })
+        use ObjectError::{GzipCorrupt, GzipTrailingData, GzipTruncated, JsonTruncated};
+        matches!(self, GzipTruncated { .. } | GzipCorrupt { .. } | GzipTrailingData { .. } | JsonTruncated { .. })
     }
 
     /// Returns a stable identifier, for alarms and programs.
@@ -92,6 +100,7 @@ impl ObjectError {
             ObjectError::GzipTruncated { .. } => "gzip_truncated",
             ObjectError::GzipCorrupt { .. } => "gzip_corrupt",
             ObjectError::GzipTrailingData { .. } => "gzip_trailing_data",
+            ObjectError::JsonTruncated { .. } => "json_truncated",
             ObjectError::TooLarge { .. } => "too_large",
             ObjectError::CompressionRatio { .. } => "compression_ratio",
             ObjectError::TooManyLines { .. } => "too_many_lines",

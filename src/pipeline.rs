@@ -1,5 +1,8 @@
 //! The main loop: reads the bytes of one object and aggregates its records. Read this first.
 //!
+//! The first bytes of the content decide how it is read: [`json`] for JSON, and for all else [`line_reader`], which recognizes CSV and
+//! exports of CloudWatch Logs by their first line. Each gives its records to a [`sink`].
+//!
 //! Nearly every line takes the fast path: its fields are at known positions and have common lengths. Every other line takes the slow
 //! path, which alone decides whether a line is a header, blank, a record, or malformed.
 //!
@@ -16,24 +19,30 @@
 //! # Ok::<(), flowsentry::error::ObjectError>(())
 //! ```
 
+mod csv;
 mod flows;
+mod json;
+mod line_reader;
 mod not_a_flow_log;
+mod sink;
 
 use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
 pub use self::flows::for_each_flow;
+use self::line_reader::LineReader;
+use self::sink::{AnalysisSink, RecordSink};
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
 use crate::config::{Limits, LogFormats};
 use crate::error::ObjectError;
 use crate::input::decoder::{self, Decoder};
-use crate::input::lines::{self, ChunkReader, FieldRanges, Line, Lines};
-use crate::record::Record;
-use crate::record::format::{self, Format};
-use crate::record::parser::column_map::{ColumnMap, KnownFormat, LeadingFields};
-use crate::record::parser::{ParseError, Parser, fast_path};
+use crate::input::json::JsonReader;
+use crate::input::lines::{self, ChunkReader, Lines};
+use crate::input::other_format::HEAD_BYTES;
+use crate::input::shape::Shape;
+use crate::record::format::Format;
 use crate::topology::Topology;
 
 /// Options for reading an object.
@@ -71,9 +80,9 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Creates the parser of an input, for the columns before any header.
-    fn parser(&self, uri: &str) -> Parser {
-        Parser::new(Arc::new(self.log_formats.format_for(uri).unwrap_or(&self.format).clone()))
+    /// Returns the columns of an input before any header.
+    fn format_for(&self, uri: &str) -> &Format {
+        self.log_formats.format_for(uri).unwrap_or(&self.format)
     }
 }
 
@@ -82,203 +91,79 @@ impl Options {
 /// # Errors
 /// If the object cannot be read completely, or is not a flow log. Then none of its records counts.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
-    let text = Decoder::open(reader, options.max_object_bytes)?;
-    if !options.decompress_in_background {
-        return analyze_chunks(uri, ChunkReader::here(text), options);
-    }
-    let (chunks, worker) = ChunkReader::ahead(text);
-    thread::scope(|scope| {
-        scope.spawn(move || worker.run());
-        analyze_chunks(uri, chunks, options)
-    })
+    let mut sink = AnalysisSink::new(uri, options);
+    let ReadObject { shape, compressed_bytes, bytes } = read_object(uri, reader, options, &mut sink)?;
+    let mut analysis = sink.analysis;
+    let (uri, records) = (uri.to_owned(), analysis.records.total);
+    let source = InputSource { uri, shape, compressed_bytes, bytes, records, object: None, log_events: None };
+    analysis.sources.push(source);
+    Ok(analysis)
 }
 
-/// Analyzes the lines of an object.
-fn analyze_chunks<R: Read>(uri: &str, chunks: ChunkReader<R>, options: &Options) -> Result<Analysis, ObjectError> {
-    let mut lines = Lines::open(chunks)?;
-    let head = lines.head().to_vec();
+/// What is known of an object that was read completely.
+struct ReadObject {
+    shape: Shape,
+    /// Bytes of the object.
+    compressed_bytes: u64,
+    /// Bytes of its content.
+    bytes: u64,
+}
+
+/// Reads one object to its verified end.
+fn read_object(
+    uri: &str,
+    reader: impl Read + Send,
+    options: &Options,
+    sink: &mut impl RecordSink,
+) -> Result<ReadObject, ObjectError> {
+    let mut content = Decoder::open(reader, options.max_object_bytes)?;
+    let head = content.peek(HEAD_BYTES)?.to_vec();
     not_a_flow_log::check_signature(&head)?;
-    let mut object = ObjectAnalyzer::new(uri, options, head);
-    loop {
-        BufferedLines { lines: &mut lines, object: &mut object }.observe_all()?;
-        match lines.next_line()? {
-            Some(line) => object.observe(line)?,
-            None => break,
+    let format = options.format_for(uri);
+    match Shape::from_head(&head) {
+        Shape::Parquet => Err(ObjectError::Parquet),
+        Shape::Json => read_json(&head, JsonReader::open(content)?, format, options, sink),
+        Shape::Text | Shape::CloudwatchExport | Shape::Csv if !options.decompress_in_background => {
+            read_text(&head, ChunkReader::here(content), format, options, sink)
         }
-    }
-    object.finish(lines.compressed_bytes(), lines.bytes())
-}
-
-/// The lines that are in the buffer.
-struct BufferedLines<'w, 'a, R> {
-    lines: &'w mut Lines<R>,
-    object: &'w mut ObjectAnalyzer<'a>,
-}
-
-impl<R: Read> BufferedLines<'_, '_, R> {
-    /// Consumes all buffered lines.
-    fn observe_all(mut self) -> Result<(), ObjectError> {
-        loop {
-            let drained = match self.object.parser.known_format().clone() {
-                KnownFormat::Version2 => self.observe(&LeadingFields::<14>)?,
-                KnownFormat::Version5 => self.observe(&LeadingFields::<29>)?,
-                KnownFormat::Other(layout) => self.observe(&*layout)?,
-            };
-            if drained {
-                return Ok(());
-            }
+        Shape::Text | Shape::CloudwatchExport | Shape::Csv => {
+            let (chunks, worker) = ChunkReader::ahead(content);
+            thread::scope(|scope| {
+                scope.spawn(move || worker.run());
+                read_text(&head, chunks, format, options, sink)
+            })
         }
-    }
-
-    /// Consumes buffered lines with this column map. Returns `true` when the buffer is drained, `false` when a line may have changed
-    /// the format.
-    #[inline(always)]
-    fn observe(&mut self, map: &impl ColumnMap) -> Result<bool, ObjectError> {
-        while let Some(line) = self.lines.next_buffered_line() {
-            self.object.check_line_limit(&line)?;
-            // Nearly every line is a plain record that cannot be a header.
-            if let Some(columns) = &line.columns
-                && self.object.parser.format().cannot_be_header(true)
-                && (self.object.try_fast_path::<true>(map, columns) || self.object.try_fast_path::<false>(map, columns))
-            {
-                self.object.record_format_once();
-            } else {
-                self.object.observe_slow(line);
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }
 
-/// A line, by its kind.
-enum ParsedLine<'a> {
-    Record(Record<'a>),
-    Header,
-    Blank,
-    Malformed(ParseError),
+/// Reads the lines of an object.
+fn read_text<R: Read, S: RecordSink>(
+    head: &[u8],
+    chunks: ChunkReader<R>,
+    format: &Format,
+    options: &Options,
+    sink: &mut S,
+) -> Result<ReadObject, ObjectError> {
+    let mut lines = Lines::open(chunks)?;
+    let mut reader = LineReader::new(Shape::Text, format.clone(), options, sink);
+    reader.read_all(&mut lines)?;
+    let shape = reader.finish(head)?;
+    Ok(ReadObject { shape, compressed_bytes: lines.compressed_bytes(), bytes: lines.bytes() })
 }
 
-/// Parses any line.
-#[inline]
-fn parse_line<'a>(parser: &Parser, line: &Line<'a>) -> ParsedLine<'a> {
-    if line.too_long {
-        return ParsedLine::Malformed(ParseError::TooLong);
-    }
-    let is_record = |record: &Record<'_>| parser.format().cannot_be_header(record.has_class());
-    if let Some(record) = parser.parse(line).filter(is_record) {
-        return ParsedLine::Record(record);
-    }
-    match parser.parse_slow(line) {
-        Ok(record) if is_record(&record) => ParsedLine::Record(record),
-        _ if line.bytes.trim_ascii().is_empty() => ParsedLine::Blank,
-        _ if format::is_header(line.bytes) => ParsedLine::Header,
-        Ok(record) => ParsedLine::Record(record),
-        Err(malformed) => ParsedLine::Malformed(malformed),
-    }
-}
-
-/// State of the analysis of one object.
-struct ObjectAnalyzer<'a> {
-    uri: &'a str,
-    max_lines: u64,
-    topology: Option<&'a Topology>,
-    analysis: Analysis,
-    /// Parser for the current columns.
-    parser: Parser,
-    /// Whether the current format is already listed in the analysis.
-    format_recorded: bool,
-    header_seen: bool,
-    /// First bytes of the text, for the error if it is not a flow log.
-    head: Vec<u8>,
-}
-
-impl<'a> ObjectAnalyzer<'a> {
-    fn new(uri: &'a str, options: &'a Options, head: Vec<u8>) -> ObjectAnalyzer<'a> {
-        ObjectAnalyzer {
-            uri,
-            max_lines: options.max_lines,
-            analysis: Analysis::new(&options.limits),
-            topology: options.topology.as_deref(),
-            parser: options.parser(uri),
-            format_recorded: false,
-            header_seen: false,
-            head,
-        }
-    }
-
-    /// Consumes one line.
-    fn observe(&mut self, line: Line<'_>) -> Result<(), ObjectError> {
-        self.check_line_limit(&line)?;
-        self.observe_slow(line);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn check_line_limit(&self, line: &Line<'_>) -> Result<(), ObjectError> {
-        if line.number > self.max_lines {
-            return Err(ObjectError::TooManyLines { max_lines: self.max_lines });
-        }
-        Ok(())
-    }
-
-    /// Tries the fast path. Returns `false` if the line must be parsed by the slow path. `V4` restricts it to IPv4-only records.
-    #[inline(always)]
-    fn try_fast_path<const V4: bool>(&mut self, map: &impl ColumnMap, columns: &FieldRanges<'_>) -> bool {
-        let Some(flow) = fast_path::flow::<V4, _>(map, columns) else { return false };
-        self.analysis.observe_flow(&flow, self.topology);
-        true
-    }
-
-    /// Parses a line by the slow path. Takes the line by value: a reference from the hot loop would force it out of registers.
-    #[cold]
-    fn observe_slow(&mut self, line: Line<'_>) {
-        match parse_line(&self.parser, &line) {
-            ParsedLine::Record(record) => self.observe_record(&record),
-            ParsedLine::Header => self.observe_header(line.bytes),
-            ParsedLine::Blank => {}
-            ParsedLine::Malformed(malformed) => self.observe_malformed(&line, malformed),
-        }
-    }
-
-    fn observe_record(&mut self, record: &Record<'_>) {
-        self.record_format_once();
-        self.analysis.observe(record, self.topology);
-    }
-
-    fn observe_header(&mut self, line: &[u8]) {
-        if let Some(format) = Format::from_header(line) {
-            self.parser = Parser::new(Arc::new(format));
-            self.format_recorded = false;
-            self.header_seen = true;
-            self.record_format_once();
-        }
-    }
-
-    fn observe_malformed(&mut self, line: &Line<'_>, malformed: ParseError) {
-        self.record_format_once();
-        self.analysis.observe_malformed(self.uri, line.number, line.bytes, &malformed);
-    }
-
-    fn record_format_once(&mut self) {
-        if !self.format_recorded {
-            self.format_recorded = true;
-            self.analysis.observe_format(self.parser.format());
-        }
-    }
-
-    fn finish(mut self, compressed_bytes: u64, bytes: u64) -> Result<Analysis, ObjectError> {
-        let records = self.analysis.records;
-        if records.total > 0 && records.malformed == records.total {
-            let format = self.parser.format();
-            let head = if self.header_seen { &[] } else { &self.head[..] };
-            return Err(not_a_flow_log::error(records.total, self.analysis.malformed.first(), head, format));
-        }
-        let (uri, records) = (self.uri.to_owned(), records.total);
-        let source = InputSource { uri, compressed_bytes, bytes, records, object: None, log_events: None };
-        self.analysis.sources.push(source);
-        Ok(self.analysis)
-    }
+/// Reads the JSON values of an object.
+fn read_json<R: Read, S: RecordSink>(
+    head: &[u8],
+    mut values: JsonReader<R>,
+    format: &Format,
+    options: &Options,
+    sink: &mut S,
+) -> Result<ReadObject, ObjectError> {
+    let mut reader = LineReader::new(Shape::Json, format.clone(), options, sink);
+    json::read_all(&mut values, &mut reader)?;
+    let shape = reader.finish(head)?;
+    let (compressed_bytes, bytes) = values.bytes_read();
+    Ok(ReadObject { shape, compressed_bytes, bytes })
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 
 use serde::Serialize;
 
+use crate::input::shape::Shape;
+
 /// An input that was read completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputSource {
     /// The input as given, `s3://bucket/key`, or `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`.
     pub uri: String,
+    /// What the content is.
+    pub shape: Shape,
     /// Bytes of the input as stored.
     pub compressed_bytes: u64,
-    /// Bytes of text after decompression.
+    /// Bytes of content after decompression.
     pub bytes: u64,
     /// Records of every class.
     pub records: u64,

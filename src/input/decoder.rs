@@ -1,9 +1,10 @@
-//! Decodes an object to text: gzip with any number of members, or plain text. The first bytes decide, not the name.
+//! Decodes an object to its content: gzip with any number of members, gzip within gzip, or plain bytes. The first bytes decide, not the
+//! name.
 //!
-//! Text is verified only when [`Decoder::read`] has returned 0: the checksum of a gzip member follows its data, so a corrupt object
-//! is detected after its text was returned.
+//! Content is verified only when [`Decoder::read`] has returned 0: the checksum of a gzip member follows its data, so a corrupt object
+//! is detected after its content was returned. Both layers of gzip have the same limits.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::gzip::{self, Gzip};
 use super::source::Source;
@@ -16,16 +17,60 @@ pub const MAX_RATIO: u64 = 200;
 /// Text bytes before the ratio is checked: small objects may be repetitive.
 pub const RATIO_GRACE_BYTES: u64 = 64 << 20;
 
-/// Reads an object and returns its text.
+/// Reads an object and returns its content.
 pub struct Decoder<R> {
     encoding: Encoding<R>,
-    max_bytes: u64,
+    limits: SizeLimits,
+    /// Bytes of content that were decoded, but not yet returned by [`Decoder::read`].
+    head: Vec<u8>,
     bytes: u64,
 }
 
 enum Encoding<R> {
     Plain(Source<R>),
     Gzip(Box<Gzip<R>>),
+    /// Gzip within gzip, as Firehose writes what CloudWatch Logs has compressed.
+    Nested(Box<Gzip<OuterLayer<R>>>),
+}
+
+/// Limits of the bytes that one layer of an object decodes to.
+#[derive(Debug, Clone, Copy)]
+struct SizeLimits {
+    max_bytes: u64,
+}
+
+impl SizeLimits {
+    /// Checks the number of bytes that were decoded from this many bytes of the object.
+    fn check(self, bytes: u64, compressed_bytes: u64) -> Result<(), ObjectError> {
+        if bytes > self.max_bytes {
+            return Err(ObjectError::TooLarge { max_bytes: self.max_bytes });
+        }
+        if bytes > RATIO_GRACE_BYTES && bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
+            return Err(ObjectError::CompressionRatio { bytes, compressed_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// The outer of two layers of gzip, as the input of the inner one.
+struct OuterLayer<R> {
+    gzip: Box<Gzip<R>>,
+    /// Bytes that were read to recognize the inner layer.
+    head: io::Cursor<Vec<u8>>,
+    limits: SizeLimits,
+    bytes: u64,
+}
+
+impl<R: Read> Read for OuterLayer<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut count = self.head.read(out)?;
+        if count == 0 {
+            count = self.gzip.read(out).map_err(io::Error::other)?;
+        }
+        self.bytes += count as u64;
+        self.limits.check(self.bytes, self.gzip.source().offset()).map_err(io::Error::other)?;
+        Ok(count)
+    }
 }
 
 impl<R: Read> Decoder<R> {
@@ -34,30 +79,56 @@ impl<R: Read> Decoder<R> {
     /// # Errors
     /// If they cannot be read.
     pub fn open(reader: R, max_bytes: u64) -> Result<Decoder<R>, ObjectError> {
+        let limits = SizeLimits { max_bytes };
         let mut source = Source::new(reader);
-        let head = source.peek(gzip::MAGIC.len()).map_err(ObjectError::Read)?;
-        let is_gzip = head.starts_with(&gzip::MAGIC);
-        let encoding = if is_gzip { Encoding::Gzip(Box::new(Gzip::new(source))) } else { Encoding::Plain(source) };
-        Ok(Decoder { encoding, max_bytes, bytes: 0 })
+        if !source.peek(gzip::MAGIC.len()).map_err(ObjectError::Read)?.starts_with(&gzip::MAGIC) {
+            return Ok(Decoder { encoding: Encoding::Plain(source), limits, head: Vec::new(), bytes: 0 });
+        }
+        let mut gzip = Box::new(Gzip::new(source));
+        let mut head = vec![0; gzip::MEMBER_START.len()];
+        let count = gzip.read(&mut head)?;
+        head.truncate(count);
+        let encoding = if head == gzip::MEMBER_START {
+            let outer = OuterLayer { gzip, head: io::Cursor::new(std::mem::take(&mut head)), limits, bytes: 0 };
+            Encoding::Nested(Box::new(Gzip::new(Source::new(outer))))
+        } else {
+            Encoding::Gzip(gzip)
+        };
+        Ok(Decoder { encoding, limits, head, bytes: 0 })
     }
 
-    /// Copies the next bytes of the text into `out`. Returns their number; 0 is the verified end of the object.
+    /// Returns the next `count` bytes of the content, or fewer at its end, without using them up.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    #[expect(clippy::indexing_slicing, reason = "the vector was just resized to `count`, which is greater than `start`")]
+    pub fn peek(&mut self, count: usize) -> Result<&[u8], ObjectError> {
+        while self.head.len() < count {
+            let start = self.head.len();
+            self.head.resize(count, 0);
+            let decoded = self.encoding.decode(&mut self.head[start..])?;
+            self.head.truncate(start + decoded);
+            if decoded == 0 {
+                break;
+            }
+        }
+        Ok(self.head.get(..count).unwrap_or(&self.head))
+    }
+
+    /// Copies the next bytes of the content into `out`. Returns their number; 0 is the verified end of the object.
     ///
     /// # Errors
     /// If the input cannot be read, is corrupt or truncated, or expands beyond the limit. A decoder is unusable after an error.
+    #[expect(clippy::indexing_slicing, reason = "the head is not longer than `out` where the rest of `out` is filled")]
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
-        let count = match &mut self.encoding {
-            Encoding::Plain(source) => source.read(out).map_err(ObjectError::Read)?,
-            Encoding::Gzip(gzip) => gzip.read(out)?,
-        };
+        let peeked = self.head.len().min(out.len());
+        if peeked > 0 {
+            out[..peeked].copy_from_slice(&self.head[..peeked]);
+            self.head.drain(..peeked);
+        }
+        let count = peeked + self.encoding.decode(&mut out[peeked..])?;
         self.bytes += count as u64;
-        if self.bytes > self.max_bytes {
-            return Err(ObjectError::TooLarge { max_bytes: self.max_bytes });
-        }
-        let compressed_bytes = self.compressed_bytes();
-        if self.bytes > RATIO_GRACE_BYTES && self.bytes > compressed_bytes.saturating_mul(MAX_RATIO) {
-            return Err(ObjectError::CompressionRatio { bytes: self.bytes, compressed_bytes });
-        }
+        self.limits.check(self.bytes, self.compressed_bytes())?;
         Ok(count)
     }
 
@@ -66,12 +137,32 @@ impl<R: Read> Decoder<R> {
         match &self.encoding {
             Encoding::Plain(source) => source.offset(),
             Encoding::Gzip(gzip) => gzip.source().offset(),
+            Encoding::Nested(inner) => inner.source().reader().map_or(0, |outer| outer.gzip.source().offset()),
         }
     }
 
-    /// Returns the number of text bytes so far.
+    /// Returns the number of bytes of content that [`Decoder::read`] has returned.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+impl<R: Read> Encoding<R> {
+    /// Decodes the next bytes. Returns their number; 0 is the end.
+    fn decode(&mut self, out: &mut [u8]) -> Result<usize, ObjectError> {
+        match self {
+            Encoding::Plain(source) => source.read(out).map_err(ObjectError::Read),
+            Encoding::Gzip(gzip) => gzip.read(out),
+            Encoding::Nested(gzip) => gzip.read(out).map_err(outer_error),
+        }
+    }
+}
+
+/// Returns the error of the outer layer of gzip, if it is the cause.
+fn outer_error(error: ObjectError) -> ObjectError {
+    match error {
+        ObjectError::Read(error) => error.downcast().unwrap_or_else(ObjectError::Read),
+        error => error,
     }
 }
 
@@ -172,13 +263,77 @@ mod tests {
         assert_eq!(code(&zeros), "compression_ratio");
         let small = gzip(&vec![b'0'; RATIO_GRACE_BYTES as usize]);
         assert_eq!(read_all(&small[..]).expect("small enough").len() as u64, RATIO_GRACE_BYTES);
-        // Many members make the same bomb. Text may itself be gzip.
+        // Many members make the same bomb.
         let member = gzip(&vec![b'\n'; 1 << 20]);
         assert_eq!(code(&member.repeat(65)), "compression_ratio");
-        assert_eq!(read_all(&gzip(&member)[..]).expect("one layer"), member);
+        assert_eq!(code(&gzip(&member.repeat(65))), "compression_ratio");
         // Plain text has no ratio.
         let plain = vec![b'0'; (RATIO_GRACE_BYTES + 1) as usize];
         assert_eq!(read_all(&plain[..]).expect("plain").len(), plain.len());
+    }
+
+    #[test]
+    fn gzip_within_gzip_is_decoded_twice_and_no_more() {
+        let text = b"one two three".repeat(20_000);
+        let inner = [gzip(&text[..5]), gzip(&text[5..])].concat();
+        for outer in [gzip(&inner), [gzip(&inner[..1000]), gzip(&inner[1000..])].concat()] {
+            assert_eq!(read_all(&outer[..]).expect("whole"), text);
+            assert_eq!(read_all(Drip(&outer)).expect("whole"), text);
+            let mut decoder = Decoder::open(&outer[..], u64::MAX).expect("gzip");
+            assert_eq!(decoder.peek(7).expect("the start"), b"one two");
+            assert_eq!(read_by(1000, decoder).expect("whole"), text);
+        }
+        let outer = gzip(&inner);
+        let mut decoder = Decoder::open(&outer[..], u64::MAX).expect("gzip");
+        while decoder.read(&mut [0; 999]).expect("whole") > 0 {}
+        assert_eq!(decoder.compressed_bytes(), outer.len() as u64);
+        assert_eq!(read_all(&gzip(&gzip(&gzip(b"text")))[..]).expect("two layers"), gzip(b"text"));
+        // The outer layer holds the first bytes of gzip alone: that is not text, and a cut-off inner layer.
+        assert_eq!(code(&gzip(&[0x1f, 0x8b, 8])), "gzip_truncated");
+        assert_eq!(read_all(&gzip(&[0x1f, 0x8b])[..]).expect("text"), [0x1f, 0x8b]);
+    }
+
+    #[test]
+    fn each_layer_of_gzip_is_verified() {
+        let inner = gzip(b"text");
+        assert_eq!(code(&gzip(&inner[..inner.len() - 1])), "gzip_truncated");
+        assert_eq!(code(&gzip(&[&inner[..], b"more"].concat())), "gzip_trailing_data");
+        let outer = gzip(&inner);
+        assert_eq!(code(&outer[..outer.len() - 1]), "gzip_truncated");
+        assert_eq!(code(&[&outer[..], b"more"].concat()), "gzip_trailing_data");
+        let mut damaged = outer.clone();
+        damaged[outer.len() - 5] ^= 1;
+        assert_eq!(code(&damaged), "gzip_corrupt");
+        assert_eq!(read_all(&gzip(&[&inner[..], &[0; 100]].concat())[..]).expect("padded"), b"text");
+    }
+
+    #[test]
+    fn the_outer_layer_has_the_same_limits() {
+        // Much padding, and many empty members, expand in the outer layer only.
+        let padding = gzip(&[gzip(b"text"), vec![0; (RATIO_GRACE_BYTES + 1) as usize]].concat());
+        assert_eq!(code(&padding), "compression_ratio");
+        let members = gzip(&gzip(b"").repeat(10_000));
+        let decoder = Decoder::open(&members[..], 100_000).expect("gzip");
+        assert_eq!(read_by(300, decoder).expect_err("too large").code(), "too_large");
+    }
+
+    #[test]
+    fn peeked_bytes_are_read_again() {
+        let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        for object in [text.clone(), gzip(&text), gzip(&gzip(&text))] {
+            let mut decoder = Decoder::open(Drip(&object), u64::MAX).expect("opened");
+            assert_eq!(decoder.peek(70_000).expect("the start"), &text[..70_000]);
+            assert_eq!(decoder.peek(3).expect("the start"), &text[..3]);
+            let mut first = [0; 10];
+            assert_eq!((decoder.read(&mut first).expect("bytes"), &first[..]), (10, &text[..10]));
+            let mut rest = Vec::new();
+            let mut slice = [0; 50_000];
+            while let count @ 1.. = decoder.read(&mut slice).expect("bytes") {
+                rest.extend_from_slice(&slice[..count]);
+            }
+            assert!(rest == text[10..] && decoder.bytes() == text.len() as u64);
+        }
+        assert_eq!(Decoder::open(&b"ab"[..], 9).expect("text").peek(5).expect("all of it"), b"ab");
     }
 
     #[test]

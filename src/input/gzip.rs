@@ -13,6 +13,9 @@ use crate::error::ObjectError;
 /// The first bytes of a member.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// The first bytes of a member that is compressed by deflate, as all are. Content that begins so is gzip again.
+pub(super) const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 8];
+
 /// Reads members.
 pub(super) struct Gzip<R> {
     member: GzDecoder<Source<R>>,

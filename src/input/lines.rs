@@ -13,11 +13,10 @@ use super::delimiters::MAX_FIELDS;
 use crate::error::ObjectError;
 use crate::input::other_format::HEAD_BYTES;
 use crate::input::padded_buffer::Buffer;
+use crate::input::shape::BYTE_ORDER_MARK;
 
 /// Default limit of lines per object. The largest text, with records as short as AWS can write them, has fewer.
 pub const DEFAULT_MAX_LINES: u64 = 1_000_000_000;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line.
 #[derive(Clone, Copy)]
@@ -54,78 +53,30 @@ impl FieldRanges<'_> {
     }
 }
 
-/// Splits the text of an object into lines.
-pub struct Lines<R> {
-    chunks: ChunkReader<R>,
-    chunk: Chunk,
-    /// Start of the next line. It is before the chunk if the line began in an earlier one.
-    start: usize,
-    end: usize,
-    number: u64,
-    ended: bool,
-    /// The beginning of a line that is too long for the buffer.
-    kept: Vec<u8>,
+/// Lines that are complete in a buffer.
+pub trait BufferedLines {
+    /// Returns the next line, if the buffer has all of it.
+    fn next_buffered_line(&mut self) -> Option<Line<'_>>;
 }
 
-impl<R: Read> Lines<R> {
-    /// Starts at the first line, after a byte order mark.
-    ///
-    /// # Errors
-    /// If the text cannot be read.
-    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
-    pub fn open(chunks: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
-        let chunk = Chunk::default();
-        let mut lines =
-            Lines { chunks, chunk, start: HEADROOM, end: HEADROOM, number: 0, ended: false, kept: Vec::new() };
-        while lines.end - lines.start < BYTE_ORDER_MARK.len() && !lines.ended {
-            lines.fill()?;
-        }
-        let Chunk { buffer, delimiters } = &mut lines.chunk;
-        if lines.start < HEADROOM {
-            // The index covers only the last chunk.
-            delimiters.find(buffer, lines.start, lines.end);
-        }
-        if buffer.bytes[lines.start..lines.end].starts_with(BYTE_ORDER_MARK) {
-            lines.start += BYTE_ORDER_MARK.len();
-        }
-        delimiters.start_at(lines.start);
-        Ok(lines)
-    }
+/// A chunk, and a cursor over its lines.
+pub(super) struct ChunkLines {
+    pub(super) chunk: Chunk,
+    /// Start of the next line. It is before the chunk if the line began in an earlier one.
+    pub(super) start: usize,
+    number: u64,
+}
 
-    /// Returns the first bytes of the text, up to [`HEAD_BYTES`], while no line was taken.
-    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
-    pub fn head(&self) -> &[u8] {
-        let text = &self.chunk.buffer.bytes[self.start..self.end];
-        &text[..text.len().min(HEAD_BYTES)]
+impl Default for ChunkLines {
+    fn default() -> ChunkLines {
+        ChunkLines { chunk: Chunk::default(), start: HEADROOM, number: 0 }
     }
+}
 
-    /// Returns the next line, or `None` at the verified end of the object.
-    ///
-    /// # Errors
-    /// If the text cannot be read to its end.
-    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
-        if self.chunk.delimiters.has_line() { Ok(Some(self.take())) } else { self.refill_and_take() }
-    }
-
-    /// Returns the next line, if the buffer has all of it.
-    #[inline(always)]
-    pub fn next_buffered_line(&mut self) -> Option<Line<'_>> {
-        self.chunk.delimiters.has_line().then(|| self.take())
-    }
-
-    /// Returns the number of input bytes used so far.
-    pub fn compressed_bytes(&self) -> u64 {
-        self.chunks.compressed_bytes()
-    }
-
-    /// Returns the number of text bytes so far.
-    pub fn bytes(&self) -> u64 {
-        self.chunks.bytes()
-    }
-
+impl ChunkLines {
     /// Takes the next line, whose end is in the buffer.
     #[inline(always)]
-    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
+    #[expect(clippy::indexing_slicing, reason = "`start` and the end of a line lie in the buffer, in this order")]
     fn take(&mut self) -> Line<'_> {
         let Chunk { buffer, delimiters } = &mut self.chunk;
         let (bounds, count, single_spaced) = delimiters.take_line();
@@ -140,12 +91,86 @@ impl<R: Read> Lines<R> {
         }
         line_without_ranges(self.number, line)
     }
+}
+
+impl BufferedLines for ChunkLines {
+    #[inline(always)]
+    fn next_buffered_line(&mut self) -> Option<Line<'_>> {
+        self.chunk.delimiters.has_line().then(|| self.take())
+    }
+}
+
+/// Splits the text of an object into lines.
+pub struct Lines<R> {
+    chunks: ChunkReader<R>,
+    current: ChunkLines,
+    end: usize,
+    ended: bool,
+    /// The beginning of a line that is too long for the buffer.
+    kept: Vec<u8>,
+}
+
+impl<R> BufferedLines for Lines<R> {
+    #[inline(always)]
+    fn next_buffered_line(&mut self) -> Option<Line<'_>> {
+        self.current.next_buffered_line()
+    }
+}
+
+impl<R: Read> Lines<R> {
+    /// Starts at the first line, after a byte order mark.
+    ///
+    /// # Errors
+    /// If the text cannot be read.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
+    pub fn open(chunks: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
+        let mut lines =
+            Lines { chunks, current: ChunkLines::default(), end: HEADROOM, ended: false, kept: Vec::new() };
+        while lines.end - lines.current.start < BYTE_ORDER_MARK.len() && !lines.ended {
+            lines.fill()?;
+        }
+        let Chunk { buffer, delimiters } = &mut lines.current.chunk;
+        if lines.current.start < HEADROOM {
+            // The index covers only the last chunk.
+            delimiters.find(buffer, lines.current.start, lines.end);
+        }
+        if buffer.bytes[lines.current.start..lines.end].starts_with(BYTE_ORDER_MARK) {
+            lines.current.start += BYTE_ORDER_MARK.len();
+        }
+        delimiters.start_at(lines.current.start);
+        Ok(lines)
+    }
+
+    /// Returns the first bytes of the text, up to [`HEAD_BYTES`], while no line was taken.
+    #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
+    pub fn head(&self) -> &[u8] {
+        let text = &self.current.chunk.buffer.bytes[self.current.start..self.end];
+        &text[..text.len().min(HEAD_BYTES)]
+    }
+
+    /// Returns the next line, or `None` at the verified end of the object.
+    ///
+    /// # Errors
+    /// If the text cannot be read to its end.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
+        if self.current.chunk.delimiters.has_line() { Ok(Some(self.current.take())) } else { self.refill_and_take() }
+    }
+
+    /// Returns the number of input bytes used so far.
+    pub fn compressed_bytes(&self) -> u64 {
+        self.chunks.compressed_bytes()
+    }
+
+    /// Returns the number of text bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.chunks.bytes()
+    }
 
     /// Reads more text until the next line is complete.
     #[cold]
     fn refill_and_take(&mut self) -> Result<Option<Line<'_>>, ObjectError> {
         loop {
-            let unfinished = self.end - self.start;
+            let unfinished = self.end - self.current.start;
             if self.ended {
                 return Ok((unfinished > 0).then(|| self.take_until(self.end)));
             }
@@ -154,16 +179,16 @@ impl<R: Read> Lines<R> {
                 return self.take_too_long().map(Some);
             }
             self.fill()?;
-            let delimiters = &mut self.chunk.delimiters;
+            let delimiters = &mut self.current.chunk.delimiters;
             if unfinished > 0 {
                 if let Some(end) = delimiters.skip_line() {
                     return Ok(Some(self.take_until(end)));
                 }
                 continue;
             }
-            delimiters.start_at(self.start);
+            delimiters.start_at(self.current.start);
             if delimiters.has_line() {
-                return Ok(Some(self.take()));
+                return Ok(Some(self.current.take()));
             }
         }
     }
@@ -171,33 +196,33 @@ impl<R: Read> Lines<R> {
     /// Takes a line that spans chunks or has no line end. Its field ranges are unknown.
     #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     fn take_until(&mut self, end: usize) -> Line<'_> {
-        let start = std::mem::replace(&mut self.start, self.end.min(end + 1));
-        self.number += 1;
-        line_without_ranges(self.number, &self.chunk.buffer.bytes[start..end])
+        let start = std::mem::replace(&mut self.current.start, self.end.min(end + 1));
+        self.current.number += 1;
+        line_without_ranges(self.current.number, &self.current.chunk.buffer.bytes[start..end])
     }
 
     /// Keeps the beginning of a line that is too long, and skips the rest.
     #[expect(clippy::indexing_slicing, reason = "more than MAX_LINE_BYTES are in the buffer")]
     fn take_too_long(&mut self) -> Result<Line<'_>, ObjectError> {
         self.kept.clear();
-        self.kept.extend_from_slice(&self.chunk.buffer.bytes[self.start..self.start + MAX_LINE_BYTES]);
-        self.number += 1;
+        self.kept.extend_from_slice(&self.current.chunk.buffer.bytes[self.current.start..self.current.start + MAX_LINE_BYTES]);
+        self.current.number += 1;
         loop {
-            self.start = self.end;
+            self.current.start = self.end;
             self.fill()?;
-            let line_end = self.chunk.delimiters.skip_line();
+            let line_end = self.current.chunk.delimiters.skip_line();
             if let Some(next) = line_end.map(|at| at + 1).or(self.ended.then_some(self.end)) {
-                self.start = next;
-                return Ok(Line { number: self.number, bytes: &self.kept, too_long: true, columns: None });
+                self.current.start = next;
+                return Ok(Line { number: self.current.number, bytes: &self.kept, too_long: true, columns: None });
             }
         }
     }
 
     /// Reads the next chunk after the unfinished line.
     fn fill(&mut self) -> Result<(), ObjectError> {
-        let unfinished = self.start..self.end;
-        self.start = HEADROOM - unfinished.len();
-        let count = self.chunks.next(&mut self.chunk, unfinished)?;
+        let unfinished = self.current.start..self.end;
+        self.current.start = HEADROOM - unfinished.len();
+        let count = self.chunks.next(&mut self.current.chunk, unfinished)?;
         (self.end, self.ended) = (HEADROOM + count, count == 0);
         Ok(())
     }
@@ -263,7 +288,7 @@ mod tests {
         let mut lines = Lines::open(ChunkReader::from_pieces(pieces)).expect("lines");
         let mut all = Vec::new();
         loop {
-            let buffered = lines.chunk.delimiters.has_line();
+            let buffered = lines.current.chunk.delimiters.has_line();
             let line = if buffered { lines.next_buffered_line() } else { lines.next_line().expect("a line") };
             let Some(line) = line else { return all };
             let column = |columns: &FieldRanges<'_>, number: usize| {

@@ -10,12 +10,15 @@
 //! the object.
 
 pub mod chunks;
+pub mod csv;
 pub mod decoder;
 pub mod delimiters;
 mod gzip;
+pub mod json;
 pub mod lines;
 pub mod other_format;
 pub mod padded_buffer;
+pub mod shape;
 mod source;
 
 /// A longer line, its end not counted, is malformed unread: 64 KiB.

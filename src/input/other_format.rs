@@ -15,19 +15,16 @@ pub struct OtherFormat {
 /// Number of bytes that decide. A tar header has its signature at byte 257.
 pub const HEAD_BYTES: usize = 512;
 
-/// The first bytes of Parquet files, plain and encrypted.
-pub const PARQUET_MAGIC: [&[u8; 4]; 2] = [b"PAR1", b"PARE"];
-
 const DECOMPRESS: &str = "decompress it, or compress it with gzip instead";
 const EXTRACT: &str = "extract the flow logs in it, and read these";
-const CONVERT: &str = "convert it to text with spaces between the fields";
+const CONVERT_JSON: &str = "convert it to objects with a `message`, or with flow log fields as keys";
 const SEPARATE: &str = "keep other logs out of the folder or prefix of the flow logs";
 const TO_TEXT: &str = "create the flow log with the file format `plain-text`, or convert the file";
 const SAVE_AS_UTF_8: &str = "save it as UTF-8, such as with iconv -f UTF-16 -t UTF-8";
 
 /// Position, bytes, name, and next step.
 const SIGNATURES: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"\x1f\x8b\x08", "gzip within gzip", "decompress it once"),
+    (0, b"\x1f\x8b\x08", "gzip within gzip within gzip", "decompress it once"),
     (0, b"\x1f\x9d", "compressed by compress (.Z)", DECOMPRESS),
     (4, b"1AY&SY", "compressed by bzip2", DECOMPRESS),
     (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", DECOMPRESS),
@@ -49,11 +46,6 @@ const SIGNATURES: &[(usize, &[u8], &str, &str)] = &[
 /// Words of which JSON has one, the name, and the next step. The first that matches decides.
 const JSON: &[(&[&str], &str, &str)] = &[
     (&["\"flowsentry/"], "an output of flowsentry", "keep outputs out of the folder or prefix of the flow logs"),
-    (
-        &["\"logEvents\"", "\"DATA_MESSAGE\"", "\"CONTROL_MESSAGE\""],
-        "a message of CloudWatch Logs",
-        "write the message of each log event as a line, such as with jq -r '.logEvents[].message'",
-    ),
     (&["\"eventVersion\"", "\"digestS3Bucket\""], "a CloudTrail log", SEPARATE),
     (&["\"webaclId\""], "a log of AWS WAF", SEPARATE),
     (&["\"firewall_name\""], "a log of AWS Network Firewall", SEPARATE),
@@ -64,13 +56,10 @@ const JSON: &[(&[&str], &str, &str)] = &[
         "output of aws ec2 describe-…",
         "give it with --topology",
     ),
-    (&["\"srcaddr\"", "\"dstaddr\""], "flow log records in JSON", CONVERT),
-    (
-        &["\"message\""],
-        "JSON with messages, as Firehose writes it",
-        "write each message as a line, such as with jq -r .message",
-    ),
 ];
+
+/// Words of JSON that is read. If no record of it parses, the columns are wrong.
+const READABLE_JSON: [&str; 4] = ["\"logEvents\"", "\"message\"", "\"srcaddr\"", "\"dstaddr\""];
 
 impl OtherFormat {
     /// Recognizes formats that are not text, by the first [`HEAD_BYTES`] of an input.
@@ -87,9 +76,8 @@ impl OtherFormat {
         is_orc.then_some(OtherFormat { name: "an ORC file", next_step: TO_TEXT })
     }
 
-    /// Guesses the format of text that is not a flow log, by its first [`HEAD_BYTES`]. `columns` is the number of columns that a
-    /// record should have.
-    pub fn from_text(head: &[u8], columns: usize) -> Option<OtherFormat> {
+    /// Guesses the format of text that is not a flow log, by its first [`HEAD_BYTES`].
+    pub fn from_text(head: &[u8]) -> Option<OtherFormat> {
         if head.contains(&0) {
             let next_step = "check what wrote it: it may be encrypted, damaged, or of another kind";
             return Some(OtherFormat { name: "binary data", next_step });
@@ -98,9 +86,9 @@ impl OtherFormat {
         let text = text.trim_start();
         let line = text.lines().next().unwrap_or_default();
         match line.as_bytes().first()? {
-            b'{' | b'[' => Some(json(text)),
+            b'{' | b'[' => json(text),
             b'<' => Some(markup(text)),
-            _ => other_log(line, columns).or_else(|| separated_by_other_characters(line)),
+            _ => other_log(line).or_else(|| separated_by_other_characters(line)),
         }
     }
 }
@@ -113,12 +101,13 @@ fn is_utf_16_without_mark(head: &[u8]) -> bool {
     all(|[low, high]| *low != 0 && *high == 0) || all(|[high, low]| *low != 0 && *high == 0)
 }
 
-fn json(text: &str) -> OtherFormat {
-    let known = JSON.iter().find(|(words, ..)| words.iter().any(|word| text.contains(word)));
-    known.map_or(OtherFormat { name: "JSON", next_step: CONVERT }, |(_, name, next_step)| OtherFormat {
-        name,
-        next_step,
-    })
+fn json(text: &str) -> Option<OtherFormat> {
+    let has = |word: &&str| text.contains(word);
+    if let Some((_, name, next_step)) = JSON.iter().find(|(words, ..)| words.iter().any(has)) {
+        return Some(OtherFormat { name, next_step });
+    }
+    let is_readable = READABLE_JSON.iter().any(has);
+    (!is_readable).then_some(OtherFormat { name: "JSON", next_step: CONVERT_JSON })
 }
 
 fn markup(text: &str) -> OtherFormat {
@@ -136,20 +125,13 @@ fn markup(text: &str) -> OtherFormat {
 }
 
 /// Recognizes logs of other services, which have spaces between their fields as well.
-fn other_log(line: &str, columns: usize) -> Option<OtherFormat> {
+fn other_log(line: &str) -> Option<OtherFormat> {
     const LOAD_BALANCER: &str = "an access log of a load balancer";
-    let fields: Vec<&str> = line.split_ascii_whitespace().take(columns + 2).collect();
+    let fields: Vec<&str> = line.split_ascii_whitespace().take(3).collect();
     let (first, second) = (*fields.first()?, fields.get(1).copied().unwrap_or_default());
     let name = match first {
         "http" | "https" | "h2" | "grpcs" | "ws" | "wss" if is_time(second) => LOAD_BALANCER,
         "tls" if second == "1.0" || second == "2.0" => LOAD_BALANCER,
-        _ if is_time(first) && fields.len() == columns + 1 => {
-            let next_step = "remove the first column, such as with cut -d ' ' -f 2-";
-            return Some(OtherFormat {
-                name: "an export of CloudWatch Logs, with a time before each record",
-                next_step,
-            });
-        }
         _ if is_time(first) && fields.get(2).is_some_and(|client| client.contains(':')) => LOAD_BALANCER,
         "#Version:" | "#Fields:" => "a log of CloudFront, or another W3C log",
         _ if first.len() == 64 && first.bytes().all(|byte| byte.is_ascii_hexdigit()) => "a server access log of S3",
@@ -166,7 +148,11 @@ fn is_time(field: &str) -> bool {
 
 fn separated_by_other_characters(line: &str) -> Option<OtherFormat> {
     const SEPARATORS: [(char, &str, &str); 3] = [
-        (',', "CSV: it has commas between its fields", "write spaces instead, such as with tr ',' ' '"),
+        (
+            ',',
+            "CSV: it has commas between its fields",
+            "add a header with the names of the fields, or write spaces instead, such as with tr ',' ' '",
+        ),
         (';', "CSV: it has semicolons between its fields", "write spaces instead, such as with tr ';' ' '"),
         ('|', "a table: it has vertical bars between its fields", "write spaces instead, such as with tr '|' ' '"),
     ];
@@ -176,8 +162,6 @@ fn separated_by_other_characters(line: &str) -> Option<OtherFormat> {
         separators >= 2 && separators + 1 >= fields
     };
     let found = SEPARATORS.into_iter().find(|(separator, ..)| is_usual(*separator));
-    // The console of CloudWatch writes two columns, of which the second is a whole record.
-    let found = found.or_else(|| line.starts_with("timestamp,message").then(|| SEPARATORS[0]));
     found.map(|(_, name, next_step)| OtherFormat { name, next_step })
 }
 

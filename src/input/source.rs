@@ -9,8 +9,10 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Unlike `std::io::BufReader` it fills its whole buffer each time. So a decoder gets the same input, and stops at the same
 /// offset, however the reader cuts the bytes into pieces.
 pub(super) struct Source<R> {
-    /// `None` after its end.
+    /// `None` in an empty source.
     reader: Option<R>,
+    /// Whether the reader is at its end.
+    ended: bool,
     buffer: Vec<u8>,
     /// Index of the first unused byte in the buffer.
     start: usize,
@@ -22,13 +24,18 @@ pub(super) struct Source<R> {
 /// An empty source, which takes the place of one that is moved.
 impl<R> Default for Source<R> {
     fn default() -> Source<R> {
-        Source { reader: None, buffer: Vec::new(), start: 0, offset: 0, has_failed: false }
+        Source { reader: None, ended: false, buffer: Vec::new(), start: 0, offset: 0, has_failed: false }
     }
 }
 
 impl<R> Source<R> {
     pub(super) fn new(reader: R) -> Source<R> {
         Source { reader: Some(reader), buffer: Vec::with_capacity(BUFFER_BYTES), ..Source::default() }
+    }
+
+    /// Returns the reader.
+    pub(super) fn reader(&self) -> Option<&R> {
+        self.reader.as_ref()
     }
 
     /// Returns the number of bytes used so far.
@@ -69,11 +76,10 @@ impl<R: Read> Source<R> {
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.drain(..self.start);
         self.start = 0;
-        let Some(reader) = &mut self.reader else { return Ok(()) };
+        let Some(reader) = self.reader.as_mut().filter(|_| !self.ended) else { return Ok(()) };
         let missing = BUFFER_BYTES - self.buffer.len();
         match reader.by_ref().take(missing as u64).read_to_end(&mut self.buffer) {
-            Ok(count) if count < missing => self.reader = None,
-            Ok(_) => {}
+            Ok(count) => self.ended = count < missing,
             Err(error) => {
                 self.has_failed = true;
                 return Err(error);

@@ -2,7 +2,8 @@
 
 use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
-use crate::input::other_format::{OtherFormat, PARQUET_MAGIC};
+use crate::input::other_format::OtherFormat;
+use crate::input::shape::Shape;
 use crate::record::format::Format;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
@@ -11,29 +12,38 @@ const MAX_NAMES: usize = 20;
 
 /// Returns an error if the first bytes of the text are those of a format that is not text.
 pub(super) fn check_signature(head: &[u8]) -> Result<(), ObjectError> {
-    if PARQUET_MAGIC.iter().any(|magic| head.starts_with(*magic)) {
-        return Err(ObjectError::Parquet);
-    }
     let Some(other) = OtherFormat::from_signature(head) else { return Ok(()) };
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Err(ObjectError::NotAFlowLog {
         diagnosis: format!("it is {}", other.name),
         next_step: other.next_step,
-        line: 1,
+        unit: "line",
+        number: 1,
         text: quoted(&String::from_utf8_lossy(line), NAME_CHARACTERS),
     })
 }
 
 /// Returns the error for an object none of whose records parses. `first` is the first of them, `head` the first bytes of the
-/// text if it has no header.
-pub(super) fn error(records: u64, first: Option<&MalformedSample>, head: &[u8], format: &Format) -> ObjectError {
+/// content if it has no header.
+pub(super) fn error(
+    shape: Shape,
+    records: u64,
+    first: Option<&MalformedSample>,
+    head: &[u8],
+    format: &Format,
+) -> ObjectError {
     let (line, reason, text) = first.map_or((1, "", ""), |first| (first.line, &first.reason[..], &first.text[..]));
     let has_header = head.is_empty();
     let start = if has_header { text.as_bytes() } else { head };
-    let lines = if records == 1 { "its only line".to_owned() } else { format!("none of its {records} lines") };
+    let unit = shape.unit();
+    let lines = if records == 1 { format!("its only {unit}") } else { format!("none of its {records} {unit}s") };
     let negated = if records == 1 { "is not" } else { "is" };
-    let (diagnosis, next_step) = match OtherFormat::from_text(start, format.columns().len()) {
+    let (diagnosis, next_step) = match OtherFormat::from_text(start) {
         Some(other) => (format!("{lines} {negated} a record, and it looks like {}", other.name), other.next_step),
+        None if shape == Shape::Json => (
+            format!("{lines} {negated} one of a flow log in JSON, with the format \"{}\": {reason}", names(format)),
+            "if it is a flow log, set the column order of its messages with --log-format or LOG_FORMAT",
+        ),
         None if has_header => (
             format!("{lines} {negated} a record with the columns of its header: {reason}"),
             "check the program that wrote it",
@@ -43,7 +53,7 @@ pub(super) fn error(records: u64, first: Option<&MalformedSample>, head: &[u8], 
             "if it is a flow log, set the column order with --log-format or LOG_FORMAT",
         ),
     };
-    ObjectError::NotAFlowLog { diagnosis, next_step, line, text: quoted(text, NAME_CHARACTERS) }
+    ObjectError::NotAFlowLog { diagnosis, next_step, unit, number: line, text: quoted(text, NAME_CHARACTERS) }
 }
 
 fn names(format: &Format) -> String {
@@ -144,25 +154,38 @@ mod tests {
     }
 
     #[test]
-    fn gzip_within_gzip_is_named() {
-        let message = message(&gzip(&gzip(LOG.as_bytes())));
-        assert!(message.starts_with("it is gzip within gzip; decompress it once (line 1 begins"), "{message}");
+    fn a_third_layer_of_gzip_is_named() {
+        let message = message(&gzip(&gzip(&gzip(LOG.as_bytes()))));
+        assert!(message.starts_with("it is gzip within gzip within gzip; decompress it once (line 1 begins"), "{message}");
     }
 
     #[test]
     fn text_of_another_kind_is_named() {
         assert_eq!(
             message(LOG.repeat(3).replace(' ', ",").as_bytes()),
-            "none of its 3 lines is a record, and it looks like CSV: it has commas between its fields; write spaces instead, \
-             such as with tr ',' ' ' (line 1 begins with \"2,1,eni-1,10.0.0.1,10.0.0.2,1,22,6,1,40,1418530010,1418530070,REJECT,OK\")"
+            "none of its 3 lines is a record, and it looks like CSV: it has commas between its fields; add a header with the names of the fields, or write \
+             spaces instead, such as with tr ',' ' ' (line 1 begins with \"2,1,eni-1,10.0.0.1,10.0.0.2,1,22,6,1,40,1418530010,1418530070,REJECT,OK\")"
         );
         let after_header = format!("{HEADER}{}", LOG.replace(' ', ","));
         assert!(message(after_header.as_bytes()).contains("its only line is not a record, and it looks like CSV"));
-        let json = message(b"{\n  \"Records\": [\n    {\"eventVersion\": \"1.08\"}\n  ]\n}\n");
-        assert!(
-            json.starts_with("none of its 5 lines is a record, and it looks like a CloudTrail log; keep other"),
-            "{json}"
+    }
+
+    #[test]
+    fn json_of_another_kind_is_named() {
+        let cloud_trail = message(b"{\n  \"Records\": [\n    {\"eventVersion\": \"1.08\"}\n  ]\n}\n");
+        assert_eq!(
+            cloud_trail,
+            "its only value is not a record, and it looks like a CloudTrail log; keep other logs out of the folder or prefix of \
+             the flow logs (value 1 begins with \"{\\n  \\\"Records\\\": [\\n    {\\\"eventVersion\\\": \\\"1.08\\\"}\\n  ]\\n}\")"
         );
-        assert!(json.ends_with("(line 1 begins with \"{\")"), "{json}");
+        let messages = message(b"{\"message\":\"hello\"}{\"message\":\"world\"}");
+        assert!(messages.starts_with("none of its 2 values is one of a flow log in JSON, with the format \"version "), "{messages}");
+        assert!(
+            messages.ends_with(
+                "log_status\": 1 columns instead of 14; if it is a flow log, set the column order of its messages with \
+                 --log-format or LOG_FORMAT (value 1 begins with \"hello\")"
+            ),
+            "{messages}"
+        );
     }
 }

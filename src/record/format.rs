@@ -40,7 +40,7 @@ const MAX_LISTED_NAMES: usize = 3;
 
 /// Splits a line into tokens at runs of spaces and tabs. AWS writes single spaces; spreadsheets and editors write tabs.
 #[expect(clippy::indexing_slicing, reason = "the start of a token lies in the line")]
-pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     let mut rest = line;
     std::iter::from_fn(move || {
         let start = rest.iter().position(|&byte| !is_separator(byte))?;
@@ -64,7 +64,12 @@ impl Format {
 
     /// Returns the format that a header line declares. A header has field names as at least half of its tokens.
     pub fn from_header(line: &[u8]) -> Option<Format> {
-        is_header(line).then(|| Format::from_names(tokens(line)))
+        Format::from_columns(tokens(line))
+    }
+
+    /// Returns the format with these columns. At least half of the names must be those of fields, or they are not those of a flow log.
+    pub fn from_columns<'a>(names: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Format> {
+        are_columns(names.clone()).then(|| Format::from_names(names))
     }
 
     /// Parses a setting: AWS's notation (`${version} ${account-id} …`) or bare names. Unlike a header, which AWS writes, a setting
@@ -166,10 +171,15 @@ impl Column {
 
 /// Returns whether at least half of the tokens of a line are field names.
 pub fn is_header(line: &[u8]) -> bool {
+    are_columns(tokens(line))
+}
+
+/// Returns whether there are names, and at least half of them are names of fields.
+fn are_columns<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
     let (mut known, mut total) = (0, 0);
-    for token in tokens(line) {
+    for name in names {
         total += 1;
-        known += usize::from(Field::from_name(token).is_some());
+        known += usize::from(Field::from_name(name).is_some());
     }
     total > 0 && 2 * known >= total
 }

@@ -146,7 +146,6 @@ async fn log_events_that_cannot_be_identified_fail_the_invocation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the pipeline does not read messages of CloudWatch Logs yet"]
 async fn the_messages_are_records_in_the_columns_of_the_log_group() {
     let local = Local::start().await;
     assert_eq!(local.invoke(&json(include_bytes!("../../events/cloudwatch-logs.json"))).await, DONE);

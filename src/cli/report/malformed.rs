@@ -3,7 +3,7 @@
 use super::format::{escape_unprintable, format_count, format_percent, plural, truncate};
 use super::{DIM, Renderer, YELLOW};
 use crate::input::other_format::OtherFormat;
-use crate::summary::Summary;
+use crate::summary::{MalformedSample, Summary};
 
 const MAX_MALFORMED: usize = 3;
 
@@ -11,8 +11,7 @@ const MAX_MALFORMED: usize = 3;
 pub fn warn_of_majority(summary: &Summary) -> Option<String> {
     let (malformed, total) = (summary.records.malformed, summary.records.total);
     let first = summary.malformed.first().filter(|_| malformed > total / 2)?;
-    let columns = summary.formats.first().map_or(0, |format| format.fields.len());
-    let cause = OtherFormat::from_text(first.text.as_bytes(), columns).map_or_else(
+    let cause = OtherFormat::from_text(first.text.as_bytes()).map_or_else(
         || {
             "The columns of these lines are probably not those of their header or, in files without one, of --log-format."
                 .to_owned()
@@ -20,14 +19,20 @@ pub fn warn_of_majority(summary: &Summary) -> Option<String> {
         |other| format!("The text looks like {}; {}.", other.name, other.next_step),
     );
     Some(format!(
-        "{} of {} ({}) are malformed and do not count. First: {} line {}: {}. {cause}",
+        "{} of {} ({}) are malformed and do not count. First: {}. {cause}",
         format_count(malformed),
         plural(total, "record"),
         format_percent(malformed, total),
-        escape_unprintable(&first.uri),
-        format_count(first.line),
-        first.reason
+        location(first, summary),
     ))
+}
+
+/// Returns the input, the place in it, and the reason.
+fn location(sample: &MalformedSample, summary: &Summary) -> String {
+    let source = summary.sources.iter().find(|source| source.uri == sample.uri);
+    let unit = source.map_or("line", |source| source.shape.unit());
+    let uri = escape_unprintable(&sample.uri);
+    format!("{uri} {unit} {}: {}", format_count(sample.line), sample.reason)
 }
 
 impl Renderer<'_> {
@@ -49,9 +54,7 @@ impl Renderer<'_> {
         self.heading("MALFORMED", &plural(summary.records.malformed, "record"));
         let more = summary.records.malformed.saturating_sub(MAX_MALFORMED as u64);
         for sample in summary.malformed.iter().take(MAX_MALFORMED) {
-            let location =
-                format!("{} line {}: {}", escape_unprintable(&sample.uri), format_count(sample.line), sample.reason);
-            self.wrapped("  ", "    ", &location);
+            self.wrapped("  ", "    ", &location(sample, summary));
             self.line(format!(
                 "    {DIM}{}{DIM:#}",
                 truncate(&escape_unprintable(&sample.text), self.width.saturating_sub(4))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fields::{ADDRESSES, NUMBERS, TEXTS, address_slot, number_slot, text_slot};
+use super::prefix::Prefix;
 use crate::input::delimiters::MAX_FIELDS;
 use crate::record::LossReason;
 use crate::record::field::{Field, FieldType};
@@ -24,6 +25,7 @@ pub enum KnownFormat {
 pub struct Layout {
     /// Number of columns. Above [`MAX_FIELDS`] it is larger than that of any line with field ranges.
     columns: usize,
+    prefix: Prefix,
     numbers: [u8; NUMBERS],
     addresses: [u8; ADDRESSES],
     texts: [u8; TEXTS],
@@ -39,8 +41,10 @@ pub trait ColumnMap {
     /// Whether the format has all version 2 fields, in the columns of [`LeadingFields`].
     const HAS_V2_FIELDS: bool;
 
-    /// Returns the number of columns.
+    /// Returns the number of columns, those of the prefix included.
     fn columns(&self) -> usize;
+    /// Returns what stands before each record.
+    fn prefix(&self) -> Prefix;
     /// Returns the column of a number.
     fn number(&self, slot: usize) -> u8;
     /// Returns the column of an address.
@@ -57,6 +61,11 @@ impl ColumnMap for Layout {
     #[inline(always)]
     fn columns(&self) -> usize {
         self.columns
+    }
+
+    #[inline(always)]
+    fn prefix(&self) -> Prefix {
+        self.prefix
     }
 
     #[inline(always)]
@@ -126,6 +135,11 @@ impl<const COLUMNS: usize> ColumnMap for LeadingFields<COLUMNS> {
     }
 
     #[inline(always)]
+    fn prefix(&self) -> Prefix {
+        Prefix::None
+    }
+
+    #[inline(always)]
     #[expect(
         clippy::indexing_slicing,
         reason = "slots are below the lengths of the arrays by construction of the field table"
@@ -160,8 +174,8 @@ impl<const COLUMNS: usize> ColumnMap for LeadingFields<COLUMNS> {
 }
 
 impl KnownFormat {
-    pub(super) fn new(format: &Format) -> KnownFormat {
-        let map = Layout::new(format);
+    pub(super) fn new(format: &Format, prefix: Prefix) -> KnownFormat {
+        let map = Layout::new(format, prefix);
         if map == Layout::first::<14>() {
             KnownFormat::Version2
         } else if map == Layout::first::<29>() {
@@ -177,17 +191,18 @@ impl Layout {
         clippy::indexing_slicing,
         reason = "slots are below the lengths of the arrays by construction of the field table"
     )]
-    fn new(format: &Format) -> Layout {
-        let few = format.columns().len() <= MAX_FIELDS;
+    fn new(format: &Format, prefix: Prefix) -> Layout {
+        let columns = format.columns().len() + usize::from(prefix.columns());
         let mut map = Layout {
-            columns: if few { format.columns().len() } else { usize::MAX },
+            columns: if columns <= MAX_FIELDS { columns } else { usize::MAX },
+            prefix,
             numbers: [ABSENT; NUMBERS],
             addresses: [ABSENT; ADDRESSES],
             texts: [ABSENT; TEXTS],
             validate_only: Box::default(),
         };
         let mut validate_only = Vec::new();
-        for (slot, column) in (0..ABSENT).zip(format.columns()) {
+        for (slot, column) in (prefix.columns()..ABSENT).zip(format.columns()) {
             match *column {
                 Column::Skip => {}
                 // The slow path reads the record of a loss.
@@ -207,6 +222,7 @@ impl Layout {
         let (numbers, addresses, texts) = LeadingFields::<COLUMNS>::LAYOUT;
         Layout {
             columns: COLUMNS,
+            prefix: Prefix::None,
             numbers,
             addresses,
             texts,
@@ -225,9 +241,9 @@ mod tests {
             let names: Vec<&str> = Field::ALL[..columns].iter().map(|field| field.name()).collect();
             Format::from_header(names.join(" ").as_bytes()).expect("a header")
         };
-        assert!(matches!(KnownFormat::new(&Format::version_2()), KnownFormat::Version2));
-        assert!(matches!(KnownFormat::new(&of(14)), KnownFormat::Version2));
-        assert!(matches!(KnownFormat::new(&of(29)), KnownFormat::Version5));
-        assert!(matches!(KnownFormat::new(&of(28)), KnownFormat::Other(_)));
+        assert!(matches!(KnownFormat::new(&Format::version_2(), Prefix::None), KnownFormat::Version2));
+        assert!(matches!(KnownFormat::new(&of(14), Prefix::None), KnownFormat::Version2));
+        assert!(matches!(KnownFormat::new(&of(29), Prefix::None), KnownFormat::Version5));
+        assert!(matches!(KnownFormat::new(&of(28), Prefix::None), KnownFormat::Other(_)));
     }
 }

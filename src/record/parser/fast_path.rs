@@ -20,7 +20,7 @@ use crate::record::{Flow, Record};
 /// addresses is then compiled for IPv4 alone.
 #[inline(always)]
 pub fn flow<'a, const V4: bool, P: ColumnMap>(places: &P, columns: &FieldRanges<'a>) -> Option<Flow<'a>> {
-    if columns.count != places.columns() {
+    if columns.count != places.columns() || !has_prefix(places, columns) {
         return None;
     }
     let mut values = FieldValues::default();
@@ -37,7 +37,7 @@ pub fn flow<'a, const V4: bool, P: ColumnMap>(places: &P, columns: &FieldRanges<
 /// Parses a plain record of any class. Numbers may be absent or long.
 #[inline(always)]
 pub fn record<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Record<'a>> {
-    if columns.count != places.columns() {
+    if columns.count != places.columns() || !has_prefix(places, columns) {
         return None;
     }
     let mut values = FieldValues::default();
@@ -45,6 +45,16 @@ pub fn record<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<
     numbers(places, columns, &mut values)?;
     remaining_fields(places, columns, &mut values)?;
     values.classify(|field| has(places, field)).ok()
+}
+
+/// Returns whether the line begins with the prefix of the column map.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "field ranges lie in the buffer")]
+fn has_prefix(places: &impl ColumnMap, columns: &FieldRanges<'_>) -> bool {
+    places.prefix().matches(|column| {
+        let (start, end) = columns.range(column);
+        &columns.text.bytes[start as usize..end as usize]
+    })
 }
 
 #[inline(always)]

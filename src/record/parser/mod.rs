@@ -7,6 +7,7 @@ pub mod column_map;
 mod decimal;
 pub mod fast_path;
 mod fields;
+pub mod prefix;
 mod transit_gateway;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use thiserror::Error;
 
 use self::column_map::{ColumnMap, KnownFormat, LeadingFields};
 use self::fields::FieldValues;
+use self::prefix::Prefix;
 use crate::input::lines::{FieldRanges, Line};
 use crate::record::Record;
 use crate::record::field::Field;
@@ -48,6 +50,15 @@ pub enum ParseError {
         /// The field.
         field: Field,
     },
+    /// A value of an array, or one of the values of an object, is not JSON.
+    #[error("not JSON")]
+    NotJson,
+    /// A JSON value is none of those in which flow logs arrive.
+    #[error("a JSON value without a message, log events, or mostly names of flow log fields")]
+    NotARecord,
+    /// A log event has no message.
+    #[error("a log event without a message")]
+    NoMessage,
     /// An accepted or rejected record lacks an address whose column the format has.
     #[error("{} is missing in a record with an action", .field.name())]
     MissingAddress {
@@ -60,13 +71,24 @@ pub enum ParseError {
 #[derive(Debug, Clone)]
 pub struct Parser {
     format: Arc<Format>,
+    prefix: Prefix,
     usual: KnownFormat,
 }
 
 impl Parser {
     /// Creates a parser for lines of this format.
     pub fn new(format: Arc<Format>) -> Parser {
-        Parser { usual: KnownFormat::new(&format), format }
+        Parser::with_prefix(format, Prefix::None)
+    }
+
+    /// Creates a parser for lines of this format. The fast path expects the prefix before each record.
+    pub fn with_prefix(format: Arc<Format>, prefix: Prefix) -> Parser {
+        Parser { usual: KnownFormat::new(&format, prefix), format, prefix }
+    }
+
+    /// Returns what the fast path expects before each record.
+    pub fn prefix(&self) -> Prefix {
+        self.prefix
     }
 
     /// Returns the format.
@@ -89,12 +111,13 @@ impl Parser {
         }
     }
 
-    /// Parses any line.
+    /// Parses any line. Returns what stands before the record, too.
     ///
     /// # Errors
     /// If the line is malformed, as in [`parse`].
-    pub fn parse_slow<'a>(&self, line: &Line<'a>) -> Result<Record<'a>, ParseError> {
-        parse(line.bytes, &self.format)
+    pub fn parse_slow<'a>(&self, line: &Line<'a>) -> Result<(Prefix, Record<'a>), ParseError> {
+        let (prefix, record) = Prefix::split(line.bytes, self.format.columns().len());
+        Ok((prefix, parse(record, &self.format)?))
     }
 }
 
@@ -110,15 +133,26 @@ fn parse_by<'a>(places: &impl ColumnMap, columns: &FieldRanges<'a>) -> Option<Re
 /// If the line is malformed: by its number of columns, else by the first value that does not parse.
 #[cold]
 pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, ParseError> {
-    let mut values = FieldValues::default();
+    parse_values(format::tokens(line), format)
+}
+
+/// Parses the values of a record, in the order of the format's columns. An absent value is `-` or empty.
+///
+/// # Errors
+/// As in [`parse`].
+pub fn parse_values<'a>(
+    values: impl Iterator<Item = &'a [u8]> + Clone,
+    format: &Format,
+) -> Result<Record<'a>, ParseError> {
+    let mut parsed = FieldValues::default();
     let mut columns = format.columns().iter();
     let mut first_bad = None;
     let mut found = 0;
-    for token in format::tokens(line) {
+    for value in values.clone() {
         found += 1;
         if let Some(field) = columns.next().and_then(|column| column.field())
-            && token != b"-"
-            && let Err(bad) = values.set(field, token)
+            && !is_absent(value)
+            && let Err(bad) = parsed.set(field, value)
         {
             first_bad.get_or_insert(bad);
         }
@@ -129,11 +163,15 @@ pub fn parse<'a>(line: &'a [u8], format: &Format) -> Result<Record<'a>, ParseErr
     }
     match first_bad {
         Some(bad) => Err(bad),
-        None => match values.classify(|field| format.has(field))? {
-            Record::Other(_) => Ok(Record::Other(transit_gateway::loss(line, format))),
+        None => match parsed.classify(|field| format.has(field))? {
+            Record::Other(_) => Ok(Record::Other(transit_gateway::loss(values, format))),
             record => Ok(record),
         },
     }
+}
+
+fn is_absent(value: &[u8]) -> bool {
+    matches!(value, b"-" | b"")
 }
 
 #[cfg(test)]
@@ -207,7 +245,7 @@ mod tests {
         assert_eq!(found.bytes, line.as_bytes());
         let usual = parser.parse(&found);
         if let Some(usual) = usual {
-            assert_eq!(Ok(usual), parser.parse_slow(&found), "{line}");
+            assert_eq!(Ok((Prefix::None, usual)), parser.parse_slow(&found), "{line}");
         }
         usual.is_some()
     }

@@ -1,17 +1,20 @@
 //! The packets that a transit gateway lost. Few records have any, so they are read in a pass of their own.
 
-use super::fields;
+use super::{fields, is_absent};
 use crate::record::field::Field;
-use crate::record::format::{self, Format};
+use crate::record::format::Format;
 use crate::record::timestamp::Timestamp;
 use crate::record::{LossReason, TransitGatewayLoss};
 
-/// Returns the lost packets of a record of class `other`, or `None` if there are none. The line must parse by the format.
-pub(super) fn loss<'a>(line: &'a [u8], format: &Format) -> Option<TransitGatewayLoss<'a>> {
+/// Returns the lost packets of a record of class `other`, or `None` if there are none. The values must parse by the format.
+pub(super) fn loss<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    format: &Format,
+) -> Option<TransitGatewayLoss<'a>> {
     let mut loss = TransitGatewayLoss::default();
-    for (token, column) in format::tokens(line).zip(format.columns()) {
+    for (token, column) in values.zip(format.columns()) {
         if let Some(field) = column.field()
-            && token != b"-"
+            && !is_absent(token)
         {
             set(&mut loss, field, token);
         }
