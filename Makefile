@@ -31,7 +31,7 @@ lint: ## checks format and clippy, with and without the aws feature
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --no-default-features -- --deny warnings
 
-validate: ## checks the template with sam validate, cfn-lint and checkov
+validate: ## checks the templates with sam validate, cfn-lint and checkov
 	python3 tests/aws/lint.py
 
 audit: target/cargo-tools/bin/cargo-deny ## checks licenses, sources and banned crates; with ARGS=advisories also advisories

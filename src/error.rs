@@ -35,7 +35,9 @@ pub enum ObjectError {
         offset: u64,
     },
     /// A JSON value does not end before the object does.
-    #[error("truncated JSON: the text ends at byte {offset}, within a value; re-download the object or check its producer")]
+    #[error(
+        "truncated JSON: the text ends at byte {offset}, within a value; re-download the object or check its producer"
+    )]
     JsonTruncated {
         /// Length of the text, in bytes.
         offset: u64,

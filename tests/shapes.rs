@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 
 use flow_log::{gzip, summarize};
 
-const HEADER: &str =
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+const HEADER: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
 
 /// Records of every class.
 const RECORDS: &[&str] = &[
@@ -37,14 +36,16 @@ fn objects() -> Vec<Object> {
         RECORDS.iter().map(|record| format(record)).collect::<Vec<_>>().join(separator)
     };
     let message = |record: &str| json!({ "message": record }).to_string();
-    let event = |record: &str| json!({ "id": "371", "timestamp": 1_795_413_604_000_u64, "message": record }).to_string();
+    let event =
+        |record: &str| json!({ "id": "371", "timestamp": 1_795_413_604_000_u64, "message": record }).to_string();
     let fields = |record: &str| {
         let values = record.split(' ').map(|value| match value.parse::<u64>() {
             Ok(number) => json!(number),
             Err(_) if value == "-" => Value::Null,
             Err(_) => json!(value),
         });
-        let members = HEADER.split(' ').zip(values).map(|(name, value)| format!("\"{}\":{value}", name.replace('-', "_")));
+        let members =
+            HEADER.split(' ').zip(values).map(|(name, value)| format!("\"{}\":{value}", name.replace('-', "_")));
         format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     };
     let envelope = |events: String| {
@@ -55,7 +56,8 @@ fn objects() -> Vec<Object> {
     let quoted = |record: &str| record.split(' ').map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(",");
     let empty_for_absent = |record: &str| record.replace(" -", " ").replace(' ', ",");
     let commas = HEADER.replace(' ', ",");
-    let control = r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}"#;
+    let control =
+        r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}"#;
     vec![
         ("text", Shape::Text, joined(&str::to_owned, "\n")),
         ("header", Shape::Text, format!("{HEADER}\n{}\n", joined(&str::to_owned, "\r\n"))),
@@ -65,7 +67,11 @@ fn objects() -> Vec<Object> {
         ("array of messages", Shape::Json, format!("[{}]", joined(&message, ", "))),
         ("subscription", Shape::Json, format!("{control}{}", RECORDS.map_envelopes(&|record| envelope(event(record))))),
         ("one subscription", Shape::Json, envelope(joined(&event, ","))),
-        ("log events", Shape::Json, format!("{{\"events\": [{}],\n \"searchedLogStreams\": []}}", joined(&event, ",\n"))),
+        (
+            "log events",
+            Shape::Json,
+            format!("{{\"events\": [{}],\n \"searchedLogStreams\": []}}", joined(&event, ",\n")),
+        ),
         ("fields", Shape::Json, joined(&fields, "\n")),
         ("export", Shape::CloudwatchExport, joined(&exported("2026-11-23T06:00:04.000Z"), "\n")),
         ("tail", Shape::CloudwatchExport, joined(&exported("2026-11-23T06:00:04.000000+00:00 eni-0a-all"), "\n")),
@@ -74,7 +80,11 @@ fn objects() -> Vec<Object> {
         ("CSV with empty values", Shape::Csv, format!("{commas}\r\n{}\r\n", joined(&empty_for_absent, "\r\n"))),
         ("quoted CSV", Shape::Csv, format!("{}\n{}\n", quoted(&HEADER.replace('-', "_")), joined(&quoted, "\n"))),
         ("tabs and header", Shape::Csv, format!("{}\n{}", HEADER, joined(&str::to_owned, "\n")).replace(' ', "\t")),
-        ("console", Shape::Csv, format!("timestamp,message\n{}", joined(&|record| format!("1795413604000,{record}"), "\n"))),
+        (
+            "console",
+            Shape::Csv,
+            format!("timestamp,message\n{}", joined(&|record| format!("1795413604000,{record}"), "\n")),
+        ),
         ("query", Shape::Csv, format!("@message,@timestamp\n{}", joined(&|record| format!("\"{record}\",7"), "\n"))),
     ]
 }
@@ -108,7 +118,8 @@ fn read(content: &[u8]) -> Summary {
 fn every_shape_gives_the_same_summary_in_every_compression() {
     let expected = comparable(read(RECORDS.join("\n").as_bytes()));
     let records = expected.records;
-    let classes = [records.accepted, records.rejected, records.no_data, records.skip_data, records.other, records.malformed];
+    let classes =
+        [records.accepted, records.rejected, records.no_data, records.skip_data, records.other, records.malformed];
     assert_eq!((records.total, classes), (8, [2, 1, 1, 1, 1, 2]));
     for (name, shape, content) in objects() {
         let bytes = content.as_bytes();
@@ -196,7 +207,8 @@ fn headers_of_csv_may_repeat_and_change() {
 fn lines_of_an_export_are_told_apart_one_by_one() {
     let time = "2026-11-23T06:00:04.000Z ";
     let (record, more) = (RECORDS[0], format!("{} more", RECORDS[0]));
-    let content = [&format!("{time}{record}"), record, &format!("{time}{more}"), &format!("x{time}{record}"), record].map(|line| line.to_string() + "\n");
+    let content = [&format!("{time}{record}"), record, &format!("{time}{more}"), &format!("x{time}{record}"), record]
+        .map(|line| line.to_string() + "\n");
     let summary = read(content.concat().repeat(50).as_bytes());
     assert_eq!((summary.records.rejected, summary.records.malformed), (150, 100));
     assert_eq!(summary.sources[0].shape, Shape::CloudwatchExport);
@@ -220,7 +232,10 @@ fn a_cut_is_an_error_where_the_shape_shows_it() {
             let result = pipeline::analyze("x", &content.as_bytes()[..cut], &Options::default());
             let code = result.map(|_| ()).map_err(|error| error.code());
             // A value may end there.
-            assert!(code == Err("json_truncated") || code.is_ok() || code == Err("not_a_flow_log"), "{name} {cut}: {code:?}");
+            assert!(
+                code == Err("json_truncated") || code.is_ok() || code == Err("not_a_flow_log"),
+                "{name} {cut}: {code:?}"
+            );
         }
     }
 }
@@ -232,7 +247,9 @@ fn a_flipped_bit_never_panics_and_never_adds_records() {
         for index in 0..compressed.len() {
             let mut flipped = compressed.clone();
             flipped[index] ^= 1 << (index % 8);
-            if index >= 2 && let Ok(analysis) = pipeline::analyze("x", &flipped[..], &Options::default()) {
+            if index >= 2
+                && let Ok(analysis) = pipeline::analyze("x", &flipped[..], &Options::default())
+            {
                 let summary = build::build_summary(analysis, &SummaryOptions::default(), None);
                 assert_eq!(summary.records.total, 8, "{name} {index}");
             }

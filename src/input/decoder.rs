@@ -101,7 +101,10 @@ impl<R: Read> Decoder<R> {
     ///
     /// # Errors
     /// As [`Decoder::read`].
-    #[expect(clippy::indexing_slicing, reason = "the vector was just resized to `count`, which is greater than `start`")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the vector was just resized to `count`, which is greater than `start`"
+    )]
     pub fn peek(&mut self, count: usize) -> Result<&[u8], ObjectError> {
         while self.head.len() < count {
             let start = self.head.len();

@@ -124,8 +124,7 @@ impl<R: Read> Lines<R> {
     /// If the text cannot be read.
     #[expect(clippy::indexing_slicing, reason = "`start` and `end` lie in the buffer, in this order")]
     pub fn open(chunks: ChunkReader<R>) -> Result<Lines<R>, ObjectError> {
-        let mut lines =
-            Lines { chunks, current: ChunkLines::default(), end: HEADROOM, ended: false, kept: Vec::new() };
+        let mut lines = Lines { chunks, current: ChunkLines::default(), end: HEADROOM, ended: false, kept: Vec::new() };
         while lines.end - lines.current.start < BYTE_ORDER_MARK.len() && !lines.ended {
             lines.fill()?;
         }
@@ -205,7 +204,9 @@ impl<R: Read> Lines<R> {
     #[expect(clippy::indexing_slicing, reason = "more than MAX_LINE_BYTES are in the buffer")]
     fn take_too_long(&mut self) -> Result<Line<'_>, ObjectError> {
         self.kept.clear();
-        self.kept.extend_from_slice(&self.current.chunk.buffer.bytes[self.current.start..self.current.start + MAX_LINE_BYTES]);
+        self.kept.extend_from_slice(
+            &self.current.chunk.buffer.bytes[self.current.start..self.current.start + MAX_LINE_BYTES],
+        );
         self.current.number += 1;
         loop {
             self.current.start = self.end;

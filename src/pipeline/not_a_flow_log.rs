@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn a_third_layer_of_gzip_is_named() {
         let message = message(&gzip(&gzip(&gzip(LOG.as_bytes()))));
-        assert!(message.starts_with("it is gzip within gzip within gzip; decompress it once (line 1 begins"), "{message}");
+        assert!(
+            message.starts_with("it is gzip within gzip within gzip; decompress it once (line 1 begins"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -179,7 +182,10 @@ mod tests {
              the flow logs (value 1 begins with \"{\\n  \\\"Records\\\": [\\n    {\\\"eventVersion\\\": \\\"1.08\\\"}\\n  ]\\n}\")"
         );
         let messages = message(b"{\"message\":\"hello\"}{\"message\":\"world\"}");
-        assert!(messages.starts_with("none of its 2 values is one of a flow log in JSON, with the format \"version "), "{messages}");
+        assert!(
+            messages.starts_with("none of its 2 values is one of a flow log in JSON, with the format \"version "),
+            "{messages}"
+        );
         assert!(
             messages.ends_with(
                 "log_status\": 1 columns instead of 14; if it is a flow log, set the column order of its messages with \

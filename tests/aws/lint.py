@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks template.yaml with sam validate, cfn-lint and checkov. Every finding fails, unless it is skipped in the template.
+"""Checks the templates with sam validate, cfn-lint and checkov. Every finding fails, unless it is skipped in the template.
 
     python3 tests/aws/lint.py            sam validate --lint, cfn-lint and checkov
     python3 tests/aws/lint.py --tools    only installs SAM CLI in target/sam
@@ -9,7 +9,7 @@ import sys
 
 import tools
 
-TEMPLATE = "template.yaml"
+TEMPLATE, NESTED = "template.yaml", "stacks/firehose.yaml"
 REGION = "us-east-1"
 
 
@@ -19,12 +19,13 @@ def main():
         return 0
     assert not sys.argv[1:], __doc__
     checkov = tools.checkov()
+    # Offline rules only.
+    options = ["--framework", "cloudformation", "--skip-download", "--compact", "--quiet"]
     checks = [
         (sam, "sam", "validate", "--lint", "--template", TEMPLATE, "--region", REGION),
         # cfn-lint and SAM's own check find different problems.
-        (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE),
-        # Offline rules only.
-        (checkov, "checkov", "--file", TEMPLATE, "--framework", "cloudformation", "--skip-download", "--compact", "--quiet"),
+        (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE, NESTED),
+        (checkov, "checkov", "--file", TEMPLATE, NESTED, *options),
     ]
     return max(_check(*check) for check in checks)
 

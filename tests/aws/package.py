@@ -40,6 +40,8 @@ def main():
     build()
     program = BUILT / "Function" / "bootstrap"
     assert [path.name for path in program.parent.iterdir()] == ["bootstrap"]
+    # `sam package` uploads the nested templates from there.
+    assert sorted(path.parent.name for path in BUILT.glob("*/template.yaml")) == ["FirehoseStack", "SubscriptionStack"]
     zipped, (major, minor) = size_zipped(program), newest_glibc(program)
     print(f"package: {program.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
     assert zipped <= MOST_ZIPPED and (major, minor) <= GLIBC

@@ -23,6 +23,11 @@ PARAMETER_SETS = {
     },
     "new buckets, own keys, own topology bucket": {
         "SourcePrefix": "network/",
+        "CreateFirehoseStream": "yes",
+        "SubscribedLogGroupName": "/vpc/flow-logs",
+        "FirehoseBufferMegabytes": "128",
+        "FirehoseBufferSeconds": "300",
+        "LogFormat": "version srcaddr dstaddr action",
         "SourceKmsKeyArn": f"{KEY}1",
         "SourceAccountIds": "111122223333,123456789012",
         "OutputPrefix": "results/vpc/",
@@ -52,6 +57,12 @@ PARAMETER_SETS = {
         "OutputPrefix": "network/flowsentry/",
         "Topology": "output-bucket",
         "PeeringConnectionIds": f"{PCX}1,{PCX}2",
+    },
+    "another key pattern": {
+        "SourceBucketName": "our-logs",
+        "SourcePrefix": "network/",
+        "SourceKeyPattern": "exports/*.gz",
+        "OutputBucketName": "our-results",
     },
 }
 

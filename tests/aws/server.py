@@ -4,8 +4,11 @@ import os
 import sys
 import threading
 
+from moto.firehose.models import FirehoseBackend
 from moto.s3.responses import S3Response
 from moto.server import main
+
+import firehose
 
 
 def one_at_a_time(method):
@@ -25,5 +28,6 @@ def end_with_stdin():
 
 
 S3Response.put_object = one_at_a_time(S3Response.put_object)
+FirehoseBackend.put_s3_records = firehose.put_s3_records
 threading.Thread(target=end_with_stdin, daemon=True).start()
 main()

@@ -16,6 +16,7 @@ The local CloudFormation does not create these, so this module does, from the te
 - EventBridge events of S3 have the ETag format of notifications, and versions although there are none; they are corrected
   before the function gets them.
 - The redrive of dead letters, which the local SQS does not support: `redrive`.
+- Firehose streams and subscriptions of nested stacks; their other resources are not created.
 
 Alarms, saved queries, lifecycle rules, public access blocks, Glue and Athena do not affect the processing of an object.
 Parameter rules are checked before, as CloudFormation does.
@@ -31,7 +32,7 @@ import iam_calls
 import iam
 from event_source import EventSource
 from function import Function
-from template import ACCOUNT, CODE, Resolved, transformed
+from template import ACCOUNT, CODE, NESTED_STACK, Resolved, transformed
 from aws_env import AwsEnv
 
 FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
@@ -82,6 +83,7 @@ class Stack(AwsEnv):
         function = self.resolved.one(FUNCTION)
         self.role, self.environment = function["Role"], self._deployed_environment(function)
         self.source, self.output = self.resolved.outputs()["SourceBucketName"], self.environment["OUTPUT_BUCKET"]
+        self._create_streams()
 
     def _store_code(self):
         """Returns a dummy package for the local Lambda; the tests run FLOWSENTRY_LAMBDA."""
@@ -93,6 +95,10 @@ class Stack(AwsEnv):
         """Returns the template to create (see above)."""
         buses = self.resolved.resources("AWS::Events::EventBus")
         template = _chosen(template, self.resolved.conditions, {id: self.resolved.ref(id) for id in buses})
+        for id in [id for id, one in template["Resources"].items() if one["Type"] == NESTED_STACK]:
+            del template["Resources"][id]
+        # Outputs of nested stacks; the tests take outputs from the resolved template.
+        template["Outputs"].pop("CreateFlowLogToFirehoseCommand", None)
         for parameter in template["Parameters"].values():
             if parameter["Type"] == "Number":
                 parameter.update(Type="String", Default=str(parameter["Default"]))
@@ -108,6 +114,16 @@ class Stack(AwsEnv):
                         target.clear()
                         target.update(Id=known["Id"], Arn=self.queue_arn(url))
         return template
+
+    def _create_streams(self):
+        """Creates the Firehose streams and the subscriptions of the nested stacks."""
+        firehose, logs = self._clients.of("firehose"), self._clients.of("logs")
+        for nested in map(self.resolved.nested, self.resolved.resources(NESTED_STACK)):
+            stream = nested.one("AWS::KinesisFirehose::DeliveryStream")
+            firehose.create_delivery_stream(DeliveryStreamName=nested.ref("Stream"), **stream)
+            for id, subscription in nested.resources("AWS::Logs::SubscriptionFilter").items():
+                named = {f"{name[0].lower()}{name[1:]}": value for name, value in subscription.items()}
+                logs.put_subscription_filter(filterName=nested.ref(id), **named)
 
     def _configure_buckets(self):
         for id, bucket in self.resolved.resources(BUCKET).items():

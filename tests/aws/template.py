@@ -13,14 +13,15 @@ from function import REGION
 
 ACCOUNT = "123456789012"
 PATH = Path(__file__).resolve().parents[2] / "template.yaml"
+NESTED_STACK = "AWS::CloudFormation::Stack"
 
 # Placeholder for the upload of `sam package`.
 CODE = "s3://flowsentry-code/package.zip"
 
 
-def load():
-    """Loads the template, with intrinsic functions in their long form."""
-    return yaml_parse(PATH.read_text())
+def load(name=PATH.name):
+    """Loads the template or a nested one, with intrinsic functions in their long form."""
+    return yaml_parse((PATH.parent / name).read_text())
 
 
 def transformed(parameters=None, template=None):
@@ -78,6 +79,8 @@ def _made(kind, id, account, region, properties):
             return Made(name, name, {"Arn": regional("events", f"rule/{path}")})
         case "AWS::Lambda::Function":
             return Made(name, name, {"Arn": regional("lambda", f"function:{name}")})
+        case "AWS::KinesisFirehose::DeliveryStream":
+            return Made(name, name, {"Arn": regional("firehose", f"deliverystream/{name}")})
         case "AWS::IAM::Role":
             path = properties.get("Path", "/")
             return Made(name, name, {"Arn": f"arn:aws:iam::{account}:role{path}{name}"})
@@ -106,8 +109,10 @@ NAMED_BY = {
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Alias": "AliasName",
+    "AWS::KinesisFirehose::DeliveryStream": "DeliveryStreamName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Logs::LogStream": "LogStreamName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
     "AWS::SQS::Queue": "QueueName",
@@ -162,6 +167,12 @@ class Resolved:
         """Returns the ARN of a created resource."""
         made = self._made(id)
         return made.attributes.get("Arn") or made.ref
+
+    def nested(self, id):
+        """Returns the nested stack of a resource."""
+        properties, stack = self.properties(id), f"{self._stack}-{id}"
+        template = load(properties["TemplateURL"])
+        return Resolved(template, properties["Parameters"], stack=stack, account=self._account, region=self._region)
 
     def outputs(self):
         outputs = self._template.get("Outputs", {}).items()
@@ -239,6 +250,9 @@ class Resolved:
         node = self._template["Resources"][id]
         if not self._is_made(id):
             raise ValueError(f"{id} is referred to, and not made as {node['Condition']} is false")
+        if node["Type"] == NESTED_STACK:
+            outputs = self.nested(id).outputs()
+            return Made(id, f"{self._stack}-{id}", {f"Outputs.{name}": value for name, value in outputs.items()})
         # Resolves only the naming properties, because other properties may have circular references.
         wanted = {"Path", "EventBusName", NAMED_BY.get(node["Type"])}
         named = {name: part for name, part in node.get("Properties", {}).items() if name in wanted}

@@ -85,7 +85,8 @@ def test_reference_lists_every_parameter_by_group(stack):
 
 
 def test_reference_lists_every_alarm(stack):
-    alarms = {name: it for name, it in stack["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"}
+    resources = {**stack["Resources"], **template.load("stacks/firehose.yaml")["Resources"]}
+    alarms = {name: it for name, it in resources.items() if it["Type"] == "AWS::CloudWatch::Alarm"}
     assert len(alarms) > 8
     table = "| alarm | goes off | means, and what to do |\n| --- | --- | --- |\n"
     for name, alarm in sorted(alarms.items()):
@@ -171,6 +172,15 @@ def test_security_page_lists_every_role_statement(stack):
     reported = rows("| statement | actions | on | why |", security)
     assert {sid.strip("`"): set(re.findall(r"`([^`]+)`", actions)) for sid, actions, *_ in reported} == allowed
     assert len(reported) == len(allowed) > 10
+    nested = template.load("stacks/firehose.yaml")["Resources"]
+    of_services = set()
+    for role in (nested["DeliveryRole"], nested["SubscriptionRole"]):
+        for statement in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+            statement = statement.get("Fn::If", [None, statement])[1]
+            actions = statement["Action"]
+            of_services.add(frozenset(actions if isinstance(actions, list) else [actions]))
+    documented = rows("| role | assumed by | actions | on | why |", security)
+    assert {frozenset(re.findall(r"`([^`]+)`", row[2])) for row in documented} == of_services
 
 
 def test_query_page_lists_every_query_and_table(stack):
@@ -185,7 +195,7 @@ def test_query_page_lists_every_query_and_table(stack):
 def test_samconfig_example_uses_valid_parameters(stack):
     example = tomllib.loads((PROJECT / "samconfig.example.toml").read_text())
     environments = {name for name, it in example.items() if name != "version"}
-    assert environments == {"default", "existing"}
+    assert environments == {"default", "existing", "firehose"}
     for name in environments:
         settings = example[name]["deploy"]["parameters"]
         # sam build also needs the parameters; otherwise it builds for the default Architecture.
@@ -195,12 +205,14 @@ def test_samconfig_example_uses_valid_parameters(stack):
         # SAM would use only the first word.
         assert not [one for one in given.values() if " " in one and not re.fullmatch('"[^"]*"', one)]
         for parameter, text in given.items():
+            text = text.strip('"')
             pattern, allowed = (stack["Parameters"][parameter].get(key) for key in ("AllowedPattern", "AllowedValues"))
             assert not pattern or re.search(pattern, text), (parameter, text)
             assert not allowed or text in allowed, (parameter, text)
     # Roles and policies have no custom names, so the weaker capability is enough.
     named = {"RoleName", "ManagedPolicyName", "UserName", "GroupName", "InstanceProfileName"}
-    assert not [id for id, it in stack["Resources"].items() if named & set(it.get("Properties", {}))]
+    resources = [*stack["Resources"].items(), *template.load("stacks/firehose.yaml")["Resources"].items()]
+    assert not [id for id, it in resources if named & set(it.get("Properties", {}))]
     assert settings["capabilities"] == "CAPABILITY_IAM"
 
 

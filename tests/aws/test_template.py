@@ -73,6 +73,10 @@ TAKEN = [
     *product(BUCKETS, ["", "our-logs", "a.b-c9"]),
     *product(KEYS, ["", KEY, "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-0123456789abcdef"]),
     *product(["SourcePrefix", "TopologyPrefix"], ["", "network/", "o-abc123/eu=1/"]),
+    *product(["SourceKeyPattern"], ["*", "AWSLogs/*vpcflowlogs/*.log*", "exports/*.gz", "*/eni-*-all/*.gz", "flow_*"]),
+    *product(["SubscribedLogGroupName"], ["", "/vpc/flow-logs", "a.b_c#d"]),
+    *product(["FirehoseBufferMegabytes"], ["1", "128"]),
+    *product(["FirehoseBufferSeconds"], ["60", "900"]),
     *product(["OutputPrefix"], ["flowsentry/", "a/b.c=d/_e-f/", "AWSLog/"]),
     *product(["SourceAccountIds"], ["", "123456789012", "123456789012,000000000001"]),
     *product(["AlertEmail"], ["", "a@b.cd", "night.shift+vpc@ops.example.co.uk"]),
@@ -87,6 +91,11 @@ REFUSED = [
     *product(BUCKETS, ["arn:aws:s3:::our-logs", "s3://our-logs", "Our_Logs", "ab", "-logs", "our-logs/AWSLogs"]),
     *product(KEYS, ["alias/logs", "11111111-2222-3333-4444-555555555555", KEY.replace("key/", "alias/"), "*"]),
     *product(["SourcePrefix"], ["network", "/network/", "AWSLogs/", "a/AWSLogs/b/", "a*/", "a,b/", "a b/", "a//"]),
+    # EventBridge rejects two asterisks in a row, and a backslash escapes; IAM has more wildcards than EventBridge.
+    *product(["SourceKeyPattern"], ["", "exports/", "a/**/b", "/exports/*", "a\\*", "a?*", "${aws:username}/*", "a b*", "a,b*"]),
+    *product(["SubscribedLogGroupName"], ["arn:aws:logs:us-east-1:123456789012:log-group:a:*", "a b", "a*"]),
+    *product(["FirehoseBufferMegabytes"], ["0", "129"]),
+    *product(["FirehoseBufferSeconds"], ["59", "901"]),
     # An output under it would be read as a flow log.
     *product(["OutputPrefix"], ["AWSLogs/", "AWSLogs/flowsentry/", "network/AWSLogs/x/", "xAWSLogs/", "aAWSLogsb/c/"]),
     *product(["OutputPrefix"], ["", "/", "flowsentry", "/flowsentry/", "a//b/", "./", "a/../b/", "a b/", "é/"]),
@@ -138,6 +147,27 @@ def test_invalid_value_is_rejected(name, value):
         ({"ConfigKmsKeyArn": KEY}, "ConfigKmsKeyArn must be empty unless"),
         ({"PeeringConnectionIds": "pcx-0bd681fd4c20588b9"}, "PeeringConnectionIds must be empty if"),
         ({"SourceBucketName": "logs", "SourceAccountIds": "123456789012"}, "SourceAccountIds must be empty if"),
+        (
+            {"SourceBucketName": "logs", "OutputBucketName": "logs", "SourceKeyPattern": "*"},
+            "OutputBucketName must not be the bucket of the flow logs",
+        ),
+        (
+            # It excludes the outputs, but a rule cannot recognize that.
+            {"SourceBucketName": "logs", "OutputBucketName": "logs", "SourceKeyPattern": "AWSLogs/*"},
+            "OutputBucketName must not be the bucket of the flow logs",
+        ),
+        (
+            {
+                "SourceBucketName": "logs",
+                "SourceKeyPattern": "*",
+                "Topology": "own-bucket",
+                "TopologyBucketName": "logs",
+                "TopologyPrefix": "vpc/",
+            },
+            "TopologyBucketName must not be the bucket of the flow logs",
+        ),
+        ({"CreateFirehoseStream": "yes", "SourceKeyPattern": "exports/*"}, "SourceKeyPattern must be the default or"),
+        ({"SubscribedLogGroupName": "a", "SourceKeyPattern": "exports/*"}, "SourceKeyPattern must be the default or"),
     ],
 )
 def test_contradicting_parameters_are_rejected(parameters, words):
@@ -173,12 +203,18 @@ HIVE = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=u
 
 
 @pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
-def test_rule_matches_only_flow_logs_of_the_bucket(parameter_set):
+def test_rule_matches_only_the_bucket(parameter_set):
     stack = deployed(parameter_set)
     pattern = event_pattern(stack)
-    [name], [key] = pattern["detail"]["bucket"]["name"], pattern["detail"]["object"]["key"]
-    assert name == stack.outputs()["SourceBucketName"]
+    assert pattern["detail"]["bucket"]["name"] == [stack.outputs()["SourceBucketName"]]
     assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
+    assert pattern["detail"].keys() == {"bucket", "object"} and pattern["detail"]["object"].keys() == {"key"}
+
+
+@pytest.mark.parametrize("parameter_set", [name for name in PARAMETER_SETS if name != "another key pattern"])
+def test_rule_matches_only_flow_logs(parameter_set):
+    stack = deployed(parameter_set)
+    [key] = event_pattern(stack)["detail"]["object"]["key"]
     prefix = stack.parameters["SourcePrefix"]
     day = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20"
     for folder in (day, f"{day}/16", HIVE, f"{HIVE}/hour=16", HIVE.replace("aws-service", "service")):
@@ -191,6 +227,37 @@ def test_rule_matches_only_flow_logs_of_the_bucket(parameter_set):
         f"{prefix}{day}/{FILE}.txt",
     ):
         assert not fits(key["wildcard"], other)
+
+
+# Keys as Firehose and CloudWatch Logs make them.
+FIREHOSE_NAME = "flow-logs-1-2026-11-23-06-14-59-6f1d0a3e-9f0b-4f7e-8a53-0d5c4a1f6f10"
+EXPORTED = "export/8b8c7c39-1d2b-4a6e-9a2f-6a1f0f5e2c11/eni-0a1b2c3d4e5f60718-all/000000.gz"
+DAY = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2026/11/23"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        ("*", [f"2026/11/23/06/{FIREHOSE_NAME}", f"2026/11/23/06/{FIREHOSE_NAME}.gz", EXPORTED, "a.csv"], []),
+        ("export/*/*.gz", [EXPORTED], ["export/aws-logs-write-test", "export/000000.gz", f"a/{EXPORTED}"]),
+        # An export into the layout of AWS: the asterisks also match slashes.
+        ("AWSLogs/*vpcflowlogs/*.log*", [f"{DAY}/{EXPORTED.replace('export', 'export.log')}"], [f"{DAY}/{EXPORTED}", EXPORTED]),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "network/"])
+def test_key_pattern_selects_the_keys(pattern, matching, others, prefix):
+    assert takes("SourceKeyPattern", pattern)
+    parameters = {"SourceKeyPattern": pattern, "SourcePrefix": prefix, "SourceBucketName": "logs"}
+    stack = Resolved(transformed(parameters), parameters)
+    assert stack.broken_rules() == []
+    [key] = event_pattern(stack)["detail"]["object"]["key"]
+    assert all(fits(key["wildcard"], prefix + name) for name in matching)
+    assert not any(fits(key["wildcard"], prefix + name) for name in others)
+    # The role may read, and the function accepts, every key that the rule matches.
+    allowed = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]["ALLOWED_SOURCES"]
+    [read] = [one for one in stack.properties("FunctionRole")["Policies"][0]["PolicyDocument"]["Statement"]][:1]
+    assert read["Sid"] == "ReadFlowLogs" and read["Resource"] == f"arn:aws:s3:::{allowed}*"
+    assert all(f"logs/{prefix}{name}".startswith(allowed) for name in matching)
 
 
 @pytest.mark.parametrize("source", ["", "network/", "flowsentry/", "flowsentry/summaries/", "a/flowsentry/"])
@@ -255,6 +322,7 @@ def test_function_properties(parameter_set):
         "existing buckets, no keys, no email": "s3://our-results/flowsentry/topology/",
         "new buckets, own keys, own topology bucket": "s3://our-inventory/vpc/",
         "one bucket": "s3://our-bucket/network/flowsentry/topology/",
+        "another key pattern": None,
     }
     variables, outputs = function["Environment"]["Variables"], stack.outputs()
     assert variables.get("TOPOLOGY_URI") == topologies[parameter_set] == outputs.get("TopologyUri")
@@ -313,7 +381,8 @@ def test_function_accepts_all_allowed_values(at):
     parameters = {name: values[at] for name, values in extremes() if values and name not in ("PipelineKey", "Topology")}
     if at == -1:
         last = dict(TAKEN)
-        parameters |= {name: last[name] for name in ("SourcePrefix", "OutputPrefix", "MetricsNamespace", "LogFormat")}
+        texts = ("SourcePrefix", "SourceKeyPattern", "OutputPrefix", "MetricsNamespace", "LogFormat")
+        parameters |= {name: last[name] for name in texts}
     stack = Resolved(transformed(parameters), parameters)
     variables = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]
     function = Function("http://127.0.0.1:1", {name: str(value) for name, value in variables.items()})

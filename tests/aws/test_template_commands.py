@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from run import PROJECT
-from template import PATH, load
+from template import PATH, Resolved, load, transformed
 from parameter_sets import PARAMETER_SETS, deployed
 
 EXISTING = "existing buckets, no keys, no email"
@@ -180,14 +180,36 @@ def test_outputs_have_the_right_values(parameter_set):
 
 @pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
 def test_test_object_matches_the_rule(shell, parameter_set):
-    """The sample file, under a key that the function may read."""
+    """The sample file, under a key that the function may read. Under another key pattern, there is no command."""
     stack = deployed(parameter_set)
+    if parameter_set == "another key pattern":
+        assert "UploadTestObjectCommand" not in stack.outputs()
+        return
     shell.answers("cp", "")
     assert shell.run(stack.outputs()["UploadTestObjectCommand"]) == 0
     [[*command, source, target]] = [line.split() for line in shell.asked()]
     assert command == ["s3", "cp"] and (PROJECT / source).is_file()
     allowed = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]["ALLOWED_SOURCES"]
     assert target.startswith(f"s3://{allowed}123456789012/vpcflowlogs/") and target.endswith("/")
+
+
+@pytest.mark.parametrize("log_format", ["", "version srcaddr", "${version} ${srcaddr}", "tcp-flags"])
+def test_firehose_command_has_the_columns_of_the_function(shell, log_format):
+    """In either notation; without LogFormat, both use the default of AWS."""
+    parameters = {"CreateFirehoseStream": "yes", "LogFormat": log_format}
+    stack = Resolved(transformed(parameters), parameters)
+    shell.answers("create-flow-logs", "")
+    assert shell.run(stack.outputs()["CreateFlowLogToFirehoseCommand"]) == 0
+    [asked] = shell.asked()
+    arn = stack.nested("FirehoseStack").arn("Stream")
+    columns = {"": "", "tcp-flags": " --log-format ${tcp-flags}"}.get(log_format, " --log-format ${version} ${srcaddr}")
+    assert asked.endswith(f"--log-destination-type kinesis-data-firehose --log-destination {arn}{columns}")
+
+
+def test_commands_of_other_sources_are_left_out():
+    assert "CreateFlowLogToFirehoseCommand" not in deployed("defaults").outputs()
+    parameters = {"SourceKeyPattern": "exports/*.gz"}
+    assert "CreateFlowLogCommand" not in Resolved(transformed(parameters), parameters).outputs()
 
 
 @pytest.mark.parametrize(("parameter_set", "prefix"), [("defaults", ""), (ELSEWHERE, "/network/")])

@@ -299,7 +299,8 @@ def test_services_can_use_the_stack_key():
     assert log["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
     group = deployed("defaults").ref("LogGroup")
     arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}"
-    assert log["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": arn}}
+    # Including the log groups of the Firehose streams.
+    assert log["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": [arn, f"{arn}/*"]}}
     # No other principal: the account administers it through IAM.
     assert policy["AllowAdministrationByIam"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
     assert len(policy) == 4

@@ -34,6 +34,16 @@ impl<'a> Members<'a> {
         self.0.iter().map(|(_, value)| text(value)).collect()
     }
 
+    /// Returns the position in the object's JSON at which the first of its arrays of log events begins, after the bracket.
+    pub(super) fn events(&self, object: &[u8]) -> Option<usize> {
+        let is_array = |value: &RawValue| value.get().starts_with('[');
+        let is_events = |(name, value): &&(Cow<'_, str>, &RawValue)| EVENT_ARRAYS.contains(&&**name) && is_array(value);
+        let (_, events) = self.0.iter().find(is_events)?;
+        // The value is a part of the object.
+        let at = (events.get().as_ptr() as usize).checked_sub(object.as_ptr() as usize)?;
+        Some(at + 1)
+    }
+
     /// Returns the value of the first member with this name.
     pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
@@ -46,6 +56,11 @@ impl<'a> Members<'a> {
 }
 
 fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    // Most values are numbers or short strings: an error for each number would take most of the time.
+    let text = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    if !text.contains('\\') {
+        return Some(Cow::Borrowed(text));
+    }
     serde_json::from_str(value.get()).ok().map(|JsonString(text)| text)
 }
 
@@ -101,7 +116,9 @@ mod tests {
 
     #[test]
     fn other_bytes_are_not_members() {
-        for json in [&b"{"[..], b"{}x", b"[]", b"{\"a\":}", b"{\"a\":1,}", b"{\"a\":\"\t\"}", b"{\"a\":\"\xff\"}", b"{a:1}"] {
+        for json in
+            [&b"{"[..], b"{}x", b"[]", b"{\"a\":}", b"{\"a\":1,}", b"{\"a\":\"\t\"}", b"{\"a\":\"\xff\"}", b"{a:1}"]
+        {
             assert!(Members::parse(json).is_none(), "{json:?}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -16,16 +16,15 @@
 
 mod line_batch;
 mod members;
+mod plain;
 mod scan;
 mod window;
 
 use std::io::Read;
 
-use memchr::memchr;
-
 pub use self::line_batch::LineBatch;
-pub use self::members::Members;
 use self::members::EVENT_ARRAYS;
+pub use self::members::Members;
 use self::scan::{Scan, Scanned, find_array};
 use self::window::Window;
 use super::MAX_LINE_BYTES;
@@ -35,11 +34,6 @@ use crate::error::ObjectError;
 
 /// A longer value is read only if it is an array, or has an array of log events that begins within so many bytes.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
-
-/// How Firehose's records of flow logs begin. Nearly all of them end with the message.
-const MESSAGE_START: &[u8] = b"{\"message\":\"";
-/// How they end.
-const MESSAGE_END: &[u8] = b"\"}";
 
 /// Part of the content, in its order.
 pub enum JsonItem<'a> {
@@ -202,7 +196,7 @@ impl<R: Read> JsonReader<R> {
 
     /// Reads an object.
     fn object(&mut self) -> Result<Step, ObjectError> {
-        if let Some((message, length)) = plain_message(self.window.bytes()) {
+        if let Some((message, length)) = plain::message(self.window.bytes()) {
             self.batch.push(message);
             self.window.consume(length);
             return Ok(Step::Continue);
@@ -224,7 +218,7 @@ impl<R: Read> JsonReader<R> {
             if members.get(EVENT_ARRAYS[0]).is_some_and(|events| !events.get().starts_with('[')) {
                 return malformed(JsonProblem::NotARecord);
             }
-            if let Some(events) = find_array(object, &EVENT_ARRAYS) {
+            if let Some(events) = members.events(object) {
                 if is_control(&members) {
                     self.window.consume(length);
                 } else {
@@ -323,16 +317,6 @@ impl<R: Read> JsonReader<R> {
 /// Returns the length of words before the next value or line end, if there is one.
 fn end_of_words(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| matches!(byte, b',' | b'{' | b'[' | b']' | b'"' | b'\n'))
-}
-
-/// Returns the message of an object that has nothing else, and its length, if the message has no escapes and is short.
-fn plain_message(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let rest = bytes.strip_prefix(MESSAGE_START)?;
-    let rest = rest.get(..MAX_LINE_BYTES + MESSAGE_END.len()).unwrap_or(rest);
-    let (message, end) = rest.split_at(memchr(b'"', rest)?);
-    // Control characters and invalid UTF-8 are not JSON.
-    let is_plain = message.iter().all(|byte| (b' '..=b'~').contains(byte) & (*byte != b'\\'));
-    (is_plain && end.starts_with(MESSAGE_END)).then_some((message, MESSAGE_START.len() + message.len() + MESSAGE_END.len()))
 }
 
 /// Returns whether an object is a message of CloudWatch Logs about the delivery itself. It has no records.

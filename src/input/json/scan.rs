@@ -79,7 +79,11 @@ pub(super) fn find_array(object: &[u8], names: &[&str]) -> Option<usize> {
         let Scanned::End(length) = Scan::default().advance(&object[at..]) else { return None };
         let name = &object[at + 1..at + length - 1];
         at += length;
-        at += object[at..].iter().position(|byte| !byte.is_ascii_whitespace()).filter(|skip| object[at + skip] == b':')? + 1;
+        at += object[at..]
+            .iter()
+            .position(|byte| !byte.is_ascii_whitespace())
+            .filter(|skip| object[at + skip] == b':')?
+            + 1;
         at += object[at..].iter().position(|byte| !byte.is_ascii_whitespace())?;
         let is_named = names.iter().any(|wanted| wanted.as_bytes() == name);
         match object[at] {
@@ -107,7 +111,11 @@ mod tests {
                 for cut in 1..value.len() {
                     let mut scan = Scan::default();
                     assert_eq!(scan.advance(&bytes.as_bytes()[..cut]), Scanned::More, "{value} {cut}");
-                    assert_eq!(scan.advance(&bytes.as_bytes()[cut..]), Scanned::End(value.len() - cut), "{value} {cut}");
+                    assert_eq!(
+                        scan.advance(&bytes.as_bytes()[cut..]),
+                        Scanned::End(value.len() - cut),
+                        "{value} {cut}"
+                    );
                 }
             }
         }

@@ -34,7 +34,8 @@ const ENVELOPE: &str = r#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"
 
 #[test]
 fn messages_are_lines_with_or_without_separators() {
-    let values = [r#"{"message":"a b"}"#, r#"{ "message" : "c\u002dd" , "timestamp" : 1 }"#, r#"{"x":{"y":[1]},"message":"e"}"#];
+    let values =
+        [r#"{"message":"a b"}"#, r#"{ "message" : "c\u002dd" , "timestamp" : 1 }"#, r#"{"x":{"y":[1]},"message":"e"}"#];
     for separator in ["", "\n", "\r\n", " ", ",", "\n\n"] {
         assert_eq!(read(&values.join(separator)), ["a b", "c-d", "e"], "{separator:?}");
         assert_eq!(read(&format!("[{}]", values.join(&format!("{separator},")))), ["a b", "c-d", "e"]);
@@ -45,7 +46,10 @@ fn messages_are_lines_with_or_without_separators() {
 
 #[test]
 fn a_message_is_one_line() {
-    assert_eq!(read(r#"{"message":"a\n"}{"message":"b\r\n"}{"message":"c\nd"}{"message":""}"#), ["a", "b", "c\u{b}d", ""]);
+    assert_eq!(
+        read(r#"{"message":"a\n"}{"message":"b\r\n"}{"message":"c\nd"}{"message":""}"#),
+        ["a", "b", "c\u{b}d", ""]
+    );
 }
 
 #[test]
@@ -133,7 +137,8 @@ fn log_events_may_be_longer_than_the_window() {
     let count = 4 * MAX_VALUE_BYTES / event(100_000).len();
     let events: Vec<String> = (0..count).map(event).collect();
     let expected: Vec<String> = (0..count).map(|number| format!("line {number}")).collect();
-    for (name, end) in [("events", ",\"searchedLogStreams\":[]}"), ("logEvents", ",\"messageType\":\"DATA_MESSAGE\"}")] {
+    for (name, end) in [("events", ",\"searchedLogStreams\":[]}"), ("logEvents", ",\"messageType\":\"DATA_MESSAGE\"}")]
+    {
         let content = format!("{{\"owner\":\"1\",\"{name}\": [{}]{end}{{\"message\":\"last\"}}", events.join(", "));
         let mut read = read(&content);
         assert_eq!(read.pop().as_deref(), Some("last"));

@@ -51,7 +51,9 @@ fn json_is_named_by_its_keys() {
         assert_eq!(text(json), Some(name));
     }
     // JSON that is read is not another format, even if no record of it parses.
-    for json in [r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#, r#"[{"srcaddr":""}]"#, r#"{"message":"2 1 eni-1"}"#] {
+    for json in
+        [r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#, r#"[{"srcaddr":""}]"#, r#"{"message":"2 1 eni-1"}"#]
+    {
         assert_eq!(text(json), None);
     }
     assert_eq!(text(&RECORD.replace("eni-1", "\"eventVersion\"")), None);

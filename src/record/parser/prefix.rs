@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn other_first_columns_are_not_times() {
-        for first in ["2026-11-23", "2026-11-23T06:00", "2026-11-23 06:00:04Z", "2026-11-23T06:00:04x", "1795413604", "-", ""]
+        for first in
+            ["2026-11-23", "2026-11-23T06:00", "2026-11-23 06:00:04Z", "2026-11-23T06:00:04x", "1795413604", "-", ""]
         {
             let line = format!("{first} a b c");
             assert_eq!(split(&line, 3), (Prefix::None, &line[usize::from(first.is_empty())..]), "{first}");

@@ -7,10 +7,7 @@ use crate::record::timestamp::Timestamp;
 use crate::record::{LossReason, TransitGatewayLoss};
 
 /// Returns the lost packets of a record of class `other`, or `None` if there are none. The values must parse by the format.
-pub(super) fn loss<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
-    format: &Format,
-) -> Option<TransitGatewayLoss<'a>> {
+pub(super) fn loss<'a>(values: impl Iterator<Item = &'a [u8]>, format: &Format) -> Option<TransitGatewayLoss<'a>> {
     let mut loss = TransitGatewayLoss::default();
     for (token, column) in values.zip(format.columns()) {
         if let Some(field) = column.field()
