@@ -132,10 +132,7 @@ async fn log_events_that_cannot_be_identified_fail_the_invocation() {
     let cut = json!({"awslogs": {"data": STANDARD.encode(&data[..data.len() - 9])}});
     let InvocationResult::Error { error_type, message: error } = local.invoke(&cut).await else { panic!("a failure") };
     assert_eq!(error_type, "UnknownEvent");
-    assert!(
-        error.starts_with("the log events of CloudWatch Logs cannot be read: truncated gzip stream"),
-        "{error}"
-    );
+    assert!(error.starts_with("the log events of CloudWatch Logs cannot be read: truncated gzip stream"), "{error}");
 
     println!("-- in a batch, only its message fails");
     local.store("x.log", port_scan().into_bytes()).await;

@@ -75,7 +75,7 @@ async fn each_task_has_its_own_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permanent_failure_is_one_of_the_task_if_the_settings_say_so() {
+async fn a_quarantined_task_fails_if_the_settings_say_so() {
     let local = Local::start_with(&[("OUTPUT_BUCKET", OUTPUT), ("ON_PERMANENT_FAILURE", "fail")]).await;
     local.store("bad.log", b"no log\n".to_vec()).await;
     let [[_, code, text]] = &results(&local, &job(&["bad.log"])).await[..] else { panic!("one result") };

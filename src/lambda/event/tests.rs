@@ -69,7 +69,7 @@ fn log_events_are_the_same_in_every_envelope() {
     let identity = &log_events.identity;
     assert_eq!((identity.owner.as_str(), identity.log_group.as_str()), ("123456789012", "/vpc/flow-logs"));
     assert_eq!(identity.log_stream, "eni-1235b8ca123456789-all");
-    let ids = ["00", "15"].map(|end| format!("0034{end:0>52}"));
+    let ids = ["00", "15"].map(|end| format!("34{end:0>54}"));
     assert_eq!([&identity.first_event_id, &identity.last_event_id], [&ids[0], &ids[1]]);
     assert_eq!(
         events[0].as_ref().ok().and_then(InputEvent::uri),

@@ -1,27 +1,13 @@
 //! Processes the tasks of S3 Batch Operations. Every task gets a result.
 
-use serde::Serialize;
-
 use super::error::ProcessingError;
 use super::object::{Outcome, Quarantined, Summarized};
-use super::response::{HandlerResponse, TaskResult};
+use super::response::{HandlerResponse, ResultCode, TaskResult};
 use super::{Handler, InvocationContext, escape_truncated};
 use crate::lambda::event::{BatchJob, Task};
 
 /// Maximum length of a result's text, in characters. AWS documents no limit; the completion report has the text in a CSV column.
 const MAX_RESULT_CHARACTERS: usize = 1000;
-
-/// The result of a task: "Response and result codes" in
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum ResultCode {
-    /// The task is done.
-    Succeeded,
-    /// The task is started again before the job completes.
-    TemporaryFailure,
-    /// The task has failed.
-    PermanentFailure,
-}
 
 impl Handler {
     /// Processes the tasks one after another. A task without enough time is a temporary failure.

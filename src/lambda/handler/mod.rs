@@ -27,12 +27,11 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tracing::{error, info, warn};
 
-pub use self::batch_job::ResultCode;
 use self::deadline::Deadline;
 use self::error::{BatchFailure, DocumentsUnavailable, ProcessingError};
 use self::object::{Ignored, ObjectProcessor, Outcome, Quarantined, Summarized, Superseded};
 use self::options::AnalysisOptions;
-pub use self::response::{HandlerResponse, InvocationError, ItemFailure, TaskResult};
+pub use self::response::{HandlerResponse, InvocationError, ItemFailure, ResultCode, TaskResult};
 use crate::config::Config;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::documents::DocumentKind;

@@ -6,7 +6,6 @@ use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::batch_job::ResultCode;
 use crate::lambda::aws::documents::DocumentKind;
 use crate::lambda::event::EventError;
 
@@ -36,6 +35,18 @@ pub enum HandlerResponse {
     },
     /// The empty response to any other source.
     Done,
+}
+
+/// The result of a task: "Response and result codes" in
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ResultCode {
+    /// The task is done.
+    Succeeded,
+    /// The task is started again before the job completes.
+    TemporaryFailure,
+    /// The task has failed.
+    PermanentFailure,
 }
 
 /// The result of a task of S3 Batch Operations.
