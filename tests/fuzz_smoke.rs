@@ -88,6 +88,14 @@ const EVENT_WORDS: &[&str] = &[
     "[]",
     "\"{}\"",
     "\"eTag\":\"e\"",
+    "\"awslogs\":",
+    "\"data\":\"H4sIAAAAAAACA6tWyk0tLk5MTw2pLEhVslJy9vcLCfL3ifd1DQ52dHdVqgUAG/cvDCEAAAA=\"",
+    "\"tasks\":[",
+    "\"taskId\":\"1\"",
+    "\"s3Bucket\":\"b\"",
+    "\"s3Key\":\"k+%41\"",
+    "\"invocationSchemaVersion\":\"2.0\"",
+    "\"invocationId\":\"i\"",
 ];
 
 /// Generates JSON: log events, records, arrays of them, and other values.
@@ -204,6 +212,9 @@ fn properties_hold_for_the_example_files() {
         include_str!("../events/s3-put.json"),
         include_str!("../events/sqs-sns-s3.json"),
         include_str!("../events/sqs-destination-s3.json"),
+        include_str!("../events/pipes-sqs.json"),
+        include_str!("../events/cloudwatch-logs.json"),
+        include_str!("../events/s3-batch-v2.json"),
     ] {
         fuzz_bodies::event_envelopes(event.as_bytes());
     }

@@ -74,7 +74,7 @@ pub(super) struct Analyze {
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
 
-    /// TOML file with thresholds, limits and trusted scanners, such as `port_scan_ports = 15`; an unknown name lists the valid ones
+    /// TOML file with thresholds, limits, trusted scanners and columns by prefix of the input, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 

@@ -202,6 +202,7 @@ pub fn event_envelopes(bytes: &[u8]) {
     let notices = |payload: &Value| match event::read(payload) {
         Ok(Invocation::Direct(notices)) => notices,
         Ok(Invocation::Queue(messages)) => messages.into_iter().flat_map(|message| message.events).collect(),
+        Ok(Invocation::BatchJob(job)) => job.tasks.into_iter().map(|task| task.event).collect(),
         Err(error) => vec![Err(error)],
     };
     let in_a_queue = |payload: &Value| {
