@@ -54,7 +54,7 @@ pub(super) enum TopologyCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Analyze {
-    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; gzip or plain text
+    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; plain or gzip: text, Parquet, JSON, CSV
     #[arg(required = true, value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
 

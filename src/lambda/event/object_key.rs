@@ -27,11 +27,11 @@ const EXPORT_TEST: &str = "aws-logs-write-test";
 const FIREHOSE_ERRORS: [&str; 4] =
     ["processing-failed", "decompression-failed", "format-conversion-failed", "splunk-failed"];
 
-/// Reports whether the key is that of an object which AWS stores beside logs and which is none: the test object of an export, or the
-/// errors of Firehose.
+/// Reports whether the key is that of an object which AWS stores beside logs and which is none: the test object of an export, the
+/// errors of Firehose, or the folder that the console creates, an empty object.
 pub fn is_beside_logs(key: &str) -> bool {
     let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
-    file == EXPORT_TEST || folders.split('/').any(|folder| FIREHOSE_ERRORS.contains(&folder))
+    key.ends_with('/') || file == EXPORT_TEST || folders.split('/').any(|folder| FIREHOSE_ERRORS.contains(&folder))
 }
 
 #[cfg(test)]
@@ -62,6 +62,7 @@ mod tests {
     #[test]
     fn objects_beside_logs_are_known_by_whole_names() {
         for beside in [
+            "folder/",
             "aws-logs-write-test",
             "exports/aws-logs-write-test",
             "processing-failed/2026/11/23/06/stream-1-2026-11-23-06-00-00-0a1b",
