@@ -1,13 +1,16 @@
-//! Thresholds, memory limits, and trusted scanners, and the TOML file that sets them. Each threshold or limit is an integer of at least 1
-//! with a name.
+//! Thresholds, memory limits, trusted scanners, and column orders, and the TOML file that sets them. Each threshold or limit is an
+//! integer of at least 1 with a name.
 //!
 //! The command line reads the file with `--config`, the function reads the same file from S3.
+
+mod log_formats;
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
+pub use self::log_formats::{LOG_FORMATS, LogFormats};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Defines a struct of integers of at least 1 with their defaults, and a method that sets one by name.
@@ -106,16 +109,18 @@ pub struct Config {
     pub limits: Limits,
     /// CIDR blocks of the user's own scanners, sorted and without overlap. Their rejected probes are not findings.
     pub trusted_scanners: Vec<IpNet>,
+    /// Column orders of inputs without a header.
+    pub log_formats: LogFormats,
 }
 
 /// Name of the list of [`Config::trusted_scanners`].
-const TRUSTED_SCANNERS: &str = "trusted_scanners";
+pub const TRUSTED_SCANNERS: &str = "trusted_scanners";
 
 /// Error of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// No threshold or limit has this name.
-    #[error("unknown name {name:?}; valid names: {}", [Thresholds::NAMES, &[TRUSTED_SCANNERS], Limits::NAMES].concat().join(", "))]
+    #[error("unknown name {name:?}; valid names: {}", [Thresholds::NAMES, &[TRUSTED_SCANNERS, LOG_FORMATS], Limits::NAMES].concat().join(", "))]
     Unknown {
         /// The unknown name.
         name: String,
@@ -127,6 +132,28 @@ pub enum ConfigError {
     NotABlock {
         /// The invalid value, quoted.
         value: String,
+    },
+    /// `log_formats` is not a table.
+    #[error(
+        "log_formats is {value}, but must be a table of prefixes and column orders, such as \
+         [log_formats] \"s3://bucket/prefix/\" = \"version srcaddr dstaddr action\""
+    )]
+    NotATable {
+        /// The invalid value, quoted.
+        value: String,
+    },
+    /// A prefix in `log_formats` is empty, so that it would match every input.
+    #[error("log_formats has an empty prefix; set --log-format or LOG_FORMAT for all inputs")]
+    EmptyPrefix,
+    /// A value in `log_formats` is not a column order.
+    #[error("log_formats of {prefix} is {value}, but must be {allowed}")]
+    InvalidFormat {
+        /// The prefix, quoted.
+        prefix: String,
+        /// The invalid value, quoted.
+        value: String,
+        /// The allowed values, and the problem.
+        allowed: String,
     },
     /// A value is not an integer of at least 1.
     #[error(transparent)]
@@ -142,7 +169,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Parses a configuration file: TOML with lines `name = number`.
+    /// Parses a configuration file: TOML with lines `name = number`, a list of blocks, and a table of column orders.
     ///
     /// # Errors
     /// If the file is not TOML or has an invalid name or value. Returns the first error.
@@ -153,15 +180,18 @@ impl Config {
         })?;
         let mut config = Config::default();
         for (name, value) in &table {
-            if name == TRUSTED_SCANNERS {
-                config.trusted_scanners = blocks(value)?;
-                continue;
+            match name.as_str() {
+                TRUSTED_SCANNERS => config.trusted_scanners = blocks(value)?,
+                LOG_FORMATS => config.log_formats = LogFormats::from_toml(value)?,
+                _ => config.set_count(name, &value_text(value))?,
             }
-            let value = value_text(value);
-            let result = config.thresholds.set(name, &value).or_else(|| config.limits.set(name, &value));
-            result.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })??;
         }
         Ok(config)
+    }
+
+    fn set_count(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let result = self.thresholds.set(name, value).or_else(|| self.limits.set(name, value));
+        Ok(result.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })??)
     }
 }
 
@@ -215,7 +245,7 @@ mod tests {
         let text = "# ours\nport_scan_ports = 3\negress_blocked_flows = 1_000\nmax_address_pairs = 7\n";
         let thresholds = Thresholds { port_scan_ports: 3, egress_blocked_flows: 1000, ..Thresholds::default() };
         let limits = Limits { max_address_pairs: 7, ..Limits::default() };
-        assert_eq!(Config::from_toml(text), Ok(Config { thresholds, limits, trusted_scanners: Vec::new() }));
+        assert_eq!(Config::from_toml(text), Ok(Config { thresholds, limits, ..Config::default() }));
         assert_eq!(Config::from_toml(""), Ok(Config::default()));
     }
 
@@ -239,7 +269,7 @@ mod tests {
             error("port_scan_port = 3"),
             "unknown name \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, no_answer_flows, health_check_flows, \
-             trusted_scanners, max_rejected_groups, max_accepted_tuples, max_address_pairs, max_unanswered_groups, \
+             trusted_scanners, log_formats, max_rejected_groups, max_accepted_tuples, max_address_pairs, max_unanswered_groups, \
              max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {

@@ -16,8 +16,9 @@
 //! | [`lambda`] | an event | stored summaries, metrics and alerts; the Lambda function |
 //!
 //! A room uses only rooms above it in this table, except for `pipeline`, which uses `input` to `aggregate`.
-//! `tests/rooms.rs` checks the order. Every room may use [`error`], [`config`] and [`sanitize`]. All rooms except [`cli`]
-//! and [`lambda`] are pure functions of their input: they use no clock, environment, file or network.
+//! `tests/rooms.rs` checks the order. Every room may use [`error`] and [`sanitize`], and every room after [`record`] may use
+//! [`config`]. All rooms except [`cli`] and [`lambda`] are pure functions of their input: they use no clock, environment, file
+//! or network.
 
 #![warn(clippy::expect_used, clippy::indexing_slicing)]
 

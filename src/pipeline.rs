@@ -36,7 +36,7 @@ use self::line_reader::LineReader;
 use self::sink::{AnalysisSink, RecordSink};
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
-use crate::config::Limits;
+use crate::config::{Limits, LogFormats};
 use crate::error::ObjectError;
 use crate::input::decoder::{self, Decoder};
 use crate::input::json::JsonReader;
@@ -49,8 +49,10 @@ use crate::topology::Topology;
 /// Options for reading an object.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The columns before any header.
+    /// The columns before any header, unless `log_formats` has those of the input.
     pub format: Format,
+    /// The columns before any header, by prefix of the input's URI.
+    pub log_formats: LogFormats,
     /// Limit of text bytes.
     pub max_object_bytes: u64,
     /// Limit of lines.
@@ -68,6 +70,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             format: Format::version_2(),
+            log_formats: LogFormats::default(),
             max_object_bytes: decoder::DEFAULT_MAX_OBJECT_BYTES,
             max_lines: lines::DEFAULT_MAX_LINES,
             topology: None,
@@ -77,16 +80,24 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Returns the columns of an input before any header.
+    fn format_for(&self, uri: &str) -> &Format {
+        self.log_formats.format_for(uri).unwrap_or(&self.format)
+    }
+}
+
 /// Reads one object to its verified end and returns its analysis.
 ///
 /// # Errors
 /// If the object cannot be read completely, or is not a flow log. Then none of its records counts.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
     let mut sink = AnalysisSink::new(uri, options);
-    let ReadObject { shape, compressed_bytes, bytes } = read_object(reader, options, &mut sink)?;
+    let ReadObject { shape, compressed_bytes, bytes } = read_object(uri, reader, options, &mut sink)?;
     let mut analysis = sink.analysis;
-    let records = analysis.records.total;
-    analysis.sources.push(InputSource { uri: uri.to_owned(), shape, compressed_bytes, bytes, records, object: None });
+    let (uri, records) = (uri.to_owned(), analysis.records.total);
+    let source = InputSource { uri, shape, compressed_bytes, bytes, records, object: None, log_events: None };
+    analysis.sources.push(source);
     Ok(analysis)
 }
 
@@ -101,6 +112,7 @@ struct ReadObject {
 
 /// Reads one object to its verified end.
 fn read_object(
+    uri: &str,
     reader: impl Read + Send,
     options: &Options,
     sink: &mut impl RecordSink,
@@ -108,17 +120,18 @@ fn read_object(
     let mut content = Decoder::open(reader, options.max_object_bytes)?;
     let head = content.peek(HEAD_BYTES)?.to_vec();
     not_a_flow_log::check_signature(&head)?;
+    let format = options.format_for(uri);
     match Shape::from_head(&head) {
         Shape::Parquet => parquet::read(content, options, sink),
-        Shape::Json => read_json(&head, JsonReader::open(content)?, options, sink),
+        Shape::Json => read_json(&head, JsonReader::open(content)?, format, options, sink),
         Shape::Text | Shape::CloudwatchExport | Shape::Csv if !options.decompress_in_background => {
-            read_text(&head, ChunkReader::here(content), options, sink)
+            read_text(&head, ChunkReader::here(content), format, options, sink)
         }
         Shape::Text | Shape::CloudwatchExport | Shape::Csv => {
             let (chunks, worker) = ChunkReader::ahead(content);
             thread::scope(|scope| {
                 scope.spawn(move || worker.run());
-                read_text(&head, chunks, options, sink)
+                read_text(&head, chunks, format, options, sink)
             })
         }
     }
@@ -128,11 +141,12 @@ fn read_object(
 fn read_text<R: Read, S: RecordSink>(
     head: &[u8],
     chunks: ChunkReader<R>,
+    format: &Format,
     options: &Options,
     sink: &mut S,
 ) -> Result<ReadObject, ObjectError> {
     let mut lines = Lines::open(chunks)?;
-    let mut reader = LineReader::new(Shape::Text, options.format.clone(), options, sink);
+    let mut reader = LineReader::new(Shape::Text, format.clone(), options, sink);
     reader.read_all(&mut lines)?;
     let shape = reader.finish(head)?;
     Ok(ReadObject { shape, compressed_bytes: lines.compressed_bytes(), bytes: lines.bytes() })
@@ -142,10 +156,11 @@ fn read_text<R: Read, S: RecordSink>(
 fn read_json<R: Read, S: RecordSink>(
     head: &[u8],
     mut values: JsonReader<R>,
+    format: &Format,
     options: &Options,
     sink: &mut S,
 ) -> Result<ReadObject, ObjectError> {
-    let mut reader = LineReader::new(Shape::Json, options.format.clone(), options, sink);
+    let mut reader = LineReader::new(Shape::Json, format.clone(), options, sink);
     json::read_all(&mut values, &mut reader)?;
     let shape = reader.finish(head)?;
     let (compressed_bytes, bytes) = values.bytes_read();
@@ -171,6 +186,28 @@ mod tests {
             ("too_many_lines", "the text has more than 3 lines; raise MAX_LINES (function only) or split the object")
         );
         assert!(of(&"\n".repeat(4), 3).is_err(), "blank lines are lines");
+    }
+
+    #[test]
+    fn columns_are_those_of_header_then_prefix_then_option() {
+        let toml = "[log_formats]\n\"s3://logs/\" = \"action dstaddr srcaddr\"";
+        let log_formats = crate::config::Config::from_toml(toml).expect("valid").log_formats;
+        let format = Format::from_setting("srcaddr action dstaddr").expect("fields");
+        let options = Options { format, log_formats, ..Options::default() };
+        let rejected = |uri: &str, log: &str| {
+            let analysis = analyze(uri, log.as_bytes(), &options).map(|analysis| analysis.records.rejected);
+            let mut flows = 0;
+            let read = for_each_flow(uri, log.as_bytes(), &options, |_| flows += 1).map(|()| flows);
+            assert_eq!(analysis.as_ref().ok(), read.as_ref().ok());
+            analysis.map_err(|error| error.code())
+        };
+        let (by_prefix, by_option) = ("REJECT 10.0.0.2 10.0.0.1\n", "10.0.0.1 REJECT 10.0.0.2\n");
+        assert_eq!(rejected("s3://logs/x.log", by_prefix), Ok(1));
+        assert_eq!(rejected("s3://logs/x.log", by_option), Err("not_a_flow_log"));
+        assert_eq!(rejected("s3://other/x.log", by_option), Ok(1));
+        assert_eq!(rejected("s3://other/x.log", by_prefix), Err("not_a_flow_log"));
+        let header = "dstaddr srcaddr action\n10.0.0.2 10.0.0.1 REJECT\n";
+        assert_eq!(rejected("s3://logs/x.log", header), Ok(1));
     }
 
     #[test]

@@ -146,6 +146,8 @@ fn invalid_usage_exits_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("limits.toml").display().to_string();
     fs::write(&config, "port_scan_ports = 0").expect("a file");
+    let columns = folder.path().join("columns.toml").display().to_string();
+    fs::write(&columns, "[log_formats]\n\"logs/\" = \"srcadr\"").expect("a file");
     for (arguments, expected) in [
         (&["analyze"][..], "<INPUT>"),
         (&["analyze", "--format", "yaml", "-"], "text, json"),
@@ -154,6 +156,7 @@ fn invalid_usage_exits_with_2() {
         (&["analyze", "--log-format", "srcaddr dstadr action", "-"], "\"dstadr\", did you mean \"dstaddr\"?"),
         (&["analyze", "--log-format", " ", "-"], "must be a list of flow log fields"),
         (&["analyze", "--config", &config, "-"], "port_scan_ports is \"0\""),
+        (&["analyze", "--config", &columns, "-"], "log_formats of \"logs/\" is \"srcadr\", but must be a list of"),
         (&["analyze", "--config", "/nowhere.toml", "-"], "/nowhere.toml"),
         (&["analyse", "-"], "analyse"),
         (&[], "Usage"),
@@ -179,6 +182,23 @@ fn options_and_configuration_are_applied() {
     assert_eq!(summary["findings"][0]["type"], "port-scan");
     assert_eq!(summary["rejected"]["group_count"], 2);
     assert_eq!(summary["rejected"]["groups"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn columns_of_a_prefix_go_before_those_of_the_option() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::create_dir(path("own")).expect("a folder");
+    fs::write(path("own/x.log"), "REJECT 10.0.0.2 10.0.0.1\n").expect("a file");
+    fs::write(path("y.log"), "10.0.0.1 REJECT 10.0.0.2\n").expect("a file");
+    let toml = format!("[log_formats]\n\"{}\" = \"action dstaddr srcaddr\"\n", path("own/"));
+    fs::write(path("ours.toml"), toml).expect("a file");
+    let (config, format, own, other) = (path("ours.toml"), "srcaddr action dstaddr", path("own"), path("y.log"));
+    let arguments = ["analyze", "--format", "json", "--config", &config, "--log-format", format, &own, &other];
+    let summary = summary(&flowsentry(&arguments, b""));
+    assert_eq!((&summary["records"]["rejected"], &summary["failed"]), (&2.into(), &serde_json::json!([])));
+    assert_eq!(summary["rejected"]["groups"][0]["srcaddr"], "10.0.0.1");
+    assert_eq!(summary["rejected"]["group_count"], 1);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flowsentry::config::{Config, Limits, Thresholds};
+use flowsentry::config::{Config, LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use flowsentry::findings;
 use flowsentry::findings::topology_check::TopologyFindingType;
 use flowsentry::findings::types::FindingType;
@@ -102,8 +102,10 @@ fn settings_with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
 fn every_variable_has_a_row_and_each_row_is_a_variable() {
     let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
     let mut variables = quoted(&source("src/lambda/settings/env.rs"), is_variable);
-    // This variable is Lambda's; it is not a setting.
-    assert!(variables.remove("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
+    // These variables are Lambda's; they are not settings.
+    for name in ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_REGION"] {
+        assert!(variables.remove(name), "{name}");
+    }
     assert_eq!(first_cells(REFERENCE, VARIABLES), variables);
     for name in variables {
         let errors = settings_with(&name, "\u{1}").expect_err("a control character is invalid");
@@ -142,12 +144,16 @@ fn documented_defaults_are_the_actual_defaults() {
 fn the_configuration_file_has_a_row_for_each_name() {
     let head = "| name | default | meaning |";
     let counts = Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| (*name).to_owned());
-    let names: Names = counts.chain(["trusted_scanners".to_owned()]).collect();
+    let names: Names = counts.chain([TRUSTED_SCANNERS, LOG_FORMATS].map(str::to_owned)).collect();
     assert_eq!(first_cells(REFERENCE, head), names);
     for cells in rows(REFERENCE, head) {
         let (name, default) = (code(&cells[0]), &cells[1]);
         let with = |value: &str| Config::from_toml(&format!("{name} = {value}")).expect("a valid value");
-        let (default, other) = if default == "none" { ("[]", "[\"10.0.0.1\"]") } else { (&default[..], "7") };
+        let (default, other) = match (name, &default[..]) {
+            (TRUSTED_SCANNERS, "none") => ("[]", "[\"10.0.0.1\"]"),
+            (LOG_FORMATS, "none") => ("{}", "{ \"s3://bucket/\" = \"version\" }"),
+            (_, number) => (number, "7"),
+        };
         assert_eq!(with(default), Config::default(), "{name}");
         assert_ne!(with(other), Config::default(), "{name} has no effect");
     }

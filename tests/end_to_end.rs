@@ -3,6 +3,8 @@
 #![cfg(feature = "aws")]
 #![expect(clippy::panic, clippy::print_stdout, reason = "tests print their steps, and fail by a panic")]
 
+#[path = "end_to_end/cloudwatch_logs.rs"]
+mod cloudwatch_logs;
 #[path = "end_to_end/config.rs"]
 mod config;
 #[path = "end_to_end/failures.rs"]
@@ -15,6 +17,10 @@ mod local;
 mod log;
 #[path = "end_to_end/outputs.rs"]
 mod outputs;
+#[path = "end_to_end/pipes.rs"]
+mod pipes;
+#[path = "end_to_end/s3_batch.rs"]
+mod s3_batch;
 #[path = "end_to_end/settings.rs"]
 mod settings;
 #[path = "end_to_end/shapes.rs"]

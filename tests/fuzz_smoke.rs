@@ -88,6 +88,49 @@ const EVENT_WORDS: &[&str] = &[
     "[]",
     "\"{}\"",
     "\"eTag\":\"e\"",
+    "\"awslogs\":",
+    "\"data\":\"H4sIAAAAAAACA6tWyk0tLk5MTw2pLEhVslJy9vcLCfL3ifd1DQ52dHdVqgUAG/cvDCEAAAA=\"",
+    "\"tasks\":[",
+    "\"taskId\":\"1\"",
+    "\"s3Bucket\":\"b\"",
+    "\"s3Key\":\"k+%41\"",
+    "\"invocationSchemaVersion\":\"2.0\"",
+    "\"invocationId\":\"i\"",
+];
+
+/// Generates JSON: log events, records, arrays of them, and other values.
+fn json_values() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(JSON_VALUES).prop_map(str::to_owned);
+    let value = value.prop_recursive(3, 40, 5, |value| {
+        let values = prop::collection::vec(value, 0..5).prop_map(|values| values.join(", "));
+        (values, prop::sample::select(JSON_FRAMES)).prop_map(|(values, (start, end))| format!("{start}{values}{end}"))
+    });
+    (prop::collection::vec(value, 0..6), prop::sample::select(&["", "\n", " \r\n"][..]))
+        .prop_map(|(values, separator)| values.join(separator))
+}
+
+const JSON_VALUES: &[&str] = &[
+    "{\"message\":\"2 1 eni-1\"}",
+    "{\"message\":\"a\\n\",\"timestamp\":7}",
+    "{\"timestamp\":7, \"message\":\"a\"}",
+    "{\"@message\":\"b\\u0020c\\nd\",\"message\":\"second\"}",
+    "{\"message\":7,\"logEvents\":null}",
+    "{\"messageType\":\"CONTROL_MESSAGE\",\"events\":[{\"message\":\"check\"}]}",
+    "{\"srcaddr\":\"10.0.0.1\",\"dstport\":22}",
+    "{\"a\":{\"message\":[\"}\"]},\"b\":null}",
+    "{}",
+    "[]",
+    "\"\\\"]\"",
+    "null",
+    "-2.5e3",
+];
+
+const JSON_FRAMES: &[(&str, &str)] = &[
+    ("[", "]"),
+    ("{\"logEvents\":[", "],\"owner\":\"1\"}"),
+    ("{\"nextToken\":null, \"events\" : [", " ] }"),
+    ("{\"message\":\"m\",\"logEvents\":[", "]}"),
+    ("{\"x\":[", "]}"),
 ];
 
 const TOPOLOGY_WORDS: &[&str] = &[
@@ -123,6 +166,12 @@ const TOPOLOGY_WORDS: &[&str] = &[
 ];
 
 proptest! {
+    #[test]
+    fn json_has_the_values_that_a_simple_reader_finds(text in json_values(), random: Vec<u8>) {
+        fuzz_bodies::json_values(text.as_bytes());
+        fuzz_bodies::json_values(&random);
+    }
+
     #[test]
     fn lines_have_the_class_of_a_simple_parser(text in words(LOG_WORDS), random: Vec<u8>) {
         fuzz_bodies::header_and_lines(text.as_bytes());
@@ -180,6 +229,9 @@ fn properties_hold_for_the_example_files() {
         include_str!("../events/s3-put.json"),
         include_str!("../events/sqs-sns-s3.json"),
         include_str!("../events/sqs-destination-s3.json"),
+        include_str!("../events/pipes-sqs.json"),
+        include_str!("../events/cloudwatch-logs.json"),
+        include_str!("../events/s3-batch-v2.json"),
     ] {
         fuzz_bodies::event_envelopes(event.as_bytes());
     }

@@ -148,7 +148,7 @@ proptest! {
     fn flows_are_those_of_the_text((names, rows) in table(), layout in layout()) {
         let flows = |bytes: &[u8]| {
             let mut seen = Vec::new();
-            let result = pipeline::for_each_flow(bytes, &Options::default(), |flow| seen.push(format!("{flow:?}")));
+            let result = pipeline::for_each_flow("x", bytes, &Options::default(), |flow| seen.push(format!("{flow:?}")));
             result.map(|()| seen).map_err(|error| error.code())
         };
         prop_assert_eq!(flows(&write(&names, &rows, &layout)), flows(&text(&names, &rows)));
@@ -216,7 +216,7 @@ fn a_file_without_a_record_is_not_a_flow_log() {
          address; check the program that wrote it (row 1 begins with \"2 eni-1 10.0.0.1 10.0.0 1 22 6 1 40 1418530010 \
          1418530070 REJECT OK\")"
     );
-    let error = pipeline::for_each_flow(&file[..], &Options::default(), |_| ()).expect_err("no record");
+    let error = pipeline::for_each_flow("x", &file[..], &Options::default(), |_| ()).expect_err("no record");
     assert_eq!(error.code(), "not_a_flow_log");
     let empty = write(&VERSION_2, &[], &Layout::aws());
     assert_eq!(summarize([("x", &empty[..])], None).records.total, 0);
@@ -267,7 +267,7 @@ fn a_dictionary_that_is_used_again_is_read_again() {
     let layout = Layout { dictionary_bytes: 1000, rows_per_page: 100, rows_per_group: 4000, ..Layout::aws() };
     assert_eq!(summary(&write(&VERSION_2, &rows, &layout)), summary(&text(&VERSION_2, &rows)));
     let mut actions = Vec::new();
-    pipeline::for_each_flow(&write(&VERSION_2, &rows, &layout)[..], &Options::default(), |flow| {
+    pipeline::for_each_flow("x", &write(&VERSION_2, &rows, &layout)[..], &Options::default(), |flow| {
         actions.push(flow.action);
     })
     .expect("a flow log");

@@ -18,9 +18,9 @@ use walkdir::WalkDir;
 const ROOMS: &[&str] = &[
     "error",
     "sanitize",
-    "config",
     "input",
     "record",
+    "config",
     "topology",
     "aggregate",
     "pipeline",

@@ -9,7 +9,7 @@ use crate::input::shape::Shape;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputSource {
-    /// The input as given, or `s3://bucket/key`.
+    /// The input as given, `s3://bucket/key`, or `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`.
     pub uri: String,
     /// What the content is.
     pub shape: Shape,
@@ -22,6 +22,54 @@ pub struct InputSource {
     /// The S3 object, for inputs from S3.
     #[serde(flatten)]
     pub object: Option<ObjectIdentity>,
+    /// The log events, for inputs from CloudWatch Logs.
+    #[serde(flatten)]
+    pub log_events: Option<LogEventsIdentity>,
+}
+
+/// What identifies an input of the function: equal inputs have equal identities, however often and by whatever event they arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputIdentity {
+    /// An S3 object.
+    Object(ObjectIdentity),
+    /// Log events of CloudWatch Logs.
+    LogEvents(LogEventsIdentity),
+}
+
+impl InputSource {
+    /// Sets what identifies the input.
+    pub fn identify(&mut self, identity: InputIdentity) {
+        (self.object, self.log_events) = match identity {
+            InputIdentity::Object(object) => (Some(object), None),
+            InputIdentity::LogEvents(events) => (None, Some(events)),
+        };
+    }
+}
+
+impl InputIdentity {
+    /// Returns the URI of the input: `s3://bucket/key`, or `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`.
+    pub fn uri(&self) -> String {
+        match self {
+            InputIdentity::Object(ObjectIdentity { bucket, key, .. }) => format!("s3://{bucket}/{key}"),
+            InputIdentity::LogEvents(events) => events.uri(),
+        }
+    }
+
+    /// Returns the version of the object, if it is an object of a bucket with versioning.
+    pub fn version_id(&self) -> Option<&str> {
+        match self {
+            InputIdentity::Object(object) => object.version_id.as_deref(),
+            InputIdentity::LogEvents(_) => None,
+        }
+    }
+
+    /// Returns the entity tag of the object, without quotes.
+    pub fn etag(&self) -> Option<&str> {
+        match self {
+            InputIdentity::Object(object) => object.etag.as_deref(),
+            InputIdentity::LogEvents(_) => None,
+        }
+    }
 }
 
 /// One version of an S3 object, as returned by GetObject.
@@ -36,6 +84,30 @@ pub struct ObjectIdentity {
     pub version_id: Option<String>,
     /// Entity tag, without quotes.
     pub etag: Option<String>,
+}
+
+/// The log events of one stream that CloudWatch Logs sent together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogEventsIdentity {
+    /// Id of the account that owns the log group.
+    pub owner: String,
+    /// Name of the log group.
+    pub log_group: String,
+    /// Name of the log stream.
+    pub log_stream: String,
+    /// Id of the first log event, in the order of delivery.
+    pub first_event_id: String,
+    /// Id of the last log event, in the order of delivery.
+    pub last_event_id: String,
+}
+
+impl LogEventsIdentity {
+    /// Returns `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`. Names of groups and streams have no colon.
+    pub fn uri(&self) -> String {
+        let LogEventsIdentity { log_group, log_stream, first_event_id, last_event_id, .. } = self;
+        format!("cloudwatch-logs:{log_group}/{log_stream}:{first_event_id}-{last_event_id}")
+    }
 }
 
 /// An input that could not be read completely.

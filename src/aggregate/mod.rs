@@ -29,7 +29,7 @@ use foldhash::fast::RandomState;
 use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::counters::TimeRange;
-use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
+use crate::aggregate::inputs::{InputFailure, InputIdentity, InputSource, MalformedSample, RecordCounts};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::Interner;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
@@ -169,10 +169,10 @@ impl Analysis {
         self.formats.observe(format);
     }
 
-    /// Sets the S3 object of the last input.
-    pub fn identify(&mut self, object: ObjectIdentity) {
+    /// Sets the identity of the last input.
+    pub fn identify(&mut self, identity: InputIdentity) {
         if let Some(source) = self.sources.last_mut() {
-            source.object = Some(object);
+            source.identify(identity);
         }
     }
 

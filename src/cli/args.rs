@@ -54,7 +54,7 @@ pub(super) enum TopologyCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Analyze {
-    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; gzip or plain text
+    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; plain or gzip: text, Parquet, JSON, CSV
     #[arg(required = true, value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
 
@@ -74,7 +74,7 @@ pub(super) struct Analyze {
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
 
-    /// TOML file with thresholds, limits and trusted scanners, such as `port_scan_ports = 15`; an unknown name lists the valid ones
+    /// TOML file with thresholds, limits, trusted scanners and columns by prefix of the input, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 

@@ -137,7 +137,7 @@ impl Input {
     /// Reads the accepted and rejected records of the input. Turns a panic into an error, as `analyze` does.
     pub(super) fn for_each_flow(&self, options: &Options, observe: impl FnMut(&Flow<'_>)) -> Result<(), String> {
         let reader = self.open()?;
-        panic::catch_unwind(AssertUnwindSafe(|| pipeline::for_each_flow(reader, options, observe)))
+        panic::catch_unwind(AssertUnwindSafe(|| pipeline::for_each_flow(&self.uri, reader, options, observe)))
             .map_err(|_| PANIC_MESSAGE.to_owned())?
             .map_err(|error| error.to_string())
     }

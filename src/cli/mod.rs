@@ -68,10 +68,11 @@ pub fn run() -> ExitCode {
 /// Runs `analyze`. Returns the exit status.
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
-    let Config { thresholds, limits, trusted_scanners } = read_config(arguments)?;
+    let Config { thresholds, limits, trusted_scanners, log_formats } = read_config(arguments)?;
     let max_listed_groups = arguments.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
     let summary_options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
-    let mut options = pipeline::Options { topology: topology.clone(), limits, ..pipeline::Options::default() };
+    let mut options =
+        pipeline::Options { topology: topology.clone(), limits, log_formats, ..pipeline::Options::default() };
     if let Some(format) = &arguments.log_format {
         options.format = format.clone();
     }

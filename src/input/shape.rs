@@ -5,6 +5,9 @@ use serde::Serialize;
 /// The first bytes of Parquet files, plain and with an encrypted footer.
 const PARQUET_MAGIC: [&[u8; 4]; 2] = [b"PAR1", b"PARE"];
 
+/// Names of a value that is a whole line: in log events and records of Firehose, and in results of CloudWatch Logs Insights.
+pub const MESSAGE_NAMES: [&str; 2] = ["message", "@message"];
+
 /// May precede text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -93,8 +93,12 @@ pub enum IgnoreReason {
     FlowsentryOutput,
     /// The event is not a creation: the object was deleted, restored, tagged …
     NotACreationEvent,
-    /// The object is outside the allowed sources.
+    /// The object or the log group is outside the allowed sources.
     NotAllowed,
+    /// AWS stores the object beside logs, and it is none: the test object of an export, or errors of Firehose.
+    NotALog,
+    /// CloudWatch Logs checks whether it can reach the function.
+    ControlMessage,
     /// A newer version, which has its own event, replaced the object before it was read.
     Superseded,
 }
@@ -107,6 +111,8 @@ impl IgnoreReason {
             IgnoreReason::FlowsentryOutput => "flowsentry-output",
             IgnoreReason::NotACreationEvent => "not-a-creation-event",
             IgnoreReason::NotAllowed => "not-allowed",
+            IgnoreReason::NotALog => "not-a-log",
+            IgnoreReason::ControlMessage => "control-message",
             IgnoreReason::Superseded => "superseded",
         }
     }

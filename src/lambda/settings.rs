@@ -16,8 +16,9 @@ use thiserror::Error;
 use self::env::EnvReader;
 use crate::findings::types::Severity;
 use crate::lambda::document_uri::DocumentUri;
+use crate::lambda::event::ObjectReference;
 use crate::pipeline;
-use crate::summary::build;
+use crate::summary::{LogEventsIdentity, build};
 
 /// Default of `OUTPUT_PREFIX`.
 pub const DEFAULT_OUTPUT_PREFIX: &str = "flowsentry/";
@@ -39,7 +40,7 @@ pub struct Settings {
     pub alerts: Option<Alerting>,
     /// `ON_PERMANENT_FAILURE`: how to treat an object that can never be read.
     pub on_permanent_failure: OnPermanentFailure,
-    /// `ALLOWED_SOURCES`: the only objects to read. If it is empty, all objects are read.
+    /// `ALLOWED_SOURCES`: the only objects and log groups to read. If it is empty, all are read.
     pub allowed_sources: Vec<Source>,
     /// `OUTPUT_KMS_KEY_ARN`: the KMS key that encrypts the outputs. Without it, the bucket's default encryption applies.
     pub output_kms_key_arn: Option<String>,
@@ -53,6 +54,8 @@ pub struct Settings {
     pub topology_uri: Option<DocumentUri>,
     /// `TOPOLOGY_TTL_SECONDS`: how long to use the topology and the configuration without checking for newer ones.
     pub topology_ttl: Duration,
+    /// `AWS_REGION`: the function's region, which is that of the log groups that it is subscribed to.
+    pub region: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`: the level of the log.
     pub log_level: LogLevel,
 }
@@ -76,13 +79,39 @@ pub enum OnPermanentFailure {
     Fail,
 }
 
-/// A bucket, or part of one.
+/// Objects or log events that may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Name of the bucket.
-    pub bucket: String,
-    /// Prefix of the objects' keys. If it is empty, all objects match.
-    pub prefix: String,
+pub enum Source {
+    /// Objects of a bucket.
+    Objects {
+        /// Name of the bucket.
+        bucket: String,
+        /// Prefix of the objects' keys. If it is empty, all objects match.
+        prefix: String,
+    },
+    /// Log events of CloudWatch Logs.
+    LogEvents {
+        /// Prefix of log group and stream, with a slash between them. If it is empty, all log events match.
+        prefix: String,
+    },
+}
+
+impl Source {
+    /// Reports whether the object is one of this source.
+    pub fn has_object(&self, object: &ObjectReference) -> bool {
+        match self {
+            Source::Objects { bucket, prefix } => object.bucket == *bucket && object.key.starts_with(prefix),
+            Source::LogEvents { .. } => false,
+        }
+    }
+
+    /// Reports whether the log events are of this source.
+    pub fn has_log_events(&self, events: &LogEventsIdentity) -> bool {
+        match self {
+            Source::Objects { .. } => false,
+            Source::LogEvents { prefix } => format!("{}/{}", events.log_group, events.log_stream).starts_with(prefix),
+        }
+    }
 }
 
 /// Log levels. Each includes the ones before it. The names are Lambda's:

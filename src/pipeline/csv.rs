@@ -2,15 +2,13 @@
 
 use crate::input::csv::RowSplitter;
 use crate::input::lines::Line;
+use crate::input::shape::MESSAGE_NAMES;
 use crate::record::Record;
 use crate::record::format::Format;
 use crate::record::parser::{self, ParseError};
 
 /// Characters between the fields of a row.
 const SEPARATORS: [u8; 2] = [b',', b'\t'];
-
-/// Columns that hold a whole line each, in exports of CloudWatch Logs and of its queries.
-const MESSAGE_COLUMNS: [&[u8]; 2] = [b"message", b"@message"];
 
 /// The rows below a header.
 pub(super) struct CsvRows {
@@ -34,7 +32,7 @@ pub(super) enum Row<'a> {
     /// A line.
     Message(&'a [u8]),
     /// Another header, as in files that were put one after another.
-    Header(CsvRows),
+    Header(Box<CsvRows>),
     /// A row without values.
     Blank,
 }
@@ -45,7 +43,7 @@ impl Columns {
         if let Some(format) = Format::from_columns(names.clone()) {
             return Some(Columns::Record(format));
         }
-        let at = names.clone().position(|name| MESSAGE_COLUMNS.contains(&name))?;
+        let at = names.clone().position(is_message)?;
         Some(Columns::Message(at, names.count()))
     }
 
@@ -53,7 +51,7 @@ impl Columns {
     fn may_be_header(&self, row: &Result<Row<'_>, ParseError>) -> bool {
         match (row, self) {
             (Ok(Row::Record(record)), Columns::Record(format)) => !format.cannot_be_header(record.has_class()),
-            (Ok(Row::Message(message)), _) => MESSAGE_COLUMNS.contains(message),
+            (Ok(Row::Message(message)), _) => is_message(message),
             _ => true,
         }
     }
@@ -62,7 +60,9 @@ impl Columns {
 impl CsvRows {
     /// Returns the rows below this line, if it is a header.
     pub(super) fn from_header(line: &[u8]) -> Option<CsvRows> {
-        let used = SEPARATORS.into_iter().filter(|separator| line.contains(separator));
+        // Tabs next to spaces are those of a text.
+        let is_used = |separator: &u8| line.contains(separator) && (*separator != b'\t' || !line.contains(&b' '));
+        let used = SEPARATORS.into_iter().filter(is_used);
         used.filter_map(|separator| {
             let mut splitter = RowSplitter::new(separator);
             let columns = Columns::from_names(splitter.split(line).iter())?;
@@ -90,8 +90,8 @@ impl CsvRows {
         let fields = self.splitter.split(line.bytes);
         let row = match &self.columns {
             _ if fields.iter().all(<[u8]>::is_empty) => return Ok(Row::Blank),
-            // Tabs are between the names, and spaces between the values.
-            Columns::Record(format) if self.separator == b'\t' && fields.iter().count() == 1 => {
+            // Tabs are between the names, and spaces between the values, which have none themselves.
+            Columns::Record(format) if self.separator == b'\t' && line.bytes.contains(&b' ') => {
                 parser::parse(line.bytes, format).map(Row::Record)
             }
             Columns::Record(format) => parser::parse_values(fields.iter(), format).map(Row::Record),
@@ -104,8 +104,13 @@ impl CsvRows {
         if self.columns.may_be_header(&row)
             && let Some(header) = CsvRows::from_header(line.bytes)
         {
-            return Ok(Row::Header(header));
+            return Ok(Row::Header(Box::new(header)));
         }
         row
     }
+}
+
+/// Returns whether this is the name of a column with whole lines.
+fn is_message(name: &[u8]) -> bool {
+    MESSAGE_NAMES.iter().any(|message| message.as_bytes() == name)
 }

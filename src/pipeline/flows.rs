@@ -13,11 +13,12 @@ use crate::record::Flow;
 /// # Errors
 /// If the object cannot be read completely, or is not a flow log. Then the caller discards all records that it observed.
 pub fn for_each_flow(
+    uri: &str,
     reader: impl Read + Send,
     options: &Options,
     observe: impl FnMut(&Flow<'_>),
 ) -> Result<(), ObjectError> {
-    read_object(reader, options, &mut FlowSink::new(observe)).map(|_| ())
+    read_object(uri, reader, options, &mut FlowSink::new(observe)).map(|_| ())
 }
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ mod tests {
     /// Returns the number of accepted and of rejected records, or the error.
     fn flows(log: &str, options: &Options) -> Result<(u64, u64), String> {
         let (mut accepted, mut rejected) = (0, 0);
-        let result = for_each_flow(log.as_bytes(), options, |flow| match flow.action {
+        let result = for_each_flow("x.log", log.as_bytes(), options, |flow| match flow.action {
             Action::Accept => accepted += 1,
             Action::Reject => rejected += 1,
         });

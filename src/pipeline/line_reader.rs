@@ -194,7 +194,7 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
             Ok(Row::Message(message)) => {
                 self.observe_line(Line { bytes: message, columns: None, ..line });
             }
-            Ok(Row::Header(header)) => return self.start_rows(header),
+            Ok(Row::Header(header)) => return self.start_rows(*header),
             Ok(Row::Blank) => {}
             Err(reason) => self.observe_malformed(&line, &reason),
         }

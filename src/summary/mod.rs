@@ -22,7 +22,9 @@ pub use by_rule::{DeniedBy, RuleRejects};
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
 use crate::aggregate::counters::{Counters, TimeRange};
-pub use crate::aggregate::inputs::{InputFailure, InputSource, MalformedSample, ObjectIdentity, RecordCounts};
+pub use crate::aggregate::inputs::{
+    InputFailure, InputIdentity, InputSource, LogEventsIdentity, MalformedSample, ObjectIdentity, RecordCounts,
+};
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::Finding;
 use crate::record::Direction;

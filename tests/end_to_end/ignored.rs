@@ -27,6 +27,21 @@ async fn own_outputs_and_other_events_are_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_that_aws_stores_beside_logs_are_ignored() {
+    let local = Local::start().await;
+    local.store("exports/aws-logs-write-test.log", Vec::new()).await;
+    let beside =
+        ["exports/aws-logs-write-test", "firehose/processing-failed%2F2026/11/23/06/x", "decompression-failed/x.gz"];
+    let event = s3_event(&[&beside[..], &["exports/aws-logs-write-test.log"]].concat());
+    assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null));
+    assert_eq!(local.reads(SOURCE), ["exports/aws-logs-write-test.log"], "the others are not requested");
+    let written = local.finish();
+    let reasons: Vec<&Value> = written.log.iter().map(|line| &line["reason"]).collect();
+    assert_eq!(reasons, [&json!("not-a-log"), &json!("not-a-log"), &json!("not-a-log"), &Value::Null]);
+    assert_eq!(sums(&written.metrics)["ObjectsIgnored"], 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn own_outputs_are_recognized_by_their_key_prefix() {
     let local = Local::start_with(&[("OUTPUT_BUCKET", SOURCE), ("OUTPUT_PREFIX", "/own/flow/")]).await;
     for key in ["team/own/flow/x.log", "own/x.log", "own/flows.log", "own/flow/x.log", "flowsentry/x.log"] {

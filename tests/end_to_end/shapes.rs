@@ -30,15 +30,19 @@ async fn every_event_shape_gives_the_same_summary() {
     // The fixtures have the entity tag of an empty object.
     let etag = local.store(KEY, Vec::new()).await;
     assert_eq!(etag, "d41d8cd98f00b204e9800998ecf8427e");
-    for (name, event) in fixtures!["sns-s3", "eventbridge", "destination-s3"] {
+    for (name, event) in fixtures!["sns-s3", "eventbridge", "destination-s3", "pipes-eventbridge"] {
         assert_eq!(local.invoke(&event).await, InvocationResult::Response(Value::Null), "{name}");
     }
-    for (name, event) in fixtures!["sqs-s3", "sqs-sns-s3", "sqs-eventbridge", "sqs-destination-s3"] {
+    for (name, event) in fixtures!["sqs-s3", "sqs-sns-s3", "sqs-eventbridge", "sqs-destination-s3", "pipes-sqs"] {
         assert_eq!(local.invoke(&event).await, InvocationResult::Response(json!({"batchItemFailures": []})), "{name}");
+    }
+    for (name, event) in fixtures!["s3-batch-v1", "s3-batch-v2"] {
+        let InvocationResult::Response(response) = local.invoke(&event).await else { panic!("{name}") };
+        assert_eq!(response["results"][0]["resultCode"], "Succeeded", "{name}");
     }
     assert_eq!(local.output_keys().await.len(), 1);
     let written = local.finish();
-    let expected = [&["summarized"][..], &["already_summarized"; 6]].concat();
+    let expected = [&["summarized"][..], &["already_summarized"; 10]].concat();
     assert_eq!(outcomes(&written.log), expected);
     assert_eq!(sums(&written.metrics)["ObjectsProcessed"], 1.0);
 }

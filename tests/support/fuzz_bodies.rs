@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "other tests build pages")]
 #[path = "parquet_parts.rs"]
 mod parquet_parts;
+#[path = "plain_json.rs"]
+mod plain_json;
 
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -12,7 +14,8 @@ use std::sync::Arc;
 
 use flowsentry::findings::topology_check::check;
 use flowsentry::input::decoder::Decoder;
-use flowsentry::input::lines::{ChunkReader, Lines};
+use flowsentry::input::json::{JsonItem, JsonReader};
+use flowsentry::input::lines::{BufferedLines, ChunkReader, Lines};
 use flowsentry::lambda::event::{self, Invocation};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::field::{Field, FieldType};
@@ -163,6 +166,37 @@ pub fn chunked_reading(bytes: &[u8]) {
     assert_eq!(read(&mut complete, false), read(&mut chunks, true));
 }
 
+/// Asserts that JSON has the values that a simple reader finds, and that any bytes have values or an error.
+pub fn json_values(bytes: &[u8]) {
+    let Ok(content) = Decoder::open(bytes, 1 << 20) else { return };
+    let Ok(mut json) = JsonReader::open(content) else { return };
+    let (mut found, mut whole) = (Vec::new(), false);
+    while let Ok(item) = json.next_item() {
+        match item {
+            Some(JsonItem::Lines(batch)) => {
+                while let Some(line) = batch.next_buffered_line() {
+                    found.push(format!("line {}", String::from_utf8_lossy(line.bytes)));
+                }
+            }
+            Some(JsonItem::Object(members, _)) => {
+                let names: Vec<_> = members.names().map(String::from_utf8_lossy).collect();
+                found.push(format!("object {}", names.join(" ")));
+            }
+            Some(JsonItem::Malformed(problem, _)) => found.push(format!("{problem:?}")),
+            None => {
+                whole = true;
+                break;
+            }
+        }
+    }
+    if let Some(expected) = plain_json::items(bytes) {
+        assert!(whole);
+        // A line end within a message does not end the line.
+        let shown = |items: Vec<String>| items.join("; ").replace(['\n', '\u{b}'], " ");
+        assert_eq!(shown(found), shown(expected));
+    }
+}
+
 /// Asserts that any JSON is an event or an error with a bounded message, and that it means the same in every envelope.
 pub fn event_envelopes(bytes: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<Value>(bytes) else { return };
@@ -172,6 +206,7 @@ pub fn event_envelopes(bytes: &[u8]) {
     let notices = |payload: &Value| match event::read(payload) {
         Ok(Invocation::Direct(notices)) => notices,
         Ok(Invocation::Queue(messages)) => messages.into_iter().flat_map(|message| message.events).collect(),
+        Ok(Invocation::BatchJob(job)) => job.tasks.into_iter().map(|task| task.event).collect(),
         Err(error) => vec![Err(error)],
     };
     let in_a_queue = |payload: &Value| {
@@ -242,7 +277,7 @@ pub fn parquet_pages(bytes: &[u8]) {
     let analyzed = pipeline::analyze("any", &file[..], &options).map_err(|error| error.to_string());
     let analyzed = analyzed.map(|analysis| build::build_summary(analysis, &SummaryOptions::default(), None).records);
     let mut flows = 0;
-    let observed = pipeline::for_each_flow(&file[..], &options, |_| flows += 1).map_err(|error| error.to_string());
+    let observed = pipeline::for_each_flow("x", &file[..], &options, |_| flows += 1).map_err(|error| error.to_string());
     match analyzed {
         Ok(records) => {
             assert_eq!((observed, flows), (Ok(()), records.accepted + records.rejected));

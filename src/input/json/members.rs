@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::input::shape::MESSAGE_NAMES;
+
 /// Names of the arrays of log events: in CloudWatch Logs' messages, and in the output of `aws logs filter-log-events`.
 pub(super) const EVENT_ARRAYS: [&str; 2] = ["logEvents", "events"];
 
@@ -49,13 +51,19 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
     }
 
+    /// Returns the value of the first member that is a whole line.
+    pub(super) fn message(&self) -> Option<&'a RawValue> {
+        self.0.iter().find(|(name, _)| MESSAGE_NAMES.contains(&&**name)).map(|(_, value)| *value)
+    }
+
     /// Returns the string of the first member with this name, or `None` if its value is not a string.
     pub(super) fn string(&self, name: &str) -> Option<Cow<'a, str>> {
         string(self.get(name)?)
     }
 }
 
-fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+/// Returns the text of a value, or `None` if it is not a string.
+pub(super) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     // Most values are numbers or short strings: an error for each number would take most of the time.
     let text = value.get().strip_prefix('"')?.strip_suffix('"')?;
     if !text.contains('\\') {

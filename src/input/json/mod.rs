@@ -3,7 +3,7 @@
 //! | value | content |
 //! | --- | --- |
 //! | an object with the array `logEvents` or `events` | log events: the `message` of each is a line. A `CONTROL_MESSAGE` has no lines |
-//! | an object with `message` | a line |
+//! | an object with `message` or `@message` | a line |
 //! | any other object | the members of a record, by field name |
 //! | anything else | a malformed record |
 //!
@@ -228,7 +228,8 @@ impl<R: Read> JsonReader<R> {
                 return Step::Continue;
             }
         }
-        let message = members.string("message");
+        let value = members.message();
+        let message = value.and_then(members::string);
         let message = message.as_deref().map(|message| message.trim_end_matches(['\r', '\n']));
         match message {
             Some(message) if message.len() > MAX_LINE_BYTES => malformed(JsonProblem::TooLong),
@@ -237,7 +238,7 @@ impl<R: Read> JsonReader<R> {
                 self.window.consume(length);
                 Step::Continue
             }
-            None if is_event || members.get("message").is_some() => malformed(JsonProblem::NoMessage),
+            None if is_event || value.is_some() => malformed(JsonProblem::NoMessage),
             None if length > MAX_LINE_BYTES => malformed(JsonProblem::TooLong),
             None => Step::Object(length),
         }

@@ -6,6 +6,7 @@ use memchr::memchr;
 
 use super::members::EVENT_ARRAYS;
 use crate::input::MAX_LINE_BYTES;
+use crate::input::shape::MESSAGE_NAMES;
 
 /// The longest string that is taken.
 const MAX_STRING_BYTES: usize = MAX_LINE_BYTES;
@@ -20,7 +21,7 @@ pub(super) fn message(bytes: &[u8]) -> Option<(&[u8], usize)> {
         let name = object.string()?;
         object.take(b':')?;
         let value = object.value()?;
-        if name == b"message" {
+        if MESSAGE_NAMES.iter().any(|wanted| wanted.as_bytes() == name) {
             // Of two messages the first counts; the slow path sees to that.
             if message.replace(value?).is_some() {
                 return None;
@@ -102,6 +103,7 @@ mod tests {
         assert_eq!(of(r#"{"id":"37","timestamp":1795413604000,"message":"a"}"#), Some(("a", 51)));
         assert_eq!(of("{\n  \"message\" : \"a\" ,\n \"eventId\": \"7\"\n}\n"), Some(("a", 39)));
         assert_eq!(of(r#"{"message":""}"#), Some(("", 14)));
+        assert_eq!(of(r#"{"@timestamp":"7","@message":"a"}"#), Some(("a", 33)));
     }
 
     #[test]
@@ -121,6 +123,7 @@ mod tests {
             "{\"message\":\"\u{e9}\"}",
             r#"{"message":7}"#,
             r#"{"message":"a","message":"b"}"#,
+            r#"{"message":"a","@message":"b"}"#,
             r#"{"message":"a","logEvents":"b"}"#,
             r#"{"message":"a","b":[]}"#,
             r#"{"message":"a","b":07}"#,

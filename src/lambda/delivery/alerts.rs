@@ -16,7 +16,7 @@ use crate::findings;
 use crate::findings::types::{self, Finding, FindingType, Severity};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::sanitize::escape_truncated;
-use crate::summary::ObjectIdentity;
+use crate::summary::InputIdentity;
 
 /// Maximum number of findings of an object that have their own alert. The others share one digest alert.
 pub const MAX_ALERTS: usize = 20;
@@ -37,11 +37,11 @@ pub struct Alert {
     pub detail: String,
 }
 
-/// The object of the findings, and which findings become alerts.
+/// The input of the findings, and which findings become alerts.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The object that was analyzed.
-    pub object: &'a ObjectIdentity,
+    /// The input that was analyzed.
+    pub identity: &'a InputIdentity,
     /// The keys of its outputs.
     pub keys: &'a OutputKeys,
     /// The bucket of its outputs.
@@ -230,7 +230,7 @@ impl Context<'_> {
         })
     }
 
-    /// Returns the account and region of the log, if its key contains them.
+    /// Returns the account and region of the log, if they are known.
     fn cloud(&self) -> Value {
         let account = |id| json!({"uid": id, "name": id, "type_id": 10, "type": "AWS Account"});
         let optional = [
@@ -242,7 +242,7 @@ impl Context<'_> {
 
     fn finding_info(&self, fields: &AlertFields<'_>, title: &str) -> Value {
         let finding_type = truncate(fields.finding_type);
-        let uri = format!("s3://{}/{}", self.object.bucket, self.object.key);
+        let uri = self.identity.uri();
         let info = json!({
             "uid": truncate(fields.finding_id), "title": title, "types": [finding_type],
             "analytic": {"name": finding_type, "uid": finding_type, "type_id": 1, "type": "Rule"},
@@ -253,17 +253,37 @@ impl Context<'_> {
     }
 
     fn unmapped(&self, fields: &AlertFields<'_>) -> Value {
-        let object = self.object;
+        let (name, identity) = self.input();
         let unmapped = json!({
-            "object": {
-                "bucket": truncate(&object.bucket),
-                "key": escape_truncated(&object.key, MAX_TITLE_CHARACTERS),
-                "version_id": object.version_id.as_deref().map(truncate),
-                "etag": object.etag.as_deref().map(truncate),
-            },
+            name: identity,
             "summary": format!("s3://{}/{}", self.output_bucket, self.keys.summary),
         });
         with_optional(unmapped, fields.unmapped.iter().map(|(name, value)| (*name, Some(value.clone()))))
+    }
+
+    /// Returns the identity of the input, and the name of its member in the alert.
+    fn input(&self) -> (&'static str, Value) {
+        match self.identity {
+            InputIdentity::Object(object) => {
+                let identity = json!({
+                    "bucket": truncate(&object.bucket),
+                    "key": escape_truncated(&object.key, MAX_TITLE_CHARACTERS),
+                    "version_id": object.version_id.as_deref().map(truncate),
+                    "etag": object.etag.as_deref().map(truncate),
+                });
+                ("object", identity)
+            }
+            InputIdentity::LogEvents(events) => {
+                let identity = json!({
+                    "owner": truncate(&events.owner),
+                    "log_group": escape_truncated(&events.log_group, MAX_TITLE_CHARACTERS),
+                    "log_stream": escape_truncated(&events.log_stream, MAX_TITLE_CHARACTERS),
+                    "first_event_id": truncate(&events.first_event_id),
+                    "last_event_id": truncate(&events.last_event_id),
+                });
+                ("log_events", identity)
+            }
+        }
     }
 
     fn alert_id(&self, finding_id: &str) -> String {

@@ -23,7 +23,7 @@ use crate::lambda::logging::write_metrics;
 use crate::lambda::metrics;
 use crate::lambda::settings::{OnPermanentFailure, Settings};
 use crate::summary::json;
-use crate::summary::{ObjectIdentity, Summary};
+use crate::summary::{InputIdentity, Summary};
 
 /// Metadata of findings and receipts: the token of their summary.
 const SUMMARY_TOKEN: &str = "flowsentry-summary";
@@ -73,7 +73,7 @@ impl RenderedSummary {
 pub(crate) struct Delivery<'a> {
     pub(crate) clients: &'a Clients,
     pub(crate) settings: &'a Settings,
-    pub(crate) object: &'a ObjectIdentity,
+    pub(crate) identity: &'a InputIdentity,
     pub(crate) keys: &'a OutputKeys,
     pub(crate) output: &'a ObjectOutput,
     /// When the object was requested.
@@ -189,8 +189,8 @@ impl<'a> DeliveryExecutor<'a> {
         }
         let receipt = records::Quarantine {
             uri: &self.uri(),
-            version_id: self.delivery.object.version_id.as_deref(),
-            etag: self.delivery.object.etag.as_deref(),
+            version_id: self.delivery.identity.version_id(),
+            etag: self.delivery.identity.etag(),
             error: code,
             message,
         };
@@ -279,12 +279,12 @@ impl<'a> DeliveryExecutor<'a> {
 
     /// Reads the stored summary. It must be valid to its end before anything is derived from it.
     async fn read_summary(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let Delivery { clients, settings, object, keys, .. } = self.delivery;
+        let Delivery { clients, settings, identity, keys, .. } = self.delivery;
         let summary = s3::read(&clients.s3, &settings.output_bucket, &keys.summary).await?;
         let min_severity = settings.alerts.as_ref().map(|alerting| alerting.min_severity);
-        let object = object.clone();
+        let identity = identity.clone();
         let parse = move || {
-            let findings = records::stored_findings(&summary, &object)?;
+            let findings = records::stored_findings(&summary, &identity)?;
             let alerts = alerts::count_stored(&findings, min_severity.unwrap_or(Severity::High))?;
             Ok((Bytes::from(findings), alerts))
         };
@@ -296,13 +296,16 @@ impl<'a> DeliveryExecutor<'a> {
     }
 
     async fn send_alerts(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let Delivery { clients, settings, object, keys, .. } = self.delivery;
+        let Delivery { clients, settings, identity, keys, .. } = self.delivery;
         let Some(alerting) = &settings.alerts else { return Ok(ActionOutcome::Done) };
-        let (object, output_keys, findings) = (object.clone(), keys.clone(), self.findings.clone());
+        let (identity, output_keys, findings) = (identity.clone(), keys.clone(), self.findings.clone());
         let (output_bucket, min_severity) = (settings.output_bucket.clone(), alerting.min_severity);
         let render = move || {
-            let (object, keys, output_bucket) = (&object, &output_keys, &output_bucket);
-            alerts::render(&findings, &alerts::Context { object, keys, output_bucket, min_severity, now_ms: now_ms() })
+            let (identity, keys, output_bucket) = (&identity, &output_keys, &output_bucket);
+            alerts::render(
+                &findings,
+                &alerts::Context { identity, keys, output_bucket, min_severity, now_ms: now_ms() },
+            )
         };
         let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
         let alerts = task::spawn_blocking(render).await?.map_err(|error| not_a_summary(error.into()))?;
@@ -315,8 +318,8 @@ impl<'a> DeliveryExecutor<'a> {
         let alerts: Vec<&str> = self.alerts.iter().map(|alert| alert.id.as_str()).collect();
         let receipt = records::Receipt {
             uri: &self.uri(),
-            version_id: self.delivery.object.version_id.as_deref(),
-            etag: self.delivery.object.etag.as_deref(),
+            version_id: self.delivery.identity.version_id(),
+            etag: self.delivery.identity.etag(),
             alerts: &alerts,
         };
         records::render_receipt(&receipt).into()
@@ -341,7 +344,7 @@ impl<'a> DeliveryExecutor<'a> {
     }
 
     fn uri(&self) -> String {
-        format!("s3://{}/{}", self.delivery.object.bucket, self.delivery.object.key)
+        self.delivery.identity.uri()
     }
 }
 

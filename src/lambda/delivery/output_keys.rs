@@ -1,21 +1,23 @@
-//! Keys of the outputs. They depend only on the object's identity, so that every attempt to analyze an object uses the same
+//! Keys of the outputs. They depend only on the input's identity, so that every attempt to analyze an input uses the same
 //! keys. They have Hive partitions for Athena.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::Offset;
 use sha2::{Digest, Sha256};
 
-use crate::summary::ObjectIdentity;
+use crate::summary::{LogEventsIdentity, ObjectIdentity};
 
-/// Maximum length of the readable part of a file name, which is taken from the object's key.
+/// Maximum length of the readable part of a file name, which is taken from the name of the object or of the log stream.
 const MAX_STEM_BYTES: usize = 100;
 /// Longer than the name of any AWS region.
 const MAX_REGION_BYTES: usize = 32;
 /// Length of a fingerprint: 128 bits.
 const FINGERPRINT_BYTES: usize = 16;
-/// Value of a partition that the key does not contain.
+/// Value of a partition that is not known.
 const UNKNOWN: &str = "unknown";
 
-/// The keys of one object's outputs.
+/// The keys of one input's outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputKeys {
     /// The summary's key.
@@ -26,23 +28,41 @@ pub struct OutputKeys {
     pub receipt: String,
     /// Key of the quarantine receipt, which is stored instead of a summary.
     pub quarantine: String,
-    /// 128 bits of a SHA-256 over bucket, key and version, in hexadecimal digits.
+    /// 128 bits of a SHA-256 over the identity, in hexadecimal digits.
     pub fingerprint: String,
-    /// Account id of the log, if the object's key contains it.
+    /// Account id of the log, if it is known.
     pub account_id: Option<String>,
-    /// Region of the log, if the object's key contains it.
+    /// Region of the log, if it is known.
     pub region: Option<String>,
 }
 
 impl OutputKeys {
     /// Creates the keys for one version of an object. The prefix is empty or ends in a slash.
-    pub fn new(prefix: &str, object: &ObjectIdentity) -> OutputKeys {
-        let partition = Partition::from_key(&object.key);
+    pub fn for_object(prefix: &str, object: &ObjectIdentity) -> OutputKeys {
+        OutputKeys::new(prefix, Partition::from_key(&object.key), &stem(&object.key), object_fingerprint(object))
+    }
+
+    /// Creates the keys for log events. The prefix is empty or ends in a slash. `region` is that of the log group, and
+    /// `timestamp_ms` that of the first event, in milliseconds since the Unix epoch.
+    pub fn for_log_events(
+        prefix: &str,
+        events: &LogEventsIdentity,
+        region: Option<&str>,
+        timestamp_ms: Option<i64>,
+    ) -> OutputKeys {
+        let partition = Partition {
+            account: account(&events.owner),
+            region: region.and_then(self::region),
+            date: timestamp_ms.and_then(utc_date),
+        };
+        OutputKeys::new(prefix, partition, &stem(&events.log_stream), log_events_fingerprint(events))
+    }
+
+    fn new(prefix: &str, partition: Partition<'_>, stem: &str, fingerprint: String) -> OutputKeys {
         let account = partition.account.unwrap_or(UNKNOWN);
         let region = partition.region.unwrap_or(UNKNOWN);
         let date = partition.date.map_or_else(|| UNKNOWN.to_owned(), |date| date.to_string());
-        let fingerprint = fingerprint(object);
-        let name = format!("{}-{fingerprint}", stem(&object.key));
+        let name = format!("{stem}-{fingerprint}");
         let key = |kind: &str, extension: &str| {
             format!("{prefix}{kind}/account_id={account}/region={region}/date={date}/{name}.{extension}")
         };
@@ -58,7 +78,7 @@ impl OutputKeys {
     }
 }
 
-/// The partition of a log, as far as its key shows it.
+/// The partition of a log, as far as it is known.
 #[derive(Debug, Clone, Copy, Default)]
 struct Partition<'a> {
     account: Option<&'a str>,
@@ -140,12 +160,16 @@ fn date(year: &str, month: &str, day: &str) -> Option<Date> {
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
+fn utc_date(timestamp_ms: i64) -> Option<Date> {
+    Some(Offset::UTC.to_datetime(Timestamp::from_millisecond(timestamp_ms).ok()?).date())
+}
+
 fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Returns the readable part of the file name. It starts with a letter or a digit, because Athena ignores files whose names
-/// start with an underscore or a dot.
+/// Returns the readable part of the file name, from a key or the name of a log stream. It starts with a letter or a digit, because
+/// Athena ignores files whose names start with an underscore or a dot.
 fn stem(key: &str) -> String {
     let file = key.rsplit('/').next().unwrap_or_default();
     let file = file.strip_suffix(".gz").unwrap_or(file);
@@ -160,16 +184,26 @@ fn is_plain(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
 }
 
-/// Returns 128 bits of a SHA-256 over bucket, key and version, or the ETag if there is no version. A length precedes each
-/// part.
-fn fingerprint(object: &ObjectIdentity) -> String {
+/// Returns the fingerprint of bucket, key and version, or the ETag if there is no version.
+fn object_fingerprint(object: &ObjectIdentity) -> String {
     let (kind, version) = match (&object.version_id, &object.etag) {
         (Some(version_id), _) => ("version", version_id.as_str()),
         (None, Some(etag)) => ("etag", etag.as_str()),
         (None, None) => ("", ""),
     };
+    fingerprint(&[&object.bucket, &object.key, kind, version])
+}
+
+/// Returns the fingerprint of log events. It has more parts than that of an object, so that the two are never equal.
+fn log_events_fingerprint(events: &LogEventsIdentity) -> String {
+    let LogEventsIdentity { owner, log_group, log_stream, first_event_id, last_event_id } = events;
+    fingerprint(&["cloudwatch-logs", owner, log_group, log_stream, first_event_id, last_event_id])
+}
+
+/// Returns 128 bits of a SHA-256 over the parts. A length precedes each part.
+fn fingerprint(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [object.bucket.as_str(), object.key.as_str(), kind, version] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -195,15 +229,17 @@ mod tests {
 
     /// Returns the partition folders: the part between `summaries/` and the file name.
     fn partition(key: &str) -> String {
-        let summary = OutputKeys::new("", &object("b", key, None, Some("e"))).summary;
+        let summary = OutputKeys::for_object("", &object("b", key, None, Some("e"))).summary;
         let (folders, _) = summary.rsplit_once('/').expect("folders");
         folders.strip_prefix("summaries/").expect("summaries").to_owned()
     }
 
     #[test]
     fn keys_are_stable() {
-        let keys =
-            OutputKeys::new("flowsentry/", &object("logs", FILE, None, Some("d41d8cd98f00b204e9800998ecf8427e")));
+        let keys = OutputKeys::for_object(
+            "flowsentry/",
+            &object("logs", FILE, None, Some("d41d8cd98f00b204e9800998ecf8427e")),
+        );
         let stem = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";
         let folders = "account_id=123456789012/region=us-east-1/date=2018-06-20";
         let name = format!("{folders}/{stem}-e5c4c367dfea9753e6dcd82b1d4a3c3f");
@@ -269,18 +305,73 @@ mod tests {
             object("bk", "", Some("1"), None),
             object("b", "k\0", Some("1"), None),
         ]
-        .map(|object| fingerprint(&object));
+        .map(|object| object_fingerprint(&object));
         let distinct: std::collections::HashSet<&String> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
         // With a version, the ETag is not used.
-        assert_eq!(fingerprint(&object("b", "k", Some("1"), Some("x"))), names[2]);
+        assert_eq!(object_fingerprint(&object("b", "k", Some("1"), Some("x"))), names[2]);
+    }
+
+    fn log_events(log_group: &str, log_stream: &str, ids: [&str; 2]) -> LogEventsIdentity {
+        LogEventsIdentity {
+            owner: "123456789012".to_owned(),
+            log_group: log_group.to_owned(),
+            log_stream: log_stream.to_owned(),
+            first_event_id: ids[0].to_owned(),
+            last_event_id: ids[1].to_owned(),
+        }
+    }
+
+    #[test]
+    fn keys_of_log_events_have_the_same_layout() {
+        let events = log_events("/vpc/flow-logs", "eni-0a1b-all", ["1", "2"]);
+        let keys = OutputKeys::for_log_events("p/", &events, Some("eu-west-1"), Some(1_542_009_599_999));
+        let folders = "account_id=123456789012/region=eu-west-1/date=2018-11-12";
+        let name = format!("{folders}/eni-0a1b-all-128f0e2e983dddbc00ade98e260c9705");
+        assert_eq!(keys.summary, format!("p/summaries/{name}.json"));
+        assert_eq!(keys.quarantine, format!("p/quarantine/{name}.json"));
+        assert_eq!((keys.account_id.as_deref(), keys.region.as_deref()), (Some("123456789012"), Some("eu-west-1")));
+        // Neither is part of the identity.
+        let elsewhere = OutputKeys::for_log_events("p/", &events, None, None);
+        assert_eq!(elsewhere.fingerprint, keys.fingerprint);
+        let unknown = "p/summaries/account_id=123456789012/region=unknown/date=unknown/eni-0a1b-all-";
+        assert!(elsewhere.summary.starts_with(unknown), "{}", elsewhere.summary);
+        for timestamp_ms in [i64::MIN, i64::MAX] {
+            let keys = OutputKeys::for_log_events("p/", &events, None, Some(timestamp_ms));
+            assert_eq!(keys.summary, elsewhere.summary);
+        }
+    }
+
+    #[test]
+    fn other_log_events_have_another_fingerprint() {
+        let all = [
+            log_events("g", "s", ["1", "2"]),
+            log_events("g/s", "", ["1", "2"]),
+            log_events("g", "s", ["1", "3"]),
+            log_events("g", "s", ["0", "2"]),
+            log_events("g", "t", ["1", "2"]),
+            LogEventsIdentity { owner: "123456789013".to_owned(), ..log_events("g", "s", ["1", "2"]) },
+        ];
+        let distinct: std::collections::HashSet<String> = all.iter().map(log_events_fingerprint).collect();
+        assert_eq!(distinct.len(), all.len());
     }
 
     proptest! {
         #[test]
+        fn every_log_stream_gives_plain_output_keys(owner in "\\PC{0,20}", name in any::<String>(), region in "\\PC{0,40}", time: i64) {
+            let events = LogEventsIdentity { owner, ..log_events(&name, &name, [&name, &name]) };
+            let keys = OutputKeys::for_log_events("flowsentry/", &events, Some(&region), Some(time));
+            for name in [keys.summary, keys.findings, keys.receipt, keys.quarantine] {
+                prop_assert!(name.chars().all(|character| is_plain(character) || "=/".contains(character)), "{name}");
+                prop_assert!(name.split('/').all(|part| !matches!(part, "" | "." | "..")), "{name}");
+                prop_assert!(name.len() < 300, "{name}");
+            }
+        }
+
+        #[test]
         fn every_key_gives_plain_output_keys(bucket in "\\PC{0,70}", key in any::<String>(), etag in "\\PC{0,70}") {
             for key in [key.clone(), format!("AWSLogs/{key}/vpcflowlogs/{key}/{key}/01/02/{key}"), format!("../{key}/..")] {
-                let keys = OutputKeys::new("flowsentry/", &object(&bucket, &key, None, Some(&etag)));
+                let keys = OutputKeys::for_object("flowsentry/", &object(&bucket, &key, None, Some(&etag)));
                 for name in [keys.summary, keys.findings, keys.receipt, keys.quarantine] {
                     prop_assert!(name.chars().all(|character| is_plain(character) || "=/".contains(character)), "{name}");
                     prop_assert!(name.split('/').all(|part| !matches!(part, "" | "." | "..")), "{name}");
@@ -294,7 +385,7 @@ mod tests {
             a in ("[ab/]{0,3}", "[ab/]{0,3}", "[ab]{0,2}"), b in ("[ab/]{0,3}", "[ab/]{0,3}", "[ab]{0,2}"),
         ) {
             let name = |(bucket, key, etag): &(String, String, String)| {
-                OutputKeys::new("", &object(bucket, key, None, Some(etag))).summary
+                OutputKeys::for_object("", &object(bucket, key, None, Some(etag))).summary
             };
             prop_assert_eq!(a == b, name(&a) == name(&b));
         }

@@ -1,4 +1,4 @@
-//! Decodes object keys in events.
+//! Decodes object keys in events, and recognizes objects that AWS stores beside logs.
 
 use std::borrow::Cow;
 
@@ -16,6 +16,22 @@ pub fn decode_form_key(key: &str) -> String {
 /// Returns the decoded key, if it differs.
 pub fn alternate_key(key: &str) -> Option<String> {
     Some(decode_form_key(key)).filter(|decoded| decoded != key && !decoded.is_empty())
+}
+
+/// Name of the object with which an export task of CloudWatch Logs tests its permission:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3Export.html>
+const EXPORT_TEST: &str = "aws-logs-write-test";
+/// Folders in which Firehose stores records that it could not process:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html> and
+/// <https://docs.aws.amazon.com/firehose/latest/dev/decomp-faq.html>
+const FIREHOSE_ERRORS: [&str; 4] =
+    ["processing-failed", "decompression-failed", "format-conversion-failed", "splunk-failed"];
+
+/// Reports whether the key is that of an object which AWS stores beside logs and which is none: the test object of an export, the
+/// errors of Firehose, or the folder that the console creates, an empty object.
+pub fn is_beside_logs(key: &str) -> bool {
+    let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
+    key.ends_with('/') || file == EXPORT_TEST || folders.split('/').any(|folder| FIREHOSE_ERRORS.contains(&folder))
 }
 
 #[cfg(test)]
@@ -41,6 +57,32 @@ mod tests {
         assert_eq!(alternate_key("a+b%41").as_deref(), Some("a bA"));
         assert_eq!(alternate_key("a/b=c 100%"), None);
         assert_eq!(alternate_key("a+b%FF"), None);
+    }
+
+    #[test]
+    fn objects_beside_logs_are_known_by_whole_names() {
+        for beside in [
+            "folder/",
+            "aws-logs-write-test",
+            "exports/aws-logs-write-test",
+            "processing-failed/2026/11/23/06/stream-1-2026-11-23-06-00-00-0a1b",
+            "logs/errors/decompression-failed/x.gz",
+            "errors/year=2026/format-conversion-failed/x",
+            "errors/splunk-failed/x",
+        ] {
+            assert!(is_beside_logs(beside), "{beside}");
+        }
+        for log in [
+            "",
+            "aws-logs-write-test/x.log",
+            "my-aws-logs-write-test",
+            "processing-failed",
+            "logs/processing-failed.log.gz",
+            "not-processing-failed/x.log",
+            "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/x.log.gz",
+        ] {
+            assert!(!is_beside_logs(log), "{log}");
+        }
     }
 
     proptest! {

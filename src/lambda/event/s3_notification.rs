@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::object_key::{alternate_key, decode_form_key};
-use super::{EventError, ObjectEvent, ObjectReference, describe_shape};
+use super::{EventError, InputEvent, ObjectReference, describe_shape};
 
 /// Parses a record of an S3 notification. Its key is encoded like an HTML form:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-pub(super) fn from_s3_record(record: &Value) -> Result<ObjectEvent, EventError> {
+pub(super) fn from_s3_record(record: &Value) -> Result<InputEvent, EventError> {
     let entity = entity(record, record.get("s3"))?;
     let object = ObjectReference { key: decode_form_key(entity.key), ..entity.reference(text(record, &["awsRegion"])) };
     let is_created = |name: &str| name.trim_start_matches("s3:").starts_with("ObjectCreated");
@@ -17,7 +17,7 @@ pub(super) fn from_s3_record(record: &Value) -> Result<ObjectEvent, EventError> 
 /// Parses an event of EventBridge. AWS does not encode its key:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>. Other senders do, so the reference has both
 /// keys, and the lookup of the object decides.
-pub(super) fn from_eventbridge(event: &Value) -> Result<ObjectEvent, EventError> {
+pub(super) fn from_eventbridge(event: &Value) -> Result<InputEvent, EventError> {
     let entity = entity(event, event.get("detail"))?;
     let decoded_key = alternate_key(entity.key);
     let object = ObjectReference { decoded_key, ..entity.reference(text(event, &["region"])) };
@@ -25,10 +25,10 @@ pub(super) fn from_eventbridge(event: &Value) -> Result<ObjectEvent, EventError>
 }
 
 /// Classifies an event by its name. An event without a name counts as a creation.
-fn object_event(object: ObjectReference, event_name: Option<&str>, is_created: impl Fn(&str) -> bool) -> ObjectEvent {
+fn object_event(object: ObjectReference, event_name: Option<&str>, is_created: impl Fn(&str) -> bool) -> InputEvent {
     match event_name {
-        Some(name) if !is_created(name) => ObjectEvent::OtherEvent { event_name: name.to_owned(), object },
-        _ => ObjectEvent::Created(object),
+        Some(name) if !is_created(name) => InputEvent::OtherEvent { event_name: name.to_owned(), object },
+        _ => InputEvent::Created(object),
     }
 }
 

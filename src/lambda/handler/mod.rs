@@ -1,14 +1,18 @@
-//! Handles one invocation: processes each object that the event names, and builds the response.
+//! Handles one invocation: processes each object that the event names and the log events that it contains, and builds the response.
+//! Below, an object is one or the other.
 //!
 //! A failure of one object does not affect the others, as long as time is left. Everything that fails is reported as failed,
 //! so that its event is redelivered; everything else is not. Outputs have deterministic keys and are stored only once, so
 //! that a redelivered event changes nothing.
 //!
 //! `deadline` divides the time among the objects, `options` combines settings, configuration, and topology, `object` processes
-//! one object, `error` has the errors after which an event is retried, and `response` the responses.
+//! one object and `log_events` those of CloudWatch Logs, `batch_job` answers S3 Batch Operations, `error` has the errors after which an
+//! event is retried, and `response` the responses.
 
+mod batch_job;
 pub(super) mod deadline;
 pub(super) mod error;
+mod log_events;
 mod object;
 mod options;
 mod response;
@@ -27,14 +31,14 @@ use self::deadline::Deadline;
 use self::error::{BatchFailure, DocumentsUnavailable, ProcessingError};
 use self::object::{Ignored, ObjectProcessor, Outcome, Quarantined, Summarized, Superseded};
 use self::options::AnalysisOptions;
-pub use self::response::{HandlerResponse, InvocationError, ItemFailure};
+pub use self::response::{HandlerResponse, InvocationError, ItemFailure, ResultCode, TaskResult};
 use crate::config::Config;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::documents::DocumentKind;
 use crate::lambda::aws::documents::content::Content;
 use crate::lambda::document_cache::{DocumentCache, RefreshFailed};
 use crate::lambda::document_uri::DocumentUri;
-use crate::lambda::event::{self, EventError, Invocation, Message, ObjectEvent, ObjectEvents};
+use crate::lambda::event::{self, EventError, InputEvent, InputEvents, Invocation, Message};
 use crate::lambda::logging::write_metrics;
 use crate::lambda::metrics;
 use crate::lambda::settings::Settings;
@@ -66,6 +70,14 @@ struct InvocationContext {
     /// Options of the analysis, or which documents are unavailable. Topology and configuration are requested for the first
     /// object and used for all, so that each object is analyzed with one version of both.
     options: OnceCell<Result<AnalysisOptions, DocumentsUnavailable>>,
+}
+
+impl InvocationContext {
+    /// Returns the options of the analysis. The first call loads the topology and the configuration.
+    async fn options(&self, handler: &Handler, deadline: Deadline) -> Result<&AnalysisOptions, DocumentsUnavailable> {
+        let options = self.options.get_or_init(|| handler.options(deadline.remaining())).await;
+        options.as_ref().map_err(DocumentsUnavailable::clone)
+    }
 }
 
 /// A message that is reported as failed. Without a failure there was no time to start it.
@@ -101,6 +113,7 @@ impl Handler {
         let invocation = InvocationContext { deadline, options: OnceCell::new() };
         match event::read(&event.payload)? {
             Invocation::Queue(messages) => self.handle_messages(messages, &invocation).await,
+            Invocation::BatchJob(job) => Ok(self.handle_batch_job(job, &invocation).await),
             Invocation::Direct(events) => self
                 .handle_events(events, 0, &invocation)
                 .await
@@ -169,7 +182,7 @@ impl Handler {
     /// other messages.
     async fn handle_events(
         &self,
-        events: ObjectEvents,
+        events: InputEvents,
         others: usize,
         invocation: &InvocationContext,
     ) -> Result<(), BatchFailure> {
@@ -178,7 +191,7 @@ impl Handler {
         let mut events = events.into_iter();
         while let Some(event) = events.next() {
             if invocation.deadline.is_over() {
-                let remaining: ObjectEvents = std::iter::once(event).chain(events).collect();
+                let remaining: InputEvents = std::iter::once(event).chain(events).collect();
                 self.log_not_started(&remaining);
                 failures.extend(remaining.iter().map(|_| ProcessingError::OutOfTime));
                 break;
@@ -193,37 +206,40 @@ impl Handler {
     #[expect(clippy::disallowed_methods, reason = "measures the duration")]
     async fn handle_event(
         &self,
-        event: Result<ObjectEvent, EventError>,
+        event: Result<InputEvent, EventError>,
         deadline: Deadline,
         invocation: &InvocationContext,
-    ) -> Result<(), ProcessingError> {
-        let uri = event.as_ref().ok().map(uri);
+    ) -> Result<Outcome, ProcessingError> {
+        let uri = event.as_ref().ok().and_then(InputEvent::uri);
         let started = Instant::now();
         let processed = deadline.with_grace(catch_panic(self.process(event, deadline, invocation))).await;
         let result = processed.unwrap_or(Err(ProcessingError::OutOfTime));
         self.log_outcome(uri.as_deref(), &result, started.elapsed());
-        result.map(|_| ())
+        result
     }
 
     async fn process(
         &self,
-        event: Result<ObjectEvent, EventError>,
+        event: Result<InputEvent, EventError>,
         deadline: Deadline,
         invocation: &InvocationContext,
     ) -> Result<Outcome, ProcessingError> {
-        let object = match event? {
-            ObjectEvent::OtherEvent { event_name, .. } => {
-                return Ok(Outcome::Ignored(Ignored::NotACreationEvent { event_name }));
-            }
-            ObjectEvent::Created(object) => object,
-        };
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
         let processor = ObjectProcessor { clients, settings, analyses, deadline };
-        if let Some(reason) = processor.ignore_reason(&object) {
-            return Ok(Outcome::Ignored(reason));
+        match event? {
+            InputEvent::OtherEvent { event_name, .. } => {
+                Ok(Outcome::Ignored(Ignored::NotACreationEvent { event_name }))
+            }
+            InputEvent::ControlMessage => Ok(Outcome::Ignored(Ignored::ControlMessage)),
+            InputEvent::Created(object) => match processor.ignore_reason(&object) {
+                Some(reason) => Ok(Outcome::Ignored(reason)),
+                None => processor.process(&object, invocation.options(self, deadline).await?).await,
+            },
+            InputEvent::LogEvents(events) => match processor.ignore_reason_of_log_events(&events.identity) {
+                Some(reason) => Ok(Outcome::Ignored(reason)),
+                None => processor.process_log_events(events, invocation.options(self, deadline).await?).await,
+            },
         }
-        let options = invocation.options.get_or_init(|| self.options(deadline.remaining())).await;
-        processor.process(&object, options.as_ref().map_err(DocumentsUnavailable::clone)?).await
     }
 
     /// Logs the outcome of an event, and writes the metrics that the delivery of outputs does not write.
@@ -256,9 +272,9 @@ impl Handler {
 
     /// Logs all objects without enough time in one line and one metric: a batch may have thousands of them.
     #[expect(clippy::disallowed_methods, reason = "the metrics contain the time of the failure")]
-    fn log_not_started(&self, events: &[Result<ObjectEvent, EventError>]) {
+    fn log_not_started(&self, events: &[Result<InputEvent, EventError>]) {
         let failure = ProcessingError::OutOfTime;
-        let uris = events.iter().flatten().take(MAX_SHOWN_OBJECTS).map(|event| escape(&uri(event)));
+        let uris = events.iter().flatten().filter_map(InputEvent::uri).take(MAX_SHOWN_OBJECTS).map(|uri| escape(&uri));
         let (objects, first) = (events.len(), uris.collect::<Vec<_>>().join(" "));
         error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "object not started");
         write_metrics(&metrics::failed(&self.settings.metrics_namespace, objects as u64, SystemTime::now()));
@@ -285,7 +301,11 @@ fn log_ignored(uri: Option<&str>, ignored: &Ignored, duration_ms: u64) {
         Ignored::NotACreationEvent { event_name } => {
             info!(outcome = "ignored", uri, duration_ms, reason, event_name = escape(event_name), "object processed");
         }
-        Ignored::OwnOutput | Ignored::FlowsentryOutput | Ignored::NotAllowed => {
+        Ignored::OwnOutput
+        | Ignored::FlowsentryOutput
+        | Ignored::NotAllowed
+        | Ignored::NotALog
+        | Ignored::ControlMessage => {
             info!(outcome = "ignored", uri, duration_ms, reason, "object processed");
         }
     }
@@ -310,11 +330,6 @@ fn queue_response(mut failed: Vec<FailedMessage>, total: usize) -> Result<Handle
 async fn catch_panic<T>(work: impl Future<Output = Result<T, ProcessingError>>) -> Result<T, ProcessingError> {
     let result = AssertUnwindSafe(work).catch_unwind().await;
     result.unwrap_or_else(|panic| Err(ProcessingError::from_panic(&*panic)))
-}
-
-fn uri(event: &ObjectEvent) -> String {
-    let (ObjectEvent::Created(object) | ObjectEvent::OtherEvent { object, .. }) = event;
-    object.uri()
 }
 
 /// Escapes and truncates untrusted text.

@@ -1,6 +1,6 @@
 //! Processes one object: requests it, analyzes it and delivers its outputs.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,12 @@ use crate::lambda::aws::s3::{self, Object};
 use crate::lambda::delivery::executor::{Delivery, DeliveryExecutor, ObjectOutput, RenderedSummary};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::state::Completion;
-use crate::lambda::event::ObjectReference;
+use crate::lambda::event::{self, ObjectReference};
 use crate::lambda::metrics::IgnoreReason;
 use crate::lambda::settings::Settings;
 use crate::pipeline;
-use crate::summary::ObjectIdentity;
 use crate::summary::build;
+use crate::summary::{InputIdentity, ObjectIdentity};
 
 /// Time limit for looking up the object that replaced another one.
 const SUPERSEDED_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -50,8 +50,12 @@ pub(super) enum Ignored {
         /// S3's name of the event.
         event_name: String,
     },
-    /// The object is outside the allowed sources.
+    /// The object or the log group is outside the allowed sources.
     NotAllowed,
+    /// AWS stores the object beside logs, and it is none.
+    NotALog,
+    /// CloudWatch Logs checks whether it can reach the function.
+    ControlMessage,
     /// A newer version, which has its own event, replaced the object.
     Superseded(Superseded),
 }
@@ -75,6 +79,8 @@ impl Ignored {
             Ignored::FlowsentryOutput => IgnoreReason::FlowsentryOutput,
             Ignored::NotACreationEvent { .. } => IgnoreReason::NotACreationEvent,
             Ignored::NotAllowed => IgnoreReason::NotAllowed,
+            Ignored::NotALog => IgnoreReason::NotALog,
+            Ignored::ControlMessage => IgnoreReason::ControlMessage,
             Ignored::Superseded(_) => IgnoreReason::Superseded,
         }
     }
@@ -150,11 +156,22 @@ impl ObjectProcessor<'_> {
             ReadResult::Output(identity, output) => (identity, output),
             ReadResult::Ignored(ignored) => return Ok(Outcome::Ignored(ignored)),
         };
-        let keys = OutputKeys::new(&self.settings.output_prefix, &identity);
+        let keys = OutputKeys::for_object(&self.settings.output_prefix, &identity);
+        self.deliver(&InputIdentity::Object(identity), keys, output, started).await
+    }
+
+    /// Delivers the outputs of an object or of log events.
+    pub(super) async fn deliver(
+        &self,
+        identity: &InputIdentity,
+        keys: OutputKeys,
+        output: ObjectOutput,
+        started: Instant,
+    ) -> Result<Outcome, ProcessingError> {
         let delivery = Delivery {
             clients: self.clients,
             settings: self.settings,
-            object: &identity,
+            identity,
             keys: &keys,
             output: &output,
             started,
@@ -200,16 +217,15 @@ impl ObjectProcessor<'_> {
     /// Returns why the object must not be processed, as far as its name shows it. This makes no call.
     pub(super) fn ignore_reason(&self, object: &ObjectReference) -> Option<Ignored> {
         let Settings { output_bucket, output_prefix, allowed_sources, .. } = &**self.settings;
-        let is_in = |bucket: &str, prefix: &str| object.bucket == bucket && object.key.starts_with(prefix);
         // Reading outputs as inputs would never end, because each of them creates another output.
-        if is_in(output_bucket, output_prefix) {
+        if object.bucket == *output_bucket && object.key.starts_with(output_prefix) {
             Some(Ignored::OwnOutput)
-        } else if allowed_sources.is_empty()
-            || allowed_sources.iter().any(|source| is_in(&source.bucket, &source.prefix))
-        {
-            None
-        } else {
+        } else if !allowed_sources.is_empty() && !allowed_sources.iter().any(|source| source.has_object(object)) {
             Some(Ignored::NotAllowed)
+        } else if event::is_beside_logs(&object.key) {
+            Some(Ignored::NotALog)
+        } else {
+            None
         }
     }
 
@@ -260,7 +276,7 @@ impl ObjectProcessor<'_> {
         let (work_uri, options) = (uri.clone(), options.clone());
         let work = move || {
             let _permit = permit;
-            summarize(&work_uri, identity, body, &options)
+            summarize(&work_uri, InputIdentity::Object(identity), body, &options)
         };
         let result = task::spawn_blocking(work).await?;
         match result {
@@ -268,18 +284,18 @@ impl ObjectProcessor<'_> {
             Err(ObjectError::Read(error)) => match body_error(&error) {
                 Some(BodyError::Replaced) => Ok(None),
                 Some(BodyError::Deleted) => Ok(Some(deleted())),
-                _ => Err(ProcessingError::Object { uri, source: ObjectError::Read(error) }),
+                _ => ObjectOutput::from_error(uri, ObjectError::Read(error)).map(Some),
             },
-            Err(error) => Ok(Some(ObjectOutput::Quarantine { code: error.code(), message: error.to_string() })),
+            Err(error) => ObjectOutput::from_error(uri, error).map(Some),
         }
     }
 }
 
 /// Analyzes the body and renders the summary. This blocks, so it needs its own thread; the runtime continues the download.
-fn summarize(
+pub(super) fn summarize(
     uri: &str,
-    identity: ObjectIdentity,
-    mut body: Body,
+    identity: InputIdentity,
+    mut body: impl Read + Send,
     options: &AnalysisOptions,
 ) -> Result<ObjectOutput, ObjectError> {
     match pipeline::analyze(uri, &mut body, &options.pipeline) {
@@ -295,6 +311,19 @@ fn summarize(
                 io::copy(&mut body, &mut io::sink()).map_err(ObjectError::Read)?;
             }
             Err(error)
+        }
+    }
+}
+
+impl ObjectOutput {
+    /// Returns the output of an input that can never be read.
+    ///
+    /// # Errors
+    /// If only reading failed, so that another attempt may succeed.
+    pub(super) fn from_error(uri: String, error: ObjectError) -> Result<ObjectOutput, ProcessingError> {
+        match error {
+            ObjectError::Read(_) => Err(ProcessingError::Object { uri, source: error }),
+            error => Ok(ObjectOutput::Quarantine { code: error.code(), message: error.to_string() }),
         }
     }
 }

@@ -22,9 +22,9 @@ impl AnalysisOptions {
         config: Option<&Config>,
         topology: Option<Arc<Topology>>,
     ) -> AnalysisOptions {
-        let Config { thresholds, limits, trusted_scanners } = config.cloned().unwrap_or_default();
+        let Config { thresholds, limits, trusted_scanners, log_formats } = config.cloned().unwrap_or_default();
         AnalysisOptions {
-            pipeline: pipeline::Options { topology, limits, ..settings.pipeline.clone() },
+            pipeline: pipeline::Options { topology, limits, log_formats, ..settings.pipeline.clone() },
             summary: SummaryOptions { thresholds, trusted_scanners, ..settings.summary.clone() },
         }
     }
@@ -39,11 +39,13 @@ mod tests {
         let variables = [("OUTPUT_BUCKET", "out"), ("TOP", "7"), ("MAX_LINES", "9")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::from_variables(variables).expect("settings");
-        let toml = "port_scan_ports = 3\nmax_interfaces = 5\ntrusted_scanners = [\"10.0.9.0/24\"]";
+        let toml = "port_scan_ports = 3\nmax_interfaces = 5\ntrusted_scanners = [\"10.0.9.0/24\"]\n\
+                    [log_formats]\n\"s3://logs/\" = \"srcaddr\"";
         let config = Config::from_toml(toml).expect("valid");
         let AnalysisOptions { pipeline, summary } = AnalysisOptions::new(&settings, Some(&config), None);
         assert_eq!((pipeline.max_lines, summary.max_listed_groups), (9, 7));
         assert_eq!((pipeline.limits, summary.thresholds), (config.limits, config.thresholds));
+        assert_eq!(pipeline.log_formats, config.log_formats);
         assert_eq!(summary.trusted_scanners, config.trusted_scanners);
         let defaults = AnalysisOptions::new(&settings, None, None);
         assert_eq!((defaults.pipeline.limits, defaults.summary), (settings.pipeline.limits, settings.summary));

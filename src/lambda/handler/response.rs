@@ -20,8 +20,45 @@ pub enum HandlerResponse {
         /// The failed messages.
         batch_item_failures: Vec<ItemFailure>,
     },
+    /// The response to S3 Batch Operations, with the result of each task. See
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html>.
+    #[serde(rename_all = "camelCase")]
+    BatchJob {
+        /// The version of the request.
+        invocation_schema_version: String,
+        /// The result of tasks that have none in `results`.
+        treat_missing_keys_as: ResultCode,
+        /// The id of the request.
+        invocation_id: String,
+        /// The results, in the order of the tasks.
+        results: Vec<TaskResult>,
+    },
     /// The empty response to any other source.
     Done,
+}
+
+/// The result of a task: "Response and result codes" in
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ResultCode {
+    /// The task is done.
+    Succeeded,
+    /// The task is started again before the job completes.
+    TemporaryFailure,
+    /// The task has failed.
+    PermanentFailure,
+}
+
+/// The result of a task of S3 Batch Operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskResult {
+    /// The task's `taskId`.
+    pub task_id: String,
+    /// Whether the task succeeded.
+    pub result_code: ResultCode,
+    /// What became of the object, escaped and truncated.
+    pub result_string: String,
 }
 
 /// A message that failed.

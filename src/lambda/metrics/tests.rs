@@ -177,6 +177,8 @@ fn ignored_and_quarantined_objects_are_counted_by_reason() {
         (IgnoreReason::FlowsentryOutput, "flowsentry-output"),
         (IgnoreReason::NotACreationEvent, "not-a-creation-event"),
         (IgnoreReason::NotAllowed, "not-allowed"),
+        (IgnoreReason::NotALog, "not-a-log"),
+        (IgnoreReason::ControlMessage, "control-message"),
         (IgnoreReason::Superseded, "superseded"),
     ] {
         let expected = with_and_without("ObjectsIgnored", name);

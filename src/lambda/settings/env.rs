@@ -8,7 +8,7 @@ use super::{
     Alerting, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX, DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel,
     OnPermanentFailure, Settings, SettingsError,
 };
-use crate::config::{Limits, Thresholds};
+use crate::config::{LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use crate::findings::types::Severity;
 use crate::lambda::document_uri::{DocumentLocation, DocumentUri};
 use crate::pipeline;
@@ -17,6 +17,8 @@ use crate::summary::build;
 
 /// The memory of the function in MB, which Lambda sets.
 pub(super) const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+/// The region of the function, which Lambda sets.
+pub(super) const REGION: &str = "AWS_REGION";
 /// The memory at which a function has two vCPUs. It has one per 1,769 MB:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>. With less than two, a second thread takes time
 /// from the first.
@@ -63,6 +65,7 @@ impl EnvReader {
                 DEFAULT_TOPOLOGY_TTL_SECONDS,
                 |value| parse::integer(value, 1),
             )),
+            region: self.parse_or(REGION, None, |value| parse::region(value).map(Some)),
             log_level: self.parse_or("AWS_LAMBDA_LOG_LEVEL", LogLevel::default(), parse::log_level),
         };
         self.check_topology_overlap(&settings);
@@ -110,6 +113,7 @@ impl EnvReader {
             format: self.parse_or("LOG_FORMAT", default.format, parse::log_format),
             max_object_bytes: self.parse_or("MAX_OBJECT_BYTES", default.max_object_bytes, at_least_1),
             max_lines: self.parse_or("MAX_LINES", default.max_lines, at_least_1),
+            log_formats: default.log_formats,
             limits: default.limits,
             decompress_in_background: self.has_two_vcpus(),
         }
@@ -130,7 +134,7 @@ impl EnvReader {
 
     /// Rejects variables that are named like values of the configuration: no setting is ignored silently.
     fn reject_settings_of_the_configuration(&mut self) {
-        for name in [Thresholds::NAMES, Limits::NAMES, &["trusted_scanners"]].concat() {
+        for name in [Thresholds::NAMES, Limits::NAMES, &[TRUSTED_SCANNERS, LOG_FORMATS]].concat() {
             let variable = name.to_ascii_uppercase();
             if let Some(value) = self.variables.get(&variable) {
                 self.errors.push(format!(

@@ -102,16 +102,27 @@ pub(super) fn event_bus(value: &str) -> Result<String, String> {
     }
 }
 
-/// Parses a comma-separated list. White space around the sources is ignored. A leading slash in a key prefix is an error,
-/// because no key would match.
+/// Parses a comma-separated list. White space around the sources is ignored.
 pub(super) fn sources(value: &str) -> Result<Vec<Source>, String> {
-    let source = |text: &str| {
-        let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
-        let source = Source { bucket: bucket_name(bucket)?, prefix: prefix.to_owned() };
-        if prefix.starts_with('/') { Err("no leading slash in the key".to_owned()) } else { Ok(source) }
-    };
-    let sources: Result<Vec<Source>, String> = value.split(',').map(|text| source(text.trim())).collect();
-    sources.map_err(|_| "a comma-separated list of bucket/prefix".to_owned())
+    let sources: Option<Vec<Source>> = value.split(',').map(|text| source(text.trim())).collect();
+    sources.ok_or_else(|| "a comma-separated list of bucket/prefix or cloudwatch-logs:log-group".to_owned())
+}
+
+/// Parses a source. A leading slash in a key prefix is an error, because no key would match. So is a colon or a star in the name of
+/// a log group, as an ARN or a pattern has it.
+fn source(text: &str) -> Option<Source> {
+    if let Some(prefix) = text.strip_prefix("cloudwatch-logs:") {
+        return (!prefix.contains([':', '*'])).then(|| Source::LogEvents { prefix: prefix.to_owned() });
+    }
+    let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+    let bucket = bucket_name(bucket).ok()?;
+    (!prefix.starts_with('/')).then(|| Source::Objects { bucket, prefix: prefix.to_owned() })
+}
+
+/// Parses the name of a region.
+pub(super) fn region(value: &str) -> Result<String, String> {
+    let is_name = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_name { Ok(value.to_owned()) } else { Err("the name of an AWS Region".to_owned()) }
 }
 
 /// Parses an integer in plain digits: no sign is allowed.

@@ -61,6 +61,7 @@ fn every_setting_takes_effect() {
         ("TOPOLOGY_URI", "s3://inventory/vpc"),
         ("TOPOLOGY_TTL_SECONDS", "60"),
         ("AWS_LAMBDA_LOG_LEVEL", "DEBUG"),
+        ("AWS_REGION", "eu-west-1"),
         ("PATH", "/bin"),
     ])
     .expect("valid settings");
@@ -73,8 +74,9 @@ fn every_setting_takes_effect() {
     let alerting = Alerting { event_bus: "security".to_owned(), min_severity: Severity::High };
     assert_eq!(settings.alerts, Some(alerting));
     assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Fail);
-    let source = |bucket: &str, prefix: &str| Source { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+    let source = |bucket: &str, prefix: &str| Source::Objects { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
     assert_eq!(settings.allowed_sources, [source("logs", "AWSLogs/"), source("old-logs", "")]);
+    assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
     assert_eq!(settings.topology_uri.map(|uri| uri.to_string()).as_deref(), Some("s3://inventory/vpc/"));
     assert_eq!(settings.topology_ttl, Duration::from_secs(60));
     assert_eq!(settings.log_level, LogLevel::Debug);
@@ -130,7 +132,7 @@ fn all_invalid_settings_are_reported_at_once() {
         "; EVENT_BUS_NAME is \"my bus\", but must be the name of an event bus or its ARN, arn:aws:events:",
         "; ALERT_MIN_SEVERITY is \"critical\", but must be one of low, medium, high",
         "; ON_PERMANENT_FAILURE is \"ignore\", but must be quarantine or fail",
-        "; ALLOWED_SOURCES is \"logs,,old-logs\", but must be a comma-separated list of bucket/prefix",
+        "; ALLOWED_SOURCES is \"logs,,old-logs\", but must be a comma-separated list of bucket/prefix or cloudwatch-logs:log-group",
         "; MAX_LINES is \"0\", but must be an integer of at least 1, in digits",
     ] {
         assert!(error.contains(part), "{part} in {error}");
@@ -164,6 +166,37 @@ fn invalid_event_buses_and_sources_are_rejected() {
     }
     let alone = with("ALERT_MIN_SEVERITY", "critical").expect_err("invalid even without a bus");
     assert!(alone.starts_with("ALERT_MIN_SEVERITY is \"critical\""), "{alone}");
+}
+
+#[test]
+fn sources_are_prefixes_of_keys_or_of_log_groups() {
+    let events = |log_group: &str| LogEventsIdentity {
+        owner: "123456789012".to_owned(),
+        log_group: log_group.to_owned(),
+        log_stream: "eni-1-all".to_owned(),
+        first_event_id: "1".to_owned(),
+        last_event_id: "2".to_owned(),
+    };
+    let value = "logs/AWSLogs/, cloudwatch-logs:/vpc/flow,cloudwatch-logs:exact/";
+    let sources = with("ALLOWED_SOURCES", value).expect("valid").allowed_sources;
+    let has = |check: &dyn Fn(&Source) -> bool| sources.iter().any(check);
+    for (log_group, expected) in
+        [("/vpc/flow-logs", true), ("exact", true), ("exactly", false), ("vpc/flow", false), ("logs/AWSLogs/", false)]
+    {
+        assert_eq!(has(&|source| source.has_log_events(&events(log_group))), expected, "{log_group}");
+    }
+    for (bucket, key, expected) in
+        [("logs", "AWSLogs/x", true), ("logs", "x", false), ("cloudwatch-logs:", "/vpc/flow", false)]
+    {
+        let object = ObjectReference::latest(bucket, key);
+        assert_eq!(has(&|source| source.has_object(&object)), expected, "{bucket}/{key}");
+    }
+    let all = with("ALLOWED_SOURCES", "cloudwatch-logs:").expect("valid").allowed_sources;
+    assert!(all[0].has_log_events(&events("/any")));
+    for invalid in ["cloudwatch-logs:/vpc/*", "cloudwatch-logs:arn:aws:logs:eu-west-1:123456789012:log-group:x"] {
+        assert!(with("ALLOWED_SOURCES", invalid).is_err(), "{invalid}");
+    }
+    assert!(with("AWS_REGION", "eu west").is_err());
 }
 
 #[test]
@@ -206,6 +239,7 @@ fn values_of_the_configuration_are_not_variables() {
         ("HEALTH_CHECK_FLOWS", "health_check_flows"),
         ("MAX_REJECTED_GROUPS", "max_rejected_groups"),
         ("TRUSTED_SCANNERS", "trusted_scanners"),
+        ("LOG_FORMATS", "log_formats"),
     ] {
         let error = with(variable, "15").expect_err("set");
         let expected = format!("{variable} is \"15\", but must be unset: write {name} into a TOML file in S3 and set");

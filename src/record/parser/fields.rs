@@ -193,7 +193,8 @@ impl<'a> FieldValues<'a> {
         self.require_addresses(has).ok()?;
         let status = self.text(Field::LogStatus);
         let is_usual = status == b"OK" || !matches!(status, b"NODATA" | b"SKIPDATA" | b"FAILURE");
-        is_usual.then(|| self.flow(action))
+        // Compilers do not always inline a closure here.
+        if is_usual { Some(self.flow(action)) } else { None }
     }
 
     #[inline(always)]

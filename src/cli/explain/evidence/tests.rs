@@ -25,7 +25,8 @@ fn evidence(logs: &[String]) -> Evidence {
     let mut reader = EvidenceReader::new(&topology, &explanation);
     for log in logs {
         let mut one = EvidenceReader::new(&topology, &explanation);
-        pipeline::for_each_flow(log.as_bytes(), &Options::default(), |flow| one.observe(flow)).expect("a flow log");
+        pipeline::for_each_flow("x.log", log.as_bytes(), &Options::default(), |flow| one.observe(flow))
+            .expect("a flow log");
         reader.merge(one);
     }
     reader.finish(Vec::new())
@@ -71,7 +72,8 @@ fn late_packets_are_unknown_above_the_limit_of_tuples() {
         let accepted = (0..count).map(|n| record("eni-1", &format!("52.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255)));
         let log = record("eni-1", "53.0.0.1").replace("ACCEPT", "REJECT") + &accepted.collect::<String>();
         let mut reader = EvidenceReader::new(&topology, &explanation);
-        pipeline::for_each_flow(log.as_bytes(), &Options::default(), |flow| reader.observe(flow)).expect("a flow log");
+        pipeline::for_each_flow("x.log", log.as_bytes(), &Options::default(), |flow| reader.observe(flow))
+            .expect("a flow log");
         reader.add_rejected();
         reader.sites[0][0].rejected.flows
     };

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pipeline::{self, Options};
-use crate::summary::Summary;
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
+use crate::summary::{LogEventsIdentity, ObjectIdentity, Summary};
 
 const KEY: &str = "AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/x.log.gz";
 
@@ -29,8 +29,9 @@ fn scans(sources: usize) -> Summary {
 
 fn alerts_of(findings: &[u8], min_severity: Severity) -> Vec<(String, Value)> {
     let (object, now_ms) = (object(), 7);
-    let keys = OutputKeys::new("flowsentry/", &object);
-    let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity, now_ms };
+    let keys = OutputKeys::for_object("flowsentry/", &object);
+    let identity = &InputIdentity::Object(object);
+    let context = Context { identity, keys: &keys, output_bucket: "out", min_severity, now_ms };
     let alerts = render(findings, &context).expect("findings");
     alerts.into_iter().map(|alert| (alert.id, serde_json::from_str(&alert.detail).expect("JSON"))).collect()
 }
@@ -51,7 +52,7 @@ fn a_finding_is_a_detection_finding() {
     let summary = scans(1);
     let sent = alerts(&summary, Severity::High);
     let [(id, detail)] = &sent[..] else { panic!("one: {sent:?}") };
-    let keys = OutputKeys::new("flowsentry/", &object());
+    let keys = OutputKeys::for_object("flowsentry/", &object());
     assert_eq!(*id, format!("{}-{}", keys.fingerprint, summary.findings[0].id));
     let title = &summary.findings[0].title;
     let evidence = |port: u16| {
@@ -185,10 +186,42 @@ fn without_record_times_the_caller_s_time_is_used() {
 }
 
 #[test]
+fn log_events_are_named_instead_of_an_object() {
+    let events = LogEventsIdentity {
+        owner: "123456789012".to_owned(),
+        log_group: "/vpc/flow-logs".to_owned(),
+        log_stream: "s".repeat(5000),
+        first_event_id: "1".to_owned(),
+        last_event_id: "2".to_owned(),
+    };
+    let keys = OutputKeys::for_log_events("", &events, Some("eu-west-1"), None);
+    let identity = &InputIdentity::LogEvents(events);
+    let context = Context { identity, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms: 7 };
+    let sent = render(&json::render_findings(&scans(1).findings), &context).expect("findings");
+    let detail: Value = serde_json::from_str(&sent[0].detail).expect("JSON");
+    let stream = "s".repeat(512);
+    assert_eq!(
+        detail["unmapped"]["log_events"],
+        json!({
+            "owner": "123456789012", "log_group": "/vpc/flow-logs", "log_stream": stream,
+            "first_event_id": "1", "last_event_id": "2",
+        })
+    );
+    assert_eq!(detail["unmapped"].get("object"), None);
+    let uri = detail["finding_info"]["data_sources"][0].as_str().expect("a URI");
+    assert!(uri.starts_with("cloudwatch-logs:/vpc/flow-logs/sss") && uri.len() == 512, "{uri}");
+    assert_eq!(
+        (&detail["cloud"]["account"]["uid"], &detail["cloud"]["region"]),
+        (&json!("123456789012"), &json!("eu-west-1"))
+    );
+}
+
+#[test]
 fn a_line_that_is_not_a_finding_is_an_error() {
     let (object, now_ms) = (object(), 7);
-    let keys = OutputKeys::new("", &object);
-    let context = Context { object: &object, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms };
+    let keys = OutputKeys::for_object("", &object);
+    let identity = &InputIdentity::Object(object);
+    let context = Context { identity, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms };
     assert!(render(b"{}\n", &context).is_err() && count_stored(b"1\n", Severity::Low).is_err());
     assert_eq!(render(b"", &context).ok(), Some(vec![]));
 }
