@@ -52,7 +52,7 @@ pub enum ObjectError {
     },
     /// The compression ratio is too high, as in a decompression bomb.
     #[error(
-        "compression ratio exceeds 200:1 ({compressed_bytes} bytes of gzip, at least {bytes} bytes of text); store it \
+        "compression ratio exceeds 200:1 ({compressed_bytes} bytes stored, at least {bytes} bytes decompressed); store it \
          uncompressed if it is a real flow log"
     )]
     CompressionRatio {
@@ -67,11 +67,22 @@ pub enum ObjectError {
         /// Limit, in lines.
         max_lines: u64,
     },
-    /// The object is a Parquet file.
-    #[error(
-        "Parquet files are not supported; create the flow log with the file format `plain-text` or convert the file"
-    )]
-    Parquet,
+    /// The object is a Parquet file with a property that is not supported.
+    #[error("unsupported Parquet file: {problem}; {next_step}")]
+    Parquet {
+        /// The property, with the name of the column if it has one.
+        problem: String,
+        /// Advice for the user.
+        next_step: &'static str,
+    },
+    /// The object is a Parquet file whose parts contradict each other, or are truncated.
+    #[error("corrupt Parquet file at byte {offset} ({reason}); re-download the object or check its producer")]
+    ParquetCorrupt {
+        /// Position in the file, in bytes.
+        offset: u64,
+        /// The part of the file, and the contradiction.
+        reason: String,
+    },
     /// The object has records, and none of them parses, or its first bytes are those of another format.
     #[error("not a flow log: {diagnosis}; {next_step} ({unit} {number} begins with {text})")]
     NotAFlowLog {
@@ -91,8 +102,15 @@ pub enum ObjectError {
 impl ObjectError {
     /// Reports whether the object's bytes were damaged or truncated after they were written.
     pub fn is_damage(&self) -> bool {
-        use ObjectError::{GzipCorrupt, GzipTrailingData, GzipTruncated, JsonTruncated};
-        matches!(self, GzipTruncated { .. } | GzipCorrupt { .. } | GzipTrailingData { .. } | JsonTruncated { .. })
+        use ObjectError::{GzipCorrupt, GzipTrailingData, GzipTruncated, JsonTruncated, ParquetCorrupt};
+        matches!(
+            self,
+            GzipTruncated { .. }
+                | GzipCorrupt { .. }
+                | GzipTrailingData { .. }
+                | JsonTruncated { .. }
+                | ParquetCorrupt { .. }
+        )
     }
 
     /// Returns a stable identifier, for alarms and programs.
@@ -106,7 +124,8 @@ impl ObjectError {
             ObjectError::TooLarge { .. } => "too_large",
             ObjectError::CompressionRatio { .. } => "compression_ratio",
             ObjectError::TooManyLines { .. } => "too_many_lines",
-            ObjectError::Parquet => "unsupported_format_parquet",
+            ObjectError::Parquet { .. } => "unsupported_format_parquet",
+            ObjectError::ParquetCorrupt { .. } => "parquet_corrupt",
             ObjectError::NotAFlowLog { .. } => "not_a_flow_log",
         }
     }

@@ -1,7 +1,7 @@
 //! The main loop: reads the bytes of one object and aggregates its records. Read this first.
 //!
-//! The first bytes of the content decide how it is read: [`json`] for JSON, and for all else [`line_reader`], which recognizes CSV and
-//! exports of CloudWatch Logs by their first line. Each gives its records to a [`sink`].
+//! The first bytes of the content decide how it is read: [`json`] for JSON, [`parquet`] for Parquet, and for all else
+//! [`line_reader`], which recognizes CSV and exports of CloudWatch Logs by their first line. Each gives its records to a [`sink`].
 //!
 //! Nearly every line takes the fast path: its fields are at known positions and have common lengths. Every other line takes the slow
 //! path, which alone decides whether a line is a header, blank, a record, or malformed.
@@ -24,6 +24,7 @@ mod flows;
 mod json;
 mod line_reader;
 mod not_a_flow_log;
+mod parquet;
 mod sink;
 
 use std::io::Read;
@@ -121,7 +122,7 @@ fn read_object(
     not_a_flow_log::check_signature(&head)?;
     let format = options.format_for(uri);
     match Shape::from_head(&head) {
-        Shape::Parquet => Err(ObjectError::Parquet),
+        Shape::Parquet => parquet::read(content, options, sink),
         Shape::Json => read_json(&head, JsonReader::open(content)?, format, options, sink),
         Shape::Text | Shape::CloudwatchExport | Shape::Csv if !options.decompress_in_background => {
             read_text(&head, ChunkReader::here(content), format, options, sink)

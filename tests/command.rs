@@ -68,7 +68,7 @@ fn a_failed_input_is_reported_and_the_others_are_counted() {
     let lines: Vec<_> = text(&output.stderr).lines().collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].starts_with(&format!("flowsentry: {}: truncated gzip stream at byte", path("b.log.gz"))));
-    assert!(lines[1].contains("Parquet") && lines[1].contains("plain-text"));
+    assert!(lines[1].contains("corrupt Parquet file") && lines[1].contains("re-download"));
     assert!(lines[2].contains("cannot be opened"));
 }
 

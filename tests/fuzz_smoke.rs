@@ -200,6 +200,23 @@ proptest! {
     }
 
     #[test]
+    fn any_pages_are_read_or_an_error(shape: [u8; 2], rows in 0u8..9, random: Vec<u8>, encoding in 0u8..10, flip: Option<(prop::sample::Index, u8)>) {
+        let head = [shape[0], shape[1], rows, 0];
+        // A header of a data page without compression, in Thrift: type, sizes, number of values, and encodings.
+        let size = (random.len() % 64) as u8 * 2;
+        let body = &random[..random.len() % 64];
+        let header = [0x15, 0, 0x15, size, 0x15, size, 0x2c, 0x15, rows * 2, 0x15, encoding * 2, 0x15, 6, 0x15, 6, 0, 0];
+        let mut page = [&head[..], &header, body].concat();
+        fuzz_bodies::parquet_pages(&page);
+        if let Some((byte, bit)) = flip {
+            *byte.get_mut(&mut page) ^= 1 << (bit & 7);
+            fuzz_bodies::parquet_pages(&page);
+        }
+        fuzz_bodies::parquet_pages(&[&head[..], &random].concat());
+        fuzz_bodies::parquet_pages(&[b"PAR1", &random[..], b"\x09\0\0\0PAR1"].concat());
+    }
+
+    #[test]
     fn any_topology_document_is_read_or_an_error(text in words(TOPOLOGY_WORDS)) {
         fuzz_bodies::topology_documents(text.as_bytes());
     }

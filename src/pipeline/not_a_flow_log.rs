@@ -145,10 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn parquet_is_an_error_plain_and_in_gzip() {
-        for object in [b"PAR1....".to_vec(), b"PARE".to_vec(), gzip(b"PAR1....")] {
-            assert_eq!(error(&object).0, "unsupported_format_parquet");
+    fn parquet_is_recognized_plain_and_in_gzip() {
+        for object in [b"PAR1....".to_vec(), gzip(b"PAR1....")] {
+            assert_eq!(error(&object).0, "parquet_corrupt");
         }
+        assert_eq!(error(b"PARE....").0, "unsupported_format_parquet");
         assert_eq!(error(b"PAR2....").0, "not_a_flow_log");
         assert_eq!(error(b"PAR").0, "not_a_flow_log");
     }

@@ -2,7 +2,8 @@
 //!
 //! In comes a [`Line`](crate::input::lines::Line) and the [format](mod@format) that holds for it: a header's columns, or the order that
 //! a setting gives. [`parser`] checks each value by the table of fields in [`field`] and puts the line into one class. Out
-//! goes a [`Record`], which borrows its names from the line, or the reason why the line is malformed.
+//! goes a [`Record`], which borrows its names from the line, or the reason why the line is malformed. [`parser::rows`] does the same
+//! with the rows of a Parquet file.
 //!
 //! [`ip`] and [`timestamp`] have the two kinds of values that need types of their own, [`names`] the names of protocols and
 //! ports. Nothing here keeps state between lines, except the parser's column map.

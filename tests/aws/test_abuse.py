@@ -200,7 +200,7 @@ def test_own_outputs_in_watched_bucket_are_ignored(env):
     configuration = {"QueueConfigurations": [{"QueueArn": env.queue_arn(url), "Events": ["s3:ObjectCreated:*"]}]}
     env.s3.put_bucket_notification_configuration(Bucket=env.source, NotificationConfiguration=configuration)
     env.put(key("good"), flow_log(scans=1))
-    env.put(key("bad"), b"PAR1 no text")
+    env.put(key("bad"), b"PARE no text")
     function = env.function(OUTPUT_BUCKET=env.source)
     source = EventSource(env.sqs, url, function)
     source.drain()
@@ -219,7 +219,7 @@ def test_outputs_of_another_function_are_ignored(env):
     env.alerting()
     first = env.function(OUTPUT_PREFIX="one/")
     second = env.function(OUTPUT_PREFIX="two/")
-    good, bad = env.put(key("a"), flow_log(scans=1)), env.put(key("b"), b"PAR1 no text")
+    good, bad = env.put(key("a"), flow_log(scans=1)), env.put(key("b"), b"PARE no text")
     assert first.invoke(in_queue(good, bad)).response == DONE
     listed = env.s3.list_objects_v2(Bucket=env.output)["Contents"]
     outputs = [Stored(env.output, item["Key"], item["ETag"].strip('"'), None) for item in listed]

@@ -128,7 +128,7 @@ def test_outputs_have_content_types_and_metadata(env):
     """Metadata identify the producer and the kind of output, also for this function."""
     env.alerting()
     stored = env.put(key("a"), flow_log(scans=1))
-    bad = env.put(key("b"), b"PAR1 no text")
+    bad = env.put(key("b"), b"PARE no text")
     assert env.function().invoke(in_queue(stored, bad)).response == DONE
     metadata = {}
     for folder in ["summaries", "findings", "receipts", "quarantine"]:
@@ -187,7 +187,7 @@ def test_poison_batch_fails_only_retryable_messages(env):
         missing=s3_event(missing),
         denied=s3_event(denied),
         test={"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": env.source},
-        parquet=s3_event(env.put(key("parquet"), b"PAR1 no text")),
+        parquet=s3_event(env.put(key("parquet"), b"PARE no text")),
         no_json="not JSON",
         unknown={"hello": "env"},
         removed=s3_event(good, name="ObjectRemoved:Delete"),

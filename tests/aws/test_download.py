@@ -177,7 +177,8 @@ DAMAGES = {
     "gzip_corrupt": [SMALL[:-5] + bytes([SMALL[-5] ^ 1]) + SMALL[-4:], SMALL[:40] + b"\xff\xff\xff" + SMALL[43:]],
     "gzip_trailing_data": [SMALL + b"more"],
     "not_a_flow_log": [b"<html>\n<body>\n", gzip("one two three\n")],
-    "unsupported_format_parquet": [b"PAR1 and so on"],
+    "parquet_corrupt": [b"PAR1 and so on"],
+    "unsupported_format_parquet": [b"PARE and so on"],
 }
 
 

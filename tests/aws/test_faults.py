@@ -243,7 +243,7 @@ def test_archived_object_is_quarantined(env):
 
 def test_permanent_faults_fail_if_configured(env):
     """With ON_PERMANENT_FAILURE=fail, they move to the dead-letter queue."""
-    bad, gone = env.put(key("a"), b"PAR1 no text"), env.put(key("b"), flow_log())
+    bad, gone = env.put(key("a"), b"PARE no text"), env.put(key("b"), flow_log())
     env.delete(gone)
     function = env.function(ON_PERMANENT_FAILURE="fail")
     for stored in [bad, gone]:

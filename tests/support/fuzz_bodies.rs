@@ -1,6 +1,9 @@
 //! Properties of any bytes, one function per fuzz target. The fuzzer runs them on nightly Rust (`fuzz/`), and
 //! `tests/fuzz_smoke.rs` runs them on stable.
 
+#[expect(dead_code, reason = "other tests build pages")]
+#[path = "parquet_parts.rs"]
+mod parquet_parts;
 #[path = "plain_json.rs"]
 mod plain_json;
 
@@ -24,6 +27,7 @@ use flowsentry::summary::json;
 use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use flowsentry::topology::path::PathVerdict;
+use parquet_parts::Column;
 use serde_json::{Value, json};
 
 /// Asserts that a first line that can be a header is one, and that every other line has the class that a slow, simple
@@ -256,4 +260,48 @@ pub fn topology_documents(bytes: &[u8]) {
         let explanation = topology.explain(&topology.question_of_flow(src, dst, 6, port, Some("eni-1")));
         assert_eq!(explanation.blocked_by().is_some(), explanation.verdict() == PathVerdict::Blocked);
     }
+}
+
+/// Asserts that a file is an error, or has as many records as rows, and that both ways to read it agree. The bytes are a file, or
+/// four bytes that describe a column, and its pages.
+pub fn parquet_pages(bytes: &[u8]) {
+    let options = Options { max_object_bytes: 1 << 24, max_lines: 1 << 17, ..Options::default() };
+    let (file, rows) = match bytes {
+        [b'P', b'A', b'R', b'1', ..] => (bytes.to_vec(), None),
+        [shape, codec, low, high, pages @ ..] => {
+            let rows = u16::from_le_bytes([*low, *high]);
+            (parquet_parts::file(&[parquet_column(*shape, *codec, rows, pages)], rows.into()), Some(u64::from(rows)))
+        }
+        _ => return,
+    };
+    let analyzed = pipeline::analyze("any", &file[..], &options).map_err(|error| error.to_string());
+    let analyzed = analyzed.map(|analysis| build::build_summary(analysis, &SummaryOptions::default(), None).records);
+    let mut flows = 0;
+    let observed = pipeline::for_each_flow("x", &file[..], &options, |_| flows += 1).map_err(|error| error.to_string());
+    match analyzed {
+        Ok(records) => {
+            assert_eq!((observed, flows), (Ok(()), records.accepted + records.rejected));
+            assert!(rows.is_none_or(|rows| records.total == rows), "{records:?} {rows:?}");
+        }
+        Err(error) => {
+            assert!(error.len() < 4000, "{error}");
+            assert_eq!(observed, Err(error));
+        }
+    }
+}
+
+/// Returns a column of one of the kinds that are read.
+fn parquet_column(shape: u8, codec: u8, rows: u16, pages: &[u8]) -> Column {
+    let (name, kind) = match shape >> 1 & 7 {
+        0 => ("dstport", 1),
+        1 => ("bytes", 2),
+        2 => ("srcaddr", 6),
+        3 => ("action", 6),
+        4 => ("packets", 6),
+        5 => ("tcp_flags", 1),
+        6 => ("packets_lost_blackhole", 2),
+        _ => ("interface_id", 6),
+    };
+    let column = Column::new(name, kind, rows.into(), pages.to_vec());
+    Column { repetition: i64::from(shape & 1), codec: i64::from(codec & 7), ..column }
 }

@@ -8,6 +8,7 @@ mod decimal;
 pub mod fast_path;
 mod fields;
 pub mod prefix;
+pub mod rows;
 mod transit_gateway;
 
 use std::sync::Arc;

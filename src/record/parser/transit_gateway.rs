@@ -1,7 +1,7 @@
 //! The packets that a transit gateway lost. Few records have any, so they are read in a pass of their own.
 
 use super::{fields, is_absent};
-use crate::record::field::Field;
+use crate::record::field::{Field, FieldType};
 use crate::record::format::Format;
 use crate::record::timestamp::Timestamp;
 use crate::record::{LossReason, TransitGatewayLoss};
@@ -20,17 +20,35 @@ pub(super) fn loss<'a>(values: impl Iterator<Item = &'a [u8]>, format: &Format) 
 }
 
 fn set<'a>(loss: &mut TransitGatewayLoss<'a>, field: Field, token: &'a [u8]) {
-    let time = || fields::number(token).and_then(Timestamp::from_seconds);
+    match field.kind() {
+        FieldType::Integer(_) => {
+            if let Some(value) = fields::number(token) {
+                set_number(loss, field, value);
+            }
+        }
+        _ => set_text(loss, field, token),
+    }
+}
+
+/// Sets a text, if a loss has the field.
+pub(super) fn set_text<'a>(loss: &mut TransitGatewayLoss<'a>, field: Field, text: &'a [u8]) {
     match field {
-        Field::TgwId => loss.tgw_id = Some(token),
-        Field::TgwSrcVpcId => loss.tgw_src_vpc_id = Some(token),
-        Field::TgwDstVpcId => loss.tgw_dst_vpc_id = Some(token),
-        Field::Start => loss.start = time(),
-        Field::End => loss.end = time(),
+        Field::TgwId => loss.tgw_id = Some(text),
+        Field::TgwSrcVpcId => loss.tgw_src_vpc_id = Some(text),
+        Field::TgwDstVpcId => loss.tgw_dst_vpc_id = Some(text),
+        _ => {}
+    }
+}
+
+/// Sets a number, if a loss has the field.
+pub(super) fn set_number(loss: &mut TransitGatewayLoss<'_>, field: Field, value: u64) {
+    match field {
+        Field::Start => loss.start = Timestamp::from_seconds(value),
+        Field::End => loss.end = Timestamp::from_seconds(value),
         _ => {
             let lost = LossReason::from_field(field).and_then(|reason| loss.packets_lost.get_mut(reason as usize));
-            if let (Some(lost), Some(packets)) = (lost, fields::number(token)) {
-                *lost = packets;
+            if let Some(lost) = lost {
+                *lost = value;
             }
         }
     }
