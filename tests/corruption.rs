@@ -92,6 +92,22 @@ fn a_200_mb_line_is_one_malformed_record() {
 }
 
 #[test]
+fn huge_json_values_are_one_malformed_record_each() {
+    let (length, depth) = (1 << 30, 20 << 20);
+    let record = format!("{{\"message\":\"{}\"}}", records(1).trim_end());
+    let nested = "[".repeat(depth) + &"]".repeat(depth);
+    let before = format!("{record}{{\"message\":\"");
+    let after = format!("\"}}{record}{{\"a\":{nested}}}{record}[7,{nested}]");
+    let object = before.as_bytes().chain(io::repeat(b'A').take(length)).chain(after.as_bytes());
+    let analysis = pipeline::analyze("x", object, &Options::default()).expect("a flow log");
+    let summary = build::build_summary(analysis, &SummaryOptions::default(), None);
+    let counts = (summary.records.total, summary.records.malformed, summary.records.rejected);
+    assert_eq!((counts, summary.sources[0].bytes > length), ((7, 4, 3), true));
+    let numbers: Vec<u64> = summary.malformed.iter().map(|sample| sample.line).collect();
+    assert_eq!(numbers, [2, 4, 6, 7]);
+}
+
+#[test]
 fn one_gzip_member_per_line_changes_nothing() {
     let text = HEADER.to_owned() + &records(9);
     let whole = summarize([("x", text.as_bytes())], None);
