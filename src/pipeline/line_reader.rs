@@ -175,7 +175,11 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
     /// Returns the rows of CSV below this line, if it is the first one and their header.
     fn csv_header(&self, line: &Line<'_>) -> Option<CsvRows> {
         let is_first = self.shape == Shape::Text && self.sink.records() == 0 && !self.header_seen;
-        if is_first && !line.too_long { CsvRows::from_header(line.bytes) } else { None }
+        if is_first && !line.too_long && !line.bytes.trim_ascii().is_empty() {
+            CsvRows::from_header(line.bytes)
+        } else {
+            None
+        }
     }
 
     fn start_rows(&mut self, rows: CsvRows) {
@@ -224,6 +228,7 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
         let has_records = self.sink.records() > self.sink.malformed().0;
         if self.shape == Shape::Text && !has_records {
             self.shape = Shape::CloudwatchExport;
+            self.sink.number_malformed_by_record();
         }
         self.parser = Parser::with_prefix(Arc::clone(self.parser.format()), prefix);
     }

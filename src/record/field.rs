@@ -51,6 +51,23 @@ macro_rules! fields {
                 match self { $(Field::$field => $kind,)* }
             }
 
+            /// Returns the field with this name of a column, which may be written in any case and with any separators. CloudWatch Logs
+            /// Insights calls the fields that it discovers `srcAddr`, `interfaceId`, `startTime` and so on:
+            /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html>
+            pub fn from_column_name(name: &[u8]) -> Option<Field> {
+                Field::from_name(name).or_else(|| {
+                    let letters = |name: &[u8]| -> Vec<u8> {
+                        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+                        letters.map(u8::to_ascii_lowercase).take(LONGEST_NAME + 1).collect()
+                    };
+                    match &letters(name)[..] {
+                        b"starttime" => Some(Field::Start),
+                        b"endtime" => Some(Field::End),
+                        wanted => Field::ALL.iter().copied().find(|field| letters(field.name().as_bytes()) == wanted),
+                    }
+                })
+            }
+
             /// Returns the field with this name, written with hyphens or underscores.
             pub fn from_name(name: &[u8]) -> Option<Field> {
                 let mut hyphens = [0; LONGEST_NAME];
