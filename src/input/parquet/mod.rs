@@ -7,6 +7,10 @@
 //!
 //! Every number in a file is a claim. It is checked before anything is reserved or read by it, and the work for a file is bounded by
 //! its size ([`pages::Budget`]).
+//!
+//! The crate `parquet` writes the files of the tests, but does not read. Its decoders believe claims inside of a page or a footer,
+//! which no limit on sizes bounds: eleven bytes of DELTA_LENGTH_BYTE_ARRAY reserve 128 TiB and end the process, twelve bytes of a
+//! footer take seconds. `tests/parquet_crate.rs` has such inputs for each decoder, and shows when an update of the crate refuses them.
 
 mod codec;
 mod column;
