@@ -198,6 +198,10 @@ impl ParquetFile {
 
     /// Starts the next row group. Returns `false` after the last one.
     fn start_group(&mut self) -> Result<bool, ObjectError> {
+        // pyarrow writes empty row groups, whose chunks have no pages and a position of 0.
+        let rest = self.footer.row_groups.get(self.next_group..).unwrap_or_default();
+        let Some(empty) = rest.iter().position(|group| group.rows > 0) else { return Ok(false) };
+        self.next_group += empty;
         let Some(group) = self.footer.row_groups.get(self.next_group) else { return Ok(false) };
         for NeededColumn { column, leaf } in &mut self.columns {
             let chunk = group.chunks.get(*leaf);
