@@ -56,14 +56,17 @@ macro_rules! fields {
             /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html>
             pub fn from_column_name(name: &[u8]) -> Option<Field> {
                 Field::from_name(name).or_else(|| {
-                    let letters = |name: &[u8]| -> Vec<u8> {
-                        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
-                        letters.map(u8::to_ascii_lowercase).take(LONGEST_NAME + 1).collect()
-                    };
-                    match &letters(name)[..] {
-                        b"starttime" => Some(Field::Start),
-                        b"endtime" => Some(Field::End),
-                        wanted => Field::ALL.iter().copied().find(|field| letters(field.name().as_bytes()) == wanted),
+                    let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric();
+                    let letters = || name.iter().filter(is_letter).map(u8::to_ascii_lowercase);
+                    let is = |known: &str| letters().eq(known.bytes().filter(|byte| byte.is_ascii_alphanumeric()));
+                    if name.len() > LONGEST_NAME {
+                        return None;
+                    }
+                    match Field::ALL.iter().find(|field| is(field.name())) {
+                        Some(field) => Some(*field),
+                        None if is("starttime") => Some(Field::Start),
+                        None if is("endtime") => Some(Field::End),
+                        None => None,
                     }
                 })
             }
