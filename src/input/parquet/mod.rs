@@ -1,12 +1,12 @@
 //! Parquet files to columns of values.
 //!
-//! In comes a [`Spool`] with the file, since a Parquet file is read from its end: the [`footer`] has the columns and the positions of
-//! their [`pages`]. Each page is decompressed ([`codec`]) and decoded by its encoding ([`values`], [`dictionary`], [`rle`], [`delta`]). The needed
-//! columns are read in lock step, one page of each at a time ([`column`]), and handed out in batches of rows. Other columns are not
+//! In comes a [`Spool`] with the file, since a Parquet file is read from its end: the `footer` has the columns and the positions of
+//! their `pages`. Each page is decompressed (`codec`) and decoded by its encoding (`values`, `dictionary`, `rle`, `delta`). The needed
+//! columns are read in lock step, one page of each at a time (`column`), and handed out in batches of rows. Other columns are not
 //! read.
 //!
 //! Every number in a file is a claim. It is checked before anything is reserved or read by it, and the work for a file is bounded by
-//! its size ([`pages::Budget`]).
+//! its size (`pages::Budget`).
 //!
 //! The crate `parquet` writes the files of the tests, but does not read. Its decoders believe claims inside of a page or a footer,
 //! which no limit on sizes bounds: eleven bytes of DELTA_LENGTH_BYTE_ARRAY reserve 128 TiB and end the process, twelve bytes of a
