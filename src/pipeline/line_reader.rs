@@ -108,11 +108,12 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
     /// the format.
     #[inline(always)]
     fn read_with(&mut self, map: &impl ColumnMap, lines: &mut impl BufferedLines) -> Result<bool, ObjectError> {
+        let cannot_be_header = self.parser.format().cannot_be_header(true);
         while let Some(line) = lines.next_buffered_line() {
             self.check_line_limit(&line)?;
             // Nearly every line is a plain record that cannot be a header.
             if let Some(columns) = &line.columns
-                && self.parser.format().cannot_be_header(true)
+                && cannot_be_header
                 && (self.try_fast_path::<true>(map, columns) || self.try_fast_path::<false>(map, columns))
             {
                 self.record_format_once();
