@@ -130,6 +130,11 @@ impl<'a> Rules<'a> {
         self.by_interface.get(index(id))?.as_ref()
     }
 
+    /// Returns whether no rule rejects anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rejecting.is_empty()
+    }
+
     /// Returns a rule that rejects traffic.
     pub(crate) fn rule(&self, id: RuleId) -> Option<RejectingRule<'a>> {
         self.rejecting.get_index(id.0 as usize).copied()

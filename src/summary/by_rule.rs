@@ -80,6 +80,9 @@ impl SummaryBuilder<'_> {
 
     /// Returns the rejected traffic of each rule that rejects some.
     pub(super) fn by_rule(&self, groups: &Groups) -> Vec<RuleRejects> {
+        if self.rules.is_empty() {
+            return Vec::new();
+        }
         let mut sums: BTreeMap<(Refusal<'_>, RuleDirection), RuleSums> = BTreeMap::new();
         for (group, number) in groups.iter().zip(0..) {
             let rule = |subgroup: &Subgroup| self.rules.rule(subgroup.rule?);

@@ -24,6 +24,8 @@ pub(in crate::findings) const NEXT_STEP: &str = "Allow the security group of the
 #[derive(Debug, Default)]
 pub(crate) struct HealthChecks {
     groups: HashSet<GroupKey, RandomState>,
+    /// Indexes of these groups.
+    indexes: Vec<usize>,
 }
 
 impl HealthChecks {
@@ -44,8 +46,10 @@ impl HealthChecks {
             network.endpoint(group.key.src, recorder).service.as_deref() == Some(service::LOAD_BALANCER)
                 && network.endpoint(group.key.dst, recorder).scope == Some(Scope::Vpc)
         };
-        let candidates = groups.iter().filter(|group| group.key.src.is_some_and(may_check));
-        HealthChecks { groups: candidates.filter(is_check).map(|group| group.key).collect() }
+        let candidates = groups.iter().enumerate().filter(|(_, group)| group.key.src.is_some_and(may_check));
+        let (indexes, keys) =
+            candidates.filter(|(_, group)| is_check(group)).map(|(id, group)| (id, group.key)).unzip();
+        HealthChecks { groups: keys, indexes }
     }
 
     /// Reports whether a group consists of health checks.
@@ -68,7 +72,7 @@ struct Target {
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut targets: BTreeMap<CheckedService, Target> = BTreeMap::new();
-    for group in context.groups.iter().filter(|group| context.health_checks.contains(&group.key)) {
+    for group in context.health_checks.indexes.iter().map(|index| context.groups.get(*index)) {
         let GroupKey { dst: Some(dst), dstport, protocol, .. } = group.key else { continue };
         for checks in group.subgroups().filter(Subgroup::may_be_attempt) {
             let target = targets.entry((dst, dstport, protocol)).or_default();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::evidence::FindingDraft;
-use super::probes::{ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
+use super::probes::{Probe, ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
 use crate::aggregate::accepted::{AcceptedRow, TupleParts};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::names;
@@ -16,8 +16,8 @@ pub(in crate::findings) const MEANING: &str = "One source was rejected at the sa
 pub(in crate::findings) const NEXT_STEP: &str = "If flows from it to this port were accepted, check those hosts first. A private source may be compromised or \
                                     misconfigured; if it is your own scanner, add it to `trusted_scanners`.";
 
-pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let sweeps = group_probes(context, context.thresholds.host_sweep_hosts, |probe| {
+pub(super) fn detect(context: &Context<'_>, probes: &[Probe]) -> Vec<Finding> {
+    let sweeps = group_probes(context, probes, context.thresholds.host_sweep_hosts, |probe| {
         ((probe.src, probe.dstport, probe.protocol), probe.dst)
     });
     let subjects = sweeps.iter().map(|sweep| sweep.subject);

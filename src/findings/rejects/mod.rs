@@ -8,3 +8,4 @@ pub(super) mod port_scan;
 mod probes;
 pub(super) mod repeated_rejects;
 pub(super) mod reply_blocked;
+pub(super) mod scans;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::evidence::FindingDraft;
-use super::probes::{ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
+use super::probes::{Probe, ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(in crate::findings) const MEANING: &str =
@@ -15,8 +15,8 @@ pub(in crate::findings) const MEANING: &str =
 pub(in crate::findings) const NEXT_STEP: &str = "If flows from it were accepted there, check that host first. Block the source in the network ACL. A \
                                     private source may be compromised; if it is your own scanner, add it to `trusted_scanners`.";
 
-pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
-    let scans = group_probes(context, context.thresholds.port_scan_ports, |probe| {
+pub(super) fn detect(context: &Context<'_>, probes: &[Probe]) -> Vec<Finding> {
+    let scans = group_probes(context, probes, context.thresholds.port_scan_ports, |probe| {
         ((probe.src, probe.dst), (probe.protocol, probe.dstport))
     });
     let subjects = scans.iter().map(|scan| scan.subject);

@@ -18,6 +18,8 @@ pub(super) struct Probe {
     pub(super) dst: IpAddr,
     pub(super) dstport: u16,
     pub(super) protocol: u8,
+    /// Index of its subgroup.
+    index: u32,
 }
 
 /// The probes of one subject, such as a source and a destination.
@@ -79,17 +81,17 @@ pub(super) fn count_accepted<S: Copy + Eq + Hash>(
 /// Groups the probes by subject. Keeps the subjects with at least `threshold` distinct targets, in their order.
 pub(super) fn group_probes<S: Ord + Copy + Hash, T: Ord + Copy>(
     context: &Context<'_>,
+    probes: &[Probe],
     threshold: u64,
     subject_and_target: impl Fn(&Probe) -> (S, T),
 ) -> Vec<ProbedSubject<S>> {
-    let probes = probes(context).map(|(index, probe)| {
-        let (subject, target) = subject_and_target(&probe);
-        (subject, target, index)
+    let filter = CountingFilter::new(probes.iter().map(|probe| subject_and_target(probe).0), threshold);
+    let candidates = probes.iter().zip(&filter.slots).filter(|(_, slot)| filter.may_reach_threshold(**slot));
+    let candidates = candidates.map(|(probe, _)| {
+        let (subject, target) = subject_and_target(probe);
+        (subject, target, probe.index)
     });
-    let mut candidates: Vec<(S, T, u32)> = probes.collect();
-    let filter = CountingFilter::new(candidates.iter().map(|(subject, ..)| subject), threshold);
-    let mut slots = filter.slots.iter();
-    candidates.retain(|_| slots.next().is_some_and(|slot| filter.may_reach_threshold(*slot)));
+    let mut candidates: Vec<(S, T, u32)> = candidates.collect();
     candidates.sort_unstable();
     let probed = |probes: &[(S, T, u32)]| {
         let targets = probes.chunk_by(|(_, a, _), (_, b, _)| a == b).count() as u64;
@@ -107,13 +109,13 @@ pub(super) fn group_probes<S: Ord + Copy + Hash, T: Ord + Copy>(
     candidates.chunk_by(|(a, ..), (b, ..)| a == b).filter_map(probed).collect()
 }
 
-/// Returns all probes, each with the index of its subgroup.
-fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
+/// Returns all probes.
+pub(super) fn probes(context: &Context<'_>) -> impl Iterator<Item = Probe> {
     let subgroups = (0..).zip(context.groups.subgroups());
     let attempts = subgroups.filter(|(_, (key, subgroup))| context.is_attempt(key, subgroup));
     attempts.filter_map(|(index, (key, _))| {
         let protocol = key.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
-        Some((index, Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol }))
+        Some(Probe { src: key.src?, dst: key.dst?, dstport: key.dstport?, protocol, index })
     })
 }
 
