@@ -10,6 +10,7 @@
 //! | [`record`] | a line | a record |
 //! | [`topology`] | AWS's describe output, an address | the VPC, subnet and interface of the address |
 //! | [`aggregate`] | records | state: counts, rejected groups, traffic between VPCs |
+//! | [`partial`] | state | a file, and back: parts of one report |
 //! | [`findings`] | state | findings |
 //! | [`summary`] | findings and state | the types of the JSON output |
 //! | [`cli`] | arguments | a report; the command `flowsentry` |
@@ -34,6 +35,7 @@ pub mod error;
 pub mod findings;
 pub mod input;
 pub mod lambda;
+pub mod partial;
 pub mod pipeline;
 pub mod record;
 pub mod sanitize;

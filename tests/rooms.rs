@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     "topology",
     "aggregate",
     "pipeline",
+    "partial",
     "findings",
     "summary",
     "cli",

@@ -10,14 +10,17 @@
 pub mod accepted;
 pub mod connection_stage;
 pub mod consensus;
+mod consistency;
 pub mod counters;
 pub mod inputs;
 pub mod interfaces;
 pub mod interner;
+pub mod invalid_row;
 pub mod packed_map;
 pub mod peering;
 pub mod recorder;
 pub mod rejected;
+pub mod rows;
 pub mod transit_gateway;
 pub mod unanswered;
 
@@ -32,6 +35,7 @@ use crate::aggregate::counters::TimeRange;
 use crate::aggregate::inputs::{InputFailure, InputIdentity, InputSource, MalformedSample, RecordCounts};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::Interner;
+use crate::aggregate::invalid_row::InvalidRow;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
 use crate::aggregate::recorder::{FlowRecorder, VpcCache};
 use crate::aggregate::rejected::RejectedFlows;
@@ -44,7 +48,7 @@ use crate::record::{Action, Flow, Record};
 use crate::topology::Topology;
 
 /// Malformed records that are listed.
-const MALFORMED_SAMPLES: usize = 10;
+pub(crate) const MALFORMED_SAMPLES: usize = 10;
 /// Characters that are listed of each.
 const SAMPLE_CHARACTERS: usize = 200;
 
@@ -245,15 +249,27 @@ impl FormatSet {
     }
 }
 
+impl FormatSet {
+    /// Adds the next format, by its shown names.
+    ///
+    /// # Errors
+    /// If it occurs twice, or is above the limit.
+    pub(crate) fn restore(&mut self, names: &[&str]) -> Result<(), InvalidRow> {
+        let known = self.list.len();
+        self.observe(&Arc::new(Format::from_shown_names(names)));
+        if self.list.len() == known { Err(InvalidRow("a format occurs twice, or is above the limit")) } else { Ok(()) }
+    }
+}
+
 impl RecordCounts {
     /// Adds the counts of other records.
     fn merge(&mut self, other: RecordCounts) {
-        self.total += other.total;
-        self.accepted += other.accepted;
-        self.rejected += other.rejected;
-        self.no_data += other.no_data;
-        self.skip_data += other.skip_data;
-        self.other += other.other;
-        self.malformed += other.malformed;
+        self.total = self.total.saturating_add(other.total);
+        self.accepted = self.accepted.saturating_add(other.accepted);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+        self.no_data = self.no_data.saturating_add(other.no_data);
+        self.skip_data = self.skip_data.saturating_add(other.skip_data);
+        self.other = self.other.saturating_add(other.other);
+        self.malformed = self.malformed.saturating_add(other.malformed);
     }
 }
