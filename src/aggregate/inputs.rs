@@ -73,7 +73,7 @@ impl InputIdentity {
 }
 
 /// One version of an S3 object, as returned by GetObject.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObjectIdentity {
     /// Name of the bucket.
