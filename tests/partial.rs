@@ -134,25 +134,15 @@ proptest! {
         prop_assert_eq!(json::render(&run.summarize(run.merge(&tree))), json::render(&expected));
     }
 
+    /// `tests/limits.rs` merges partials, too, and checks all bounds.
     #[test]
-    fn with_limits_totals_are_exact_and_bounds_hold(inputs in inputs(), places in prop::collection::vec(any::<Index>(), 0..5),
+    fn with_limits_totals_are_exact(inputs in inputs(), places in prop::collection::vec(any::<Index>(), 0..5),
                                                     limits in limits()) {
         let (run, unlimited) = (Run::new(true, limits), Run::new(true, Limits::default()));
         let exact = unlimited.summarize(unlimited.analyze(0, &inputs));
         let merged = run.summarize(run.merge(&cut(&run, &inputs, &places)));
         prop_assert_eq!((&merged.sources, &merged.failed, &merged.malformed), (&exact.sources, &exact.failed, &exact.malformed));
         prop_assert_eq!((merged.records, merged.traffic, merged.window), (exact.records, exact.traffic, exact.window));
-        let bound = merged.rejected.error_bound;
-        for group in &exact.rejected.groups {
-            let key = |other: &&flowsentry::summary::RejectedGroup| {
-                (&other.interface_id, other.srcaddr, other.dstaddr, other.dstport, other.protocol)
-                    == (&group.interface_id, group.srcaddr, group.dstaddr, group.dstport, group.protocol)
-            };
-            let flows = merged.rejected.groups.iter().find(key).map_or(0, |found| found.tally.flows);
-            prop_assert!(group.interface_id.is_none() || flows <= group.tally.flows);
-            prop_assert!(flows + bound >= group.tally.flows || !merged.limits_reached.is_empty() && merged.rejected.groups.len() == 100
-                || group.interface_id.is_some() && merged.limits_reached.contains(&"max_interfaces"));
-        }
         if merged.limits_reached.is_empty() {
             prop_assert_eq!(json::render(&merged), json::render(&exact));
         }
@@ -165,4 +155,78 @@ proptest! {
         let again = run.write(run.read(&file).expect("a partial"));
         prop_assert!(file == again);
     }
+}
+
+const LOG: &str = "interface-id vpc-id subnet-id srcaddr dstaddr srcport dstport protocol packets bytes start end action tcp-flags\n\
+                   eni-0 vpc-0 subnet-1 10.0.0.1 10.1.0.2 50000 443 6 3 200 1795413600 1795413660 ACCEPT 2\n\
+                   eni-0 vpc-0 subnet-1 10.0.0.1 8.8.8.8 50000 53 17 3 200 1795413600 1795413660 REJECT -\n\
+                   eni-2 vpc-x subnet-1 2001:db8::1 10.0.0.1 50000 22 6 3 200 1795413600 1795413660 REJECT 2\n\
+                   malformed\n";
+
+/// Returns the run and the partial of a small log.
+fn small() -> (Run, Vec<u8>) {
+    let run = Run::new(true, Limits::default());
+    let file = run.write(run.analyze(1, &[LOG.as_bytes().to_vec(), b"PK\x03\x04".to_vec()]));
+    (run, file)
+}
+
+#[test]
+fn a_truncated_partial_is_an_error_wherever_it_ends() {
+    let (run, file) = small();
+    assert_eq!(run.read(&file).expect("a partial").records().total, 4);
+    for end in 0..file.len() {
+        let error = run.read(&file[..end]).expect_err("truncated");
+        let expected = if end < 8 { "not_a_partial" } else { "partial_truncated" };
+        assert_eq!(error.code(), expected, "{end} of {}: {error}", file.len());
+    }
+    let error = run.read(&[&file[..], b"\0"].concat()).expect_err("longer");
+    assert_eq!(error.to_string(), "corrupt partial (data follows its end); copy it again, or make it again");
+}
+
+#[test]
+fn every_flipped_bit_is_an_error() {
+    let (run, file) = small();
+    for (byte, bit) in (0..file.len()).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+        let mut flipped = file.clone();
+        flipped[byte] ^= 1 << bit;
+        assert!(run.read(&flipped).is_err(), "bit {bit} of byte {byte} of {}", file.len());
+    }
+}
+
+#[test]
+fn empty_partials_change_nothing() {
+    let (run, file) = small();
+    let expected = json::render(&run.summarize(run.read(&file).expect("a partial")));
+    let empty = run.write(run.analyze(0, &[]));
+    let merged = run.merge(&[empty.clone(), empty.clone(), file, empty.clone()]);
+    assert_eq!(json::render(&run.summarize(merged)), expected);
+    assert_eq!(run.summarize(run.merge(&[])).records.total, 0);
+    assert!(empty.len() < 250, "{}", empty.len());
+}
+
+#[test]
+fn another_topology_or_configuration_is_refused_by_name() {
+    let (run, file) = small();
+    let error = |run: &Run| run.read(&file).expect_err("another").to_string();
+    let without = error(&Run { topology: None, ..run.clone() });
+    assert!(without.starts_with("partial made with topology ") && without.contains(", but this run has no topology;"), "{without}");
+    let mut resources = flowsentry::topology::describe_output::Resources::default();
+    resources.read("other.json", br#"{"Vpcs": [{"VpcId": "vpc-9"}]}"#).expect("JSON");
+    let other = Run { topology: Some(Arc::new(Topology::new(resources))), ..run.clone() };
+    let message = error(&other);
+    let words: Vec<&str> = message.split_whitespace().collect();
+    assert_eq!((words[2], words[3], words[8], words[9]), ("with", "topology", "has", "topology"), "{message}");
+    assert_ne!(words[4], words[10]);
+    assert!(message.ends_with("pass the same --topology documents for all parts of a report, or make the partial again"));
+    let limited = Run::new(true, Limits { max_formats: 7, ..Limits::default() });
+    let message = error(&limited);
+    assert!(message.starts_with("partial made with configuration ") && message.contains("--config"), "{message}");
+    let mut newer = file.clone();
+    newer[8] = 2;
+    let message = run.read(&newer).expect_err("newer").to_string();
+    assert_eq!(
+        message,
+        "partial of format version 2, made by flowsentry \"0.1.0\", but this program reads version 1; use one version of \
+         flowsentry for all parts of a report"
+    );
 }

@@ -6,6 +6,7 @@ mod any_records;
 mod flow_log;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use any_records::{ALL_COLUMNS, FIELDS, TOPOLOGY, log, record};
 use flow_log::{gzip, summarize};

@@ -168,6 +168,11 @@ impl Analysis {
         }
     }
 
+    /// Returns the number of records by class.
+    pub fn records(&self) -> RecordCounts {
+        self.records
+    }
+
     /// Adds the format of records that follow.
     pub fn observe_format(&mut self, format: &Arc<Format>) {
         self.formats.observe(format);

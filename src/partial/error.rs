@@ -36,8 +36,8 @@ pub enum PartialError {
     Corrupt(&'static str),
     /// The partial was made with another topology.
     #[error(
-        "partial made {}, but this run has {}; pass the same --topology documents for all parts of a report, or make the \
-         partial again", with_topology(*.made_with), with_topology(*.expected)
+        "partial made with {}, but this run has {}; pass the same --topology documents for all parts of a report, or make the \
+         partial again", topology_name(*.made_with), topology_name(*.expected)
     )]
     Topology {
         /// Fingerprint of the topology that the partial was made with.
@@ -58,9 +58,8 @@ pub enum PartialError {
     },
 }
 
-fn with_topology(fingerprint: Option<Fingerprint>) -> String {
-    fingerprint
-        .map_or_else(|| "without a topology".to_owned(), |fingerprint| format!("with topology {fingerprint}"))
+fn topology_name(fingerprint: Option<Fingerprint>) -> String {
+    fingerprint.map_or_else(|| "no topology".to_owned(), |fingerprint| format!("topology {fingerprint}"))
 }
 
 impl PartialError {
