@@ -2,9 +2,8 @@
 
 #[path = "support/any_records.rs"]
 mod any_records;
-#[expect(dead_code, reason = "other tests summarize logs")]
-#[path = "support/flow_log.rs"]
-mod flow_log;
+#[path = "support/partial_frames.rs"]
+mod partial_frames;
 
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use flowsentry::summary::Summary;
 use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::summary::json;
 use flowsentry::topology::Topology;
+use partial_frames::{Frame, frames, reframe};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -229,4 +229,70 @@ fn another_topology_or_configuration_is_refused_by_name() {
         "partial of format version 2, made by flowsentry \"0.1.0\", but this program reads version 1; use one version of \
          flowsentry for all parts of a report"
     );
+}
+
+/// Returns the error for a partial with these changes.
+fn error_after(change: impl Fn(&mut Vec<Frame>)) -> String {
+    let (run, file) = small();
+    let mut frames = frames(&file);
+    change(&mut frames);
+    run.read(&reframe(&file, &frames)).expect_err("contradictory").to_string()
+}
+
+#[test]
+fn a_partial_that_contradicts_itself_is_an_error() {
+    let (run, file) = small();
+    assert!(run.read(&reframe(&file, &frames(&file))).is_ok());
+    let at = |frames: &[Frame], tag: u8| frames.iter().position(|frame| frame.tag == tag).expect("a section");
+    let cases: [(&str, &dyn Fn(&mut Vec<Frame>)); 9] = [
+        ("it has no header", &|frames| drop(frames.remove(0))),
+        ("its sections are out of order", &|frames| drop(frames.remove(1))),
+        ("its sections are out of order", &|frames| frames.swap(3, 4)),
+        ("an interface occurs twice, or is above the limit", &|frames| {
+            let interfaces = frames[at(frames, 8)].clone();
+            frames.insert(at(frames, 8), interfaces);
+        }),
+        ("a symbol has no name", &|frames| drop(frames.remove(at(frames, 8)))),
+        ("a row does not parse", &|frames| frames[2].rows = u32::MAX),
+        ("data follows the rows of a block", &|frames| frames[2].bytes.push(0)),
+        ("its sums contradict each other", &|frames| drop(frames.remove(at(frames, 3)))),
+        ("it has an undefined section", &|frames| frames.push(Frame { tag: 99, rows: 1, bytes: vec![0] })),
+    ];
+    for (reason, change) in cases {
+        assert_eq!(error_after(change), format!("corrupt partial ({reason}); copy it again, or make it again"));
+    }
+}
+
+#[test]
+fn huge_counts_reserve_no_memory() {
+    let (run, file) = small();
+    let head = file[..11 + usize::from(file[10])].to_vec();
+    let block = |rows: u32, length: u32, stored: u32| {
+        let numbers = [rows, length, stored].map(u32::to_le_bytes).concat();
+        [&head[..], &[1], &numbers].concat()
+    };
+    for (rows, length, stored) in [(1, u32::MAX, u32::MAX), (1, 1 << 24, 1), (0, 1, 1), (1, 1, 2), (1, u32::MAX, 0)] {
+        let error = run.read(&block(rows, length, stored)).expect_err("impossible");
+        assert!(error.to_string().contains("the head of a block is impossible"), "{error}");
+    }
+    assert_eq!(run.read(&block(u32::MAX, 1 << 24, 1 << 24)).expect_err("short").code(), "partial_truncated");
+    // A vector in a row that claims to have 2^60 entries.
+    let error = error_after(|frames| frames[4].bytes = vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    assert!(error.contains("a row does not parse"), "{error}");
+}
+
+/// Equal records compress well. The writer keeps the ratio that the reader allows.
+#[test]
+fn repetitive_partials_are_read() {
+    let run = Run::new(false, Limits::default());
+    let line = "eni-0 vpc-0 subnet-1 10.0.0.1 10.1.0.2 50000 443 6 3 200 1795413600 1795413660 ACCEPT 2\n";
+    let header = &LOG[..=LOG.find('\n').expect("a header")];
+    let analysis = run.analyze(0, &[format!("{header}{}", line.repeat(20_000)).into_bytes()]);
+    let file = run.write(analysis);
+    assert!(file.len() < 1000, "{}", file.len());
+    let mut repeated = run.read(&file).expect("a partial");
+    assert_eq!(repeated.records().accepted, 20_000);
+    (0..3000).for_each(|_| repeated.observe_failure("a".repeat(500), "b".repeat(500)));
+    let file = run.write(repeated);
+    assert_eq!(run.read(&file).expect("a partial").records().accepted, 20_000);
 }
