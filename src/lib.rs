@@ -10,8 +10,8 @@
 //! | [`record`] | a line | a record |
 //! | [`topology`] | AWS's describe output, an address | the VPC, subnet and interface of the address |
 //! | [`aggregate`] | records | state: counts, rejected groups, traffic between VPCs |
-//! | [`partial`] | state | a file, and back: parts of one report |
 //! | [`findings`] | state | findings |
+//! | [`partial`] | state | a file, and back: parts of one report |
 //! | [`summary`] | findings and state | the types of the JSON output |
 //! | [`cli`] | arguments | a report; the command `flowsentry` |
 //! | [`lambda`] | an event | stored summaries, metrics and alerts; the Lambda function |

@@ -8,6 +8,7 @@
 //! within an input does not matter. The order of inputs matters only for lists in input order.
 
 pub mod accepted;
+pub mod closing;
 pub mod connection_stage;
 pub mod consensus;
 mod consistency;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::aggregate::accepted::AcceptedFlows;
+use crate::aggregate::closing::Closing;
 use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::inputs::{InputFailure, InputIdentity, InputSource, MalformedSample, RecordCounts};
@@ -70,6 +72,7 @@ pub struct Analysis {
     pub(crate) rejects: RejectedFlows,
     pub(crate) losses: TransitGatewayLosses,
     pub(crate) peering: InterVpcTraffic,
+    pub(crate) closing: Closing,
 }
 
 impl Default for Analysis {
@@ -96,6 +99,7 @@ impl Analysis {
             rejects: RejectedFlows::new(limits),
             losses: TransitGatewayLosses::new(limits.max_interfaces),
             peering: InterVpcTraffic::new(limits.max_address_pairs),
+            closing: Closing::Open,
         }
     }
 
@@ -168,6 +172,11 @@ impl Analysis {
         }
     }
 
+    /// Returns whether it has accepted or rejected records.
+    fn is_analyzed(&self) -> bool {
+        self.records.accepted > 0 || self.records.rejected > 0
+    }
+
     /// Returns the number of records by class.
     pub fn records(&self) -> RecordCounts {
         self.records
@@ -198,6 +207,11 @@ impl Analysis {
             *self = next;
             return;
         }
+        self.closing = match (self.is_analyzed(), next.is_analyzed()) {
+            (true, true) => self.closing.join(next.closing),
+            (false, true) => next.closing,
+            (_, false) => self.closing,
+        };
         self.sources.extend(next.sources);
         self.failed.extend(next.failed);
         next.formats.list.iter().for_each(|format| self.formats.observe(format));

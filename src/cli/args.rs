@@ -93,6 +93,10 @@ pub(super) struct Analyze {
     /// Write a partial for flowsentry merge, instead of a report; - for stdout
     #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top"])]
     pub(super) partial: Option<PathBuf>,
+
+    /// Decide causes and answers now, and leave the accepted records out of the partial: it is small, and less exact once merged
+    #[arg(long, requires = "partial")]
+    pub(super) close: bool,
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +124,10 @@ pub(super) struct Merge {
     /// Write a partial of all partials, instead of a report; - for stdout
     #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top"])]
     pub(super) partial: Option<PathBuf>,
+
+    /// Decide causes and answers now, and leave the accepted records out of the partial
+    #[arg(long, requires = "partial")]
+    pub(super) close: bool,
 }
 
 #[derive(Debug, Args)]

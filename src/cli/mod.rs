@@ -32,7 +32,7 @@ use self::args::{Analyze, Arguments, Command, Merge, ReportFormat, TopologyComma
 use self::output::warn;
 use crate::aggregate::Analysis;
 use crate::config::Config;
-use crate::partial::Context;
+use crate::partial::{self, Context};
 use crate::pipeline;
 use crate::summary::Summary;
 use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
@@ -86,7 +86,8 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let target = Target { partial: arguments.partial.as_deref(), format: arguments.format, top: arguments.top };
+    let Analyze { partial, close, format, top, .. } = arguments;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
     let status = finish(analysis, target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((options, topology));
@@ -99,7 +100,8 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
     let config = read_config(arguments.config.as_deref())?;
     let context = Context::new(topology.as_deref(), &config);
     let analysis = partials::merge(&arguments.partials, &context, &config.limits)?;
-    let target = Target { partial: arguments.partial.as_deref(), format: arguments.format, top: arguments.top };
+    let Merge { partial, close, format, top, .. } = arguments;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
     finish(analysis, target, topology.as_deref(), config)
 }
 
@@ -107,13 +109,15 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
 struct Target<'a> {
     /// A partial at this path. Otherwise a report.
     partial: Option<&'a Path>,
+    /// Whether the partial is closed.
+    close: bool,
     format: ReportFormat,
     top: Option<usize>,
 }
 
 /// Writes the partial or the report of an analysis. Returns the exit status.
 fn finish(
-    analysis: Analysis,
+    mut analysis: Analysis,
     target: Target<'_>,
     topology: Option<&Topology>,
     config: Config,
@@ -121,6 +125,9 @@ fn finish(
     let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     report_failures(&analysis);
     if let Some(path) = target.partial {
+        if target.close {
+            partial::close(&mut analysis, topology);
+        }
         partials::write(analysis, &Context::new(topology, &config), path)?;
         return Ok(status);
     }

@@ -3,6 +3,8 @@
 //! In: an [`Analysis`], and out: a file; and back. [`write`] and [`read`] are inverse: what [`Analysis::merge`] makes of read partials, in
 //! the order of the inputs, is what it makes of the inputs themselves.
 //!
+//! A part may be [closed](close) before it is written: without its accepted records it is small.
+//!
 //! A file is a row of [`sections`](sections), in blocks ([`block`]). It is untrusted: lengths are bounded before memory is reserved, and
 //! each row is checked before it is added, under the limits of the configuration ([`crate::aggregate::rows`]). The checksum finds damage; it
 //! does not show who made the file.
@@ -11,6 +13,7 @@
 //! another [`FORMAT_VERSION`]: `tests/partial.rs` compares a stored file.
 
 mod block;
+mod close;
 mod error;
 mod fingerprint;
 mod sections;
@@ -20,6 +23,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use self::block::{BlockReader, BlockWriter};
+pub use self::close::close;
 pub use self::error::PartialError;
 pub use self::fingerprint::Fingerprint;
 use self::sections::{HEADER, Restorer};

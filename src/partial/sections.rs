@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::block::{Block, BlockWriter};
 use super::error::PartialError;
 use crate::aggregate::accepted::AcceptedState;
+use crate::aggregate::closing::Closing;
 use crate::aggregate::inputs::{InputSource, LogEventsIdentity, ObjectIdentity, RecordCounts};
 use crate::aggregate::peering::PeeringState;
 use crate::aggregate::rejected::RejectedState;
@@ -47,6 +48,7 @@ struct State {
     openings: OpeningState,
     peering: PeeringState,
     accepted: AcceptedState,
+    closing: Closing,
 }
 
 /// An input that was read completely.
@@ -107,6 +109,7 @@ impl State {
             openings: analysis.openings.state(),
             peering: analysis.peering.state(),
             accepted: analysis.accepted.state(),
+            closing: analysis.closing,
         }
     }
 }
@@ -163,6 +166,7 @@ impl<'a> Restorer<'a> {
         analysis.rejects.restore_state(&state.rejected)?;
         analysis.openings.restore_state(state.openings);
         analysis.peering.restore_state(state.peering);
+        analysis.closing = state.closing;
         self.accepted = Some(state.accepted);
         Ok(())
     }

@@ -225,6 +225,12 @@ impl AcceptedFlows {
         (self.ipv4, self.wide) = (Vec::new(), Vec::new());
     }
 
+    /// Drops all tuples, after they decided what they can.
+    pub fn close(&mut self) {
+        (self.ipv4, self.wide) = (Vec::new(), Vec::new());
+        self.cost = if self.complete { 0 } else { self.limit };
+    }
+
     /// Adds the tuples of another input. `interfaces` maps its interface ids to those of this collection.
     pub fn merge(&mut self, other: &AcceptedFlows, interfaces: &SymbolRemap) {
         other.for_each(|row| {

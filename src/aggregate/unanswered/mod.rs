@@ -7,7 +7,7 @@
 mod awaited_replies;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
@@ -221,6 +221,23 @@ impl OpeningFlows {
         }
         remove_answered(&mut groups, accepted, facts);
         groups.into_values().collect()
+    }
+}
+
+impl OpeningFlows {
+    /// Keeps the records that nothing answered.
+    pub fn close(&mut self, accepted: &AcceptedFlows, facts: &impl InterfaceFacts) {
+        let groups = self.unanswered(1, accepted, facts);
+        let kept: HashSet<Service, RandomState> =
+            groups.iter().map(|group| (group.interface, group.dst, group.dstport)).collect();
+        let all = std::mem::take(&mut self.openings);
+        for (key, stats) in all.iter() {
+            let OpeningKey { interface, src, dst, dstport, is_directed, .. } = key;
+            let leaves = is_directed || src.is_some_and(|src| facts.owns(interface, src));
+            if leaves && kept.contains(&(interface, dst, dstport)) {
+                self.openings.entry(key, || *stats);
+            }
+        }
     }
 }
 
