@@ -5,16 +5,18 @@ mod any_records;
 #[path = "support/partial_frames.rs"]
 mod partial_frames;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use any_records::{ALL_COLUMNS, TOPOLOGY, log, record};
 use flowsentry::aggregate::Analysis;
-use flowsentry::config::{Config, Limits};
+use flowsentry::config::{Config, Limits, Thresholds};
+use flowsentry::findings::types::{Details, Evidence, Finding, Severity};
 use flowsentry::partial::{self, Context, PartialError};
 use flowsentry::pipeline::{self, Options};
-use flowsentry::summary::Summary;
 use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::summary::json;
+use flowsentry::summary::{Rejected, RejectedGroup, Summary};
 use flowsentry::topology::Topology;
 use partial_frames::{Frame, frames, reframe};
 use proptest::prelude::*;
@@ -68,7 +70,13 @@ impl Run {
     }
 
     fn summarize(&self, analysis: Analysis) -> Summary {
-        build::build_summary(analysis, &SummaryOptions::default(), self.topology.as_deref())
+        // Low thresholds make findings of every type among few records.
+        let mut thresholds = Thresholds { port_scan_ports: 2, host_sweep_hosts: 2, ..Thresholds::default() };
+        for name in Thresholds::NAMES.iter().filter(|name| name.ends_with("_flows")) {
+            assert_eq!(thresholds.set(name, "1"), Some(Ok(())));
+        }
+        let options = SummaryOptions { thresholds, ..SummaryOptions::default() };
+        build::build_summary(analysis, &options, self.topology.as_deref())
     }
 }
 
@@ -78,6 +86,40 @@ fn cut(run: &Run, inputs: &[Vec<u8>], places: &[Index]) -> Vec<Vec<u8>> {
     places.extend([0, inputs.len()]);
     places.sort_unstable();
     places.windows(2).map(|ends| run.write(run.analyze(ends[0], &inputs[ends[0]..ends[1]]))).collect()
+}
+
+/// Closes analyses, and merges their partials.
+fn merge_closed(run: &Run, analyses: impl IntoIterator<Item = Analysis>) -> Analysis {
+    let close = |mut analysis: Analysis| {
+        partial::close(&mut analysis, run.topology.as_deref());
+        run.write(analysis)
+    };
+    let files: Vec<Vec<u8>> = analyses.into_iter().map(close).collect();
+    run.merge(&files)
+}
+
+/// Returns a finding without its examples: closed partials have one for all source ports of a group.
+fn without_examples(finding: &Finding) -> Finding {
+    Finding { examples: Vec::new(), names: BTreeMap::new(), ..finding.clone() }
+}
+
+/// Returns a finding without what was accepted from its source, which closed partials do not have.
+fn without_accepted(finding: &Finding) -> Finding {
+    let mut finding = without_examples(finding);
+    if let Details::Ports { accepted_flows, .. } | Details::SweptHosts { accepted_flows, .. } = &mut finding.details {
+        *accepted_flows = None;
+        finding.evidence.retain(|evidence| ![Evidence::AcceptedFlows, Evidence::NoAcceptedRecords].contains(evidence));
+        (finding.severity, finding.exact) = (Severity::Medium, false);
+        finding.title = finding.title.split(';').next().unwrap_or_default().to_owned();
+    }
+    finding
+}
+
+/// Sorts findings: the severity of some differs.
+fn sorted<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = findings.into_iter().map(without_accepted).collect();
+    findings.sort_by(|a, b| a.id.cmp(&b.id));
+    findings
 }
 
 /// Generates logs: with all columns or with some, with malformed lines, and broken ones.
@@ -145,6 +187,56 @@ proptest! {
         prop_assert_eq!((merged.records, merged.traffic, merged.window), (exact.records, exact.traffic, exact.window));
         if merged.limits_reached.is_empty() {
             prop_assert_eq!(json::render(&merged), json::render(&exact));
+        }
+    }
+
+    /// Until a part is merged with others, closing it loses nothing but what was accepted from scanners.
+    #[test]
+    fn a_closed_partial_alone_is_exact(inputs in inputs(), has_topology: bool) {
+        let run = Run::new(has_topology, Limits::default());
+        let expected = run.summarize(run.analyze(0, &inputs));
+        let closed = run.summarize(merge_closed(&run, [run.analyze(0, &inputs)]));
+        prop_assert_eq!(&closed.rejected, &expected.rejected);
+        let peering_exact = closed.peering.as_ref().is_none_or(|peering| peering.exact);
+        if peering_exact {
+            prop_assert_eq!(&closed.peering, &expected.peering);
+            prop_assert_eq!(sorted(&closed.findings), sorted(&expected.findings));
+        }
+        let others = |summary: &Summary| (summary.records, summary.traffic, summary.window, summary.services.clone());
+        prop_assert_eq!(others(&closed), others(&expected));
+    }
+
+    #[test]
+    fn closed_partials_are_exact_where_they_say_so(inputs in inputs(), places in prop::collection::vec(any::<Index>(), 0..5),
+                                                   open in 0..4_usize) {
+        let run = Run::new(true, Limits::default());
+        let expected = run.summarize(run.analyze(0, &inputs));
+        let mut places: Vec<usize> = places.iter().map(|place| place.index(inputs.len() + 1)).chain([0, inputs.len()]).collect();
+        places.sort_unstable();
+        let mut merged = Analysis::new(&run.config.limits);
+        for (part, ends) in places.windows(2).enumerate() {
+            let analysis = run.analyze(ends[0], &inputs[ends[0]..ends[1]]);
+            merged.merge(if part == open { analysis } else { merge_closed(&run, [analysis]) });
+        }
+        let merged = run.summarize(merged);
+        prop_assert_eq!((&merged.sources, &merged.failed, &merged.formats), (&expected.sources, &expected.failed, &expected.formats));
+        prop_assert_eq!((merged.records, merged.traffic, merged.window), (expected.records, expected.traffic, expected.window));
+        let (rejected, exact) = (&merged.rejected, &expected.rejected);
+        prop_assert_eq!((rejected.group_count, rejected.exact, rejected.error_bound), (exact.group_count, true, 0));
+        let sums = |rejected: &Rejected| (rejected.by_interface.clone(), rejected.by_subnet.clone(), rejected.by_vpc.clone());
+        prop_assert_eq!(sums(rejected), sums(exact));
+        for (group, exact) in rejected.groups.iter().zip(&exact.groups) {
+            let same = RejectedGroup { cause: exact.cause, causes: exact.causes.clone(), denied_by: exact.denied_by.clone(), ..group.clone() };
+            prop_assert_eq!(&same, exact);
+        }
+        if rejected.by_cause_exact {
+            prop_assert_eq!(rejected, exact);
+        }
+        let peering = |summary: &Summary| summary.peering.clone().filter(|_| merged.peering.as_ref().is_some_and(|peering| peering.exact));
+        prop_assert_eq!(peering(&merged), peering(&expected));
+        let expected: Vec<Finding> = expected.findings.iter().map(without_examples).collect();
+        for finding in merged.findings.iter().filter(|finding| finding.exact).map(without_examples) {
+            prop_assert!(expected.contains(&finding), "{:?}", finding);
         }
     }
 
