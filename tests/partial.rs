@@ -2,8 +2,9 @@
 
 #[path = "support/any_records.rs"]
 mod any_records;
-#[path = "support/partial_frames.rs"]
-mod partial_frames;
+#[expect(dead_code, reason = "tests/fuzz_smoke.rs runs the other bodies")]
+#[path = "support/fuzz_bodies.rs"]
+mod fuzz_bodies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::summary::json;
 use flowsentry::summary::{Rejected, RejectedGroup, Summary};
 use flowsentry::topology::Topology;
-use partial_frames::{Frame, frames, reframe};
+use fuzz_bodies::partial_frames::{Frame, frames, reframe};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -301,7 +302,10 @@ fn another_topology_or_configuration_is_refused_by_name() {
     let (run, file) = small();
     let error = |run: &Run| run.read(&file).expect_err("another").to_string();
     let without = error(&Run { topology: None, ..run.clone() });
-    assert!(without.starts_with("partial made with topology ") && without.contains(", but this run has no topology;"), "{without}");
+    assert!(
+        without.starts_with("partial made with topology ") && without.contains(", but this run has no topology;"),
+        "{without}"
+    );
     let mut resources = flowsentry::topology::describe_output::Resources::default();
     resources.read("other.json", br#"{"Vpcs": [{"VpcId": "vpc-9"}]}"#).expect("JSON");
     let other = Run { topology: Some(Arc::new(Topology::new(resources))), ..run.clone() };
@@ -309,7 +313,9 @@ fn another_topology_or_configuration_is_refused_by_name() {
     let words: Vec<&str> = message.split_whitespace().collect();
     assert_eq!((words[2], words[3], words[8], words[9]), ("with", "topology", "has", "topology"), "{message}");
     assert_ne!(words[4], words[10]);
-    assert!(message.ends_with("pass the same --topology documents for all parts of a report, or make the partial again"));
+    assert!(
+        message.ends_with("pass the same --topology documents for all parts of a report, or make the partial again")
+    );
     let limited = Run::new(true, Limits { max_formats: 7, ..Limits::default() });
     let message = error(&limited);
     assert!(message.starts_with("partial made with configuration ") && message.contains("--config"), "{message}");
@@ -336,7 +342,8 @@ fn a_partial_that_contradicts_itself_is_an_error() {
     let (run, file) = small();
     assert!(run.read(&reframe(&file, &frames(&file))).is_ok());
     let at = |frames: &[Frame], tag: u8| frames.iter().position(|frame| frame.tag == tag).expect("a section");
-    let cases: [(&str, &dyn Fn(&mut Vec<Frame>)); 9] = [
+    type Change<'a> = &'a dyn Fn(&mut Vec<Frame>);
+    let cases: [(&str, Change<'_>); 9] = [
         ("it has no header", &|frames| drop(frames.remove(0))),
         ("its sections are out of order", &|frames| drop(frames.remove(1))),
         ("its sections are out of order", &|frames| frames.swap(3, 4)),
@@ -387,4 +394,22 @@ fn repetitive_partials_are_read() {
     (0..3000).for_each(|_| repeated.observe_failure("a".repeat(500), "b".repeat(500)));
     let file = run.write(repeated);
     assert_eq!(run.read(&file).expect("a partial").records().accepted, 20_000);
+}
+
+/// The format of files that exist. A change of any row needs another version; then `UPDATE_GOLDEN=1` stores a new file.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test reads a file of the repository")]
+fn the_stored_partial_is_still_that_of_its_log() {
+    let path = "tests/partial/v1.fspart";
+    let rows = |file: &[u8]| -> Vec<(u8, u32, Vec<u8>)> {
+        frames(file).into_iter().map(|frame| (frame.tag, frame.rows, frame.bytes)).collect()
+    };
+    let file = fuzz_bodies::valid_partial();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &file).expect("the file can be written");
+    }
+    let stored = std::fs::read(path).expect("the stored partial");
+    assert_eq!(rows(&stored), rows(&file), "the rows changed: raise FORMAT_VERSION");
+    let tags: Vec<u8> = frames(&file).iter().map(|frame| frame.tag).collect();
+    assert_eq!(tags, Vec::from_iter(1..=16), "the log has rows of every section");
 }

@@ -1,6 +1,7 @@
 //! Checks that the sums of an analysis agree, for one that comes from a file.
 
 use crate::aggregate::Analysis;
+use crate::aggregate::interfaces::Interface;
 use crate::aggregate::invalid_row::InvalidRow;
 
 /// More records than any report has. Sums of flows over several stores stay below 2^64.
@@ -14,11 +15,11 @@ impl Analysis {
     /// If the sums contradict each other.
     pub(crate) fn check_sums(&self) -> Result<(), InvalidRow> {
         let counts = &self.records;
-        let classes = [counts.accepted, counts.rejected, counts.no_data, counts.skip_data, counts.other, counts.malformed];
+        let classes =
+            [counts.accepted, counts.rejected, counts.no_data, counts.skip_data, counts.other, counts.malformed];
         let sources = sum(self.sources.iter().map(|source| source.records));
-        let interfaces = |flows: fn(&super::interfaces::Interface) -> u64| {
-            sum(self.interfaces.iter().map(|(_, interface)| flows(interface)))
-        };
+        let interfaces =
+            |flows: fn(&Interface) -> u64| sum(self.interfaces.iter().map(|(_, interface)| flows(interface)));
         let analyzed = counts.accepted.saturating_add(counts.rejected);
         let agree = counts.total <= MAX_RECORDS
             && sum(classes) == counts.total

@@ -106,6 +106,7 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
 }
 
 /// What becomes of an analysis.
+#[derive(Clone, Copy)]
 struct Target<'a> {
     /// A partial at this path. Otherwise a report.
     partial: Option<&'a Path>,

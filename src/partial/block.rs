@@ -98,7 +98,8 @@ impl<W: Write> BlockWriter<W> {
         compressed.clear();
         compressed.reserve(bytes.len());
         self.deflate.reset();
-        let status = self.deflate.compress_vec(&bytes, &mut compressed, FlushCompress::Finish).map_err(io::Error::other)?;
+        let status =
+            self.deflate.compress_vec(&bytes, &mut compressed, FlushCompress::Finish).map_err(io::Error::other)?;
         let is_smaller = status == Status::StreamEnd && compressed.len() < bytes.len();
         let stored = if is_smaller && compressed.len() * MAX_RATIO >= bytes.len() { &compressed } else { &bytes };
         self.put(&[self.tag])?;

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn resources_decide_not_their_documents() {
-        let (a, b) = (r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.0.0.0/16"}]}"#, r#"{"Vpcs": [{"VpcId": "vpc-b"}]}"#);
+        let (a, b) =
+            (r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.0.0.0/16"}]}"#, r#"{"Vpcs": [{"VpcId": "vpc-b"}]}"#);
         let both = of_documents(&[("1.json", a), ("2.json", b)]);
         assert_eq!(both, of_documents(&[("x.json", b), ("y.json", a)]));
         assert_ne!(both, of_documents(&[("1.json", a)]));

@@ -5,7 +5,7 @@
 #[path = "parquet_parts.rs"]
 mod parquet_parts;
 #[path = "partial_frames.rs"]
-mod partial_frames;
+pub mod partial_frames;
 #[path = "plain_json.rs"]
 mod plain_json;
 
@@ -324,6 +324,7 @@ const PARTIAL_LOG: &str = "interface-id vpc-id subnet-id srcaddr dstaddr srcport
     eni-1 vpc-a subnet-1 10.1.0.1 10.0.0.1 443 50000 6 1795413600 1795413660 REJECT - - OK\n\
     eni-1 vpc-a - 10.0.0.1 10.2.0.1 50000 443 17 1795413600 1795413660 REJECT - 1 OK\n\
     eni-2 vpc-x - 10.0.0.1 8.8.8.8 50000 443 6 1795413600 1795413660 ACCEPT 2 5 OK\n\
+    eni-1 vpc-a - 10.0.0.1 8.8.8.9 50000 443 6 1795413600 1795413660 ACCEPT 2 8 OK\n\
     - - - 2001:db8::1 2001:db8::2 50000 443 6 1795413600 1795413660 REJECT 18 - OK\n\
     - - - 2001:db8::1 2001:db8::2 50000 443 6 1795413600 1795413660 ACCEPT 3 - OK\n\
     eni-1 - - - - - - - - - - - - SKIPDATA\n\

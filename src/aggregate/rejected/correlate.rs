@@ -1,7 +1,7 @@
 //! Correlates rejected with accepted flows, by 5-tuple and by reverse 5-tuple.
 
-use super::{RejectedFlows, SubgroupStats};
 use super::keys::{GroupKey, SubgroupKey};
+use super::{RejectedFlows, SubgroupStats};
 use crate::aggregate::accepted::{AcceptedFlows, BloomFilter, FiveTuple};
 use crate::aggregate::rejected::cause::{CauseFacts, CauseHint};
 
