@@ -12,7 +12,7 @@ use std::sync::Arc;
 use any_records::{ALL_COLUMNS, TOPOLOGY, log, record};
 use flowsentry::aggregate::Analysis;
 use flowsentry::config::{Config, Limits, Thresholds};
-use flowsentry::findings::types::{Details, Evidence, Finding, Severity};
+use flowsentry::findings::types::{Details, Evidence, Finding, FindingType, Severity};
 use flowsentry::partial::{self, Context, PartialError};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::summary::build::{self, SummaryOptions};
@@ -248,6 +248,34 @@ proptest! {
         let again = run.write(run.read(&file).expect("a partial"));
         prop_assert!(file == again);
     }
+}
+
+/// 14 ports an object are below the threshold. Only the merge sees the scan, also of closed partials.
+#[test]
+fn a_scan_that_no_part_shows_is_found_in_the_merge() {
+    let run = Run { config: Config::default(), topology: None };
+    let part = |first: u16| {
+        let record = |port| {
+            format!("eni-0 vpc-0 subnet-1 8.8.8.8 10.0.0.1 50000 {port} 6 1 40 1795413600 1795413660 REJECT 2\n")
+        };
+        let header = &LOG[..=LOG.find('\n').expect("a header")];
+        run.analyze(
+            first.into(),
+            &[(header.to_owned() + &(first..first + 14).map(record).collect::<String>()).into_bytes()],
+        )
+    };
+    let scans = |analysis| {
+        let options = SummaryOptions::default();
+        let findings = build::build_summary(analysis, &options, None).findings;
+        findings.into_iter().map(|finding| (finding.finding_type, finding.details, finding.exact)).collect::<Vec<_>>()
+    };
+    assert_eq!(scans(part(1)), []);
+    let scan = |accepted_flows, exact| {
+        let distinct_ports = 28;
+        [(FindingType::PortScan, Details::Ports { distinct_ports, accepted_flows }, exact)]
+    };
+    assert_eq!(scans(run.merge(&[run.write(part(1)), run.write(part(15))])), scan(Some(0), true));
+    assert_eq!(scans(merge_closed(&run, [part(1), part(15)])), scan(None, false));
 }
 
 const LOG: &str = "interface-id vpc-id subnet-id srcaddr dstaddr srcport dstport protocol packets bytes start end action tcp-flags\n\
