@@ -1,7 +1,7 @@
 //! The main loop: reads the bytes of one object and aggregates its records. Read this first.
 //!
-//! The first bytes of the content decide how it is read: [`json`] for JSON, [`parquet`] for Parquet, and for all else
-//! [`line_reader`], which recognizes CSV and exports of CloudWatch Logs by their first line. Each gives its records to a [`sink`].
+//! The first bytes of the content decide how it is read: `json` for JSON, `parquet` for Parquet, and for all else
+//! `line_reader`, which recognizes CSV and exports of CloudWatch Logs by their first line. Each gives its records to a `sink`.
 //!
 //! Nearly every line takes the fast path: its fields are at known positions and have common lengths. Every other line takes the slow
 //! path, which alone decides whether a line is a header, blank, a record, or malformed.

@@ -125,7 +125,7 @@ fn a_majority_of_malformed_records_is_warned_of() {
         (text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
     };
     let warning = "5 of 9 records (55.6 %) are malformed and do not count. First: - line 5: srcaddr is not an IPv4 or IPv6 \
-                   address. The columns of these lines are probably not those of their header or, in files without one, of \
+                   address. The columns of these records are probably not those of their header or, in files without one, of \
                    --log-format.";
     // Once: in the report, or beside the JSON.
     let (report, stderr) = run(5, "text");

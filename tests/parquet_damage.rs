@@ -232,6 +232,24 @@ fn with_lie(lie: impl Fn(&mut Fields)) -> String {
 }
 
 #[test]
+fn row_groups_without_rows_are_skipped() {
+    let (pages, mut footer) = parts(&[ports(&[22, 23])], 2);
+    let Thrift::Structs(groups) = fields(&mut footer, 4) else { panic!("row groups") };
+    let mut empty = groups[0].clone();
+    let Thrift::Structs(chunks) = fields(&mut empty, 1) else { panic!("chunks") };
+    let Thrift::Struct(metadata) = fields(&mut chunks[0], 3) else { panic!("metadata") };
+    // As pyarrow writes it.
+    for number in [5, 7, 9] {
+        *fields(metadata, number) = Thrift::Integer(0);
+    }
+    *fields(&mut empty, 3) = Thrift::Integer(0);
+    let full = groups[0].clone();
+    *groups = vec![empty.clone(), empty.clone(), full, empty];
+    let analysis = analyze(&with_footer(&pages, &encode(&footer))).expect("a flow log");
+    assert_eq!(build::build_summary(analysis, &SummaryOptions::default(), None).records.total, 2);
+}
+
+#[test]
 fn a_lying_footer_is_an_error() {
     fn group(footer: &mut Fields) -> &mut Fields {
         let Thrift::Structs(groups) = fields(footer, 4) else { panic!("row groups") };

@@ -140,6 +140,31 @@ fn every_shape_gives_the_same_summary_in_every_compression() {
 }
 
 #[test]
+fn a_column_of_messages_goes_before_columns_of_fields() {
+    let [first, second] = [RECORDS[0], RECORDS[1]];
+    let expected = comparable(read(format!("{first}\n{second}\n").as_bytes()));
+    for content in [
+        format!("@message,action,bytes\n{first},REJECT,7\n{second},ACCEPT,8\n"),
+        format!("@message\n{first}\n{second}\n"),
+        format!("\"@message\"\n\"{first}\"\n\"{second}\"\n"),
+        format!("\n \n@timestamp,@message\n7,{first}\n8,{second}\n"),
+    ] {
+        let summary = read(content.as_bytes());
+        assert_eq!(summary.sources[0].shape, Shape::Csv, "{content}");
+        assert_eq!(comparable(summary), expected, "{content}");
+    }
+}
+
+#[test]
+fn malformed_records_of_an_export_are_numbered_from_its_start() {
+    let time = "2026-11-23T06:00:04.000Z ";
+    let record = format!("{time}{}", RECORDS[0]);
+    let summary = read(format!("\n\ngarbage\n{record}\nbad\n\nbad\n{record}\n").as_bytes());
+    let numbers: Vec<u64> = summary.malformed.iter().map(|sample| sample.line).collect();
+    assert_eq!((numbers, summary.records.total), (vec![1, 3, 4], 5));
+}
+
+#[test]
 fn malformed_records_have_their_number() {
     for (name, shape, content) in objects() {
         let summary = read(content.as_bytes());

@@ -62,7 +62,8 @@ pub(super) enum TopologyCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Analyze {
-    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; plain or gzip: text, Parquet, JSON, CSV
+    /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; plain or gzip: text, Parquet, JSON,
+    /// CSV, or an export of CloudWatch Logs
     #[arg(required = true, value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
 

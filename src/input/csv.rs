@@ -5,8 +5,6 @@
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use super::MAX_LINE_BYTES;
-
 /// Splits rows with one separator.
 pub struct RowSplitter {
     reader: Reader,
@@ -20,15 +18,19 @@ impl RowSplitter {
     /// Creates a splitter for fields with this separator between them.
     pub fn new(separator: u8) -> RowSplitter {
         let reader = ReaderBuilder::new().delimiter(separator).build();
-        // A line has at most a field per byte, and one more.
-        RowSplitter { reader, text: vec![0; MAX_LINE_BYTES], ends: vec![0; MAX_LINE_BYTES + 1] }
+        RowSplitter { reader, text: Vec::new(), ends: Vec::new() }
     }
 
-    /// Splits a line of at most [`MAX_LINE_BYTES`]. Returns its fields without quotes and without white space around them. A blank
+    /// Splits a line. Returns its fields without quotes and without white space around them. A blank
     /// line has none.
     #[expect(clippy::indexing_slicing, reason = "the reader returns numbers of bytes in the slices that it was given")]
     pub fn split(&mut self, line: &[u8]) -> Fields<'_> {
         self.reader.reset();
+        // A line has at most a field per byte, and one more.
+        if self.ends.len() <= line.len() {
+            self.text.resize(line.len().max(1), 0);
+            self.ends.resize(line.len() + 1, 0);
+        }
         let (mut input, mut text, mut fields) = (line, 0, 0);
         loop {
             let (result, read, written, ended) =
@@ -64,6 +66,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::MAX_LINE_BYTES;
 
     fn split(separator: u8, line: &str) -> Vec<String> {
         let mut splitter = RowSplitter::new(separator);

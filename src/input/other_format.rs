@@ -20,6 +20,7 @@ const EXTRACT: &str = "extract the flow logs in it, and read these";
 const CONVERT_JSON: &str = "convert it to objects with a `message`, or with flow log fields as keys";
 const SEPARATE: &str = "keep other logs out of the folder or prefix of the flow logs";
 const TO_TEXT: &str = "create the flow log with the file format `plain-text`, or convert the file";
+const ADD_OUTPUT_JSON: &str = "run the command with --output json";
 const SAVE_AS_UTF_8: &str = "save it as UTF-8, such as with iconv -f UTF-16 -t UTF-8";
 
 /// Position, bytes, name, and next step.
@@ -133,6 +134,12 @@ fn other_log(line: &str) -> Option<OtherFormat> {
         "http" | "https" | "h2" | "grpcs" | "ws" | "wss" if is_time(second) => LOAD_BALANCER,
         "tls" if second == "1.0" || second == "2.0" => LOAD_BALANCER,
         _ if is_time(first) && fields.get(2).is_some_and(|client| client.contains(':')) => LOAD_BALANCER,
+        "EVENTS" => {
+            return Some(OtherFormat { name: "text of aws logs filter-log-events", next_step: ADD_OUTPUT_JSON });
+        }
+        "events:" => {
+            return Some(OtherFormat { name: "YAML of aws logs filter-log-events", next_step: ADD_OUTPUT_JSON });
+        }
         "#Version:" | "#Fields:" => "a log of CloudFront, or another W3C log",
         _ if first.len() == 64 && first.bytes().all(|byte| byte.is_ascii_hexdigit()) => "a server access log of S3",
         _ => return None,
@@ -153,7 +160,7 @@ fn separated_by_other_characters(line: &str) -> Option<OtherFormat> {
             "CSV: it has commas between its fields",
             "add a header with the names of the fields, or write spaces instead, such as with tr ',' ' '",
         ),
-        (';', "CSV: it has semicolons between its fields", "write spaces instead, such as with tr ';' ' '"),
+        (';', "CSV: it has semicolons between its fields", "write commas instead, such as with tr ';' ','"),
         ('|', "a table: it has vertical bars between its fields", "write spaces instead, such as with tr '|' ' '"),
     ];
     let fields = line.split_ascii_whitespace().count();

@@ -32,7 +32,8 @@ impl Shape {
     /// Returns what the numbers of malformed records count.
     pub fn unit(self) -> &'static str {
         match self {
-            Shape::Text | Shape::CloudwatchExport => "line",
+            Shape::Text => "line",
+            Shape::CloudwatchExport => "record",
             Shape::Json => "value",
             Shape::Csv | Shape::Parquet => "row",
         }

@@ -38,13 +38,12 @@ pub(super) enum Row<'a> {
 }
 
 impl Columns {
-    /// Recognizes the names of a header: at least half of them are those of fields, or one is that of a message.
+    /// Recognizes the names of a header: one is that of a message, or the names are those of a flow log.
     fn from_names<'a>(names: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Columns> {
-        if let Some(format) = Format::from_columns(names.clone()) {
-            return Some(Columns::Record(format));
+        if let Some(at) = names.clone().position(is_message) {
+            return Some(Columns::Message(at, names.count()));
         }
-        let at = names.clone().position(is_message)?;
-        Some(Columns::Message(at, names.count()))
+        Format::from_columns(names).map(Columns::Record)
     }
 
     /// Returns whether a row may be a header, which spares nearly all of them the search for names.
@@ -61,14 +60,18 @@ impl CsvRows {
     /// Returns the rows below this line, if it is a header.
     pub(super) fn from_header(line: &[u8]) -> Option<CsvRows> {
         // Tabs next to spaces are those of a text.
-        let is_used = |separator: &u8| line.contains(separator) && (*separator != b'\t' || !line.contains(&b' '));
-        let used = SEPARATORS.into_iter().filter(is_used);
-        used.filter_map(|separator| {
-            let mut splitter = RowSplitter::new(separator);
-            let columns = Columns::from_names(splitter.split(line).iter())?;
-            Some(CsvRows { splitter, separator, columns })
+        let is_used = |separator: &u8| match *separator {
+            b'\t' => line.contains(&b'\t') && !line.contains(&b' '),
+            separator => line.contains(&separator) || is_message(without_quotes(line.trim_ascii())),
+        };
+        SEPARATORS.into_iter().filter(is_used).find_map(|separator| {
+            let columns = Columns::from_names(RowSplitter::new(separator).split(line).iter())?;
+            Some(CsvRows::below(columns, separator))
         })
-        .next()
+    }
+
+    fn below(columns: Columns, separator: u8) -> CsvRows {
+        CsvRows { splitter: RowSplitter::new(separator), separator, columns }
     }
 
     /// Returns the format of the records, if the header names their fields.
@@ -102,12 +105,17 @@ impl CsvRows {
             }
         };
         if self.columns.may_be_header(&row)
-            && let Some(header) = CsvRows::from_header(line.bytes)
+            && let Some(columns) = Columns::from_names(fields.iter())
         {
-            return Ok(Row::Header(Box::new(header)));
+            return Ok(Row::Header(Box::new(CsvRows::below(columns, self.separator))));
         }
         row
     }
+}
+
+/// Returns a value without the quotes around it.
+fn without_quotes(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
 /// Returns whether this is the name of a column with whole lines.

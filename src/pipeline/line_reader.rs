@@ -108,11 +108,12 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
     /// the format.
     #[inline(always)]
     fn read_with(&mut self, map: &impl ColumnMap, lines: &mut impl BufferedLines) -> Result<bool, ObjectError> {
+        let cannot_be_header = self.parser.format().cannot_be_header(true);
         while let Some(line) = lines.next_buffered_line() {
             self.check_line_limit(&line)?;
             // Nearly every line is a plain record that cannot be a header.
             if let Some(columns) = &line.columns
-                && self.parser.format().cannot_be_header(true)
+                && cannot_be_header
                 && (self.try_fast_path::<true>(map, columns) || self.try_fast_path::<false>(map, columns))
             {
                 self.record_format_once();
@@ -175,7 +176,11 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
     /// Returns the rows of CSV below this line, if it is the first one and their header.
     fn csv_header(&self, line: &Line<'_>) -> Option<CsvRows> {
         let is_first = self.shape == Shape::Text && self.sink.records() == 0 && !self.header_seen;
-        if is_first && !line.too_long { CsvRows::from_header(line.bytes) } else { None }
+        if is_first && !line.too_long && !line.bytes.trim_ascii().is_empty() {
+            CsvRows::from_header(line.bytes)
+        } else {
+            None
+        }
     }
 
     fn start_rows(&mut self, rows: CsvRows) {
@@ -224,6 +229,7 @@ impl<'a, S: RecordSink> LineReader<'a, S> {
         let has_records = self.sink.records() > self.sink.malformed().0;
         if self.shape == Shape::Text && !has_records {
             self.shape = Shape::CloudwatchExport;
+            self.sink.number_malformed_by_record();
         }
         self.parser = Parser::with_prefix(Arc::clone(self.parser.format()), prefix);
     }

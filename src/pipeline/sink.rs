@@ -21,6 +21,8 @@ pub(super) trait RecordSink {
     fn observe_record(&mut self, record: &Record<'_>);
     /// Adds a malformed record: its number from 1, and its beginning as text.
     fn observe_malformed(&mut self, number: u64, text: &[u8], reason: &ParseError);
+    /// Numbers the malformed records from 1, if there are no others so far.
+    fn number_malformed_by_record(&mut self);
     /// Returns the number of records so far.
     fn records(&self) -> u64;
     /// Returns the number of malformed records so far, and the first of them.
@@ -57,6 +59,10 @@ impl RecordSink for AnalysisSink<'_> {
 
     fn observe_malformed(&mut self, number: u64, text: &[u8], reason: &ParseError) {
         self.analysis.observe_malformed(self.uri, number, text, reason);
+    }
+
+    fn number_malformed_by_record(&mut self) {
+        (1..).zip(&mut self.analysis.malformed).for_each(|(number, sample)| sample.line = number);
     }
 
     fn records(&self) -> u64 {
@@ -102,6 +108,10 @@ impl<F: FnMut(&Flow<'_>)> RecordSink for FlowSink<F> {
         self.records += 1;
         self.malformed += 1;
         self.first_malformed.get_or_insert_with(|| sample(number, text, reason));
+    }
+
+    fn number_malformed_by_record(&mut self) {
+        self.first_malformed.iter_mut().for_each(|sample| sample.line = 1);
     }
 
     fn records(&self) -> u64 {

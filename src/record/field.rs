@@ -51,6 +51,26 @@ macro_rules! fields {
                 match self { $(Field::$field => $kind,)* }
             }
 
+            /// Returns the field with this name of a column, which may be written in any case and with any separators. CloudWatch Logs
+            /// Insights calls the fields that it discovers `srcAddr`, `interfaceId`, `startTime` and so on:
+            /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html>
+            pub fn from_column_name(name: &[u8]) -> Option<Field> {
+                Field::from_name(name).or_else(|| {
+                    let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric();
+                    let letters = || name.iter().filter(is_letter).map(u8::to_ascii_lowercase);
+                    let is = |known: &str| letters().eq(known.bytes().filter(|byte| byte.is_ascii_alphanumeric()));
+                    if name.len() > LONGEST_NAME {
+                        return None;
+                    }
+                    match Field::ALL.iter().find(|field| is(field.name())) {
+                        Some(field) => Some(*field),
+                        None if is("starttime") => Some(Field::Start),
+                        None if is("endtime") => Some(Field::End),
+                        None => None,
+                    }
+                })
+            }
+
             /// Returns the field with this name, written with hyphens or underscores.
             pub fn from_name(name: &[u8]) -> Option<Field> {
                 let mut hyphens = [0; LONGEST_NAME];

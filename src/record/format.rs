@@ -59,17 +59,23 @@ fn is_separator(byte: u8) -> bool {
 impl Format {
     /// Returns AWS's default format: the 14 fields of version 2.
     pub fn version_2() -> Format {
-        Format::from_names(field::v2_fields().iter().map(|field| field.name().as_bytes()))
+        Format::from_names(field::v2_fields().iter().map(|field| (field.name().as_bytes(), Some(*field))))
     }
 
     /// Returns the format that a header line declares. A header has field names as at least half of its tokens.
     pub fn from_header(line: &[u8]) -> Option<Format> {
-        Format::from_columns(tokens(line))
+        is_header(line).then(|| Format::from_names(tokens(line).map(|name| (name, Field::from_name(name)))))
     }
 
-    /// Returns the format with these columns. At least half of the names must be those of fields, or they are not those of a flow log.
+    /// Returns the format of a table with these columns, whose names may be spelled as in [`Field::from_column_name`]. At least half of
+    /// the names must be those of fields, or the table is not a flow log; or it has both addresses and the action, as one with
+    /// many columns of other sources.
     pub fn from_columns<'a>(names: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Format> {
-        are_columns(names.clone()).then(|| Format::from_names(names))
+        let columns = names.map(|name| (name, Field::from_column_name(name)));
+        let has = |field: Field| columns.clone().any(|(_, found)| found == Some(field));
+        let is_table = are_mostly_known(columns.clone().map(|(_, field)| field))
+            || [Field::Srcaddr, Field::Dstaddr, Field::Action].into_iter().all(has);
+        is_table.then(|| Format::from_names(columns))
     }
 
     /// Parses a setting: AWS's notation (`${version} ${account-id} …`) or bare names. Unlike a header, which AWS writes, a setting
@@ -79,7 +85,7 @@ impl Format {
     /// If there is no name, or one is unknown. The error lists the unknown names and similar known ones.
     pub fn from_setting(given: &str) -> Result<Format, FormatError> {
         let names: Vec<&str> = given.split_ascii_whitespace().map(strip_placeholder).collect();
-        let format = Format::from_names(names.iter().map(|name| name.as_bytes()));
+        let format = Format::from_names(names.iter().map(|name| (name.as_bytes(), Field::from_name(name.as_bytes()))));
         let problems: Vec<String> = format.unknown_names().take(MAX_LISTED_NAMES).map(describe_unknown).collect();
         if names.is_empty() || !problems.is_empty() {
             return Err(FormatError { problem: problems.concat() });
@@ -89,17 +95,16 @@ impl Format {
 
     /// Returns the format whose [`Format::names`] are these.
     pub(crate) fn from_shown_names(names: &[&str]) -> Format {
-        Format::from_names(names.iter().map(|name| name.as_bytes()))
+        Format::from_names(names.iter().map(|name| (name.as_bytes(), Field::from_name(name.as_bytes()))))
     }
 
-    fn from_names<'a>(names: impl Iterator<Item = &'a [u8]>) -> Format {
+    fn from_names<'a>(names: impl Iterator<Item = (&'a [u8], Option<Field>)>) -> Format {
         let mut columns: Vec<Column> = Vec::new();
         let mut shown = Vec::new();
         let mut version = None;
         // A bit per field: an untrusted header may have 32,000 names.
         let mut seen: u128 = 0;
-        for name in names {
-            let known = Field::from_name(name);
+        for (name, known) in names {
             shown.push(
                 known
                     .map_or_else(|| String::from_utf8_lossy(name).into_owned(), |field| field.name().replace('-', "_")),
@@ -176,15 +181,15 @@ impl Column {
 
 /// Returns whether at least half of the tokens of a line are field names.
 pub fn is_header(line: &[u8]) -> bool {
-    are_columns(tokens(line))
+    are_mostly_known(tokens(line).map(Field::from_name))
 }
 
 /// Returns whether there are names, and at least half of them are names of fields.
-fn are_columns<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
+fn are_mostly_known(fields: impl Iterator<Item = Option<Field>>) -> bool {
     let (mut known, mut total) = (0, 0);
-    for name in names {
+    for field in fields {
         total += 1;
-        known += usize::from(Field::from_name(name).is_some());
+        known += usize::from(field.is_some());
     }
     total > 0 && 2 * known >= total
 }
@@ -220,6 +225,19 @@ mod tests {
         assert_eq!(format.version(), Some(2));
         assert_eq!(format.names().join(" "), DEFAULT.replace('-', "_"));
         assert!(format.cannot_be_header(false));
+    }
+
+    #[test]
+    fn columns_of_tables_may_be_spelled_in_other_ways() {
+        let format = |names: &str| Format::from_columns(names.split(',').map(str::as_bytes));
+        let shown = |names: &str| format(names).map(|format| format.names().join(" "));
+        let insights = "accountId,interfaceId,srcAddr,dstAddr,srcPort,dstPort,startTime,endTime,logStatus";
+        let expected = "account_id interface_id srcaddr dstaddr srcport dstport start end log_status";
+        assert_eq!(shown(insights).as_deref(), Some(expected));
+        assert!(!is_header(insights.replace(',', " ").as_bytes()), "only tables");
+        let enriched = "a,b,c,d,e,srcaddr,dstaddr,action";
+        assert_eq!(shown(enriched).as_deref(), Some("a b c d e srcaddr dstaddr action"));
+        assert_eq!(format("a,b,c,d,e,srcaddr,dstaddr"), None);
     }
 
     #[test]

@@ -148,8 +148,8 @@ def test_objects_beside_logs_are_ignored(env, name):
     assert env.keys() == [] and not [one for one in env.proxy.requests if name in one.path]
 
 
-def parquet(lines, path, **options):
-    """Writes records in the layout of AWS's writer; returns the content."""
+def parquet(lines, path, empty_groups=0, **options):
+    """Writes records in the layout of AWS's writer, and row groups without records around them; returns the content."""
     names = HEADER.split()
     columns = []
     for name, values in zip(names, zip(*(line.split() for line in lines)), strict=True):
@@ -165,7 +165,11 @@ def parquet(lines, path, **options):
     }
     metadata = {"parquet.avro.schema": json.dumps(schema), "writer.model.name": "avro"}
     table = pa.table(columns, [name.replace("-", "_") for name in names]).replace_schema_metadata(metadata)
-    pq.write_table(table, path, version="1.0", store_schema=False, use_dictionary=True, **options)
+    empty = [table.slice(0, 0)] * empty_groups
+    row_group_size = options.pop("row_group_size", None)
+    with pq.ParquetWriter(path, table.schema, version="1.0", store_schema=False, use_dictionary=True, **options) as writer:
+        for part in [*empty, table, *empty]:
+            writer.write_table(part, row_group_size=row_group_size)
     return path.read_bytes()
 
 
@@ -179,9 +183,9 @@ def test_parquet_object(env, text, tmp_path, compression):
     assert (source["shape"], source["records"], source["compressed_bytes"]) == ("parquet", len(LINES), len(content))
 
 
-def test_parquet_row_groups_pages_and_other_columns(env, text, tmp_path):
-    """Many row groups and pages: the records are the same."""
-    options = {"row_group_size": 7, "data_page_size": 64, "write_batch_size": 2}
+def test_parquet_row_groups_and_pages(env, text, tmp_path):
+    """Many row groups, some of them empty, and many pages: the records are the same."""
+    options = {"empty_groups": 2, "row_group_size": 7, "data_page_size": 64, "write_batch_size": 2}
     content = parquet(LINES, tmp_path / "a.parquet", compression="gzip", **options)
     same_but_for_sources(analyze(env, env.put(key("a").replace(".gz", ".parquet"), content)), text)
 

@@ -20,6 +20,7 @@ INTERFACE = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
 NOT_SET = {
     "AWS_LAMBDA_LOG_LEVEL": "Lambda sets it from ApplicationLogLevel",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "Lambda sets it from MemorySize",
+    "AWS_REGION": "Lambda sets it",
 }
 
 

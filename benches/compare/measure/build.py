@@ -16,7 +16,7 @@ PROGRAMS = Path(__file__).resolve().parent.parent
 PROJECT = PROGRAMS.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).resolve()
 FOLDER = TARGET / "bench"
-PACKAGES = {"duckdb": "2.0.1", "polars": "2.1.0", "flowlogs-reader": "5.0.1"}
+PACKAGES = {"duckdb": "2.0.1", "polars": "2.1.0", "flowlogs-reader": "5.0.1", "pyarrow": "26.0.1"}
 
 # Uses the installed toolchain; rustup must not download another one.
 ENVIRONMENT = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")

@@ -13,7 +13,7 @@ pub fn warn_of_majority(summary: &Summary) -> Option<String> {
     let first = summary.malformed.first().filter(|_| malformed > total / 2)?;
     let cause = OtherFormat::from_text(first.text.as_bytes()).map_or_else(
         || {
-            "The columns of these lines are probably not those of their header or, in files without one, of --log-format."
+            "The columns of these records are probably not those of their header or, in files without one, of --log-format."
                 .to_owned()
         },
         |other| format!("The text looks like {}; {}.", other.name, other.next_step),

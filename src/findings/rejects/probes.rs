@@ -82,13 +82,14 @@ pub(super) fn group_probes<S: Ord + Copy + Hash, T: Ord + Copy>(
     threshold: u64,
     subject_and_target: impl Fn(&Probe) -> (S, T),
 ) -> Vec<ProbedSubject<S>> {
-    let subjects = probes(context).map(|(_, probe)| subject_and_target(&probe).0);
-    let filter = CountingFilter::new(subjects, threshold);
-    let candidate = |(index, probe)| {
+    let probes = probes(context).map(|(index, probe)| {
         let (subject, target) = subject_and_target(&probe);
-        filter.may_reach_threshold(&subject).then_some((subject, target, index))
-    };
-    let mut candidates: Vec<(S, T, u32)> = probes(context).filter_map(candidate).collect();
+        (subject, target, index)
+    });
+    let mut candidates: Vec<(S, T, u32)> = probes.collect();
+    let filter = CountingFilter::new(candidates.iter().map(|(subject, ..)| subject), threshold);
+    let mut slots = filter.slots.iter();
+    candidates.retain(|_| slots.next().is_some_and(|slot| filter.may_reach_threshold(*slot)));
     candidates.sort_unstable();
     let probed = |probes: &[(S, T, u32)]| {
         let targets = probes.chunk_by(|(_, a, _), (_, b, _)| a == b).count() as u64;
@@ -120,8 +121,9 @@ fn probes(context: &Context<'_>) -> impl Iterator<Item = (u32, Probe)> {
 struct CountingFilter {
     /// Counts by hash. The length is a power of two.
     counts: Vec<u32>,
+    /// The slot of each subject in `counts`.
+    slots: Vec<u32>,
     threshold: u64,
-    hasher: RandomState,
 }
 
 #[expect(clippy::indexing_slicing, reason = "a slot is a hash masked with the length, which is a power of two")]
@@ -129,25 +131,23 @@ impl CountingFilter {
     /// Maximum number of counts. With more counts fewer subjects share one; these fit into the L2 cache.
     const MAX_COUNTS: usize = 1 << 16;
 
-    fn new<S: Hash>(subjects: impl Iterator<Item = S>, threshold: u64) -> CountingFilter {
-        let (_, max_subjects) = subjects.size_hint();
-        let len = max_subjects.unwrap_or(usize::MAX).saturating_mul(2).clamp(1, CountingFilter::MAX_COUNTS);
-        let counts = vec![0; len.next_power_of_two()];
-        let mut filter = CountingFilter { counts, threshold, hasher: RandomState::default() };
-        for subject in subjects {
-            let slot = filter.slot(&subject);
-            filter.counts[slot] = filter.counts[slot].saturating_add(1);
-        }
-        filter
+    fn new<S: Hash>(subjects: impl ExactSizeIterator<Item = S>, threshold: u64) -> CountingFilter {
+        let len = subjects.len().saturating_mul(2).clamp(1, CountingFilter::MAX_COUNTS);
+        let mut counts: Vec<u32> = vec![0; len.next_power_of_two()];
+        let (mask, hasher) = (counts.len() - 1, RandomState::default());
+        let slot = |subject| {
+            let slot = hasher.hash_one(subject) as usize & mask;
+            counts[slot] = counts[slot].saturating_add(1);
+            slot as u32
+        };
+        let slots = subjects.map(slot).collect();
+        CountingFilter { counts, slots, threshold }
     }
 
-    /// Reports whether the subject may occur at least `threshold` times. False positives are possible, false negatives are not.
-    fn may_reach_threshold(&self, subject: &impl Hash) -> bool {
-        let count = self.counts[self.slot(subject)];
+    /// Reports whether the subject with this slot may occur at least `threshold` times. False positives are possible, false negatives are
+    /// not.
+    fn may_reach_threshold(&self, slot: u32) -> bool {
+        let count = self.counts[slot as usize];
         u64::from(count) >= self.threshold || count == u32::MAX
-    }
-
-    fn slot(&self, subject: &impl Hash) -> usize {
-        self.hasher.hash_one(subject) as usize & (self.counts.len() - 1)
     }
 }

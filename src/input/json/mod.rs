@@ -5,13 +5,14 @@
 //! | an object with the array `logEvents` or `events` | log events: the `message` of each is a line. A `CONTROL_MESSAGE` has no lines |
 //! | an object with `message` or `@message` | a line |
 //! | any other object | the members of a record, by field name |
+//! | a line of text between the values | a line |
 //! | anything else | a malformed record |
 //!
 //! Invariants:
 //! - A value of more than [`MAX_VALUE_BYTES`] is never in memory as a whole, and nothing is nested deeper on the stack than the JSON
 //!   library allows. Log events are read one by one, so their array may have any length.
 //! - Each value, and each element of an array of values or of log events, is one item. One that is not JSON is one malformed item, and
-//!   the next begins after its brackets match, or after a line end within a string.
+//!   the next begins after its brackets match, after a line end within a string, or at an object that begins where none can.
 //! - A value that does not end before the content does is an error: the object was cut off.
 
 mod line_batch;
@@ -181,7 +182,7 @@ impl<R: Read> JsonReader<R> {
                 }
                 Scanned::Broken(at) => {
                     self.levels.pop();
-                    return Ok(Step::Malformed(JsonProblem::NotJson, at, at + 1));
+                    return Ok(Step::Malformed(JsonProblem::NotJson, at, at));
                 }
                 Scanned::More => {
                     let length = bytes.len();
@@ -203,7 +204,7 @@ impl<R: Read> JsonReader<R> {
         }
         match self.window.scan_value()? {
             Scanned::End(length) => Ok(self.classify(length)),
-            Scanned::Broken(at) => Ok(Step::Malformed(JsonProblem::NotJson, at, at + 1)),
+            Scanned::Broken(at) => Ok(Step::Malformed(JsonProblem::NotJson, at, at)),
             Scanned::More => Ok(self.long_object()),
         }
     }
@@ -263,7 +264,7 @@ impl<R: Read> JsonReader<R> {
     fn other_value(&mut self) -> Result<Step, ObjectError> {
         Ok(match self.window.scan_value()? {
             Scanned::End(length) => Step::Malformed(self.other_problem(), length, length),
-            Scanned::Broken(at) => Step::Malformed(JsonProblem::NotJson, at, at + 1),
+            Scanned::Broken(at) => Step::Malformed(JsonProblem::NotJson, at, at),
             Scanned::More => self.long_value(),
         })
     }
@@ -282,7 +283,8 @@ impl<R: Read> JsonReader<R> {
             let bytes = self.window.bytes();
             if let Some(length) = end_of_words(bytes.get(scanned..).unwrap_or_default()) {
                 let length = scanned + length;
-                return Ok(Step::Malformed(self.other_problem(), length, length));
+                let is_line = bytes.get(length) == Some(&b'\n');
+                return Ok(self.line_or_words(length, is_line));
             }
             scanned = bytes.len();
             if scanned > MAX_VALUE_BYTES {
@@ -290,9 +292,20 @@ impl<R: Read> JsonReader<R> {
                 return Ok(Step::Malformed(JsonProblem::TooLong, MAX_LINE_BYTES, scanned));
             }
             if !self.window.fill()? {
-                return Ok(Step::Malformed(self.other_problem(), scanned, scanned));
+                return Ok(self.line_or_words(scanned, true));
             }
         }
+    }
+
+    /// Takes a line of text between the values, or else malformed words.
+    fn line_or_words(&mut self, length: usize, is_line: bool) -> Step {
+        let words = self.window.bytes().get(..length).unwrap_or_default();
+        if is_line && self.levels.is_empty() && length <= MAX_LINE_BYTES && words.contains(&b' ') {
+            self.batch.push(words.trim_ascii_end());
+            self.window.consume(length);
+            return Step::Continue;
+        }
+        Step::Malformed(self.other_problem(), length, length)
     }
 
     /// Skips the rest of words.

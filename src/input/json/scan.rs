@@ -9,7 +9,8 @@ pub(super) enum Scanned {
     End(usize),
     /// The value does not end in these bytes.
     More,
-    /// A string has a line end at this position, which JSON does not allow: it lacks its quote.
+    /// It is not JSON before this position, where the next value may begin: a string has a line end and lacks its quote, or an object
+    /// begins where none can, and a bracket is missing.
     Broken(usize),
 }
 
@@ -19,12 +20,14 @@ pub(super) struct Scan {
     depth: u64,
     in_string: bool,
     is_escaped: bool,
+    /// Whether an object may begin here: at the start, or after one of `[`, `,` and `:`.
+    follows_value: bool,
 }
 
 impl Scan {
     /// Creates a scan that begins within this many objects and arrays, and ends with the outermost.
     pub(super) fn within(depth: u64) -> Scan {
-        Scan { depth, ..Scan::default() }
+        Scan { depth, follows_value: true, ..Scan::default() }
     }
 
     /// Scans the next bytes of a value, which begins with a bracket or a quote.
@@ -44,6 +47,7 @@ impl Scan {
                     b'\\' => self.is_escaped = true,
                     _ => {
                         self.in_string = false;
+                        self.follows_value = true;
                         if self.depth == 0 {
                             return Scanned::End(at + 1);
                         }
@@ -54,6 +58,7 @@ impl Scan {
             }
             match bytes[at] {
                 b'"' => self.in_string = true,
+                b'{' if self.follows_value => return Scanned::Broken(at),
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' => {
                     self.depth = self.depth.saturating_sub(1);
@@ -63,6 +68,8 @@ impl Scan {
                 }
                 _ => {}
             }
+            let separates = matches!(bytes[at], b'[' | b',' | b':');
+            self.follows_value = !separates && (self.follows_value || !bytes[at].is_ascii_whitespace());
             at += 1;
         }
         Scanned::More
@@ -123,8 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_end_breaks_a_string_and_nothing_else() {
+    fn a_line_end_in_a_string_or_a_misplaced_object_is_broken() {
         assert_eq!(Scan::default().advance(b"{\n\"a\":\n\"b\n"), Scanned::Broken(9));
+        assert_eq!(Scan::default().advance(b"{\"a\":1 {"), Scanned::Broken(7));
+        assert_eq!(Scan::default().advance(b"[{},{\"a\": {}} {"), Scanned::Broken(14));
+        assert_eq!(Scan::within(1).advance(b" {"), Scanned::Broken(1));
         assert_eq!(Scan::default().advance(b"{\n\"a\"\n}"), Scanned::End(7));
     }
 

@@ -116,7 +116,20 @@ fn what_is_not_json_is_malformed_and_the_rest_is_read() {
     assert_eq!(read("{\"message\":\"a\tb\"}{\"message\":\"c\"}"), ["NotJson {\"message\":\"a\tb\"}", "c"]);
     // A lost quote costs one line.
     assert_eq!(read("{\"message\":\"a}\n{\"message\":\"b\"}\n"), ["NotJson {\"message\":\"a}", "b"]);
-    assert_eq!(read("{\"message\":\"a\"}\n2 1 eni-1 -\n{\"message\":\"b\"}"), ["a", "NotARecord 2 1 eni-1 -", "b"]);
+    assert_eq!(read("{\"message\":\"a\"}\n2 1 eni-1 -\n{\"message\":\"b\"}"), ["a", "2 1 eni-1 -", "b"]);
+    // A lost bracket costs one value.
+    for lost in ["{\"message\":\"a\"", "{\"a\":[1}", "{\"a\":1", "{\"a\":{\"b\":[]}"] {
+        for end in ["", " ", "\n", "\r\n"] {
+            let content = format!("{{\"message\":\"1\"}}{lost}{end}{{\"message\":\"2\"}}");
+            let items = read(&content);
+            assert_eq!((items.len(), &items[0][..], &items[2][..]), (3, "1", "2"), "{content}");
+            assert!(items[1].starts_with(&format!("NotJson {lost}")), "{items:?}");
+        }
+    }
+    let events = "{\"logEvents\":[{\"message\":\"a\"}]\n";
+    assert_eq!(read(&format!("{events}{{\"message\":\"b\"}}")), [&format!("NotJson {events}")[..], "b"]);
+    // A line of text between values is a line.
+    assert_eq!(read("[garbage]\na b\r\nc d"), ["NotARecord garbage", "a b", "c d"]);
     assert_eq!(read("{\"message\":\"a\"}]}{\"message\":\"b\"}"), ["a", "NotARecord ]}", "b"]);
     assert_eq!(items(b"{\"message\":\"a\xff\"}{\"message\":\"b\"}").expect("whole")[1], "b");
 }

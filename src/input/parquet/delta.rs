@@ -2,6 +2,8 @@
 //! <https://parquet.apache.org/docs/file-format/data-pages/encodings/#delta-encoding-delta_binary_packed--5>.
 //!
 //! Positions are those of the page's buffer, which the caller has. Values are decoded one by one, so that a count reserves nothing.
+//! The decoders of the crate `parquet` panic or reserve by a count. A check before them would have to find the second and third list
+//! of lengths of a page, that is, to walk through all blocks of the first, which is most of this file.
 
 use super::thrift::{Damage, Decoded, Reader};
 

@@ -2,6 +2,10 @@
 //!
 //! Every number in it is a claim. Ranges are checked against the length of the file, counts against each other, before anything is
 //! read by them. A list grows with the elements that are read, never by the size that it claims.
+//!
+//! The crate `parquet` would read the same structs, but skips lists of Booleans without their bytes, calls itself for each level of the
+//! schema, and reads a field whatever its type on the wire is. A check before it would need the types of all fields that it knows, also
+//! of those that are not used here, and would be as long as this file.
 
 use super::codec::Codec;
 use super::schema::{SchemaColumn, schema};

@@ -28,7 +28,7 @@ const FIREHOSE_ERRORS: [&str; 4] =
     ["processing-failed", "decompression-failed", "format-conversion-failed", "splunk-failed"];
 
 /// Reports whether the key is that of an object which AWS stores beside logs and which is none: the test object of an export, the
-/// errors of Firehose, or the folder that the console creates, an empty object.
+/// errors of Firehose, or a folder of the console: an empty object whose key ends in a slash.
 pub fn is_beside_logs(key: &str) -> bool {
     let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
     key.ends_with('/') || file == EXPORT_TEST || folders.split('/').any(|folder| FIREHOSE_ERRORS.contains(&folder))
