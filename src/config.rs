@@ -32,6 +32,11 @@ macro_rules! counts {
             /// Names of the fields, as in a configuration file. In capitals they are the names of the environment variables.
             pub const NAMES: &[&str] = &[$(stringify!($name),)*];
 
+            /// Returns all fields with their names.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
             /// Sets the field with this name. Returns `None` if there is no such field.
             ///
             /// # Errors

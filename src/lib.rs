@@ -11,6 +11,7 @@
 //! | [`topology`] | AWS's describe output, an address | the VPC, subnet and interface of the address |
 //! | [`aggregate`] | records | state: counts, rejected groups, traffic between VPCs |
 //! | [`findings`] | state | findings |
+//! | [`partial`] | state | a file, and back: parts of one report |
 //! | [`summary`] | findings and state | the types of the JSON output |
 //! | [`cli`] | arguments | a report; the command `flowsentry` |
 //! | [`lambda`] | an event | stored summaries, metrics and alerts; the Lambda function |
@@ -34,6 +35,7 @@ pub mod error;
 pub mod findings;
 pub mod input;
 pub mod lambda;
+pub mod partial;
 pub mod pipeline;
 pub mod record;
 pub mod sanitize;

@@ -327,3 +327,92 @@ fn the_readme_shows_what_its_commands_print() {
         }
     }
 }
+
+/// Writes three logs and a broken one into a folder, and returns their paths.
+fn logs(folder: &tempfile::TempDir) -> Vec<String> {
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let texts = [LOG.to_owned(), LOG.replace(" 22 ", " 23 "), "PK\x03\x04".to_owned(), LOG.replace("REJECT", "ACCEPT")];
+    let write = |(number, text): (usize, String)| {
+        let path = path(&format!("{number}.log"));
+        fs::write(&path, text).expect("a file");
+        path
+    };
+    texts.into_iter().enumerate().map(write).collect()
+}
+
+#[test]
+fn merge_prints_what_analyze_prints() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let partial = |name: &str| folder.path().join(name).display().to_string();
+    let logs = logs(&folder);
+    let all: Vec<&str> = logs.iter().map(String::as_str).collect();
+    let (first, second) = (partial("first"), partial("second"));
+    for (inputs, file, status) in [(&all[..2], &first, 0), (&all[2..], &second, 1)] {
+        let output = flowsentry(&[&["analyze", "--partial", file], inputs].concat(), b"");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(status), 0), "{output:?}");
+        assert_eq!(text(&output.stderr).lines().count(), usize::from(status == 1), "{output:?}");
+    }
+    for format in ["json", "text"] {
+        let analyzed = flowsentry(&[&["analyze", "--format", format], &all[..]].concat(), b"");
+        let merged = flowsentry(&["merge", "--format", format, &first, &second], b"");
+        assert_eq!(merged, analyzed);
+        assert_eq!(merged.status.code(), Some(1));
+    }
+    // By stdout and stdin, and by way of another partial.
+    let piped = flowsentry(&["merge", "--partial", "-", &first, &second], b"");
+    assert!(piped.stdout.starts_with(b"FSPART"));
+    let merged = flowsentry(&["merge", "--format", "json", "-"], &piped.stdout);
+    assert_eq!(merged.stdout, flowsentry(&["merge", "--format", "json", &first, &second], b"").stdout);
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("a file").file_name()).collect();
+    assert_eq!(left.len(), 6, "{left:?}");
+}
+
+#[test]
+fn a_damaged_partial_fails_and_another_run_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (good, bad, config) = (path("good"), path("bad"), path("config.toml"));
+    assert_eq!(flowsentry(&["analyze", "--partial", &good, "-"], LOG.as_bytes()).status.code(), Some(0));
+    let mut bytes = fs::read(&good).expect("a partial");
+    bytes.pop();
+    fs::write(&bad, bytes).expect("a file");
+    let output = flowsentry(&["merge", "--format", "json", &bad, &good, &good, &path("missing")], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let summary = summary(&output);
+    assert_eq!((&summary["records"]["total"], &summary["failed"][0]["uri"]), (&1.into(), &bad.as_str().into()));
+    let stderr = text(&output.stderr);
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines[0], format!("flowsentry: {good}: given twice, merged once"));
+    assert_eq!(lines[1], format!("flowsentry: {bad}: truncated partial; copy it again, or make it again"));
+    assert!(lines[2].contains("missing: reading failed: "), "{stderr}");
+    fs::write(&config, "port_scan_ports = 3").expect("a file");
+    for (arguments, message) in [
+        (vec!["merge", "--config", &config, &good], "good: partial made with configuration "),
+        (vec!["merge", &config], "config.toml: not a partial; make one with flowsentry analyze --partial"),
+        (vec!["merge"], "required arguments"),
+        (vec!["analyze", "--close", "-"], "--partial <FILE>"),
+        (vec!["analyze", "--partial", "x", "--top", "3", "-"], "cannot be used with"),
+    ] {
+        let output = flowsentry(&arguments, b"");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
+        assert!(text(&output.stderr).contains(message), "{output:?}");
+    }
+    let unwritable = flowsentry(&["analyze", "--partial", &path("no/folder"), "-"], LOG.as_bytes());
+    assert_eq!(unwritable.status.code(), Some(1));
+    assert!(text(&unwritable.stderr).contains("cannot write the partial "), "{unwritable:?}");
+}
+
+#[test]
+fn an_input_in_several_partials_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("a.log"), LOG).expect("a file");
+    for name in ["one", "two"] {
+        flowsentry(&["analyze", "--partial", &path(name), "--close", &path("a.log")], b"");
+    }
+    let output = flowsentry(&["merge", "--format", "json", &path("one"), &path("two")], b"");
+    assert_eq!((output.status.code(), &summary(&output)["records"]["total"]), (Some(0), &2.into()));
+    let expected = format!("flowsentry: {}: in several partials, so its records count several times\n", path("a.log"));
+    assert_eq!(text(&output.stderr), expected);
+}

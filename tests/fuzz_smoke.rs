@@ -217,6 +217,13 @@ proptest! {
     }
 
     #[test]
+    fn any_partial_is_read_or_an_error(changes: Vec<[u8; 4]>, one: [u8; 4], random: Vec<u8>) {
+        fuzz_bodies::partials(&one);
+        fuzz_bodies::partials(&changes.concat());
+        fuzz_bodies::partials(&[b"FSPART\r\n\x01\0\x01x", &random[..]].concat());
+    }
+
+    #[test]
     fn any_topology_document_is_read_or_an_error(text in words(TOPOLOGY_WORDS)) {
         fuzz_bodies::topology_documents(text.as_bytes());
     }

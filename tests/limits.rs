@@ -7,9 +7,9 @@ use std::sync::{Arc, LazyLock};
 use flowsentry::aggregate::Analysis;
 use flowsentry::aggregate::counters::Counters;
 use flowsentry::aggregate::rejected::cause::Cause;
-use flowsentry::config::Limits;
-use flowsentry::config::Thresholds;
+use flowsentry::config::{Config, Limits, Thresholds};
 use flowsentry::findings::types::{FindingType, Severity};
+use flowsentry::partial::{self, Context};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::summary::build::{self, SummaryOptions};
 use flowsentry::summary::json;
@@ -128,14 +128,35 @@ fn limits() -> impl Strategy<Value = Limits> {
     )
 }
 
-/// Summarizes the merged inputs with these limits and the topology.
-fn summarize(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
+/// Analyzes inputs with these limits and the topology, and merges them.
+fn analyze(inputs: &[Vec<String>], limits: &Limits) -> Analysis {
     let options = Options { topology: Some(Arc::clone(&TOPOLOGY)), limits: *limits, ..Options::default() };
     let mut merged = Analysis::new(limits);
     for records in inputs {
         let log = format!("{HEADER}\n{}\n", records.join("\n"));
         merged.merge(pipeline::analyze("log", log.as_bytes(), &options).expect("a flow log"));
     }
+    merged
+}
+
+/// As [`analyze`], by way of two partials.
+fn merge_partials(inputs: &[Vec<String>], limits: &Limits) -> Analysis {
+    let config = Config { limits: *limits, ..Config::default() };
+    let context = Context::new(Some(&TOPOLOGY), &config);
+    let (first, second) = inputs.split_at(inputs.len() / 2);
+    let mut merged = Analysis::new(limits);
+    for inputs in [first, second] {
+        let mut file = Vec::new();
+        partial::write(analyze(inputs, limits), &context, &mut file).expect("writing to memory succeeds");
+        merged.merge(partial::read(&file[..], &context).expect("a partial"));
+    }
+    merged
+}
+
+/// Summarizes the merged inputs with these limits and the topology. Every other case is made of partials.
+fn summarize(inputs: &[Vec<String>], limits: &Limits, top: usize) -> Summary {
+    let uses_partials = inputs.iter().map(Vec::len).sum::<usize>() % 2 == 1;
+    let merged = if uses_partials { merge_partials(inputs, limits) } else { analyze(inputs, limits) };
     let thresholds = Thresholds { repeated_reject_flows: 5, one_way_min_flows: 2, ..Thresholds::default() };
     let summary = build::build_summary(
         merged,

@@ -25,6 +25,7 @@ const ROOMS: &[&str] = &[
     "aggregate",
     "pipeline",
     "findings",
+    "partial",
     "summary",
     "cli",
     "lambda",

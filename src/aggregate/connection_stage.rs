@@ -3,7 +3,7 @@
 use crate::record::{Direction, Flow, TCP};
 
 /// What an accepted record shows of a connection that its interface opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ConnectionStage {
     /// No TCP, no `tcp-flags`, to the interface, or to another VPC.

@@ -1,12 +1,12 @@
 //! Sums over records, and their time range.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::record::Flow;
 use crate::record::timestamp::Timestamp;
 
 /// Flows, packets, and bytes. Each record counts as one flow. Sums saturate at 2^64 − 1.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counters {
     /// Records.

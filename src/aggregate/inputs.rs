@@ -1,7 +1,7 @@
 //! Facts about the inputs: their origin, the number of records of each class, and samples of malformed records. The types are part
 //! of the summary.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::input::shape::Shape;
 
@@ -73,7 +73,7 @@ impl InputIdentity {
 }
 
 /// One version of an S3 object, as returned by GetObject.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObjectIdentity {
     /// Name of the bucket.
@@ -87,7 +87,7 @@ pub struct ObjectIdentity {
 }
 
 /// The log events of one stream that CloudWatch Logs sent together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogEventsIdentity {
     /// Id of the account that owns the log group.
@@ -111,7 +111,7 @@ impl LogEventsIdentity {
 }
 
 /// An input that could not be read completely.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputFailure {
     /// The input as given.
@@ -121,7 +121,7 @@ pub struct InputFailure {
 }
 
 /// Number of records by class. Every record is in exactly one class.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordCounts {
     /// All records.
@@ -141,7 +141,7 @@ pub struct RecordCounts {
 }
 
 /// One malformed record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MalformedSample {
     /// The input.

@@ -1,10 +1,13 @@
 //! Aggregates records by network interface.
 
+mod rows;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+pub use self::rows::InterfaceRow;
 use crate::aggregate::consensus::ReportedId;
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::{Interner, Symbol, SymbolRemap, bytes_eq, index};

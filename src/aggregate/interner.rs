@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::aggregate::invalid_row::InvalidRow;
 use crate::config::Limits;
 
 /// Symbol of a name in the [`Interner`] that created it. Symbols start at 1, so that `Option<Symbol>` has the same size.
@@ -122,6 +123,34 @@ impl Interner {
     /// Returns all symbols in order.
     pub fn ids(&self) -> impl Iterator<Item = Symbol> {
         (0..self.names.len()).map(Symbol::at)
+    }
+
+    /// Returns all names in the order of their symbols.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
+    }
+
+    /// Adds the name of the next symbol. Returns `false` if the name has a symbol already, or there is no room for it.
+    #[must_use]
+    pub fn restore(&mut self, name: &str) -> bool {
+        let next = Symbol::at(self.names.len());
+        self.intern(name.as_bytes()) == Some(next)
+    }
+
+    /// Returns the symbol with this number, or `None` for 0.
+    ///
+    /// # Errors
+    /// If no name has the number.
+    pub fn symbol(&self, number: u32) -> Result<Option<Symbol>, InvalidRow> {
+        match Symbol::new(number) {
+            Some(symbol) if symbol.position() >= self.names.len() => Err(InvalidRow("a symbol has no name")),
+            symbol => Ok(symbol),
+        }
+    }
+
+    /// Marks that there was no room for a name.
+    pub fn mark_incomplete(&mut self) {
+        self.complete = false;
     }
 
     /// Interns all names of another interner. Returns the map from its symbols to those of this one.

@@ -8,16 +8,20 @@
 //! within an input does not matter. The order of inputs matters only for lists in input order.
 
 pub mod accepted;
+pub mod closing;
 pub mod connection_stage;
 pub mod consensus;
+mod consistency;
 pub mod counters;
 pub mod inputs;
 pub mod interfaces;
 pub mod interner;
+pub mod invalid_row;
 pub mod packed_map;
 pub mod peering;
 pub mod recorder;
 pub mod rejected;
+pub mod rows;
 pub mod transit_gateway;
 pub mod unanswered;
 
@@ -27,11 +31,13 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::aggregate::accepted::AcceptedFlows;
+use crate::aggregate::closing::Closing;
 use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::inputs::{InputFailure, InputIdentity, InputSource, MalformedSample, RecordCounts};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::Interner;
+use crate::aggregate::invalid_row::InvalidRow;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
 use crate::aggregate::recorder::{FlowRecorder, VpcCache};
 use crate::aggregate::rejected::RejectedFlows;
@@ -44,7 +50,7 @@ use crate::record::{Action, Flow, Record};
 use crate::topology::Topology;
 
 /// Malformed records that are listed.
-const MALFORMED_SAMPLES: usize = 10;
+pub(crate) const MALFORMED_SAMPLES: usize = 10;
 /// Characters that are listed of each.
 const SAMPLE_CHARACTERS: usize = 200;
 
@@ -66,6 +72,7 @@ pub struct Analysis {
     pub(crate) rejects: RejectedFlows,
     pub(crate) losses: TransitGatewayLosses,
     pub(crate) peering: InterVpcTraffic,
+    pub(crate) closing: Closing,
 }
 
 impl Default for Analysis {
@@ -92,6 +99,7 @@ impl Analysis {
             rejects: RejectedFlows::new(limits),
             losses: TransitGatewayLosses::new(limits.max_interfaces),
             peering: InterVpcTraffic::new(limits.max_address_pairs),
+            closing: Closing::Open,
         }
     }
 
@@ -164,6 +172,16 @@ impl Analysis {
         }
     }
 
+    /// Returns whether it has accepted or rejected records.
+    fn is_analyzed(&self) -> bool {
+        self.records.accepted > 0 || self.records.rejected > 0
+    }
+
+    /// Returns the number of records by class.
+    pub fn records(&self) -> RecordCounts {
+        self.records
+    }
+
     /// Adds the format of records that follow.
     pub fn observe_format(&mut self, format: &Arc<Format>) {
         self.formats.observe(format);
@@ -189,6 +207,11 @@ impl Analysis {
             *self = next;
             return;
         }
+        self.closing = match (self.is_analyzed(), next.is_analyzed()) {
+            (true, true) => self.closing.join(next.closing),
+            (false, true) => next.closing,
+            (_, false) => self.closing,
+        };
         self.sources.extend(next.sources);
         self.failed.extend(next.failed);
         next.formats.list.iter().for_each(|format| self.formats.observe(format));
@@ -245,15 +268,27 @@ impl FormatSet {
     }
 }
 
+impl FormatSet {
+    /// Adds the next format, by its shown names.
+    ///
+    /// # Errors
+    /// If it occurs twice, or is above the limit.
+    pub(crate) fn restore(&mut self, names: &[&str]) -> Result<(), InvalidRow> {
+        let known = self.list.len();
+        self.observe(&Arc::new(Format::from_shown_names(names)));
+        if self.list.len() == known { Err(InvalidRow("a format occurs twice, or is above the limit")) } else { Ok(()) }
+    }
+}
+
 impl RecordCounts {
     /// Adds the counts of other records.
     fn merge(&mut self, other: RecordCounts) {
-        self.total += other.total;
-        self.accepted += other.accepted;
-        self.rejected += other.rejected;
-        self.no_data += other.no_data;
-        self.skip_data += other.skip_data;
-        self.other += other.other;
-        self.malformed += other.malformed;
+        self.total = self.total.saturating_add(other.total);
+        self.accepted = self.accepted.saturating_add(other.accepted);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+        self.no_data = self.no_data.saturating_add(other.no_data);
+        self.skip_data = self.skip_data.saturating_add(other.skip_data);
+        self.other = self.other.saturating_add(other.other);
+        self.malformed = self.malformed.saturating_add(other.malformed);
     }
 }

@@ -1,5 +1,8 @@
 //! Packets that transit gateways lost, by gateway, both VPCs, and reason.
 
+mod rows;
+
+pub use self::rows::LossRow;
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interner::{Interner, Symbol};
 use crate::aggregate::packed_map::OrderedMap;

@@ -24,6 +24,14 @@ pub(super) enum Command {
                             excluded); 2: invalid usage or unreadable topology."
     )]
     Analyze(Analyze),
+    /// Merge partials, which analyze --partial made, into one summary
+    #[command(
+        after_help = "The summary is that of one analyze over all inputs, if the partials are given in the order of the inputs.\n\n\
+                            Exit status: 0: all partials and their inputs were read; 1: at least one failed (it is reported on \
+                            stderr and excluded); 2: invalid usage, unreadable topology, or a partial of another version, topology \
+                            or configuration."
+    )]
+    Merge(Merge),
     /// Explain whether one end can reach another, hop by hop
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
@@ -82,6 +90,45 @@ pub(super) struct Analyze {
     /// Number of threads [default: number of cores]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZero<usize>>,
+
+    /// Write a partial for flowsentry merge, instead of a report; - for stdout
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top"])]
+    pub(super) partial: Option<PathBuf>,
+
+    /// Decide causes and answers now, and leave the accepted records out of the partial: it is small, and less exact once merged
+    #[arg(long, requires = "partial")]
+    pub(super) close: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// A file that --partial wrote, or - for stdin
+    #[arg(required = true, value_name = "PARTIAL")]
+    pub(super) partials: Vec<PathBuf>,
+
+    /// The topology of the partials: a file or a folder of *.json; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(super) topology: Vec<PathBuf>,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+
+    /// Maximum number of rejected groups to list [default: 100; text shows 10]
+    #[arg(long, value_name = "N")]
+    pub(super) top: Option<usize>,
+
+    /// TOML file with the thresholds, limits and trusted scanners of the partials
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Write a partial of all partials, instead of a report; - for stdout
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top"])]
+    pub(super) partial: Option<PathBuf>,
+
+    /// Decide causes and answers now, and leave the accepted records out of the partial
+    #[arg(long, requires = "partial")]
+    pub(super) close: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! - `args`: the arguments and their help texts.
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
+//! - `partials`: reads and merges partials, and writes one.
 //! - `topology`: reads the topology documents; runs `topology check`.
 //! - [`report`]: renders a summary or an explanation as text.
 //! - `output`: writes reports and warnings.
@@ -14,20 +15,24 @@ mod args;
 mod explain;
 mod inputs;
 mod output;
+mod partials;
 mod progress;
 pub mod report;
 mod topology;
 
 use std::fmt::Display;
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
 
-use self::args::{Analyze, Arguments, Command, ReportFormat, TopologyCommand};
+use self::args::{Analyze, Arguments, Command, Merge, ReportFormat, TopologyCommand};
 use self::output::warn;
+use crate::aggregate::Analysis;
 use crate::config::Config;
+use crate::partial::{self, Context};
 use crate::pipeline;
 use crate::summary::Summary;
 use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
@@ -55,6 +60,7 @@ struct CliError {
 pub fn run() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Analyze(arguments) => analyze(&arguments),
+        Command::Merge(arguments) => merge(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
     };
@@ -68,50 +74,101 @@ pub fn run() -> ExitCode {
 /// Runs `analyze`. Returns the exit status.
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let topology = topology::read(&arguments.topology)?;
-    let Config { thresholds, limits, trusted_scanners, log_formats } = read_config(arguments)?;
-    let max_listed_groups = arguments.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
-    let summary_options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
-    let mut options =
-        pipeline::Options { topology: topology.clone(), limits, log_formats, ..pipeline::Options::default() };
+    let config = read_config(arguments.config.as_deref())?;
+    let mut options = pipeline::Options {
+        topology: topology.clone(),
+        limits: config.limits,
+        log_formats: config.log_formats.clone(),
+        ..pipeline::Options::default()
+    };
     if let Some(format) = &arguments.log_format {
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
-    let summary = build::build_summary(analysis, &summary_options, topology.as_deref());
-    report_problems(&summary, arguments.format);
-    write_report(arguments, &summary, topology.as_deref())?;
-    let status = if summary.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
+    let Analyze { partial, close, format, top, .. } = arguments;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
+    let status = finish(analysis, target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
-    std::mem::forget((summary, options, topology));
+    std::mem::forget((options, topology));
+    Ok(status)
+}
+
+/// Runs `merge`. Returns the exit status.
+fn merge(arguments: &Merge) -> Result<u8, CliError> {
+    let topology = topology::read(&arguments.topology)?;
+    let config = read_config(arguments.config.as_deref())?;
+    let context = Context::new(topology.as_deref(), &config);
+    let analysis = partials::merge(&arguments.partials, &context, &config.limits)?;
+    let Merge { partial, close, format, top, .. } = arguments;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
+    finish(analysis, target, topology.as_deref(), config)
+}
+
+/// What becomes of an analysis.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    /// A partial at this path. Otherwise a report.
+    partial: Option<&'a Path>,
+    /// Whether the partial is closed.
+    close: bool,
+    format: ReportFormat,
+    top: Option<usize>,
+}
+
+/// Writes the partial or the report of an analysis. Returns the exit status.
+fn finish(
+    mut analysis: Analysis,
+    target: Target<'_>,
+    topology: Option<&Topology>,
+    config: Config,
+) -> Result<u8, CliError> {
+    let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
+    report_failures(&analysis);
+    if let Some(path) = target.partial {
+        if target.close {
+            partial::close(&mut analysis, topology);
+        }
+        partials::write(analysis, &Context::new(topology, &config), path)?;
+        return Ok(status);
+    }
+    let Config { thresholds, trusted_scanners, .. } = config;
+    let max_listed_groups = target.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
+    let options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
+    let summary = build::build_summary(analysis, &options, topology);
+    write_report(&target, &summary, topology)?;
+    // As above: the process ends.
+    std::mem::forget((summary, options));
     Ok(status)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads its configuration from a file")]
-fn read_config(arguments: &Analyze) -> Result<Config, CliError> {
-    let Some(path) = &arguments.config else { return Ok(Config::default()) };
+fn read_config(path: Option<&Path>) -> Result<Config, CliError> {
+    let Some(path) = path else { return Ok(Config::default()) };
     let usage_error =
         |error: &dyn Display| CliError { message: format!("--config {}: {error}", path.display()), status: EXIT_USAGE };
     let text = std::fs::read_to_string(path).map_err(|error| usage_error(&error))?;
     Config::from_toml(&text).map_err(|error| usage_error(&error))
 }
 
-/// Prints each input that failed, and whether most records are malformed, on stderr.
-fn report_problems(summary: &Summary, format: ReportFormat) {
-    for failure in &summary.failed {
+/// Prints each input that failed on stderr.
+fn report_failures(analysis: &Analysis) {
+    for failure in &analysis.failed {
         warn(&format!("{}: {}", failure.uri, failure.error));
-    }
-    // The text report has the warning itself.
-    if let Some(warning) = report::warn_of_majority(summary).filter(|_| format == ReportFormat::Json) {
-        warn(&warning);
     }
 }
 
-fn write_report(arguments: &Analyze, summary: &Summary, topology: Option<&Topology>) -> Result<(), CliError> {
-    match arguments.format {
-        ReportFormat::Json => output::write_json(&json::render(summary)),
+fn write_report(target: &Target<'_>, summary: &Summary, topology: Option<&Topology>) -> Result<(), CliError> {
+    match target.format {
+        ReportFormat::Json => {
+            // The text report has the warning itself.
+            if let Some(warning) = report::warn_of_majority(summary) {
+                warn(&warning);
+            }
+            output::write_json(&json::render(summary))
+        }
         ReportFormat::Text => {
-            let options = report::RenderOptions { width: output::width(), groups: arguments.top, topology };
+            let options = report::RenderOptions { width: output::width(), groups: target.top, topology };
             output::write_text(&report::render(summary, options))
         }
     }

@@ -81,8 +81,12 @@ pub(crate) struct Context<'a> {
 /// Whether memory limits dropped nothing, by kind of data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Completeness {
-    /// Rejected groups, their records, and causes.
+    /// Rejected groups, their records, and causes as far as accepted records that are kept decide them.
     pub(crate) rejected: bool,
+    /// Rejected groups, their records, and causes.
+    pub(crate) causes: bool,
+    /// Accepted records, unless a limit was reached: no part was closed.
+    pub(crate) accepted: bool,
     /// Rejected groups, whatever their causes.
     pub(crate) groups: bool,
     /// Records that the topology classified.
@@ -225,10 +229,10 @@ impl Completeness {
         match finding_type {
             FindingType::EgressBlocked
             | FindingType::HealthChecksRejected
-            | FindingType::HostSweep
-            | FindingType::PortScan
             | FindingType::RepeatedRejects
-            | FindingType::ReplyBlocked => self.rejected,
+            | FindingType::ReplyBlocked => self.causes,
+            // They also tell what was accepted from the source.
+            FindingType::HostSweep | FindingType::PortScan => self.causes && self.accepted,
             FindingType::AmbiguousAddress
             | FindingType::EdgeToEdgeRouting
             | FindingType::InactivePeering

@@ -1,6 +1,6 @@
 //! The shapes in which flow logs arrive. The content decides, never a name.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The first bytes of Parquet files, plain and with an encrypted footer.
 const PARQUET_MAGIC: [&[u8; 4]; 2] = [b"PAR1", b"PARE"];
@@ -12,7 +12,7 @@ pub const MESSAGE_NAMES: [&str; 2] = ["message", "@message"];
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What an input is. The word is part of the summary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {

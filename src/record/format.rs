@@ -93,6 +93,11 @@ impl Format {
         Ok(format)
     }
 
+    /// Returns the format whose [`Format::names`] are these.
+    pub(crate) fn from_shown_names(names: &[&str]) -> Format {
+        Format::from_names(names.iter().map(|name| (name.as_bytes(), Field::from_name(name.as_bytes()))))
+    }
+
     fn from_names<'a>(names: impl Iterator<Item = (&'a [u8], Option<Field>)>) -> Format {
         let mut columns: Vec<Column> = Vec::new();
         let mut shown = Vec::new();

@@ -18,7 +18,7 @@ pub mod timestamp;
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::record::field::Field;
 use crate::record::timestamp::Timestamp;
@@ -132,7 +132,7 @@ impl TransitGatewayLoss<'_> {
 }
 
 /// Why a transit gateway lost packets: the `packets-lost-…` columns, in AWS's order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LossReason {
@@ -187,7 +187,7 @@ impl LossReason {
 }
 
 /// The values of `action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Action {
@@ -198,7 +198,7 @@ pub enum Action {
 }
 
 /// Direction of traffic, seen from the recording interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {

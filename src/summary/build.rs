@@ -60,7 +60,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     let mut rules = Rules::new(network);
     rules.attribute(&mut groups);
     let builder = SummaryBuilder { analysis: &analysis, network, rules: &rules, rejected_by_placement };
-    let classes = analysis.peering.by_class(&analysis.accepted, &network);
+    let classes = analysis.peering.by_class(Some(&analysis.accepted).filter(|_| completeness.accepted), &network);
     let context = findings::Context {
         groups: &groups,
         network,
@@ -92,7 +92,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
             by_subnet: builder.by_subnet(),
             by_vpc: builder.by_vpc(),
             by_cause: builder.by_cause(&groups),
-            by_cause_exact: completeness.rejected,
+            by_cause_exact: completeness.causes,
             by_rule: builder.by_rule(&groups),
         },
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
@@ -109,11 +109,15 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
 fn completeness(analysis: &Analysis) -> Completeness {
     let names =
         analysis.interfaces.is_complete() && analysis.places.is_complete() && analysis.rejects.places_are_complete();
+    let rejected = analysis.rejects.is_exact() && analysis.accepted.is_complete() && names;
+    let closing = analysis.closing;
     Completeness {
-        rejected: analysis.rejects.is_exact() && analysis.accepted.is_complete() && names,
+        rejected,
+        causes: rejected && (closing.is_whole() || !analysis.rejects.needs_accepted()),
+        accepted: closing.is_open(),
         groups: !analysis.rejects.has_dropped_groups(),
-        peering: analysis.peering.is_exact() && names,
-        openings: analysis.openings.is_exact() && analysis.accepted.is_complete() && names,
+        peering: analysis.peering.is_exact() && names && (closing.is_open() || !analysis.peering.has_mixed_scopes()),
+        openings: analysis.openings.is_exact() && analysis.accepted.is_complete() && names && closing.is_whole(),
         names: names && analysis.losses.is_complete(),
     }
 }

@@ -150,8 +150,13 @@ impl Topology {
     }
 
     /// Returns all VPCs, by id.
-    pub fn vpcs(&self) -> impl Iterator<Item = (VpcIndex, &VpcInfo)> {
-        (0..).map(VpcIndex).zip(&self.vpcs)
+    pub fn vpcs(&self) -> impl ExactSizeIterator<Item = (VpcIndex, &VpcInfo)> {
+        self.vpcs.iter().enumerate().map(|(index, vpc)| (VpcIndex(index as u32), vpc))
+    }
+
+    /// Returns the number of blocks.
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
     }
 
     /// Returns a block and its VPCs.

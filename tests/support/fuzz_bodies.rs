@@ -4,19 +4,23 @@
 #[expect(dead_code, reason = "other tests build pages")]
 #[path = "parquet_parts.rs"]
 mod parquet_parts;
+#[path = "partial_frames.rs"]
+pub mod partial_frames;
 #[path = "plain_json.rs"]
 mod plain_json;
 
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use flowsentry::config::Config;
 use flowsentry::findings::topology_check::check;
 use flowsentry::input::decoder::Decoder;
 use flowsentry::input::json::{JsonItem, JsonReader};
 use flowsentry::input::lines::{BufferedLines, ChunkReader, Lines};
 use flowsentry::lambda::event::{self, Invocation};
+use flowsentry::partial::{self, Context};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::record::field::{Field, FieldType};
 use flowsentry::record::format::Format;
@@ -28,6 +32,7 @@ use flowsentry::topology::Topology;
 use flowsentry::topology::describe_output::Resources;
 use flowsentry::topology::path::PathVerdict;
 use parquet_parts::Column;
+use partial_frames::{frames, reframe};
 use serde_json::{Value, json};
 
 /// Asserts that a first line that can be a header is one, and that every other line has the class that a slow, simple
@@ -304,4 +309,78 @@ fn parquet_column(shape: u8, codec: u8, rows: u16, pages: &[u8]) -> Column {
     };
     let column = Column::new(name, kind, rows.into(), pages.to_vec());
     Column { repetition: i64::from(shape & 1), codec: i64::from(codec & 7), ..column }
+}
+
+/// A topology with peered VPCs, and two with the same block.
+const PARTIAL_TOPOLOGY: &str = r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.0.0.0/16"}, {"VpcId": "vpc-b", "CidrBlock": "10.1.0.0/16"},
+    {"VpcId": "vpc-c", "CidrBlock": "10.2.0.0/16"}, {"VpcId": "vpc-d", "CidrBlock": "10.2.0.0/16"}],
+    "VpcPeeringConnections": [{"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"},
+      "RequesterVpcInfo": {"VpcId": "vpc-a"}, "AccepterVpcInfo": {"VpcId": "vpc-b"}}],
+    "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-a", "PrivateIpAddress": "10.0.0.1"}]}"#;
+
+/// Records of every section: a class of each kind, IPv6, losses, and a malformed one.
+const PARTIAL_LOG: &str = "interface-id vpc-id subnet-id srcaddr dstaddr srcport dstport protocol start end action tcp-flags traffic-path log-status\n\
+    eni-1 vpc-a subnet-1 10.0.0.1 10.1.0.1 50000 443 6 1795413600 1795413660 ACCEPT 2 4 OK\n\
+    eni-1 vpc-a subnet-1 10.1.0.1 10.0.0.1 443 50000 6 1795413600 1795413660 REJECT - - OK\n\
+    eni-1 vpc-a - 10.0.0.1 10.2.0.1 50000 443 17 1795413600 1795413660 REJECT - 1 OK\n\
+    eni-2 vpc-x - 10.0.0.1 8.8.8.8 50000 443 6 1795413600 1795413660 ACCEPT 2 5 OK\n\
+    eni-1 vpc-a - 10.0.0.1 8.8.8.9 50000 443 6 1795413600 1795413660 ACCEPT 2 8 OK\n\
+    - - - 2001:db8::1 2001:db8::2 50000 443 6 1795413600 1795413660 REJECT 18 - OK\n\
+    - - - 2001:db8::1 2001:db8::2 50000 443 6 1795413600 1795413660 ACCEPT 3 - OK\n\
+    eni-1 - - - - - - - - - - - - SKIPDATA\n\
+    malformed\n\
+    tgw-id tgw-src-vpc-id packets-lost-blackhole log-status\n\
+    tgw-1 vpc-a 7 OK\n";
+
+static PARTIAL_RUN: LazyLock<(Arc<Topology>, Config)> = LazyLock::new(|| {
+    let mut resources = Resources::default();
+    resources.read("topology.json", PARTIAL_TOPOLOGY.as_bytes()).expect("JSON");
+    (Arc::new(Topology::new(resources)), Config::default())
+});
+
+/// Returns the partial of [`PARTIAL_LOG`].
+pub fn valid_partial() -> Vec<u8> {
+    let (topology, config) = &*PARTIAL_RUN;
+    let options = Options { topology: Some(Arc::clone(topology)), ..Options::default() };
+    let mut analysis = pipeline::analyze("any", PARTIAL_LOG.as_bytes(), &options).expect("a flow log");
+    analysis.observe_failure("other".to_owned(), "cannot be opened".to_owned());
+    let mut file = Vec::new();
+    partial::write(analysis, &Context::new(Some(topology), config), &mut file).expect("writing to memory succeeds");
+    file
+}
+
+/// Asserts that a file is an error, or a partial that can be written, merged, and summarized. The bytes are a file, or changes of a
+/// valid one, of four bytes each: the block, the place (two bytes), and what to combine the byte there with.
+pub fn partials(bytes: &[u8]) {
+    let valid = valid_partial();
+    let file = if bytes.starts_with(b"FSPART") {
+        bytes.to_vec()
+    } else {
+        let mut frames = frames(&valid);
+        for change in bytes.chunks_exact(4) {
+            let count = frames.len();
+            let frame = &mut frames[usize::from(change[0]) % count];
+            match (usize::from(change[1]) << 8 | usize::from(change[2])) % (frame.bytes.len() + 3) {
+                0 => frame.rows ^= u32::from(change[3]) << 24 >> 24,
+                1 => frame.tag ^= change[3],
+                2 => frame.bytes.push(change[3]),
+                place => frame.bytes[place - 3] ^= change[3],
+            }
+        }
+        reframe(&valid, &frames)
+    };
+    let (topology, config) = &*PARTIAL_RUN;
+    let context = Context::new(Some(topology), config);
+    let Ok(analysis) = partial::read(&file[..], &context) else { return };
+    let records = analysis.records().total;
+    let mut again = Vec::new();
+    partial::write(analysis.clone(), &context, &mut again).expect("writing to memory succeeds");
+    let mut merged = partial::read(&valid[..], &context).expect("valid");
+    let valid_records = merged.records().total;
+    merged.merge(partial::read(&again[..], &context).expect("what was written"));
+    for (analysis, expected) in [(analysis, records), (merged, valid_records + records)] {
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(topology));
+        assert_eq!(summary.records.total, expected);
+        assert!(!json::render(&summary).is_empty());
+    }
 }

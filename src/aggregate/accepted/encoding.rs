@@ -7,7 +7,7 @@ use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::interner::Symbol;
 
 /// An accepted record over IPv4, as nearly all are. The interface index is 0 for "no interface".
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ipv4Row {
     pub(super) src: u32,
     pub(super) dst: u32,

@@ -10,12 +10,14 @@
 mod address_filter;
 mod bloom;
 mod encoding;
+mod rows;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use self::address_filter::AddressFilter;
 pub use self::bloom::BloomFilter;
 use self::encoding::Ipv4Row;
+pub use self::rows::{AcceptedFlowsRow, AcceptedState};
 use crate::aggregate::connection_stage::ConnectionStage;
 use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
@@ -23,7 +25,7 @@ use crate::config::Limits;
 use crate::record::Flow;
 
 /// Interface, protocol, addresses and ports of a record, all but the interface present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FiveTuple {
     /// Interface, if the record names one.
     pub interface: Option<Symbol>,
@@ -59,7 +61,7 @@ impl FiveTuple {
 }
 
 /// The parts of its 5-tuple that an accepted record has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TupleParts {
     /// All.
     All,
@@ -73,8 +75,19 @@ pub enum TupleParts {
     NoDestination,
 }
 
+impl TupleParts {
+    /// All values, in the order of their numbers.
+    const ALL: [TupleParts; 5] = [
+        TupleParts::All,
+        TupleParts::NoSourcePort,
+        TupleParts::NoDestinationPort,
+        TupleParts::NoProtocol,
+        TupleParts::NoDestination,
+    ];
+}
+
 /// An accepted record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AcceptedRow {
     /// Interface, protocol, addresses, and ports. An absent protocol, port, or destination is 0.
     pub tuple: FiveTuple,
@@ -148,6 +161,11 @@ impl AcceptedFlows {
         self.complete
     }
 
+    /// Returns the number of flows that are kept.
+    pub fn kept_flows(&self) -> u64 {
+        (self.ipv4.len() + self.wide.len()) as u64
+    }
+
     /// Returns whether there were more tuples than the limit allows.
     pub fn limit_reached(&self) -> bool {
         self.limit_reached
@@ -205,6 +223,12 @@ impl AcceptedFlows {
         self.cost = self.limit;
         self.complete = false;
         (self.ipv4, self.wide) = (Vec::new(), Vec::new());
+    }
+
+    /// Drops all tuples, after they decided what they can.
+    pub fn close(&mut self) {
+        (self.ipv4, self.wide) = (Vec::new(), Vec::new());
+        self.cost = if self.complete { 0 } else { self.limit };
     }
 
     /// Adds the tuples of another input. `interfaces` maps its interface ids to those of this collection.

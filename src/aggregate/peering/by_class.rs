@@ -93,9 +93,9 @@ impl ClassifiedFlows {
 }
 
 impl InterVpcTraffic {
-    /// Returns all classified records by class.
+    /// Returns all classified records by class. `accepted` is `None` if accepted records were dropped.
     #[expect(clippy::indexing_slicing, reason = "a label has an entry in the table, and a direction is 0 or 1")]
-    pub fn by_class(&self, accepted: &AcceptedFlows, facts: &impl InterfaceFacts) -> FlowsByClass<'_> {
+    pub fn by_class(&self, accepted: Option<&AcceptedFlows>, facts: &impl InterfaceFacts) -> FlowsByClass<'_> {
         let answered = self.answered_at_interfaces(accepted, facts);
         let mut ids: HashMap<TrafficClass, usize, RandomState> = HashMap::default();
         let mut views: Vec<(TrafficClass, ClassView<'_>)> = Vec::new();
@@ -135,15 +135,20 @@ impl InterVpcTraffic {
         views.into_iter().collect()
     }
 
+    /// Returns whether the own VPC is known for some records and not for others. Their replies are among all accepted records.
+    pub fn has_mixed_scopes(&self) -> bool {
+        let has = |known: bool| self.pairs.iter().any(|(key, _)| is_known(key.scope) == known);
+        has(true) && has(false)
+    }
+
     /// Returns the records that have a reply at the same interface, where the own VPC of only one of the two is known. Such records occur
     /// only if inputs have different columns.
     fn answered_at_interfaces(
         &self,
-        accepted: &AcceptedFlows,
+        accepted: Option<&AcceptedFlows>,
         facts: &impl InterfaceFacts,
     ) -> HashSet<Waiting, RandomState> {
-        let has = |known: bool| self.pairs.iter().any(|(key, _)| is_known(key.scope) == known);
-        if !has(true) || !has(false) {
+        if !self.has_mixed_scopes() {
             return HashSet::default();
         }
         let mut waiting: HashSet<Waiting, RandomState> = HashSet::default();
@@ -158,10 +163,10 @@ impl InterVpcTraffic {
                 answered.extend(pair.sums(direction, Action::Accept).map(|(sum, _)| (!known, sum.interface, reverse)));
             }
         }
-        if !accepted.is_complete() {
-            // A discarded record may be the reply to any of them.
+        let Some(accepted) = accepted.filter(|accepted| accepted.is_complete()) else {
+            // A dropped record may be the reply to any of them.
             return waiting;
-        }
+        };
         accepted.for_each(|row| {
             let AcceptedRow { tuple, has_vpc_id, .. } = row;
             let Some((protocol, src, dst)) = row.ends() else { return };

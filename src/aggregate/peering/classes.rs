@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 
 use crate::aggregate::counters::Counters;
 use crate::aggregate::recorder::VpcRef;
@@ -74,7 +75,7 @@ impl Side {
 }
 
 /// Sums of all records of a class. Limits do not affect them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassTotals {
     /// Accepted records by [`Side`].
     accepted: [Counters; 3],

@@ -11,6 +11,7 @@ mod by_class;
 mod classes;
 mod pairs;
 mod reply_scope;
+mod rows;
 
 use std::net::IpAddr;
 
@@ -20,6 +21,7 @@ pub use self::classes::{ClassTotals, ExternalScope, Side, TrafficClass};
 pub use self::pairs::FlowStats;
 use self::pairs::{ACTIONS, Pair, SumKey};
 pub use self::reply_scope::{InterfaceFacts, ReplyScope};
+pub use self::rows::{ClassRow, PairRow, PeeringState, ScopeRow};
 use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::SymbolRemap;
 use crate::aggregate::packed_map::{PackedKey, PackedMap};
@@ -136,6 +138,16 @@ impl InterVpcTraffic {
         !self.complete || self.evicted_weight > 0
     }
 
+    /// Returns the number of classified records.
+    pub fn classified_flows(&self) -> u64 {
+        self.classes.all.iter().fold(0, |flows: u64, (_, totals)| flows.saturating_add(totals.records().flows))
+    }
+
+    /// Returns the number of classified records that are kept by address.
+    pub fn kept_flows(&self) -> u64 {
+        self.pairs.values().fold(0, |flows: u64, pair| flows.saturating_add(pair.flows()))
+    }
+
     /// Adds a record. Returns whether it goes from one known VPC to another, or through a peering connection to an address in none.
     #[inline(always)]
     pub fn observe(
@@ -246,7 +258,7 @@ impl InterVpcTraffic {
                 .values_mut()
                 .for_each(|pair| pair.max_undercount = pair.max_undercount.saturating_add(their_evicted_weight));
         }
-        self.evicted_weight += other.evicted_weight;
+        self.evicted_weight = self.evicted_weight.saturating_add(other.evicted_weight);
         for (key, theirs) in other.pairs.iter() {
             let Some(scope) = key.scope.remap(interfaces, places) else {
                 // Without room for its name: only the totals count.
@@ -293,10 +305,11 @@ impl InterVpcTraffic {
     /// Evicts the lightest pairs.
     fn evict(&mut self) {
         let evicted_weight = self.evicted_weight;
-        self.evicted_weight += self.pairs.decrement_all(|pair| {
+        let amount = self.pairs.decrement_all(|pair| {
             // A pair without sums may still have a reply.
             pair.flows().max(1).saturating_add(u64::from(pair.max_undercount)).saturating_sub(evicted_weight)
         });
+        self.evicted_weight = evicted_weight.saturating_add(amount);
         self.further_sums = self.pairs.values().map(Pair::further_sums).sum();
     }
 }

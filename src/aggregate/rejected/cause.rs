@@ -67,6 +67,10 @@ enum HintKind {
     LoneSynAck,
     /// A SYN-ACK whose source port was dropped by a memory limit: only the direction; otherwise it stays open.
     UndecidedSynAck,
+    /// Accepted records showed that it is an answer.
+    Answer,
+    /// Accepted records showed that it is an answer. It is a SYN-ACK.
+    SynAckAnswer,
 }
 
 /// The cause of a rejected record, as far as the traffic shows it.
@@ -192,6 +196,34 @@ impl CauseHint {
         CauseHint { kind, ..self }
     }
 
+    /// Returns the hint after accepted records decided what they can. The facts must cover all of them, and not the direction.
+    pub fn decide(self, protocol: Option<u8>, dstport: Option<u16>, facts: CauseFacts) -> CauseHint {
+        let is_syn_ack = match self.kind {
+            HintKind::Unflagged(_) => false,
+            HintKind::SynAck(_) => true,
+            _ => return self,
+        };
+        let kind = match (self.by_traffic(protocol, dstport, facts), is_syn_ack) {
+            (TrafficCause::Answer, false) => HintKind::Answer,
+            (TrafficCause::Answer, true) => HintKind::SynAckAnswer,
+            // The direction may show that it is an answer.
+            (_, true) => HintKind::LoneSynAck,
+            (TrafficCause::Known(cause), false) => HintKind::Known(cause),
+            (TrafficCause::Open | TrafficCause::Dropped, false) => HintKind::Open,
+        };
+        CauseHint { kind, ..self }
+    }
+
+    /// Returns the masks of the hints with a source port, whose cause accepted records decide.
+    pub fn masks_of_ports() -> u32 {
+        CauseHint::with_port(0).into_iter().fold(0, |masks, hint| masks | hint.mask())
+    }
+
+    /// Returns whether the record is a SYN-ACK.
+    pub fn is_syn_ack(self) -> bool {
+        self.needs_direction() || self.kind == HintKind::SynAckAnswer
+    }
+
     /// Returns whether the cause depends on the group's direction.
     pub fn needs_direction(self) -> bool {
         matches!(self.kind, HintKind::SynAck(_) | HintKind::LoneSynAck | HintKind::UndecidedSynAck)
@@ -206,6 +238,7 @@ impl CauseHint {
             HintKind::SynAck(_) | HintKind::LoneSynAck if is_answer => TrafficCause::Answer,
             HintKind::SynAck(_) | HintKind::LoneSynAck => TrafficCause::Known(Cause::OutOfState),
             HintKind::UndecidedSynAck if facts.is_egress => TrafficCause::Answer,
+            HintKind::Answer | HintKind::SynAckAnswer => TrafficCause::Answer,
             HintKind::UndecidedSynAck | HintKind::PortDropped => TrafficCause::Dropped,
             HintKind::Unflagged(_) if facts.same_tuple_accepted && matches!(protocol, Some(TCP | UDP)) => {
                 TrafficCause::Known(Cause::OutOfState)
@@ -243,6 +276,8 @@ impl CauseHint {
             5 => HintKind::Unflagged(srcport),
             6 => HintKind::SynAck(srcport),
             7 => HintKind::LoneSynAck,
+            9 => HintKind::Answer,
+            10 => HintKind::SynAckAnswer,
             _ => HintKind::UndecidedSynAck,
         };
         CauseHint { kind, has_answer_shape: packed >> 16 & 1 != 0 }
@@ -285,6 +320,8 @@ impl HintKind {
             HintKind::SynAck(_) => 6,
             HintKind::LoneSynAck => 7,
             HintKind::UndecidedSynAck => 8,
+            HintKind::Answer => 9,
+            HintKind::SynAckAnswer => 10,
         }
     }
 }

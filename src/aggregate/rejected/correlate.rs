@@ -1,7 +1,7 @@
 //! Correlates rejected with accepted flows, by 5-tuple and by reverse 5-tuple.
 
-use super::RejectedFlows;
 use super::keys::{GroupKey, SubgroupKey};
+use super::{RejectedFlows, SubgroupStats};
 use crate::aggregate::accepted::{AcceptedFlows, BloomFilter, FiveTuple};
 use crate::aggregate::rejected::cause::{CauseFacts, CauseHint};
 
@@ -17,6 +17,28 @@ impl RejectedFlows {
             self.for_each_undecided(tuple, |facts| facts.same_tuple_accepted = true);
             self.for_each_undecided(tuple.reversed(), |facts| facts.reverse_tuple_accepted = true);
         });
+    }
+
+    /// Decides the causes that depend on accepted flows, and joins the subgroups that differ only by source port.
+    pub fn close(&mut self, accepted: &AcceptedFlows) {
+        self.correlate_accepted(accepted);
+        for (key, sums) in std::mem::take(&mut self.subgroups).iter() {
+            let hint = key.hint.decide(key.group.protocol, key.group.dstport, sums.facts);
+            self.causes |= hint.mask();
+            let mut is_new = false;
+            let ours = self.subgroups.entry(SubgroupKey { hint, ..key }, || {
+                is_new = true;
+                SubgroupStats { facts: CauseFacts::default(), ..*sums }
+            });
+            if !is_new {
+                ours.add(sums);
+            }
+        }
+    }
+
+    /// Returns whether accepted flows decide the cause of a record.
+    pub fn needs_accepted(&self) -> bool {
+        self.causes & CauseHint::masks_of_ports() != 0
     }
 
     /// Changes the subgroups of this tuple whose cause depends on accepted flows.

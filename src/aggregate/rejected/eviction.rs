@@ -29,13 +29,17 @@ impl RejectedFlows {
         self.interfaces_split = true;
     }
 
+    /// Returns the number of flows of all groups that are kept.
+    pub fn kept_flows(&self) -> u64 {
+        self.subgroups.values().fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows))
+    }
+
     /// Returns the maximum number of flows that a group lost to the limit.
     fn max_evicted_flows(&self, rejected: u64) -> u64 {
         if self.evicted_weight == 0 {
             return 0;
         }
-        let kept = self.subgroups.values().fold(0, |flows: u64, sums| flows.saturating_add(sums.tally.flows));
-        let uncounted = rejected.saturating_sub(kept);
+        let uncounted = rejected.saturating_sub(self.kept_flows());
         let per_group = self.evicted_weight.saturating_mul(u64::from(self.causes.count_ones().max(1)));
         if self.merged_after_eviction { uncounted } else { per_group.min(uncounted) }
     }
@@ -68,7 +72,8 @@ impl RejectedFlows {
                 let weight = |sums: &SubgroupStats| {
                     sums.tally.flows.saturating_add(u64::from(sums.max_undercount)).saturating_sub(evicted_weight)
                 };
-                self.evicted_weight += self.subgroups.decrement_all(weight);
+                let amount = self.subgroups.decrement_all(weight);
+                self.evicted_weight = evicted_weight.saturating_add(amount);
             }
         }
     }

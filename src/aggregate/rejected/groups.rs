@@ -92,7 +92,7 @@ impl Subgroup {
             has_answer_shape: key.hint.has_answer_shape,
             srcport: sums.least_srcport,
             is_syn: !sums.syn_unconfirmed,
-            is_syn_ack: key.hint.needs_direction(),
+            is_syn_ack: key.hint.is_syn_ack(),
             tally: sums.tally,
             seen: sums.seen,
         }

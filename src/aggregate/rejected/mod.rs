@@ -9,15 +9,18 @@
 
 pub mod cause;
 mod correlate;
+mod distinct;
 mod eviction;
 mod groups;
 mod keys;
+mod rows;
 
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
 pub use self::groups::{Group, Groups, RuleOutcomes, Subgroup};
 pub use self::keys::{GroupKey, Placement};
 use self::keys::{SubgroupKey, identity};
+pub use self::rows::{PlacementRow, RejectedRow, RejectedState};
 use crate::aggregate::consensus::{Consensus, ReportedId};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
@@ -153,7 +156,7 @@ impl RejectedFlows {
                 .values_mut()
                 .for_each(|sums| sums.max_undercount = sums.max_undercount.saturating_add(their_evicted_weight));
         }
-        self.evicted_weight += other.evicted_weight;
+        self.evicted_weight = self.evicted_weight.saturating_add(other.evicted_weight);
         self.merged_after_eviction |= other.merged_after_eviction || other.evicted_weight > 0 && !numbers.is_complete();
         self.interfaces_split |= other.interfaces_split;
         for (key, theirs) in other.subgroups.iter() {

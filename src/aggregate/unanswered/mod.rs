@@ -5,13 +5,15 @@
 //! ([`crate::aggregate::rejected`]).
 
 mod awaited_replies;
+mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
 use self::awaited_replies::AwaitedReplies;
+pub use self::rows::{OpeningRow, OpeningState};
 use crate::aggregate::accepted::{AcceptedFlows, AcceptedRow, AddressFilter};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
 use crate::aggregate::interner::{Symbol, SymbolRemap};
@@ -130,6 +132,11 @@ impl OpeningFlows {
         self.all_attributed && !self.limit_reached()
     }
 
+    /// Returns the number of flows that are kept.
+    pub fn kept_flows(&self) -> u64 {
+        self.openings.values().fold(0, |flows: u64, stats| flows.saturating_add(stats.tally.flows))
+    }
+
     /// Adds a record that only opens a connection. `scope` is where an answer would be recorded, if that has a name.
     #[inline(never)]
     pub fn observe(&mut self, scope: Option<ReplyScope>, interface: Option<Symbol>, flow: &Flow<'_>) {
@@ -152,7 +159,7 @@ impl OpeningFlows {
             let stats = self.openings.values_mut();
             stats.for_each(|stats| stats.max_undercount = stats.max_undercount.saturating_add(their_evicted_weight));
         }
-        self.evicted_weight += other.evicted_weight;
+        self.evicted_weight = self.evicted_weight.saturating_add(other.evicted_weight);
         for (key, stats) in other.openings.iter() {
             let interface = key.interface.and_then(|id| interfaces.get(id));
             match key.scope.remap(interfaces, places) {
@@ -175,9 +182,10 @@ impl OpeningFlows {
         ours.least_srcport = min_some(ours.least_srcport, stats.least_srcport);
         if self.openings.len() as u64 > self.limit {
             let evicted_weight = self.evicted_weight;
-            self.evicted_weight += self.openings.decrement_all(|stats| {
+            let amount = self.openings.decrement_all(|stats| {
                 stats.tally.flows.saturating_add(u64::from(stats.max_undercount)).saturating_sub(evicted_weight)
             });
+            self.evicted_weight = evicted_weight.saturating_add(amount);
         }
     }
 
@@ -213,6 +221,23 @@ impl OpeningFlows {
         }
         remove_answered(&mut groups, accepted, facts);
         groups.into_values().collect()
+    }
+}
+
+impl OpeningFlows {
+    /// Keeps the records that nothing answered.
+    pub fn close(&mut self, accepted: &AcceptedFlows, facts: &impl InterfaceFacts) {
+        let groups = self.unanswered(1, accepted, facts);
+        let kept: HashSet<Service, RandomState> =
+            groups.iter().map(|group| (group.interface, group.dst, group.dstport)).collect();
+        let all = std::mem::take(&mut self.openings);
+        for (key, stats) in all.iter() {
+            let OpeningKey { interface, src, dst, dstport, is_directed, .. } = key;
+            let leaves = is_directed || src.is_some_and(|src| facts.owns(interface, src));
+            if leaves && kept.contains(&(interface, dst, dstport)) {
+                self.openings.entry(key, || *stats);
+            }
+        }
     }
 }
 

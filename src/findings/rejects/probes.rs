@@ -62,7 +62,7 @@ pub(super) fn count_accepted<S: Copy + Eq + Hash>(
     src: impl Fn(S) -> IpAddr,
 ) -> Option<HashMap<S, u64, RandomState>> {
     let mut flows: HashMap<S, u64, RandomState> = subjects.clone().map(|subject| (subject, 0)).collect();
-    if !context.accepted.is_complete() {
+    if !context.accepted.is_complete() || !context.completeness.accepted {
         return None;
     }
     if !flows.is_empty() {

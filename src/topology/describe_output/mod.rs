@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use serde::Serialize;
 
 pub use self::problem::{DocumentError, Problem};
 pub use self::resources::{Interface, PeeringConnection, Side, Subnet, Vpc};
@@ -38,7 +39,7 @@ use wire_routing::{WirePrefixList, managed_prefix_list, prefix_list, route_table
 use wire_rules::{network_acl, security_group};
 
 /// Resources of all documents. If a resource appears twice, the last one wins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Resources {
     /// By id.
     pub vpcs: BTreeMap<String, Vpc>,
@@ -59,8 +60,10 @@ pub struct Resources {
     /// Whether an interface could not be read, so that the members of security groups are incomplete.
     pub has_unreadable_interface: bool,
     /// Document that contained each resource, by id.
+    #[serde(skip)]
     pub origins: HashMap<String, Arc<str>, RandomState>,
     /// Problems, in the order of the documents.
+    #[serde(skip)]
     pub problems: Vec<Problem>,
 }
 

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 /// A VPC.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vpc {
     /// Associated CIDR blocks.
     pub blocks: Vec<IpNet>,
@@ -16,7 +17,7 @@ pub struct Vpc {
 }
 
 /// A subnet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Subnet {
     /// VPC id.
     pub vpc_id: String,
@@ -29,7 +30,7 @@ pub struct Subnet {
 }
 
 /// A VPC peering connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PeeringConnection {
     /// Status code, such as `active`.
     pub status: String,
@@ -58,7 +59,7 @@ impl PeeringConnection {
 }
 
 /// One side of a peering connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Side {
     /// VPC id.
     pub vpc_id: String,
@@ -71,7 +72,7 @@ pub struct Side {
 }
 
 /// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interface {
     /// VPC id.
     pub vpc_id: Option<String>,

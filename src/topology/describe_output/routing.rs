@@ -3,9 +3,10 @@
 use std::fmt;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 /// A route table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteTable {
     /// VPC id.
     pub vpc_id: String,
@@ -23,7 +24,7 @@ pub struct RouteTable {
 }
 
 /// A route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Route {
     /// Destination of the traffic.
     pub destination: Destination,
@@ -49,7 +50,7 @@ impl Route {
 }
 
 /// State of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum RouteState {
     /// The route is in use. A route without a state counts as active.
     Active,
@@ -60,7 +61,7 @@ pub enum RouteState {
 }
 
 /// Destination of a route.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Destination {
     /// An IPv4 or IPv6 CIDR block.
     Block(IpNet),
@@ -78,7 +79,7 @@ impl fmt::Display for Destination {
 }
 
 /// Next hop of a route: the resource with this id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Target {
     /// The VPC itself.
     Local,
@@ -121,7 +122,7 @@ impl Target {
 }
 
 /// A prefix list whose blocks are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PrefixList {
     /// CIDR blocks.
     pub blocks: Vec<IpNet>,

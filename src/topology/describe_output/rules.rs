@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 use crate::record::names;
 
 /// A security group. Traffic that no permission allows is rejected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecurityGroup {
     /// VPC id.
     pub vpc_id: Option<String>,
@@ -21,7 +22,7 @@ pub struct SecurityGroup {
 }
 
 /// A permission of a security group: it allows traffic of a kind with any of its peers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Permission {
     /// The traffic.
     pub traffic: TrafficKind,
@@ -43,7 +44,7 @@ impl Permission {
 }
 
 /// A network ACL. The entry with the least number that matches decides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NetworkAcl {
     /// VPC id.
     pub vpc_id: Option<String>,
@@ -58,7 +59,7 @@ pub struct NetworkAcl {
 }
 
 /// An entry of a network ACL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AclEntry {
     /// Number of the rule.
     pub rule_number: u32,
@@ -81,7 +82,7 @@ pub fn own_rule_number(rule_number: Option<u32>) -> Option<u32> {
 }
 
 /// Protocol and destination ports of a permission or an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrafficKind {
     /// The protocol.
     pub protocol: RuleProtocol,
@@ -90,7 +91,7 @@ pub struct TrafficKind {
 }
 
 /// Protocol of a permission or an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum RuleProtocol {
     /// Any protocol, with any ports.
     All,
@@ -101,7 +102,7 @@ pub enum RuleProtocol {
 }
 
 /// Destination ports of a permission or an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum RulePorts {
     /// Any port. Protocols other than TCP and UDP have no ports here.
     All,

@@ -1,0 +1,88 @@
+//! Partials as files: reads and merges them in their order, and writes one.
+//!
+//! A partial that is damaged is a failed input, as a damaged flow log is. One of another version, topology, or configuration is wrong usage:
+//! nothing is merged.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::output::warn;
+use super::{CliError, EXIT_PARTIAL, EXIT_USAGE};
+use crate::aggregate::Analysis;
+use crate::config::Limits;
+use crate::partial::{self, Context, PartialError};
+
+/// The name of stdin and stdout.
+const STANDARD_STREAM: &str = "-";
+
+/// Merges partials in their order. Holds one of them in memory besides the result.
+pub(super) fn merge(paths: &[PathBuf], context: &Context<'_>, limits: &Limits) -> Result<Analysis, CliError> {
+    let mut merged = Analysis::new(limits);
+    let mut known = HashSet::new();
+    for path in paths {
+        if path.as_os_str() != STANDARD_STREAM && path.canonicalize().is_ok_and(|path| !known.insert(path)) {
+            warn(&format!("{}: given twice, merged once", path.display()));
+            continue;
+        }
+        match read(path, context) {
+            Ok(analysis) => merged.merge(analysis),
+            Err(error @ (PartialError::Read(_) | PartialError::Truncated | PartialError::Corrupt(_))) => {
+                merged.observe_failure(path.display().to_string(), error.to_string());
+            }
+            Err(error) => {
+                return Err(CliError { message: format!("{}: {error}", path.display()), status: EXIT_USAGE });
+            }
+        }
+    }
+    warn_of_repeated_inputs(&merged);
+    Ok(merged)
+}
+
+/// Warns of inputs that several partials have.
+fn warn_of_repeated_inputs(merged: &Analysis) {
+    let mut known = HashSet::new();
+    for source in &merged.sources {
+        if source.uri != STANDARD_STREAM && !known.insert((&source.uri, &source.object)) {
+            warn(&format!("{}: in several partials, so its records count several times", source.uri));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
+fn read(path: &Path, context: &Context<'_>) -> Result<Analysis, PartialError> {
+    let input: Box<dyn Read> = if path.as_os_str() == STANDARD_STREAM {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(PartialError::Read)?)
+    };
+    partial::read(BufReader::new(input), context)
+}
+
+/// Writes a partial. A file gets its name only when it is complete.
+pub(super) fn write(analysis: Analysis, context: &Context<'_>, path: &Path) -> Result<(), CliError> {
+    let written = if path.as_os_str() == STANDARD_STREAM {
+        partial::write(analysis, context, BufWriter::new(io::stdout()))
+    } else {
+        write_file(analysis, context, path)
+    };
+    written.map_err(|error| CliError {
+        message: format!("cannot write the partial {}: {error}", path.display()),
+        status: EXIT_PARTIAL,
+    })
+}
+
+fn write_file(analysis: Analysis, context: &Context<'_>, path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new();
+    #[cfg(unix)]
+    temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = BufWriter::new(temporary.prefix(".flowsentry-").tempfile_in(folder)?);
+    partial::write(analysis, context, &mut file)?;
+    file.flush()?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
