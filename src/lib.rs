@@ -6,6 +6,7 @@
 //! | room | turns | into |
 //! | --- | --- | --- |
 //! | [`pipeline`] | a reader | an analysis. It has the main loop: start reading here |
+//! | [`plan`] | a listing of objects | batches, and the order of merging them |
 //! | [`input`] | bytes | numbered lines |
 //! | [`record`] | a line | a record |
 //! | [`topology`] | AWS's describe output, an address | the VPC, subnet and interface of the address |
@@ -37,6 +38,7 @@ pub mod input;
 pub mod lambda;
 pub mod partial;
 pub mod pipeline;
+pub mod plan;
 pub mod record;
 pub mod sanitize;
 pub mod summary;

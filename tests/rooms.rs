@@ -18,6 +18,7 @@ use walkdir::WalkDir;
 const ROOMS: &[&str] = &[
     "error",
     "sanitize",
+    "plan",
     "input",
     "record",
     "config",

@@ -22,10 +22,8 @@ use super::progress::Progress;
 use crate::aggregate::Analysis;
 use crate::config::Limits;
 use crate::pipeline::{self, Options};
+use crate::plan::key::EXTENSIONS;
 use crate::record::Flow;
-
-/// Extensions of flow logs in a folder. Other files of the folder are skipped.
-const EXTENSIONS: [&str; 3] = ["log", "gz", "parquet"];
 
 const PANIC_MESSAGE: &str = "internal error while reading this input (panic); please report it";
 

@@ -6,12 +6,11 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use sha2::{Digest, Sha256};
 
+use crate::plan::key::{self, KeyParts};
 use crate::summary::{LogEventsIdentity, ObjectIdentity};
 
 /// Maximum length of the readable part of a file name, which is taken from the name of the object or of the log stream.
 const MAX_STEM_BYTES: usize = 100;
-/// Longer than the name of any AWS region.
-const MAX_REGION_BYTES: usize = 32;
 /// Length of a fingerprint: 128 bits.
 const FINGERPRINT_BYTES: usize = 16;
 /// Value of a partition that is not known.
@@ -51,8 +50,8 @@ impl OutputKeys {
         timestamp_ms: Option<i64>,
     ) -> OutputKeys {
         let partition = Partition {
-            account: account(&events.owner),
-            region: region.and_then(self::region),
+            account: key::account_id(&events.owner),
+            region: region.and_then(key::region),
             date: timestamp_ms.and_then(utc_date),
         };
         OutputKeys::new(prefix, partition, &stem(&events.log_stream), log_events_fingerprint(events))
@@ -87,85 +86,14 @@ struct Partition<'a> {
 }
 
 impl<'a> Partition<'a> {
-    /// Parses the folders that AWS uses, or else the file name that AWS uses:
-    /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-path.html>. Anything else stays unknown. The clock is
-    /// not used, because keys must be the same in every attempt.
     fn from_key(key: &'a str) -> Partition<'a> {
-        let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
-        let folders: Vec<&str> = folders.split('/').collect();
-        [Partition::from_folders(&folders), Partition::from_hive_folders(&folders), Partition::from_file_name(file)]
-            .into_iter()
-            .fold(Partition::default(), Partition::or)
+        let KeyParts { account_id, region, date, .. } = KeyParts::from_key(key);
+        Partition { account: account_id, region, date }
     }
-
-    fn or(self, other: Partition<'a>) -> Partition<'a> {
-        Partition {
-            account: self.account.or(other.account),
-            region: self.region.or(other.region),
-            date: self.date.or(other.date),
-        }
-    }
-
-    /// Parses `{account}/vpcflowlogs/{region}/{year}/{month}/{day}`, which an hour may follow.
-    fn from_folders(folders: &[&'a str]) -> Partition<'a> {
-        let Some(service) = folders.iter().rposition(|folder| *folder == "vpcflowlogs") else {
-            return Partition::default();
-        };
-        let folder = |index: Option<usize>| index.and_then(|index| folders.get(index)).copied();
-        let after = |count: usize| folder(Some(service + count)).unwrap_or_default();
-        Partition {
-            account: folder(service.checked_sub(1)).and_then(account),
-            region: region(after(1)),
-            date: date(after(2), after(3), after(4)),
-        }
-    }
-
-    /// Parses `aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}/year={year}/month={month}/day={day}`,
-    /// which an hour may follow.
-    fn from_hive_folders(folders: &[&'a str]) -> Partition<'a> {
-        let value = |name: &str| {
-            folders.iter().rev().find_map(|folder| folder.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
-        };
-        Partition {
-            account: account(value("aws-account-id")),
-            region: region(value("aws-region")),
-            date: date(value("year"), value("month"), value("day")),
-        }
-    }
-
-    /// Parses `{account}_vpcflowlogs_{region}_{flow log}_{YYYYMMDD}T{HHmm}Z_{hash}.log.gz`.
-    fn from_file_name(name: &'a str) -> Partition<'a> {
-        let parts: Vec<&str> = name.split('_').collect();
-        let [account_id, "vpcflowlogs", region_name, _, time, ..] = parts[..] else { return Partition::default() };
-        let day = |time: &str| date(time.get(..4)?, time.get(4..6)?, time.get(6..8)?);
-        Partition { account: account(account_id), region: region(region_name), date: day(time) }
-    }
-}
-
-fn account(text: &str) -> Option<&str> {
-    (text.len() == 12 && is_digits(text)).then_some(text)
-}
-
-fn region(text: &str) -> Option<&str> {
-    let is_name = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let starts_with_letter = text.starts_with(|first: char| first.is_ascii_lowercase());
-    (is_name && starts_with_letter && text.contains('-') && text.len() <= MAX_REGION_BYTES).then_some(text)
-}
-
-fn date(year: &str, month: &str, day: &str) -> Option<Date> {
-    let has_lengths = year.len() == 4 && month.len() == 2 && day.len() == 2;
-    if !has_lengths || ![year, month, day].into_iter().all(is_digits) {
-        return None;
-    }
-    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
 fn utc_date(timestamp_ms: i64) -> Option<Date> {
     Some(Offset::UTC.to_datetime(Timestamp::from_millisecond(timestamp_ms).ok()?).date())
-}
-
-fn is_digits(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns the readable part of the file name, from a key or the name of a log stream. It starts with a letter or a digit, because
