@@ -96,7 +96,8 @@ pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result
     let ReadObject { shape, compressed_bytes, bytes } = read_object(uri, reader, options, &mut sink)?;
     let mut analysis = sink.analysis;
     let (uri, records) = (uri.to_owned(), analysis.records.total);
-    let source = InputSource { uri, shape, compressed_bytes, bytes, records, object: None, log_events: None };
+    let (object, log_events, window) = (None, None, None);
+    let source = InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events, window };
     analysis.sources.push(source);
     Ok(analysis)
 }

@@ -25,6 +25,9 @@ pub struct InputSource {
     /// The log events, for inputs from CloudWatch Logs.
     #[serde(flatten)]
     pub log_events: Option<LogEventsIdentity>,
+    /// The window, for a report of a time window: then the source stands for all objects of the window that have its shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowIdentity>,
 }
 
 /// What identifies an input of the function: equal inputs have equal identities, however often and by whatever event they arrive.
@@ -34,24 +37,29 @@ pub enum InputIdentity {
     Object(ObjectIdentity),
     /// Log events of CloudWatch Logs.
     LogEvents(LogEventsIdentity),
+    /// All objects of a time window.
+    Window(WindowIdentity),
 }
 
 impl InputSource {
     /// Sets what identifies the input.
     pub fn identify(&mut self, identity: InputIdentity) {
-        (self.object, self.log_events) = match identity {
-            InputIdentity::Object(object) => (Some(object), None),
-            InputIdentity::LogEvents(events) => (None, Some(events)),
+        (self.object, self.log_events, self.window) = match identity {
+            InputIdentity::Object(object) => (Some(object), None, None),
+            InputIdentity::LogEvents(events) => (None, Some(events), None),
+            InputIdentity::Window(window) => (None, None, Some(window)),
         };
     }
 }
 
 impl InputIdentity {
-    /// Returns the URI of the input: `s3://bucket/key`, or `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`.
+    /// Returns the URI of the input: `s3://bucket/key`, or `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`. That of a
+    /// window is the URI of its manifest.
     pub fn uri(&self) -> String {
         match self {
             InputIdentity::Object(ObjectIdentity { bucket, key, .. }) => format!("s3://{bucket}/{key}"),
             InputIdentity::LogEvents(events) => events.uri(),
+            InputIdentity::Window(window) => window.manifest.clone(),
         }
     }
 
@@ -59,7 +67,7 @@ impl InputIdentity {
     pub fn version_id(&self) -> Option<&str> {
         match self {
             InputIdentity::Object(object) => object.version_id.as_deref(),
-            InputIdentity::LogEvents(_) => None,
+            InputIdentity::LogEvents(_) | InputIdentity::Window(_) => None,
         }
     }
 
@@ -67,7 +75,7 @@ impl InputIdentity {
     pub fn etag(&self) -> Option<&str> {
         match self {
             InputIdentity::Object(object) => object.etag.as_deref(),
-            InputIdentity::LogEvents(_) => None,
+            InputIdentity::LogEvents(_) | InputIdentity::Window(_) => None,
         }
     }
 }
@@ -108,6 +116,27 @@ impl LogEventsIdentity {
         let LogEventsIdentity { log_group, log_stream, first_event_id, last_event_id, .. } = self;
         format!("cloudwatch-logs:{log_group}/{log_stream}:{first_event_id}-{last_event_id}")
     }
+}
+
+/// A time window over the objects of a bucket, at one revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WindowIdentity {
+    /// Name of the report: `hourly`, `daily`, or that of a run by hand.
+    pub name: String,
+    /// Begin of the window, RFC 3339 in UTC to the second. An object belongs to the window if the time in its key does.
+    pub from: String,
+    /// End of the window, exclusive.
+    pub to: String,
+    /// Number of the list of objects, from 1. A new one is made if the window is run again and objects, topology, or configuration have
+    /// changed. The report of the highest revision holds.
+    pub revision: u32,
+    /// Hash of the objects, the topology, the configuration, and the version of the program.
+    pub inputs: String,
+    /// Number of objects of all shapes.
+    pub objects: u64,
+    /// `s3://bucket/key` of the manifest, which leads to the lists of the objects.
+    pub manifest: String,
 }
 
 /// An input that could not be read completely.

@@ -7,7 +7,7 @@
 //! the lag is omitted.
 //!
 //! No dimension has values that an outsider can choose, because each value is a billed metric. Ids of peering connections
-//! come from the topology.
+//! come from the topology, and names of windows from those who may start a report.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -51,6 +51,16 @@ struct Metrics {
     topology_refresh_failures: Option<AsCount<u64>>,
     /// Checks of the configuration that failed, or found an invalid one.
     config_refresh_failures: Option<AsCount<u64>>,
+    /// Reports of windows.
+    window_reports: Option<AsCount<u64>>,
+    /// Objects of a window that could not be read.
+    window_objects_failed: Option<AsCount<u64>>,
+    /// Records of a window, of every class.
+    window_records: Option<AsCount<u64>>,
+    /// Rejected flows of a window.
+    window_rejected_flows: Option<AsCount<u64>>,
+    /// Findings of a window.
+    window_findings: Option<AsCount<u64>>,
     /// Objects with a stored summary.
     objects_processed: Option<AsCount<u64>>,
     /// Objects that were not processed: all, or those with one reason.
@@ -70,17 +80,18 @@ struct Metrics {
 struct Document {
     #[entry(timestamp)]
     time: SystemTime,
-    /// A document has at most one dimension: this or one of the next two.
+    /// A document has at most one dimension: this or one of the next three.
     finding_type: Option<&'static str>,
     reason: Option<&'static str>,
     peering_connection_id: Option<String>,
+    window_name: Option<String>,
     #[entry(flatten)]
     metrics: Metrics,
 }
 
 impl Document {
     fn without_dimension(time: SystemTime, metrics: Metrics) -> Document {
-        Document { time, finding_type: None, reason: None, peering_connection_id: None, metrics }
+        Document { time, finding_type: None, reason: None, peering_connection_id: None, window_name: None, metrics }
     }
 }
 
@@ -142,6 +153,20 @@ pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: Sy
         lines.extend(render(namespace, &document));
     }
     lines
+}
+
+/// Renders the metrics of a window's report: one document with the name of the report as its dimension. They have names of their own, because
+/// the records were counted when each object was processed. The timestamp is the time of the report, since the window may be years ago.
+pub fn window_reported(namespace: &str, name: &str, summary: &Summary, now: SystemTime) -> Vec<u8> {
+    let metrics = Metrics {
+        window_reports: count(1),
+        window_objects_failed: count(summary.failed.len() as u64),
+        window_records: count(summary.records.total),
+        window_rejected_flows: count(summary.traffic.rejected.flows),
+        window_findings: count(summary.findings.len() as u64),
+        ..Metrics::default()
+    };
+    render(namespace, &Document { window_name: Some(name.to_owned()), ..Document::without_dimension(now, metrics) })
 }
 
 fn totals(summary: &Summary) -> Metrics {
@@ -242,6 +267,7 @@ fn render(namespace: &str, document: &Document) -> Vec<u8> {
         document.finding_type.map(|_| "FindingType"),
         document.reason.map(|_| "Reason"),
         document.peering_connection_id.as_ref().map(|_| "PeeringConnectionId"),
+        document.window_name.as_ref().map(|_| "WindowName"),
     ];
     let dimensions = dimensions.into_iter().flatten().map(str::to_owned).collect();
     let mut emf = Emf::all_validations(namespace.to_owned(), vec![dimensions]);

@@ -22,3 +22,4 @@ pub mod logging;
 #[cfg(feature = "aws")]
 pub mod metrics;
 pub mod settings;
+pub mod window;

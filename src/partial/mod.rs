@@ -60,6 +60,13 @@ impl<'a> Context<'a> {
         };
         Context { topology, limits: config.limits, header }
     }
+
+    /// Returns the name of what all parts have in common: the first digits of the fingerprints of topology and configuration.
+    pub fn name(&self) -> String {
+        let Header { topology, configuration } = self.header;
+        let topology = topology.map_or_else(|| "none".to_owned(), |fingerprint| fingerprint.to_string());
+        format!("topology-{topology}-configuration-{configuration}")
+    }
 }
 
 /// Writes a partial of an analysis, which was made with the topology and the limits of the context.

@@ -65,7 +65,9 @@ struct SourceRow {
 
 impl From<&InputSource> for SourceRow {
     fn from(source: &InputSource) -> SourceRow {
-        let InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events } = source.clone();
+        // Parts have objects; only the report of a window stands for the window.
+        let InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events, window: _ } =
+            source.clone();
         SourceRow { uri, shape, compressed_bytes, bytes, records, object, log_events }
     }
 }
@@ -73,7 +75,7 @@ impl From<&InputSource> for SourceRow {
 impl From<SourceRow> for InputSource {
     fn from(row: SourceRow) -> InputSource {
         let SourceRow { uri, shape, compressed_bytes, bytes, records, object, log_events } = row;
-        InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events }
+        InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events, window: None }
     }
 }
 

@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(cut(&weights(&[1, 1, 1, 1, 8]), &limits(8, 9)), [0..4, 4..5]);
         assert_eq!(cut(&weights(&[1, 99, 1]), &limits(8, 9)), [0..1, 1..2, 2..3]);
         assert_eq!(cut(&weights(&[0, 0, 0]), &limits(8, 2)), [0..2, 2..3]);
-        assert_eq!(cut(&[], &limits(8, 2)), []);
+        assert!(cut(&[], &limits(8, 2)).is_empty());
         assert_eq!(cut(&weights(&[u64::MAX, u64::MAX]), &limits(u64::MAX, 9)).len(), 1, "sums saturate");
     }
 

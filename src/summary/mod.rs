@@ -24,6 +24,7 @@ pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 use crate::aggregate::counters::{Counters, TimeRange};
 pub use crate::aggregate::inputs::{
     InputFailure, InputIdentity, InputSource, LogEventsIdentity, MalformedSample, ObjectIdentity, RecordCounts,
+    WindowIdentity,
 };
 use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::Finding;

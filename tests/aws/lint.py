@@ -9,7 +9,7 @@ import sys
 
 import tools
 
-TEMPLATE, NESTED = "template.yaml", "stacks/firehose.yaml"
+TEMPLATE, NESTED = "template.yaml", ("stacks/firehose.yaml", "stacks/windows.yaml")
 REGION = "us-east-1"
 
 
@@ -24,8 +24,8 @@ def main():
     checks = [
         (sam, "sam", "validate", "--lint", "--template", TEMPLATE, "--region", REGION),
         # cfn-lint and SAM's own check find different problems.
-        (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE, NESTED),
-        (checkov, "checkov", "--file", TEMPLATE, NESTED, *options),
+        (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE, *NESTED),
+        (checkov, "checkov", "--file", TEMPLATE, *NESTED, *options),
     ]
     return max(_check(*check) for check in checks)
 

@@ -14,7 +14,7 @@ use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use tokio::time;
 
-use super::error::S3Error;
+pub(crate) use super::error::S3Error;
 use crate::lambda::event::ObjectReference;
 use crate::summary::ObjectIdentity;
 
@@ -130,6 +130,16 @@ pub struct ListedObject {
     pub bytes: u64,
 }
 
+impl From<&aws_sdk_s3::types::Object> for ListedObject {
+    fn from(object: &aws_sdk_s3::types::Object) -> ListedObject {
+        ListedObject {
+            key: object.key().unwrap_or_default().to_owned(),
+            etag: object.e_tag().map(unquoted),
+            bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        }
+    }
+}
+
 /// Lists the objects with this key prefix, page by page and in the order of their keys. Calls `take` for each of them, and
 /// stops at its first error.
 ///
@@ -145,14 +155,31 @@ pub async fn list<E: From<S3Error>>(
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| S3Error::new("ListObjectsV2", bucket, prefix, error))?;
         for object in page.contents() {
-            take(ListedObject {
-                key: object.key().unwrap_or_default().to_owned(),
-                etag: object.e_tag().map(unquoted),
-                bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-            })?;
+            take(ListedObject::from(object))?;
         }
     }
     Ok(())
+}
+
+/// Lists the objects and the folders that are directly below this key prefix, which is empty or ends in a slash. The folders are prefixes
+/// of keys and end in a slash.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached.
+pub async fn list_folder(
+    client: &Client,
+    bucket: &str,
+    prefix: &str,
+) -> Result<(Vec<ListedObject>, Vec<String>), S3Error> {
+    let request = client.list_objects_v2().bucket(bucket).prefix(prefix).delimiter("/");
+    let mut pages = request.into_paginator().send();
+    let (mut objects, mut folders) = (Vec::new(), Vec::new());
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| S3Error::new("ListObjectsV2", bucket, prefix, error))?;
+        objects.extend(page.contents().iter().map(ListedObject::from));
+        folders.extend(page.common_prefixes().iter().filter_map(|folder| folder.prefix().map(str::to_owned)));
+    }
+    Ok((objects, folders))
 }
 
 fn unquoted(etag: &str) -> String {
@@ -173,7 +200,7 @@ impl Object {
         };
         let bytes = response.content_length.and_then(|length| u64::try_from(length).ok());
         let is_output = response.metadata.is_some_and(|metadata| {
-            metadata.get(OUTPUT_METADATA).is_some_and(|kind| Kind::ALL.iter().any(|known| known.name() == kind))
+            metadata.get(OUTPUT_METADATA).is_some_and(|mark| Mark::ALL.iter().any(|known| known.name() == mark))
         });
         Object { identity, is_output, bytes, body: response.body }
     }
@@ -207,15 +234,31 @@ pub enum Kind {
     Quarantine,
 }
 
-impl Kind {
-    const ALL: [Kind; 4] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine];
+/// What marks an object as one of flowsentry's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// An output of this kind.
+    Output(Kind),
+    /// A part of a window's report, or a list of parts or objects.
+    Window,
+}
+
+impl Mark {
+    const ALL: [Mark; 5] = [
+        Mark::Output(Kind::Summary),
+        Mark::Output(Kind::Findings),
+        Mark::Output(Kind::Receipt),
+        Mark::Output(Kind::Quarantine),
+        Mark::Window,
+    ];
 
     fn name(self) -> &'static str {
         match self {
-            Kind::Summary => "summary",
-            Kind::Findings => "findings",
-            Kind::Receipt => "receipt",
-            Kind::Quarantine => "quarantine",
+            Mark::Output(Kind::Summary) => "summary",
+            Mark::Output(Kind::Findings) => "findings",
+            Mark::Output(Kind::Receipt) => "receipt",
+            Mark::Output(Kind::Quarantine) => "quarantine",
+            Mark::Window => "window",
         }
     }
 }
@@ -229,8 +272,8 @@ pub struct Output<'a> {
     pub key: &'a str,
     /// ARN of the KMS key that encrypts it. Without it, the bucket's default encryption applies.
     pub kms_key_arn: Option<&'a str>,
-    /// Kind, which is stored in the metadata.
-    pub kind: Kind,
+    /// What it is, which is stored in the metadata.
+    pub mark: Mark,
     /// Media type.
     pub content_type: &'static str,
     /// Other metadata.
@@ -254,11 +297,11 @@ pub enum PutOutcome {
 /// # Errors
 /// If S3 returns an error or can't be reached.
 pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
-    let Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes } = output;
+    let Output { bucket, key, kms_key_arn, mark, content_type, metadata, bytes } = output;
     let mut retries = 0;
     loop {
         let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type).if_none_match("*");
-        request = request.metadata(OUTPUT_METADATA, kind.name()).body(bytes.clone().into());
+        request = request.metadata(OUTPUT_METADATA, mark.name()).body(bytes.clone().into());
         for (name, value) in metadata {
             request = request.metadata(*name, value);
         }

@@ -283,6 +283,16 @@ impl Context<'_> {
                 });
                 ("log_events", identity)
             }
+            InputIdentity::Window(window) => {
+                let identity = json!({
+                    "name": truncate(&window.name),
+                    "from": window.from,
+                    "to": window.to,
+                    "revision": window.revision,
+                    "objects": window.objects,
+                });
+                ("window", identity)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::findings::types::Severity;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::eventbridge;
-use crate::lambda::aws::s3::{self, Kind, Output, PutOutcome};
+use crate::lambda::aws::s3::{self, Kind, Mark, Output, PutOutcome};
 use crate::lambda::delivery::alerts::{self, Alert};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::records;
@@ -221,7 +221,8 @@ impl<'a> DeliveryExecutor<'a> {
     ) -> Result<ActionOutcome, ProcessingError> {
         let settings = self.delivery.settings;
         let (bucket, kms_key_arn) = (settings.output_bucket.as_str(), settings.output_kms_key_arn.as_deref());
-        let output = Output { bucket, key: self.key(kind), kms_key_arn, kind, content_type, metadata, bytes };
+        let (key, mark) = (self.key(kind), Mark::Output(kind));
+        let output = Output { bucket, key, kms_key_arn, mark, content_type, metadata, bytes };
         Ok(match s3::put_if_absent(&self.delivery.clients.s3, &output).await? {
             PutOutcome::Stored => ActionOutcome::Done,
             PutOutcome::Exists => ActionOutcome::Exists,
@@ -327,10 +328,16 @@ impl<'a> DeliveryExecutor<'a> {
 
     #[expect(clippy::disallowed_methods, reason = "the metrics contain the delay of the data")]
     fn emit_metrics(&self) -> ActionOutcome {
-        let Delivery { settings, output, started, .. } = self.delivery;
+        let Delivery { settings, identity, output, started, .. } = self.delivery;
         if let ObjectOutput::Summary(rendered) = output {
             let (namespace, now) = (&settings.metrics_namespace, SystemTime::now());
-            write_metrics(&metrics::processed(namespace, &rendered.summary, started.elapsed(), now));
+            let (summary, duration) = (&rendered.summary, started.elapsed());
+            write_metrics(&match identity {
+                InputIdentity::Object(_) | InputIdentity::LogEvents(_) => {
+                    metrics::processed(namespace, summary, duration, now)
+                }
+                InputIdentity::Window(window) => metrics::window_reported(namespace, &window.name, summary, now),
+            });
         }
         ActionOutcome::Done
     }

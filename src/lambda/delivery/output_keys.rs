@@ -7,7 +7,7 @@ use jiff::tz::Offset;
 use sha2::{Digest, Sha256};
 
 use crate::plan::key::{self, KeyParts};
-use crate::summary::{LogEventsIdentity, ObjectIdentity};
+use crate::summary::{LogEventsIdentity, ObjectIdentity, WindowIdentity};
 
 /// Maximum length of the readable part of a file name, which is taken from the name of the object or of the log stream.
 const MAX_STEM_BYTES: usize = 100;
@@ -55,6 +55,26 @@ impl OutputKeys {
             date: timestamp_ms.and_then(utc_date),
         };
         OutputKeys::new(prefix, partition, &stem(&events.log_stream), log_events_fingerprint(events))
+    }
+
+    /// Creates the keys for the report of a window. The prefix is empty or ends in a slash.
+    pub fn for_window(prefix: &str, window: &WindowIdentity) -> OutputKeys {
+        let WindowIdentity { name, from, to, revision, .. } = window;
+        let date = from.split('T').next().unwrap_or(UNKNOWN);
+        let fingerprint = window_fingerprint(window);
+        let compact = |time: &str| time.replace(['-', ':'], "");
+        let file = format!("{}-{}-r{revision:04}-{fingerprint}", compact(from), compact(to));
+        let key =
+            |kind: &str, extension: &str| format!("{prefix}reports/{kind}/name={name}/date={date}/{file}.{extension}");
+        OutputKeys {
+            summary: key("summaries", "json"),
+            findings: key("findings", "ndjson"),
+            receipt: key("receipts", "json"),
+            quarantine: key("quarantine", "json"),
+            fingerprint,
+            account_id: None,
+            region: None,
+        }
     }
 
     fn new(prefix: &str, partition: Partition<'_>, stem: &str, fingerprint: String) -> OutputKeys {
@@ -126,6 +146,12 @@ fn object_fingerprint(object: &ObjectIdentity) -> String {
 fn log_events_fingerprint(events: &LogEventsIdentity) -> String {
     let LogEventsIdentity { owner, log_group, log_stream, first_event_id, last_event_id } = events;
     fingerprint(&["cloudwatch-logs", owner, log_group, log_stream, first_event_id, last_event_id])
+}
+
+/// Returns the fingerprint of a window's report. It has more parts than the others.
+fn window_fingerprint(window: &WindowIdentity) -> String {
+    let WindowIdentity { name, from, to, revision, inputs, objects: _, manifest: _ } = window;
+    fingerprint(&["window", name, from, to, &revision.to_string(), inputs, ""])
 }
 
 /// Returns 128 bits of a SHA-256 over the parts. A length precedes each part.

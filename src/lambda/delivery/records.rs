@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::summary::json::line;
-use crate::summary::{InputIdentity, LogEventsIdentity, ObjectIdentity, SCHEMA};
+use crate::summary::{InputIdentity, LogEventsIdentity, ObjectIdentity, SCHEMA, WindowIdentity};
 
 /// Returns the findings of an input's stored summary, byte for byte as [`render_findings`] writes them.
 ///
@@ -90,6 +90,7 @@ struct StoredSource {
     log_stream: Option<String>,
     first_event_id: Option<String>,
     last_event_id: Option<String>,
+    window: Option<WindowIdentity>,
 }
 
 impl From<&InputIdentity> for StoredSource {
@@ -109,6 +110,7 @@ impl From<&InputIdentity> for StoredSource {
                     ..StoredSource::default()
                 }
             }
+            InputIdentity::Window(window) => StoredSource { window: Some(window), ..StoredSource::default() },
         }
     }
 }

@@ -8,6 +8,7 @@ mod cloudwatch_logs;
 mod object_key;
 mod s3_batch;
 mod s3_notification;
+mod window;
 
 use serde_json::Value;
 use thiserror::Error;
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub use self::cloudwatch_logs::LogEvents;
 pub use self::object_key::{decode_form_key, is_beside_logs};
 pub use self::s3_batch::{BatchJob, Task};
+pub use self::window::{PartItem, PlanRequest, RunReference, StepError, WindowStep};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Maximum nesting depth of envelopes.
@@ -30,6 +32,8 @@ pub enum Invocation {
     Queue(Vec<Message>),
     /// Tasks of S3 Batch Operations. Each of them has its own result.
     BatchJob(BatchJob),
+    /// A step of a window's report.
+    Window(WindowStep),
     /// Any other event. It succeeds or fails as a whole.
     Direct(InputEvents),
 }
@@ -139,6 +143,9 @@ pub enum EventError {
     /// A task of S3 Batch Operations has no id, so that its result could not be reported.
     #[error("a task of S3 Batch Operations has no taskId: {0}")]
     MissingTaskId(String),
+    /// A step of a window's report is incomplete, or unknown.
+    #[error("invalid step of a window's report: {0}")]
+    InvalidWindowStep(String),
     /// Envelopes are nested too deep.
     #[error("event is nested more than {MAX_ENVELOPES} levels deep")]
     TooDeep,
@@ -149,6 +156,9 @@ pub enum EventError {
 /// # Errors
 /// If the payload is not an event at all, or if a message of a queue or a task has no id.
 pub fn read(payload: &Value) -> Result<Invocation, EventError> {
+    if let Some(step) = window::window_step(payload) {
+        return step.map(Invocation::Window);
+    }
     if let Some(job) = s3_batch::batch_job(payload) {
         return job.map(Invocation::BatchJob);
     }

@@ -211,7 +211,7 @@ fn envelopes_are_nested_at_most_four_deep() {
             let events = match read(&wrapped) {
                 Ok(Invocation::Direct(events)) => events,
                 Ok(Invocation::Queue(messages)) => messages[0].events.clone(),
-                Ok(Invocation::BatchJob(job)) => panic!("{job:?}"),
+                Ok(other @ (Invocation::BatchJob(_) | Invocation::Window(_))) => panic!("{other:?}"),
                 Err(error) => vec![Err(error)],
             };
             match depth <= MAX_ENVELOPES {
@@ -324,5 +324,38 @@ proptest! {
         if let Err(error) = read(&payload) {
             prop_assert!(error.to_string().len() < 6000);
         }
+    }
+}
+
+#[test]
+fn steps_of_a_window_are_told_by_their_member() {
+    let run =
+        json!({"manifest": "f/m.json", "folder": "f/r/", "context": "c", "from": "2026-11-23T06:00:00Z", "levels": 2});
+    let reference: RunReference = serde_json::from_value(run.clone()).expect("a run");
+    let of = |step: Value| match read(&json!({"window": step})) {
+        Ok(Invocation::Window(step)) => Ok(step),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.to_string()),
+    };
+    let range = json!({"name": "x", "from": "a", "to": "b"});
+    let Ok(WindowStep::Plan { request }) = of(json!({"step": "plan", "request": range})) else { panic!("a plan") };
+    assert_eq!((request.name.as_deref(), request.schedule), (Some("x"), None));
+    let (leaf, merge) = (json!({"level": 0, "part": 7}), json!({"level": 1, "part": 0, "first": 0, "end": 9}));
+    let item = PartItem { level: 0, part: 7, first: None, end: None };
+    let merged = PartItem { level: 1, part: 0, first: Some(0), end: Some(9) };
+    for (json, item) in [(leaf, item), (merge, merged)] {
+        assert_eq!(serde_json::to_value(item).expect("JSON"), json);
+        let step = of(json!({"step": "part", "run": run, "item": json}));
+        assert_eq!(step, Ok(WindowStep::Part { run: reference.clone(), item }));
+    }
+    let failed = json!({"Error": "Lambda.Unknown", "Cause": "{}"});
+    let step = of(json!({"step": "give-up", "run": run, "item": item, "error": failed}));
+    let error = StepError { error: "Lambda.Unknown".to_owned(), cause: "{}".to_owned() };
+    assert_eq!(step, Ok(WindowStep::GiveUp { run: reference.clone(), item, error }));
+    assert_eq!(of(json!({"step": "report", "run": run})), Ok(WindowStep::Report { run: reference }));
+    for unknown in [json!({"step": "explode"}), json!({"step": "plan", "request": {"nmae": "x"}}), json!(7), json!({})]
+    {
+        let error = of(unknown).expect_err("invalid");
+        assert!(error.starts_with("invalid step of a window's report: "), "{error}");
     }
 }

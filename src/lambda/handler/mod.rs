@@ -16,6 +16,7 @@ mod log_events;
 mod object;
 mod options;
 mod response;
+mod window;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -114,6 +115,7 @@ impl Handler {
         match event::read(&event.payload)? {
             Invocation::Queue(messages) => self.handle_messages(messages, &invocation).await,
             Invocation::BatchJob(job) => Ok(self.handle_batch_job(job, &invocation).await),
+            Invocation::Window(step) => self.handle_window(step, &invocation).await,
             Invocation::Direct(events) => self
                 .handle_events(events, 0, &invocation)
                 .await

@@ -340,7 +340,7 @@ fn classify_s3_error(error: S3Error) -> Result<ObjectLookup, ProcessingError> {
     }
 }
 
-fn body_error(error: &io::Error) -> Option<&BodyError> {
+pub(super) fn body_error(error: &io::Error) -> Option<&BodyError> {
     error.get_ref()?.downcast_ref()
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::lambda::aws::documents::DocumentKind;
-use crate::lambda::event::EventError;
+use crate::lambda::event::{EventError, RunReference};
 
 /// The response of an invocation that succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +33,8 @@ pub enum HandlerResponse {
         /// The results, in the order of the tasks.
         results: Vec<TaskResult>,
     },
+    /// The response to the first step of a window's report: the run, for the steps that follow.
+    Window(RunReference),
     /// The empty response to any other source.
     Done,
 }
@@ -78,6 +80,12 @@ pub enum InvocationError {
     /// Objects failed and must be retried. The message contains their number and the first error.
     #[error("{0}")]
     ObjectsFailed(String),
+    /// A step of a window's report failed, and may be retried.
+    #[error("{0}")]
+    WindowFailed(String),
+    /// A step of a window's report cannot succeed with this input.
+    #[error("{0}")]
+    WindowInvalid(String),
     /// The topology or the configuration can't be read or used, and no older version is cached. No object was processed, so
     /// the whole event must be retried.
     #[error("{} unavailable: {reason}", kind.name())]
@@ -95,6 +103,8 @@ impl InvocationError {
         match self {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
             InvocationError::ObjectsFailed(_) => "ObjectsFailed",
+            InvocationError::WindowFailed(_) => "WindowFailed",
+            InvocationError::WindowInvalid(_) => "WindowInvalid",
             InvocationError::DocumentsUnavailable { kind: DocumentKind::Topology, .. } => "TopologyUnavailable",
             InvocationError::DocumentsUnavailable { kind: DocumentKind::Config, .. } => "ConfigUnavailable",
         }

@@ -1,0 +1,268 @@
+//! Plans a run: lists the objects of the window, divides them into parts, and stores the lists.
+
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::{WindowError, WindowRun, log_done};
+use crate::lambda::aws::s3::{self, ListedObject, PutOutcome};
+use crate::lambda::event::{ObjectReference, PlanRequest, RunReference};
+use crate::lambda::handler::escape;
+use crate::lambda::handler::response::HandlerResponse;
+use crate::lambda::settings::Source;
+use crate::lambda::window::folders;
+use crate::lambda::window::keys::{RunFolder, WindowFolder};
+use crate::lambda::window::manifest::{Manifest, Revision, SCHEMA, hash, levels};
+use crate::lambda::window::request::NamedWindow;
+use crate::partial::FORMAT_VERSION;
+use crate::plan::{self, LogObject, Plan, PlanOptions, Planner, SkipReason};
+
+/// The folder in which AWS stores logs.
+const AWS_LOGS: &str = "AWSLogs/";
+/// Number of lists that are stored at the same time.
+const CONCURRENT_PUTS: usize = 32;
+/// How often another run may store its manifest before this one does.
+const MAX_CONCURRENT_RUNS: usize = 5;
+
+/// A bucket, and the prefix of the keys of its flow logs.
+struct LogLocation {
+    bucket: String,
+    prefix: String,
+}
+
+impl WindowRun<'_> {
+    /// Plans the run of a window. If nothing has changed since its latest revision, returns that.
+    pub(super) async fn plan(&self, request: &PlanRequest) -> Result<HandlerResponse, WindowError> {
+        let named = NamedWindow::from_request(request)?;
+        let locations = self.locations(request.sources.as_deref())?;
+        let (plan, unlisted) = self.list(&named, &locations).await?;
+        let folder = WindowFolder::new(&self.handler.settings.output_prefix, &named.name, named.window);
+        let inputs = self.inputs(&plan, &locations);
+        for _ in 0..MAX_CONCURRENT_RUNS {
+            let latest = self.latest(&folder).await?;
+            let has_failed_parts = match &latest {
+                Some(latest) => self.has_failed_parts(&self.folder(&latest.run)?).await?,
+                None => false,
+            };
+            let (number, run_id) = match (Revision::choose(latest.as_ref(), has_failed_parts, &inputs), latest) {
+                (Revision::Latest, Some(latest)) => {
+                    let (key, run) = (folder.manifest(latest.revision), self.folder(&latest.run)?);
+                    // The lists of an old run may have expired.
+                    if !latest.parts.is_empty() && !self.exists(&run.level(0)).await? {
+                        self.put_lists(&run, &plan).await?;
+                    }
+                    log_done("plan", "already_planned", &key);
+                    return Ok(self.response(key, &latest));
+                }
+                (Revision::New { number, run_id }, _) => (number, run_id),
+                (Revision::Latest, None) => (1, inputs.clone()),
+            };
+            let run = folder.run(&run_id);
+            let draft =
+                Draft { named: &named, locations: &locations, plan: &plan, unlisted: &unlisted, inputs: &inputs };
+            let manifest = draft.manifest(number, &run);
+            self.put_lists(&run, &plan).await?;
+            let key = folder.manifest(number);
+            if self.put_json(&key, &manifest).await? == PutOutcome::Stored {
+                log_done("plan", "planned", &key);
+                return Ok(self.response(key, &manifest));
+            }
+        }
+        Err(WindowError::Failed(super::ProcessingError::Conflict { key: folder.manifests().to_owned() }))
+    }
+
+    /// Returns where to look for objects: what the request names, if that is allowed, or else all that is allowed.
+    fn locations(&self, requested: Option<&[String]>) -> Result<Vec<LogLocation>, WindowError> {
+        let allowed = self.handler.settings.allowed_sources.iter().filter_map(|source| match source {
+            Source::Objects { bucket, prefix } => Some((bucket, prefix)),
+            Source::LogEvents { .. } => None,
+        });
+        let allowed: Vec<_> = allowed.collect();
+        let Some(requested) = requested else {
+            if allowed.is_empty() {
+                let message = "no sources: the input has none, and ALLOWED_SOURCES is not set".to_owned();
+                return Err(WindowError::Invalid(message));
+            }
+            let location =
+                |(bucket, prefix): (&String, &String)| LogLocation { bucket: bucket.clone(), prefix: prefix.clone() };
+            return Ok(allowed.into_iter().map(location).collect());
+        };
+        let parse = |text: &String| {
+            let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+            let is_allowed =
+                |(name, beginning): &(&String, &String)| **name == bucket && prefix.starts_with(beginning.as_str());
+            if bucket.is_empty() || !(allowed.is_empty() || allowed.iter().any(is_allowed)) {
+                let source = escape(text);
+                return Err(WindowError::Invalid(format!(
+                    "source {source} is not one of ALLOWED_SOURCES: bucket/prefix"
+                )));
+            }
+            Ok(LogLocation { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+        };
+        requested.iter().map(parse).collect()
+    }
+
+    /// Lists the objects of the window. Returns the folders that were not listed, too.
+    async fn list(&self, named: &NamedWindow, locations: &[LogLocation]) -> Result<(Plan, Vec<String>), WindowError> {
+        let mut planner = Planner::new(PlanOptions::default(), named.window);
+        let mut unlisted = Vec::new();
+        for LogLocation { bucket, prefix } in locations {
+            let root = self.aws_logs_folder(bucket, prefix).await?;
+            match root {
+                Some(root) => unlisted.extend(self.list_accounts(bucket, &root, named, &mut planner).await?),
+                None => self.list_all(bucket, prefix, &mut planner).await?,
+            }
+        }
+        Ok((planner.finish(), unlisted))
+    }
+
+    /// Returns the folder `AWSLogs/` at this prefix, or directly below it.
+    async fn aws_logs_folder(&self, bucket: &str, prefix: &str) -> Result<Option<String>, WindowError> {
+        if prefix == AWS_LOGS || prefix.ends_with(&format!("/{AWS_LOGS}")) {
+            return Ok(Some(prefix.to_owned()));
+        }
+        let (_, folders) = s3::list_folder(&self.handler.clients.s3, bucket, prefix).await?;
+        Ok(folders.into_iter().find(|folder| folder.strip_prefix(prefix) == Some(AWS_LOGS)))
+    }
+
+    /// Lists the days of the window for each account and Region below `AWSLogs/`. Returns the folders of no account.
+    async fn list_accounts(
+        &self,
+        bucket: &str,
+        root: &str,
+        named: &NamedWindow,
+        planner: &mut Planner,
+    ) -> Result<Vec<String>, WindowError> {
+        let client = &self.handler.clients.s3;
+        let (_, below) = s3::list_folder(client, bucket, root).await?;
+        let mut unlisted = Vec::new();
+        let mut pairs = BTreeSet::new();
+        for folder in below {
+            let Some(account) = folders::account(&folder) else {
+                unlisted.push(ObjectReference::latest(bucket, &folder).uri());
+                continue;
+            };
+            for service in folders::SERVICE_FOLDERS {
+                let (_, regions) = s3::list_folder(client, bucket, &format!("{folder}{service}")).await?;
+                let regions = regions.iter().filter_map(|region| folders::region(region));
+                pairs.extend(regions.map(|region| (account.to_owned(), region.to_owned())));
+            }
+        }
+        let pairs: Vec<(&str, &str)> =
+            pairs.iter().map(|(account, region)| (account.as_str(), region.as_str())).collect();
+        for prefix in plan::listing_prefixes(root, &pairs, named.window) {
+            self.list_all(bucket, &prefix, planner).await?;
+        }
+        Ok(unlisted)
+    }
+
+    async fn list_all(&self, bucket: &str, prefix: &str, planner: &mut Planner) -> Result<(), WindowError> {
+        let take = |object| {
+            self.add(planner, bucket, object);
+            Ok(())
+        };
+        s3::list(&self.handler.clients.s3, bucket, prefix, take).await
+    }
+
+    /// Adds an object, unless it is one of the outputs.
+    fn add(&self, planner: &mut Planner, bucket: &str, object: ListedObject) {
+        let settings = &self.handler.settings;
+        let ListedObject { key, etag, bytes } = object;
+        if bucket != settings.output_bucket || !key.starts_with(&settings.output_prefix) {
+            planner.add(LogObject { bucket: Some(bucket.to_owned()), key, bytes, etag });
+        }
+    }
+
+    /// Returns the hash of all that the report depends on.
+    fn inputs(&self, plan: &Plan, locations: &[LogLocation]) -> String {
+        let pipeline = &self.options.pipeline;
+        let reading = format!(
+            "{:?} {:?} {} {}",
+            pipeline.format, pipeline.log_formats, pipeline.max_object_bytes, pipeline.max_lines
+        );
+        let listed = self.options.summary.max_listed_groups;
+        let versions = format!("{} {FORMAT_VERSION} {listed}", env!("CARGO_PKG_VERSION"));
+        hash(&[&plan.fingerprint, &sources(locations).join(" "), &self.context().name(), &reading, &versions])
+    }
+
+    /// Reads the manifest of the latest revision.
+    async fn latest(&self, folder: &WindowFolder) -> Result<Option<Manifest>, WindowError> {
+        let settings = &self.handler.settings;
+        let mut latest = None;
+        let take = |object: ListedObject| {
+            latest = latest.max(folder.revision(&object.key));
+            Ok(())
+        };
+        s3::list::<WindowError>(&self.handler.clients.s3, &settings.output_bucket, folder.manifests(), take).await?;
+        match latest {
+            Some(revision) => self.read_json(&folder.manifest(revision)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn has_failed_parts(&self, run: &RunFolder) -> Result<bool, WindowError> {
+        let bucket = &self.handler.settings.output_bucket;
+        let (failed, _) = s3::list_folder(&self.handler.clients.s3, bucket, &run.failed_parts()).await?;
+        Ok(!failed.is_empty())
+    }
+
+    /// Stores the lists of objects and of parts.
+    async fn put_lists(&self, run: &RunFolder, plan: &Plan) -> Result<(), WindowError> {
+        let batches =
+            (0..).zip(&plan.batches).map(|(part, batch)| async move { self.put_json(&run.batch(part), batch).await });
+        stream::iter(batches).buffer_unordered(CONCURRENT_PUTS).try_collect::<Vec<_>>().await?;
+        // The first level comes last: if it exists, all lists do.
+        for (level, parts) in (0..).zip(levels(plan)).collect::<Vec<_>>().into_iter().rev() {
+            self.put_json(&run.level(level), &parts).await?;
+        }
+        Ok(())
+    }
+
+    fn response(&self, key: String, manifest: &Manifest) -> HandlerResponse {
+        HandlerResponse::Window(RunReference {
+            manifest: key,
+            folder: manifest.run.clone(),
+            context: self.context().name(),
+            from: manifest.from.clone(),
+            levels: u32::try_from(manifest.parts.len()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// What a manifest is made from.
+struct Draft<'a> {
+    named: &'a NamedWindow,
+    locations: &'a [LogLocation],
+    plan: &'a Plan,
+    unlisted: &'a [String],
+    inputs: &'a str,
+}
+
+impl Draft<'_> {
+    /// Creates the manifest of a revision.
+    fn manifest(&self, revision: u32, run: &RunFolder) -> Manifest {
+        let Draft { named: NamedWindow { name, window }, locations, plan, unlisted, inputs } = self;
+        let mut skipped = plan.skipped.clone();
+        // How many objects of other times a listing has is chance.
+        skipped.remove(&SkipReason::OutsideWindow);
+        Manifest {
+            schema: SCHEMA.to_owned(),
+            name: name.clone(),
+            from: window.from.to_string(),
+            to: window.to.to_string(),
+            revision,
+            sources: sources(locations),
+            objects: plan.objects() as u64,
+            bytes: plan.bytes(),
+            skipped,
+            unlisted_folders: unlisted.to_vec(),
+            inputs: (*inputs).to_owned(),
+            run: run.as_str().to_owned(),
+            parts: levels(plan).iter().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)).collect(),
+        }
+    }
+}
+
+fn sources(locations: &[LogLocation]) -> Vec<String> {
+    locations.iter().map(|LogLocation { bucket, prefix }| format!("{bucket}/{prefix}")).collect()
+}

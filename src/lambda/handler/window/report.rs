@@ -1,0 +1,101 @@
+//! Makes the report from the last part, and delivers it as the summary of an object is delivered.
+
+use std::time::Instant;
+
+use tokio::task;
+
+use super::{WindowError, WindowRun, log_done, shared};
+use crate::aggregate::Analysis;
+use crate::lambda::delivery::executor::{Delivery, DeliveryExecutor, ObjectOutput, RenderedSummary};
+use crate::lambda::delivery::output_keys::OutputKeys;
+use crate::lambda::event::RunReference;
+use crate::lambda::handler::error::ProcessingError;
+use crate::lambda::handler::escape;
+use crate::lambda::handler::response::HandlerResponse;
+use crate::lambda::window::keys::is_manifest;
+use crate::lambda::window::manifest::{Manifest, SCHEMA};
+use crate::summary::build;
+use crate::summary::{InputIdentity, InputSource, WindowIdentity};
+
+impl WindowRun<'_> {
+    /// Makes the report of a run, unless it exists.
+    #[expect(clippy::disallowed_methods, reason = "deliveries take the time of their start")]
+    pub(super) async fn report(&self, reference: &RunReference) -> Result<HandlerResponse, WindowError> {
+        let started = Instant::now();
+        let manifest = self.manifest(&reference.manifest).await?;
+        let identity = self.identity(&reference.manifest, &manifest);
+        let prefix = &self.handler.settings.output_prefix;
+        let keys = OutputKeys::for_window(prefix, &identity);
+        let run = self.folder(&manifest.run)?;
+        let analysis = match u32::try_from(manifest.parts.len()).ok().and_then(|levels| levels.checked_sub(1)) {
+            Some(last) => self.read_part(&run.part(last, 0)).await?,
+            None => Analysis::new(&self.options.pipeline.limits),
+        };
+        let (options, window) = (shared(self.options), identity.clone());
+        let build = move || {
+            let mut summary = build::build_summary(analysis, &options.summary, options.pipeline.topology.as_deref());
+            summary.sources = by_shape(std::mem::take(&mut summary.sources), &window);
+            RenderedSummary::new(summary)
+        };
+        let rendered = task::spawn_blocking(build).await.map_err(ProcessingError::from)?;
+        let output = ObjectOutput::Summary(Box::new(rendered));
+        let identity = InputIdentity::Window(identity);
+        let delivery = Delivery {
+            clients: &self.handler.clients,
+            settings: &self.handler.settings,
+            identity: &identity,
+            keys: &keys,
+            output: &output,
+            started,
+            deadline: self.invocation.deadline,
+        };
+        DeliveryExecutor::new(delivery).deliver().await?;
+        log_done("report", "reported", &keys.summary);
+        Ok(HandlerResponse::Done)
+    }
+
+    async fn manifest(&self, key: &str) -> Result<Manifest, WindowError> {
+        if !is_manifest(&self.handler.settings.output_prefix, key) {
+            return Err(WindowError::Invalid(format!("{} is not the key of a manifest", escape(key))));
+        }
+        let manifest: Manifest = self.read_json(key).await?;
+        if manifest.schema != SCHEMA {
+            let uri = self.output_uri(key);
+            return Err(WindowError::Invalid(format!("{uri} has schema {}, not {SCHEMA}", escape(&manifest.schema))));
+        }
+        Ok(manifest)
+    }
+
+    fn identity(&self, key: &str, manifest: &Manifest) -> WindowIdentity {
+        let Manifest { name, from, to, revision, inputs, objects, .. } = manifest.clone();
+        WindowIdentity { name, from, to, revision, inputs, objects, manifest: self.output_uri(key) }
+    }
+}
+
+/// Replaces the sources by one for each shape, so that a report does not grow with the number of its objects: the manifest leads to their
+/// list. There is at least one.
+fn by_shape(sources: Vec<InputSource>, window: &WindowIdentity) -> Vec<InputSource> {
+    let empty = |shape| InputSource {
+        uri: window.manifest.clone(),
+        shape,
+        compressed_bytes: 0,
+        bytes: 0,
+        records: 0,
+        object: None,
+        log_events: None,
+        window: Some(window.clone()),
+    };
+    let mut merged: Vec<InputSource> = Vec::new();
+    for source in sources {
+        let index = merged.iter().position(|it| it.shape == source.shape).unwrap_or_else(|| {
+            merged.push(empty(source.shape));
+            merged.len() - 1
+        });
+        if let Some(sum) = merged.get_mut(index) {
+            sum.compressed_bytes += source.compressed_bytes;
+            sum.bytes += source.bytes;
+            sum.records += source.records;
+        }
+    }
+    if merged.is_empty() { vec![empty(crate::input::shape::Shape::Text)] } else { merged }
+}

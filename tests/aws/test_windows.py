@@ -1,0 +1,258 @@
+"""Reports of time windows: the state machine of the stack with real functions."""
+
+import json
+import re
+
+import pytest
+
+from flow_logs import ACCOUNT, HEADER, record
+from function import REGION
+from state_machine import Gateway, StateMachine
+
+FROM, TO = "2026-11-23T06:00:00Z", "2026-11-23T07:00:00Z"
+REQUEST = {"name": "incident", "from": FROM, "to": TO}
+RANGE = "20261123T060000Z-20261123T070000Z"
+FLOW_LOG = "fl-0123456789abcdef0"
+
+
+class Reports:
+    """The state machine of one test."""
+
+    def __init__(self, clients, env, **settings):
+        self.env = env
+        settings = {"ALLOWED_SOURCES": f"{env.source}/AWSLogs/", **settings}
+        self.gateway = Gateway(lambda: env.function(**settings))
+        self.machine = StateMachine(clients, env.name, self.gateway, env.output)
+
+    def run(self, **changes):
+        """Runs an execution that must succeed; returns the run."""
+        status, output = self.machine.run({**REQUEST, **changes})
+        assert status == "SUCCEEDED", output
+        return output
+
+    def report(self):
+        return self.env.only("reports/summaries/")
+
+
+@pytest.fixture
+def reports(clients, env):
+    reports = Reports(clients, env)
+    yield reports
+    reports.gateway.close()
+
+
+def name(minute, flow_log=FLOW_LOG, number=0, hive=False):
+    """Returns a key of AWS."""
+    file = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_20261123T06{minute:02}Z_{number:08x}.log.gz"
+    if hive:
+        folders = f"aws-account-id={ACCOUNT}/aws-service=vpcflowlogs/aws-region={REGION}/year=2026/month=11/day=23"
+    else:
+        folders = f"{ACCOUNT}/vpcflowlogs/{REGION}/2026/11/23"
+    return f"AWSLogs/{folders}/{file}"
+
+
+def rejects(*ports, source="203.0.113.9"):
+    return HEADER + "".join(record(source, port=port, action="REJECT") for port in ports)
+
+
+def slow_scan(env):
+    """Stores twelve objects, each with 14 ports of one scan: too few for a finding."""
+    for index in range(12):
+        env.put(name(5 * index), rejects(*range(1 + 14 * index, 15 + 14 * index)))
+
+
+def test_a_scan_that_no_object_shows_is_reported(reports):
+    env = reports.env
+    slow_scan(env)
+    for other in ["20261123T0555Z", "20261123T0700Z"]:
+        env.put(name(0).replace("20261123T0600Z", other), rejects(22))
+    run = reports.run()
+    report = reports.report()
+    assert [(finding["type"], finding["details"]["distinct_ports"]) for finding in report["findings"]] == [("port-scan", 168)]
+    assert (report["records"]["total"], report["failed"]) == (168, [])
+    [source] = report["sources"]
+    manifest = f"flowsentry/reports/manifests/incident/{RANGE}/r0001.json"
+    assert source["window"]["manifest"] == source["uri"] == f"s3://{env.output}/{manifest}"
+    assert {member: source["window"][member] for member in ("name", "from", "to", "revision", "objects")} == {
+        **REQUEST,
+        "revision": 1,
+        "objects": 12,
+    }
+    stored = json.loads(env.read(manifest))
+    assert (stored["objects"], stored["parts"], stored["skipped"]) == (12, [1, 1], {})
+    assert run["manifest"] == manifest
+    assert reports.gateway.steps() == {"part": 2, "plan": 1, "report": 1}
+    [findings] = env.keys("reports/findings/")
+    assert json.loads(env.read(findings)) == report["findings"][0]
+
+
+def test_a_second_start_changes_nothing(reports):
+    slow_scan(reports.env)
+    first = reports.run()
+    keys = {key: reports.env.read(key) for key in reports.env.keys() if "/results/" not in key}
+    assert reports.run() == first
+    assert {key: reports.env.read(key) for key in reports.env.keys() if "/results/" not in key} == keys
+    written = reports.env.stop()
+    outcomes = [line["outcome"] for line in written.log if line["message"] == "window step done"]
+    assert outcomes.count("made") == 2 and outcomes.count("already_made") == 2
+    # Metrics are emitted once.
+    assert [document["WindowRecords"] for document in written.metrics if "WindowRecords" in document] == [168]
+    assert written.total("RecordsProcessed") == 0
+
+
+def test_a_late_object_makes_a_new_revision(reports):
+    slow_scan(reports.env)
+    reports.run()
+    reports.env.put(name(55, number=1), rejects(4443))
+    reports.run()
+    summaries = [json.loads(reports.env.read(key)) for key in sorted(reports.env.keys("reports/summaries/"))]
+    revisions = [(one["sources"][0]["window"]["revision"], one["records"]["total"]) for one in summaries]
+    assert revisions == [(1, 168), (2, 169)]
+    assert {one["findings"][0]["id"] for one in summaries} == {summaries[0]["findings"][0]["id"]}
+
+
+def test_both_layouts_and_several_accounts_are_read(reports):
+    env = reports.env
+    env.put(name(0), rejects(22))
+    env.put(name(5, hive=True), rejects(22))
+    env.put(name(10).replace(ACCOUNT, "210987654321"), rejects(22))
+    env.put(name(15).replace(REGION, "eu-west-1"), rejects(22))
+    env.put(name(20).replace("vpcflowlogs/", "CloudTrail/"), rejects(22))
+    env.put("AWSLogs/o-abcdef1234/trail.json.gz", b"{}")
+    env.put(name(25).replace(".log.gz", ".txt"), rejects(22))
+    reports.run()
+    assert reports.report()["records"]["total"] == 4
+    manifest = json.loads(env.read(f"flowsentry/reports/manifests/incident/{RANGE}/r0001.json"))
+    assert manifest["objects"] == 4
+    assert manifest["unlisted_folders"] == [f"s3://{env.source}/AWSLogs/o-abcdef1234/"]
+    assert manifest["skipped"]["not_a_flow_log"]["objects"] == 1
+
+
+def test_an_object_that_cannot_be_read_is_listed(reports):
+    slow_scan(reports.env)
+    damaged = reports.env.put(name(30, number=9), b"\x1f\x8b not gzip")
+    reports.run()
+    report = reports.report()
+    assert [failure["uri"] for failure in report["failed"]] == [damaged.uri]
+    assert report["records"]["total"] == 168
+    [document] = [document for document in reports.env.stop().metrics if "WindowObjectsFailed" in document]
+    assert (document["WindowObjectsFailed"], document["WindowName"]) == (1, "incident")
+
+
+def test_a_failed_part_is_retried_alone(reports):
+    reports.env.put(name(0), rejects(22))
+    unavailable = {"errorType": "Lambda.ServiceException", "errorMessage": "try again"}
+    reports.gateway.faults.append(lambda step, number: unavailable if step["step"] == "part" and number < 3 else None)
+    reports.run()
+    assert reports.report()["records"]["total"] == 1
+    # The batch and the merge fail twice each.
+    assert reports.gateway.steps() == {"part": 6, "plan": 1, "report": 1}
+
+
+def test_a_part_that_always_fails_is_listed_and_made_again(reports):
+    slow_scan(reports.env)
+    killed = {"errorType": "Runtime.ExitError", "errorMessage": "out of memory"}
+    is_batch = lambda step: step["step"] == "part" and step["item"]["level"] == 0
+    reports.gateway.faults.append(lambda step, number: killed if is_batch(step) else None)
+    reports.run()
+    report = reports.report()
+    assert (report["records"]["total"], len(report["failed"])) == (0, 12)
+    assert "Runtime.ExitError" in report["failed"][0]["error"]
+    reports.gateway.faults.clear()
+    reports.run()
+    totals = [json.loads(reports.env.read(key))["records"]["total"] for key in sorted(reports.env.keys("reports/summaries/"))]
+    assert totals == [0, 168], "a new revision"
+
+
+def test_an_execution_that_was_stopped_goes_on(reports):
+    """The parts that are done are not made again."""
+    slow_scan(reports.env)
+    invalid = {"errorType": "WindowInvalid", "errorMessage": "stop here"}
+    reports.gateway.faults.append(lambda step, number: invalid if step["step"] == "report" else None)
+    status, error = reports.machine.run(REQUEST)
+    assert (status, error) == ("FAILED", "WindowInvalid")
+    assert reports.env.keys("reports/summaries/") == []
+    reports.gateway.faults.clear()
+    reports.run()
+    assert reports.report()["records"]["total"] == 168
+    outcomes = [line["outcome"] for line in reports.env.stop().log if line["message"] == "window step done"]
+    assert (outcomes.count("made"), outcomes.count("already_made")) == (2, 2)
+
+
+def test_functions_that_die_are_replaced(reports):
+    slow_scan(reports.env)
+    died = []
+
+    def kill(step, number):
+        if step["step"] == "part" and not died:
+            died.append(step)
+            function = reports.env._functions[0]
+            function._process.kill()
+        return None
+
+    reports.gateway.faults.append(kill)
+    reports.run()
+    assert died and reports.report()["records"]["total"] == 168
+
+
+def test_a_window_without_objects_is_reported(reports):
+    reports.env.put(name(0), rejects(22))
+    run = reports.run(**{"from": "2026-11-23T12:00:00Z", "to": "2026-11-23T13:00:00Z"})
+    assert run["levels"] == 0
+    report = reports.report()
+    assert (report["records"]["total"], report["sources"][0]["window"]["objects"]) == (0, 0)
+
+
+def test_a_schedule_reports_the_hour_before_the_last(reports):
+    slow_scan(reports.env)
+    status, output = reports.machine.run({"schedule": "hourly", "time": "2026-11-23T08:20:00Z"})
+    assert status == "SUCCEEDED", output
+    window = reports.report()["sources"][0]["window"]
+    assert (window["name"], window["from"], window["to"], window["objects"]) == ("hourly", FROM, TO, 12)
+
+
+@pytest.mark.parametrize(
+    "request_, message",
+    [
+        ({"name": "x"}, r"must have name, from, and to"),
+        ({**REQUEST, "name": "../x"}, r"name is"),
+        ({**REQUEST, "sources": ["someone-elses/AWSLogs/"]}, r"is not one of ALLOWED_SOURCES"),
+        ({**REQUEST, "topology": "x"}, r"unknown field `topology`"),
+    ],
+)
+def test_invalid_requests_fail_at_once(reports, request_, message):
+    status, error = reports.machine.run(request_)
+    assert (status, error) in [("FAILED", "WindowInvalid"), ("FAILED", "UnknownEvent")]
+    assert reports.gateway.steps() == {"plan": 1}
+    answer, failed = reports.gateway.invoke(reports.gateway.calls[0])
+    assert failed and re.search(message, answer["errorMessage"]), answer
+
+
+def test_parts_of_another_topology_are_refused(reports):
+    slow_scan(reports.env)
+    reports.gateway.faults.append(
+        lambda step, number: step["run"].update(context="topology-000000000000-configuration-000000000000")
+        if step["step"] == "part"
+        else None
+    )
+    # The interpreter goes on after a failed child, so that the report fails: it has no part.
+    status, error = reports.machine.run(REQUEST)
+    assert (status, error) == ("FAILED", "WindowFailed")
+    assert reports.env.keys("reports/summaries/") == []
+    assert "give-up" not in reports.gateway.steps()
+
+
+def test_findings_of_a_window_are_sent(clients, env):
+    env.alerting()
+    reports = Reports(clients, env)
+    slow_scan(env)
+    reports.run()
+    [alert] = env.alerts()
+    detail = alert["detail"]
+    assert detail["finding_info"]["uid"] == reports.report()["findings"][0]["id"]
+    assert detail["unmapped"]["window"]["name"] == "incident"
+    [receipt] = env.documents("reports/receipts/")
+    assert len(receipt["alerts"]) == 1
+    reports.run()
+    assert env.alerts() == [], "sent once"
+    reports.gateway.close()
