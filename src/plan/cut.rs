@@ -28,8 +28,8 @@ pub(super) fn cut(weights: &[Weight], limits: &PlanOptions) -> Vec<Range<usize>>
     let fewest = runs(weights, max_bytes, max_objects).count();
     // Filling up run after run gives the fewest of all cuts, for any number of bytes. So the least number of bytes that needs no
     // more runs is the weight of the heaviest run in the best cut.
-    let is_light = |weight: &Weight| weight.bytes <= max_bytes;
-    let mut low = weights.iter().copied().filter(is_light).map(|weight| weight.bytes).max().unwrap_or(0);
+    let fits = |weight: &Weight| weight.fits(limits);
+    let mut low = weights.iter().copied().filter(fits).map(|weight| weight.bytes).max().unwrap_or(0);
     let mut high = max_bytes;
     while low < high {
         let middle = low + (high - low) / 2;

@@ -41,7 +41,10 @@ def main():
     program = BUILT / "Function" / "bootstrap"
     assert [path.name for path in program.parent.iterdir()] == ["bootstrap"]
     # `sam package` uploads the nested templates from there.
-    assert sorted(path.parent.name for path in BUILT.glob("*/template.yaml")) == ["FirehoseStack", "SubscriptionStack"]
+    nested = sorted(path.parent.name for path in BUILT.glob("*/template.yaml"))
+    assert nested == ["FirehoseStack", "SubscriptionStack", "WindowsStack"], nested
+    same = BUILT / "WindowsStack" / "Function" / "bootstrap"
+    assert same.read_bytes() == program.read_bytes(), "both functions are one program"
     zipped, (major, minor) = size_zipped(program), newest_glibc(program)
     print(f"package: {program.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
     assert zipped <= MOST_ZIPPED and (major, minor) <= GLIBC

@@ -20,6 +20,7 @@ PARAMETER_SETS = {
         "Topology": "output-bucket",
         "ConfigUri": "s3://our-results/flowsentry/config.toml",
         "CreateAthena": "no",
+        "WindowReports": "manual",
     },
     "new buckets, own keys, own topology bucket": {
         "SourcePrefix": "network/",
@@ -40,6 +41,7 @@ PARAMETER_SETS = {
         "TopologyKmsKeyArn": f"{KEY}4",
         "ConfigUri": "s3://our-settings/flowsentry.toml",
         "ConfigKmsKeyArn": f"{KEY}5",
+        "WindowReports": "hourly",
         "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "AlertEmail": "night@example.com",
         "PeeringConnectionIds": ",".join(f"{PCX}{number}" for number in range(1, 6)),
@@ -63,6 +65,7 @@ PARAMETER_SETS = {
         "SourcePrefix": "network/",
         "SourceKeyPattern": "exports/*.gz",
         "OutputBucketName": "our-results",
+        "WindowReports": "daily",
     },
 }
 

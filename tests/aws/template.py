@@ -81,6 +81,8 @@ def _made(kind, id, account, region, properties):
             return Made(name, name, {"Arn": regional("lambda", f"function:{name}")})
         case "AWS::KinesisFirehose::DeliveryStream":
             return Made(name, name, {"Arn": regional("firehose", f"deliverystream/{name}")})
+        case "AWS::StepFunctions::StateMachine":
+            return Made(name, regional("states", f"stateMachine:{name}"), {"Arn": regional("states", f"stateMachine:{name}")})
         case "AWS::IAM::Role":
             path = properties.get("Path", "/")
             return Made(name, name, {"Arn": f"arn:aws:iam::{account}:role{path}{name}"})
@@ -116,6 +118,7 @@ NAMED_BY = {
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
     "AWS::SQS::Queue": "QueueName",
+    "AWS::StepFunctions::StateMachine": "StateMachineName",
 }
 
 _NO_VALUE = object()

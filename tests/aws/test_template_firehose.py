@@ -33,14 +33,16 @@ def destination(nested):
 def test_no_stream_by_default():
     for name, given in PARAMETER_SETS.items():
         expected = ["FirehoseStack", "SubscriptionStack"] if "CreateFirehoseStream" in given else []
-        assert list(deployed(name).resources(NESTED_STACK)) == expected
+        made = deployed(name).resources(NESTED_STACK)
+        assert [id for id in made if id != "WindowsStack"] == expected
     assert list(root(CreateFirehoseStream="no").resources(NESTED_STACK)) == ["SubscriptionStack"]
     assert list(root(SubscribedLogGroupName="").resources(NESTED_STACK)) == ["FirehoseStack"]
 
 
 def test_every_parameter_is_described_bounded_used_and_given():
     used = references([NESTED[part] for part in ("Conditions", "Resources")])
-    given = [set(one["Parameters"]) for one in WITH_KEYS.resources(NESTED_STACK).values()]
+    stacks = WITH_KEYS.resources(NESTED_STACK)
+    given = [set(stacks[id]["Parameters"]) for id in ("FirehoseStack", "SubscriptionStack")]
     assert set(NESTED["Parameters"]) == set.union(*given) == used & set(NESTED["Parameters"])
     for name, parameter in NESTED["Parameters"].items():
         assert 30 <= len(parameter["Description"]) <= 300 and parameter["Description"].endswith("."), name
@@ -63,7 +65,7 @@ def test_given_values_match_the_patterns(id, prefix):
 
 
 def test_conditions_are_covered():
-    nested = [stack.nested(id) for stack in (root(PipelineKey="aws-managed"), WITH_KEYS) for id in stack.resources(NESTED_STACK)]
+    nested = [stack.nested(id) for stack in (root(PipelineKey="aws-managed"), WITH_KEYS) for id in stack.resources(NESTED_STACK) if id != "WindowsStack"]
     for condition in NESTED["Conditions"]:
         assert {one.conditions[condition] for one in nested} == {True, False}, condition
 

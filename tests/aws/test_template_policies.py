@@ -246,7 +246,7 @@ def test_buckets_are_private_encrypted_and_retained(parameter_set):
 def test_outputs_are_immutable_until_they_expire():
     stack = deployed("new buckets, own keys, own topology bucket")
     [document] = [document for of, document in resource_policies(stack) if of == stack.ref("OutputBucket")]
-    results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in KINDS]
+    results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in [*KINDS, "reports"]]
     denied = {one["Sid"]: one for one in document}
     assert all(one["Effect"] == "Deny" and one["Principal"] == "*" for one in denied.values())
     once, stay = denied["AppendOnly"], denied["KeepVersions"]
