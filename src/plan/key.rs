@@ -51,21 +51,20 @@ pub struct KeyParts<'a> {
     pub region: Option<&'a str>,
     /// Date of the folders, or of the file name.
     pub date: Option<Date>,
-    /// Flow log id. Only the file name has it.
+    /// Flow log id. Only the file name of AWS's own delivery has it.
     pub flow_log_id: Option<&'a str>,
-    /// Time, to the minute. Only the file name has it.
+    /// Time. Only the file name has it: to the minute, or to the second for Firehose.
     pub time: Option<Timestamp>,
 }
 
 impl<'a> KeyParts<'a> {
-    /// Parses the folders that AWS uses, in both layouts, and the file name that AWS uses. Folders take precedence. Anything else stays
-    /// unknown.
+    /// Parses the folders that AWS uses, in both layouts, and the file name of flow logs or of Firehose. Folders take precedence. Anything
+    /// else stays unknown.
     pub fn from_key(key: &'a str) -> KeyParts<'a> {
         let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
         let folders: Vec<&str> = folders.split('/').collect();
-        [KeyParts::from_folders(&folders), KeyParts::from_hive_folders(&folders), KeyParts::from_file_name(file)]
-            .into_iter()
-            .fold(KeyParts::default(), KeyParts::or)
+        let in_folders = KeyParts::from_folders(&folders).or(KeyParts::from_hive_folders(&folders));
+        in_folders.or(KeyParts::from_file_name(file)).or(KeyParts::from_firehose_name(file))
     }
 
     fn or(self, other: KeyParts<'a>) -> KeyParts<'a> {
@@ -125,6 +124,25 @@ impl<'a> KeyParts<'a> {
     }
 }
 
+impl KeyParts<'_> {
+    /// Parses `{stream}-{version}-{YYYY}-{MM}-{DD}-{HH}-{MM}-{SS}-{uuid}.log.gz`:
+    /// <https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>. The time is when Firehose began to buffer the records.
+    fn from_firehose_name(name: &str) -> KeyParts<'static> {
+        let stem = name.split('.').next().unwrap_or_default();
+        let mut parts = stem.rsplit('-');
+        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut lengths = [12, 4, 4, 4, 8].into_iter();
+        if !lengths.all(|length| parts.next().is_some_and(|group| group.len() == length && is_hex(group))) {
+            return KeyParts::default();
+        }
+        let mut part = || parts.next().unwrap_or_default();
+        let (second, minute, hour, day, month, year) = (part(), part(), part(), part(), part(), part());
+        let date = date(year, month, day);
+        let time = time(hour, minute, second).zip(date).and_then(|(time, date)| utc(date, time));
+        KeyParts { date: date.filter(|_| time.is_some()), time, ..KeyParts::default() }
+    }
+}
+
 /// Returns whether a name is that of a flow log: it has one of the [`EXTENSIONS`], and is not the name that another service of AWS
 /// gives to its logs, `{account}_{service}_…`.
 pub fn is_flow_log(key: &str) -> bool {
@@ -172,11 +190,19 @@ fn compact_date(text: &str) -> Option<Date> {
 fn compact_time(text: &str) -> Option<Timestamp> {
     let digits = text.get(8..)?.strip_prefix('T')?.strip_suffix('Z')?;
     let (hour, minute) = (digits.get(..2)?, digits.get(2..)?);
-    if digits.len() != 4 || !is_digits(digits) {
+    utc(compact_date(text)?, time(hour, minute, "00")?)
+}
+
+fn time(hour: &str, minute: &str, second: &str) -> Option<Time> {
+    let parts = [hour, minute, second];
+    if !parts.into_iter().all(|part| part.len() == 2 && is_digits(part)) {
         return None;
     }
-    let time = Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()?;
-    Offset::UTC.to_timestamp(compact_date(text)?.to_datetime(time)).ok()
+    Time::new(hour.parse().ok()?, minute.parse().ok()?, second.parse().ok()?, 0).ok()
+}
+
+fn utc(date: Date, time: Time) -> Option<Timestamp> {
+    Offset::UTC.to_timestamp(date.to_datetime(time)).ok()
 }
 
 fn is_digits(text: &str) -> bool {
@@ -233,6 +259,26 @@ mod tests {
             assert_eq!(LogKey::from_key(&key), None, "{key}");
         }
         assert_eq!(LogKey::from_key(&FILE.replace("fl-1234abcd", "x")), None);
+    }
+
+    #[test]
+    fn objects_of_firehose_have_a_time() {
+        let uuid = "b6a9f3de-1c1d-4b57-8e2c-0123456789ab";
+        let key = |times: &str| {
+            format!(
+                "AWSLogs/firehose/123456789012/vpcflowlogs/us-east-1/2026/11/23/06/flow-logs-1-{times}-{uuid}.log.gz"
+            )
+        };
+        let parts = KeyParts::from_key(&key("2026-11-23-06-14-59")).time.map(|time| time.to_string());
+        assert_eq!(parts.as_deref(), Some("2026-11-23T06:14:59Z"));
+        for invalid in
+            ["2026-11-23-06-14", "2026-11-31-06-14-59", "2026-11-23-24-14-59", "2026-11-23-6-14-59", "a-b-c-d-e-f"]
+        {
+            assert_eq!(KeyParts::from_key(&key(invalid)).time, None, "{invalid}");
+        }
+        assert_eq!(KeyParts::from_key(&format!("x-{uuid}")), KeyParts::default());
+        let alone = format!("s-1-2026-11-23-06-14-59-{uuid}.log.gz");
+        assert_eq!(KeyParts::from_key(&alone).date.map(|date| date.to_string()).as_deref(), Some("2026-11-23"));
     }
 
     #[test]

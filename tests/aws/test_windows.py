@@ -13,6 +13,10 @@ FROM, TO = "2026-11-23T06:00:00Z", "2026-11-23T07:00:00Z"
 REQUEST = {"name": "incident", "from": FROM, "to": TO}
 RANGE = "20261123T060000Z-20261123T070000Z"
 FLOW_LOG = "fl-0123456789abcdef0"
+FIREHOSE = (
+    f"AWSLogs/firehose/{ACCOUNT}/vpcflowlogs/{REGION}/2026/11/23/06/"
+    "flow-logs-1-2026-11-23-06-14-59-b6a9f3de-1c1d-4b57-8e2c-0123456789ab.log.gz"
+)
 
 
 class Reports:
@@ -119,12 +123,15 @@ def test_both_layouts_and_several_accounts_are_read(reports):
     env.put(name(15).replace(REGION, "eu-west-1"), rejects(22))
     env.put(name(20).replace("vpcflowlogs/", "CloudTrail/"), rejects(22))
     env.put("AWSLogs/o-abcdef1234/trail.json.gz", b"{}")
+    env.put("AWSLogs/copies/of/others.log.gz", rejects(22))
+    env.put(FIREHOSE, rejects(22))
     env.put(name(25).replace(".log.gz", ".txt"), rejects(22))
     reports.run()
-    assert reports.report()["records"]["total"] == 4
+    assert reports.report()["records"]["total"] == 5
     manifest = json.loads(env.read(f"flowsentry/reports/manifests/incident/{RANGE}/r0001.json"))
-    assert manifest["objects"] == 4
-    assert manifest["unlisted_folders"] == [f"s3://{env.source}/AWSLogs/o-abcdef1234/"]
+    assert manifest["objects"] == 5
+    unlisted = [f"s3://{env.source}/AWSLogs/{folder}/" for folder in ("copies/of", "o-abcdef1234")]
+    assert manifest["unlisted_folders"] == unlisted
     assert manifest["skipped"]["not_a_flow_log"]["objects"] == 1
 
 
@@ -256,3 +263,23 @@ def test_findings_of_a_window_are_sent(clients, env):
     reports.run()
     assert env.alerts() == [], "sent once"
     reports.gateway.close()
+
+
+def test_a_tree_of_merges_is_one_report(reports):
+    """300 objects of 20 flow logs in 75 batches, merged by 8: the report is that of one batch."""
+    for number in range(300):
+        ports = [1 + number % 20, 30 + number // 20]
+        reports.env.put(name(5 * (number % 12), f"fl-{number % 20:017x}", number), rejects(*ports))
+    one = reports.run(name="one", batch_objects=300)
+    tree = reports.run(name="tree", batch_objects=4, fan_in=8)
+    assert (one["levels"], tree["levels"]) == (2, 4)
+    manifest = json.loads(reports.env.read(f"flowsentry/reports/manifests/tree/{RANGE}/r0001.json"))
+    assert (manifest["objects"], manifest["parts"]) == (300, [75, 10, 2, 1])
+    assert reports.gateway.steps() == {"part": 2 + 75 + 10 + 2 + 1, "plan": 2, "report": 2}
+    summaries = [json.loads(reports.env.read(key)) for key in reports.env.keys("reports/summaries/")]
+    first, second = ({**one, "sources": None} for one in summaries)
+    # Accepted records of another batch do not decide about the cause.
+    exact = {summary["rejected"].pop("by_cause_exact") for summary in (first, second)}
+    assert exact == {True, False}
+    assert first == second
+    assert first["records"]["total"] == 600

@@ -1,9 +1,12 @@
 //! Parses the events of the state machine that makes the reports of windows.
 
+use std::num::NonZero;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::EventError;
+use crate::plan::FanIn;
 use crate::sanitize::escape_truncated;
 
 /// Maximum length of an error, which quotes the event.
@@ -72,6 +75,12 @@ pub struct PlanRequest {
     pub time: Option<String>,
     /// Where the objects are, `bucket/prefix`. Without it, all allowed sources.
     pub sources: Option<Vec<String>>,
+    /// Maximum bytes of a batch, as stored.
+    pub batch_bytes: Option<NonZero<u64>>,
+    /// Maximum objects of a batch.
+    pub batch_objects: Option<NonZero<usize>>,
+    /// Maximum parts of one merge, at least 2.
+    pub fan_in: Option<FanIn>,
 }
 
 /// A part of a run. Parts of level 0 are made from objects, those of a higher level from the parts of the level below.

@@ -6,7 +6,7 @@ use jiff::{Span, Timestamp};
 use thiserror::Error;
 
 use crate::lambda::event::PlanRequest;
-use crate::plan::Window;
+use crate::plan::{PlanOptions, Window};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Maximum length of a report's name.
@@ -59,7 +59,7 @@ impl NamedWindow {
     /// # Errors
     /// If the request is incomplete or has an invalid value.
     pub fn from_request(request: &PlanRequest) -> Result<NamedWindow, RequestError> {
-        let PlanRequest { name, from, to, schedule, time, sources: _ } = request;
+        let PlanRequest { name, from, to, schedule, time, .. } = request;
         match (name, from, to, schedule, time) {
             (Some(name), Some(from), Some(to), None, None) => {
                 let window = Window { from: parse_time("from", from)?, to: parse_time("to", to)? };
@@ -72,6 +72,16 @@ impl NamedWindow {
             (None, None, None, Some(schedule), Some(time)) => due(schedule, parse_time("time", time)?),
             _ => Err(RequestError::Incomplete(members(request))),
         }
+    }
+}
+
+/// Returns the limits of a request. What it does not name has its default.
+pub fn plan_options(request: &PlanRequest) -> PlanOptions {
+    let default = PlanOptions::default();
+    PlanOptions {
+        max_batch_bytes: request.batch_bytes.unwrap_or(default.max_batch_bytes),
+        max_batch_objects: request.batch_objects.unwrap_or(default.max_batch_objects),
+        fan_in: request.fan_in.unwrap_or(default.fan_in),
     }
 }
 
@@ -112,7 +122,7 @@ fn check_name(name: &str) -> Result<(), RequestError> {
 
 /// Returns the names of the members that a request has.
 fn members(request: &PlanRequest) -> String {
-    let PlanRequest { name, from, to, schedule, time, sources } = request;
+    let PlanRequest { name, from, to, schedule, time, sources, .. } = request;
     let has = [
         ("name", name.is_some()),
         ("from", from.is_some()),

@@ -13,9 +13,9 @@ use crate::lambda::settings::Source;
 use crate::lambda::window::folders;
 use crate::lambda::window::keys::{RunFolder, WindowFolder};
 use crate::lambda::window::manifest::{Manifest, Revision, SCHEMA, hash, levels};
-use crate::lambda::window::request::NamedWindow;
+use crate::lambda::window::request::{NamedWindow, plan_options};
 use crate::partial::FORMAT_VERSION;
-use crate::plan::{self, LogObject, Plan, PlanOptions, Planner, SkipReason};
+use crate::plan::{self, LogObject, Plan, Planner, SkipReason};
 
 /// The folder in which AWS stores logs.
 const AWS_LOGS: &str = "AWSLogs/";
@@ -35,7 +35,8 @@ impl WindowRun<'_> {
     pub(super) async fn plan(&self, request: &PlanRequest) -> Result<HandlerResponse, WindowError> {
         let named = NamedWindow::from_request(request)?;
         let locations = self.locations(request.sources.as_deref())?;
-        let (plan, unlisted) = self.list(&named, &locations).await?;
+        let planner = Planner::new(plan_options(request), named.window);
+        let (plan, unlisted) = self.list(&named, &locations, planner).await?;
         let folder = WindowFolder::new(&self.handler.settings.output_prefix, &named.name, named.window);
         let inputs = self.inputs(&plan, &locations);
         for _ in 0..MAX_CONCURRENT_RUNS {
@@ -103,14 +104,22 @@ impl WindowRun<'_> {
     }
 
     /// Lists the objects of the window. Returns the folders that were not listed, too.
-    async fn list(&self, named: &NamedWindow, locations: &[LogLocation]) -> Result<(Plan, Vec<String>), WindowError> {
-        let mut planner = Planner::new(PlanOptions::default(), named.window);
+    async fn list(
+        &self,
+        named: &NamedWindow,
+        locations: &[LogLocation],
+        mut planner: Planner,
+    ) -> Result<(Plan, Vec<String>), WindowError> {
         let mut unlisted = Vec::new();
         for LogLocation { bucket, prefix } in locations {
-            let root = self.aws_logs_folder(bucket, prefix).await?;
-            match root {
-                Some(root) => unlisted.extend(self.list_accounts(bucket, &root, named, &mut planner).await?),
-                None => self.list_all(bucket, prefix, &mut planner).await?,
+            let Some(root) = self.aws_logs_folder(bucket, prefix).await? else {
+                self.list_all(bucket, prefix, &mut planner).await?;
+                continue;
+            };
+            for folder in self.list_accounts(bucket, &root, named, &mut planner).await? {
+                // A folder of accounts, such as that of a Firehose stream.
+                let others = self.list_accounts(bucket, &folder, named, &mut planner).await?;
+                unlisted.extend(others.iter().map(|other| ObjectReference::latest(bucket, other).uri()));
             }
         }
         Ok((planner.finish(), unlisted))
@@ -125,7 +134,8 @@ impl WindowRun<'_> {
         Ok(folders.into_iter().find(|folder| folder.strip_prefix(prefix) == Some(AWS_LOGS)))
     }
 
-    /// Lists the days of the window for each account and Region below `AWSLogs/`. Returns the folders of no account.
+    /// Lists the days of the window for each account and Region below a folder. Returns the other folders, or the folder itself if it has
+    /// objects only.
     async fn list_accounts(
         &self,
         bucket: &str,
@@ -134,12 +144,15 @@ impl WindowRun<'_> {
         planner: &mut Planner,
     ) -> Result<Vec<String>, WindowError> {
         let client = &self.handler.clients.s3;
-        let (_, below) = s3::list_folder(client, bucket, root).await?;
+        let (objects, below) = s3::list_folder(client, bucket, root).await?;
         let mut unlisted = Vec::new();
+        if below.is_empty() && !objects.is_empty() {
+            unlisted.push(root.to_owned());
+        }
         let mut pairs = BTreeSet::new();
         for folder in below {
             let Some(account) = folders::account(&folder) else {
-                unlisted.push(ObjectReference::latest(bucket, &folder).uri());
+                unlisted.push(folder);
                 continue;
             };
             for service in folders::SERVICE_FOLDERS {
@@ -150,8 +163,9 @@ impl WindowRun<'_> {
         }
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(account, region)| (account.as_str(), region.as_str())).collect();
-        for prefix in plan::listing_prefixes(root, &pairs, named.window) {
-            self.list_all(bucket, &prefix, planner).await?;
+        for prefix in plan::listing_prefixes(AWS_LOGS, &pairs, named.window) {
+            let below = prefix.strip_prefix(AWS_LOGS).unwrap_or(&prefix);
+            self.list_all(bucket, &format!("{root}{below}"), planner).await?;
         }
         Ok(unlisted)
     }
