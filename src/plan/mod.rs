@@ -104,7 +104,7 @@ impl Plan {
 
 /// Collects objects for a plan.
 ///
-/// Memory: about 400 bytes for each object in the window, with keys of AWS's layout, and nothing for others.
+/// Memory: about 550 bytes for each object in the window, with keys of AWS's layout, and nothing for others.
 #[derive(Debug)]
 pub struct Planner {
     options: PlanOptions,
