@@ -12,7 +12,7 @@ use std::sync::Arc;
 use any_records::{ALL_COLUMNS, TOPOLOGY, log, record};
 use flowsentry::aggregate::Analysis;
 use flowsentry::config::{Config, Limits, Thresholds};
-use flowsentry::findings::types::{Details, Evidence, Finding, FindingType, Severity};
+use flowsentry::findings::types::{Confidence, Details, Finding, FindingType, Severity};
 use flowsentry::partial::{self, Context, PartialError};
 use flowsentry::pipeline::{self, Options};
 use flowsentry::summary::build::{self, SummaryOptions};
@@ -104,23 +104,12 @@ fn without_examples(finding: &Finding) -> Finding {
     Finding { examples: Vec::new(), names: BTreeMap::new(), ..finding.clone() }
 }
 
-/// Returns a finding without what was accepted from its source, which closed partials do not have.
-fn without_accepted(finding: &Finding) -> Finding {
-    let mut finding = without_examples(finding);
-    if let Details::Ports { accepted_flows, .. } | Details::SweptHosts { accepted_flows, .. } = &mut finding.details {
-        *accepted_flows = None;
-        finding.evidence.retain(|evidence| ![Evidence::AcceptedFlows, Evidence::NoAcceptedRecords].contains(evidence));
-        (finding.severity, finding.exact) = (Severity::Medium, false);
-        finding.title = finding.title.split(';').next().unwrap_or_default().to_owned();
+/// Returns what was accepted from the source of a scan, as far as it is known.
+fn accepted_flows(finding: &Finding) -> Option<u64> {
+    match finding.details {
+        Details::Ports { accepted_flows, .. } | Details::SweptHosts { accepted_flows, .. } => accepted_flows,
+        _ => None,
     }
-    finding
-}
-
-/// Sorts findings: the severity of some differs.
-fn sorted<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = findings.into_iter().map(without_accepted).collect();
-    findings.sort_by(|a, b| a.id.cmp(&b.id));
-    findings
 }
 
 /// Generates logs: with all columns or with some, with malformed lines, and broken ones.
@@ -191,7 +180,7 @@ proptest! {
         }
     }
 
-    /// Until a part is merged with others, closing it loses nothing but what was accepted from scanners.
+    /// Until a part is merged with others, closing it loses nothing.
     #[test]
     fn a_closed_partial_alone_is_exact(inputs in inputs(), has_topology: bool) {
         let run = Run::new(has_topology, Limits::default());
@@ -201,7 +190,8 @@ proptest! {
         let peering_exact = closed.peering.as_ref().is_none_or(|peering| peering.exact);
         if peering_exact {
             prop_assert_eq!(&closed.peering, &expected.peering);
-            prop_assert_eq!(sorted(&closed.findings), sorted(&expected.findings));
+            let findings = |summary: &Summary| summary.findings.iter().map(without_examples).collect::<Vec<_>>();
+            prop_assert_eq!(findings(&closed), findings(&expected));
         }
         let others = |summary: &Summary| (summary.records, summary.traffic, summary.window, summary.services.clone());
         prop_assert_eq!(others(&closed), others(&expected));
@@ -236,8 +226,32 @@ proptest! {
         let peering = |summary: &Summary| summary.peering.clone().filter(|_| merged.peering.as_ref().is_some_and(|peering| peering.exact));
         prop_assert_eq!(peering(&merged), peering(&expected));
         let expected: Vec<Finding> = expected.findings.iter().map(without_examples).collect();
-        for finding in merged.findings.iter().filter(|finding| finding.exact).map(without_examples) {
-            prop_assert!(expected.contains(&finding), "{:?}", finding);
+        for finding in merged.findings.iter().map(without_examples) {
+            let exact = expected.iter().find(|exact| exact.id == finding.id);
+            prop_assert!(!finding.exact || exact == Some(&finding), "{:?}", finding);
+            // A scan has no more accepted flows than there are, and no higher severity for it.
+            if let Some(exact) = exact.filter(|_| accepted_flows(&finding).is_some()) {
+                prop_assert!(accepted_flows(&finding) <= accepted_flows(exact) && finding.severity <= exact.severity, "{:?}", finding);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_of_closed_partials_gives_the_same_report(inputs in inputs(), limits in limits(), size in 2..4_usize) {
+        let run = Run::new(true, limits);
+        let closed = |mut analysis| {
+            partial::close(&mut analysis, run.topology.as_deref());
+            run.write(analysis)
+        };
+        let mut parts: Vec<Vec<u8>> = (0..inputs.len()).map(|n| closed(run.analyze(n, &inputs[n..=n]))).collect();
+        let flat = run.summarize(run.merge(&parts));
+        while parts.len() > 1 {
+            parts = parts.chunks(size).map(|parts| closed(run.merge(parts))).collect();
+        }
+        let tree = run.summarize(run.merge(&parts));
+        prop_assert_eq!((&tree.sources, tree.records, tree.traffic), (&flat.sources, flat.records, flat.traffic));
+        if flat.limits_reached.is_empty() {
+            prop_assert_eq!(json::render(&tree), json::render(&flat));
         }
     }
 
@@ -276,6 +290,69 @@ fn a_scan_that_no_part_shows_is_found_in_the_merge() {
     };
     assert_eq!(scans(run.merge(&[run.write(part(1)), run.write(part(15))])), scan(Some(0), true));
     assert_eq!(scans(merge_closed(&run, [part(1), part(15)])), scan(None, false));
+}
+
+/// Analyzes records below the header of [`LOG`].
+fn analyze_records(run: &Run, number: usize, records: &str) -> Analysis {
+    let header = &LOG[..=LOG.find('\n').expect("a header")];
+    run.analyze(number, &[format!("{header}{records}").into_bytes()])
+}
+
+#[test]
+fn closing_keeps_what_was_accepted_from_scanners() {
+    let run = Run { config: Config::default(), topology: None };
+    let record = |dst: &str, port: u16, action: &str, flags: u8| {
+        format!("eni-0 vpc-0 subnet-1 8.8.8.8 {dst} 50000 {port} 6 1 40 1795413600 1795413660 {action} {flags}\n")
+    };
+    let probes = |ports: std::ops::Range<u16>| ports.map(|port| record("10.0.0.1", port, "REJECT", 2)).collect();
+    let accepted = |dst: &str| record(dst, 443, "ACCEPT", 19);
+    let scan = |parts: [String; 3]| {
+        let parts = parts.iter().enumerate().map(|(number, records)| analyze_records(&run, number, records));
+        let merged = merge_closed(&run, parts.collect::<Vec<_>>());
+        let mut findings = build::build_summary(merged, &SummaryOptions::default(), None).findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let finding = findings.remove(0);
+        let title = finding.title.split_once("10.0.0.1").expect("the host").1.to_owned();
+        (finding.severity, accepted_flows(&finding), finding.exact, title)
+    };
+    let [first, second]: [String; 2] = [probes(1..11), probes(11..21)];
+    // The part in which it was accepted has probes, too.
+    let let_through = first.clone() + &accepted("10.0.0.1") + &accepted("10.0.0.1");
+    let expected = (Severity::High, Some(2), false, "; at least 2 flows from it to this host accepted".to_owned());
+    assert_eq!(scan([let_through.clone(), second.clone(), String::new()]), expected);
+    assert_eq!(scan([second.clone(), String::new(), let_through]), expected);
+    // In a part without probes of that host it is not known.
+    let unknown = (Severity::Medium, None, false, String::new());
+    assert_eq!(scan([first.clone(), second.clone(), accepted("10.0.0.1")]), unknown);
+    assert_eq!(scan([first.clone() + &accepted("10.0.0.2"), second.clone(), String::new()]), unknown);
+    // A single closed part is whole.
+    let whole = (Severity::High, Some(1), true, "; 1 flow from it to this host was accepted".to_owned());
+    assert_eq!(scan([first + &second + &accepted("10.0.0.1"), String::new(), String::new()]), whole);
+}
+
+#[test]
+fn answers_may_stand_in_another_closed_part() {
+    let run = Run::new(true, Limits::default());
+    let open = |port: u16, flags: u8| {
+        format!("eni-0 vpc-0 subnet-1 10.0.0.1 8.8.8.8 {port} 443 6 1 40 1795413600 1795413660 ACCEPT {flags}\n")
+    };
+    let parts = |flags: u8| {
+        let opened: String = (1..7).map(|port| open(port, 2)).collect();
+        vec![analyze_records(&run, 0, &opened), analyze_records(&run, 1, &open(7, flags))]
+    };
+    let findings = |analysis| {
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), run.topology.as_deref());
+        let findings = summary.findings.into_iter().filter(|finding| finding.finding_type == FindingType::NoAnswer);
+        findings.map(|finding| (finding.tally.flows, finding.confidence, finding.exact)).collect::<Vec<_>>()
+    };
+    let open = |flags| run.merge(&parts(flags).into_iter().map(|part| run.write(part)).collect::<Vec<_>>());
+    let (syn, whole_connection) = (2, 19);
+    assert_eq!(findings(open(syn)), [(7, Confidence::High, true)]);
+    assert_eq!(findings(open(whole_connection)), []);
+    assert_eq!(findings(merge_closed(&run, parts(syn))), [(7, Confidence::Medium, false)]);
+    assert_eq!(findings(merge_closed(&run, parts(whole_connection))), [(6, Confidence::Medium, false)]);
+    let alone = parts(syn).swap_remove(0);
+    assert_eq!(findings(merge_closed(&run, [alone])), [(6, Confidence::High, true)]);
 }
 
 const LOG: &str = "interface-id vpc-id subnet-id srcaddr dstaddr srcport dstport protocol packets bytes start end action tcp-flags\n\
@@ -348,11 +425,11 @@ fn another_topology_or_configuration_is_refused_by_name() {
     let message = error(&limited);
     assert!(message.starts_with("partial made with configuration ") && message.contains("--config"), "{message}");
     let mut newer = file.clone();
-    newer[8] = 2;
+    newer[8] = 3;
     let message = run.read(&newer).expect_err("newer").to_string();
     assert_eq!(
         message,
-        "partial of format version 2, made by flowsentry \"0.1.0\", but this program reads version 1; use one version of \
+        "partial of format version 3, made by flowsentry \"0.1.0\", but this program reads version 2; use one version of \
          flowsentry for all parts of a report"
     );
 }
@@ -428,7 +505,7 @@ fn repetitive_partials_are_read() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test reads a file of the repository")]
 fn the_stored_partial_is_still_that_of_its_log() {
-    let path = "tests/partial/v1.fspart";
+    let path = "tests/partial/v2.fspart";
     let rows = |file: &[u8]| -> Vec<(u8, u32, Vec<u8>)> {
         frames(file).into_iter().map(|frame| (frame.tag, frame.rows, frame.bytes)).collect()
     };
@@ -439,5 +516,5 @@ fn the_stored_partial_is_still_that_of_its_log() {
     let stored = std::fs::read(path).expect("the stored partial");
     assert_eq!(rows(&stored), rows(&file), "the rows changed: raise FORMAT_VERSION");
     let tags: Vec<u8> = frames(&file).iter().map(|frame| frame.tag).collect();
-    assert_eq!(tags, Vec::from_iter(1..=16), "the log has rows of every section");
+    assert_eq!(tags, Vec::from_iter(1..=18), "the log has rows of every section");
 }

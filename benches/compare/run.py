@@ -16,14 +16,14 @@ import sys
 
 sys.dont_write_bytecode = True  # Writes no __pycache__ into the source tree.
 
-from measure import build, cardinality, function, instructions, memory, rules, shapes, table
+from measure import build, cardinality, function, instructions, memory, rules, shapes, table, windows
 
 
 def main():
     arguments = parsed()
     build.baseline = arguments.baseline
     parts = [arguments.memory, arguments.cardinality, arguments.function, arguments.instructions, arguments.rules,
-             arguments.shapes]
+             arguments.shapes, arguments.windows]
     for format in ["default", "wide"] if arguments.all else [arguments.format]:
         if arguments.table or arguments.all or not any(parts):
             table.measure(format, arguments.records, arguments.runs, arguments.without)
@@ -35,6 +35,8 @@ def main():
         cardinality.measure(arguments.runs)
     if arguments.shapes or arguments.all:
         shapes.measure(arguments.records, arguments.format, arguments.runs)
+    if arguments.windows or arguments.all:
+        windows.measure()
     if arguments.rules or arguments.all:
         rules.measure()
     if arguments.function or arguments.all:
@@ -53,6 +55,7 @@ def parsed():
     option("--instructions", action="store_true", help="instructions ÷ instructions of decompression alone (valgrind)")
     option("--rules", action="store_true", help="instructions of evaluating security groups and network ACLs (valgrind)")
     option("--shapes", action="store_true", help="CPU and memory of the same records as text, Parquet, JSON and CSV")
+    option("--windows", action="store_true", help="CPU and memory of merging up to 10,000 partials")
     option("--all", action="store_true", help="all measurements, table and instructions for both formats")
     option("--format", choices=["default", "wide"], default="default", help="14 columns (version 2) or 29 columns (version 5)")
     option("--records", type=int, default=3_260_000, help="records of the log for the table; the default is 71 MB of gzip")

@@ -32,6 +32,7 @@ impl Analysis {
             && self.rejects.kept_flows() <= counts.rejected
             && self.openings.kept_flows() <= counts.accepted
             && self.accepted.kept_flows() <= counts.accepted
+            && self.let_through.kept_flows() <= counts.accepted
             && self.peering.classified_flows() <= analyzed
             && self.peering.kept_flows() <= analyzed
             // A record has up to four reasons.

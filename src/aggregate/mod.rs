@@ -17,6 +17,7 @@ pub mod inputs;
 pub mod interfaces;
 pub mod interner;
 pub mod invalid_row;
+pub mod let_through;
 pub mod packed_map;
 pub mod peering;
 pub mod recorder;
@@ -38,6 +39,7 @@ use crate::aggregate::inputs::{InputFailure, InputIdentity, InputSource, Malform
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::Interner;
 use crate::aggregate::invalid_row::InvalidRow;
+use crate::aggregate::let_through::LetThrough;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
 use crate::aggregate::recorder::{FlowRecorder, VpcCache};
 use crate::aggregate::rejected::RejectedFlows;
@@ -73,6 +75,7 @@ pub struct Analysis {
     pub(crate) losses: TransitGatewayLosses,
     pub(crate) peering: InterVpcTraffic,
     pub(crate) closing: Closing,
+    pub(crate) let_through: LetThrough,
 }
 
 impl Default for Analysis {
@@ -100,6 +103,7 @@ impl Analysis {
             losses: TransitGatewayLosses::new(limits.max_interfaces),
             peering: InterVpcTraffic::new(limits.max_address_pairs),
             closing: Closing::Open,
+            let_through: LetThrough::new(limits.max_rejected_groups),
         }
     }
 
@@ -231,6 +235,7 @@ impl Analysis {
         self.accepted.merge(&next.accepted, &interfaces);
         self.openings.merge(&next.openings, &interfaces, &places);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);
+        self.let_through.merge(&next.let_through);
         self.losses.merge(&next.losses);
         self.peering.merge(&next.peering, &interfaces, &places);
     }

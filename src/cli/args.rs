@@ -4,8 +4,10 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use super::explain::target::{Destination, ProtocolName};
+use crate::plan::{FanIn, PlanOptions};
 use crate::record::format::Format;
 
 /// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
@@ -32,6 +34,9 @@ pub(super) enum Command {
                             or configuration."
     )]
     Merge(Merge),
+    /// Plan a report over many objects: write which are analyzed together, for a batch system or a shell loop
+    #[command(after_help = PLAN_HELP)]
+    Plan(Plan),
     /// Explain whether one end can reach another, hop by hop
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
@@ -39,6 +44,15 @@ pub(super) enum Command {
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
+
+const PLAN_HELP: &str = "Examples:
+  flowsentry plan --from 2026-11-23T06:00:00Z --to 2026-11-23T07:00:00Z --output plan/ logs/
+  aws s3api list-objects-v2 --bucket my-flow-logs --prefix AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/11/23/ \\
+    | flowsentry plan --bucket my-flow-logs --output plan/ --listing -
+  flowsentry analyze --inputs-from plan/batches/00000.txt --partial 00000.fspart --close
+
+Exit status: 0: the plan has all inputs, or names them as skipped; 1: at least one input cannot be planned (it is reported on \
+stderr), or the plan cannot be written; 2: invalid usage, or an incomplete listing.";
 
 const EXPLAIN_HELP: &str = "Examples:
   flowsentry explain --topology topology/ web-1 10.2.1.5:5432
@@ -64,8 +78,12 @@ pub(super) enum TopologyCommand {
 pub(super) struct Analyze {
     /// A file, a folder (its *.log, *.gz and *.parquet files) or - for stdin; plain or gzip: text, Parquet, JSON,
     /// CSV, or an export of CloudWatch Logs
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "inputs_from", value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
+
+    /// File with an input on each line, such as a batch of flowsentry plan; - for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(super) inputs_from: Option<PathBuf>,
 
     /// Output of aws ec2 describe-…: a file or a folder of *.json; repeatable
     #[arg(long, value_name = "PATH")]
@@ -129,6 +147,45 @@ pub(super) struct Merge {
     /// Decide causes and answers now, and leave the accepted records out of the partial
     #[arg(long, requires = "partial")]
     pub(super) close: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// A file, or a folder (its *.log, *.gz and *.parquet files)
+    #[arg(required_unless_present = "listing", conflicts_with = "listing", value_name = "INPUT")]
+    pub(super) inputs: Vec<PathBuf>,
+
+    /// Output of aws s3api list-objects-v2, or - for stdin; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(super) listing: Vec<PathBuf>,
+
+    /// The bucket of the listing, if the listing does not name it
+    #[arg(long, value_name = "BUCKET", requires = "listing")]
+    pub(super) bucket: Option<String>,
+
+    /// Folder to write plan.json and batches/ to; it must be empty, or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+
+    /// Start of the window, such as 2026-11-23T06:00:00Z; an object belongs to it if the time in its name does
+    #[arg(long, value_name = "TIME")]
+    pub(super) from: Option<Timestamp>,
+
+    /// End of the window, which does not belong to it
+    #[arg(long, value_name = "TIME")]
+    pub(super) to: Option<Timestamp>,
+
+    /// Maximum bytes of a batch, as they are stored; a single object may have more
+    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_bytes)]
+    pub(super) max_batch_bytes: NonZero<u64>,
+
+    /// Maximum objects of a batch
+    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_objects)]
+    pub(super) max_batch_objects: NonZero<usize>,
+
+    /// Maximum parts of one merge in the merge tree of plan.json
+    #[arg(long, value_name = "N", default_value_t = FanIn::DEFAULT)]
+    pub(super) fan_in: FanIn,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,13 +17,18 @@ use std::thread;
 
 use walkdir::WalkDir;
 
+use super::args::Analyze;
 use super::output::warn;
 use super::progress::Progress;
+use super::{CliError, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::config::Limits;
 use crate::pipeline::{self, Options};
 use crate::plan::key::EXTENSIONS;
 use crate::record::Flow;
+
+/// The argument that stands for stdin.
+const STDIN: &str = "-";
 
 const PANIC_MESSAGE: &str = "internal error while reading this input (panic); please report it";
 
@@ -42,12 +47,42 @@ enum InputKind {
     Unavailable(String),
 }
 
+/// Lists the inputs of `analyze`: those of its arguments, and those of `--inputs-from`.
+pub(super) fn list(arguments: &Analyze) -> Result<Vec<Input>, CliError> {
+    let Some(list) = &arguments.inputs_from else { return Ok(expand(&arguments.inputs)) };
+    let usage_error = |problem: &str| CliError {
+        message: format!("--inputs-from {}: {problem}", list.display()),
+        status: EXIT_USAGE,
+    };
+    let is_stdin = |path: &PathBuf| path.as_os_str() == STDIN;
+    if is_stdin(list) && arguments.inputs.iter().any(is_stdin) {
+        return Err(usage_error("stdin cannot be an input, too"));
+    }
+    let paths = read_list(list).map_err(|error| usage_error(&error.to_string()))?;
+    if paths.is_empty() {
+        return Err(usage_error("has no inputs"));
+    }
+    let mut inputs = arguments.inputs.clone();
+    // A file may have the name that stands for stdin.
+    inputs.extend(paths.into_iter().map(|path| if path == STDIN { format!("./{path}") } else { path }.into()));
+    Ok(expand(&inputs))
+}
+
+/// Reads the names of inputs, one on each line.
+#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
+fn read_list(path: &Path) -> io::Result<Vec<String>> {
+    let list: Box<dyn Read> =
+        if path.as_os_str() == STDIN { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let is_empty = |line: &io::Result<String>| line.as_ref().is_ok_and(String::is_empty);
+    BufReader::new(list).lines().filter(|line| !is_empty(line)).collect()
+}
+
 /// Lists the inputs in the given order, and the files of a folder by path. Reports duplicates on stderr and drops them.
 pub(super) fn expand(arguments: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
-        if argument.as_os_str() == "-" {
-            inputs.push(Input { uri: "-".to_owned(), kind: InputKind::Stdin });
+        if argument.as_os_str() == STDIN {
+            inputs.push(Input { uri: STDIN.to_owned(), kind: InputKind::Stdin });
         } else if argument.is_dir() {
             inputs.extend(expand_folder(argument));
         } else {
@@ -100,7 +135,7 @@ impl Input {
     /// Returns a key that is equal for two names of the same file.
     fn identity(&self) -> Option<PathBuf> {
         match &self.kind {
-            InputKind::Stdin => Some(PathBuf::from("-")),
+            InputKind::Stdin => Some(PathBuf::from(STDIN)),
             InputKind::File(path) => path.canonicalize().ok(),
             InputKind::Unavailable(_) => None,
         }
@@ -121,8 +156,26 @@ impl Input {
             InputKind::Stdin => Ok(Box::new(io::stdin())),
             InputKind::File(path) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
+                Err(_) if path.starts_with("s3:") => Err("is in S3; copy it here, such as with aws s3 cp".to_owned()),
                 Err(error) => Err(format!("cannot be opened: {error}")),
             },
+            InputKind::Unavailable(reason) => Err(reason.clone()),
+        }
+    }
+
+    pub(super) fn is_stdin(&self) -> bool {
+        matches!(self.kind, InputKind::Stdin)
+    }
+
+    /// Returns the path and the length of a file, or the reason why it cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
+    pub(super) fn path_and_size(&self) -> Result<(&Path, u64), String> {
+        match &self.kind {
+            InputKind::File(path) => match std::fs::metadata(path) {
+                Ok(metadata) => Ok((path, metadata.len())),
+                Err(error) => Err(format!("cannot be opened: {error}")),
+            },
+            InputKind::Stdin => Err("is not a file".to_owned()),
             InputKind::Unavailable(reason) => Err(reason.clone()),
         }
     }

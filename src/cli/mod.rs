@@ -4,6 +4,7 @@
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
 //! - `partials`: reads and merges partials, and writes one.
+//! - `plan`: lists objects and writes the batches of a report.
 //! - `topology`: reads the topology documents; runs `topology check`.
 //! - [`report`]: renders a summary or an explanation as text.
 //! - `output`: writes reports and warnings.
@@ -16,6 +17,7 @@ mod explain;
 mod inputs;
 mod output;
 mod partials;
+mod plan;
 mod progress;
 pub mod report;
 mod topology;
@@ -61,6 +63,7 @@ pub fn run() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Analyze(arguments) => analyze(&arguments),
         Command::Merge(arguments) => merge(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
     };
@@ -85,7 +88,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-    let analysis = inputs::analyze(&inputs::expand(&arguments.inputs), &options, threads);
+    let analysis = inputs::analyze(&inputs::list(arguments)?, &options, threads);
     let Analyze { partial, close, format, top, .. } = arguments;
     let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
     let status = finish(analysis, target, topology.as_deref(), config)?;

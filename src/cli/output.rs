@@ -1,8 +1,11 @@
-//! Output of the program: the report on stdout, warnings on stderr.
+//! Output of the program: the report on stdout, warnings on stderr, and files.
 //!
 //! A broken pipe is not an error: a reader of the report, such as `head`, may close it early.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use super::report;
 use super::{CliError, EXIT_PARTIAL};
@@ -19,6 +22,23 @@ pub(super) fn write_json(json: &[u8]) -> Result<(), CliError> {
 /// Writes a text report to stdout, with its styles if stdout supports them.
 pub(super) fn write_text(text: &str) -> Result<(), CliError> {
     ignore_broken_pipe(write_all(anstream::stdout(), text.as_bytes()))
+}
+
+/// Writes a file, which gets its name only when it is complete.
+pub(super) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new();
+    #[cfg(unix)]
+    temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = BufWriter::new(temporary.prefix(".flowsentry-").tempfile_in(folder)?);
+    write(&mut file)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Returns the width of the text report, in columns.

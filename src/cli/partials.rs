@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
-use super::output::warn;
+use super::output::{self, warn};
 use super::{CliError, EXIT_PARTIAL, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::config::Limits;
@@ -60,29 +60,15 @@ fn read(path: &Path, context: &Context<'_>) -> Result<Analysis, PartialError> {
     partial::read(BufReader::new(input), context)
 }
 
-/// Writes a partial. A file gets its name only when it is complete.
+/// Writes a partial.
 pub(super) fn write(analysis: Analysis, context: &Context<'_>, path: &Path) -> Result<(), CliError> {
     let written = if path.as_os_str() == STANDARD_STREAM {
         partial::write(analysis, context, BufWriter::new(io::stdout()))
     } else {
-        write_file(analysis, context, path)
+        output::write_file(path, |file| partial::write(analysis, context, file))
     };
     written.map_err(|error| CliError {
         message: format!("cannot write the partial {}: {error}", path.display()),
         status: EXIT_PARTIAL,
     })
-}
-
-fn write_file(analysis: Analysis, context: &Context<'_>, path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new();
-    #[cfg(unix)]
-    temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = BufWriter::new(temporary.prefix(".flowsentry-").tempfile_in(folder)?);
-    partial::write(analysis, context, &mut file)?;
-    file.flush()?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

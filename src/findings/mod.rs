@@ -42,6 +42,7 @@ pub(crate) use self::rules::{RejectingRule, Rules};
 use self::types::{Confidence, Finding, FindingType, Subject};
 use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::interner::Symbol;
+use crate::aggregate::let_through::LetThrough;
 use crate::aggregate::peering::FlowsByClass;
 use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
@@ -60,6 +61,8 @@ pub(crate) struct Context<'a> {
     pub(crate) classes: &'a FlowsByClass<'a>,
     /// Accepted records.
     pub(crate) accepted: &'a AcceptedFlows,
+    /// Accepted flows of closed parts, from sources that were rejected.
+    pub(crate) let_through: &'a LetThrough,
     /// Accepted records that open connections.
     pub(crate) openings: &'a OpeningFlows,
     /// Losses of transit gateways.
@@ -87,12 +90,16 @@ pub(crate) struct Completeness {
     pub(crate) causes: bool,
     /// Accepted records, unless a limit was reached: no part was closed.
     pub(crate) accepted: bool,
+    /// Accepted flows from the sources of rejected records, unless a limit on accepted records was reached.
+    pub(crate) let_through: bool,
     /// Rejected groups, whatever their causes.
     pub(crate) groups: bool,
     /// Records that the topology classified.
     pub(crate) peering: bool,
     /// Accepted records that open connections, and their answers.
     pub(crate) openings: bool,
+    /// Answers to accepted records that open connections: no part was closed before others were read.
+    pub(crate) answers: bool,
     /// Ids of interfaces, VPCs, and subnets.
     pub(crate) names: bool,
 }
@@ -232,7 +239,7 @@ impl Completeness {
             | FindingType::RepeatedRejects
             | FindingType::ReplyBlocked => self.causes,
             // They also tell what was accepted from the source.
-            FindingType::HostSweep | FindingType::PortScan => self.causes && self.accepted,
+            FindingType::HostSweep | FindingType::PortScan => self.causes && self.let_through,
             FindingType::AmbiguousAddress
             | FindingType::EdgeToEdgeRouting
             | FindingType::InactivePeering

@@ -37,11 +37,13 @@ fn finding(context: &Context<'_>, group: &UnansweredGroup) -> Finding {
         (false, false) => Some(Evidence::Topology),
         (false, true) => None,
     };
+    // An answer may be among the records of another part, which is closed.
+    let confidence = if context.completeness.answers { Confidence::High } else { context.confidence_in_absence() };
     let explanation = flows.explain_sent(context);
     let draft = FindingDraft {
         finding_type: FindingType::NoAnswer,
         severity: if context.is_public(dstaddr) { Severity::Low } else { Severity::Medium },
-        confidence: Confidence::High,
+        confidence,
         title: format!(
             "{} gets no answer from {} at {}{}",
             context.network.interface_label(interface).as_deref().unwrap_or("An unnamed interface"),

@@ -346,14 +346,16 @@ pub enum Details {
     Ports {
         /// Number of distinct pairs of protocol and port.
         distinct_ports: u64,
-        /// Accepted flows from the same source to the same host. Null if a memory limit discarded the accepted records.
+        /// Accepted flows from the same source to the same host. If `exact` is false, there may be more. Null if a memory limit or a
+        /// closed partial dropped the accepted records, and none is known.
         accepted_flows: Option<u64>,
     },
     /// Used by `host-sweep`.
     SweptHosts {
         /// Number of distinct destinations.
         distinct_hosts: u64,
-        /// Accepted flows from the same source to the same port and protocol. Null if a memory limit discarded the accepted records.
+        /// Accepted flows from the same source to the same port and protocol. If `exact` is false, there may be more. Null if a memory
+        /// limit or a closed partial dropped the accepted records, and none is known.
         accepted_flows: Option<u64>,
     },
     /// Used by `egress-blocked`.

@@ -9,6 +9,7 @@ use super::error::PartialError;
 use crate::aggregate::accepted::AcceptedState;
 use crate::aggregate::closing::Closing;
 use crate::aggregate::inputs::{InputSource, LogEventsIdentity, ObjectIdentity, RecordCounts};
+use crate::aggregate::let_through::LetThroughState;
 use crate::aggregate::peering::PeeringState;
 use crate::aggregate::rejected::RejectedState;
 use crate::aggregate::rows::{InvalidRow, SeenRow};
@@ -34,6 +35,8 @@ const LOSSES: u8 = 13;
 const CLASSES: u8 = 14;
 const PAIRS: u8 = 15;
 const ACCEPTED: u8 = 16;
+const LET_THROUGH_TO_HOSTS: u8 = 17;
+const LET_THROUGH_TO_PORTS: u8 = 18;
 
 /// What is known besides the rows of other sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,7 @@ struct State {
     peering: PeeringState,
     accepted: AcceptedState,
     closing: Closing,
+    let_through: LetThroughState,
 }
 
 /// An input that was read completely.
@@ -95,7 +99,9 @@ pub(super) fn write<W: Write>(analysis: &mut Analysis, writer: &mut BlockWriter<
     writer.rows(LOSSES, analysis.losses.rows())?;
     writer.rows(CLASSES, analysis.peering.class_rows())?;
     writer.rows(PAIRS, analysis.peering.pair_rows())?;
-    writer.rows(ACCEPTED, analysis.accepted.rows())
+    writer.rows(ACCEPTED, analysis.accepted.rows())?;
+    writer.rows(LET_THROUGH_TO_HOSTS, analysis.let_through.to_host_rows())?;
+    writer.rows(LET_THROUGH_TO_PORTS, analysis.let_through.to_port_rows())
 }
 
 impl State {
@@ -112,6 +118,7 @@ impl State {
             peering: analysis.peering.state(),
             accepted: analysis.accepted.state(),
             closing: analysis.closing,
+            let_through: analysis.let_through.state(),
         }
     }
 }
@@ -149,6 +156,8 @@ impl<'a> Restorer<'a> {
                 let Analysis { accepted, interfaces, .. } = &mut self.analysis;
                 each(block, |row| accepted.restore(row, interfaces.names()))
             }
+            LET_THROUGH_TO_HOSTS => each(block, |row| self.analysis.let_through.restore_to_host(row)),
+            LET_THROUGH_TO_PORTS => each(block, |row| self.analysis.let_through.restore_to_port(row)),
             _ => Err(PartialError::Corrupt("it has an undefined section")),
         }
     }
@@ -169,6 +178,7 @@ impl<'a> Restorer<'a> {
         analysis.openings.restore_state(state.openings);
         analysis.peering.restore_state(state.peering);
         analysis.closing = state.closing;
+        analysis.let_through.restore_state(state.let_through);
         self.accepted = Some(state.accepted);
         Ok(())
     }

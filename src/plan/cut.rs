@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::PlanOptions;
 
-/// What a part of a batch adds to it.
+/// The contribution of a part to its batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Weight {
     pub(super) bytes: u64,

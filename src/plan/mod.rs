@@ -104,7 +104,7 @@ impl Plan {
 
 /// Collects objects for a plan.
 ///
-/// Memory: about 400 bytes for each object in the window, with keys of AWS's layout, and nothing for others.
+/// Memory: about 550 bytes for each object in the window, with keys of AWS's layout, and nothing for others.
 #[derive(Debug)]
 pub struct Planner {
     options: PlanOptions,
@@ -216,7 +216,7 @@ impl Planner {
 }
 
 impl Entry {
-    /// Compares two objects of a plan. Of an object that was listed twice, the larger version comes first.
+    /// Compares two objects by their order in a plan. If an object was listed twice, its larger version comes first.
     fn order(&self, other: &Entry) -> Ordering {
         let by_log = (self.flow_log, self.time).cmp(&(other.flow_log, other.time));
         let (a, b) = (&self.object, &other.object);

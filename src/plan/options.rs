@@ -1,5 +1,6 @@
 //! Limits of a plan.
 
+use std::fmt;
 use std::num::NonZero;
 use std::str::FromStr;
 
@@ -61,6 +62,12 @@ impl TryFrom<usize> for FanIn {
 impl From<FanIn> for usize {
     fn from(fan_in: FanIn) -> usize {
         fan_in.0
+    }
+}
+
+impl fmt::Display for FanIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

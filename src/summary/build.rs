@@ -67,6 +67,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         rules: &rules,
         classes: &classes,
         accepted: &analysis.accepted,
+        let_through: &analysis.let_through,
         openings: &analysis.openings,
         losses: &analysis.losses,
         health_checks: HealthChecks::find(&groups, &network),
@@ -115,9 +116,11 @@ fn completeness(analysis: &Analysis) -> Completeness {
         rejected,
         causes: rejected && (closing.is_whole() || !analysis.rejects.needs_accepted()),
         accepted: closing.is_open(),
+        let_through: closing.is_whole() && analysis.let_through.is_complete(),
         groups: !analysis.rejects.has_dropped_groups(),
         peering: analysis.peering.is_exact() && names && (closing.is_open() || !analysis.peering.has_mixed_scopes()),
         openings: analysis.openings.is_exact() && analysis.accepted.is_complete() && names && closing.is_whole(),
+        answers: closing.is_whole(),
         names: names && analysis.losses.is_complete(),
     }
 }

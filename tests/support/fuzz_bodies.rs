@@ -328,6 +328,8 @@ const PARTIAL_LOG: &str = "interface-id vpc-id subnet-id srcaddr dstaddr srcport
     eni-1 vpc-a - 10.0.0.1 8.8.8.9 50000 443 6 1795413600 1795413660 ACCEPT 2 8 OK\n\
     - - - 2001:db8::1 2001:db8::2 50000 443 6 1795413600 1795413660 REJECT 18 - OK\n\
     - - - 2001:db8::1 2001:db8::2 50000 443 6 1795413600 1795413660 ACCEPT 3 - OK\n\
+    eni-1 vpc-a - 8.8.8.8 10.0.0.1 50000 22 6 1795413600 1795413660 REJECT 2 - OK\n\
+    eni-1 vpc-a - 8.8.8.8 10.0.0.1 50001 22 6 1795413600 1795413660 ACCEPT 19 - OK\n\
     eni-1 - - - - - - - - - - - - SKIPDATA\n\
     malformed\n\
     tgw-id tgw-src-vpc-id packets-lost-blackhole log-status\n\
@@ -339,11 +341,14 @@ static PARTIAL_RUN: LazyLock<(Arc<Topology>, Config)> = LazyLock::new(|| {
     (Arc::new(Topology::new(resources)), Config::default())
 });
 
-/// Returns the partial of [`PARTIAL_LOG`].
+/// Returns the partial of [`PARTIAL_LOG`], once closed and once open.
 pub fn valid_partial() -> Vec<u8> {
     let (topology, config) = &*PARTIAL_RUN;
     let options = Options { topology: Some(Arc::clone(topology)), ..Options::default() };
-    let mut analysis = pipeline::analyze("any", PARTIAL_LOG.as_bytes(), &options).expect("a flow log");
+    let analyze = |uri| pipeline::analyze(uri, PARTIAL_LOG.as_bytes(), &options).expect("a flow log");
+    let mut analysis = analyze("closed");
+    partial::close(&mut analysis, Some(topology));
+    analysis.merge(analyze("any"));
     analysis.observe_failure("other".to_owned(), "cannot be opened".to_owned());
     let mut file = Vec::new();
     partial::write(analysis, &Context::new(Some(topology), config), &mut file).expect("writing to memory succeeds");

@@ -106,6 +106,12 @@ impl AcceptedRow {
         (self.parts != TupleParts::NoDestination).then_some((protocol, self.tuple.src, self.tuple.dst))
     }
 
+    /// Returns source, destination port, and protocol, or `None` if there is no port or protocol.
+    pub fn port_target(&self) -> Option<(IpAddr, u16, u8)> {
+        let has_port = !matches!(self.parts, TupleParts::NoDestinationPort | TupleParts::NoProtocol);
+        has_port.then_some((self.tuple.src, self.tuple.dstport, self.tuple.protocol))
+    }
+
     /// Returns the row of a record, or `None` if it lacks what other records are compared with.
     fn from_flow(interface: Option<Symbol>, flow: &Flow<'_>, stage: ConnectionStage) -> Option<AcceptedRow> {
         let src = flow.src?;

@@ -214,6 +214,19 @@ impl CauseHint {
         CauseHint { kind, ..self }
     }
 
+    /// Returns whether the record may be an attempt to open a connection, after accepted records decided what they can.
+    pub fn may_be_attempt(self) -> bool {
+        let is_decided = matches!(
+            self.kind,
+            HintKind::Known(Cause::OutOfState)
+                | HintKind::SynAck(_)
+                | HintKind::LoneSynAck
+                | HintKind::Answer
+                | HintKind::SynAckAnswer
+        );
+        !is_decided && !self.has_answer_shape
+    }
+
     /// Returns the masks of the hints with a source port, whose cause accepted records decide.
     pub fn masks_of_ports() -> u32 {
         CauseHint::with_port(0).into_iter().fold(0, |masks, hint| masks | hint.mask())

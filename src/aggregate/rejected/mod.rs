@@ -15,6 +15,8 @@ mod groups;
 mod keys;
 mod rows;
 
+use std::net::IpAddr;
+
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
 pub use self::groups::{Group, Groups, RuleOutcomes, Subgroup};
@@ -28,7 +30,7 @@ use crate::aggregate::interner::{Interner, Symbol, SymbolRemap};
 use crate::aggregate::packed_map::{OrderedMap, PackedMap};
 use crate::aggregate::rejected::cause::{CauseFacts, CauseHint};
 use crate::config::Limits;
-use crate::record::{Direction, Flow, TCP};
+use crate::record::{Direction, Flow, TCP, UDP};
 
 /// Rejected records, while they are read.
 #[derive(Debug, Clone)]
@@ -191,6 +193,15 @@ impl RejectedFlows {
     /// Returns whether all records are summed under the placement that they report.
     pub fn places_are_complete(&self) -> bool {
         self.places_are_complete
+    }
+
+    /// Returns source, destination, port, and protocol of the records over TCP and UDP that may be attempts to open a connection.
+    pub fn attempts(&self) -> impl Iterator<Item = (IpAddr, IpAddr, u16, u8)> {
+        let attempts = self.subgroups.iter().filter(|(key, _)| key.hint.may_be_attempt());
+        attempts.filter_map(|(SubgroupKey { group, .. }, _)| {
+            let protocol = group.protocol.filter(|protocol| [TCP, UDP].contains(protocol))?;
+            Some((group.src?, group.dst?, group.dstport?, protocol))
+        })
     }
 
     /// Returns the groups. Call [`RejectedFlows::correlate_accepted`] before, so that accepted flows decide their causes.

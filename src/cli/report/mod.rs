@@ -4,12 +4,14 @@
 //! Text from the log is shown with control characters escaped and truncated to a bounded length. Styles are ANSI
 //! sequences; the caller strips them if the output does not support them.
 //!
-//! This file holds the sections of a summary; `findings`, `malformed`, `tables` and `topology` hold longer ones.
+//! This file holds the sections of a summary; `findings`, `malformed`, `tables` and `topology` hold longer ones. `plan` and
+//! `explanation` are reports of their own.
 
 mod explanation;
 mod findings;
 mod format;
 mod malformed;
+mod plan;
 mod scans;
 mod table;
 mod tables;
@@ -22,6 +24,7 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 pub(in crate::cli) use explanation::render_explanation;
 pub use format::escape_unprintable;
 pub use malformed::warn_of_majority;
+pub use plan::render_plan;
 
 use format::{Names, format_count, format_percent, format_window, plural};
 use table::{Align, Cell, Column, FittedTable};

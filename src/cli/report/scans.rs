@@ -103,11 +103,12 @@ impl<'a> Scans<'a> {
         let has_no_accepted = |finding: &&Finding| finding.evidence.contains(&Evidence::NoAcceptedRecords);
         let is_unknown =
             self.findings.iter().any(|finding| accepted_flows(finding).is_none() || has_no_accepted(finding));
+        let is_exact = !is_unknown && !self.flows_overlap() && self.findings.iter().all(|finding| finding.exact);
         match self.least(|finding| accepted_flows(finding).unwrap_or(0)) {
             0 if is_unknown => String::new(),
             0 => "; nothing was accepted from it there".to_owned(),
-            1 if !is_unknown && !self.flows_overlap() => "; 1 flow from it was accepted".to_owned(),
-            flows if !is_unknown && !self.flows_overlap() => {
+            1 if is_exact => "; 1 flow from it was accepted".to_owned(),
+            flows if is_exact => {
                 format!("; {} flows from it were accepted", format_count(flows))
             }
             flows => format!("; at least {} from it accepted", plural(flows, "flow")),

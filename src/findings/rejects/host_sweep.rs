@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::evidence::FindingDraft;
-use super::probes::{Probe, ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
-use crate::aggregate::accepted::{AcceptedRow, TupleParts};
+use super::probes::{
+    AcceptedCount, Probe, ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity,
+};
+use crate::aggregate::accepted::AcceptedRow;
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 use crate::record::names;
 
@@ -21,23 +23,20 @@ pub(super) fn detect(context: &Context<'_>, probes: &[Probe]) -> Vec<Finding> {
         ((probe.src, probe.dstport, probe.protocol), probe.dst)
     });
     let subjects = sweeps.iter().map(|sweep| sweep.subject);
-    let accepted = count_accepted(context, subjects, accepted_subject, |(src, ..)| src);
-    let accepted = |sweep: &ProbedSubject<_>| accepted.as_ref().and_then(|flows| flows.get(&sweep.subject).copied());
+    let accepted = count_accepted(context, subjects, AcceptedRow::port_target, |(src, ..)| src);
+    let accepted = |sweep: &ProbedSubject<_>| {
+        let earlier = context.let_through.to_port(sweep.subject);
+        AcceptedCount::new(context, accepted.get(&sweep.subject).copied(), earlier)
+    };
     sweeps.into_iter().map(|sweep| finding(context, accepted(&sweep), sweep)).collect()
 }
 
-/// Returns the source, port, and protocol of an accepted record.
-fn accepted_subject(row: &AcceptedRow) -> Option<(IpAddr, u16, u8)> {
-    let tuple = &row.tuple;
-    let has_port = !matches!(row.parts, TupleParts::NoDestinationPort | TupleParts::NoProtocol);
-    has_port.then_some((tuple.src, tuple.dstport, tuple.protocol))
-}
-
-fn finding(context: &Context<'_>, accepted_flows: Option<u64>, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
+fn finding(context: &Context<'_>, accepted: AcceptedCount, sweep: ProbedSubject<(IpAddr, u16, u8)>) -> Finding {
     let (srcaddr, dstport, protocol) = sweep.subject;
     let distinct_hosts = sweep.targets;
     let (confidence, flags) = sweep.flows.attempt_confidence(context);
-    let (accepted, evidence) = describe_accepted(context, accepted_flows, "this port");
+    let accepted_flows = accepted.flows();
+    let (accepted, evidence) = describe_accepted(context, accepted, "this port");
     let draft = FindingDraft {
         finding_type: FindingType::HostSweep,
         severity: probe_severity(context, srcaddr, accepted_flows),

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::evidence::FindingDraft;
-use super::probes::{Probe, ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity};
+use super::probes::{
+    AcceptedCount, Probe, ProbedSubject, count_accepted, describe_accepted, group_probes, probe_severity,
+};
 use crate::findings::types::{Details, Evidence, Finding, FindingType, Subject};
 
 pub(in crate::findings) const MEANING: &str =
@@ -21,15 +23,19 @@ pub(super) fn detect(context: &Context<'_>, probes: &[Probe]) -> Vec<Finding> {
     });
     let subjects = scans.iter().map(|scan| scan.subject);
     let accepted = count_accepted(context, subjects, |row| row.ends().map(|(_, src, dst)| (src, dst)), |(src, _)| src);
-    let accepted = |scan: &ProbedSubject<_>| accepted.as_ref().and_then(|flows| flows.get(&scan.subject).copied());
+    let accepted = |scan: &ProbedSubject<_>| {
+        let earlier = context.let_through.to_host(scan.subject);
+        AcceptedCount::new(context, accepted.get(&scan.subject).copied(), earlier)
+    };
     scans.into_iter().map(|scan| finding(context, accepted(&scan), scan)).collect()
 }
 
-fn finding(context: &Context<'_>, accepted_flows: Option<u64>, scan: ProbedSubject<(IpAddr, IpAddr)>) -> Finding {
+fn finding(context: &Context<'_>, accepted: AcceptedCount, scan: ProbedSubject<(IpAddr, IpAddr)>) -> Finding {
     let (srcaddr, dstaddr) = scan.subject;
     let distinct_ports = scan.targets;
     let (confidence, flags) = scan.flows.attempt_confidence(context);
-    let (accepted, evidence) = describe_accepted(context, accepted_flows, "this host");
+    let accepted_flows = accepted.flows();
+    let (accepted, evidence) = describe_accepted(context, accepted, "this host");
     let draft = FindingDraft {
         finding_type: FindingType::PortScan,
         severity: probe_severity(context, srcaddr, accepted_flows),

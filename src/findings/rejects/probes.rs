@@ -37,34 +37,72 @@ pub(super) fn probe_severity(context: &Context<'_>, src: IpAddr, accepted_flows:
     if is_harmless { Severity::Medium } else { Severity::High }
 }
 
-/// Returns what was accepted from the source of probes, for their title, and the evidence. Nothing is said if the log has no accepted
-/// records, or if a memory limit discarded them.
-pub(super) fn describe_accepted(
-    context: &Context<'_>,
-    accepted_flows: Option<u64>,
-    target: &str,
-) -> (String, Option<Evidence>) {
-    match accepted_flows {
-        None => (String::new(), None),
-        Some(0) if !context.has_accepted_records => (String::new(), Some(Evidence::NoAcceptedRecords)),
-        Some(0) => ("; nothing was accepted from it there".to_owned(), None),
-        Some(1) => (format!("; 1 flow from it to {target} was accepted"), Some(Evidence::AcceptedFlows)),
-        Some(flows) => (format!("; {flows} flows from it to {target} were accepted"), Some(Evidence::AcceptedFlows)),
+/// The accepted flows from the source of probes to their target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AcceptedCount {
+    /// All of them.
+    Exact(u64),
+    /// At least these, and at least one: closed parts may have dropped others.
+    AtLeast(u64),
+    /// Nothing is known.
+    Unknown,
+}
+
+impl AcceptedCount {
+    /// Combines the accepted records that are kept with those that closed parts counted.
+    pub(super) fn new(context: &Context<'_>, kept: Option<u64>, closed: u64) -> AcceptedCount {
+        let flows = kept.unwrap_or(0).saturating_add(closed);
+        if context.accepted.is_complete() && context.completeness.let_through {
+            AcceptedCount::Exact(flows)
+        } else if flows > 0 {
+            AcceptedCount::AtLeast(flows)
+        } else {
+            AcceptedCount::Unknown
+        }
+    }
+
+    /// Returns the number, if something is known.
+    pub(super) fn flows(self) -> Option<u64> {
+        match self {
+            AcceptedCount::Exact(flows) | AcceptedCount::AtLeast(flows) => Some(flows),
+            AcceptedCount::Unknown => None,
+        }
     }
 }
 
-/// Counts the accepted flows of each subject. Returns `None` if they were discarded. `subject` returns the subject to which an accepted
-/// record belongs, and `src` its source.
+/// Returns what was accepted from the source of probes, for their title, and the evidence. Nothing is said if the log has no accepted
+/// records, or if they were discarded.
+pub(super) fn describe_accepted(
+    context: &Context<'_>,
+    accepted: AcceptedCount,
+    target: &str,
+) -> (String, Option<Evidence>) {
+    match accepted {
+        AcceptedCount::Unknown => (String::new(), None),
+        AcceptedCount::Exact(0) if !context.has_accepted_records => (String::new(), Some(Evidence::NoAcceptedRecords)),
+        AcceptedCount::Exact(0) => ("; nothing was accepted from it there".to_owned(), None),
+        AcceptedCount::Exact(1) => {
+            (format!("; 1 flow from it to {target} was accepted"), Some(Evidence::AcceptedFlows))
+        }
+        AcceptedCount::Exact(flows) => {
+            (format!("; {flows} flows from it to {target} were accepted"), Some(Evidence::AcceptedFlows))
+        }
+        AcceptedCount::AtLeast(flows) => {
+            let noun = if flows == 1 { "flow" } else { "flows" };
+            (format!("; at least {flows} {noun} from it to {target} accepted"), Some(Evidence::AcceptedFlows))
+        }
+    }
+}
+
+/// Counts the accepted records of each subject, as far as they are kept. `subject` returns the subject to which an accepted record
+/// belongs, and `src` its source.
 pub(super) fn count_accepted<S: Copy + Eq + Hash>(
     context: &Context<'_>,
     subjects: impl Iterator<Item = S> + Clone,
     subject: impl Fn(&AcceptedRow) -> Option<S>,
     src: impl Fn(S) -> IpAddr,
-) -> Option<HashMap<S, u64, RandomState>> {
+) -> HashMap<S, u64, RandomState> {
     let mut flows: HashMap<S, u64, RandomState> = subjects.clone().map(|subject| (subject, 0)).collect();
-    if !context.accepted.is_complete() || !context.completeness.accepted {
-        return None;
-    }
     if !flows.is_empty() {
         let filter = AddressFilter::new(subjects.map(src));
         context.accepted.for_each_from(&filter, |row| {
@@ -75,7 +113,7 @@ pub(super) fn count_accepted<S: Copy + Eq + Hash>(
             }
         });
     }
-    Some(flows)
+    flows
 }
 
 /// Groups the probes by subject. Keeps the subjects with at least `threshold` distinct targets, in their order.

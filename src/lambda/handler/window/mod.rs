@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::task;
 use tracing::{error, info};
 
 use super::error::ProcessingError;
@@ -22,7 +23,7 @@ use crate::lambda::aws::s3::{self, Mark, Output, PutOutcome};
 use crate::lambda::event::{ObjectReference, RunReference, WindowStep};
 use crate::lambda::window::keys::RunFolder;
 use crate::lambda::window::request::RequestError;
-use crate::partial::PartialError;
+use crate::partial::{Context, PartialError};
 use crate::summary::json;
 
 const JSON: &str = "application/json";
@@ -119,7 +120,7 @@ impl WindowRun<'_> {
 
     /// Takes the folder of a run from an event, if this invocation has the topology and the configuration of the run.
     fn checked_folder(&self, run: &RunReference) -> Result<RunFolder, WindowError> {
-        let context = self.context().name();
+        let context = context(self.options).name();
         if run.context != context {
             let planned = escape(&run.context);
             return Err(WindowError::Changed(format!(
@@ -127,18 +128,6 @@ impl WindowRun<'_> {
             )));
         }
         self.folder(&run.folder)
-    }
-
-    /// Returns the context of the partials of this run.
-    fn context(&self) -> crate::partial::Context<'_> {
-        let AnalysisOptions { pipeline, summary } = self.options;
-        let config = Config {
-            thresholds: summary.thresholds,
-            limits: pipeline.limits,
-            trusted_scanners: summary.trusted_scanners.clone(),
-            log_formats: pipeline.log_formats.clone(),
-        };
-        crate::partial::Context::new(pipeline.topology.as_deref(), &config)
     }
 
     /// Stores an object unless it exists.
@@ -201,6 +190,23 @@ impl From<WindowError> for InvocationError {
             other => InvocationError::WindowInvalid(escape(&other.to_string())),
         }
     }
+}
+
+/// Returns the context of the partials of a run.
+fn context(options: &AnalysisOptions) -> Context<'_> {
+    let AnalysisOptions { pipeline, summary } = options;
+    let config = Config {
+        thresholds: summary.thresholds,
+        limits: pipeline.limits,
+        trusted_scanners: summary.trusted_scanners.clone(),
+        log_formats: pipeline.log_formats.clone(),
+    };
+    Context::new(pipeline.topology.as_deref(), &config)
+}
+
+/// Does work that takes long on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WindowError> {
+    Ok(task::spawn_blocking(work).await.map_err(ProcessingError::from)?)
 }
 
 /// Logs that a step is done.

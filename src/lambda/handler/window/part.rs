@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::task;
 use tracing::warn;
 
-use super::{BINARY, WindowError, WindowRun, log_done, shared};
+use super::{BINARY, WindowError, WindowRun, blocking, context, log_done, shared};
 use crate::aggregate::Analysis;
 use crate::error::ObjectError;
 use crate::lambda::aws::download::{Body, BodyError};
@@ -95,12 +95,11 @@ impl WindowRun<'_> {
             let reference = reference(&object);
             match self.analyze(&reference, &options).await? {
                 ObjectAnalysis::Complete(analysis) => {
-                    merged = task::spawn_blocking(move || {
+                    merged = blocking(move || {
                         merged.merge(*analysis);
                         merged
                     })
-                    .await
-                    .map_err(ProcessingError::from)?;
+                    .await?;
                 }
                 ObjectAnalysis::Failed(reason) => {
                     let uri = reference.uri();
@@ -119,7 +118,7 @@ impl WindowRun<'_> {
             partial::close(&mut merged, topology.as_deref());
             merged
         };
-        Ok(task::spawn_blocking(close).await.map_err(ProcessingError::from)?)
+        blocking(close).await
     }
 
     async fn analyze(
@@ -174,7 +173,12 @@ impl WindowRun<'_> {
             if self.invocation.deadline.is_over() {
                 return Err(ProcessingError::OutOfTime.into());
             }
-            merged.merge(self.read_part(&run.part(level, part)).await?);
+            let next = self.read_part(&run.part(level, part)).await?;
+            merged = blocking(move || {
+                merged.merge(next);
+                merged
+            })
+            .await?;
         }
         Ok(merged)
     }
@@ -182,14 +186,19 @@ impl WindowRun<'_> {
     /// Reads a part.
     pub(super) async fn read_part(&self, key: &str) -> Result<Analysis, WindowError> {
         let bytes: Bytes = s3::read(&self.handler.clients.s3, &self.handler.settings.output_bucket, key).await?;
-        partial::read(Cursor::new(bytes), &self.context())
-            .map_err(|error| WindowError::of_partial(&self.output_uri(key), &error))
+        let options = shared(self.options);
+        let read = blocking(move || partial::read(Cursor::new(bytes), &context(&options))).await?;
+        read.map_err(|error| WindowError::of_partial(&self.output_uri(key), &error))
     }
 
     async fn put_part(&self, key: &str, analysis: Analysis) -> Result<(), WindowError> {
-        let mut bytes = Vec::new();
-        let written = partial::write(analysis, &self.context(), &mut bytes);
-        written.map_err(|error| WindowError::Invalid(format!("{}: {error}", self.output_uri(key))))?;
+        let options = shared(self.options);
+        let write = move || {
+            let mut bytes = Vec::new();
+            partial::write(analysis, &context(&options), &mut bytes).map(|()| bytes)
+        };
+        let invalid = |error| WindowError::Invalid(format!("{}: {error}", self.output_uri(key)));
+        let bytes = blocking(write).await?.map_err(invalid)?;
         self.put(key, BINARY, bytes).await?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{WindowError, WindowRun, log_done};
+use super::{WindowError, WindowRun, context, log_done};
 use crate::lambda::aws::s3::{self, ListedObject, PutOutcome};
 use crate::lambda::event::{ObjectReference, PlanRequest, RunReference};
 use crate::lambda::handler::escape;
@@ -196,7 +196,7 @@ impl WindowRun<'_> {
         );
         let listed = self.options.summary.max_listed_groups;
         let versions = format!("{} {FORMAT_VERSION} {listed}", env!("CARGO_PKG_VERSION"));
-        hash(&[&plan.fingerprint, &sources(locations).join(" "), &self.context().name(), &reading, &versions])
+        hash(&[&plan.fingerprint, &sources(locations).join(" "), &context(self.options).name(), &reading, &versions])
     }
 
     /// Reads the manifest of the latest revision.
@@ -236,7 +236,7 @@ impl WindowRun<'_> {
         HandlerResponse::Window(RunReference {
             manifest: key,
             folder: manifest.run.clone(),
-            context: self.context().name(),
+            context: context(self.options).name(),
             from: manifest.from.clone(),
             levels: u32::try_from(manifest.parts.len()).unwrap_or(u32::MAX),
         })

@@ -2,14 +2,11 @@
 
 use std::time::Instant;
 
-use tokio::task;
-
-use super::{WindowError, WindowRun, log_done, shared};
+use super::{WindowError, WindowRun, blocking, log_done, shared};
 use crate::aggregate::Analysis;
 use crate::lambda::delivery::executor::{Delivery, DeliveryExecutor, ObjectOutput, RenderedSummary};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::event::RunReference;
-use crate::lambda::handler::error::ProcessingError;
 use crate::lambda::handler::escape;
 use crate::lambda::handler::response::HandlerResponse;
 use crate::lambda::window::keys::is_manifest;
@@ -37,7 +34,7 @@ impl WindowRun<'_> {
             summary.sources = by_shape(std::mem::take(&mut summary.sources), &window);
             RenderedSummary::new(summary)
         };
-        let rendered = task::spawn_blocking(build).await.map_err(ProcessingError::from)?;
+        let rendered = blocking(build).await?;
         let output = ObjectOutput::Summary(Box::new(rendered));
         let identity = InputIdentity::Window(identity);
         let delivery = Delivery {
