@@ -5,6 +5,7 @@
 //! report of several parts they are lower bounds: a part in which a source was only accepted has no count for it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
@@ -69,25 +70,21 @@ impl LetThrough {
 
     /// Counts the accepted flows from the sources of rejected attempts. Call it before they are dropped, and after they decided causes.
     pub fn close(&mut self, accepted: &AcceptedFlows, rejects: &RejectedFlows) {
-        let mut hosts: HashMap<HostTarget, u64, RandomState> = HashMap::default();
-        let mut ports: HashMap<PortTarget, u64, RandomState> = HashMap::default();
-        for (src, dst, dstport, protocol) in rejects.attempts() {
-            hosts.insert((src, dst), 0);
-            ports.insert((src, dstport, protocol), 0);
-        }
-        let sources = AddressFilter::new(hosts.keys().map(|(src, _)| *src));
+        let mut hosts = Targets::new(rejects.attempts().map(|(src, dst, ..)| (src, dst)));
+        let mut ports = Targets::new(rejects.attempts().map(|(src, _, dstport, protocol)| (src, dstport, protocol)));
+        let sources = AddressFilter::new(rejects.attempts().map(|(src, ..)| src));
         accepted.for_each_from(&sources, |row| {
             if !sources.may_contain(row.tuple.src) {
                 return;
             }
             if let Some((_, src, dst)) = row.ends() {
-                hosts.entry((src, dst)).and_modify(|flows| *flows += 1);
+                hosts.count((src, dst));
             }
             if let Some(port) = row.port_target() {
-                ports.entry(port).and_modify(|flows| *flows += 1);
+                ports.count(port);
             }
         });
-        self.add(sorted(hosts), sorted(ports));
+        self.add(hosts.sorted(), ports.sorted());
     }
 
     /// Adds the counts of another part.
@@ -143,11 +140,53 @@ impl LetThrough {
     }
 }
 
-/// Returns the targets with flows, in their order: which ones a limit drops must not depend on hashing.
-fn sorted<T: Ord>(flows: HashMap<T, u64, RandomState>) -> Vec<(T, u64)> {
-    let mut flows: Vec<(T, u64)> = flows.into_iter().filter(|(_, flows)| *flows > 0).collect();
-    flows.sort_unstable();
-    flows
+/// The targets of rejected attempts, with the number of accepted flows. Most accepted flows have other targets: a bit for each hash excludes
+/// them without a look-up.
+struct Targets<T> {
+    flows: HashMap<T, u64, RandomState>,
+    /// The length is a power of two.
+    bits: Vec<u64>,
+}
+
+#[expect(clippy::indexing_slicing, reason = "`bit` masks the index with the length, which is a power of two")]
+impl<T: Copy + Ord + Hash> Targets<T> {
+    /// Number of bits for each target: one in eight other targets passes.
+    const BITS_OF_TARGET: usize = 8;
+
+    fn new(targets: impl Iterator<Item = T>) -> Targets<T> {
+        let flows: HashMap<T, u64, RandomState> = targets.map(|target| (target, 0)).collect();
+        let words = (flows.len() * Targets::<T>::BITS_OF_TARGET / 64 + 1).next_power_of_two();
+        let mut targets = Targets { flows: HashMap::default(), bits: vec![0; words] };
+        for target in flows.keys() {
+            let (word, bit) = targets.bit(flows.hasher(), target);
+            targets.bits[word] |= bit;
+        }
+        targets.flows = flows;
+        targets
+    }
+
+    /// Counts an accepted flow, if it has one of the targets.
+    fn count(&mut self, target: T) {
+        let (word, bit) = self.bit(self.flows.hasher(), &target);
+        if self.bits[word] & bit != 0
+            && let Some(flows) = self.flows.get_mut(&target)
+        {
+            *flows += 1;
+        }
+    }
+
+    /// Returns the index of a word, and the bit of a target in there.
+    fn bit(&self, hasher: &RandomState, target: &T) -> (usize, u64) {
+        let hash = hasher.hash_one(target);
+        ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
+    }
+
+    /// Returns the targets with flows, in their order: which ones a limit drops must not depend on hashing.
+    fn sorted(self) -> Vec<(T, u64)> {
+        let mut flows: Vec<(T, u64)> = self.flows.into_iter().filter(|(_, flows)| *flows > 0).collect();
+        flows.sort_unstable();
+        flows
+    }
 }
 
 /// Adds flows. Returns `false` if there is no room.
