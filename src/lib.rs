@@ -31,6 +31,7 @@ compile_error!(
 pub mod aggregate;
 pub mod cli;
 pub mod config;
+pub mod discovery;
 pub mod error;
 pub mod findings;
 pub mod input;

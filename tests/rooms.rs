@@ -27,6 +27,7 @@ const ROOMS: &[&str] = &[
     "findings",
     "partial",
     "summary",
+    "discovery",
     "cli",
     "lambda",
 ];
