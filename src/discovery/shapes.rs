@@ -203,3 +203,58 @@ pub(super) const PREFIX_LIST_ENTRY: Shape = Shape::Struct(&[text("cidr")]);
 
 /// An error of EC2 (`Response`, `Errors`).
 pub(super) const ERROR: Shape = Shape::Struct(&[text("Code"), text("Message")]);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Adds the names in JSON, at any depth.
+    fn collect(shape: &Shape, names: &mut BTreeSet<String>) {
+        match shape {
+            Shape::Struct(fields) => {
+                for field in *fields {
+                    names.insert(field.json_name());
+                    collect(&field.shape, names);
+                }
+            }
+            Shape::List(item) => collect(item, names),
+            Shape::Text | Shape::Integer | Shape::Flag => {}
+        }
+    }
+
+    /// Returns the names in JSON of the fields of all structs in these sources that serde reads.
+    fn read(sources: &[&str]) -> BTreeSet<String> {
+        let structs = sources.iter().flat_map(|source| source.split("#[derive(Deserialize)]").skip(1));
+        let bodies = structs.filter_map(|text| text.split_once("struct ")?.1.split_once("{\n")?.1.split_once("\n}"));
+        let fields = bodies.flat_map(|(body, _)| body.lines().filter_map(|line| line.trim().split_once(": ")));
+        let word = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+        let name = |name: &str| name.trim_start_matches("pub(super) ").trim_start_matches("r#").to_owned();
+        fields.map(|(field, _)| name(field).split('_').map(word).collect()).collect()
+    }
+
+    #[test]
+    fn every_field_that_the_topology_reads_is_kept() {
+        let mut kept = BTreeSet::new();
+        for shape in [VPC, SUBNET, PEERING_CONNECTION, INTERFACE, ROUTE_TABLE, SECURITY_GROUP, NETWORK_ACL, PREFIX_LIST]
+        {
+            collect(&shape, &mut kept);
+        }
+        collect(&PREFIX_LIST_ENTRY, &mut kept);
+        let sources = [
+            include_str!("../topology/describe_output/wire.rs"),
+            include_str!("../topology/describe_output/wire_interface.rs"),
+            include_str!("../topology/describe_output/wire_routing.rs"),
+            include_str!("../topology/describe_output/wire_rules.rs"),
+        ];
+        let mut read = read(&sources);
+        // A route between the two, which serde makes of the fields.
+        for name in ["Destination", "Target"] {
+            assert!(read.remove(name), "{name}");
+        }
+        assert!(read.contains("CidrIpv6") && read.contains("OdbNetworkArn") && read.len() > 60, "{read:?}");
+        assert_eq!(read.difference(&kept).collect::<Vec<_>>(), Vec::<&String>::new());
+        assert_eq!(kept.difference(&read).collect::<Vec<_>>(), Vec::<&String>::new(), "no field is kept for nothing");
+    }
+}

@@ -183,6 +183,13 @@ impl Manifest {
         self.pairs.iter().filter_map(|entry| entry.file.as_ref())
     }
 
+    /// Removes a document that can't be read any more. Its account and Region stay, without one.
+    pub fn leave_out(&mut self, name: &str) {
+        for entry in &mut self.pairs {
+            entry.file = entry.file.take().filter(|file| file.name != name);
+        }
+    }
+
     /// Returns the accounts and Regions whose last check failed.
     pub fn stale(&self) -> impl Iterator<Item = &Entry> {
         self.pairs.iter().filter(|entry| entry.stale_since.is_some())

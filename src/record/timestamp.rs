@@ -20,6 +20,12 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Timestamp = Timestamp(NonZeroU64::MIN);
 
+    /// 9999-12-31T23:59:59Z.
+    pub const MAX: Timestamp = match Timestamp::from_seconds(MAX_SECONDS) {
+        Some(time) => time,
+        None => Timestamp::EPOCH,
+    };
+
     /// Creates a timestamp. Returns `None` after the year 9999.
     pub const fn from_seconds(seconds: u64) -> Option<Timestamp> {
         match NonZeroU64::new(seconds.wrapping_add(1)) {

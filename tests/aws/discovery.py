@@ -1,5 +1,6 @@
 """A network in the local EC2, the programs that describe it, and recorded responses of EC2."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -130,3 +131,7 @@ def ec2_error(status, code):
 def xml(body):
     """Responds with a body."""
     return lambda exchange: exchange.answer(200, "text/xml", body if isinstance(body, bytes) else body.encode())
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()

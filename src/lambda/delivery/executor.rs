@@ -221,7 +221,8 @@ impl<'a> DeliveryExecutor<'a> {
     ) -> Result<ActionOutcome, ProcessingError> {
         let settings = self.delivery.settings;
         let (bucket, kms_key_arn) = (settings.output_bucket.as_str(), settings.output_kms_key_arn.as_deref());
-        let output = Output { bucket, key: self.key(kind), kms_key_arn, kind, content_type, metadata, bytes };
+        let (key, kind) = (self.key(kind), kind.name());
+        let output = Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes };
         Ok(match s3::put_if_absent(&self.delivery.clients.s3, &output).await? {
             PutOutcome::Stored => ActionOutcome::Done,
             PutOutcome::Exists => ActionOutcome::Exists,
