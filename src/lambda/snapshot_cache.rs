@@ -3,7 +3,7 @@
 //! A snapshot is never changed, so it is read once. Only the list of the snapshots is refreshed after a TTL. Which snapshot is used
 //! depends on the time of the data, so that an object that is analyzed again is analyzed with the same one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,6 @@ use crate::topology::Topology;
 
 /// Number of snapshots that stay in memory. Objects arrive in the order of their time, with few exceptions.
 const MAX_CACHED: usize = 3;
-/// Maximum number of unusable snapshots to pass over.
-const MAX_SKIPPED: usize = 20;
 /// Time limit of a refresh of the list while an older one can be used.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -48,8 +46,9 @@ struct State {
     ids: BTreeSet<SnapshotId>,
     /// When the list was last requested, successfully or not. `None` before the first success.
     last_listed: Option<Instant>,
-    /// Snapshots without a usable manifest, until the next list: one of them may be written right now.
-    unusable: BTreeSet<SnapshotId>,
+    /// Snapshots that can't be used, until the next list, and whether they are damaged. The others have no manifest: one of them may
+    /// be written right now.
+    unusable: BTreeMap<SnapshotId, bool>,
     /// The last used one is first.
     cached: VecDeque<Snapshot>,
 }
@@ -78,7 +77,7 @@ impl SnapshotCache {
     /// Requests the list of the snapshots if the last one is older than the TTL. All calls take at most `timeout`.
     ///
     /// # Errors
-    /// If the snapshot can't be read now, or no list could be read yet.
+    /// If the snapshot can't be read now, all of them are damaged, or no list could be read yet.
     pub async fn in_force(
         &self,
         data_time: Option<Timestamp>,
@@ -117,34 +116,33 @@ impl SnapshotCache {
         Ok(())
     }
 
-    /// Returns the first usable snapshot.
+    /// Returns the first usable snapshot. If there are only damaged ones, that is an error: without a topology, their problems would
+    /// be missed.
     async fn choose(&self, state: &mut State, data_time: Timestamp) -> Result<Option<Snapshot>, DocumentsError> {
         let ids: Vec<SnapshotId> = state.ids.iter().copied().collect();
-        let mut skipped = 0;
         for id in snapshot::in_force(&ids, data_time) {
             if let Some(snapshot) = state.take_cached(id) {
                 return Ok(Some(snapshot));
             }
-            if !state.unusable.contains(&id) {
-                match self.load(id).await {
-                    Ok(Some(snapshot)) => {
-                        state.keep(snapshot.clone());
-                        return Ok(Some(snapshot));
-                    }
-                    Ok(None) => {}
-                    Err(failure) if failure.is_permanent() => {
-                        error!(snapshot = %id, code = failure.code(), error = %failure, "snapshot not usable");
-                    }
-                    Err(failure) => return Err(failure),
+            if state.unusable.contains_key(&id) {
+                continue;
+            }
+            let is_damaged = match self.load(id).await {
+                Ok(Some(snapshot)) => {
+                    state.keep(snapshot.clone());
+                    return Ok(Some(snapshot));
                 }
-                state.unusable.insert(id);
-            }
-            skipped += 1;
-            if skipped == MAX_SKIPPED {
-                return Err(DocumentsError::NoUsableSnapshot { uri: self.folder.uri() });
-            }
+                Ok(None) => false,
+                Err(failure) if failure.is_permanent() => {
+                    error!(snapshot = %id, code = failure.code(), error = %failure, "snapshot not usable");
+                    true
+                }
+                Err(failure) => return Err(failure),
+            };
+            state.unusable.insert(id, is_damaged);
         }
-        Ok(None)
+        let has_damaged = state.unusable.values().any(|is_damaged| *is_damaged);
+        if has_damaged { Err(DocumentsError::NoUsableSnapshot { uri: self.folder.uri() }) } else { Ok(None) }
     }
 
     /// Reads a snapshot. Returns `None` if it has no manifest, because its writer stopped or is not done.

@@ -223,6 +223,20 @@ def test_the_snapshot_in_force_at_the_time_of_the_data_is_used(found, account): 
     assert [line["code"] for line in unusable] == ["topology_snapshot_invalid"]
 
 
+def test_damaged_snapshots_alone_are_an_error(found, account):  # noqa: F811
+    """A missing topology is no error, but a damaged one would hide problems. The next check stores a new one."""
+    _, answer = found.check()
+    found.s3.put_object(Bucket=found.env.output, Key=f"{FOLDER}{answer['snapshot']}/manifest.json", Body=b"{}")
+    function = found.env.function(TOPOLOGY_URI=f"s3://{found.env.output}/{FOLDER}")
+    event = in_queue(found.env.put(key("a"), BETWEEN_VPCS))
+    assert function.invoke(event).error["errorType"] == "TopologyUnavailable"
+    wait_for_the_next_second()
+    _, second = found.check()
+    assert second["is_new"] and second["snapshot"] > answer["snapshot"]
+    assert found.env.function(TOPOLOGY_URI=f"s3://{found.env.output}/{FOLDER}").invoke(event).response == DONE
+    assert found.env.only("summaries")["topology"] == {"snapshot": second["snapshot"]}
+
+
 def test_a_snapshot_is_read_once(found, account):  # noqa: F811
     _, answer = found.check()
     function = found.env.function(TOPOLOGY_URI=f"s3://{found.env.output}/{FOLDER}")

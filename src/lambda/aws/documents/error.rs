@@ -66,8 +66,8 @@ pub enum DocumentsError {
         /// What is wrong.
         source: SnapshotError,
     },
-    /// The snapshots that are in force have no valid manifest.
-    #[error("no usable snapshot in {uri}")]
+    /// All snapshots are damaged.
+    #[error("no usable snapshot in {uri}; invoke the discovery to store a new one")]
     NoUsableSnapshot {
         /// The configured location.
         uri: String,
