@@ -14,13 +14,14 @@
 //! | [`findings`] | state | findings |
 //! | [`partial`] | state | a file, and back: parts of one report |
 //! | [`summary`] | findings and state | the types of the JSON output |
+//! | [`discovery`] | EC2's responses | topology documents, and snapshots of a network |
 //! | [`cli`] | arguments | a report; the command `flowsentry` |
 //! | [`lambda`] | an event | stored summaries, metrics and alerts; the Lambda function |
 //!
 //! A room uses only rooms above it in this table, except for `pipeline`, which uses `input` to `aggregate`.
 //! `tests/rooms.rs` checks the order. Every room may use [`error`] and [`sanitize`], and every room after [`record`] may use
 //! [`config`]. All rooms except [`cli`] and [`lambda`] are pure functions of their input: they use no clock, environment, file
-//! or network.
+//! or network. Only the module `discovery::aws`, which is built with the feature `aws`, makes calls.
 
 #![warn(clippy::expect_used, clippy::indexing_slicing)]
 
@@ -32,6 +33,7 @@ compile_error!(
 pub mod aggregate;
 pub mod cli;
 pub mod config;
+pub mod discovery;
 pub mod error;
 pub mod findings;
 pub mod input;

@@ -114,6 +114,14 @@ fn every_variable_has_a_row_and_each_row_is_a_variable() {
 }
 
 #[test]
+fn every_variable_of_the_discovery_has_a_row() {
+    let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
+    let variables = quoted(&source("src/lambda/settings/discovery.rs"), is_variable);
+    assert!(variables.contains("TOPOLOGY_REGIONS"), "{variables:?}");
+    assert_eq!(first_cells(REFERENCE, "| discovery | parameter | default | meaning |"), variables);
+}
+
+#[test]
 fn documented_defaults_are_the_actual_defaults() {
     for cells in rows(REFERENCE, VARIABLES) {
         let (name, default) = (code(&cells[0]), code(&cells[2]));
@@ -209,6 +217,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     metrics.extend(emitted(&metrics::failed("x", 1, now)));
     metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
     metrics.extend(emitted(&metrics::config_refresh_failed("x", now)));
+    metrics.extend(emitted(&metrics::topology_checked("x", 1, now)));
 
     // All declared metrics were emitted.
     let catalogue = source("src/lambda/metrics.rs");
@@ -374,6 +383,11 @@ fn every_code_has_a_row() {
     let invocation = quoted(between(&response, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
     assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable", "ConfigUnavailable"]));
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
+
+    let discovery = source("src/lambda/discovery.rs");
+    let discovery = between(&discovery, "let error_type = match", "};");
+    let discovery = quoted(discovery, |c| c.is_ascii_alphabetic());
+    assert_eq!(first_cells(REFERENCE, "| discovery error | means | what to do |"), discovery);
 
     let reasons = source("src/lambda/metrics.rs");
     let ignored = quoted(between(&reasons, "pub fn name(self)", "\n    }"), is_code);

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::explain::target::{Destination, ProtocolName};
+#[cfg(feature = "aws")]
+use crate::discovery::target;
 use crate::plan::{FanIn, PlanOptions};
 use crate::record::format::Format;
 
@@ -40,7 +42,7 @@ pub(super) enum Command {
     /// Explain whether one end can reach another, hop by hop
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
-    /// Check a topology
+    /// Check a topology, or describe that of AWS accounts
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
@@ -72,7 +74,24 @@ pub(super) enum TopologyCommand {
                             unreadable topology."
     )]
     Check(CheckTopology),
+    /// Describe the network of AWS accounts, and write a topology to a folder
+    #[cfg(feature = "aws")]
+    #[command(after_help = FETCH_HELP)]
+    Fetch(FetchTopology),
 }
+
+#[cfg(feature = "aws")]
+const FETCH_HELP: &str = "Credentials are those of the AWS CLI: environment variables, a profile, or the role of the machine. They need \
+ec2:DescribeVpcs, DescribeSubnets, DescribeVpcPeeringConnections, DescribeNetworkInterfaces, DescribeRouteTables, \
+DescribeSecurityGroups, DescribeNetworkAcls, DescribePrefixLists, DescribeManagedPrefixLists and \
+GetManagedPrefixListEntries, and for other accounts sts:AssumeRole.
+
+Examples:
+  flowsentry topology fetch --regions eu-west-1,us-east-1 --to topology/
+  flowsentry topology fetch --regions eu-west-1 --accounts 111122223333 --role-name flowsentry-topology-reader --to topology/
+
+Exit status: 0: everything was described; 1: an account and Region was not, and its last document is kept; 2: invalid usage or no \
+credentials.";
 
 #[derive(Debug, Args)]
 pub(super) struct Analyze {
@@ -228,6 +247,30 @@ pub(super) struct CheckTopology {
     /// text for people, json for programs
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(super) format: ReportFormat,
+}
+
+#[cfg(feature = "aws")]
+#[derive(Debug, Args)]
+pub(super) struct FetchTopology {
+    /// Regions, separated by commas
+    #[arg(long, required = true, value_delimiter = ',', value_name = "REGIONS", value_parser = target::region)]
+    pub(super) regions: Vec<String>,
+
+    /// Accounts besides that of the credentials, separated by commas; needs --role-name
+    #[arg(long, value_delimiter = ',', value_name = "IDS", value_parser = target::account_id, requires = "role_name")]
+    pub(super) accounts: Vec<String>,
+
+    /// Role to assume in the other accounts: its name, with its path if it has one
+    #[arg(long, value_name = "NAME", value_parser = target::role_name, requires = "accounts")]
+    pub(super) role_name: Option<String>,
+
+    /// External id that the trust policy of the role asks for
+    #[arg(long, value_name = "ID", value_parser = target::external_id, requires = "role_name")]
+    pub(super) external_id: Option<String>,
+
+    /// Folder to write the documents to; a later run replaces them
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
 //! - `partials`: reads and merges partials, and writes one.
 //! - `plan`: lists objects and writes the batches of a report.
-//! - `topology`: reads the topology documents; runs `topology check`.
+//! - `topology`: reads the topology documents; runs `topology check` and `topology fetch`.
 //! - [`report`]: renders a summary or an explanation as text.
 //! - `output`: writes reports and warnings.
 //! - `progress`: the progress bar.
@@ -66,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
+        #[cfg(feature = "aws")]
+        Command::Topology(TopologyCommand::Fetch(arguments)) => topology::fetch::fetch(&arguments),
     };
     let status = status.unwrap_or_else(|error| {
         warn(&error.message);

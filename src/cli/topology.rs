@@ -1,5 +1,8 @@
 //! Reads the topology of a run from files and folders; runs `topology check`.
 
+#[cfg(feature = "aws")]
+pub(super) mod fetch;
+
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

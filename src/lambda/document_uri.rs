@@ -16,8 +16,12 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::discovery::snapshot::SnapshotId;
+
 /// The suffix of the keys of topology documents.
 const TOPOLOGY_EXTENSION: &str = ".json";
+/// Name of a folder with snapshots.
+const SNAPSHOTS: &str = "snapshots";
 /// "Object key naming guidelines" in <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
 const MAX_KEY_BYTES: usize = 1024;
 
@@ -82,13 +86,31 @@ impl DocumentUri {
         format!("s3://{}/{key}", self.bucket)
     }
 
-    /// Reports whether the object with this key is one of the documents.
+    /// Returns the folder, if it is one of snapshots: if its name is `snapshots/`.
+    pub fn snapshots_folder(&self) -> Option<&str> {
+        match &self.location {
+            DocumentLocation::Folder(folder) if folder.rsplit('/').nth(1) == Some(SNAPSHOTS) => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// Reports whether the object with this key is one of the documents. A snapshot in the folder is none: it has the network of
+    /// another time.
     pub fn matches(&self, key: &str) -> bool {
         match &self.location {
             DocumentLocation::Document(document) => document == key,
-            DocumentLocation::Folder(folder) => key.starts_with(folder) && key.ends_with(TOPOLOGY_EXTENSION),
+            DocumentLocation::Folder(folder) => {
+                let name = key.strip_prefix(folder.as_str());
+                name.is_some_and(|name| name.ends_with(TOPOLOGY_EXTENSION) && !is_in_snapshot(name))
+            }
         }
     }
+}
+
+/// Reports whether a key below a folder is that of a snapshot: `snapshots/{id}/{name}`.
+fn is_in_snapshot(name: &str) -> bool {
+    let parts = name.strip_prefix(SNAPSHOTS).and_then(|rest| rest.strip_prefix('/')?.split_once('/'));
+    parts.is_some_and(|(id, _)| id.parse::<SnapshotId>().is_ok())
 }
 
 /// Splits an S3 URI into the bucket and the key, which may be empty.
@@ -158,5 +180,32 @@ mod tests {
         let folder = DocumentUri::parse_topology("s3://inventory/vpc").expect("a URI");
         assert!(folder.matches("vpc/a.json") && folder.matches("vpc/eu/a.json"));
         assert!(!folder.matches("vpc-old/a.json") && !folder.matches("vpc.json") && !folder.matches("vpc/a.txt"));
+    }
+
+    #[test]
+    fn a_folder_of_snapshots_is_known_by_its_name() {
+        let folder =
+            |uri: &str| DocumentUri::parse_topology(uri).ok().and_then(|uri| uri.snapshots_folder().map(str::to_owned));
+        assert_eq!(folder("s3://out/topology/snapshots/").as_deref(), Some("topology/snapshots/"));
+        assert_eq!(folder("s3://out/snapshots").as_deref(), Some("snapshots/"));
+        for uri in [
+            "s3://out/topology/",
+            "s3://out",
+            "s3://out/my-snapshots/",
+            "s3://out/snapshots/a/",
+            "s3://out/snapshots.json",
+        ] {
+            assert_eq!(folder(uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_documents_excludes_snapshots_in_it() {
+        let folder = DocumentUri::parse_topology("s3://out/topology/").expect("a URI");
+        assert!(folder.matches("topology/vpcs.json") && folder.matches("topology/snapshots/vpcs.json"));
+        assert!(folder.matches("topology/snapshots/eu/vpcs.json"));
+        assert!(!folder.matches("topology/snapshots/2026-11-23T06-00-00Z/123456789012-eu-west-1.json"));
+        let snapshot = DocumentUri::parse_topology("s3://out/topology/snapshots/2026-11-23T06-00-00Z/").expect("a URI");
+        assert!(snapshot.matches("topology/snapshots/2026-11-23T06-00-00Z/123456789012-eu-west-1.json"));
     }
 }

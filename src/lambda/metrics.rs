@@ -49,6 +49,8 @@ struct Metrics {
     peering_rejected_flows: Option<AsCount<u64>>,
     /// Checks of the topology's documents that failed, or found no usable documents.
     topology_refresh_failures: Option<AsCount<u64>>,
+    /// Accounts and Regions that a check of the network could not describe.
+    topology_stale: Option<AsCount<u64>>,
     /// Checks of the configuration that failed, or found an invalid one.
     config_refresh_failures: Option<AsCount<u64>>,
     /// Reports of windows.
@@ -236,6 +238,12 @@ pub fn failed(namespace: &str, objects: u64, now: SystemTime) -> Vec<u8> {
 /// Renders the metrics of a topology that could not be read.
 pub fn topology_refresh_failed(namespace: &str, now: SystemTime) -> Vec<u8> {
     let metrics = Metrics { topology_refresh_failures: count(1), ..Metrics::default() };
+    render(namespace, &Document::without_dimension(now, metrics))
+}
+
+/// Renders the metrics of a check of the network.
+pub fn topology_checked(namespace: &str, stale: u64, now: SystemTime) -> Vec<u8> {
+    let metrics = Metrics { topology_stale: count(stale), ..Metrics::default() };
     render(namespace, &Document::without_dimension(now, metrics))
 }
 

@@ -5,12 +5,17 @@
 //! outputs, emit the metrics and send the alerts, so that a redelivered event changes nothing. `aws` contains all calls to
 //! S3 and EventBridge. The output is a response that lists the messages to retry.
 //!
+//! [`discovery`] is another function, of the program `flowsentry-topology`: it stores snapshots of the network, which
+//! [`snapshot_cache`] reads for the analysis.
+//!
 //! The logic is free of AWS calls, clocks and the environment, and compiles without the feature `aws`: [`settings`],
 //! [`event`], and the state machine, keys and alerts of [`delivery`].
 
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod delivery;
+#[cfg(feature = "aws")]
+pub mod discovery;
 #[cfg(feature = "aws")]
 pub mod document_cache;
 pub mod document_uri;
@@ -22,4 +27,6 @@ pub mod logging;
 #[cfg(feature = "aws")]
 pub mod metrics;
 pub mod settings;
+#[cfg(feature = "aws")]
+pub mod snapshot_cache;
 pub mod window;

@@ -3,9 +3,11 @@
 //! An empty value counts as unset, because CloudFormation cannot omit a variable. `OUTPUT_PREFIX` loses leading slashes and
 //! gets one at its end; `/` alone is the root of the bucket.
 //!
-//! This file has the types and defaults, `env` reads the variables, and `parse` parses values. The reference in `docs` lists
+//! This file has the types and defaults, `env` reads the variables, and `parse` parses values. `discovery` has the settings of the
+//! function that discovers the network. The reference in `docs` lists
 //! every variable; a test compares it with these files.
 
+mod discovery;
 mod env;
 mod parse;
 
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use self::discovery::DiscoverySettings;
 use self::env::EnvReader;
 use crate::findings::types::Severity;
 use crate::lambda::document_uri::DocumentUri;

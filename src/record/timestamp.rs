@@ -17,12 +17,27 @@ pub struct Timestamp(
 const MAX_SECONDS: u64 = 253_402_300_799;
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Timestamp = Timestamp(NonZeroU64::MIN);
+
+    /// 9999-12-31T23:59:59Z.
+    pub const MAX: Timestamp = match Timestamp::from_seconds(MAX_SECONDS) {
+        Some(time) => time,
+        None => Timestamp::EPOCH,
+    };
+
     /// Creates a timestamp. Returns `None` after the year 9999.
     pub const fn from_seconds(seconds: u64) -> Option<Timestamp> {
         match NonZeroU64::new(seconds.wrapping_add(1)) {
             Some(one_more) if seconds <= MAX_SECONDS => Some(Timestamp(one_more)),
             _ => None,
         }
+    }
+
+    /// Converts a date and time in UTC. Returns `None` before 1970.
+    pub fn from_utc(time: civil::DateTime) -> Option<Timestamp> {
+        let seconds = time.duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0)).as_secs();
+        Timestamp::from_seconds(u64::try_from(seconds).ok()?)
     }
 
     /// Returns the seconds since the epoch.

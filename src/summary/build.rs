@@ -96,6 +96,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
             by_cause_exact: completeness.causes,
             by_rule: builder.by_rule(&groups),
         },
+        topology: None,
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
         services: builder.services(),
         findings: findings::detect(&context),

@@ -57,6 +57,9 @@ pub struct Summary {
     pub malformed: Vec<MalformedSample>,
     /// Rejected connections.
     pub rejected: Rejected,
+    /// The topology of the analysis, if it is a snapshot of the discovery. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology: Option<TopologySource>,
     /// Traffic between VPCs. Null without a topology.
     pub peering: Option<Peering>,
     /// Traffic by the AWS service that owns the interface. Empty unless the topology has interfaces.
@@ -65,6 +68,14 @@ pub struct Summary {
     pub findings: Vec<Finding>,
     /// Names of the memory limits that were reached.
     pub limits_reached: Vec<&'static str>,
+}
+
+/// Where the topology comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TopologySource {
+    /// Id of the snapshot, which is the time at which the network was described.
+    pub snapshot: String,
 }
 
 /// Time range of the records.

@@ -50,7 +50,7 @@ class Written:
 class Function:
     """One sandbox: a process that gets one event after another."""
 
-    def __init__(self, endpoint, settings):
+    def __init__(self, endpoint, settings, program=None):
         self._api = RuntimeApi()
         # The environment contains only Lambda's variables, the local services and the settings.
         environment = {
@@ -66,7 +66,7 @@ class Function:
             **settings,
         }
         pipe = subprocess.PIPE
-        program = os.environ["FLOWSENTRY_LAMBDA"]
+        program = program or os.environ["FLOWSENTRY_LAMBDA"]
         self._process = subprocess.Popen([program], env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
         self._written = Written()
         pipes = [(self._process.stdout, self._written.stdout), (self._process.stderr, self._written.stderr)]

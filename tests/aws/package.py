@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Builds the package that `sam deploy` would upload, and starts it with a Runtime API; it must respond.
+"""Builds the packages that `sam deploy` would upload, and starts that of the analysis with a Runtime API; it must respond.
 
     python3 tests/aws/package.py
 
-The package is built for this machine's architecture, not the template's default. This takes minutes, mostly to compile.
+The packages are built for this machine's architecture, not the template's default. This takes minutes, mostly to compile.
 """
 
 import json
@@ -39,15 +39,16 @@ PATIENCE = 10
 def main():
     build()
     program = BUILT / "Function" / "bootstrap"
-    assert [path.name for path in program.parent.iterdir()] == ["bootstrap"]
     # `sam package` uploads the nested templates from there.
     nested = sorted(path.parent.name for path in BUILT.glob("*/template.yaml"))
-    assert nested == ["FirehoseStack", "SubscriptionStack", "WindowsStack"], nested
     same = BUILT / "WindowsStack" / "Function" / "bootstrap"
     assert same.read_bytes() == program.read_bytes(), "both functions are one program"
-    zipped, (major, minor) = size_zipped(program), newest_glibc(program)
-    print(f"package: {program.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
-    assert zipped <= MOST_ZIPPED and (major, minor) <= GLIBC
+    assert nested == ["FirehoseStack", "SubscriptionStack", "TopologyStack", "WindowsStack"], nested
+    for name, built in (("package", program), ("discovery", BUILT / "TopologyStack" / "Function" / "bootstrap")):
+        assert [path.name for path in built.parent.iterdir()] == ["bootstrap"]
+        zipped, (major, minor) = size_zipped(built), newest_glibc(built)
+        print(f"{name}: {built.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
+        assert zipped <= MOST_ZIPPED and (major, minor) <= GLIBC
     if platform.machine() == "x86_64":
         count = count_bmi2(program)
         print(f"processor: {count:,} instructions of BMI2, so the package is built for x86-64-v3")

@@ -66,6 +66,21 @@ PARAMETER_SETS = {
         "SourceKeyPattern": "exports/*.gz",
         "OutputBucketName": "our-results",
         "WindowReports": "daily",
+        "DiscoverTopology": "no",
+    },
+    "new buckets, discovery of other accounts": {
+        "OutputPrefix": "results/vpc/",
+        "OutputKmsKeyArn": f"{KEY}2",
+        "PipelineKey": "existing",
+        "PipelineKmsKeyArn": f"{KEY}3",
+        "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+        "PeeringConnectionIds": f"{PCX}1",
+        "TopologyRegions": "us-east-1,eu-west-1",
+        "TopologyAccountIds": "111122223333,444455556666",
+        "TopologyExternalId": "0a1b2c3d-4e5f",
+        "ReserveConcurrency": "yes",
+        "MetricsNamespace": "Network/Flows",
+        "LogRetentionDays": "90",
     },
 }
 

@@ -51,7 +51,7 @@ def program():
         return str(Path(ready).resolve(strict=True))
     # Uses the installed toolchain; rustup must not download another one.
     variables = dict(os.environ, RUSTUP_DIST_SERVER="http://127.0.0.1:1")
-    build = ["cargo", "build", "--locked", "--bin", "flowsentry-lambda", "--target-dir", TARGET]
+    build = ["cargo", "build", "--locked", "--bins", "--target-dir", TARGET]
     subprocess.run(build, cwd=PROJECT, env=variables, check=True)
     return str(TARGET / "debug" / "flowsentry-lambda")
 

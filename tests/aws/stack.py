@@ -98,7 +98,8 @@ class Stack(AwsEnv):
         for id in [id for id, one in template["Resources"].items() if one["Type"] == NESTED_STACK]:
             del template["Resources"][id]
         # Outputs of nested stacks; the tests take outputs from the resolved template.
-        template["Outputs"].pop("CreateFlowLogToFirehoseCommand", None)
+        for output in ("CreateFlowLogToFirehoseCommand", "TopologyFunctionName", "TopologyRoleArn"):
+            template["Outputs"].pop(output, None)
         for parameter in template["Parameters"].values():
             if parameter["Type"] == "Number":
                 parameter.update(Type="String", Default=str(parameter["Default"]))
@@ -118,7 +119,9 @@ class Stack(AwsEnv):
     def _create_streams(self):
         """Creates the Firehose streams and the subscriptions of the nested stacks."""
         firehose, logs = self._clients.of("firehose"), self._clients.of("logs")
-        for nested in map(self.resolved.nested, self.resolved.resources(NESTED_STACK)):
+        made = self.resolved.resources(NESTED_STACK).items()
+        streams = [id for id, one in made if one["TemplateURL"] == "stacks/firehose.yaml"]
+        for nested in map(self.resolved.nested, streams):
             stream = nested.one("AWS::KinesisFirehose::DeliveryStream")
             firehose.create_delivery_stream(DeliveryStreamName=nested.ref("Stream"), **stream)
             for id, subscription in nested.resources("AWS::Logs::SubscriptionFilter").items():

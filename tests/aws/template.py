@@ -79,6 +79,8 @@ def _made(kind, id, account, region, properties):
             return Made(name, name, {"Arn": regional("events", f"rule/{path}")})
         case "AWS::Lambda::Function":
             return Made(name, name, {"Arn": regional("lambda", f"function:{name}")})
+        case "AWS::Scheduler::Schedule":
+            return Made(name, name, {"Arn": regional("scheduler", f"schedule/default/{name}")})
         case "AWS::KinesisFirehose::DeliveryStream":
             return Made(name, name, {"Arn": regional("firehose", f"deliverystream/{name}")})
         case "AWS::StepFunctions::StateMachine":
@@ -117,6 +119,7 @@ NAMED_BY = {
     "AWS::Logs::LogStream": "LogStreamName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
+    "AWS::Scheduler::Schedule": "Name",
     "AWS::SQS::Queue": "QueueName",
     "AWS::StepFunctions::StateMachine": "StateMachineName",
 }
@@ -175,6 +178,8 @@ class Resolved:
         """Returns the nested stack of a resource."""
         properties, stack = self.properties(id), f"{self._stack}-{id}"
         template = load(properties["TemplateURL"])
+        if "Transform" in template:
+            template = transformed(properties["Parameters"], template)
         return Resolved(template, properties["Parameters"], stack=stack, account=self._account, region=self._region)
 
     def outputs(self):

@@ -14,7 +14,9 @@ import faults
 import iam
 import metrics
 from flow_logs import flow_log, key, record, records
+from discovery import sha256
 from function import Written
+from template import ACCOUNT
 from stack import Stack
 from aws_env import in_queue, s3_event
 
@@ -30,6 +32,7 @@ TOPOLOGY = {
         }
     ],
 }
+SNAPSHOT = "2026-11-23T06:00:00Z"
 # A value that changes nothing, and one that is invalid.
 CONFIG, INVALID_CONFIG = b"port_scan_ports = 15\n", b"port_scan_ports = 0\n"
 # Two accepted records between the VPCs, one rejected.
@@ -122,8 +125,9 @@ class Life:
         return stored
 
     @property
-    def has_topology(self):
-        return "TOPOLOGY_URI" in self.stack.environment
+    def needs_topology(self):
+        """Whether objects fail while there is no topology: if it is uploaded, and not discovered."""
+        return self.parameters.get("Topology", "none") != "none"
 
     @property
     def has_config(self):
@@ -157,6 +161,8 @@ def live(parameter_set, stack, parameters):
         # The operator's step, as in the stack outputs.
         stack.notify(stack.source)
     put_config(stack, INVALID_CONFIG)
+    if not life.needs_topology:
+        put_snapshot(stack)
     subscriber, function = stack.subscribe(), stack.function()
 
     def feed(name):
@@ -168,16 +174,15 @@ def live(parameter_set, stack, parameters):
         life.passed[name] = [part[place:] for part, place in zip(parts, before, strict=True)]
 
     # Denied, or without topology or configuration: fails five times, then moves to the dead-letter queue.
-    if not life.has_topology and not life.has_config:
+    if not life.needs_topology and not life.has_config:
         stack.proxy.add(faults.reject(403, "AccessDenied"), "GET", path="denied")
     life.put("denied", flow_log(scans=1, accepted=7))
     feed("denied, in vain")
     life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
     stack.proxy.clear()
     put_config(stack, CONFIG)
-    if uri := stack.environment.get("TOPOLOGY_URI"):
-        bucket, folder = uri.removeprefix("s3://").split("/", 1)
-        stack.s3.put_object(Bucket=bucket, Key=f"{folder}all.json", Body=json.dumps(TOPOLOGY))
+    if life.needs_topology:
+        put_topology(stack)
     stack.redrive("FunctionDeadLetterQueue")
     feed("denied")
     life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
@@ -217,6 +222,23 @@ def live(parameter_set, stack, parameters):
     life.calls = stack.calls()
     life.written = stack.stop()
     return life
+
+
+def put_topology(stack):
+    """Stores a document, as an operator does."""
+    bucket, folder = stack.environment["TOPOLOGY_URI"].removeprefix("s3://").split("/", 1)
+    stack.s3.put_object(Bucket=bucket, Key=f"{folder}all.json", Body=json.dumps(TOPOLOGY))
+
+
+def put_snapshot(stack):
+    """Stores a snapshot, as the function of the nested stack does."""
+    bucket, folder = stack.environment["TOPOLOGY_URI"].removeprefix("s3://").split("/", 1)
+    document, name = json.dumps(TOPOLOGY).encode(), f"{ACCOUNT}-us-east-1.json"
+    pair = {"account_id": ACCOUNT, "region": "us-east-1", "stale_since": None, "error": None}
+    pair["file"] = {"name": name, "sha256": sha256(document), "bytes": len(document)}
+    manifest = {"schema": "flowsentry/topology-snapshot/v1", "created_at": SNAPSHOT, "complete": True, "pairs": [pair]}
+    for file, content in ((name, document), ("manifest.json", json.dumps(manifest).encode())):
+        stack.s3.put_object(Bucket=bucket, Key=f"{folder}{SNAPSHOT.replace(':', '-')}/{file}", Body=content)
 
 
 def put_config(stack, content):
@@ -262,10 +284,10 @@ def test_object_yields_summary_findings_and_messages(life, report):
     assert (summary["records"]["total"], summary["records"]["accepted"]) == (total, 5)
     source = summary["sources"][0]
     assert (source["uri"], source["etag"], source["version_id"]) == (stored.uri, stored.etag, stored.version_id)
-    peered = life.has_topology
-    types = ["port-scan", "port-scan", *(["rejected-peering"] if peered else [])]
-    assert [finding["type"] for finding in summary["findings"]] == types
-    assert (summary["peering"] is not None) == peered
+    assert [finding["type"] for finding in summary["findings"]] == ["port-scan", "port-scan", "rejected-peering"]
+    assert summary["peering"]["connections"][0]["peering_connection_id"] == PEERING
+    snapshot = {} if life.needs_topology else {"topology": {"snapshot": SNAPSHOT.replace(":", "-")}}
+    assert {name: summary[name] for name in summary if name == "topology"} == snapshot
     assert only(life.documents("good", "receipts/"))["uri"] == stored.uri
 
     messages = [text(message) for message in life.messages["good"]]
@@ -318,7 +340,7 @@ def test_deleted_object_is_quarantined(life):
 def test_failed_event_stays_in_dlq_until_redrive(life):
     """It is retried as often as configured; after the fix, it yields a summary and a message."""
     queue = life.stack.resolved.properties("Queue")
-    code = "topology_unavailable" if life.has_topology else "AccessDenied"
+    code = "topology_unavailable" if life.needs_topology else "AccessDenied"
     code = "config_unavailable" if life.has_config else code
     outcomes = life.written.outcomes()
     assert outcomes[:6] == [("failed", code)] * queue["RedrivePolicy"]["maxReceiveCount"] + [("summarized", None)]
@@ -458,8 +480,10 @@ def test_used_metrics_are_emitted(life):
     emitted = metrics.emitted(life.written.metrics)
     known = emitted | metrics.of_aws(life.stack.resolved)
     used = [*metrics.shown(life.stack.resolved), *metrics.watched(life.stack.resolved)]
-    needs_topology = {"PeeringBytes", "PeeringRejectedFlows", "TopologyRefreshFailures"}
-    not_emitted = (set() if life.has_topology else needs_topology) | (set() if life.has_config else {"ConfigRefreshFailures"})
+    # The discovery emits this one: test_discovery_function.py.
+    not_emitted = {"TopologyStale"}
+    not_emitted |= set() if life.needs_topology else {"TopologyRefreshFailures"}
+    not_emitted |= set() if life.has_config else {"ConfigRefreshFailures"}
     missing = {
         (where, metric)
         for where, metric in used

@@ -46,6 +46,11 @@ def made(page, name, table):
         assert text == expected
 
 
+def nested(name):
+    """Returns the resources of a nested template."""
+    return template.load(f"stacks/{name}.yaml")["Resources"]
+
+
 def row(*cells):
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
@@ -85,7 +90,7 @@ def test_reference_lists_every_parameter_by_group(stack):
 
 
 def test_reference_lists_every_alarm(stack):
-    resources = {**stack["Resources"], **template.load("stacks/firehose.yaml")["Resources"]}
+    resources = {**stack["Resources"], **nested("firehose"), **nested("topology")}
     alarms = {name: it for name, it in resources.items() if it["Type"] == "AWS::CloudWatch::Alarm"}
     assert len(alarms) > 8
     table = "| alarm | goes off | means, and what to do |\n| --- | --- | --- |\n"

@@ -18,7 +18,7 @@ LEFT_OUT = {
     "summaries": {"findings": "the table findings has them, a row each"},
     "every_summary": {
         name: "the table summaries has it; this one tells what that leaves out"
-        for name in ["schema", "failed", "formats", "malformed", "rejected", "peering", "services", "findings"]
+        for name in ["schema", "failed", "formats", "malformed", "rejected", "topology", "peering", "services", "findings"]
     },
     "findings": {},
 }
@@ -75,7 +75,9 @@ def test_columns_match_the_stored_fields(run, tables, kind):
     """Including documents without a schema; every column occurs in some document."""
     texts = [text for key, content in run.objects.items() if f"/{kind}/" in key for text in content.splitlines()]
     fields = set.union(*(set(json.loads(text)) for text in texts))
-    assert fields - set(LEFT_OUT.get(kind, {})) == set(tables[kind].columns)
+    # The logs were analyzed without a snapshot; test_discovery_function.py has summaries with one.
+    not_stored = {"summaries": {"topology"}}.get(kind, set())
+    assert fields - set(LEFT_OUT.get(kind, {})) == set(tables[kind].columns) - not_stored
 
 
 def test_stored_documents_fit_the_serde(run):

@@ -146,7 +146,13 @@ def test_invalid_value_is_rejected(name, value):
         ({"Topology": "output-bucket", "TopologyPrefix": "vpc/"}, "TopologyPrefix must be empty unless"),
         ({"Topology": "output-bucket", "TopologyKmsKeyArn": KEY}, "TopologyKmsKeyArn must be empty unless"),
         ({"ConfigKmsKeyArn": KEY}, "ConfigKmsKeyArn must be empty unless"),
-        ({"PeeringConnectionIds": "pcx-0bd681fd4c20588b9"}, "PeeringConnectionIds must be empty if"),
+        (
+            {"DiscoverTopology": "no", "PeeringConnectionIds": "pcx-0bd681fd4c20588b9"},
+            "PeeringConnectionIds must be empty if",
+        ),
+        ({"DiscoverTopology": "no", "TopologyRegions": "eu-west-1"}, "TopologyRegions and TopologyAccountIds must be empty"),
+        ({"Topology": "output-bucket", "TopologyRegions": "eu-west-1"}, "TopologyRegions and TopologyAccountIds must be empty"),
+        ({"TopologyAccountIds": "111122223333"}, "TopologyExternalId is required if"),
         ({"SourceBucketName": "logs", "SourceAccountIds": "123456789012"}, "SourceAccountIds must be empty if"),
         (
             {"SourceBucketName": "logs", "OutputBucketName": "logs", "SourceKeyPattern": "*"},
@@ -316,7 +322,7 @@ def test_function_properties(parameter_set):
         "ApplicationLogLevel": "INFO",
         "SystemLogLevel": "INFO",
     }
-    reserved = {"defaults": None, "new buckets, own keys, own topology bucket": 50}
+    reserved = {"new buckets, own keys, own topology bucket": 50, "new buckets, discovery of other accounts": 10}
     assert function.get("ReservedConcurrentExecutions") == reserved.get(parameter_set)
     topologies = {
         "defaults": None,
@@ -324,9 +330,13 @@ def test_function_properties(parameter_set):
         "new buckets, own keys, own topology bucket": "s3://our-inventory/vpc/",
         "one bucket": "s3://our-bucket/network/flowsentry/topology/",
         "another key pattern": None,
+        "new buckets, discovery of other accounts": None,
     }
     variables, outputs = function["Environment"]["Variables"], stack.outputs()
-    assert variables.get("TOPOLOGY_URI") == topologies[parameter_set] == outputs.get("TopologyUri")
+    assert topologies[parameter_set] == outputs.get("TopologyUri")
+    snapshots = f"s3://{outputs['OutputBucketName']}/{outputs['OutputPrefix']}topology/snapshots/"
+    discovered = snapshots if stack.conditions["DiscoversTopology"] else None
+    assert variables.get("TOPOLOGY_URI") == (topologies[parameter_set] or discovered)
     assert variables["OUTPUT_BUCKET"] == outputs["OutputBucketName"]
     for variable, parameter in {"CONFIG_URI": "ConfigUri", "OUTPUT_KMS_KEY_ARN": "OutputKmsKeyArn"}.items():
         assert variables[variable] == stack.parameters[parameter]

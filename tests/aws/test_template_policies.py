@@ -102,6 +102,7 @@ def test_role_with_default_parameters():
         "SendAlerts": (["events:PutEvents"], [stack.arn("AlertBus")]),
         "ReceiveFromQueue": (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [stack.arn("Queue")]),
         "WriteLog": (["logs:CreateLogStream", "logs:PutLogEvents"], [stack.arn("LogGroup")]),
+        "ReadTopology": (["s3:GetObject"], [f"{output}/flowsentry/topology/snapshots/*.json"]),
         "DecryptQueue": (["kms:Decrypt"], [stack.arn("PipelineKmsKey")]),
     }
     role = of_role(stack)
@@ -144,7 +145,7 @@ def test_role_with_kms_keys_and_own_topology_bucket():
 @every_way
 def test_role_can_read_the_topology_prefix(parameter_set):
     stack = deployed(parameter_set)
-    uri = stack.outputs().get("TopologyUri")
+    uri = stack.one("AWS::Lambda::Function")["Environment"]["Variables"].get("TOPOLOGY_URI")
     readable = of_role(stack).get("ReadTopology", {}).get("Resource")
     assert readable == (uri and [f"arn:aws:s3:::{uri.removeprefix('s3://')}*.json"])
 
@@ -246,7 +247,7 @@ def test_buckets_are_private_encrypted_and_retained(parameter_set):
 def test_outputs_are_immutable_until_they_expire():
     stack = deployed("new buckets, own keys, own topology bucket")
     [document] = [document for of, document in resource_policies(stack) if of == stack.ref("OutputBucket")]
-    results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in [*KINDS, "reports"]]
+    results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in [*KINDS, "topology/snapshots", "reports"]]
     denied = {one["Sid"]: one for one in document}
     assert all(one["Effect"] == "Deny" and one["Principal"] == "*" for one in denied.values())
     once, stay = denied["AppendOnly"], denied["KeepVersions"]
@@ -258,7 +259,9 @@ def test_outputs_are_immutable_until_they_expire():
     for kind in KINDS:
         rule = rules[f"results/vpc/{kind}/"]
         assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]) == (400, {"NoncurrentDays": 30})
-    # People upload the topology, and it does not expire.
+    # A new snapshot comes every week, so there is always one that has not expired. Others upload the topology, and it does not
+    # expire.
+    assert rules["results/vpc/topology/snapshots/"]["ExpirationInDays"] == 400
     assert "ExpirationInDays" not in rules["results/vpc/topology/"]
     assert not {"ExpirationInDays", "ExpirationDate", "NoncurrentVersionExpiration"} & set(rules[None])
     flow_logs = stack.properties("SourceBucket")["LifecycleConfiguration"]["Rules"]

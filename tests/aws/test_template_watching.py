@@ -43,7 +43,7 @@ def test_emitted_metrics_are_read_from_the_code():
     assert emitted()["PeeringConnectionId"] == {"PeeringBytes", "PeeringRejectedFlows"}
     assert emitted()["Reason"] == {"ObjectsIgnored", "ObjectsQuarantined"}
     assert {"RecordsProcessed", "Findings", "DeliveryLag", "ObjectsFailed"} <= emitted()[None]
-    assert len(emitted()[None]) == 16
+    assert len(emitted()[None]) == 17
     windows = {"WindowReports", "WindowObjectsFailed", "WindowRecords", "WindowRejectedFlows", "WindowFindings"}
     assert emitted()["WindowName"] == windows
 
@@ -176,7 +176,7 @@ def test_alarms_have_the_right_thresholds():
         facts = lambda one: (metrics_of(one)[0][1], one.get("Threshold"), periods(one), one["TreatMissingData"])
         return {id: facts(one) for id, one in alarms(deployed(parameter_set)).items()}
 
-    assert reported("defaults") == always
+    assert reported("defaults") == {**always, **topology}
     assert reported("existing buckets, no keys, no email") == {**always, **topology, **config}
     assert reported(FULL) == {**always, **topology, **config, **peering}
     two = {id: peering[id] for id in ("PeeringBytes1Alarm", "PeeringBytes2Alarm")}

@@ -161,7 +161,10 @@ impl Renderer<'_> {
 
     /// Appends the accepted, rejected and unanswered flows of each pair of VPCs.
     pub(super) fn inter_vpc_traffic(&mut self, summary: &Summary) {
-        let Some(peering) = &summary.peering else { return };
+        let Some(peering) = &summary.peering else {
+            self.heading("INTER-VPC TRAFFIC", "not judged, because there is no topology (--topology)");
+            return;
+        };
         let pairs = &peering.vpc_pairs;
         let remark = format!("{} of {}", pairs.len().min(MAX_PAIRS), plural(pairs.len() as u64, "pair"));
         self.heading("INTER-VPC TRAFFIC", if pairs.is_empty() { "no traffic" } else { &remark });

@@ -1,7 +1,7 @@
 //! Calls to AWS. Everything that needs an SDK client is in this module.
 //!
 //! [`clients`] builds the clients from the environment. `s3` reads and stores objects, `download` streams a body to a
-//! blocking reader, [`documents`] reads the topology and the configuration, and `eventbridge` sends alerts. [`error`] adds
+//! blocking reader, [`documents`] reads the topology and the configuration, [`snapshots`] reads and stores the topology of the discovery, and `eventbridge` sends alerts. [`error`] adds
 //! advice for operators to S3's errors.
 
 pub mod documents;
@@ -9,6 +9,7 @@ pub(crate) mod download;
 pub mod error;
 pub(crate) mod eventbridge;
 pub(crate) mod s3;
+pub mod snapshots;
 
 use std::time::Duration;
 

@@ -9,9 +9,10 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time;
 
 pub(crate) use super::error::S3Error;
@@ -182,6 +183,26 @@ pub async fn list_folder(
     Ok((objects, folders))
 }
 
+/// Lists the folders in a folder, in the order of their keys: those whose key is greater than `after`.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached.
+pub async fn list_folders(
+    client: &Client,
+    bucket: &str,
+    folder: &str,
+    after: Option<String>,
+) -> Result<Vec<String>, S3Error> {
+    let request = client.list_objects_v2().bucket(bucket).prefix(folder).delimiter("/").set_start_after(after);
+    let mut pages = request.into_paginator().send();
+    let mut folders = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| S3Error::new("ListObjectsV2", bucket, folder, error))?;
+        folders.extend(page.common_prefixes().iter().filter_map(|found| found.prefix()).map(str::to_owned));
+    }
+    Ok(folders)
+}
+
 fn unquoted(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
 }
@@ -199,11 +220,15 @@ impl Object {
             etag: response.e_tag.as_deref().map(unquoted),
         };
         let bytes = response.content_length.and_then(|length| u64::try_from(length).ok());
-        let is_output = response.metadata.is_some_and(|metadata| {
-            metadata.get(OUTPUT_METADATA).is_some_and(|mark| Mark::ALL.iter().any(|known| known.name() == mark))
-        });
+        let is_output = response
+            .metadata
+            .is_some_and(|metadata| metadata.get(OUTPUT_METADATA).is_some_and(|kind| is_output_kind(kind)));
         Object { identity, is_output, bytes, body: response.body }
     }
+}
+
+fn is_output_kind(kind: &str) -> bool {
+    [TOPOLOGY, WINDOW].contains(&kind) || Kind::ALL.iter().any(|known| known.name() == kind)
 }
 
 /// Reports whether the id names a version. Buckets with suspended versioning use "null" for every object.
@@ -234,31 +259,21 @@ pub enum Kind {
     Quarantine,
 }
 
-/// What marks an object as one of flowsentry's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// An output of this kind.
-    Output(Kind),
-    /// A part of a window's report, or a list of parts or objects.
-    Window,
-}
+/// Value of the metadata for a part of a snapshot of the network.
+pub const TOPOLOGY: &str = "topology";
+/// Value of the metadata for a part of a window's report, or a list of parts or objects.
+pub const WINDOW: &str = "window";
 
-impl Mark {
-    const ALL: [Mark; 5] = [
-        Mark::Output(Kind::Summary),
-        Mark::Output(Kind::Findings),
-        Mark::Output(Kind::Receipt),
-        Mark::Output(Kind::Quarantine),
-        Mark::Window,
-    ];
+impl Kind {
+    const ALL: [Kind; 4] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine];
 
-    fn name(self) -> &'static str {
+    /// Returns the value of the metadata.
+    pub fn name(self) -> &'static str {
         match self {
-            Mark::Output(Kind::Summary) => "summary",
-            Mark::Output(Kind::Findings) => "findings",
-            Mark::Output(Kind::Receipt) => "receipt",
-            Mark::Output(Kind::Quarantine) => "quarantine",
-            Mark::Window => "window",
+            Kind::Summary => "summary",
+            Kind::Findings => "findings",
+            Kind::Receipt => "receipt",
+            Kind::Quarantine => "quarantine",
         }
     }
 }
@@ -272,8 +287,8 @@ pub struct Output<'a> {
     pub key: &'a str,
     /// ARN of the KMS key that encrypts it. Without it, the bucket's default encryption applies.
     pub kms_key_arn: Option<&'a str>,
-    /// What it is, which is stored in the metadata.
-    pub mark: Mark,
+    /// Name of the kind, which is stored in the metadata.
+    pub kind: &'static str,
     /// Media type.
     pub content_type: &'static str,
     /// Other metadata.
@@ -297,17 +312,10 @@ pub enum PutOutcome {
 /// # Errors
 /// If S3 returns an error or can't be reached.
 pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
-    let Output { bucket, key, kms_key_arn, mark, content_type, metadata, bytes } = output;
+    let Output { bucket, key, .. } = output;
     let mut retries = 0;
     loop {
-        let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type).if_none_match("*");
-        request = request.metadata(OUTPUT_METADATA, mark.name()).body(bytes.clone().into());
-        for (name, value) in metadata {
-            request = request.metadata(*name, value);
-        }
-        if let Some(arn) = kms_key_arn {
-            request = request.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(*arn);
-        }
+        let request = put_object(client, output).if_none_match("*");
         match request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error)) {
             Ok(_) => return Ok(PutOutcome::Stored),
             Err(error) if error.is_precondition_failed() => return Ok(PutOutcome::Exists),
@@ -318,6 +326,28 @@ pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOu
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Stores an output, and replaces an earlier one.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached.
+pub async fn replace(client: &Client, output: &Output<'_>) -> Result<(), S3Error> {
+    let result = put_object(client, output).send().await;
+    result.map(drop).map_err(|error| S3Error::new("PutObject", output.bucket, output.key, error))
+}
+
+fn put_object(client: &Client, output: &Output<'_>) -> PutObjectFluentBuilder {
+    let Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes } = output;
+    let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type);
+    request = request.metadata(OUTPUT_METADATA, *kind).body(bytes.clone().into());
+    for (name, value) in metadata {
+        request = request.metadata(*name, value);
+    }
+    if let Some(arn) = kms_key_arn {
+        request = request.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(*arn);
+    }
+    request
 }
 
 /// Returns the metadata of an object, or `None` if it does not exist.
@@ -342,4 +372,21 @@ pub async fn read(client: &Client, bucket: &str, key: &str) -> Result<Bytes, S3E
     let response = result.map_err(|error| S3Error::new("GetObject", bucket, key, error))?;
     let body = response.body.collect().await.map_err(|error| S3Error::read_failed("GetObject", bucket, key, error))?;
     Ok(body.into_bytes())
+}
+
+/// Reads an object into memory. Returns `None` if it has more than this number of bytes.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached, or if the body ends early.
+pub async fn read_bounded(client: &Client, bucket: &str, key: &str, max_bytes: u64) -> Result<Option<Bytes>, S3Error> {
+    let result = client.get_object().bucket(bucket).key(key).send().await;
+    let mut body = result.map_err(|error| S3Error::new("GetObject", bucket, key, error))?.body;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| S3Error::read_failed("GetObject", bucket, key, error))?);
+        if bytes.len() as u64 > max_bytes {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes.freeze()))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::findings::types::Severity;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::eventbridge;
-use crate::lambda::aws::s3::{self, Kind, Mark, Output, PutOutcome};
+use crate::lambda::aws::s3::{self, Kind, Output, PutOutcome};
 use crate::lambda::delivery::alerts::{self, Alert};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::records;
@@ -221,8 +221,8 @@ impl<'a> DeliveryExecutor<'a> {
     ) -> Result<ActionOutcome, ProcessingError> {
         let settings = self.delivery.settings;
         let (bucket, kms_key_arn) = (settings.output_bucket.as_str(), settings.output_kms_key_arn.as_deref());
-        let (key, mark) = (self.key(kind), Mark::Output(kind));
-        let output = Output { bucket, key, kms_key_arn, mark, content_type, metadata, bytes };
+        let (key, kind) = (self.key(kind), kind.name());
+        let output = Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes };
         Ok(match s3::put_if_absent(&self.delivery.clients.s3, &output).await? {
             PutOutcome::Stored => ActionOutcome::Done,
             PutOutcome::Exists => ActionOutcome::Exists,

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::{EventError, InputEvent, describe_shape};
 use crate::input::decoder::Decoder;
+use crate::record::timestamp::Timestamp;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated, quoted};
 use crate::summary::LogEventsIdentity;
 
@@ -36,6 +37,13 @@ pub struct LogEvents {
     pub timestamp_ms: Option<i64>,
     /// The message of CloudWatch Logs as it sent it: gzip of JSON.
     pub data: Vec<u8>,
+}
+
+impl LogEvents {
+    /// Returns the time of the first event, to the second.
+    pub fn data_time(&self) -> Option<Timestamp> {
+        Timestamp::from_seconds(u64::try_from(self.timestamp_ms?).ok()? / 1000)
+    }
 }
 
 /// Parses the member `awslogs` of an event.

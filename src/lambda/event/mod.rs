@@ -5,6 +5,7 @@
 //! queue, is parsed independently: an invalid one does not affect the others.
 
 mod cloudwatch_logs;
+mod data_time;
 mod object_key;
 mod s3_batch;
 mod s3_notification;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 pub use self::cloudwatch_logs::LogEvents;
+pub use self::data_time::data_time;
 pub use self::object_key::{decode_form_key, is_beside_logs};
 pub use self::s3_batch::{BatchJob, Task};
 pub use self::window::{PartItem, PlanRequest, RunReference, StepError, WindowStep};

@@ -37,12 +37,15 @@ use crate::config::Config;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::documents::DocumentKind;
 use crate::lambda::aws::documents::content::Content;
+use crate::lambda::aws::documents::error::DocumentsError;
 use crate::lambda::document_cache::{DocumentCache, RefreshFailed};
 use crate::lambda::document_uri::DocumentUri;
 use crate::lambda::event::{self, EventError, InputEvent, InputEvents, Invocation, Message};
 use crate::lambda::logging::write_metrics;
 use crate::lambda::metrics;
 use crate::lambda::settings::Settings;
+use crate::lambda::snapshot_cache::SnapshotCache;
+use crate::record::timestamp::Timestamp;
 use crate::sanitize::escape_truncated;
 use crate::topology::Topology;
 
@@ -59,10 +62,39 @@ const MAX_SHOWN_OBJECTS: usize = 10;
 pub struct Handler {
     clients: Clients,
     settings: Arc<Settings>,
-    topology: Option<DocumentCache<Topology>>,
+    topology: Option<TopologyCache>,
     config: Option<DocumentCache<Config>>,
     /// Allows one analysis at a time: one that was cancelled may still be running.
     analyses: Arc<Semaphore>,
+}
+
+/// Where the topology comes from.
+#[derive(Debug)]
+enum TopologyCache {
+    /// Documents, which are used for all objects.
+    Documents(DocumentCache<Topology>),
+    /// Snapshots of the network. The time of the data decides which one is used.
+    Snapshots(SnapshotCache),
+}
+
+impl TopologyCache {
+    fn new(clients: &Clients, settings: &Settings) -> Option<TopologyCache> {
+        let uri = settings.topology_uri.as_ref()?;
+        let (s3, ttl) = (clients.s3.clone(), settings.topology_ttl);
+        Some(match uri.snapshots_folder() {
+            Some(folder) => {
+                TopologyCache::Snapshots(SnapshotCache::new(s3, uri.bucket.clone(), folder.to_owned(), ttl))
+            }
+            None => TopologyCache::Documents(DocumentCache::new(s3, uri.clone(), ttl)),
+        })
+    }
+
+    fn documents(&self) -> Option<&DocumentCache<Topology>> {
+        match self {
+            TopologyCache::Documents(documents) => Some(documents),
+            TopologyCache::Snapshots(_) => None,
+        }
+    }
 }
 
 /// The state of one invocation.
@@ -90,15 +122,20 @@ struct FailedMessage {
 impl Handler {
     /// Creates a handler that uses these clients.
     pub fn new(clients: Clients, settings: Settings) -> Handler {
-        let (topology, config) =
-            (cache(&clients, &settings, &settings.topology_uri), cache(&clients, &settings, &settings.config_uri));
+        let topology = TopologyCache::new(&clients, &settings);
+        let cache = |uri: &DocumentUri| DocumentCache::new(clients.s3.clone(), uri.clone(), settings.topology_ttl);
+        let config = settings.config_uri.as_ref().map(cache);
         let settings = Arc::new(settings);
         Handler { clients, settings, topology, config, analyses: Arc::new(Semaphore::new(1)) }
     }
 
     /// Loads the topology and the configuration before the first event. If that fails, the first invocation retries.
     pub async fn warm_up(&self) {
-        if let Err(unavailable) = self.options(INIT_TIMEOUT).await {
+        let loaded = match self.options(INIT_TIMEOUT).await {
+            Ok(options) => self.options_at(&options, None, INIT_TIMEOUT).await,
+            Err(unavailable) => Err(unavailable),
+        };
+        if let Err(unavailable) = loaded {
             let document = unavailable.kind.name();
             info!(document, "document not loaded at start; the first invocation will retry");
         }
@@ -126,9 +163,45 @@ impl Handler {
 
     /// Returns the options of the analysis, with the configuration and the topology. Loading them takes at most `timeout`.
     async fn options(&self, timeout: Duration) -> Result<AnalysisOptions, DocumentsUnavailable> {
+        let documents = self.topology.as_ref().and_then(TopologyCache::documents);
         let (config, topology) =
-            tokio::join!(self.current(self.config.as_ref(), timeout), self.current(self.topology.as_ref(), timeout));
+            tokio::join!(self.current(self.config.as_ref(), timeout), self.current(documents, timeout));
         Ok(AnalysisOptions::new(&self.settings, config?.as_deref(), topology?))
+    }
+
+    /// Returns the options for data of this time: with the snapshot in force, if the topology is one of snapshots. Without any
+    /// snapshot there is no topology yet, and peering is not judged.
+    #[expect(clippy::disallowed_methods, reason = "the cache compares its age with the current time")]
+    async fn options_at(
+        &self,
+        options: &AnalysisOptions,
+        data_time: Option<Timestamp>,
+        timeout: Duration,
+    ) -> Result<AnalysisOptions, DocumentsUnavailable> {
+        let Some(TopologyCache::Snapshots(snapshots)) = &self.topology else { return Ok(options.clone()) };
+        match snapshots.in_force(data_time, Instant::now(), timeout).await {
+            Ok(Some(snapshot)) => Ok(options.with_snapshot(snapshot)),
+            Ok(None) => Ok(options.clone()),
+            Err(error) => Err(self.refresh_failed(DocumentKind::Topology, &error, false)),
+        }
+    }
+
+    /// Logs and counts that documents could not be read.
+    #[expect(clippy::disallowed_methods, reason = "the metrics contain the time of the failure")]
+    fn refresh_failed(
+        &self,
+        kind: DocumentKind,
+        error: &DocumentsError,
+        last_good_in_use: bool,
+    ) -> DocumentsUnavailable {
+        let (document, reason) = (kind.name(), escape(&error.to_string()));
+        error!(document, code = error.code(), error = reason, last_good_in_use, "document refresh failed");
+        let refresh_failed = match kind {
+            DocumentKind::Topology => metrics::topology_refresh_failed,
+            DocumentKind::Config => metrics::config_refresh_failed,
+        };
+        write_metrics(&refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
+        DocumentsUnavailable { kind, reason }
     }
 
     /// Returns the current content of documents, or `None` if the settings have no location. If a refresh failed, logs and
@@ -144,15 +217,8 @@ impl Handler {
             Ok(content) => return Ok(Some(content)),
             Err(failed) => failed,
         };
-        let (kind, reason) = (C::KIND, escape(&error.to_string()));
-        let (document, last_good_in_use) = (kind.name(), last_good.is_some());
-        error!(document, code = error.code(), error = reason, last_good_in_use, "document refresh failed");
-        let refresh_failed = match kind {
-            DocumentKind::Topology => metrics::topology_refresh_failed,
-            DocumentKind::Config => metrics::config_refresh_failed,
-        };
-        write_metrics(&refresh_failed(&self.settings.metrics_namespace, SystemTime::now()));
-        last_good.map(Some).ok_or(DocumentsUnavailable { kind, reason })
+        let unavailable = self.refresh_failed(C::KIND, &error, last_good.is_some());
+        last_good.map(Some).ok_or(unavailable)
     }
 
     async fn handle_messages(
@@ -235,11 +301,20 @@ impl Handler {
             InputEvent::ControlMessage => Ok(Outcome::Ignored(Ignored::ControlMessage)),
             InputEvent::Created(object) => match processor.ignore_reason(&object) {
                 Some(reason) => Ok(Outcome::Ignored(reason)),
-                None => processor.process(&object, invocation.options(self, deadline).await?).await,
+                None => {
+                    let options = invocation.options(self, deadline).await?;
+                    let data_time = event::data_time(&object.key);
+                    let options = self.options_at(options, data_time, deadline.remaining()).await?;
+                    processor.process(&object, &options).await
+                }
             },
             InputEvent::LogEvents(events) => match processor.ignore_reason_of_log_events(&events.identity) {
                 Some(reason) => Ok(Outcome::Ignored(reason)),
-                None => processor.process_log_events(events, invocation.options(self, deadline).await?).await,
+                None => {
+                    let options = invocation.options(self, deadline).await?;
+                    let options = self.options_at(options, events.data_time(), deadline.remaining()).await?;
+                    processor.process_log_events(events, &options).await
+                }
             },
         }
     }
@@ -281,11 +356,6 @@ impl Handler {
         error!(outcome = "failed", objects, first, code = failure.code(), error = %failure, "object not started");
         write_metrics(&metrics::failed(&self.settings.metrics_namespace, objects as u64, SystemTime::now()));
     }
-}
-
-/// Creates the cache of the documents at this location.
-fn cache<C: Content>(clients: &Clients, settings: &Settings, uri: &Option<DocumentUri>) -> Option<DocumentCache<C>> {
-    uri.clone().map(|uri| DocumentCache::new(clients.s3.clone(), uri, settings.topology_ttl))
 }
 
 /// Logs that an object was ignored, and why.

@@ -23,7 +23,7 @@ use crate::lambda::metrics::IgnoreReason;
 use crate::lambda::settings::Settings;
 use crate::pipeline;
 use crate::summary::build;
-use crate::summary::{InputIdentity, ObjectIdentity};
+use crate::summary::{InputIdentity, ObjectIdentity, TopologySource};
 
 /// Time limit for looking up the object that replaced another one.
 const SUPERSEDED_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -301,7 +301,8 @@ pub(super) fn summarize(
     match pipeline::analyze(uri, &mut body, &options.pipeline) {
         Ok(mut analysis) => {
             analysis.identify(identity);
-            let summary = build::build_summary(analysis, &options.summary, options.pipeline.topology.as_deref());
+            let mut summary = build::build_summary(analysis, &options.summary, options.pipeline.topology.as_deref());
+            summary.topology = options.snapshot.map(|id| TopologySource { snapshot: id.to_string() });
             Ok(ObjectOutput::Summary(Box::new(RenderedSummary::new(summary))))
         }
         Err(error) => {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::discovery::snapshot::SnapshotId;
 use crate::lambda::settings::Settings;
+use crate::lambda::snapshot_cache::Snapshot;
 use crate::pipeline;
 use crate::summary::build::SummaryOptions;
 use crate::topology::Topology;
@@ -13,6 +15,8 @@ use crate::topology::Topology;
 pub(super) struct AnalysisOptions {
     pub(super) pipeline: pipeline::Options,
     pub(super) summary: SummaryOptions,
+    /// The snapshot that the topology is from.
+    pub(super) snapshot: Option<SnapshotId>,
 }
 
 impl AnalysisOptions {
@@ -26,7 +30,15 @@ impl AnalysisOptions {
         AnalysisOptions {
             pipeline: pipeline::Options { topology, limits, log_formats, ..settings.pipeline.clone() },
             summary: SummaryOptions { thresholds, trusted_scanners, ..settings.summary.clone() },
+            snapshot: None,
         }
+    }
+
+    /// Returns the same options with the topology of a snapshot.
+    pub(super) fn with_snapshot(&self, snapshot: Snapshot) -> AnalysisOptions {
+        let Snapshot { id, topology } = snapshot;
+        let pipeline = pipeline::Options { topology: Some(topology), ..self.pipeline.clone() };
+        AnalysisOptions { pipeline, snapshot: Some(id), summary: self.summary.clone() }
     }
 }
 
@@ -42,7 +54,7 @@ mod tests {
         let toml = "port_scan_ports = 3\nmax_interfaces = 5\ntrusted_scanners = [\"10.0.9.0/24\"]\n\
                     [log_formats]\n\"s3://logs/\" = \"srcaddr\"";
         let config = Config::from_toml(toml).expect("valid");
-        let AnalysisOptions { pipeline, summary } = AnalysisOptions::new(&settings, Some(&config), None);
+        let AnalysisOptions { pipeline, summary, .. } = AnalysisOptions::new(&settings, Some(&config), None);
         assert_eq!((pipeline.max_lines, summary.max_listed_groups), (9, 7));
         assert_eq!((pipeline.limits, summary.thresholds), (config.limits, config.thresholds));
         assert_eq!(pipeline.log_formats, config.log_formats);

@@ -74,12 +74,12 @@ impl EnvReader {
     }
 
     /// Returns the settings, or the errors if there are any.
-    pub(super) fn finish(self, settings: Settings) -> Result<Settings, SettingsError> {
+    pub(super) fn finish<S>(self, settings: S) -> Result<S, SettingsError> {
         if self.errors.is_empty() { Ok(settings) } else { Err(SettingsError { errors: self.errors }) }
     }
 
     /// Parses a variable, or returns the default if it is unset. An error of `parse` describes the allowed values.
-    fn parse_or<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
+    pub(super) fn parse_or<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
         let Some(value) = self.variables.get(name) else { return default };
         match parse(value) {
             Ok(value) => value,
@@ -90,12 +90,17 @@ impl EnvReader {
         }
     }
 
-    fn required(&mut self, name: &str, parse: impl Fn(&str) -> Result<String, String>) -> String {
+    /// Adds an error.
+    pub(super) fn reject(&mut self, message: &str) {
+        self.errors.push(message.to_owned());
+    }
+
+    pub(super) fn required<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         if !self.variables.contains_key(name) {
             let allowed = parse("").err().unwrap_or_default();
             self.errors.push(format!("{name} is not set, but must be {allowed}"));
         }
-        self.parse_or(name, String::new(), parse)
+        self.parse_or(name, T::default(), parse)
     }
 
     /// Reads the settings of alerts. The severity is parsed even without a bus, so that its errors are reported.

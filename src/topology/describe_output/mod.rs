@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 pub use self::problem::{DocumentError, Problem};
 pub use self::resources::{Interface, PeeringConnection, Side, Subnet, Vpc};
@@ -79,6 +80,9 @@ pub const KEYS: [&str; 9] = [
     "PrefixLists",
     "Entries",
 ];
+
+/// Value of `schema` in the manifest of a snapshot. The manifest is beside the documents, and is not one of them.
+pub const SNAPSHOT_SCHEMA: &str = "flowsentry/topology-snapshot/v1";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -143,6 +147,9 @@ impl Resources {
     /// Reads any document. An invalid resource does not affect the others.
     fn read_lenient(&mut self, json: &[u8], reader: &mut DocumentReader<'_>) -> Result<(), DocumentError> {
         let lists = parse_lenient(reader.document, json)?;
+        if lists.as_ref().is_some_and(is_manifest) {
+            return Ok(());
+        }
         let Some(lists) = lists.filter(|lists| KEYS.iter().any(|key| lists.contains_key(*key))) else {
             reader.problem("the document", format!("has none of the keys {}", KEYS.join(", ")));
             return Ok(());
@@ -180,6 +187,12 @@ impl Resources {
         self.add_lists(lists, reader);
         Ok(())
     }
+}
+
+/// Reports whether a document is the manifest of a snapshot.
+fn is_manifest(members: &BTreeMap<String, &RawValue>) -> bool {
+    let schema = members.get("schema").and_then(|json| serde_json::from_str::<String>(json.get()).ok());
+    schema.as_deref() == Some(SNAPSHOT_SCHEMA)
 }
 
 #[cfg(test)]

@@ -336,3 +336,12 @@ fn unusable_document_is_an_error_or_a_problem() {
 fn byte_order_mark_is_skipped() {
     assert_eq!(read_valid("\u{feff}{\"Vpcs\": [{\"VpcId\": \"vpc-a\"}]}").vpcs.len(), 1);
 }
+
+#[test]
+fn the_manifest_of_a_snapshot_is_no_document() {
+    let mut resources = Resources::default();
+    resources.read("manifest.json", br#"{"schema": "flowsentry/topology-snapshot/v1", "pairs": []}"#).expect("JSON");
+    assert!(resources.is_empty() && resources.problems.is_empty());
+    resources.read("other.json", br#"{"schema": "flowsentry/summary/v1"}"#).expect("JSON");
+    assert_eq!(resources.problems.len(), 1);
+}

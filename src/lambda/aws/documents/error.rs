@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::DocumentKind;
 use crate::config::ConfigError;
+use crate::discovery::snapshot::SnapshotError;
 use crate::lambda::aws::error::S3Error;
 use crate::topology::describe_output::DocumentError;
 
@@ -57,6 +58,20 @@ pub enum DocumentsError {
         /// The first problem found.
         problem: String,
     },
+    /// A snapshot has an invalid manifest, or a document that its manifest does not list.
+    #[error("{uri}: {source}")]
+    InvalidSnapshot {
+        /// The snapshot.
+        uri: String,
+        /// What is wrong.
+        source: SnapshotError,
+    },
+    /// All snapshots are damaged.
+    #[error("no usable snapshot in {uri}; invoke the discovery to store a new one")]
+    NoUsableSnapshot {
+        /// The configured location.
+        uri: String,
+    },
     /// The configuration is not text.
     #[error("{uri} is not UTF-8 text after byte {valid_up_to}")]
     NotText {
@@ -98,6 +113,14 @@ impl From<S3Error> for DocumentsError {
 }
 
 impl DocumentsError {
+    /// Reports whether the documents themselves are damaged, so that reading them again has the same result.
+    pub fn is_permanent(&self) -> bool {
+        matches!(
+            self,
+            DocumentsError::InvalidSnapshot { .. } | DocumentsError::NotJson(_) | DocumentsError::TooLarge { .. }
+        )
+    }
+
     /// Returns a stable code: AWS's, or one in snake_case.
     pub fn code(&self) -> &str {
         match self {
@@ -109,6 +132,9 @@ impl DocumentsError {
             DocumentsError::ReadFailed { .. } => "read_failed",
             DocumentsError::NotJson(_) => "topology_not_json",
             DocumentsError::Unusable { .. } => "topology_unusable",
+            DocumentsError::InvalidSnapshot { .. } | DocumentsError::NoUsableSnapshot { .. } => {
+                "topology_snapshot_invalid"
+            }
             DocumentsError::NotText { .. } | DocumentsError::InvalidConfig { .. } => "config_invalid",
             DocumentsError::TimedOut { kind: DocumentKind::Topology, .. } => "topology_timeout",
             DocumentsError::TimedOut { kind: DocumentKind::Config, .. } => "config_timeout",

@@ -40,7 +40,7 @@ impl DocumentKind {
 
     /// Returns the maximum size of all documents together. For the topology, it is ten times the describe output of about
     /// 10,000 interfaces; for the configuration, it is room for ten thousands of scanners.
-    fn max_bytes(self) -> u64 {
+    pub(super) fn max_bytes(self) -> u64 {
         match self {
             DocumentKind::Topology => 256 << 20,
             DocumentKind::Config => 1 << 20,

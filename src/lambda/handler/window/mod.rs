@@ -19,11 +19,12 @@ use super::options::AnalysisOptions;
 use super::response::{HandlerResponse, InvocationError};
 use super::{Handler, InvocationContext, catch_panic, escape};
 use crate::config::Config;
-use crate::lambda::aws::s3::{self, Mark, Output, PutOutcome};
+use crate::lambda::aws::s3::{self, Output, PutOutcome};
 use crate::lambda::event::{ObjectReference, RunReference, WindowStep};
 use crate::lambda::window::keys::RunFolder;
-use crate::lambda::window::request::RequestError;
+use crate::lambda::window::request::{NamedWindow, RequestError};
 use crate::partial::{Context, PartialError};
+use crate::record::timestamp::Timestamp;
 use crate::summary::json;
 
 const JSON: &str = "application/json";
@@ -65,6 +66,7 @@ impl From<super::DocumentsUnavailable> for WindowError {
 struct WindowRun<'a> {
     handler: &'a Handler,
     invocation: &'a InvocationContext,
+    /// With the topology in force at the begin of the window.
     options: &'a AnalysisOptions,
 }
 
@@ -97,7 +99,9 @@ impl Handler {
         invocation: &InvocationContext,
     ) -> Result<HandlerResponse, WindowError> {
         let options = invocation.options(self, invocation.deadline).await?;
-        let run = WindowRun { handler: self, invocation, options };
+        let begin = Some(begin(&step)?);
+        let options = self.options_at(options, begin, invocation.deadline.remaining()).await?;
+        let run = WindowRun { handler: self, invocation, options: &options };
         match step {
             WindowStep::Plan { request } => run.plan(&request).await,
             WindowStep::Part { run: of, item } => run.make_part(&run.checked_folder(&of)?, item).await,
@@ -137,7 +141,7 @@ impl WindowRun<'_> {
             bucket: &settings.output_bucket,
             key,
             kms_key_arn: settings.output_kms_key_arn.as_deref(),
-            mark: Mark::Window,
+            kind: s3::WINDOW,
             content_type,
             metadata: Vec::new(),
             bytes: bytes.into(),
@@ -192,9 +196,22 @@ impl From<WindowError> for InvocationError {
     }
 }
 
+/// Returns the begin of the window of a step.
+fn begin(step: &WindowStep) -> Result<Timestamp, WindowError> {
+    let begin = match step {
+        WindowStep::Plan { request } => NamedWindow::from_request(request)?.window.from,
+        WindowStep::Part { run, .. } | WindowStep::GiveUp { run, .. } | WindowStep::Report { run } => {
+            let invalid = |_| WindowError::Invalid(format!("from is {}, but must be a time", escape(&run.from)));
+            run.from.parse::<jiff::Timestamp>().map_err(invalid)?
+        }
+    };
+    let seconds = u64::try_from(begin.as_second()).ok().and_then(Timestamp::from_seconds);
+    seconds.ok_or_else(|| WindowError::Invalid(format!("the window begins in {begin}, before 1970")))
+}
+
 /// Returns the context of the partials of a run.
 fn context(options: &AnalysisOptions) -> Context<'_> {
-    let AnalysisOptions { pipeline, summary } = options;
+    let AnalysisOptions { pipeline, summary, .. } = options;
     let config = Config {
         thresholds: summary.thresholds,
         limits: pipeline.limits,

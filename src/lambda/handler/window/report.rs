@@ -12,7 +12,7 @@ use crate::lambda::handler::response::HandlerResponse;
 use crate::lambda::window::keys::is_manifest;
 use crate::lambda::window::manifest::{Manifest, SCHEMA};
 use crate::summary::build;
-use crate::summary::{InputIdentity, InputSource, WindowIdentity};
+use crate::summary::{InputIdentity, InputSource, TopologySource, WindowIdentity};
 
 impl WindowRun<'_> {
     /// Makes the report of a run, unless it exists.
@@ -31,6 +31,7 @@ impl WindowRun<'_> {
         let (options, window) = (shared(self.options), identity.clone());
         let build = move || {
             let mut summary = build::build_summary(analysis, &options.summary, options.pipeline.topology.as_deref());
+            summary.topology = options.snapshot.map(|id| TopologySource { snapshot: id.to_string() });
             summary.sources = by_shape(std::mem::take(&mut summary.sources), &window);
             RenderedSummary::new(summary)
         };

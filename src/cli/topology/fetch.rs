@@ -1,0 +1,146 @@
+//! Runs `topology fetch`: describes accounts and Regions, and writes their documents to a folder.
+//!
+//! The folder is one snapshot, which each run replaces. A document is replaced as a whole, and the manifest is written last.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::args::FetchTopology;
+use super::super::output::{self, warn};
+use super::super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE};
+use crate::discovery::aws::{self, OtherAccounts, Results, Targets};
+use crate::discovery::document::Document;
+use crate::discovery::snapshot::{self, MANIFEST, Manifest, NewSnapshot, Plan, SnapshotId};
+use crate::discovery::target::Pair;
+use crate::record::timestamp::Timestamp;
+
+/// Time limit of all calls.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Runs `topology fetch`. Returns the exit status, which is 1 if an account and Region could not be described.
+pub(in crate::cli) fn fetch(arguments: &FetchTopology) -> Result<u8, CliError> {
+    let folder = Folder::open(&arguments.to)?;
+    let now = now();
+    let results = describe(arguments)?;
+    let mut summary = String::new();
+    for (pair, result) in &results {
+        match result {
+            Ok(document) => summary += &described(pair, document),
+            Err(error) => warn(&format!("{pair}: {}: {}", error.code, error.message)),
+        }
+    }
+    let is_complete = results.iter().all(|(_, result)| result.is_ok());
+    let previous = folder.previous.as_ref().map(|(id, manifest)| (*id, manifest));
+    match snapshot::plan(now, previous, results) {
+        Plan::Unchanged => summary += "unchanged\n",
+        Plan::Write(new) => folder.write(&new)?,
+        Plan::Nothing => {
+            let message = "nothing could be described, so nothing was written".to_owned();
+            return Err(CliError { message, status: EXIT_PARTIAL });
+        }
+    }
+    output::write_text(&summary)?;
+    Ok(if is_complete { EXIT_SUCCESS } else { EXIT_PARTIAL })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a snapshot is named after the time of its calls")]
+fn now() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_seconds(since_epoch.as_secs()).unwrap_or(Timestamp::EPOCH)
+}
+
+fn describe(arguments: &FetchTopology) -> Result<Results, CliError> {
+    let FetchTopology { regions, accounts, role_name, external_id, .. } = arguments;
+    let others = role_name.clone().map(|role_name| OtherAccounts {
+        account_ids: accounts.clone(),
+        role_name,
+        external_id: external_id.clone(),
+    });
+    let targets = Targets { regions: regions.clone(), others };
+    let usage = |error: &dyn Display| CliError { message: error.to_string(), status: EXIT_USAGE };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| usage(&error))?.block_on(async {
+        let config = aws::load_config(regions.first().map_or("", String::as_str)).await;
+        aws::describe(&config, &targets, Instant::now() + TIMEOUT).await.map_err(|error| usage(&error))
+    })
+}
+
+/// Returns a line about a document.
+fn described(pair: &Pair, document: &Document) -> String {
+    let count = |(key, count): (&&str, &usize)| format!("{key} {count}");
+    let counts: Vec<String> = document.counts.iter().map(count).collect();
+    let unreadable = match document.unreadable_prefix_lists.len() {
+        0 => String::new(),
+        number => format!(" ({number} more without blocks: {})", document.unreadable_prefix_lists.join(", ")),
+    };
+    format!("{pair}: {}{unreadable}\n", counts.join(", "))
+}
+
+/// The folder of a snapshot.
+struct Folder {
+    path: PathBuf,
+    previous: Option<(SnapshotId, Manifest)>,
+}
+
+impl Folder {
+    /// Reads the manifest of the last run. A folder with other documents is rejected: they would be read together.
+    #[expect(clippy::disallowed_methods, reason = "the command line reads and writes files")]
+    fn open(path: &Path) -> Result<Folder, CliError> {
+        let error = |error: &dyn Display| CliError {
+            message: format!("cannot use the folder {}: {error}", path.display()),
+            status: EXIT_USAGE,
+        };
+        std::fs::create_dir_all(path).map_err(|cause| error(&cause))?;
+        let previous = match std::fs::read(path.join(MANIFEST)) {
+            Ok(json) => Some(Manifest::parse(&json).map_err(|cause| error(&format!("{MANIFEST}: {cause}")))?),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(error(&cause)),
+        };
+        let known: BTreeSet<&str> = previous.iter().flat_map(Manifest::files).map(|file| file.name.as_str()).collect();
+        for entry in std::fs::read_dir(path).map_err(|cause| error(&cause))? {
+            let name = entry.map_err(|cause| error(&cause))?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".json") && name != MANIFEST && !known.contains(&*name) {
+                return Err(error(&format!("it has {name}, which no earlier run wrote; name an empty folder")));
+            }
+        }
+        let with_id = |manifest: Manifest| Some((manifest.created_at.replace(':', "-").parse().ok()?, manifest));
+        Ok(Folder { path: path.to_owned(), previous: previous.and_then(with_id) })
+    }
+
+    /// Writes the documents, then the manifest, and removes the documents that it does not name.
+    fn write(&self, new: &NewSnapshot) -> Result<(), CliError> {
+        for (name, json) in &new.documents {
+            self.replace(name, json)?;
+        }
+        self.replace(MANIFEST, &new.manifest.to_json())?;
+        let named: BTreeSet<&str> = new.manifest.files().map(|file| file.name.as_str()).collect();
+        if let Some((_, manifest)) = &self.previous {
+            let dropped = manifest.files().filter(|file| !named.contains(file.name.as_str()));
+            for file in dropped {
+                std::fs::remove_file(self.path.join(&file.name))
+                    .map_err(|error| self.not_written(&file.name, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces a file as a whole.
+    fn replace(&self, name: &str, content: &[u8]) -> Result<(), CliError> {
+        let written = tempfile::NamedTempFile::new_in(&self.path).and_then(|mut file| {
+            file.write_all(content)?;
+            file.persist(self.path.join(name)).map_err(|error| error.error)
+        });
+        written.map(drop).map_err(|error| self.not_written(name, &error))
+    }
+
+    fn not_written(&self, name: &str, error: &dyn Display) -> CliError {
+        let path = self.path.join(name);
+        CliError { message: format!("cannot write {}: {error}", path.display()), status: EXIT_PARTIAL }
+    }
+}
