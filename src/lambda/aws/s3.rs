@@ -205,10 +205,12 @@ pub enum Kind {
     Receipt,
     /// A quarantine receipt.
     Quarantine,
+    /// What the function remembers between objects. It is the only kind that changes.
+    State,
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine];
+    const ALL: [Kind; 5] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine, Kind::State];
 
     fn name(self) -> &'static str {
         match self {
@@ -216,6 +218,7 @@ impl Kind {
             Kind::Findings => "findings",
             Kind::Receipt => "receipt",
             Kind::Quarantine => "quarantine",
+            Kind::State => "state",
         }
     }
 }
@@ -254,10 +257,26 @@ pub enum PutOutcome {
 /// # Errors
 /// If S3 returns an error or can't be reached.
 pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
+    Ok(match put_if(client, output, None).await? {
+        Some(_) => PutOutcome::Stored,
+        None => PutOutcome::Exists,
+    })
+}
+
+/// Stores an output if its key still has the object with this ETag, or, without an ETag, if its key does not exist. Returns the ETag of the
+/// stored object, or `None` if the key has another one. That may be this very output, if S3 stored it and its response was lost.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached.
+pub async fn put_if(client: &Client, output: &Output<'_>, etag: Option<&str>) -> Result<Option<String>, S3Error> {
     let Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes } = output;
     let mut retries = 0;
     loop {
-        let mut request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type).if_none_match("*");
+        let request = client.put_object().bucket(*bucket).key(*key).content_type(*content_type);
+        let mut request = match etag {
+            Some(etag) => request.if_match(quoted(etag)),
+            None => request.if_none_match("*"),
+        };
         request = request.metadata(OUTPUT_METADATA, kind.name()).body(bytes.clone().into());
         for (name, value) in metadata {
             request = request.metadata(*name, value);
@@ -266,8 +285,10 @@ pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOu
             request = request.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(*arn);
         }
         match request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error)) {
-            Ok(_) => return Ok(PutOutcome::Stored),
-            Err(error) if error.is_precondition_failed() => return Ok(PutOutcome::Exists),
+            Ok(response) => return Ok(Some(response.e_tag().map(unquoted).unwrap_or_default())),
+            Err(error) if error.is_precondition_failed() => return Ok(None),
+            // The object with the ETag was removed.
+            Err(error) if etag.is_some() && error.is_missing() => return Ok(None),
             Err(error) if error.status == Some(CONFLICT) && retries < CONFLICT_RETRIES => {
                 time::sleep(CONFLICT_BACKOFF * 2_u32.pow(retries)).await;
                 retries += 1;
@@ -288,6 +309,40 @@ pub async fn head_object(client: &Client, bucket: &str, key: &str) -> Result<Opt
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// An object that is small enough to be read into memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmallObject {
+    /// ETag, without quotes.
+    pub etag: String,
+    /// The content. It is empty if the object is larger than allowed.
+    pub bytes: Bytes,
+}
+
+/// Reads a small object into memory. Returns `None` if it does not exist.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached, or if the body ends early.
+pub async fn read_small(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    max_bytes: u64,
+) -> Result<Option<SmallObject>, S3Error> {
+    let result = client.get_object().bucket(bucket).key(key).send().await;
+    let response = match result.map_err(|error| S3Error::new("GetObject", bucket, key, error)) {
+        Ok(response) => response,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let etag = response.e_tag().map(unquoted).unwrap_or_default();
+    let length = response.content_length().and_then(|length| u64::try_from(length).ok());
+    if length.is_none_or(|length| length > max_bytes) {
+        return Ok(Some(SmallObject { etag, bytes: Bytes::new() }));
+    }
+    let body = response.body.collect().await.map_err(|error| S3Error::read_failed("GetObject", bucket, key, error))?;
+    Ok(Some(SmallObject { etag, bytes: body.into_bytes() }))
 }
 
 /// Reads one of flowsentry's outputs into memory.

@@ -20,7 +20,7 @@ use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::state::Completion;
 use crate::lambda::event::{self, ObjectReference};
 use crate::lambda::metrics::IgnoreReason;
-use crate::lambda::settings::Settings;
+use crate::lambda::settings::{Alerting, Settings};
 use crate::pipeline;
 use crate::summary::build;
 use crate::summary::{InputIdentity, ObjectIdentity};
@@ -174,6 +174,7 @@ impl ObjectProcessor<'_> {
             identity,
             keys: &keys,
             output: &output,
+            selection: self.settings.alerts.as_ref().map(Alerting::of_objects),
             started,
             deadline: self.deadline,
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::parse;
 use super::{
-    Alerting, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX, DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel,
-    OnPermanentFailure, Settings, SettingsError,
+    Alerting, DEFAULT_ALERT_REPEAT_HOURS, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX,
+    DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel, OnPermanentFailure, Settings, SettingsError, WindowReports,
 };
 use crate::config::{LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use crate::findings::types::Severity;
@@ -98,11 +98,13 @@ impl EnvReader {
         self.parse_or(name, String::new(), parse)
     }
 
-    /// Reads the settings of alerts. The severity is parsed even without a bus, so that its errors are reported.
+    /// Reads the settings of alerts. All are parsed even without a bus, so that their errors are reported.
     fn alerts(&mut self) -> Option<Alerting> {
         let min_severity = self.parse_or("ALERT_MIN_SEVERITY", Severity::Medium, parse::severity);
+        let repeat_hours = self.parse_or("ALERT_REPEAT_HOURS", DEFAULT_ALERT_REPEAT_HOURS, parse::hours);
+        let window_reports = self.parse_or("WINDOW_REPORTS", WindowReports::default(), parse::window_reports);
         let event_bus = self.parse_or("EVENT_BUS_NAME", None, |value| parse::event_bus(value).map(Some))?;
-        Some(Alerting { event_bus, min_severity })
+        Some(Alerting { event_bus, min_severity, repeat_hours, window_reports })
     }
 
     fn pipeline(&mut self) -> pipeline::Options {
