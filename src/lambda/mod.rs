@@ -11,6 +11,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod delivery;
+pub mod digest;
 #[cfg(feature = "aws")]
 pub mod document_cache;
 pub mod document_uri;

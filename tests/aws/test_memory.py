@@ -131,7 +131,7 @@ def test_killed_at_every_request_loses_no_alert(clients, report):
             return [str(request) for request in alone.env.proxy.requests]
 
     requests = undisturbed()
-    assert len(requests) == 9, requests
+    assert len(requests) == 11, requests
 
     def kill(place):
         number, forwarded = place

@@ -9,7 +9,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use tokio::time;
@@ -128,6 +128,8 @@ pub struct ListedObject {
     pub etag: Option<String>,
     /// Size in bytes.
     pub bytes: u64,
+    /// When it was stored, in seconds since the Unix epoch.
+    pub modified: i64,
 }
 
 /// Lists the objects with this key prefix, page by page and in the order of their keys. Calls `take` for each of them, and
@@ -149,6 +151,7 @@ pub async fn list<E: From<S3Error>>(
                 key: object.key().unwrap_or_default().to_owned(),
                 etag: object.e_tag().map(unquoted),
                 bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                modified: object.last_modified().map(DateTime::secs).unwrap_or_default(),
             })?;
         }
     }

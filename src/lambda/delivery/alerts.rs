@@ -31,10 +31,10 @@ pub const DIGEST: &str = "VPC Flow Digest";
 pub const MAX_ALERTS: usize = 20;
 
 /// The version of OCSF.
-const OCSF_VERSION: &str = "1.5.0";
+pub(crate) const OCSF_VERSION: &str = "1.5.0";
 /// Longer than ids of resources and similar texts. Untrusted text is truncated to this length.
 const MAX_TEXT_CHARACTERS: usize = 128;
-const MAX_TITLE_CHARACTERS: usize = 512;
+pub(crate) const MAX_TITLE_CHARACTERS: usize = 512;
 const MAX_LIST_ITEMS: usize = 20;
 
 /// One alert.
@@ -203,7 +203,7 @@ impl Context<'_> {
             "count": fields.count,
             "message": title,
             "metadata": Self::metadata(fields),
-            "cloud": self.cloud(),
+            "cloud": cloud(self.keys.account_id.clone(), self.keys.region.clone()),
             "finding_info": self.finding_info(fields, &title),
             "unmapped": self.unmapped(fields),
         });
@@ -218,21 +218,9 @@ impl Context<'_> {
             "version": OCSF_VERSION,
             "uid": fields.uid,
             "event_code": truncate(fields.finding_type),
-            "product": {
-                "name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION"),
-            },
+            "product": product(),
             "profiles": ["cloud"],
         })
-    }
-
-    /// Returns the account and region of the log, if they are known.
-    fn cloud(&self) -> Value {
-        let account = |id| json!({"uid": id, "name": id, "type_id": 10, "type": "AWS Account"});
-        let optional = [
-            ("account", self.keys.account_id.as_ref().map(account)),
-            ("region", self.keys.region.as_ref().map(|region| json!(region))),
-        ];
-        with_optional(json!({"provider": "AWS"}), optional)
     }
 
     fn finding_info(&self, fields: &AlertFields<'_>, title: &str) -> Value {
@@ -289,7 +277,18 @@ impl Context<'_> {
     }
 }
 
-fn finish(id: String, detail: Map<String, Value>) -> Alert {
+/// Returns the account and region of the log, if they are known.
+pub(crate) fn cloud(account_id: Option<String>, region: Option<String>) -> Value {
+    let account = |id: String| json!({"uid": id, "name": id, "type_id": 10, "type": "AWS Account"});
+    let optional = [("account", account_id.map(account)), ("region", region.map(Value::String))];
+    with_optional(json!({"provider": "AWS"}), optional)
+}
+
+pub(crate) fn product() -> Value {
+    json!({"name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION")})
+}
+
+pub(crate) fn finish(id: String, detail: Map<String, Value>) -> Alert {
     Alert { id, detail_type: FINDING, detail: Value::Object(detail).to_string() }
 }
 
@@ -317,14 +316,14 @@ fn with_optional<'a>(object: Value, members: impl IntoIterator<Item = (&'a str, 
     Value::Object(object)
 }
 
-fn into_members(object: Value) -> Map<String, Value> {
+pub(crate) fn into_members(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(members) => members,
         _ => Map::new(),
     }
 }
 
-fn activity(notice: Notice) -> (u8, &'static str) {
+pub(crate) fn activity(notice: Notice) -> (u8, &'static str) {
     match notice {
         Notice::New => (1, "Create"),
         Notice::Worse | Notice::Lasting => (2, "Update"),
@@ -332,7 +331,7 @@ fn activity(notice: Notice) -> (u8, &'static str) {
     }
 }
 
-fn status(notice: Notice) -> (u8, &'static str) {
+pub(crate) fn status(notice: Notice) -> (u8, &'static str) {
     match notice {
         Notice::New => (1, "New"),
         Notice::Worse | Notice::Lasting => (2, "In Progress"),
@@ -340,7 +339,7 @@ fn status(notice: Notice) -> (u8, &'static str) {
     }
 }
 
-fn severity(severity: Severity) -> (u8, &'static str) {
+pub(crate) fn severity(severity: Severity) -> (u8, &'static str) {
     match severity {
         Severity::Low => (2, "Low"),
         Severity::Medium => (3, "Medium"),
@@ -425,7 +424,7 @@ fn resource_type(name: &str) -> Option<&'static str> {
 }
 
 /// Escapes and truncates untrusted text.
-fn truncate(text: &str) -> String {
+pub(crate) fn truncate(text: &str) -> String {
     escape_truncated(text, MAX_TEXT_CHARACTERS)
 }
 

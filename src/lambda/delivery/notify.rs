@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time;
 use tracing::warn;
@@ -175,15 +176,7 @@ impl Notifier<'_> {
         before: Option<&Stored>,
     ) -> Result<bool, ProcessingError> {
         let bytes = Entry::new(&finding.id, self.about(finding), memory.clone()).render().into();
-        let output = Output {
-            bucket: &self.settings.output_bucket,
-            key,
-            kms_key_arn: self.settings.output_kms_key_arn.as_deref(),
-            kind: Kind::State,
-            content_type: "application/json",
-            metadata: Vec::new(),
-            bytes,
-        };
+        let output = state_output(self.settings, key, bytes);
         Ok(s3::put_if(self.s3, &output, before.map(|stored| stored.etag.as_str())).await?.is_some())
     }
 
@@ -198,6 +191,19 @@ impl Notifier<'_> {
             region: self.keys.region.clone(),
             summary: self.keys.summary.clone(),
         }
+    }
+}
+
+/// Returns an object below `state/` to store.
+pub(crate) fn state_output<'a>(settings: &'a Settings, key: &'a str, bytes: Bytes) -> Output<'a> {
+    Output {
+        bucket: &settings.output_bucket,
+        key,
+        kms_key_arn: settings.output_kms_key_arn.as_deref(),
+        kind: Kind::State,
+        content_type: "application/json",
+        metadata: Vec::new(),
+        bytes,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod cloudwatch_logs;
 mod object_key;
+mod own_task;
 mod s3_batch;
 mod s3_notification;
 
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 pub use self::cloudwatch_logs::LogEvents;
 pub use self::object_key::{decode_form_key, is_beside_logs};
+pub use self::own_task::OwnTask;
 pub use self::s3_batch::{BatchJob, Task};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
@@ -30,6 +32,8 @@ pub enum Invocation {
     Queue(Vec<Message>),
     /// Tasks of S3 Batch Operations. Each of them has its own result.
     BatchJob(BatchJob),
+    /// A task of the function's own schedules.
+    OwnTask(OwnTask),
     /// Any other event. It succeeds or fails as a whole.
     Direct(InputEvents),
 }
@@ -149,6 +153,9 @@ pub enum EventError {
 /// # Errors
 /// If the payload is not an event at all, or if a message of a queue or a task has no id.
 pub fn read(payload: &Value) -> Result<Invocation, EventError> {
+    if let Some(task) = own_task::own_task(payload) {
+        return task.map(Invocation::OwnTask);
+    }
     if let Some(job) = s3_batch::batch_job(payload) {
         return job.map(Invocation::BatchJob);
     }

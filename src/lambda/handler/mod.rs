@@ -6,15 +6,18 @@
 //! that a redelivered event changes nothing.
 //!
 //! `deadline` divides the time among the objects, `options` combines settings, configuration, and topology, `object` processes
-//! one object and `log_events` those of CloudWatch Logs, `batch_job` answers S3 Batch Operations, `error` has the errors after which an
+//! one object and `log_events` those of CloudWatch Logs, `batch_job` answers S3 Batch Operations, `digest` sends the daily digest, for
+//! which `progress` remembers how far the records have come, `error` has the errors after which an
 //! event is retried, and `response` the responses.
 
 mod batch_job;
 pub(super) mod deadline;
+mod digest;
 pub(super) mod error;
 mod log_events;
 mod object;
 mod options;
+mod progress;
 mod response;
 
 use std::panic::AssertUnwindSafe;
@@ -31,6 +34,7 @@ use self::deadline::Deadline;
 use self::error::{BatchFailure, DocumentsUnavailable, ProcessingError};
 use self::object::{Ignored, ObjectProcessor, Outcome, Quarantined, Summarized, Superseded};
 use self::options::AnalysisOptions;
+use self::progress::KnownProgress;
 pub use self::response::{HandlerResponse, InvocationError, ItemFailure, ResultCode, TaskResult};
 use crate::config::Config;
 use crate::lambda::aws::Clients;
@@ -38,7 +42,7 @@ use crate::lambda::aws::documents::DocumentKind;
 use crate::lambda::aws::documents::content::Content;
 use crate::lambda::document_cache::{DocumentCache, RefreshFailed};
 use crate::lambda::document_uri::DocumentUri;
-use crate::lambda::event::{self, EventError, InputEvent, InputEvents, Invocation, Message};
+use crate::lambda::event::{self, EventError, InputEvent, InputEvents, Invocation, Message, OwnTask};
 use crate::lambda::logging::write_metrics;
 use crate::lambda::metrics;
 use crate::lambda::settings::Settings;
@@ -62,6 +66,7 @@ pub struct Handler {
     config: Option<DocumentCache<Config>>,
     /// Allows one analysis at a time: one that was cancelled may still be running.
     analyses: Arc<Semaphore>,
+    known_progress: KnownProgress,
 }
 
 /// The state of one invocation.
@@ -92,7 +97,14 @@ impl Handler {
         let (topology, config) =
             (cache(&clients, &settings, &settings.topology_uri), cache(&clients, &settings, &settings.config_uri));
         let settings = Arc::new(settings);
-        Handler { clients, settings, topology, config, analyses: Arc::new(Semaphore::new(1)) }
+        Handler {
+            clients,
+            settings,
+            topology,
+            config,
+            analyses: Arc::new(Semaphore::new(1)),
+            known_progress: KnownProgress::default(),
+        }
     }
 
     /// Loads the topology and the configuration before the first event. If that fails, the first invocation retries.
@@ -114,6 +126,14 @@ impl Handler {
         match event::read(&event.payload)? {
             Invocation::Queue(messages) => self.handle_messages(messages, &invocation).await,
             Invocation::BatchJob(job) => Ok(self.handle_batch_job(job, &invocation).await),
+            Invocation::OwnTask(OwnTask::Digest { time }) => {
+                let sent = self.send_digest(time.as_deref(), &event.context.request_id, deadline).await;
+                sent.map(|()| HandlerResponse::Done).map_err(|error| {
+                    let (code, reason) = (escape(error.code()), escape(&error.to_string()));
+                    error!(code, error = reason, "digest failed");
+                    InvocationError::DigestFailed(reason)
+                })
+            }
             Invocation::Direct(events) => self
                 .handle_events(events, 0, &invocation)
                 .await
@@ -225,7 +245,7 @@ impl Handler {
         invocation: &InvocationContext,
     ) -> Result<Outcome, ProcessingError> {
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
-        let processor = ObjectProcessor { clients, settings, analyses, deadline };
+        let processor = ObjectProcessor { clients, settings, analyses, known_progress: &self.known_progress, deadline };
         match event? {
             InputEvent::OtherEvent { event_name, .. } => {
                 Ok(Outcome::Ignored(Ignored::NotACreationEvent { event_name }))

@@ -10,6 +10,7 @@ use tokio::{task, time};
 use super::deadline::Deadline;
 use super::error::ProcessingError;
 use super::options::AnalysisOptions;
+use super::progress::KnownProgress;
 use crate::error::ObjectError;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::download::{Body, BodyError};
@@ -136,6 +137,7 @@ pub(super) struct ObjectProcessor<'a> {
     pub(super) settings: &'a Arc<Settings>,
     /// Allows one analysis at a time: one that was cancelled may still be running.
     pub(super) analyses: &'a Arc<Semaphore>,
+    pub(super) known_progress: &'a KnownProgress,
     pub(super) deadline: Deadline,
 }
 
@@ -179,6 +181,11 @@ impl ObjectProcessor<'_> {
             deadline: self.deadline,
         };
         let completion = DeliveryExecutor::new(delivery).deliver().await?;
+        if let ObjectOutput::Summary(rendered) = &output {
+            let noted = self.known_progress.note(&self.clients.s3, self.settings, &keys, &rendered.summary);
+            // The outputs are complete: without time, the next object notes it.
+            self.deadline.with_deadline(noted).await;
+        }
         Ok(Outcome::new(completion, output, keys, started.elapsed()))
     }
 

@@ -87,6 +87,9 @@ pub enum InvocationError {
         /// The cause.
         reason: String,
     },
+    /// The daily digest was not sent. Lambda repeats the invocation.
+    #[error("digest not sent: {0}")]
+    DigestFailed(String),
 }
 
 impl InvocationError {
@@ -95,6 +98,7 @@ impl InvocationError {
         match self {
             InvocationError::UnknownEvent(_) => "UnknownEvent",
             InvocationError::ObjectsFailed(_) => "ObjectsFailed",
+            InvocationError::DigestFailed(_) => "DigestFailed",
             InvocationError::DocumentsUnavailable { kind: DocumentKind::Topology, .. } => "TopologyUnavailable",
             InvocationError::DocumentsUnavailable { kind: DocumentKind::Config, .. } => "ConfigUnavailable",
         }

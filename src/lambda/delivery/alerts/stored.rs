@@ -91,7 +91,7 @@ impl StoredFinding {
     }
 
     /// Returns the time of its first and of its last record, in seconds since the Unix epoch, as far as they are known.
-    pub(crate) fn seen(&self) -> (Option<i64>, Option<i64>) {
+    pub fn seen(&self) -> (Option<i64>, Option<i64>) {
         let seconds = |time: &Option<String>| time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
         (seconds(&self.first_seen).map(Timestamp::as_second), seconds(&self.last_seen).map(Timestamp::as_second))
     }
