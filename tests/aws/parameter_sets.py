@@ -63,6 +63,7 @@ PARAMETER_SETS = {
         "SourcePrefix": "network/",
         "SourceKeyPattern": "exports/*.gz",
         "OutputBucketName": "our-results",
+        "AlertRepeatHours": "0",
     },
 }
 

@@ -133,7 +133,7 @@ impl Digest<'_> {
             }
             let shown = count.min(free.saturating_sub(kept));
             free -= shown;
-            lines.push(format!("{name} ({count}):"));
+            lines.push(format!("{name} ({count})"));
             lines.extend(self.of(section).take(shown).map(|item| self.line(item)));
             if shown < count {
                 lines.push(format!("... and {} more, which the tables of findings have", count - shown));

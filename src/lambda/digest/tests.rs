@@ -139,9 +139,9 @@ fn the_mail_says_what_where_since_when_and_what_to_do() {
     };
     let expected = [
         "flowsentry, 2026-11-29: 1 new, 1 lasting, 0 ended finding(s)",
-        "NEW (1):",
+        "NEW (1)",
         &finding("Medium", 1),
-        "LASTING (1):",
+        "LASTING (1)",
         &finding("High", 2),
         "Flow logs of 1 account(s) and Region(s) were read, the latest of 2026-11-29 06:00 UTC.",
         "",
