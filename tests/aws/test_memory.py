@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -181,6 +182,24 @@ def test_another_object_takes_over_after_the_lease(env):
     assert remembering(env).invoke(in_queue(third)).response == DONE
     [event] = env.alerts()
     assert event["detail"]["metadata"]["uid"] == claim["sent"]["uid"]
+
+
+def test_a_suppressed_finding_is_stored_but_not_sent(env):
+    """Until its suppression expires, which the log says once."""
+    day = lambda number: time.strftime("%Y-%m-%d", time.gmtime(START + number * 24 * HOUR))
+    lines = '[[suppress]]\ntypes = ["port-scan"]\nsubject = {srcaddr = "%s"}\nreason = "a drill"\nexpires = %s\n'
+    env.s3.put_object(Bucket=env.source, Key="c.toml", Body=lines % (OUTSIDE, day(0)))
+    function = remembering(env, CONFIG_URI=f"s3://{env.source}/c.toml")
+    for number, hours in enumerate([-48, 0, 0]):
+        log = later(flow_log(accepted=number + 1, extra=scan(OUTSIDE)), hours)
+        assert function.invoke(in_queue(env.put(key(str(number)), log))).response == DONE
+    assert notices(env) == [("new", "Medium", "Create")]
+    found = [json.loads(line) for name in env.keys("findings") for line in env.read(name).splitlines()]
+    assert [one.get("suppressed") for one in found] == [{"reason": "a drill", "expires": day(0)}, None, None]
+    expired = [line for line in function.stop().log if "has expired" in line["message"]]
+    assert [line["exception"] for line in expired] == [
+        f'suppress: "a drill" has expired on {day(0)}; renew or remove it'
+    ]
 
 
 def test_window_reports_leave_only_certain_findings_to_objects(env):

@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 use self::deadline::Deadline;
 use self::error::{BatchFailure, DocumentsUnavailable, ProcessingError};
 use self::object::{Ignored, ObjectProcessor, Outcome, Quarantined, Summarized, Superseded};
-use self::options::AnalysisOptions;
+use self::options::{AnalysisOptions, LoggedExpiries};
 use self::progress::KnownProgress;
 pub use self::response::{HandlerResponse, InvocationError, ItemFailure, ResultCode, TaskResult};
 use crate::config::Config;
@@ -67,6 +67,7 @@ pub struct Handler {
     /// Allows one analysis at a time: one that was cancelled may still be running.
     analyses: Arc<Semaphore>,
     known_progress: KnownProgress,
+    logged_expiries: LoggedExpiries,
 }
 
 /// The state of one invocation.
@@ -104,6 +105,7 @@ impl Handler {
             config,
             analyses: Arc::new(Semaphore::new(1)),
             known_progress: KnownProgress::default(),
+            logged_expiries: LoggedExpiries::default(),
         }
     }
 
@@ -245,7 +247,14 @@ impl Handler {
         invocation: &InvocationContext,
     ) -> Result<Outcome, ProcessingError> {
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
-        let processor = ObjectProcessor { clients, settings, analyses, known_progress: &self.known_progress, deadline };
+        let processor = ObjectProcessor {
+            clients,
+            settings,
+            analyses,
+            known_progress: &self.known_progress,
+            logged_expiries: &self.logged_expiries,
+            deadline,
+        };
         match event? {
             InputEvent::OtherEvent { event_name, .. } => {
                 Ok(Outcome::Ignored(Ignored::NotACreationEvent { event_name }))

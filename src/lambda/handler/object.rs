@@ -9,7 +9,7 @@ use tokio::{task, time};
 
 use super::deadline::Deadline;
 use super::error::ProcessingError;
-use super::options::AnalysisOptions;
+use super::options::{AnalysisOptions, LoggedExpiries};
 use super::progress::KnownProgress;
 use crate::error::ObjectError;
 use crate::lambda::aws::Clients;
@@ -138,6 +138,7 @@ pub(super) struct ObjectProcessor<'a> {
     /// Allows one analysis at a time: one that was cancelled may still be running.
     pub(super) analyses: &'a Arc<Semaphore>,
     pub(super) known_progress: &'a KnownProgress,
+    pub(super) logged_expiries: &'a LoggedExpiries,
     pub(super) deadline: Deadline,
 }
 
@@ -159,7 +160,7 @@ impl ObjectProcessor<'_> {
             ReadResult::Ignored(ignored) => return Ok(Outcome::Ignored(ignored)),
         };
         let keys = OutputKeys::for_object(&self.settings.output_prefix, &identity);
-        self.deliver(&InputIdentity::Object(identity), keys, output, started).await
+        self.deliver(&InputIdentity::Object(identity), keys, output, started, options).await
     }
 
     /// Delivers the outputs of an object or of log events.
@@ -169,6 +170,7 @@ impl ObjectProcessor<'_> {
         keys: OutputKeys,
         output: ObjectOutput,
         started: Instant,
+        options: &AnalysisOptions,
     ) -> Result<Outcome, ProcessingError> {
         let delivery = Delivery {
             clients: self.clients,
@@ -182,6 +184,7 @@ impl ObjectProcessor<'_> {
         };
         let completion = DeliveryExecutor::new(delivery).deliver().await?;
         if let ObjectOutput::Summary(rendered) = &output {
+            self.logged_expiries.log(&options.summary.exceptions, &rendered.summary);
             let noted = self.known_progress.note(&self.clients.s3, self.settings, &keys, &rendered.summary);
             // The outputs are complete: without time, the next object notes it.
             self.deadline.with_deadline(noted).await;

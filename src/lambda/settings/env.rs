@@ -8,6 +8,7 @@ use super::{
     Alerting, DEFAULT_ALERT_REPEAT_HOURS, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX,
     DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel, OnPermanentFailure, Settings, SettingsError, WindowReports,
 };
+use crate::config::exceptions::SUPPRESS;
 use crate::config::{LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use crate::findings::types::Severity;
 use crate::lambda::document_uri::{DocumentLocation, DocumentUri};
@@ -136,7 +137,7 @@ impl EnvReader {
 
     /// Rejects variables that are named like values of the configuration: no setting is ignored silently.
     fn reject_settings_of_the_configuration(&mut self) {
-        for name in [Thresholds::NAMES, Limits::NAMES, &[TRUSTED_SCANNERS, LOG_FORMATS]].concat() {
+        for name in [Thresholds::NAMES, Limits::NAMES, &[TRUSTED_SCANNERS, SUPPRESS, LOG_FORMATS]].concat() {
             let variable = name.to_ascii_uppercase();
             if let Some(value) = self.variables.get(&variable) {
                 self.errors.push(format!(

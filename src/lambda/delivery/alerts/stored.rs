@@ -26,7 +26,7 @@ pub struct Selection {
 impl Selection {
     /// Reports whether a finding is sent.
     pub fn includes(&self, finding: &Finding) -> bool {
-        self.allows(finding.severity, finding.confidence.name())
+        finding.suppressed.is_none() && self.allows(finding.severity, finding.confidence.name())
     }
 
     fn allows(&self, severity: Severity, confidence: &str) -> bool {
@@ -59,6 +59,9 @@ pub struct StoredFinding {
     /// Name tags of resources, by id. Summaries without a topology have none.
     #[serde(default)]
     pub(super) names: BTreeMap<String, String>,
+    /// Set if the configuration suppresses it.
+    #[serde(default)]
+    suppressed: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,7 +82,7 @@ pub(super) struct StoredExample {
 pub fn select(findings: &[u8], selection: Selection) -> Result<Vec<StoredFinding>, serde_json::Error> {
     let lines = findings.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut selected: Vec<StoredFinding> = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
-    selected.retain(|finding| selection.allows(finding.severity, &finding.confidence));
+    selected.retain(|finding| finding.suppressed.is_none() && selection.allows(finding.severity, &finding.confidence));
     Ok(selected)
 }
 
