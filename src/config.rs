@@ -3,6 +3,7 @@
 //!
 //! The command line reads the file with `--config`, the function reads the same file from S3.
 
+pub mod exceptions;
 mod log_formats;
 
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
+use self::exceptions::{Exceptions, SUPPRESS};
 pub use self::log_formats::{LOG_FORMATS, LogFormats};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
@@ -114,6 +116,8 @@ pub struct Config {
     pub limits: Limits,
     /// CIDR blocks of the user's own scanners, sorted and without overlap. Their rejected probes are not findings.
     pub trusted_scanners: Vec<IpNet>,
+    /// Scanners and suppressed findings with a reason and an end.
+    pub exceptions: Exceptions,
     /// Column orders of inputs without a header.
     pub log_formats: LogFormats,
 }
@@ -125,7 +129,7 @@ pub const TRUSTED_SCANNERS: &str = "trusted_scanners";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// No threshold or limit has this name.
-    #[error("unknown name {name:?}; valid names: {}", [Thresholds::NAMES, &[TRUSTED_SCANNERS, LOG_FORMATS], Limits::NAMES].concat().join(", "))]
+    #[error("unknown name {name:?}; valid names: {}", [Thresholds::NAMES, &[TRUSTED_SCANNERS, SUPPRESS, LOG_FORMATS], Limits::NAMES].concat().join(", "))]
     Unknown {
         /// The unknown name.
         name: String,
@@ -137,6 +141,14 @@ pub enum ConfigError {
     NotABlock {
         /// The invalid value, quoted.
         value: String,
+    },
+    /// A table of `trusted_scanners` or `suppress` is not valid.
+    #[error("{list}: {problem}")]
+    InvalidException {
+        /// Name of the list.
+        list: &'static str,
+        /// The problem and the allowed values.
+        problem: String,
     },
     /// `log_formats` is not a table.
     #[error(
@@ -186,12 +198,26 @@ impl Config {
         let mut config = Config::default();
         for (name, value) in &table {
             match name.as_str() {
-                TRUSTED_SCANNERS => config.trusted_scanners = blocks(value)?,
+                TRUSTED_SCANNERS => config.set_scanners(value)?,
+                SUPPRESS => config.exceptions.suppressions = Exceptions::parse_suppressions(value)?,
                 LOG_FORMATS => config.log_formats = LogFormats::from_toml(value)?,
                 _ => config.set_count(name, &value_text(value))?,
             }
         }
         Ok(config)
+    }
+
+    /// Parses a list of blocks, of tables with blocks, or of both.
+    fn set_scanners(&mut self, value: &toml::Value) -> Result<(), ConfigError> {
+        let mut blocks = Vec::new();
+        for value in value.as_array().ok_or_else(|| not_a_block(value))? {
+            match value.as_table() {
+                Some(table) => self.exceptions.add_scanners(table)?,
+                None => blocks.push(block(value)?),
+            }
+        }
+        self.trusted_scanners = merged(&blocks);
+        Ok(())
     }
 
     fn set_count(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
@@ -211,21 +237,25 @@ fn value_text(value: &toml::Value) -> String {
     }
 }
 
-/// Parses a list of CIDR blocks. An address is a block of its own, and an IPv4-mapped IPv6 one is the IPv4 one. Returns them sorted and
-/// without overlap, so that their order does not matter, and the block of an address is found by a binary search.
-fn blocks(list: &toml::Value) -> Result<Vec<IpNet>, ConfigError> {
-    let invalid = |value: &toml::Value| ConfigError::NotABlock { value: quoted(&value_text(value), NAME_CHARACTERS) };
-    let block = |value: &toml::Value| {
-        let text = value.as_str()?;
+fn not_a_block(value: &toml::Value) -> ConfigError {
+    ConfigError::NotABlock { value: quoted(&value_text(value), NAME_CHARACTERS) }
+}
+
+/// Parses a CIDR block. An address is a block of its own, and an IPv4-mapped IPv6 one is the IPv4 one.
+fn block(value: &toml::Value) -> Result<IpNet, ConfigError> {
+    let parse = |text: &str| {
         let block = text.parse::<IpNet>().ok().filter(|block| block.network() == block.addr());
         block.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(unmapped)
     };
-    let list = list.as_array().ok_or_else(|| invalid(list))?;
-    let blocks: Result<Vec<IpNet>, ConfigError> =
-        list.iter().map(|value| block(value).ok_or_else(|| invalid(value))).collect();
-    let mut blocks = IpNet::aggregate(&blocks?);
+    value.as_str().and_then(parse).ok_or_else(|| not_a_block(value))
+}
+
+/// Returns the blocks sorted and without overlap, so that their order does not matter, and the block of an address is found by a
+/// binary search.
+fn merged(blocks: &[IpNet]) -> Vec<IpNet> {
+    let mut blocks = IpNet::aggregate(&blocks.to_vec());
     blocks.sort_unstable();
-    Ok(blocks)
+    blocks
 }
 
 /// Returns the IPv4 block of an IPv4-mapped IPv6 block, as the addresses of records are read.
@@ -274,7 +304,7 @@ mod tests {
             error("port_scan_port = 3"),
             "unknown name \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, no_answer_flows, health_check_flows, \
-             trusted_scanners, log_formats, max_rejected_groups, max_accepted_tuples, max_address_pairs, max_unanswered_groups, \
+             trusted_scanners, suppress, log_formats, max_rejected_groups, max_accepted_tuples, max_address_pairs, max_unanswered_groups, \
              max_interfaces, max_formats"
         );
         for value in ["0", "-1", "1.5", "\"three\"", "9223372036854775808", "[1]"] {

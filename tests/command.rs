@@ -168,6 +168,30 @@ fn invalid_usage_exits_with_2() {
     }
 }
 
+/// The records are of 2026-11-29.
+#[test]
+fn exceptions_end_by_the_time_of_the_records() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("exceptions.toml").display().to_string();
+    let record =
+        |port: u16| format!("2 1 eni-1 10.9.0.1 10.0.0.2 40000 {port} 6 1 40 1795910400 1795910460 REJECT OK\n");
+    let log: String = (1..=20).map(record).collect();
+    let run = |format: &str, expires: &str| {
+        let suppress = format!("[[suppress]]\ntypes = [\"port-scan\"]\nreason = \"a drill\"\nexpires = {expires}\n");
+        fs::write(&config, suppress).expect("a file");
+        flowsentry(&["analyze", "--format", format, "--config", &config, "-"], log.as_bytes())
+    };
+    let (current, expired) = (run("json", "2026-11-30"), run("json", "2026-11-29"));
+    let expected = serde_json::json!({"reason": "a drill", "expires": "2026-11-30"});
+    assert_eq!(summary(&current)["findings"][0]["suppressed"], expected);
+    assert_eq!(summary(&expired)["findings"][0].get("suppressed"), None);
+    let warning = "suppress: \"a drill\" has expired on 2026-11-29; renew or remove it";
+    let (before, after) = (text(&current.stderr), text(&expired.stderr));
+    assert_eq!((before.matches("expired").count(), after.matches(warning).count()), (0, 1), "{before}{after}");
+    let report = text(&run("text", "2026-11-30").stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(report.contains("[suppressed until 2026-11-30: a drill]"), "{report}");
+}
+
 #[test]
 fn options_and_configuration_are_applied() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -36,6 +36,7 @@ use crate::aggregate::Analysis;
 use crate::config::Config;
 use crate::partial::{self, Context};
 use crate::pipeline;
+use crate::record::timestamp::Timestamp;
 use crate::summary::Summary;
 use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
 use crate::summary::json;
@@ -137,9 +138,13 @@ fn finish(
         partials::write(analysis, &Context::new(topology, &config), path)?;
         return Ok(status);
     }
-    let Config { thresholds, trusted_scanners, .. } = config;
+    let Config { thresholds, trusted_scanners, exceptions, .. } = config;
+    let latest = analysis.window.last_seen.or(analysis.window.first_seen).map(Timestamp::seconds);
+    for expired in exceptions.expired_at(latest) {
+        warn(&format!("--config: {expired}"));
+    }
     let max_listed_groups = target.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
-    let options = SummaryOptions { thresholds, trusted_scanners, max_listed_groups };
+    let options = SummaryOptions { thresholds, trusted_scanners, exceptions, max_listed_groups };
     let summary = build::build_summary(analysis, &options, topology);
     write_report(&target, &summary, topology)?;
     // As above: the process ends.

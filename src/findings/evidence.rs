@@ -174,6 +174,7 @@ impl MatchedFlows {
         let examples: Vec<Example> = self.examples.into_iter().collect();
         Finding {
             names: context.network.names_in((&draft.subject, &draft.details, &examples)),
+            suppressed: None,
             id: types::id(draft.finding_type.name(), &draft.subject),
             finding_type: draft.finding_type,
             severity: draft.severity,

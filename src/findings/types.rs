@@ -48,6 +48,19 @@ pub struct Finding {
     pub examples: Vec<Example>,
     /// Name tags of the resources whose ids occur in the finding, by id. Only those that the topology has.
     pub names: BTreeMap<String, String>,
+    /// Why it is not sent as an alert, if the configuration suppresses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Suppressed>,
+}
+
+/// Why a finding is not sent as an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Suppressed {
+    /// The reason in the configuration.
+    pub reason: String,
+    /// The first day, in UTC, on which such findings are sent again, such as `2027-01-31`.
+    pub expires: String,
 }
 
 /// The types of findings, in the order of their names.

@@ -14,6 +14,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod delivery;
+pub mod digest;
 #[cfg(feature = "aws")]
 pub mod discovery;
 #[cfg(feature = "aws")]

@@ -18,6 +18,7 @@ use thiserror::Error;
 pub use self::discovery::DiscoverySettings;
 use self::env::EnvReader;
 use crate::findings::types::Severity;
+use crate::lambda::delivery::alerts::stored::Selection;
 use crate::lambda::document_uri::DocumentUri;
 use crate::lambda::event::ObjectReference;
 use crate::pipeline;
@@ -27,6 +28,8 @@ use crate::summary::{LogEventsIdentity, build};
 pub const DEFAULT_OUTPUT_PREFIX: &str = "flowsentry/";
 /// Default of `METRICS_NAMESPACE`.
 pub const DEFAULT_METRICS_NAMESPACE: &str = "FlowSentry";
+/// Default of `ALERT_REPEAT_HOURS`.
+pub const DEFAULT_ALERT_REPEAT_HOURS: u32 = 24;
 /// Default of `TOPOLOGY_TTL_SECONDS`.
 pub const DEFAULT_TOPOLOGY_TTL_SECONDS: u64 = 300;
 
@@ -39,7 +42,7 @@ pub struct Settings {
     pub output_prefix: String,
     /// `METRICS_NAMESPACE`: the CloudWatch namespace of the metrics.
     pub metrics_namespace: String,
-    /// `EVENT_BUS_NAME` and `ALERT_MIN_SEVERITY`: which alerts to send, and to which event bus. Without a bus, none are sent.
+    /// `EVENT_BUS_NAME`, `ALERT_MIN_SEVERITY`, `ALERT_REPEAT_HOURS`, and `WINDOW_REPORTS`: which alerts to send, and to which event bus. Without a bus, none are sent.
     pub alerts: Option<Alerting>,
     /// `ON_PERMANENT_FAILURE`: how to treat an object that can never be read.
     pub on_permanent_failure: OnPermanentFailure,
@@ -70,6 +73,34 @@ pub struct Alerting {
     pub event_bus: String,
     /// Minimum severity of the findings to send.
     pub min_severity: Severity,
+    /// `ALERT_REPEAT_HOURS`: after how many hours a finding that lasts is sent again. With 0, each finding of each object is sent.
+    pub repeat_hours: u32,
+    /// `WINDOW_REPORTS`: which reports about several objects are made.
+    pub window_reports: WindowReports,
+}
+
+impl Alerting {
+    /// Returns which findings of single objects are sent. If there are window reports, these are the ones that no other object can refute.
+    pub fn of_objects(&self) -> Selection {
+        Selection { min_severity: self.min_severity, only_certain: self.window_reports != WindowReports::Off }
+    }
+
+    /// Returns which findings of window reports are sent.
+    pub fn of_windows(&self) -> Selection {
+        Selection { min_severity: self.min_severity, only_certain: false }
+    }
+}
+
+/// Which reports are made about the objects of a time window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WindowReports {
+    /// None.
+    #[default]
+    Off,
+    /// One for each hour.
+    Hourly,
+    /// One for each day.
+    Daily,
 }
 
 /// How to treat an object that can never be read.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::config::exceptions::Exceptions;
 use crate::topology::Topology;
 
 /// A SHA-256, displayed by its first 12 hexadecimal digits.
@@ -37,6 +38,10 @@ impl Fingerprint {
         }
         for block in &config.trusted_scanners {
             hash.update(format!("{block}\n"));
+        }
+        if config.exceptions != Exceptions::default() {
+            // The representation for programmers has every part.
+            hash.update(format!("{:?}\n", config.exceptions));
         }
         Fingerprint(hash.finalize().into())
     }
@@ -83,7 +88,14 @@ mod tests {
     #[test]
     fn each_part_of_the_configuration_decides() {
         let of = |toml: &str| Fingerprint::of_configuration(&Config::from_toml(toml).expect("valid"));
-        let texts = ["", "port_scan_ports = 3", "max_interfaces = 3", r#"trusted_scanners = ["10.0.0.0/8"]"#];
+        let texts = [
+            "",
+            "port_scan_ports = 3",
+            "max_interfaces = 3",
+            r#"trusted_scanners = ["10.0.0.0/8"]"#,
+            r#"suppress = [{types = ["port-scan"], reason = "x", expires = 2027-01-31}]"#,
+            r#"suppress = [{types = ["port-scan"], reason = "x", expires = 2027-02-01}]"#,
+        ];
         for (index, a) in texts.iter().enumerate() {
             assert!(texts.iter().enumerate().all(|(other, b)| (of(a) == of(b)) == (index == other)));
         }

@@ -10,8 +10,10 @@ use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Placement;
 use crate::config::Limits;
 use crate::config::Thresholds;
+use crate::config::exceptions::Exceptions;
 use crate::findings::{self, Completeness, HealthChecks, NetworkContext, Rules};
 use crate::record::Direction;
+use crate::record::timestamp::Timestamp;
 use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Traffic, Window};
 use crate::topology::Topology;
 
@@ -25,6 +27,8 @@ pub struct SummaryOptions {
     pub thresholds: Thresholds,
     /// CIDR blocks of the user's own scanners, sorted and without overlap, as a configuration file is read.
     pub trusted_scanners: Vec<IpNet>,
+    /// Scanners and suppressed findings with a reason and an end.
+    pub exceptions: Exceptions,
     /// Maximum number of listed rejected groups.
     pub max_listed_groups: usize,
 }
@@ -34,6 +38,7 @@ impl Default for SummaryOptions {
         SummaryOptions {
             thresholds: Thresholds::default(),
             trusted_scanners: Vec::new(),
+            exceptions: Exceptions::default(),
             max_listed_groups: DEFAULT_MAX_LISTED_GROUPS,
         }
     }
@@ -61,6 +66,8 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     rules.attribute(&mut groups);
     let builder = SummaryBuilder { analysis: &analysis, network, rules: &rules, rejected_by_placement };
     let classes = analysis.peering.by_class(Some(&analysis.accepted).filter(|_| completeness.accepted), &network);
+    let latest = analysis.window.last_seen.or(analysis.window.first_seen).map(Timestamp::seconds);
+    let trusted_scanners = options.exceptions.scanners_at(&options.trusted_scanners, latest);
     let context = findings::Context {
         groups: &groups,
         network,
@@ -75,9 +82,11 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         // An empty input is no further evidence.
         inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
         thresholds: &options.thresholds,
-        trusted_scanners: &options.trusted_scanners,
+        trusted_scanners: &trusted_scanners,
         completeness,
     };
+    let mut findings = findings::detect(&context);
+    findings::suppressions::mark(&mut findings, &options.exceptions);
     Summary {
         schema: SCHEMA,
         window: window(analysis.window),
@@ -99,7 +108,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         topology: None,
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
         services: builder.services(),
-        findings: findings::detect(&context),
+        findings,
         limits_reached,
         sources: analysis.sources.clone(),
         failed: analysis.failed.clone(),
@@ -187,7 +196,6 @@ impl<'a> SummaryBuilder<'a> {
 mod tests {
     use super::*;
     use crate::pipeline::{self, Options};
-    use crate::record::timestamp::Timestamp;
 
     #[test]
     fn a_window_may_lack_one_or_both_ends() {

@@ -68,8 +68,12 @@ class AwsEnv:
         self.proxy.close()
 
     def function(self, endpoint=None, **settings):
-        """Starts a function behind the proxy, with the required settings and the given ones."""
-        settings = {"OUTPUT_BUCKET": self.output, **({"EVENT_BUS_NAME": self.bus} if self.bus else {}), **settings}
+        """Starts a function behind the proxy, with the required settings and the given ones.
+
+        Each finding of each object is an alert, unless a test sets ALERT_REPEAT_HOURS.
+        """
+        bus = {"EVENT_BUS_NAME": self.bus, "ALERT_REPEAT_HOURS": "0"} if self.bus else {}
+        settings = {"OUTPUT_BUCKET": self.output, **bus, **settings}
         self._functions.append(Function(endpoint or self.proxy.url, settings))
         return self._functions[-1]
 

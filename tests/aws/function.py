@@ -80,13 +80,13 @@ class Function:
                 lines.append(line.removesuffix(b"\n"))
         self._api.function_ended()
 
-    def invoke(self, event, seconds=60.0, patience=45.0):
+    def invoke(self, event, seconds=60.0, patience=45.0, id=None):
         """Sends an event and waits for the response. Lambda would time out after this number of seconds."""
-        return self._api.answer(self._api.begin(event, seconds), patience)
+        return self._api.answer(self._api.begin(event, seconds, id), patience)
 
-    def begin(self, event, seconds=60.0):
+    def begin(self, event, seconds=60.0, id=None):
         """Sends an event without waiting."""
-        self._api.begin(event, seconds)
+        self._api.begin(event, seconds, id)
 
     def answered(self):
         """Returns whether it has responded to the event."""

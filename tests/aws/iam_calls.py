@@ -41,7 +41,7 @@ def _of_request(request, role, key_of):
             yield make("s3:ListBucket", arn, **({"s3__prefix": query["prefix"]} if "prefix" in query else {}))
         case "PUT", True:
             key_header = "x-amz-server-side-encryption-aws-kms-key-id"
-            named = ["if-none-match", "x-amz-acl", "x-amz-server-side-encryption", key_header]
+            named = ["if-none-match", "if-match", "x-amz-acl", "x-amz-server-side-encryption", key_header]
             headers = {f"s3__{name.replace('-', '_')}": request.headers[name] for name in named if name in request.headers}
             yield make("s3:PutObject", f"{arn}/{key}", **headers)
             if request.status == 200:

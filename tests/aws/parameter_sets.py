@@ -66,6 +66,7 @@ PARAMETER_SETS = {
         "SourceKeyPattern": "exports/*.gz",
         "OutputBucketName": "our-results",
         "WindowReports": "daily",
+        "AlertRepeatHours": "0",
         "DiscoverTopology": "no",
     },
     "new buckets, discovery of other accounts": {

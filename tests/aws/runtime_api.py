@@ -54,9 +54,12 @@ class RuntimeApi:
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
-    def begin(self, event, seconds):
-        """Sends an event to the function, with this number of seconds until the deadline."""
-        invocation = Invocation(str(uuid.uuid4()), event, time.time() + seconds)
+    def begin(self, event, seconds, id=None):
+        """Sends an event to the function, with this number of seconds until the deadline.
+
+        Lambda repeats an asynchronous invocation with the id of the first one.
+        """
+        invocation = Invocation(id or str(uuid.uuid4()), event, time.time() + seconds)
         self._deadlines[invocation.id] = invocation.deadline
         self._next.put(invocation)
         return invocation.id

@@ -276,7 +276,7 @@ class Stack(AwsEnv):
 
     def allow(self, statements):
         """Replaces the statements of the function's role."""
-        role, policy = self.role.rsplit("/", 1)[-1], self.resolved.one("AWS::IAM::Role")["Policies"][0]["PolicyName"]
+        role, policy = self.role.rsplit("/", 1)[-1], self.resolved.properties("FunctionRole")["Policies"][0]["PolicyName"]
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         self._clients.of("iam").put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
 

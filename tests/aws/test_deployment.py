@@ -6,6 +6,7 @@ For each kind of deployment, one stack runs all scenarios of objects; the tests 
 import json
 import re
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import pytest
 
@@ -54,6 +55,7 @@ def existing_buckets(stack):
         "SourcePrefix": "network/",
         "OutputBucketName": stack.output,
         "PipelineKey": "aws-managed",
+        "AlertRepeatHours": 0,
     }
 
 
@@ -89,12 +91,13 @@ def existing_buckets_with_keys(stack):
         "OutputBucketName": stack.output,
         "OutputKmsKeyArn": keys[stack.output],
         "OutputPrefix": "flowsentry/results/",
+        "AlertRepeatHours": 0,
     }
 
 
 def one_bucket(stack):
     """Flow logs and outputs in one bucket."""
-    return {"SourceBucketName": stack.source, "OutputBucketName": stack.source}
+    return {"SourceBucketName": stack.source, "OutputBucketName": stack.source, "AlertRepeatHours": 0}
 
 
 PARAMETER_SETS = [new_buckets, existing_buckets, new_buckets_with_keys, existing_buckets_with_keys, one_bucket]
@@ -130,8 +133,18 @@ class Life:
         return self.parameters.get("Topology", "none") != "none"
 
     @property
+    def remembers(self):
+        return self.stack.environment["ALERT_REPEAT_HOURS"] != "0"
+
+    @property
     def has_config(self):
         return self.stack.environment["CONFIG_URI"] != ""
+
+    @property
+    def digest(self):
+        """Returns the event of the schedule."""
+        target = self.stack.resolved.properties("DigestSchedule")["Target"]
+        return json.loads(target["Input"].replace("<aws.scheduler.scheduled-time>", "2026-11-29T06:00:00Z"))
 
     @property
     def prefix(self):
@@ -187,12 +200,12 @@ def live(parameter_set, stack, parameters):
     feed("denied")
     life.dead_letters.append(stack.waiting("FunctionDeadLetterQueue"))
 
-    life.put("good", flow_log(scans=2, accepted=3, extra=BETWEEN_VPCS))
+    life.put("good", of_host(flow_log(scans=2, accepted=3, extra=BETWEEN_VPCS), 7))
     feed("good")
 
     # Incomplete outputs, because the bus failed; the next invocation completes them.
     stack.proxy.add(faults.reject(403, "AccessDenied"), target="PutEvents", times=1)
-    life.put("completed", flow_log(scans=1, accepted=9))
+    life.put("completed", of_host(flow_log(scans=1, accepted=9), 6))
     feed("completed")
 
     body = stack.s3.get_object(Bucket=stack.source, Key=life.stored["good"].key)["Body"].read()
@@ -200,7 +213,7 @@ def live(parameter_set, stack, parameters):
     feed("corrupt")
 
     # Many findings, with a roll-up alert.
-    life.put("storm", flow_log(scans=25))
+    life.put("storm", of_host(flow_log(scans=25), 8))
     feed("storm")
 
     # Deleted before it is read.
@@ -218,6 +231,13 @@ def live(parameter_set, stack, parameters):
     for event in map(s3_event, again):
         stack.sqs.send_message(QueueUrl=stack.url("Queue"), MessageBody=json.dumps(event))
     feed("again")
+
+    # The daily digest, which the schedule starts. It fires twice.
+    if life.remembers:
+        answer = function.invoke(life.digest)
+        assert answer.response is None and answer.error is None, answer
+        assert function.invoke(life.digest).error is None
+    feed("digest")
 
     life.calls = stack.calls()
     life.written = stack.stop()
@@ -239,6 +259,11 @@ def put_snapshot(stack):
     manifest = {"schema": "flowsentry/topology-snapshot/v1", "created_at": SNAPSHOT, "complete": True, "pairs": [pair]}
     for file, content in ((name, document), ("manifest.json", json.dumps(manifest).encode())):
         stack.s3.put_object(Bucket=bucket, Key=f"{folder}{SNAPSHOT.replace(':', '-')}/{file}", Body=content)
+
+
+def of_host(log, number):
+    """Returns the log of another host, which has other findings."""
+    return log.replace("10.0.0.5 ", f"10.0.0.{number} ")
 
 
 def put_config(stack, content):
@@ -292,11 +317,14 @@ def test_object_yields_summary_findings_and_messages(life, report):
 
     messages = [text(message) for message in life.messages["good"]]
     key_ = only(key_ for key_ in life.stack.keys("summaries/") if "/good-" in key_)
-    uri = f"s3://{life.stack.output}/{key_}"
-    for finding, message in zip(summary["findings"], messages, strict=True):
+    uri = f"https://console.aws.amazon.com/s3/object/{life.stack.output}?region=us-east-1&prefix={quote(key_)}"
+    # The digest has the others.
+    sent = [one for one in summary["findings"] if one["severity"] == "high" or not life.remembers]
+    for finding, message in zip(sent, messages, strict=True):
         first, *_ = message.splitlines()
-        assert first == f"{finding['severity'].capitalize()}: {finding['title']}"
-        parts = [f"Type: {finding['type']} ", f"Count: {finding['flows']} ", finding["id"], uri]
+        assert first == f"{finding['severity'].capitalize()}, new: {finding['title']}"
+        where = ", ".join(f"{name} {value}" for name, value in sorted(finding["subject"].items()))
+        parts = [f"Type: {finding['type']} ", f"Count: {finding['flows']} ", finding["id"], uri, f"Where: {where}"]
         assert all(part in message for part in parts)
     if life.parameter_set == "new_buckets":
         for line in ["", "From an object to messages:", *trace(life, "good")]:
@@ -315,6 +343,17 @@ def test_email_has_no_missing_values(life):
     assert len(life.messages["storm"]) == 21
     for message in messages:
         assert "<" not in message and not re.search(r": *$|:   ", message, re.MULTILINE), message
+
+
+def test_digest_is_one_message(life):
+    """With every finding of the stack's life, the most severe first."""
+    messages = [text(message) for message in life.messages["digest"]]
+    assert len(messages) == life.remembers
+    if life.remembers:
+        first, header, line, *_ = messages[0].splitlines()
+        findings = 1 + 3 + 1 + 25
+        assert first == f"flowsentry, 2026-11-29: {findings} new, 0 lasting, 0 ended finding(s)"
+        assert header == f"NEW ({findings})" and line.startswith("- High port-scan: ")
 
 
 def test_interrupted_outputs_are_completed(life):
@@ -444,7 +483,8 @@ def changed(one, **context):
 def test_outputs_are_append_only(life):
     """The role cannot replace or delete outputs; in a bucket of the template, no caller can, only expiration."""
     own, policies = life.stack.role_statements(), life.stack.resource_policies()
-    puts = [one for one in life.calls if one.action == "s3:PutObject"]
+    is_state = lambda one: "/state/" in one.resource
+    puts = [one for one in life.calls if one.action == "s3:PutObject" and not is_state(one)]
     assert {one.resource.split("/")[-5] for one in puts} == {"summaries", "findings", "receipts", "quarantine"}
     for one in puts:
         context = tuple(item for item in one.context if item[0] != "s3:if-none-match")
@@ -457,18 +497,35 @@ def test_outputs_are_append_only(life):
             assert iam.denied([iam.Call(action, one.resource, one.principal, one.context)], own, policies)
 
 
+def test_state_is_changed_only_with_a_condition(life):
+    """What the function remembers may be replaced, but not unseen."""
+    own, policies = life.stack.role_statements(), life.stack.resource_policies()
+    puts = [one for one in life.calls if one.action == "s3:PutObject" and "/state/" in one.resource]
+    kinds = {one.resource.split("/state/")[1].split("/")[0] for one in puts}
+    assert kinds == ({"findings", "data", "digests"} if life.remembers else set())
+    for one in puts:
+        context = tuple(item for item in one.context if item[0] not in ("s3:if-none-match", "s3:if-match"))
+        assert len(context) == len(one.context) - 1
+        without = iam.Call(one.action, one.resource, one.principal, context)
+        everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+        assert iam.denied([without], own, policies)
+        assert iam.denied([without], everything, policies) or "OutputBucketName" in life.parameters
+
+
 def test_outputs_name_the_given_kms_key(life):
     """Each PUT, so that an existing bucket may deny all others."""
     names = ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"]
     puts = [request for request in life.stack.proxy.requests if request.method == "PUT"]
-    assert {request.path.split("/")[-5] for request in puts} == {"summaries", "findings", "receipts", "quarantine"}
+    kind = lambda request: "state" if "/state/" in request.path else request.path.split("/")[-5]
+    kinds = {"summaries", "findings", "receipts", "quarantine", *(["state"] if life.remembers else [])}
+    assert set(map(kind, puts)) == kinds
     key_ = life.parameters.get("OutputKmsKeyArn")
     expected = ("aws:kms", key_) if key_ else (None, None)
     assert {tuple(map(request.headers.get, names)) for request in puts} == {expected}
 
 
 def test_only_lambda_can_assume_the_role(life):
-    [role] = life.stack.resolved.resources("AWS::IAM::Role").values()
+    role = life.stack.resolved.properties("FunctionRole")
     trust = iam.statements(role["AssumeRolePolicyDocument"])
     takes = lambda who: iam.is_allowed(iam.call("sts:AssumeRole", life.stack.role, who), [], trust)
     assert takes("lambda.amazonaws.com")

@@ -98,6 +98,9 @@ def test_role_with_default_parameters():
         "ReadFlowLogs": (["s3:GetObject", "s3:GetObjectVersion"], [f"{source}/AWSLogs/*"]),
         "ListForMissingObjects": (["s3:ListBucket"], [source, output]),
         "StoreOutputsOnce": (["s3:PutObject"], results),
+        "CreateState": (["s3:PutObject"], [f"{output}/flowsentry/state/*"]),
+        "ChangeState": (["s3:PutObject"], [f"{output}/flowsentry/state/*"]),
+        "ReadState": (["s3:GetObject"], [f"{output}/flowsentry/state/*"]),
         "ReadOwnOutputs": (["s3:GetObject"], results),
         "SendAlerts": (["events:PutEvents"], [stack.arn("AlertBus")]),
         "ReceiveFromQueue": (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [stack.arn("Queue")]),
@@ -107,9 +110,12 @@ def test_role_with_default_parameters():
     }
     role = of_role(stack)
     assert {sid: (one["Action"], one["Resource"]) for sid, one in role.items()} == expected
+    kinds = ["VPC Flow Finding", "VPC Flow Digest"]
     assert {sid: one["Condition"] for sid, one in role.items() if "Condition" in one} == {
         "StoreOutputsOnce": {"Null": {"s3:if-none-match": "false"}},
-        "SendAlerts": {"StringEquals": {"events:source": "flowsentry", "events:detail-type": "VPC Flow Finding"}},
+        "CreateState": {"Null": {"s3:if-none-match": "false"}},
+        "ChangeState": {"Null": {"s3:if-match": "false"}},
+        "SendAlerts": {"StringEquals": {"events:source": "flowsentry", "events:detail-type": kinds}},
         "DecryptQueue": {"StringEquals": {"kms:ViaService": "sqs.us-east-1.amazonaws.com"}},
     }
     assert "PermissionsBoundary" not in stack.properties("FunctionRole")
@@ -183,6 +189,8 @@ def test_services_can_send_only_for_this_stack(parameter_set):
     }
     events = {"Service": "events.amazonaws.com"}
     by = lambda rule: {"ArnEquals": {"aws:SourceArn": stack.arn(rule)}}
+    alert_rules = ["AlertRule", *(["DigestRule"] if str(stack.parameters["AlertRepeatHours"]) != "0" else [])]
+    by_alert_rules = {"ArnEquals": {"aws:SourceArn": list(map(stack.arn, alert_rules))}}
     alarms = {
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
@@ -192,9 +200,9 @@ def test_services_can_send_only_for_this_stack(parameter_set):
         "Queue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
         "FunctionDeadLetterQueue": [],
         "RuleDeadLetterQueue": [(["sqs:SendMessage"], events, by("FlowLogRule"))],
-        "AlertDeadLetterQueue": [(["sqs:SendMessage"], events, by("AlertRule"))],
+        "AlertDeadLetterQueue": [(["sqs:SendMessage"], events, by_alert_rules)],
         "Topic": [
-            (["sns:Publish"], events, by("AlertRule")),
+            (["sns:Publish"], events, by_alert_rules),
             (["sns:Publish"], {"Service": "cloudwatch.amazonaws.com"}, alarms),
         ],
     }
@@ -313,7 +321,9 @@ def test_findings_reach_topic_and_email():
     stack = deployed("new buckets, own keys, own topology bucket")
     rule = stack.properties("AlertRule")
     assert rule["EventBusName"] == stack.ref("AlertBus")
-    assert rule["EventPattern"] == {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
+    pattern = {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
+    assert rule["EventPattern"] == {**pattern, "detail": {"severity_id": [4]}}
+    assert deployed("another key pattern").properties("AlertRule")["EventPattern"] == pattern
     [target] = rule["Targets"]
     assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("AlertDeadLetterQueue")})
     assert target["RetryPolicy"] == A_DAY

@@ -212,7 +212,8 @@ pub fn event_envelopes(bytes: &[u8]) {
         Ok(Invocation::Direct(notices)) => notices,
         Ok(Invocation::Queue(messages)) => messages.into_iter().flat_map(|message| message.events).collect(),
         Ok(Invocation::BatchJob(job)) => job.tasks.into_iter().map(|task| task.event).collect(),
-        Ok(Invocation::Window(_)) => Vec::new(),
+        // A task of flowsentry itself has no envelope.
+        Ok(Invocation::Window(_) | Invocation::OwnTask(_)) => Vec::new(),
         Err(error) => vec![Err(error)],
     };
     let in_a_queue = |payload: &Value| {

@@ -9,7 +9,7 @@ use super::format::{Names, escape_unprintable, format_address, format_count, for
 use super::scans::{self, Scanner, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;
-use crate::findings::types::{Example, Finding, FindingType, Severity};
+use crate::findings::types::{Example, Finding, FindingType, Severity, Suppressed};
 use crate::summary::Summary;
 use crate::topology::Topology;
 
@@ -51,6 +51,17 @@ impl Renderer<'_> {
         }
     }
 
+    /// Returns the line of a finding, with the reason if the configuration suppresses it.
+    fn finding(&self, finding: &Finding) -> String {
+        let line = finding_line(finding, self.names);
+        match &finding.suppressed {
+            Some(Suppressed { reason, expires }) => {
+                format!("{line} [suppressed until {expires}: {}]", escape_unprintable(reason))
+            }
+            None => line,
+        }
+    }
+
     /// Appends a section: its meaning once, then a line for each finding.
     fn section(&mut self, section: &Section<'_>) {
         let mut types: Vec<FindingType> = section.findings.iter().map(|finding| finding.finding_type).collect();
@@ -65,7 +76,7 @@ impl Renderer<'_> {
         let scans = Scans::by_source(&section.findings);
         let lines: Vec<(String, Option<&str>)> = if scans.is_empty() {
             let lines = section.findings.iter();
-            lines.map(|finding| (finding_line(finding, self.names), finding.next_step.as_deref())).collect()
+            lines.map(|finding| (self.finding(finding), finding.next_step.as_deref())).collect()
         } else {
             scans.iter().map(|scans| (scans_line(scans, self.names), None)).collect()
         };

@@ -13,8 +13,6 @@ use crate::lambda::delivery::alerts::Alert;
 
 /// `source` of the events.
 const SOURCE: &str = "flowsentry";
-/// `detail-type` of the events.
-const DETAIL_TYPE: &str = "VPC Flow Finding";
 
 /// Maximum entries of a request: "PutEvents" in
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
@@ -105,7 +103,7 @@ fn entry(bus: &str, alert: &Alert) -> PutEventsRequestEntry {
     PutEventsRequestEntry::builder()
         .event_bus_name(bus)
         .source(SOURCE)
-        .detail_type(DETAIL_TYPE)
+        .detail_type(alert.detail_type)
         .detail(&alert.detail)
         .build()
 }
@@ -137,7 +135,7 @@ fn batches(alerts: &[Alert]) -> Vec<&[Alert]> {
     while !remaining.is_empty() {
         let mut bytes = 0;
         let fits = remaining.iter().take(MAX_ENTRIES).take_while(|alert| {
-            bytes += alert.detail.len() + SOURCE.len() + DETAIL_TYPE.len();
+            bytes += alert.detail.len() + SOURCE.len() + alert.detail_type.len();
             bytes <= MAX_BYTES
         });
         // An alert that is too long by itself is sent anyway: EventBridge reports the error.
@@ -151,9 +149,14 @@ fn batches(alerts: &[Alert]) -> Vec<&[Alert]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lambda::delivery::alerts::FINDING;
 
     fn alerts(lengths: &[usize]) -> Vec<Alert> {
-        let alert = |(index, length): (usize, &usize)| Alert { id: index.to_string(), detail: "x".repeat(*length) };
+        let alert = |(index, length): (usize, &usize)| Alert {
+            id: index.to_string(),
+            detail_type: FINDING,
+            detail: "x".repeat(*length),
+        };
         lengths.iter().enumerate().map(alert).collect()
     }
 

@@ -10,7 +10,7 @@ use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::{Bytes, BytesMut};
 use tokio::time;
@@ -129,6 +129,8 @@ pub struct ListedObject {
     pub etag: Option<String>,
     /// Size in bytes.
     pub bytes: u64,
+    /// When it was stored, in seconds since the Unix epoch.
+    pub modified: i64,
 }
 
 impl From<&aws_sdk_s3::types::Object> for ListedObject {
@@ -257,6 +259,8 @@ pub enum Kind {
     Receipt,
     /// A quarantine receipt.
     Quarantine,
+    /// What the function remembers between objects. It is the only kind that changes.
+    State,
 }
 
 /// Value of the metadata for a part of a snapshot of the network.
@@ -265,7 +269,7 @@ pub const TOPOLOGY: &str = "topology";
 pub const WINDOW: &str = "window";
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine];
+    const ALL: [Kind; 5] = [Kind::Summary, Kind::Findings, Kind::Receipt, Kind::Quarantine, Kind::State];
 
     /// Returns the value of the metadata.
     pub fn name(self) -> &'static str {
@@ -274,6 +278,7 @@ impl Kind {
             Kind::Findings => "findings",
             Kind::Receipt => "receipt",
             Kind::Quarantine => "quarantine",
+            Kind::State => "state",
         }
     }
 }
@@ -312,13 +317,31 @@ pub enum PutOutcome {
 /// # Errors
 /// If S3 returns an error or can't be reached.
 pub async fn put_if_absent(client: &Client, output: &Output<'_>) -> Result<PutOutcome, S3Error> {
+    Ok(match put_if(client, output, None).await? {
+        Some(_) => PutOutcome::Stored,
+        None => PutOutcome::Exists,
+    })
+}
+
+/// Stores an output if its key still has the object with this ETag, or, without an ETag, if its key does not exist. Returns the ETag of the
+/// stored object, or `None` if the key has another one. That may be this very output, if S3 stored it and its response was lost.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached.
+pub async fn put_if(client: &Client, output: &Output<'_>, etag: Option<&str>) -> Result<Option<String>, S3Error> {
     let Output { bucket, key, .. } = output;
     let mut retries = 0;
     loop {
-        let request = put_object(client, output).if_none_match("*");
+        let request = put_object(client, output);
+        let request = match etag {
+            Some(etag) => request.if_match(quoted(etag)),
+            None => request.if_none_match("*"),
+        };
         match request.send().await.map_err(|error| S3Error::new("PutObject", bucket, key, error)) {
-            Ok(_) => return Ok(PutOutcome::Stored),
-            Err(error) if error.is_precondition_failed() => return Ok(PutOutcome::Exists),
+            Ok(response) => return Ok(Some(response.e_tag().map(unquoted).unwrap_or_default())),
+            Err(error) if error.is_precondition_failed() => return Ok(None),
+            // The object with the ETag was removed.
+            Err(error) if etag.is_some() && error.is_missing() => return Ok(None),
             Err(error) if error.status == Some(CONFLICT) && retries < CONFLICT_RETRIES => {
                 time::sleep(CONFLICT_BACKOFF * 2_u32.pow(retries)).await;
                 retries += 1;
@@ -361,6 +384,40 @@ pub async fn head_object(client: &Client, bucket: &str, key: &str) -> Result<Opt
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// An object that is small enough to be read into memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmallObject {
+    /// ETag, without quotes.
+    pub etag: String,
+    /// The content. It is empty if the object is larger than allowed.
+    pub bytes: Bytes,
+}
+
+/// Reads a small object into memory. Returns `None` if it does not exist.
+///
+/// # Errors
+/// If S3 returns an error or can't be reached, or if the body ends early.
+pub async fn read_small(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    max_bytes: u64,
+) -> Result<Option<SmallObject>, S3Error> {
+    let result = client.get_object().bucket(bucket).key(key).send().await;
+    let response = match result.map_err(|error| S3Error::new("GetObject", bucket, key, error)) {
+        Ok(response) => response,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let etag = response.e_tag().map(unquoted).unwrap_or_default();
+    let length = response.content_length().and_then(|length| u64::try_from(length).ok());
+    if length.is_none_or(|length| length > max_bytes) {
+        return Ok(Some(SmallObject { etag, bytes: Bytes::new() }));
+    }
+    let body = response.body.collect().await.map_err(|error| S3Error::read_failed("GetObject", bucket, key, error))?;
+    Ok(Some(SmallObject { etag, bytes: body.into_bytes() }))
 }
 
 /// Reads one of flowsentry's outputs into memory.

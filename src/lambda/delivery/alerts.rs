@@ -4,28 +4,37 @@
 //!
 //! Alerts are rendered from the stored findings, so that a delivery that completes an interrupted one sends the same alerts.
 //! An alert's `metadata.uid` is the same each time it is sent. `finding_info.uid` is the finding's id, which the same problem
-//! has in every file.
+//! has in every file. `unmapped.notice` says why it is sent: the memory of alerts decides that. [`stored`] reads the findings, and [`text`]
+//! writes times and links for people.
+
+pub mod stored;
+pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::findings;
-use crate::findings::types::{self, Finding, FindingType, Severity};
+use self::stored::{Selection, StoredExample, StoredFinding};
+use crate::findings::types::{self, Finding, Severity};
+use crate::lambda::delivery::memory::{Memory, Notice, Sent};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::sanitize::escape_truncated;
 use crate::summary::InputIdentity;
+
+/// `detail-type` of the event of a finding.
+pub const FINDING: &str = "VPC Flow Finding";
+/// `detail-type` of the event of a daily digest.
+pub const DIGEST: &str = "VPC Flow Digest";
 
 /// Maximum number of findings of an object that have their own alert. The others share one digest alert.
 pub const MAX_ALERTS: usize = 20;
 
 /// The version of OCSF.
-const OCSF_VERSION: &str = "1.5.0";
+pub(crate) const OCSF_VERSION: &str = "1.5.0";
 /// Longer than ids of resources and similar texts. Untrusted text is truncated to this length.
 const MAX_TEXT_CHARACTERS: usize = 128;
-const MAX_TITLE_CHARACTERS: usize = 512;
+pub(crate) const MAX_TITLE_CHARACTERS: usize = 512;
 const MAX_LIST_ITEMS: usize = 20;
 
 /// One alert.
@@ -33,6 +42,8 @@ const MAX_LIST_ITEMS: usize = 20;
 pub struct Alert {
     /// `metadata.uid` of the detail, the same each time the alert is sent.
     pub id: String,
+    /// `detail-type` of the event.
+    pub detail_type: &'static str,
     /// The Detection Finding as JSON, of about 100 KB at most.
     pub detail: String,
 }
@@ -46,111 +57,84 @@ pub struct Context<'a> {
     pub keys: &'a OutputKeys,
     /// The bucket of its outputs.
     pub output_bucket: &'a str,
-    /// The minimum severity of alerts.
-    pub min_severity: Severity,
+    /// The function's Region, for links to the console.
+    pub console_region: Option<&'a str>,
     /// The time of findings whose records have none, in milliseconds since the Unix epoch.
     pub now_ms: i64,
 }
 
-/// Returns the number of alerts for these findings.
-pub fn count(findings: &[Finding], min_severity: Severity) -> usize {
-    findings.iter().filter(|finding| finding.severity >= min_severity).count().min(MAX_ALERTS + 1)
+/// A finding to send, and what the memory says about it.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// The finding.
+    pub finding: StoredFinding,
+    /// Its notice. Without a memory, each finding is sent as new.
+    pub memory: Option<Memory>,
 }
 
-/// Renders the alerts for an object's findings, which are lines of JSON with the most severe first.
+/// Returns the number of alerts for these findings, if nothing is remembered.
+pub fn count(findings: &[Finding], selection: Selection) -> usize {
+    findings.iter().filter(|finding| selection.includes(finding)).count().min(MAX_ALERTS + 1)
+}
+
+/// Returns the number of alerts for stored findings, which are lines of JSON, if nothing is remembered.
 ///
 /// # Errors
 /// If a line is not a finding.
-pub fn render(findings: &[u8], context: &Context<'_>) -> Result<Vec<Alert>, serde_json::Error> {
-    let mut selected = parse(findings)?;
-    selected.retain(|finding| finding.severity >= context.min_severity);
-    let remaining = selected.split_off(selected.len().min(MAX_ALERTS));
-    let mut alerts: Vec<Alert> = selected.iter().map(|finding| context.alert(finding)).collect();
+pub fn count_stored(findings: &[u8], selection: Selection) -> Result<usize, serde_json::Error> {
+    Ok(stored::select(findings, selection)?.len().min(MAX_ALERTS + 1))
+}
+
+/// Renders the alerts for an input's findings, with the most severe first. The first ones have their own, the others share one.
+pub fn render(notifications: &[Notification], context: &Context<'_>) -> Vec<Alert> {
+    let (selected, remaining) = notifications.split_at(notifications.len().min(MAX_ALERTS));
+    let mut alerts: Vec<Alert> = selected.iter().map(|notification| context.alert(notification)).collect();
     if !remaining.is_empty() {
-        alerts.push(context.digest_alert(&remaining));
+        alerts.push(context.digest_alert(remaining));
     }
-    Ok(alerts)
+    alerts
 }
 
-/// Returns the number of alerts for stored findings, which are lines of JSON.
-///
-/// # Errors
-/// If a line is not a finding.
-pub fn count_stored(findings: &[u8], min_severity: Severity) -> Result<usize, serde_json::Error> {
-    let selected = parse(findings)?.into_iter().filter(|finding| finding.severity >= min_severity).count();
-    Ok(selected.min(MAX_ALERTS + 1))
-}
-
-fn parse(findings: &[u8]) -> Result<Vec<StoredFinding>, serde_json::Error> {
-    findings.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
-}
-
-/// A finding in a stored summary.
-#[derive(Debug, Deserialize)]
-struct StoredFinding {
-    id: String,
-    #[serde(rename = "type")]
-    finding_type: String,
-    severity: Severity,
-    confidence: String,
-    title: String,
-    /// What to change, if the topology shows it. Summaries of older versions do not have it.
-    #[serde(default)]
-    next_step: Option<String>,
-    subject: Map<String, Value>,
-    details: Map<String, Value>,
-    evidence: BTreeSet<String>,
-    flows: u64,
-    packets: u64,
-    bytes: u64,
-    first_seen: Option<String>,
-    last_seen: Option<String>,
-    exact: bool,
-    examples: Vec<StoredExample>,
-    /// Name tags of resources, by id. Summaries without a topology have none.
-    #[serde(default)]
-    names: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct StoredExample {
-    interface_id: Option<String>,
-    srcaddr: Option<String>,
-    dstaddr: Option<String>,
-    srcport: Option<u16>,
-    dstport: Option<u16>,
-    protocol: Option<u8>,
-    action: String,
-}
-
-impl StoredFinding {
-    /// Returns what to do: what the finding says, else what applies to all findings of its type.
-    fn remediation(&self) -> Option<&str> {
-        let known = FindingType::ALL.iter().find(|known| known.name() == self.finding_type);
-        self.next_step.as_deref().or_else(|| known.map(|known| findings::next_step(*known)))
+impl Notification {
+    /// Returns the notice that is sent, if the finding has a memory.
+    fn sent(&self) -> Option<&Sent> {
+        let memory = self.memory.as_ref()?;
+        memory.claim.as_ref().map(|claim| &claim.sent).or(memory.sent.as_ref())
     }
 }
 
 impl Context<'_> {
-    fn alert(&self, finding: &StoredFinding) -> Alert {
+    fn alert(&self, notification: &Notification) -> Alert {
+        let finding = &notification.finding;
+        let sent = notification.sent();
+        let memory = notification.memory.as_ref();
         let (confidence_id, confidence) = confidence(&finding.confidence);
+        let first_seen_ms = milliseconds(finding.first_seen.as_deref());
+        let mut unmapped = vec![
+            ("subject", bounded(&Value::Object(finding.subject.clone()))),
+            ("details", bounded(&Value::Object(finding.details.clone()))),
+            ("evidence", bounded(&json!(finding.evidence))),
+            ("flows", json!(finding.flows)),
+            ("packets", json!(finding.packets)),
+            ("bytes", json!(finding.bytes)),
+            ("exact", json!(finding.exact)),
+            ("where", json!(finding.subject_text())),
+        ];
+        let first_sent = memory.and_then(|memory| memory.first_sent);
+        unmapped.extend(first_sent.map(|time| ("first_sent", json!(text::time(Some(time))))));
+        let uid = sent.map_or_else(|| self.alert_id(&finding.id), |sent| truncate(&sent.uid));
         let mut detail = self.detail(&AlertFields {
+            uid: &uid,
+            notice: sent.map_or(Notice::New, |sent| sent.notice),
             finding_id: &finding.id,
             title: &finding.title,
             severity: finding.severity,
             count: finding.flows,
-            first_seen_ms: milliseconds(finding.first_seen.as_deref()),
+            first_seen_ms,
             last_seen_ms: milliseconds(finding.last_seen.as_deref()),
+            since_ms: memory.map(|memory| memory.first_seen.saturating_mul(1000)).or(first_seen_ms),
             finding_type: &finding.finding_type,
-            unmapped: vec![
-                ("subject", bounded(&Value::Object(finding.subject.clone()))),
-                ("details", bounded(&Value::Object(finding.details.clone()))),
-                ("evidence", bounded(&json!(finding.evidence))),
-                ("flows", json!(finding.flows)),
-                ("packets", json!(finding.packets)),
-                ("bytes", json!(finding.bytes)),
-                ("exact", json!(finding.exact)),
-            ],
+            unmapped,
         });
         detail.insert("confidence_id".to_owned(), json!(confidence_id));
         detail.insert("confidence".to_owned(), json!(confidence));
@@ -165,50 +149,61 @@ impl Context<'_> {
         ];
         let lists = lists.into_iter().filter(|(_, values): &(&str, Vec<Value>)| !values.is_empty());
         detail.extend(lists.map(|(name, values)| (name.to_owned(), Value::Array(values))));
-        self.finish(&finding.id, detail)
+        finish(uid, detail)
     }
 
     /// Renders one alert for all findings that don't have their own.
-    fn digest_alert(&self, findings: &[StoredFinding]) -> Alert {
+    fn digest_alert(&self, notifications: &[Notification]) -> Alert {
+        let findings: Vec<&StoredFinding> = notifications.iter().map(|notification| &notification.finding).collect();
         let mut by_type: BTreeMap<&str, u64> = BTreeMap::new();
-        for finding in findings {
+        for finding in &findings {
             *by_type.entry(&finding.finding_type).or_default() += 1;
         }
         let types: Vec<String> = by_type.iter().map(|(name, count)| format!("{count} {name}")).collect();
         let (count, types) = (findings.len(), types.join(", "));
         let title = format!("{count} more findings in this object, not sent individually: {types}");
         let id = types::id("roll-up", &self.keys.fingerprint);
+        let uid = self.alert_id(&id);
+        let first_seen_ms = findings.iter().filter_map(|finding| milliseconds(finding.first_seen.as_deref())).min();
         let mut detail = self.detail(&AlertFields {
+            uid: &uid,
+            notice: Notice::New,
             finding_id: &id,
             title: &title,
             severity: findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low),
             count: count as u64,
-            first_seen_ms: findings.iter().filter_map(|finding| milliseconds(finding.first_seen.as_deref())).min(),
+            first_seen_ms,
+            since_ms: first_seen_ms,
             last_seen_ms: findings.iter().filter_map(|finding| milliseconds(finding.last_seen.as_deref())).max(),
             finding_type: "roll-up",
-            unmapped: vec![("findings", json!(count)), ("findings_by_type", json!(by_type))],
+            unmapped: vec![
+                ("findings", json!(count)),
+                ("findings_by_type", json!(by_type)),
+                ("where", json!(format!("{count} findings"))),
+            ],
         });
         detail.insert("remediation".to_owned(), json!({"desc": "Read the findings in the summary of the object."}));
-        self.finish(&id, detail)
+        finish(uid, detail)
     }
 
     /// Renders the fields that all alerts have.
     fn detail(&self, fields: &AlertFields<'_>) -> Map<String, Value> {
         let title = escape_truncated(fields.title, MAX_TITLE_CHARACTERS);
         let (severity_id, severity) = severity(fields.severity);
+        let ((activity_id, activity), (status_id, status)) = (activity(fields.notice), status(fields.notice));
         let detail = json!({
-            "activity_id": 1, "activity_name": "Create",
+            "activity_id": activity_id, "activity_name": activity,
             "category_uid": 2, "category_name": "Findings",
             "class_uid": 2004, "class_name": "Detection Finding",
-            "type_uid": 200_401, "type_name": "Detection Finding: Create",
+            "type_uid": 200_400 + u32::from(activity_id), "type_name": format!("Detection Finding: {activity}"),
             "time": fields.last_seen_ms.or(fields.first_seen_ms).unwrap_or(self.now_ms),
             "severity_id": severity_id, "severity": severity,
-            "status_id": 1, "status": "New",
+            "status_id": status_id, "status": status,
             "is_alert": true,
             "count": fields.count,
             "message": title,
-            "metadata": self.metadata(fields),
-            "cloud": self.cloud(),
+            "metadata": Self::metadata(fields),
+            "cloud": cloud(self.keys.account_id.clone(), self.keys.region.clone()),
             "finding_info": self.finding_info(fields, &title),
             "unmapped": self.unmapped(fields),
         });
@@ -218,26 +213,14 @@ impl Context<'_> {
         detail
     }
 
-    fn metadata(&self, fields: &AlertFields<'_>) -> Value {
+    fn metadata(fields: &AlertFields<'_>) -> Value {
         json!({
             "version": OCSF_VERSION,
-            "uid": self.alert_id(fields.finding_id),
+            "uid": fields.uid,
             "event_code": truncate(fields.finding_type),
-            "product": {
-                "name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION"),
-            },
+            "product": product(),
             "profiles": ["cloud"],
         })
-    }
-
-    /// Returns the account and region of the log, if they are known.
-    fn cloud(&self) -> Value {
-        let account = |id| json!({"uid": id, "name": id, "type_id": 10, "type": "AWS Account"});
-        let optional = [
-            ("account", self.keys.account_id.as_ref().map(account)),
-            ("region", self.keys.region.as_ref().map(|region| json!(region))),
-        ];
-        with_optional(json!({"provider": "AWS"}), optional)
     }
 
     fn finding_info(&self, fields: &AlertFields<'_>, title: &str) -> Value {
@@ -248,7 +231,7 @@ impl Context<'_> {
             "analytic": {"name": finding_type, "uid": finding_type, "type_id": 1, "type": "Rule"},
             "data_sources": [escape_truncated(&uri, MAX_TITLE_CHARACTERS)],
         });
-        let times = [("first_seen_time", fields.first_seen_ms), ("last_seen_time", fields.last_seen_ms)];
+        let times = [("first_seen_time", fields.since_ms), ("last_seen_time", fields.last_seen_ms)];
         with_optional(info, times.map(|(name, time)| (name, time.map(|time| json!(time)))))
     }
 
@@ -257,6 +240,9 @@ impl Context<'_> {
         let unmapped = json!({
             name: identity,
             "summary": format!("s3://{}/{}", self.output_bucket, self.keys.summary),
+            "console_url": text::console_url(self.console_region, self.output_bucket, &self.keys.summary),
+            "notice": fields.notice.name(),
+            "since": text::time(fields.since_ms.map(|time| time.div_euclid(1000))),
         });
         with_optional(unmapped, fields.unmapped.iter().map(|(name, value)| (*name, Some(value.clone()))))
     }
@@ -299,20 +285,35 @@ impl Context<'_> {
     fn alert_id(&self, finding_id: &str) -> String {
         format!("{}-{}", self.keys.fingerprint, truncate(finding_id))
     }
+}
 
-    fn finish(&self, finding_id: &str, detail: Map<String, Value>) -> Alert {
-        Alert { id: self.alert_id(finding_id), detail: Value::Object(detail).to_string() }
-    }
+/// Returns the account and region of the log, if they are known.
+pub(crate) fn cloud(account_id: Option<String>, region: Option<String>) -> Value {
+    let account = |id: String| json!({"uid": id, "name": id, "type_id": 10, "type": "AWS Account"});
+    let optional = [("account", account_id.map(account)), ("region", region.map(Value::String))];
+    with_optional(json!({"provider": "AWS"}), optional)
+}
+
+pub(crate) fn product() -> Value {
+    json!({"name": "flowsentry", "vendor_name": "flowsentry", "version": env!("CARGO_PKG_VERSION")})
+}
+
+pub(crate) fn finish(id: String, detail: Map<String, Value>) -> Alert {
+    Alert { id, detail_type: FINDING, detail: Value::Object(detail).to_string() }
 }
 
 /// The fields in which alerts differ.
 struct AlertFields<'a> {
+    uid: &'a str,
+    notice: Notice,
     finding_id: &'a str,
     title: &'a str,
     severity: Severity,
     count: u64,
     first_seen_ms: Option<i64>,
     last_seen_ms: Option<i64>,
+    /// When the problem began, which may be before the records of this input.
+    since_ms: Option<i64>,
     finding_type: &'a str,
     /// Members of `unmapped`, which OCSF has no field for.
     unmapped: Vec<(&'static str, Value)>,
@@ -325,14 +326,30 @@ fn with_optional<'a>(object: Value, members: impl IntoIterator<Item = (&'a str, 
     Value::Object(object)
 }
 
-fn into_members(object: Value) -> Map<String, Value> {
+pub(crate) fn into_members(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(members) => members,
         _ => Map::new(),
     }
 }
 
-fn severity(severity: Severity) -> (u8, &'static str) {
+pub(crate) fn activity(notice: Notice) -> (u8, &'static str) {
+    match notice {
+        Notice::New => (1, "Create"),
+        Notice::Worse | Notice::Lasting => (2, "Update"),
+        Notice::Resolved => (3, "Close"),
+    }
+}
+
+pub(crate) fn status(notice: Notice) -> (u8, &'static str) {
+    match notice {
+        Notice::New => (1, "New"),
+        Notice::Worse | Notice::Lasting => (2, "In Progress"),
+        Notice::Resolved => (4, "Resolved"),
+    }
+}
+
+pub(crate) fn severity(severity: Severity) -> (u8, &'static str) {
     match severity {
         Severity::Low => (2, "Low"),
         Severity::Medium => (3, "Medium"),
@@ -417,7 +434,7 @@ fn resource_type(name: &str) -> Option<&'static str> {
 }
 
 /// Escapes and truncates untrusted text.
-fn truncate(text: &str) -> String {
+pub(crate) fn truncate(text: &str) -> String {
     escape_truncated(text, MAX_TEXT_CHARACTERS)
 }
 

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tokio::task;
 use uuid::Uuid;
 
-use crate::findings::types::Severity;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::eventbridge;
 use crate::lambda::aws::s3::{self, Kind, Output, PutOutcome};
-use crate::lambda::delivery::alerts::{self, Alert};
+use crate::lambda::delivery::alerts::stored::{self, Selection};
+use crate::lambda::delivery::alerts::{self, Alert, Notification};
+use crate::lambda::delivery::notify::{self, Claims, MAX_REMEMBERED, Notifier};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::records;
 use crate::lambda::delivery::state::{
@@ -76,6 +77,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) identity: &'a InputIdentity,
     pub(crate) keys: &'a OutputKeys,
     pub(crate) output: &'a ObjectOutput,
+    /// Which findings are sent, if there is an event bus.
+    pub(crate) selection: Option<Selection>,
     /// When the object was requested.
     pub(crate) started: Instant,
     pub(crate) deadline: Deadline,
@@ -90,8 +93,8 @@ pub(crate) struct DeliveryExecutor<'a> {
     summary_token: Option<String>,
     /// Findings of the stored summary, as lines of JSON.
     findings: Bytes,
-    /// Alerts of the stored summary, once they are sent.
-    alerts: Vec<Alert>,
+    /// The ids of the alerts of the stored summary, once they are sent.
+    alerts: Vec<String>,
 }
 
 impl<'a> DeliveryExecutor<'a> {
@@ -148,8 +151,7 @@ impl<'a> DeliveryExecutor<'a> {
     }
 
     fn alert_count(&self, summary: &Summary) -> usize {
-        let alerting = self.delivery.settings.alerts.as_ref();
-        alerting.map_or(0, |alerting| alerts::count(&summary.findings, alerting.min_severity))
+        self.delivery.selection.map_or(0, |selection| alerts::count(&summary.findings, selection))
     }
 
     async fn execute(&mut self, action: Action) -> Result<ActionOutcome, ProcessingError> {
@@ -157,12 +159,16 @@ impl<'a> DeliveryExecutor<'a> {
             Action::PutSummary => self.put_summary().await,
             Action::HeadSummary => self.head_summary().await,
             Action::EmitMetrics => Ok(self.emit_metrics()),
-            Action::PutFindings => self.put_linked(Kind::Findings, NDJSON, self.findings.clone()).await,
+            Action::PutFindings => {
+                self.put_linked(Kind::Findings, &self.delivery.keys.findings, NDJSON, self.findings.clone()).await
+            }
             Action::HeadFindings => self.head_linked(&self.delivery.keys.findings).await,
             Action::HeadReceipt => self.head_linked(&self.delivery.keys.receipt).await,
             Action::ReadSummary => self.read_summary().await,
             Action::SendAlerts => self.send_alerts().await,
-            Action::PutReceipt => self.put_linked(Kind::Receipt, JSON, self.receipt()).await,
+            Action::PutReceipt => {
+                self.put_linked(Kind::Receipt, &self.delivery.keys.receipt, JSON, self.receipt()).await
+            }
             Action::PutQuarantine => self.put_quarantine().await,
             Action::HeadQuarantine => self.head_quarantine().await,
             Action::EmitQuarantineMetrics => Ok(self.emit_quarantine_metrics()),
@@ -177,7 +183,7 @@ impl<'a> DeliveryExecutor<'a> {
             (FINDINGS, summary.findings.len().to_string()),
             (ALERTS, self.alert_count(summary).to_string()),
         ];
-        self.put(Kind::Summary, JSON, metadata, summary_bytes.clone()).await
+        self.put(Kind::Summary, &self.delivery.keys.summary, JSON, metadata, summary_bytes.clone()).await
     }
 
     async fn put_quarantine(&self) -> Result<ActionOutcome, ProcessingError> {
@@ -195,19 +201,27 @@ impl<'a> DeliveryExecutor<'a> {
             message,
         };
         let metadata = vec![(TOKEN, self.token.clone())];
-        self.put(Kind::Quarantine, JSON, metadata, records::render_quarantine(&receipt).into()).await
+        self.put(
+            Kind::Quarantine,
+            &self.delivery.keys.quarantine,
+            JSON,
+            metadata,
+            records::render_quarantine(&receipt).into(),
+        )
+        .await
     }
 
     /// Stores an output that belongs to the summary. If it exists, checks that it belongs to the same summary.
     async fn put_linked(
         &self,
         kind: Kind,
+        key: &str,
         content_type: &'static str,
         bytes: Bytes,
     ) -> Result<ActionOutcome, ProcessingError> {
         let token = self.summary_token.clone().unwrap_or_default();
-        match self.put(kind, content_type, vec![(SUMMARY_TOKEN, token)], bytes).await? {
-            ActionOutcome::Exists => self.head_linked(self.key(kind)).await,
+        match self.put(kind, key, content_type, vec![(SUMMARY_TOKEN, token)], bytes).await? {
+            ActionOutcome::Exists => self.head_linked(key).await,
             outcome => Ok(outcome),
         }
     }
@@ -215,27 +229,19 @@ impl<'a> DeliveryExecutor<'a> {
     async fn put(
         &self,
         kind: Kind,
+        key: &str,
         content_type: &'static str,
         metadata: Vec<(&'static str, String)>,
         bytes: Bytes,
     ) -> Result<ActionOutcome, ProcessingError> {
         let settings = self.delivery.settings;
         let (bucket, kms_key_arn) = (settings.output_bucket.as_str(), settings.output_kms_key_arn.as_deref());
-        let (key, kind) = (self.key(kind), kind.name());
+        let kind = kind.name();
         let output = Output { bucket, key, kms_key_arn, kind, content_type, metadata, bytes };
         Ok(match s3::put_if_absent(&self.delivery.clients.s3, &output).await? {
             PutOutcome::Stored => ActionOutcome::Done,
             PutOutcome::Exists => ActionOutcome::Exists,
         })
-    }
-
-    fn key(&self, kind: Kind) -> &'a str {
-        match kind {
-            Kind::Summary => &self.delivery.keys.summary,
-            Kind::Findings => &self.delivery.keys.findings,
-            Kind::Receipt => &self.delivery.keys.receipt,
-            Kind::Quarantine => &self.delivery.keys.quarantine,
-        }
     }
 
     async fn head(&self, key: &str) -> Result<Option<HashMap<String, String>>, ProcessingError> {
@@ -274,49 +280,82 @@ impl<'a> DeliveryExecutor<'a> {
     /// them: outputs that exist are not stored again.
     fn pending_outputs(&self, metadata: &HashMap<String, String>) -> PendingOutputs {
         let has_some = |name: &str| metadata.get(name).is_none_or(|count| count != "0");
-        let alerts = has_some(ALERTS) && self.delivery.settings.alerts.is_some();
+        let alerts = has_some(ALERTS) && self.delivery.selection.is_some();
         PendingOutputs { findings: has_some(FINDINGS), alerts }
     }
 
     /// Reads the stored summary. It must be valid to its end before anything is derived from it.
     async fn read_summary(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let Delivery { clients, settings, identity, keys, .. } = self.delivery;
+        let Delivery { clients, settings, identity, keys, selection, .. } = self.delivery;
         let summary = s3::read(&clients.s3, &settings.output_bucket, &keys.summary).await?;
-        let min_severity = settings.alerts.as_ref().map(|alerting| alerting.min_severity);
         let identity = identity.clone();
         let parse = move || {
             let findings = records::stored_findings(&summary, &identity)?;
-            let alerts = alerts::count_stored(&findings, min_severity.unwrap_or(Severity::High))?;
+            let alerts = selection.map_or(Ok(0), |selection| alerts::count_stored(&findings, selection))?;
             Ok((Bytes::from(findings), alerts))
         };
         let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
         let (findings, alerts) = task::spawn_blocking(parse).await?.map_err(not_a_summary)?;
-        let pending = PendingOutputs { findings: !findings.is_empty(), alerts: alerts > 0 && min_severity.is_some() };
+        let pending = PendingOutputs { findings: !findings.is_empty(), alerts: alerts > 0 };
         self.findings = findings;
         Ok(ActionOutcome::Theirs(pending))
     }
 
     async fn send_alerts(&mut self) -> Result<ActionOutcome, ProcessingError> {
-        let Delivery { clients, settings, identity, keys, .. } = self.delivery;
-        let Some(alerting) = &settings.alerts else { return Ok(ActionOutcome::Done) };
-        let (identity, output_keys, findings) = (identity.clone(), keys.clone(), self.findings.clone());
-        let (output_bucket, min_severity) = (settings.output_bucket.clone(), alerting.min_severity);
-        let render = move || {
-            let (identity, keys, output_bucket) = (&identity, &output_keys, &output_bucket);
-            alerts::render(
-                &findings,
-                &alerts::Context { identity, keys, output_bucket, min_severity, now_ms: now_ms() },
-            )
-        };
+        let Delivery { clients, settings, keys, selection, .. } = self.delivery;
+        let (Some(alerting), Some(selection)) = (&settings.alerts, selection) else { return Ok(ActionOutcome::Done) };
+        let findings = self.findings.clone();
+        let select = move || stored::select(&findings, selection);
         let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
-        let alerts = task::spawn_blocking(render).await?.map_err(|error| not_a_summary(error.into()))?;
+        let mut selected = task::spawn_blocking(select).await?.map_err(|error| not_a_summary(error.into()))?;
+        let notifier = self.notifier(alerting.repeat_hours);
+        let Claims { mut notifications, sent } = match &notifier {
+            Some(notifier) => {
+                let others = selected.split_off(selected.len().min(MAX_REMEMBERED));
+                let mut claims = notifier.claim(selected).await?;
+                // They have no memory, so they are sent in every object.
+                claims.notifications.extend(others.into_iter().map(without_memory));
+                claims
+            }
+            None => Claims { notifications: selected.into_iter().map(without_memory).collect(), sent: Vec::new() },
+        };
+        let alerts = self.render(&mut notifications).await?;
         eventbridge::send(&clients.events, &alerting.event_bus, &alerts).await?;
-        self.alerts = alerts;
+        if let Some(notifier) = notifier {
+            notifier.confirm(&notifications).await?;
+        }
+        self.alerts = sent.into_iter().chain(alerts.into_iter().map(|alert| alert.id)).collect();
         Ok(ActionOutcome::Done)
     }
 
+    fn notifier(&self, repeat_hours: u32) -> Option<Notifier<'_>> {
+        let Delivery { clients, settings, keys, .. } = self.delivery;
+        let token = &self.token;
+        (repeat_hours > 0).then_some(Notifier { s3: &clients.s3, settings, keys, token, repeat_hours })
+    }
+
+    /// Renders the alerts, on a thread that may block: each may be large. Leaves the notifications in place.
+    async fn render(&self, notifications: &mut Vec<Notification>) -> Result<Vec<Alert>, ProcessingError> {
+        let Delivery { settings, identity, keys, .. } = self.delivery;
+        let (identity, keys, taken) = (identity.clone(), keys.clone(), std::mem::take(notifications));
+        let (output_bucket, region) = (settings.output_bucket.clone(), settings.region.clone());
+        let render = move || {
+            let context = alerts::Context {
+                identity: &identity,
+                keys: &keys,
+                output_bucket: &output_bucket,
+                console_region: region.as_deref(),
+                now_ms: notify::now().saturating_mul(1000),
+            };
+            (alerts::render(&taken, &context), taken)
+        };
+        let (alerts, taken) = task::spawn_blocking(render).await?;
+        *notifications = taken;
+        Ok(alerts)
+    }
+
     fn receipt(&self) -> Bytes {
-        let alerts: Vec<&str> = self.alerts.iter().map(|alert| alert.id.as_str()).collect();
+        let alerts: Vec<&str> = self.alerts.iter().map(String::as_str).collect();
         let receipt = records::Receipt {
             uri: &self.uri(),
             version_id: self.delivery.identity.version_id(),
@@ -355,8 +394,6 @@ impl<'a> DeliveryExecutor<'a> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "alerts for records without a time need one")]
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+fn without_memory(finding: stored::StoredFinding) -> Notification {
+    Notification { finding, memory: None }
 }

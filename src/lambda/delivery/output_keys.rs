@@ -14,7 +14,7 @@ const MAX_STEM_BYTES: usize = 100;
 /// Length of a fingerprint: 128 bits.
 const FINGERPRINT_BYTES: usize = 16;
 /// Value of a partition that is not known.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// The keys of one input's outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 mod cloudwatch_logs;
 mod data_time;
 mod object_key;
+mod own_task;
 mod s3_batch;
 mod s3_notification;
 mod window;
@@ -17,6 +18,7 @@ use thiserror::Error;
 pub use self::cloudwatch_logs::LogEvents;
 pub use self::data_time::data_time;
 pub use self::object_key::{decode_form_key, is_beside_logs};
+pub use self::own_task::OwnTask;
 pub use self::s3_batch::{BatchJob, Task};
 pub use self::window::{PartItem, PlanRequest, RunReference, StepError, WindowStep};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
@@ -36,6 +38,8 @@ pub enum Invocation {
     BatchJob(BatchJob),
     /// A step of a window's report.
     Window(WindowStep),
+    /// A task of the function's own schedules.
+    OwnTask(OwnTask),
     /// Any other event. It succeeds or fails as a whole.
     Direct(InputEvents),
 }
@@ -160,6 +164,9 @@ pub enum EventError {
 pub fn read(payload: &Value) -> Result<Invocation, EventError> {
     if let Some(step) = window::window_step(payload) {
         return step.map(Invocation::Window);
+    }
+    if let Some(task) = own_task::own_task(payload) {
+        return task.map(Invocation::OwnTask);
     }
     if let Some(job) = s3_batch::batch_job(payload) {
         return job.map(Invocation::BatchJob);

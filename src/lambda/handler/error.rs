@@ -46,6 +46,9 @@ pub(crate) enum ProcessingError {
         "not enough time left before the function's timeout; if this happens repeatedly, raise its memory or timeout"
     )]
     OutOfTime,
+    /// The time in an event of a schedule can't be parsed.
+    #[error("{time:?} is not a time such as 2026-11-29T06:00:00Z")]
+    NotATime { time: String },
     #[error("internal error while processing this object (panic): {message}")]
     Panicked { message: String },
 }
@@ -113,6 +116,7 @@ impl ProcessingError {
             },
             ProcessingError::Conflict { .. } => "output_conflict",
             ProcessingError::OutOfTime => "deadline_exceeded",
+            ProcessingError::NotATime { .. } => "not_a_time",
             ProcessingError::Panicked { .. } => "internal_error",
         }
     }

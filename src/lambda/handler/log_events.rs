@@ -41,7 +41,7 @@ impl ObjectProcessor<'_> {
         let identity = InputIdentity::LogEvents(identity);
         let analysis = self.analyze_log_events(identity.clone(), data, options.clone());
         let output = self.deadline.with_deadline(analysis).await.unwrap_or(Err(ProcessingError::OutOfTime))?;
-        self.deliver(&identity, keys, output, started).await
+        self.deliver(&identity, keys, output, started, options).await
     }
 
     /// Analyzes the data on a thread that may block. An event is small, so an analysis without enough time is not stopped; the

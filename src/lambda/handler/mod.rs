@@ -6,15 +6,18 @@
 //! that a redelivered event changes nothing.
 //!
 //! `deadline` divides the time among the objects, `options` combines settings, configuration, and topology, `object` processes
-//! one object and `log_events` those of CloudWatch Logs, `batch_job` answers S3 Batch Operations, `error` has the errors after which an
+//! one object and `log_events` those of CloudWatch Logs, `batch_job` answers S3 Batch Operations, `digest` sends the daily digest, for
+//! which `progress` remembers how far the records have come, `error` has the errors after which an
 //! event is retried, and `response` the responses.
 
 mod batch_job;
 pub(super) mod deadline;
+mod digest;
 pub(super) mod error;
 mod log_events;
 mod object;
 mod options;
+mod progress;
 mod response;
 mod window;
 
@@ -31,7 +34,8 @@ use tracing::{error, info, warn};
 use self::deadline::Deadline;
 use self::error::{BatchFailure, DocumentsUnavailable, ProcessingError};
 use self::object::{Ignored, ObjectProcessor, Outcome, Quarantined, Summarized, Superseded};
-use self::options::AnalysisOptions;
+use self::options::{AnalysisOptions, LoggedExpiries};
+use self::progress::KnownProgress;
 pub use self::response::{HandlerResponse, InvocationError, ItemFailure, ResultCode, TaskResult};
 use crate::config::Config;
 use crate::lambda::aws::Clients;
@@ -40,7 +44,7 @@ use crate::lambda::aws::documents::content::Content;
 use crate::lambda::aws::documents::error::DocumentsError;
 use crate::lambda::document_cache::{DocumentCache, RefreshFailed};
 use crate::lambda::document_uri::DocumentUri;
-use crate::lambda::event::{self, EventError, InputEvent, InputEvents, Invocation, Message};
+use crate::lambda::event::{self, EventError, InputEvent, InputEvents, Invocation, Message, OwnTask};
 use crate::lambda::logging::write_metrics;
 use crate::lambda::metrics;
 use crate::lambda::settings::Settings;
@@ -66,6 +70,8 @@ pub struct Handler {
     config: Option<DocumentCache<Config>>,
     /// Allows one analysis at a time: one that was cancelled may still be running.
     analyses: Arc<Semaphore>,
+    known_progress: KnownProgress,
+    logged_expiries: LoggedExpiries,
 }
 
 /// Where the topology comes from.
@@ -126,7 +132,15 @@ impl Handler {
         let cache = |uri: &DocumentUri| DocumentCache::new(clients.s3.clone(), uri.clone(), settings.topology_ttl);
         let config = settings.config_uri.as_ref().map(cache);
         let settings = Arc::new(settings);
-        Handler { clients, settings, topology, config, analyses: Arc::new(Semaphore::new(1)) }
+        Handler {
+            clients,
+            settings,
+            topology,
+            config,
+            analyses: Arc::new(Semaphore::new(1)),
+            known_progress: KnownProgress::default(),
+            logged_expiries: LoggedExpiries::default(),
+        }
     }
 
     /// Loads the topology and the configuration before the first event. If that fails, the first invocation retries.
@@ -153,6 +167,14 @@ impl Handler {
             Invocation::Queue(messages) => self.handle_messages(messages, &invocation).await,
             Invocation::BatchJob(job) => Ok(self.handle_batch_job(job, &invocation).await),
             Invocation::Window(step) => self.handle_window(step, &invocation).await,
+            Invocation::OwnTask(OwnTask::Digest { time }) => {
+                let sent = self.send_digest(time.as_deref(), &event.context.request_id, deadline).await;
+                sent.map(|()| HandlerResponse::Done).map_err(|error| {
+                    let (code, reason) = (escape(error.code()), escape(&error.to_string()));
+                    error!(code, error = reason, "digest failed");
+                    InvocationError::DigestFailed(reason)
+                })
+            }
             Invocation::Direct(events) => self
                 .handle_events(events, 0, &invocation)
                 .await
@@ -293,7 +315,14 @@ impl Handler {
         invocation: &InvocationContext,
     ) -> Result<Outcome, ProcessingError> {
         let (clients, settings, analyses) = (&self.clients, &self.settings, &self.analyses);
-        let processor = ObjectProcessor { clients, settings, analyses, deadline };
+        let processor = ObjectProcessor {
+            clients,
+            settings,
+            analyses,
+            known_progress: &self.known_progress,
+            logged_expiries: &self.logged_expiries,
+            deadline,
+        };
         match event? {
             InputEvent::OtherEvent { event_name, .. } => {
                 Ok(Outcome::Ignored(Ignored::NotACreationEvent { event_name }))

@@ -9,7 +9,8 @@ use tokio::{task, time};
 
 use super::deadline::Deadline;
 use super::error::ProcessingError;
-use super::options::AnalysisOptions;
+use super::options::{AnalysisOptions, LoggedExpiries};
+use super::progress::KnownProgress;
 use crate::error::ObjectError;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::download::{Body, BodyError};
@@ -20,7 +21,7 @@ use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::delivery::state::Completion;
 use crate::lambda::event::{self, ObjectReference};
 use crate::lambda::metrics::IgnoreReason;
-use crate::lambda::settings::Settings;
+use crate::lambda::settings::{Alerting, Settings};
 use crate::pipeline;
 use crate::summary::build;
 use crate::summary::{InputIdentity, ObjectIdentity, TopologySource};
@@ -136,6 +137,8 @@ pub(super) struct ObjectProcessor<'a> {
     pub(super) settings: &'a Arc<Settings>,
     /// Allows one analysis at a time: one that was cancelled may still be running.
     pub(super) analyses: &'a Arc<Semaphore>,
+    pub(super) known_progress: &'a KnownProgress,
+    pub(super) logged_expiries: &'a LoggedExpiries,
     pub(super) deadline: Deadline,
 }
 
@@ -157,7 +160,7 @@ impl ObjectProcessor<'_> {
             ReadResult::Ignored(ignored) => return Ok(Outcome::Ignored(ignored)),
         };
         let keys = OutputKeys::for_object(&self.settings.output_prefix, &identity);
-        self.deliver(&InputIdentity::Object(identity), keys, output, started).await
+        self.deliver(&InputIdentity::Object(identity), keys, output, started, options).await
     }
 
     /// Delivers the outputs of an object or of log events.
@@ -167,6 +170,7 @@ impl ObjectProcessor<'_> {
         keys: OutputKeys,
         output: ObjectOutput,
         started: Instant,
+        options: &AnalysisOptions,
     ) -> Result<Outcome, ProcessingError> {
         let delivery = Delivery {
             clients: self.clients,
@@ -174,10 +178,17 @@ impl ObjectProcessor<'_> {
             identity,
             keys: &keys,
             output: &output,
+            selection: self.settings.alerts.as_ref().map(Alerting::of_objects),
             started,
             deadline: self.deadline,
         };
         let completion = DeliveryExecutor::new(delivery).deliver().await?;
+        if let ObjectOutput::Summary(rendered) = &output {
+            self.logged_expiries.log(&options.summary.exceptions, &rendered.summary);
+            let noted = self.known_progress.note(&self.clients.s3, self.settings, &keys, &rendered.summary);
+            // The outputs are complete: without time, the next object notes it.
+            self.deadline.with_deadline(noted).await;
+        }
         Ok(Outcome::new(completion, output, keys, started.elapsed()))
     }
 

@@ -1,12 +1,18 @@
 //! Options of the analysis of an object.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::warn;
 
 use crate::config::Config;
+use crate::config::exceptions::Exceptions;
 use crate::discovery::snapshot::SnapshotId;
 use crate::lambda::settings::Settings;
 use crate::lambda::snapshot_cache::Snapshot;
 use crate::pipeline;
+use crate::record::timestamp::Timestamp;
+use crate::summary::Summary;
 use crate::summary::build::SummaryOptions;
 use crate::topology::Topology;
 
@@ -19,6 +25,23 @@ pub(super) struct AnalysisOptions {
     pub(super) snapshot: Option<SnapshotId>,
 }
 
+/// The expired exceptions that were logged, so that each is logged once and not with every object.
+#[derive(Debug, Default)]
+pub(super) struct LoggedExpiries(Mutex<BTreeSet<String>>);
+
+impl LoggedExpiries {
+    /// Logs the exceptions that have expired by the time of a summary's records.
+    pub(super) fn log(&self, exceptions: &Exceptions, summary: &Summary) {
+        let latest = summary.window.as_ref().and_then(|window| window.end.or(window.start)).map(Timestamp::seconds);
+        for expired in exceptions.expired_at(latest) {
+            let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(expired.clone());
+            if is_new {
+                warn!(exception = expired, "exception of the configuration has expired");
+            }
+        }
+    }
+}
+
 impl AnalysisOptions {
     /// Combines the settings with the configuration and the topology. Without a configuration, its defaults apply.
     pub(super) fn new(
@@ -26,10 +49,11 @@ impl AnalysisOptions {
         config: Option<&Config>,
         topology: Option<Arc<Topology>>,
     ) -> AnalysisOptions {
-        let Config { thresholds, limits, trusted_scanners, log_formats } = config.cloned().unwrap_or_default();
+        let Config { thresholds, limits, trusted_scanners, exceptions, log_formats } =
+            config.cloned().unwrap_or_default();
         AnalysisOptions {
             pipeline: pipeline::Options { topology, limits, log_formats, ..settings.pipeline.clone() },
-            summary: SummaryOptions { thresholds, trusted_scanners, ..settings.summary.clone() },
+            summary: SummaryOptions { thresholds, trusted_scanners, exceptions, ..settings.summary.clone() },
             snapshot: None,
         }
     }

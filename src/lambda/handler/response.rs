@@ -95,6 +95,9 @@ pub enum InvocationError {
         /// The cause.
         reason: String,
     },
+    /// The daily digest was not sent. Lambda repeats the invocation.
+    #[error("digest not sent: {0}")]
+    DigestFailed(String),
 }
 
 impl InvocationError {
@@ -105,6 +108,7 @@ impl InvocationError {
             InvocationError::ObjectsFailed(_) => "ObjectsFailed",
             InvocationError::WindowFailed(_) => "WindowFailed",
             InvocationError::WindowInvalid(_) => "WindowInvalid",
+            InvocationError::DigestFailed(_) => "DigestFailed",
             InvocationError::DocumentsUnavailable { kind: DocumentKind::Topology, .. } => "TopologyUnavailable",
             InvocationError::DocumentsUnavailable { kind: DocumentKind::Config, .. } => "ConfigUnavailable",
         }

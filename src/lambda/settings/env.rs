@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::parse;
 use super::{
-    Alerting, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX, DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel,
-    OnPermanentFailure, Settings, SettingsError,
+    Alerting, DEFAULT_ALERT_REPEAT_HOURS, DEFAULT_METRICS_NAMESPACE, DEFAULT_OUTPUT_PREFIX,
+    DEFAULT_TOPOLOGY_TTL_SECONDS, LogLevel, OnPermanentFailure, Settings, SettingsError, WindowReports,
 };
+use crate::config::exceptions::SUPPRESS;
 use crate::config::{LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use crate::findings::types::Severity;
 use crate::lambda::document_uri::{DocumentLocation, DocumentUri};
@@ -103,11 +104,13 @@ impl EnvReader {
         self.parse_or(name, T::default(), parse)
     }
 
-    /// Reads the settings of alerts. The severity is parsed even without a bus, so that its errors are reported.
+    /// Reads the settings of alerts. All are parsed even without a bus, so that their errors are reported.
     fn alerts(&mut self) -> Option<Alerting> {
         let min_severity = self.parse_or("ALERT_MIN_SEVERITY", Severity::Medium, parse::severity);
+        let repeat_hours = self.parse_or("ALERT_REPEAT_HOURS", DEFAULT_ALERT_REPEAT_HOURS, parse::hours);
+        let window_reports = self.parse_or("WINDOW_REPORTS", WindowReports::default(), parse::window_reports);
         let event_bus = self.parse_or("EVENT_BUS_NAME", None, |value| parse::event_bus(value).map(Some))?;
-        Some(Alerting { event_bus, min_severity })
+        Some(Alerting { event_bus, min_severity, repeat_hours, window_reports })
     }
 
     fn pipeline(&mut self) -> pipeline::Options {
@@ -139,7 +142,7 @@ impl EnvReader {
 
     /// Rejects variables that are named like values of the configuration: no setting is ignored silently.
     fn reject_settings_of_the_configuration(&mut self) {
-        for name in [Thresholds::NAMES, Limits::NAMES, &[TRUSTED_SCANNERS, LOG_FORMATS]].concat() {
+        for name in [Thresholds::NAMES, Limits::NAMES, &[TRUSTED_SCANNERS, SUPPRESS, LOG_FORMATS]].concat() {
             let variable = name.to_ascii_uppercase();
             if let Some(value) = self.variables.get(&variable) {
                 self.errors.push(format!(

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{LogLevel, OnPermanentFailure, Source};
+use super::{LogLevel, OnPermanentFailure, Source, WindowReports};
 use crate::findings::types::Severity;
 use crate::lambda::document_uri::DocumentUri;
 use crate::record::format::Format;
@@ -14,6 +14,8 @@ const MAX_PREFIX_BYTES: usize = 512;
 const MAX_NAMESPACE_BYTES: usize = 255;
 /// "EventBusName" in <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>
 const MAX_EVENT_BUS_BYTES: usize = 1600;
+/// Hours of a year.
+const MAX_HOURS: u32 = 8760;
 /// Longer than the id of any key, which is a UUID with or without `mrk-`.
 const MAX_KEY_ID_BYTES: usize = 64;
 
@@ -74,6 +76,21 @@ pub(super) fn log_level(value: &str) -> Result<LogLevel, String> {
 pub(super) fn severity(value: &str) -> Result<Severity, String> {
     let severity = Severity::ALL.iter().find(|severity| severity.name() == value.to_ascii_lowercase());
     severity.copied().ok_or_else(|| format!("one of {}", Severity::ALL.map(Severity::name).join(", ")))
+}
+
+/// Parses hours, of at most a year.
+pub(super) fn hours(value: &str) -> Result<u32, String> {
+    let hours = integer(value, 0).ok().filter(|hours| *hours <= MAX_HOURS);
+    hours.ok_or_else(|| format!("an integer from 0 to {MAX_HOURS}, in digits"))
+}
+
+pub(super) fn window_reports(value: &str) -> Result<WindowReports, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "off" => Ok(WindowReports::Off),
+        "hourly" => Ok(WindowReports::Hourly),
+        "daily" => Ok(WindowReports::Daily),
+        _ => Err("one of off, hourly, daily".to_owned()),
+    }
 }
 
 pub(super) fn on_permanent_failure(value: &str) -> Result<OnPermanentFailure, String> {

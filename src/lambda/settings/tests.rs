@@ -55,6 +55,8 @@ fn every_setting_takes_effect() {
         ("CONFIG_URI", "s3://inventory/flowsentry.toml"),
         ("EVENT_BUS_NAME", "security"),
         ("ALERT_MIN_SEVERITY", "High"),
+        ("ALERT_REPEAT_HOURS", "0"),
+        ("WINDOW_REPORTS", "Hourly"),
         ("ON_PERMANENT_FAILURE", "fail"),
         ("ALLOWED_SOURCES", "logs/AWSLogs/, old-logs"),
         ("TOP", "0"),
@@ -71,7 +73,10 @@ fn every_setting_takes_effect() {
     assert_eq!((settings.pipeline.max_object_bytes, settings.pipeline.max_lines), (1024, 2048));
     assert_eq!(settings.output_kms_key_arn.as_deref(), Some(KEY));
     assert_eq!(settings.config_uri.map(|uri| uri.to_string()).as_deref(), Some("s3://inventory/flowsentry.toml"));
-    let alerting = Alerting { event_bus: "security".to_owned(), min_severity: Severity::High };
+    let event_bus = "security".to_owned();
+    let window_reports = WindowReports::Hourly;
+    let alerting = Alerting { event_bus, min_severity: Severity::High, repeat_hours: 0, window_reports };
+    assert_eq!(alerting.of_objects(), Selection { min_severity: Severity::High, only_certain: true });
     assert_eq!(settings.alerts, Some(alerting));
     assert_eq!(settings.on_permanent_failure, OnPermanentFailure::Fail);
     let source = |bucket: &str, prefix: &str| Source::Objects { bucket: bucket.to_owned(), prefix: prefix.to_owned() };

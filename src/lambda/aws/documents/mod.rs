@@ -118,7 +118,7 @@ async fn read_all<C: Content>(
 async fn list<C: Content>(client: &Client, uri: &DocumentUri, folder: &str) -> Result<Etags, DocumentsError> {
     let mut etags = Etags::new();
     let mut total = 0;
-    s3::list(client, &uri.bucket, folder, |ListedObject { key, etag, bytes }| {
+    s3::list(client, &uri.bucket, folder, |ListedObject { key, etag, bytes, .. }| {
         if uri.matches(&key) {
             total = checked_total(C::KIND, uri, total, bytes)?;
             etags.insert(key, etag);

@@ -1,6 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::findings;
+use crate::findings::types::{Confidence, FindingType};
+use crate::lambda::delivery::memory::Claim;
 use crate::pipeline::{self, Options};
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
@@ -27,19 +30,31 @@ fn scans(sources: usize) -> Summary {
     summary(&(0..sources).flat_map(|source| (1..=15).map(move |port| record(source, port))).collect::<String>())
 }
 
+fn selection(min_severity: Severity) -> Selection {
+    Selection { min_severity, only_certain: false }
+}
+
+fn notifications(findings: &[u8], min_severity: Severity) -> Vec<Notification> {
+    let selected = stored::select(findings, selection(min_severity)).expect("findings");
+    selected.into_iter().map(|finding| Notification { finding, memory: None }).collect()
+}
+
 fn alerts_of(findings: &[u8], min_severity: Severity) -> Vec<(String, Value)> {
     let (object, now_ms) = (object(), 7);
     let keys = OutputKeys::for_object("flowsentry/", &object);
     let identity = &InputIdentity::Object(object);
-    let context = Context { identity, keys: &keys, output_bucket: "out", min_severity, now_ms };
-    let alerts = render(findings, &context).expect("findings");
+    let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms };
+    let alerts = render(&notifications(findings, min_severity), &context);
     alerts.into_iter().map(|alert| (alert.id, serde_json::from_str(&alert.detail).expect("JSON"))).collect()
 }
 
 fn alerts(summary: &Summary, min_severity: Severity) -> Vec<(String, Value)> {
     let alerts = alerts_of(&json::render_findings(&summary.findings), min_severity);
-    assert_eq!(alerts.len(), count(&summary.findings, min_severity));
-    assert_eq!(count_stored(&json::render_findings(&summary.findings), min_severity).ok(), Some(alerts.len()));
+    assert_eq!(alerts.len(), count(&summary.findings, selection(min_severity)));
+    assert_eq!(
+        count_stored(&json::render_findings(&summary.findings), selection(min_severity)).ok(),
+        Some(alerts.len())
+    );
     alerts
 }
 
@@ -95,6 +110,8 @@ fn a_finding_is_a_detection_finding() {
             "summary": format!("s3://out/{}", keys.summary),
             "subject": {"srcaddr": "172.31.0.0", "dstaddr": "172.16.9.12"}, "details": {"distinct_ports": 15, "accepted_flows": 0},
             "evidence": ["distinct-ports", "no-accepted-records"], "flows": 15, "packets": 30, "bytes": 1200, "exact": true,
+            "where": "dstaddr 172.16.9.12, srcaddr 172.31.0.0", "notice": "new", "since": "2014-12-14 04:06 UTC",
+            "console_url": text::console_url(None, "out", &keys.summary),
         },
     });
     assert_eq!(*detail, expected);
@@ -196,8 +213,8 @@ fn log_events_are_named_instead_of_an_object() {
     };
     let keys = OutputKeys::for_log_events("", &events, Some("eu-west-1"), None);
     let identity = &InputIdentity::LogEvents(events);
-    let context = Context { identity, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms: 7 };
-    let sent = render(&json::render_findings(&scans(1).findings), &context).expect("findings");
+    let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms: 7 };
+    let sent = render(&notifications(&json::render_findings(&scans(1).findings), Severity::Low), &context);
     let detail: Value = serde_json::from_str(&sent[0].detail).expect("JSON");
     let stream = "s".repeat(512);
     assert_eq!(
@@ -218,12 +235,59 @@ fn log_events_are_named_instead_of_an_object() {
 
 #[test]
 fn a_line_that_is_not_a_finding_is_an_error() {
-    let (object, now_ms) = (object(), 7);
-    let keys = OutputKeys::for_object("", &object);
-    let identity = &InputIdentity::Object(object);
-    let context = Context { identity, keys: &keys, output_bucket: "out", min_severity: Severity::Low, now_ms };
-    assert!(render(b"{}\n", &context).is_err() && count_stored(b"1\n", Severity::Low).is_err());
-    assert_eq!(render(b"", &context).ok(), Some(vec![]));
+    let all = selection(Severity::Low);
+    assert!(stored::select(b"{}\n", all).is_err() && count_stored(b"1\n", all).is_err());
+    assert_eq!(stored::select(b"", all).map(|findings| findings.len()).ok(), Some(0));
+}
+
+#[test]
+fn a_notice_decides_activity_status_and_id() {
+    let of = |notice: Notice, claimed: bool| {
+        let mut notifications = notifications(&json::render_findings(&scans(1).findings), Severity::Low);
+        let uid = "of another input".to_owned();
+        let sent = Sent { notice, severity: Severity::High, uid, last_seen: 1_795_932_000 };
+        let claim = Claim { sent: sent.clone(), token: "t".to_owned(), claimed_at: 0 };
+        notifications[0].memory = Some(Memory {
+            first_seen: 1_795_932_000 - 86_400,
+            last_seen: 1_795_932_000,
+            first_sent: Some(1_795_932_000 - 3600),
+            sent: (!claimed).then_some(sent),
+            claim: claimed.then_some(claim),
+            ended: None,
+            digest: None,
+        });
+        let keys = OutputKeys::for_object("", &object());
+        let identity = &InputIdentity::Object(object());
+        let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms: 7 };
+        let sent = render(&notifications, &context);
+        let detail: Value = serde_json::from_str(&sent[0].detail).expect("JSON");
+        assert_eq!((sent[0].id.as_str(), &detail["metadata"]["uid"]), ("of another input", &json!(sent[0].id)));
+        let unmapped = &detail["unmapped"];
+        assert_eq!(unmapped["first_sent"], "2026-11-29 05:00 UTC");
+        assert_eq!(unmapped["since"], "2026-11-28 06:00 UTC");
+        assert_eq!(detail["finding_info"]["first_seen_time"], json!(1_795_845_600_000_u64));
+        assert_eq!(
+            detail["type_name"],
+            format!("Detection Finding: {}", detail["activity_name"].as_str().expect("text"))
+        );
+        [&detail["type_uid"], &detail["status"], &unmapped["notice"]].map(Value::to_string)
+    };
+    assert_eq!(of(Notice::New, true), ["200401", "\"New\"", "\"new\""]);
+    assert_eq!(of(Notice::Worse, true), ["200402", "\"In Progress\"", "\"worse\""]);
+    assert_eq!(of(Notice::Lasting, false), ["200402", "\"In Progress\"", "\"lasting\""]);
+    assert_eq!(of(Notice::Resolved, false), ["200403", "\"Resolved\"", "\"resolved\""]);
+}
+
+#[test]
+fn only_certain_findings_need_no_other_object() {
+    let summary = scans(1);
+    let selection = Selection { min_severity: Severity::Low, only_certain: true };
+    assert_eq!((summary.findings[0].confidence.name(), count(&summary.findings, selection)), ("low", 0));
+    let mut certain = summary;
+    certain.findings[0].confidence = Confidence::High;
+    assert_eq!(count(&certain.findings, selection), 1);
+    let stored = json::render_findings(&certain.findings);
+    assert_eq!(count_stored(&stored, selection).ok(), Some(1));
 }
 
 proptest! {

@@ -216,6 +216,7 @@ fn context(options: &AnalysisOptions) -> Context<'_> {
         thresholds: summary.thresholds,
         limits: pipeline.limits,
         trusted_scanners: summary.trusted_scanners.clone(),
+        exceptions: summary.exceptions.clone(),
         log_formats: pipeline.log_formats.clone(),
     };
     Context::new(pipeline.topology.as_deref(), &config)

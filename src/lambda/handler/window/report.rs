@@ -9,6 +9,7 @@ use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::event::RunReference;
 use crate::lambda::handler::escape;
 use crate::lambda::handler::response::HandlerResponse;
+use crate::lambda::settings::Alerting;
 use crate::lambda::window::keys::is_manifest;
 use crate::lambda::window::manifest::{Manifest, SCHEMA};
 use crate::summary::build;
@@ -36,6 +37,7 @@ impl WindowRun<'_> {
             RenderedSummary::new(summary)
         };
         let rendered = blocking(build).await?;
+        self.handler.logged_expiries.log(&self.options.summary.exceptions, &rendered.summary);
         let output = ObjectOutput::Summary(Box::new(rendered));
         let identity = InputIdentity::Window(identity);
         let delivery = Delivery {
@@ -44,6 +46,7 @@ impl WindowRun<'_> {
             identity: &identity,
             keys: &keys,
             output: &output,
+            selection: self.handler.settings.alerts.as_ref().map(Alerting::of_windows),
             started,
             deadline: self.invocation.deadline,
         };

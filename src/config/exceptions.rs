@@ -1,0 +1,278 @@
+//! Exceptions with a reason and an end: the user's own scanners, and findings that nobody needs to hear of.
+//!
+//! Whether an exception applies is decided by the time of the records, so that an old log has the same report whenever it is read.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
+use crate::config::{ConfigError, block, contains, merged, value_text};
+use crate::sanitize::{NAME_CHARACTERS, quoted};
+
+/// Name of the list of [`Exceptions::suppressions`].
+pub const SUPPRESS: &str = "suppress";
+
+/// The types of findings that can be suppressed. A test compares them with those of the detectors.
+pub const FINDING_TYPES: [&str; 17] = [
+    "ambiguous-address",
+    "edge-to-edge-routing",
+    "egress-blocked",
+    "health-checks-rejected",
+    "host-sweep",
+    "inactive-peering",
+    "no-answer",
+    "one-way-peering",
+    "peering-path-mismatch",
+    "port-scan",
+    "rejected-peering",
+    "repeated-rejects",
+    "reply-blocked",
+    "skipped-data",
+    "transit-gateway-loss",
+    "transitive-peering",
+    "unpeered-vpc",
+];
+/// The members of subjects.
+const SUBJECT_MEMBERS: [&str; 14] = [
+    "cidr_block",
+    "dst_scope",
+    "dst_vpc_id",
+    "dstaddr",
+    "dstport",
+    "interface_id",
+    "peering_connection_id",
+    "protocol",
+    "reason",
+    "src_vpc_id",
+    "srcaddr",
+    "tgw_dst_vpc_id",
+    "tgw_id",
+    "tgw_src_vpc_id",
+];
+const MAX_REASON_CHARACTERS: usize = 200;
+
+/// Why an exception was made, and until when it applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// The reason, for people.
+    pub reason: String,
+    /// The first day, in UTC, on which it does not apply any more.
+    pub expires: Date,
+}
+
+impl Exception {
+    /// Reports whether it applies to records of this time, in seconds since the Unix epoch. It applies to records without a time.
+    pub fn applies_at(&self, seconds: Option<u64>) -> bool {
+        let date = |seconds: u64| Timestamp::from_second(i64::try_from(seconds).ok()?).ok();
+        let date = seconds.and_then(date).map(|time| Offset::UTC.to_datetime(time).date());
+        date.is_none_or(|date| date < self.expires)
+    }
+}
+
+/// Scanners of the user, until a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedScanners {
+    /// Their CIDR blocks, sorted and without overlap.
+    pub blocks: Vec<IpNet>,
+    /// The reason and the end.
+    pub exception: Exception,
+}
+
+/// Findings that are not sent, until a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Their types. If it is empty, all types match.
+    pub types: Vec<String>,
+    /// Members of their subjects, as text. Each of them must be equal.
+    pub subject: BTreeMap<String, String>,
+    /// The reason and the end.
+    pub exception: Exception,
+}
+
+/// All exceptions of a configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exceptions {
+    /// Scanners.
+    pub scanners: Vec<TrustedScanners>,
+    /// Findings that are not sent. The first one that matches applies.
+    pub suppressions: Vec<Suppression>,
+}
+
+impl Exceptions {
+    /// Returns the blocks of scanners that are trusted at this time, with those that always are.
+    pub fn scanners_at(&self, always: &[IpNet], seconds: Option<u64>) -> Vec<IpNet> {
+        let current = self.scanners.iter().filter(|scanners| scanners.exception.applies_at(seconds));
+        let blocks: Vec<IpNet> = always.iter().chain(current.flat_map(|scanners| &scanners.blocks)).copied().collect();
+        merged(&blocks)
+    }
+
+    /// Returns what to say about the exceptions that do not apply any more at this time.
+    pub fn expired_at(&self, seconds: Option<u64>) -> Vec<String> {
+        let scanners = self.scanners.iter().map(|scanners| ("trusted_scanners", &scanners.exception));
+        let suppressions = self.suppressions.iter().map(|suppression| (SUPPRESS, &suppression.exception));
+        let expired = scanners.chain(suppressions).filter(|(_, exception)| !exception.applies_at(seconds));
+        let text = |(list, Exception { reason, expires }): (&str, &Exception)| {
+            format!("{list}: {} has expired on {expires}; renew or remove it", quoted(reason, MAX_REASON_CHARACTERS))
+        };
+        expired.map(text).collect()
+    }
+
+    /// Adds a table of `trusted_scanners`.
+    pub(super) fn add_scanners(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
+        let invalid = |problem| ConfigError::InvalidException { list: "trusted_scanners", problem };
+        check_names(table, &["cidr_blocks", "reason", "expires"]).map_err(invalid)?;
+        let list = table.get("cidr_blocks").and_then(toml::Value::as_array).filter(|list| !list.is_empty());
+        let list =
+            list.ok_or_else(|| invalid("cidr_blocks is missing, but must be a list of CIDR blocks".to_owned()))?;
+        let blocks: Vec<IpNet> = list.iter().map(block).collect::<Result<_, _>>()?;
+        let exception = exception(table).map_err(invalid)?;
+        self.scanners.push(TrustedScanners { blocks: merged(&blocks), exception });
+        Ok(())
+    }
+
+    /// Parses the list `suppress`.
+    pub(super) fn parse_suppressions(value: &toml::Value) -> Result<Vec<Suppression>, ConfigError> {
+        let invalid = |problem| ConfigError::InvalidException { list: SUPPRESS, problem };
+        let no_tables = || invalid(format!("it has {}, but must be a list of tables, [[suppress]]", shown(value)));
+        let list = value.as_array().ok_or_else(no_tables)?;
+        let tables: Option<Vec<&toml::Table>> = list.iter().map(toml::Value::as_table).collect();
+        tables.ok_or_else(no_tables)?.into_iter().map(|table| suppression(table).map_err(invalid)).collect()
+    }
+}
+
+impl TrustedScanners {
+    /// Reports whether one of the blocks contains the address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        contains(&self.blocks, address)
+    }
+}
+
+fn suppression(table: &toml::Table) -> Result<Suppression, String> {
+    check_names(table, &["types", "subject", "reason", "expires"])?;
+    let types = table.get("types").map_or(Ok(Vec::new()), |types| {
+        let known = |value: &toml::Value| value.as_str().filter(|name| FINDING_TYPES.contains(name)).map(str::to_owned);
+        let names: Option<Vec<String>> = types.as_array().and_then(|types| types.iter().map(known).collect());
+        names.ok_or_else(|| format!("types is {}, but must be a list of {}", shown(types), FINDING_TYPES.join(", ")))
+    })?;
+    let subject = table.get("subject").map_or(Ok(BTreeMap::new()), |subject| {
+        let members =
+            subject.as_table().ok_or_else(|| format!("subject is {}, but must be a table", shown(subject)))?;
+        members.iter().map(|(name, value)| member(name, value)).collect()
+    })?;
+    if types.is_empty() && subject.is_empty() {
+        return Err("types and subject are missing, so that it would match every finding".to_owned());
+    }
+    Ok(Suppression { types, subject, exception: exception(table)? })
+}
+
+fn member(name: &str, value: &toml::Value) -> Result<(String, String), String> {
+    if !SUBJECT_MEMBERS.contains(&name) {
+        let name = quoted(name, NAME_CHARACTERS);
+        return Err(format!("subject has {name}, but its members are {}", SUBJECT_MEMBERS.join(", ")));
+    }
+    let text = match value {
+        toml::Value::String(text) => Some(text.parse().map_or_else(|_| text.clone(), |ip: IpAddr| ip.to_string())),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        _ => None,
+    };
+    text.map(|text| (name.to_owned(), text))
+        .ok_or_else(|| format!("{name} is {}, but must be text or a number", shown(value)))
+}
+
+fn exception(table: &toml::Table) -> Result<Exception, String> {
+    let reason = table.get("reason").and_then(toml::Value::as_str).map(str::trim).filter(|reason| !reason.is_empty());
+    let reason = reason.ok_or_else(|| "reason is missing, but must be text".to_owned())?;
+    if reason.chars().count() > MAX_REASON_CHARACTERS {
+        return Err(format!("reason has more than {MAX_REASON_CHARACTERS} characters"));
+    }
+    let expires = match table.get("expires") {
+        Some(toml::Value::Datetime(time)) => time.to_string(),
+        Some(toml::Value::String(text)) => text.clone(),
+        other => return Err(format!("expires is {}, but must be a date", other.map_or("missing".to_owned(), shown))),
+    };
+    let date = expires.parse::<Date>().ok().filter(|_| expires.len() == "2027-01-31".len());
+    let wrong = || format!("expires is {}, but must be a date such as 2027-01-31", quoted(&expires, NAME_CHARACTERS));
+    Ok(Exception { reason: reason.to_owned(), expires: date.ok_or_else(wrong)? })
+}
+
+fn check_names(table: &toml::Table, valid: &[&str]) -> Result<(), String> {
+    match table.keys().find(|name| !valid.contains(&name.as_str())) {
+        Some(name) => Err(format!("unknown name {}; valid names: {}", quoted(name, NAME_CHARACTERS), valid.join(", "))),
+        None => Ok(()),
+    }
+}
+
+fn shown(value: &toml::Value) -> String {
+    quoted(&value_text(value), NAME_CHARACTERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const DAY: u64 = 1_795_910_400; // 2026-11-29
+
+    fn parse(toml: &str) -> Result<Config, String> {
+        Config::from_toml(toml).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn scanners_are_trusted_until_they_expire() {
+        let toml = r#"trusted_scanners = [
+            "10.0.9.0/24", {cidr_blocks = ["10.0.8.0/24", "192.0.2.1"], reason = "pen test", expires = 2026-11-29}]"#;
+        let config = parse(toml).expect("valid");
+        let at = |seconds| {
+            let blocks = config.exceptions.scanners_at(&config.trusted_scanners, seconds);
+            blocks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(at(Some(DAY - 1)), "10.0.8.0/23 192.0.2.1/32");
+        assert_eq!((at(Some(DAY)), at(None)), ("10.0.9.0/24".to_owned(), "10.0.8.0/23 192.0.2.1/32".to_owned()));
+        assert_eq!(config.exceptions.expired_at(Some(DAY - 1)), [""; 0]);
+        let expired = r#"trusted_scanners: "pen test" has expired on 2026-11-29; renew or remove it"#;
+        assert_eq!(config.exceptions.expired_at(Some(DAY)), [expired]);
+        let tables =
+            "[[trusted_scanners]]\ncidr_blocks = [\"10.0.8.0/24\"]\nreason = \"x\"\nexpires = \"2026-11-29\"\n";
+        assert_eq!(parse(tables).map(|config| config.exceptions.scanners.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_suppression_has_types_or_a_subject() {
+        let toml = "[[suppress]]\ntypes = [\"port-scan\"]\nsubject = {srcaddr = \"2001:DB8::1\", dstport = 22}\n\
+                    reason = \"known\"\nexpires = 2026-11-29\n";
+        let suppressions = parse(toml).expect("valid").exceptions.suppressions;
+        let subject = [("dstport", "22"), ("srcaddr", "2001:db8::1")];
+        let subject = subject.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let exception = Exception { reason: "known".to_owned(), expires: jiff::civil::date(2026, 11, 29) };
+        let types = vec!["port-scan".to_owned()];
+        assert_eq!(suppressions, [Suppression { types, subject: subject.into(), exception }]);
+    }
+
+    #[test]
+    fn invalid_exceptions_are_errors_that_name_the_problem() {
+        let rest = "reason = \"x\"\nexpires = 2026-11-29\n";
+        for (table, problem) in [
+            (rest.to_owned(), "types and subject are missing"),
+            (format!("types = [\"port-scam\"]\n{rest}"), "types is \"array\", but must be a list of ambiguous-address"),
+            (format!("subject = {{vpc = \"x\"}}\n{rest}"), "subject has \"vpc\", but its members are cidr_block"),
+            (format!("subject = {{srcaddr = true}}\n{rest}"), "srcaddr is \"true\", but must be text or a number"),
+            (format!("type = \"port-scan\"\n{rest}"), "unknown name \"type\"; valid names: types, subject"),
+            ("types = [\"port-scan\"]\nexpires = 2026-11-29\n".to_owned(), "reason is missing"),
+            ("types = [\"port-scan\"]\nreason = \"x\"\n".to_owned(), "expires is missing, but must be a date"),
+            (
+                "types = [\"port-scan\"]\nreason = \"x\"\nexpires = 2026-11-29T00:00:00Z\n".to_owned(),
+                "must be a date such as",
+            ),
+        ] {
+            let error = parse(&format!("[[suppress]]\n{table}")).expect_err("invalid");
+            assert!(error.starts_with("suppress: ") && error.contains(problem), "{error}");
+        }
+        assert!(parse("suppress = [1]").expect_err("invalid").contains("must be a list of tables"));
+        let no_blocks = format!("[[trusted_scanners]]\n{rest}");
+        assert!(parse(&no_blocks).expect_err("invalid").starts_with("trusted_scanners: cidr_blocks is missing"));
+    }
+}
