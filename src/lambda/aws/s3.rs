@@ -139,6 +139,7 @@ impl From<&aws_sdk_s3::types::Object> for ListedObject {
             key: object.key().unwrap_or_default().to_owned(),
             etag: object.e_tag().map(unquoted),
             bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            modified: object.last_modified().map(DateTime::secs).unwrap_or_default(),
         }
     }
 }

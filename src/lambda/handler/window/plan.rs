@@ -181,7 +181,7 @@ impl WindowRun<'_> {
     /// Adds an object, unless it is one of the outputs.
     fn add(&self, planner: &mut Planner, bucket: &str, object: ListedObject) {
         let settings = &self.handler.settings;
-        let ListedObject { key, etag, bytes } = object;
+        let ListedObject { key, etag, bytes, .. } = object;
         if bucket != settings.output_bucket || !key.starts_with(&settings.output_prefix) {
             planner.add(LogObject { bucket: Some(bucket.to_owned()), key, bytes, etag });
         }
