@@ -42,7 +42,8 @@ pub(super) enum Command {
     /// Explain whether one end can reach another, hop by hop
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
-    /// Check a topology, or describe that of AWS accounts
+    #[cfg_attr(feature = "aws", doc = "Check a topology, or describe that of AWS accounts")]
+    #[cfg_attr(not(feature = "aws"), doc = "Check a topology")]
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
