@@ -177,6 +177,7 @@ def test_function_may_do_exactly_what_a_run_calls(clients, env, parameter_set):
     if parameters["ConfigUri"]:
         clients.s3.put_object(Bucket=topology, Key="flowsentry.toml", Body=b"port_scan_ports = 15")
         settings["CONFIG_URI"] = f"s3://{topology}/flowsentry.toml"
+    settings["ALERT_REPEAT_HOURS"] = str(parameters["AlertRepeatHours"])
     reports = Reports(clients, env, **settings)
     slow_scan(env)
     gone = env.put(name(30, number=3), b"gone")
