@@ -44,8 +44,9 @@ def test_a_week_has_few_emails(env, report):
     after = week(env, ALERT_REPEAT_HOURS="24", CONFIG_URI=f"s3://{env.source}/c.toml")
     digests = [mail for mails in after for mail in mails if mail[0] == "digest"]
     # New, lasting, ended.
-    assert digests[:2] == [("digest", 2, 0, 0), ("digest", 0, 2, 0)]
-    assert sorted(digests[2:]) == [("digest", 0, 1, 0)] * 4 + [("digest", 0, 1, 1)]
+    # It has ended when the records continue for more than a day.
+    counts = [(2, 0, 0), (0, 2, 0), (0, 2, 0), (0, 1, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0)]
+    assert digests == [("digest", *each) for each in counts]
     notices = [[mail for mail in mails if mail[0] != "digest"] for mails in after]
     assert notices == [[], [], [], ["worse"], ["lasting"], ["lasting"], ["lasting"]]
     report(f"week: {sum(map(len, before))} emails without a memory, {sum(map(len, after))} with it")
