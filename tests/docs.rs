@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use flowsentry::config::exceptions::SUPPRESS;
 use flowsentry::config::{Config, LOG_FORMATS, Limits, TRUSTED_SCANNERS, Thresholds};
 use flowsentry::findings;
 use flowsentry::findings::topology_check::TopologyFindingType;
@@ -137,7 +138,7 @@ fn documented_defaults_are_the_actual_defaults() {
                 let unset = settings_with(name, "").expect("a default");
                 let set = settings_with(name, default).expect("the default is allowed");
                 assert_eq!(format!("{set:?}"), format!("{unset:?}"), "{name}");
-                let other = if default.parse::<u64>().is_ok() { "7" } else { "HIGH/fail/debug" };
+                let other = if default.parse::<u64>().is_ok() { "7" } else { "HIGH/fail/debug/hourly" };
                 let differs = other.split('/').filter_map(|other| settings_with(name, other).ok());
                 assert!(
                     differs.map(|it| format!("{it:?}")).any(|it| it != format!("{unset:?}")),
@@ -152,7 +153,7 @@ fn documented_defaults_are_the_actual_defaults() {
 fn the_configuration_file_has_a_row_for_each_name() {
     let head = "| name | default | meaning |";
     let counts = Limits::NAMES.iter().chain(Thresholds::NAMES).map(|name| (*name).to_owned());
-    let names: Names = counts.chain([TRUSTED_SCANNERS, LOG_FORMATS].map(str::to_owned)).collect();
+    let names: Names = counts.chain([TRUSTED_SCANNERS, SUPPRESS, LOG_FORMATS].map(str::to_owned)).collect();
     assert_eq!(first_cells(REFERENCE, head), names);
     for cells in rows(REFERENCE, head) {
         let (name, default) = (code(&cells[0]), &cells[1]);

@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::types::{Finding, Suppressed};
 use crate::config::exceptions::{Exceptions, Suppression};
+use crate::record::timestamp::Timestamp;
 
 /// Marks each finding with the first suppression that applies to it.
 pub(crate) fn mark(findings: &mut [Finding], exceptions: &Exceptions) {
     for finding in findings {
-        let seen = finding.seen.last_seen.or(finding.seen.first_seen).map(crate::record::timestamp::Timestamp::seconds);
+        let seen = finding.seen.last_seen.or(finding.seen.first_seen).map(Timestamp::seconds);
         let mut current = exceptions.suppressions.iter().filter(|one| one.exception.applies_at(seen));
         let applies = current.find(|one| matches(one, finding));
         finding.suppressed = applies

@@ -49,16 +49,22 @@ impl Renderer<'_> {
         for section in sections(&summary.findings, self.names.0) {
             self.section(&section);
         }
+        self.suppressed(&summary.findings);
     }
 
-    /// Returns the line of a finding, with the reason if the configuration suppresses it.
-    fn finding(&self, finding: &Finding) -> String {
-        let line = finding_line(finding, self.names);
-        match &finding.suppressed {
-            Some(Suppressed { reason, expires }) => {
-                format!("{line} [suppressed until {expires}: {}]", escape_unprintable(reason))
-            }
-            None => line,
+    /// Appends the findings that the configuration suppresses, with the reasons. The sections above have them, too.
+    fn suppressed(&mut self, findings: &[Finding]) {
+        let suppressed = findings.iter().filter_map(|finding| Some((finding, finding.suppressed.as_ref()?)));
+        let lines: Vec<String> = suppressed.map(|(finding, why)| suppressed_line(finding, why, self.names)).collect();
+        if lines.is_empty() {
+            return;
+        }
+        self.line(format!("\n{BOLD}suppressed{BOLD:#}"));
+        for line in lines.iter().take(MAX_LINES_PER_SECTION) {
+            self.wrapped("  - ", "    ", line);
+        }
+        if let Some(more) = lines.len().checked_sub(MAX_LINES_PER_SECTION).filter(|more| *more > 0) {
+            self.line(format!("  - and {} more (--format json lists all)", format_count(more as u64)));
         }
     }
 
@@ -76,7 +82,7 @@ impl Renderer<'_> {
         let scans = Scans::by_source(&section.findings);
         let lines: Vec<(String, Option<&str>)> = if scans.is_empty() {
             let lines = section.findings.iter();
-            lines.map(|finding| (self.finding(finding), finding.next_step.as_deref())).collect()
+            lines.map(|finding| (finding_line(finding, self.names), finding.next_step.as_deref())).collect()
         } else {
             scans.iter().map(|scans| (scans_line(scans, self.names), None)).collect()
         };
@@ -98,6 +104,12 @@ impl Renderer<'_> {
             self.wrapped("  Next: ", "  ", next_step);
         }
     }
+}
+
+/// Returns the line of a suppressed finding.
+fn suppressed_line(finding: &Finding, why: &Suppressed, names: Names<'_>) -> String {
+    let Suppressed { reason, expires } = why;
+    format!("{} [suppressed until {expires}: {}]", finding_line(finding, names), escape_unprintable(reason))
 }
 
 /// Returns the remark of an empty list. An empty list is good news only if the records could have shown a problem.

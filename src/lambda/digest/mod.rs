@@ -240,3 +240,5 @@ pub fn marked(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Entry>
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod week;

@@ -89,8 +89,12 @@ impl Handler {
                 warn!(key, "state of the digest is not valid; the digest is sent");
             }
             match DayState::decide(state.as_ref(), token, notify::now()) {
-                DayDecision::Sent => info!(%day, "digest was sent already"),
-                DayDecision::InProgress => info!(%day, "digest is being sent by another invocation"),
+                DayDecision::Sent => {
+                    info!(%day, "digest was sent already");
+                }
+                DayDecision::InProgress => {
+                    info!(%day, "digest is being sent by another invocation");
+                }
                 DayDecision::Send => {
                     let claim = DayState::claim(day, token, notify::now());
                     let etag = stored.as_ref().map(|stored| stored.etag.as_str());
