@@ -1,11 +1,11 @@
 //! Partials: the state of an analysis as a file, so that parts of a report are made by themselves and merged.
 //!
-//! In: an [`Analysis`], and out: a file; and back. [`write`] and [`read`] are inverse: what [`Analysis::merge`] makes of read partials, in
+//! In: an [`Analysis`], and out: a file; and back. [`write()`] and [`read()`] are inverse: what [`Analysis::merge`] makes of read partials, in
 //! the order of the inputs, is what it makes of the inputs themselves.
 //!
-//! A part may be [closed](close) before it is written: without its accepted records it is small.
+//! A part may be [closed](close()) before it is written: without its accepted records it is small.
 //!
-//! A file is a row of [`sections`](sections), in blocks ([`block`]). It is untrusted: lengths are bounded before memory is reserved, and
+//! A file is a row of `sections`, in blocks (`block`). It is untrusted: lengths are bounded before memory is reserved, and
 //! each row is checked before it is added, under the limits of the configuration ([`crate::aggregate::rows`]). The checksum finds damage; it
 //! does not show who made the file.
 //!

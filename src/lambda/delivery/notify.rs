@@ -1,4 +1,4 @@
-//! Executes the decisions of [`memory`](super::memory): reads and stores the memories of findings around the sending of their alerts.
+//! Executes the decisions of [`memory`]: reads and stores the memories of findings around the sending of their alerts.
 
 use std::time::{Duration, SystemTime};
 

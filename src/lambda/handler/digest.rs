@@ -1,4 +1,4 @@
-//! Sends the daily digest: executes the steps that [`digest`](crate::lambda::digest) describes.
+//! Sends the daily digest: executes the steps that [`digest`] describes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
