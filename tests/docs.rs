@@ -160,6 +160,7 @@ fn the_configuration_file_has_a_row_for_each_name() {
         let with = |value: &str| Config::from_toml(&format!("{name} = {value}")).expect("a valid value");
         let (default, other) = match (name, &default[..]) {
             (TRUSTED_SCANNERS, "none") => ("[]", "[\"10.0.0.1\"]"),
+            (SUPPRESS, "none") => ("[]", "[{types = [\"port-scan\"], reason = \"x\", expires = 2027-01-31}]"),
             (LOG_FORMATS, "none") => ("{}", "{ \"s3://bucket/\" = \"version\" }"),
             (_, number) => (number, "7"),
         };
@@ -382,7 +383,10 @@ fn every_code_has_a_row() {
 
     let response = source("src/lambda/handler/response.rs");
     let invocation = quoted(between(&response, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
-    assert_eq!(invocation, names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable", "ConfigUnavailable"]));
+    assert_eq!(
+        invocation,
+        names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable", "ConfigUnavailable", "DigestFailed"])
+    );
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
 
     let discovery = source("src/lambda/discovery.rs");
