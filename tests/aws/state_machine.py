@@ -20,7 +20,7 @@ class Gateway:
     """Lambda's Invoke: sends payloads to the functions of a pool. `server.py` forwards the calls of state machines to it.
 
     `faults` are functions of the step's payload and of the number of calls with it; one that returns an error answers the call instead of a
-    function.
+    function. `losses` are the same, but the function is called, and its answer is replaced: a timeout after the work was done.
     """
 
     def __init__(self, start, size=2):
@@ -28,7 +28,7 @@ class Gateway:
         for _ in range(size):
             self._pool.put(start())
         # Payloads, in the order of the calls.
-        self.calls, self.faults = [], []
+        self.calls, self.faults, self.losses = [], [], []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"gateway": self}))
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.arn = f"arn:aws:lambda:us-east-1:123456789012:function:local-{self._server.server_address[1]}"
@@ -48,6 +48,9 @@ class Gateway:
             return {"errorType": "Runtime.ExitError", "errorMessage": "the function died"}, True
         finally:
             self._pool.put(function)
+        for loss in self.losses:
+            if error := loss(payload["window"], number):
+                return error, True
         return (answer.error, True) if answer.error else (answer.response, False)
 
     def steps(self):
@@ -91,10 +94,16 @@ class StateMachine:
 
     def run(self, request):
         """Runs an execution to its end; returns its status and its output, or its error."""
+        return self.wait(self.start(request))
+
+    def start(self, request):
+        """Starts an execution; returns its ARN."""
         self._number += 1
-        execution = self._sfn.start_execution(
+        return self._sfn.start_execution(
             stateMachineArn=self._arn, name=f"run-{self._number}", input=json.dumps(request)
         )["executionArn"]
+
+    def wait(self, execution):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             described = self._sfn.describe_execution(executionArn=execution)

@@ -186,6 +186,40 @@ def test_an_execution_that_was_stopped_goes_on(reports):
     assert (outcomes.count("made"), outcomes.count("already_made")) == (2, 2)
 
 
+def test_two_executions_at_once_make_one_report(reports):
+    """A schedule may fire twice."""
+    slow_scan(reports.env)
+    executions = [reports.machine.start({**REQUEST, "batch_objects": 3, "fan_in": 2}) for _ in range(2)]
+    results = [reports.machine.wait(execution) for execution in executions]
+    assert [status for status, _ in results] == ["SUCCEEDED"] * 2, results
+    assert reports.report()["records"]["total"] == 168
+    assert len(reports.env.keys("reports/manifests/")) == 1
+    # Four batches, merged by two: each part is stored once, though both executions may have made it.
+    assert len([key for key in reports.env.keys("windows/") if key.endswith(".fspart")]) == 7
+    written = reports.env.stop()
+    assert [document["WindowReports"] for document in written.metrics if "WindowReports" in document] == [1]
+
+
+def test_a_step_whose_answer_is_lost_is_not_done_twice(reports):
+    """The function ends after Step Functions has given up waiting for it."""
+    slow_scan(reports.env)
+    timeout = {"errorType": "Sandbox.Timedout", "errorMessage": "no answer in time"}
+    reports.gateway.losses.append(lambda step, number: timeout if number == 1 else None)
+    reports.run()
+    assert reports.gateway.steps() == {"part": 4, "plan": 2, "report": 2}
+    assert reports.report()["records"]["total"] == 168
+    written = reports.env.stop()
+    outcomes = [line["outcome"] for line in written.log if line["message"] == "window step done"]
+    assert {one: outcomes.count(one) for one in set(outcomes)} == {
+        "planned": 1,
+        "already_planned": 1,
+        "made": 2,
+        "already_made": 2,
+        "reported": 2,
+    }
+    assert [document["WindowReports"] for document in written.metrics if "WindowReports" in document] == [1]
+
+
 def test_functions_that_die_are_replaced(reports):
     slow_scan(reports.env)
     died = []
