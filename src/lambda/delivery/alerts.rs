@@ -85,12 +85,15 @@ pub fn count_stored(findings: &[u8], selection: Selection) -> Result<usize, serd
     Ok(stored::select(findings, selection)?.len().min(MAX_ALERTS + 1))
 }
 
-/// Renders the alerts for an input's findings, with the most severe first. The first ones have their own, the others share one.
-pub fn render(notifications: &[Notification], context: &Context<'_>) -> Vec<Alert> {
+/// Renders the alerts for an input's findings, with the most severe first. The first ones have their own, the others share one. That one
+/// has all findings that are too many to remember, too: they would have an alert of their own for each input.
+pub fn render(notifications: &[Notification], not_remembered: &[StoredFinding], context: &Context<'_>) -> Vec<Alert> {
     let (selected, remaining) = notifications.split_at(notifications.len().min(MAX_ALERTS));
     let mut alerts: Vec<Alert> = selected.iter().map(|notification| context.alert(notification)).collect();
+    let remaining = remaining.iter().map(|notification| &notification.finding);
+    let remaining: Vec<&StoredFinding> = remaining.chain(not_remembered).collect();
     if !remaining.is_empty() {
-        alerts.push(context.digest_alert(remaining));
+        alerts.push(context.digest_alert(&remaining));
     }
     alerts
 }
@@ -153,10 +156,9 @@ impl Context<'_> {
     }
 
     /// Renders one alert for all findings that don't have their own.
-    fn digest_alert(&self, notifications: &[Notification]) -> Alert {
-        let findings: Vec<&StoredFinding> = notifications.iter().map(|notification| &notification.finding).collect();
+    fn digest_alert(&self, findings: &[&StoredFinding]) -> Alert {
         let mut by_type: BTreeMap<&str, u64> = BTreeMap::new();
-        for finding in &findings {
+        for finding in findings {
             *by_type.entry(&finding.finding_type).or_default() += 1;
         }
         let types: Vec<String> = by_type.iter().map(|(name, count)| format!("{count} {name}")).collect();

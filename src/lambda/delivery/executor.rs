@@ -309,17 +309,15 @@ impl<'a> DeliveryExecutor<'a> {
         let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
         let mut selected = task::spawn_blocking(select).await?.map_err(|error| not_a_summary(error.into()))?;
         let notifier = self.notifier(alerting.repeat_hours);
+        let mut others = Vec::new();
         let Claims { mut notifications, sent } = match &notifier {
             Some(notifier) => {
-                let others = selected.split_off(selected.len().min(MAX_REMEMBERED));
-                let mut claims = notifier.claim(selected).await?;
-                // They have no memory, so they are sent in every object.
-                claims.notifications.extend(others.into_iter().map(without_memory));
-                claims
+                others = selected.split_off(selected.len().min(MAX_REMEMBERED));
+                notifier.claim(selected).await?
             }
             None => Claims { notifications: selected.into_iter().map(without_memory).collect(), sent: Vec::new() },
         };
-        let alerts = self.render(&mut notifications).await?;
+        let alerts = self.render(&mut notifications, others).await?;
         eventbridge::send(&clients.events, &alerting.event_bus, &alerts).await?;
         if let Some(notifier) = notifier {
             notifier.confirm(&notifications).await?;
@@ -335,7 +333,11 @@ impl<'a> DeliveryExecutor<'a> {
     }
 
     /// Renders the alerts, on a thread that may block: each may be large. Leaves the notifications in place.
-    async fn render(&self, notifications: &mut Vec<Notification>) -> Result<Vec<Alert>, ProcessingError> {
+    async fn render(
+        &self,
+        notifications: &mut Vec<Notification>,
+        others: Vec<stored::StoredFinding>,
+    ) -> Result<Vec<Alert>, ProcessingError> {
         let Delivery { settings, identity, keys, .. } = self.delivery;
         let (identity, keys, taken) = (identity.clone(), keys.clone(), std::mem::take(notifications));
         let (output_bucket, region) = (settings.output_bucket.clone(), settings.region.clone());
@@ -347,7 +349,7 @@ impl<'a> DeliveryExecutor<'a> {
                 console_region: region.as_deref(),
                 now_ms: notify::now().saturating_mul(1000),
             };
-            (alerts::render(&taken, &context), taken)
+            (alerts::render(&taken, &others, &context), taken)
         };
         let (alerts, taken) = task::spawn_blocking(render).await?;
         *notifications = taken;

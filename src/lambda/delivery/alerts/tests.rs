@@ -44,7 +44,7 @@ fn alerts_of(findings: &[u8], min_severity: Severity) -> Vec<(String, Value)> {
     let keys = OutputKeys::for_object("flowsentry/", &object);
     let identity = &InputIdentity::Object(object);
     let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms };
-    let alerts = render(&notifications(findings, min_severity), &context);
+    let alerts = render(&notifications(findings, min_severity), &[], &context);
     alerts.into_iter().map(|alert| (alert.id, serde_json::from_str(&alert.detail).expect("JSON"))).collect()
 }
 
@@ -214,7 +214,7 @@ fn log_events_are_named_instead_of_an_object() {
     let keys = OutputKeys::for_log_events("", &events, Some("eu-west-1"), None);
     let identity = &InputIdentity::LogEvents(events);
     let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms: 7 };
-    let sent = render(&notifications(&json::render_findings(&scans(1).findings), Severity::Low), &context);
+    let sent = render(&notifications(&json::render_findings(&scans(1).findings), Severity::Low), &[], &context);
     let detail: Value = serde_json::from_str(&sent[0].detail).expect("JSON");
     let stream = "s".repeat(512);
     assert_eq!(
@@ -259,7 +259,7 @@ fn a_notice_decides_activity_status_and_id() {
         let keys = OutputKeys::for_object("", &object());
         let identity = &InputIdentity::Object(object());
         let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms: 7 };
-        let sent = render(&notifications, &context);
+        let sent = render(&notifications, &[], &context);
         let detail: Value = serde_json::from_str(&sent[0].detail).expect("JSON");
         assert_eq!((sent[0].id.as_str(), &detail["metadata"]["uid"]), ("of another input", &json!(sent[0].id)));
         let unmapped = &detail["unmapped"];
@@ -314,4 +314,22 @@ proptest! {
             prop_assert!(!detail.contains(|character: char| character.is_control()));
         }
     }
+}
+
+#[test]
+fn findings_that_are_not_remembered_are_in_the_roll_up_only() {
+    let (object, now_ms) = (object(), 7);
+    let keys = OutputKeys::for_object("flowsentry/", &object);
+    let identity = &InputIdentity::Object(object);
+    let context = Context { identity, keys: &keys, output_bucket: "out", console_region: None, now_ms };
+    let stored = json::render_findings(&scans(3).findings);
+    let others = stored::select(&stored, selection(Severity::Low)).expect("findings");
+    let sent = |notifications: &[Notification]| {
+        let details = render(notifications, &others, &context).into_iter().map(|alert| alert.detail);
+        let details = details.map(|detail| serde_json::from_str::<Value>(&detail).expect("JSON"));
+        details.map(|it| (it["metadata"]["event_code"].clone(), it["count"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(sent(&[]), [(json!("roll-up"), json!(3))]);
+    let one = &notifications(&stored, Severity::Low)[..1];
+    assert_eq!(sent(one), [(json!("port-scan"), json!(15)), (json!("roll-up"), json!(3))]);
 }
