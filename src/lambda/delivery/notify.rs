@@ -64,8 +64,14 @@ enum Claimed {
 /// A stored memory.
 struct Stored {
     /// `None` if the object is not valid.
-    memory: Option<Memory>,
+    entry: Option<Entry>,
     etag: String,
+}
+
+impl Stored {
+    fn memory(&self) -> Option<&Memory> {
+        self.entry.as_ref().map(|entry| &entry.memory)
+    }
 }
 
 impl Notifier<'_> {
@@ -105,7 +111,7 @@ impl Notifier<'_> {
         let (mut changes, mut waits) = (0, 0);
         while changes < MAX_CHANGES {
             let stored = self.read(&key, &finding.id).await?;
-            let known = stored.as_ref().and_then(|stored| stored.memory.as_ref());
+            let known = stored.as_ref().and_then(Stored::memory);
             match memory::decide(known, &sighting(&finding, &uid), &self.sender(waits < MAX_WAITS)) {
                 Decision::Claim(claimed) => {
                     if self.store(&key, &finding, &claimed, stored.as_ref()).await? {
@@ -139,7 +145,7 @@ impl Notifier<'_> {
         let Some(key) = entry::key(&self.settings.output_prefix, &finding.id) else { return Ok(()) };
         for _ in 0..MAX_CHANGES {
             let Some(stored) = self.read(&key, &finding.id).await? else { return Ok(()) };
-            let confirmed = stored.memory.as_ref().and_then(|memory| memory::confirm(memory, self.token));
+            let confirmed = stored.memory().and_then(|memory| memory::confirm(memory, self.token));
             let Some(confirmed) = confirmed else { return Ok(()) };
             if self.store(&key, finding, &confirmed, Some(&stored)).await? {
                 return Ok(());
@@ -156,15 +162,15 @@ impl Notifier<'_> {
     async fn read(&self, key: &str, id: &str) -> Result<Option<Stored>, ProcessingError> {
         let bucket = &self.settings.output_bucket;
         let Some(object) = s3::read_small(self.s3, bucket, key, MAX_ENTRY_BYTES).await? else { return Ok(None) };
-        let memory = match Entry::parse(&object.bytes, id) {
-            Ok(entry) => Some(entry.memory),
+        let entry = match Entry::parse(&object.bytes, id) {
+            Ok(entry) => Some(entry),
             Err(error) => {
                 let error = escape_truncated(&error, MAX_TEXT_CHARACTERS);
                 warn!(key, error, "memory of a finding is not valid; the finding counts as new");
                 None
             }
         };
-        Ok(Some(Stored { memory, etag: object.etag }))
+        Ok(Some(Stored { entry, etag: object.etag }))
     }
 
     /// Stores a memory if nobody has changed it. Returns whether it was stored.
@@ -175,7 +181,13 @@ impl Notifier<'_> {
         memory: &Memory,
         before: Option<&Stored>,
     ) -> Result<bool, ProcessingError> {
-        let bytes = Entry::new(&finding.id, self.about(finding), memory.clone()).render().into();
+        // A finding that begins anew has the place of its new records.
+        let known = before.and_then(|stored| stored.entry.as_ref()).filter(|entry| entry.memory.ended.is_none());
+        let mut about = self.about(finding);
+        if let Some(known) = known {
+            about = about.with_known_place(&known.about);
+        }
+        let bytes = Entry::new(&finding.id, about, memory.clone()).render().into();
         let output = state_output(self.settings, key, bytes);
         Ok(s3::put_if(self.s3, &output, before.map(|stored| stored.etag.as_str())).await?.is_some())
     }
@@ -189,6 +201,7 @@ impl Notifier<'_> {
             next_step: text(finding.remediation().unwrap_or_default()),
             account_id: self.keys.account_id.clone(),
             region: self.keys.region.clone(),
+            window: self.keys.window.clone(),
             summary: self.keys.summary.clone(),
         }
     }

@@ -33,6 +33,8 @@ pub struct OutputKeys {
     pub account_id: Option<String>,
     /// Region of the log, if it is known.
     pub region: Option<String>,
+    /// Name of the report, if these are the keys of a window.
+    pub window: Option<String>,
 }
 
 impl OutputKeys {
@@ -74,6 +76,7 @@ impl OutputKeys {
             fingerprint,
             account_id: None,
             region: None,
+            window: Some(name.clone()),
         }
     }
 
@@ -93,6 +96,7 @@ impl OutputKeys {
             fingerprint,
             account_id: partition.account.map(str::to_owned),
             region: partition.region.map(str::to_owned),
+            window: None,
         }
     }
 }

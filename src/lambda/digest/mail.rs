@@ -167,12 +167,15 @@ impl Digest<'_> {
             0 => String::new(),
             count => format!(" {count} older memories were not read."),
         };
+        let (places, reports) = self.progress.counts();
+        let reports = if reports > 0 { format!(", and reports of {reports} name(s) made") } else { String::new() };
         match self.progress.latest() {
-            Some(latest) => format!(
-                "Flow logs of {} account(s) and Region(s) were read, the latest of {}.{not_read}",
-                self.progress.len(),
-                time(Some(latest))
-            ),
+            Some(latest) => {
+                let latest = time(Some(latest));
+                format!(
+                    "Flow logs of {places} account(s) and Region(s) were read{reports}, the latest of {latest}.{not_read}"
+                )
+            }
             None => format!("No flow log was read.{not_read}"),
         }
     }

@@ -26,6 +26,8 @@ use crate::summary::json::line;
 /// Maximum size of a stored object of this module, in bytes.
 pub const MAX_OBJECT_BYTES: u64 = 4 << 10;
 const DAY_SCHEMA: &str = "flowsentry/digest/v1";
+/// How long a finding that only reports have stays without another report, in seconds. Nobody may make one of that name again.
+const REPORT_SECONDS: i64 = 7 * 24 * 60 * 60;
 const PROGRESS_SCHEMA: &str = "flowsentry/progress/v1";
 
 /// The state of a day's digest.
@@ -95,6 +97,9 @@ pub struct Progress {
     pub account_id: Option<String>,
     /// Region of the log, if it is known.
     pub region: Option<String>,
+    /// Name of the report, if it is the progress of the windows of that name.
+    #[serde(default)]
+    pub window: Option<String>,
     /// The latest record, in seconds since the Unix epoch.
     pub data_until: i64,
 }
@@ -103,7 +108,14 @@ impl Progress {
     /// Creates the progress of an account and Region.
     pub fn new(account_id: Option<&str>, region: Option<&str>, data_until: i64) -> Progress {
         let (account_id, region) = (account_id.map(str::to_owned), region.map(str::to_owned));
-        Progress { schema: PROGRESS_SCHEMA.to_owned(), account_id, region, data_until }
+        Progress { schema: PROGRESS_SCHEMA.to_owned(), account_id, region, window: None, data_until }
+    }
+
+    /// Creates the progress of the windows of a name, from one with records. A long window may have had a finding in its first hour only,
+    /// so that it counts as a day: a finding ends with a window that began after it.
+    pub fn of_window(name: &str, from: i64, to: i64) -> Progress {
+        let data_until = to.min(from.saturating_add(QUIET_SECONDS));
+        Progress { window: Some(name.to_owned()), ..Progress::new(None, None, data_until) }
     }
 
     /// Parses a stored progress. Returns `None` if it is not valid.
@@ -119,8 +131,12 @@ impl Progress {
 
     /// Returns the key. The prefix of the outputs is empty or ends in a slash.
     pub fn key(&self, output_prefix: &str) -> String {
-        let part = |part: &Option<String>| part.as_deref().unwrap_or(UNKNOWN).to_owned();
-        format!("{}{}/{}.json", progress_prefix(output_prefix), part(&self.account_id), part(&self.region))
+        let prefix = progress_prefix(output_prefix);
+        if let Some(window) = &self.window {
+            return format!("{prefix}window/{window}.json");
+        }
+        let [account_id, region] = [&self.account_id, &self.region].map(|part| part.as_deref().unwrap_or(UNKNOWN));
+        format!("{prefix}{account_id}/{region}.json")
     }
 }
 
@@ -168,19 +184,22 @@ pub struct Item {
     pub last_seen: i64,
 }
 
-/// How far the records of all accounts and Regions have come.
+/// Account, Region, and name of the report.
+type Place = (Option<String>, Option<String>, Option<String>);
+
+/// How far the records of all accounts and Regions have come, and the reports of windows.
 #[derive(Debug, Clone, Default)]
-pub struct AllProgress(HashMap<(Option<String>, Option<String>), i64>);
+pub struct AllProgress(HashMap<Place, i64>);
 
 impl AllProgress {
-    /// Adds the progress of an account and Region.
+    /// Adds a progress.
     pub fn add(&mut self, progress: Progress) {
-        self.0.insert((progress.account_id, progress.region), progress.data_until);
+        self.0.insert((progress.account_id, progress.region, progress.window), progress.data_until);
     }
 
-    /// Returns the latest record of the account and Region of a finding.
+    /// Returns how far the records of a finding's account and Region have come, or the reports that have it.
     pub fn of(&self, about: &About) -> Option<i64> {
-        self.0.get(&(about.account_id.clone(), about.region.clone())).copied()
+        self.0.get(&(about.account_id.clone(), about.region.clone(), about.window.clone())).copied()
     }
 
     /// Returns the latest record of all.
@@ -188,14 +207,10 @@ impl AllProgress {
         self.0.values().max().copied()
     }
 
-    /// Returns the number of accounts and Regions.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Reports whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Returns the number of accounts and Regions, and that of the names of reports.
+    pub fn counts(&self) -> (usize, usize) {
+        let reports = self.0.keys().filter(|(.., window)| window.is_some()).count();
+        (self.0.len() - reports, reports)
     }
 }
 
@@ -203,35 +218,43 @@ impl AllProgress {
 pub fn item(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Item> {
     let memory = &entry.memory;
     let sent = memory.claim.as_ref().map(|claim| &claim.sent).or(memory.sent.as_ref())?;
-    let section = section(memory, progress.of(&entry.about), &day.to_string())?;
+    let section = section(entry, progress, day)?;
     let (id, about) = (entry.id.clone(), entry.about.clone());
     let Memory { first_seen, last_seen, .. } = *memory;
     Some(Item { section, id, about, severity: sent.severity, first_seen, last_seen })
 }
 
-fn section(memory: &Memory, data_until: Option<i64>, day: &str) -> Option<Section> {
+fn section(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Section> {
+    let (memory, on) = (&entry.memory, day.to_string());
     if let Some(ended) = &memory.ended {
-        return (ended.digest == day).then_some(Section::Ended);
+        return (ended.digest == on).then_some(Section::Ended);
     }
-    let quiet = data_until.map_or(0, |until| until.saturating_sub(memory.last_seen));
-    if quiet >= QUIET_SECONDS + REFRESH_SECONDS {
+    let quiet = progress.of(&entry.about).map_or(0, |until| until.saturating_sub(memory.last_seen));
+    let is_old_report = entry.about.window.is_some() && start(day).saturating_sub(memory.last_seen) >= REPORT_SECONDS;
+    if quiet >= QUIET_SECONDS + REFRESH_SECONDS || is_old_report {
         return Some(Section::Ended);
     }
-    let is_listed = memory.digest.as_deref().is_some_and(|listed| listed != day);
+    let is_listed = memory.digest.as_deref().is_some_and(|listed| listed != on);
     Some(if is_listed { Section::Lasting } else { Section::New })
+}
+
+/// Returns the start of a day, in seconds since the Unix epoch.
+fn start(day: Date) -> i64 {
+    jiff::tz::Offset::UTC.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).map_or(0, Timestamp::as_second)
 }
 
 /// Returns the memory after the digest of this day was sent, or `None` if nothing changes.
 pub fn marked(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Entry> {
-    let data_until = progress.of(&entry.about);
-    let day = day.to_string();
+    let memory = &entry.memory;
     let mut marked = entry.clone();
-    match section(&entry.memory, data_until, &day)? {
-        Section::New => marked.memory.digest = Some(day),
-        Section::Ended if entry.memory.ended.is_none() => {
+    match section(entry, progress, day)? {
+        Section::New => marked.memory.digest = Some(day.to_string()),
+        Section::Ended if memory.ended.is_none() => {
             // A claim that nobody has confirmed for a day is void: the digest has listed the finding.
             marked.memory.claim = None;
-            marked.memory.ended = Some(Ended { data_until: data_until?, digest: day });
+            let quiet_until = memory.last_seen.saturating_add(QUIET_SECONDS);
+            let data_until = progress.of(&entry.about).unwrap_or(quiet_until).max(quiet_until);
+            marked.memory.ended = Some(Ended { data_until, digest: day.to_string() });
         }
         Section::Ended | Section::Lasting => {}
     }

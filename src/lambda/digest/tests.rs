@@ -30,6 +30,7 @@ fn entry(id: u32, severity: Severity, memory: impl FnOnce(&mut Memory)) -> Entry
         next_step: "Look.".to_owned(),
         account_id: Some("123456789012".to_owned()),
         region: Some("eu-west-1".to_owned()),
+        window: None,
         summary: "flowsentry/summaries/x.json".to_owned(),
     };
     Entry::new(&format!("{id:032x}"), about, stored)
@@ -61,6 +62,50 @@ fn a_finding_is_new_until_listed_then_lasts_and_ends_once() {
     let ended = marked(&listed, &later, day(second)).expect("it has ended");
     assert_eq!(section_of(&ended, &later, second), Some(Section::Ended), "a repetition of the same run");
     assert_eq!((section_of(&ended, &later, third), marked(&ended, &later, day(second))), (None, None));
+}
+
+/// A listed finding that only the reports of this name have.
+fn reported(window: &str) -> Entry {
+    let mut entry = entry(1, Severity::Medium, |memory| memory.digest = Some("2026-11-29".to_owned()));
+    entry.about = About { account_id: None, region: None, window: Some(window.to_owned()), ..entry.about };
+    entry
+}
+
+#[test]
+fn a_finding_of_reports_ends_with_the_reports_of_its_name() {
+    let midnight = SEEN - 6 * HOUR;
+    let all = |name: &str, day: i64| {
+        let mut all = progress(SEEN + 200 * HOUR);
+        let from = midnight + day * 24 * HOUR;
+        all.add(Progress::of_window(name, from, from + 24 * HOUR));
+        all
+    };
+    let daily = reported("daily");
+    for (all, expected) in [
+        (all("daily", 0), Section::Lasting),
+        (all("daily", 1), Section::Ended),
+        (all("hourly", 3), Section::Lasting),
+        (progress(SEEN + 200 * HOUR), Section::Lasting),
+    ] {
+        assert_eq!(section_of(&daily, &all, "2026-12-01"), Some(expected));
+    }
+    // It was seen in the first hours of a week.
+    let mut weekly = AllProgress::default();
+    weekly.add(Progress::of_window("weekly", midnight, midnight + 7 * 24 * HOUR));
+    assert_eq!(section_of(&reported("weekly"), &weekly, "2026-12-06"), Some(Section::Lasting));
+    assert_eq!(Progress::of_window("daily", 0, 1).key("f/"), "f/state/data/window/daily.json");
+}
+
+#[test]
+fn a_finding_of_a_single_report_ends_after_a_week() {
+    let (once, mut all) = (reported("back-fill"), AllProgress::default());
+    all.add(Progress::of_window("back-fill", SEEN - HOUR, SEEN));
+    // It was seen on 2026-11-29 at 6:00.
+    assert_eq!(section_of(&once, &all, "2026-12-06"), Some(Section::Lasting));
+    assert_eq!(section_of(&once, &all, "2026-12-07"), Some(Section::Ended));
+    let ended = marked(&once, &all, day("2026-12-07")).expect("it has ended");
+    let data_until = ended.memory.ended.as_ref().map(|ended| ended.data_until);
+    assert_eq!((data_until, section_of(&ended, &all, "2026-12-08")), (Some(SEEN + 24 * HOUR), None));
 }
 
 #[test]

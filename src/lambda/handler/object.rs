@@ -10,7 +10,7 @@ use tokio::{task, time};
 use super::deadline::Deadline;
 use super::error::ProcessingError;
 use super::options::{AnalysisOptions, LoggedExpiries};
-use super::progress::KnownProgress;
+use super::progress::{self, KnownProgress};
 use crate::error::ObjectError;
 use crate::lambda::aws::Clients;
 use crate::lambda::aws::download::{Body, BodyError};
@@ -185,7 +185,8 @@ impl ObjectProcessor<'_> {
         let completion = DeliveryExecutor::new(delivery).deliver().await?;
         if let ObjectOutput::Summary(rendered) = &output {
             self.logged_expiries.log(&options.summary.exceptions, &rendered.summary);
-            let noted = self.known_progress.note(&self.clients.s3, self.settings, &keys, &rendered.summary);
+            let progress = progress::of_object(&keys, &rendered.summary);
+            let noted = self.known_progress.note(&self.clients.s3, self.settings, progress);
             // The outputs are complete: without time, the next object notes it.
             self.deadline.with_deadline(noted).await;
         }

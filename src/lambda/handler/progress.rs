@@ -12,7 +12,7 @@ use crate::lambda::delivery::notify;
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::digest::{MAX_OBJECT_BYTES, Progress};
 use crate::lambda::settings::Settings;
-use crate::summary::Summary;
+use crate::summary::{Summary, WindowIdentity};
 
 /// How far the records must advance before the progress is stored, in seconds.
 const STEP_SECONDS: i64 = 15 * 60;
@@ -26,18 +26,15 @@ const MAX_KNOWN: usize = 1_000;
 pub(super) struct KnownProgress(Mutex<HashMap<String, i64>>);
 
 impl KnownProgress {
-    /// Stores the time of the latest record of a summary, if it is news. If that fails, findings end later, so it is only logged.
-    pub(super) async fn note(&self, s3: &Client, settings: &Settings, keys: &OutputKeys, summary: &Summary) {
+    /// Stores a progress, if it is news. If that fails, findings end later, so it is only logged.
+    pub(super) async fn note(&self, s3: &Client, settings: &Settings, progress: Option<Progress>) {
         let is_remembering = settings.alerts.as_ref().is_some_and(|alerting| alerting.repeat_hours > 0);
-        let end = summary.window.as_ref().and_then(|window| window.end.or(window.start));
-        let Some(data_until) = end.and_then(|end| i64::try_from(end.seconds()).ok()).filter(|_| is_remembering) else {
-            return;
-        };
+        let Some(progress) = progress.filter(|_| is_remembering) else { return };
+        let data_until = progress.data_until;
         if data_until > notify::now().saturating_add(MAX_AHEAD_SECONDS) {
             warn!(data_until, "records are of the future; they do not end any finding");
             return;
         }
-        let progress = Progress::new(keys.account_id.as_deref(), keys.region.as_deref(), data_until);
         let key = progress.key(&settings.output_prefix);
         if !self.is_news(&key, data_until) {
             return;
@@ -63,6 +60,20 @@ impl KnownProgress {
         }
         known.insert(key, data_until);
     }
+}
+
+/// Returns the time of the latest record of an object's summary.
+pub(super) fn of_object(keys: &OutputKeys, summary: &Summary) -> Option<Progress> {
+    let end = summary.window.as_ref().and_then(|window| window.end.or(window.start))?;
+    let data_until = i64::try_from(end.seconds()).ok()?;
+    Some(Progress::new(keys.account_id.as_deref(), keys.region.as_deref(), data_until))
+}
+
+/// Returns the progress of a report. One without records says nothing: its flow logs may have ended.
+pub(super) fn of_window(window: &WindowIdentity, summary: &Summary) -> Option<Progress> {
+    summary.window.as_ref()?;
+    let seconds = |time: &str| time.parse().ok().map(jiff::Timestamp::as_second);
+    Some(Progress::of_window(&window.name, seconds(&window.from)?, seconds(&window.to)?))
 }
 
 /// Stores a progress, unless a later one is stored. Returns the later one.

@@ -43,8 +43,24 @@ pub struct About {
     pub account_id: Option<String>,
     /// Region of the log, if it is known.
     pub region: Option<String>,
+    /// Name of the report, if only reports of windows have the finding.
+    #[serde(default)]
+    pub window: Option<String>,
     /// The key of the summary.
     pub summary: String,
+}
+
+impl About {
+    /// Keeps the account and Region that are known, if a report or an unknown log has the finding too: only their records tell whether it
+    /// lasts.
+    #[must_use]
+    pub fn with_known_place(self, known: &About) -> About {
+        let is_known = |about: &About| about.account_id.is_some() || about.region.is_some();
+        if is_known(&self) || !is_known(known) {
+            return self;
+        }
+        About { account_id: known.account_id.clone(), region: known.region.clone(), window: None, ..self }
+    }
 }
 
 impl Entry {
@@ -110,6 +126,21 @@ mod tests {
         for damaged in ["", "{}", &stored.replace("/v1", "/v2"), &stored.replace(ID, "0"), &stored[1..]] {
             assert!(Entry::parse(damaged.as_bytes(), ID).is_err(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_report_does_not_replace_a_known_account_and_region() {
+        let about = |account: Option<&str>, window: Option<&str>, title: &str| About {
+            account_id: account.map(str::to_owned),
+            window: window.map(str::to_owned),
+            title: title.to_owned(),
+            ..About::default()
+        };
+        let (object, report) = (about(Some("1"), None, "object"), about(None, Some("daily"), "report"));
+        assert_eq!(report.clone().with_known_place(&object), about(Some("1"), None, "report"));
+        assert_eq!(object.clone().with_known_place(&report), object);
+        assert_eq!(report.clone().with_known_place(&about(None, Some("hourly"), "")), report);
+        assert_eq!(about(Some("2"), None, "").with_known_place(&object), about(Some("2"), None, ""));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::aggregate::Analysis;
 use crate::lambda::delivery::executor::{Delivery, DeliveryExecutor, ObjectOutput, RenderedSummary};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::event::RunReference;
-use crate::lambda::handler::escape;
 use crate::lambda::handler::response::HandlerResponse;
+use crate::lambda::handler::{Handler, escape, progress};
 use crate::lambda::settings::Alerting;
 use crate::lambda::window::keys::is_manifest;
 use crate::lambda::window::manifest::{Manifest, SCHEMA};
@@ -38,6 +38,7 @@ impl WindowRun<'_> {
         };
         let rendered = blocking(build).await?;
         self.handler.logged_expiries.log(&self.options.summary.exceptions, &rendered.summary);
+        let progress = progress::of_window(&identity, &rendered.summary);
         let output = ObjectOutput::Summary(Box::new(rendered));
         let identity = InputIdentity::Window(identity);
         let delivery = Delivery {
@@ -51,6 +52,9 @@ impl WindowRun<'_> {
             deadline: self.invocation.deadline,
         };
         DeliveryExecutor::new(delivery).deliver().await?;
+        let Handler { clients, settings, known_progress, .. } = self.handler;
+        // The report is complete: without time, the next one notes it.
+        self.invocation.deadline.with_deadline(known_progress.note(&clients.s3, settings, progress)).await;
         log_done("report", "reported", &keys.summary);
         Ok(HandlerResponse::Done)
     }
