@@ -322,7 +322,9 @@ def test_findings_reach_topic_and_email():
     rule = stack.properties("AlertRule")
     assert rule["EventBusName"] == stack.ref("AlertBus")
     pattern = {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
-    assert rule["EventPattern"] == {**pattern, "detail": {"severity_id": [4]}}
+    # The digest lists what has ended.
+    detail = {"severity_id": [4], "unmapped": {"notice": [{"anything-but": ["resolved"]}]}}
+    assert rule["EventPattern"] == {**pattern, "detail": detail}
     assert deployed("another key pattern").properties("AlertRule")["EventPattern"] == pattern
     [target] = rule["Targets"]
     assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("AlertDeadLetterQueue")})

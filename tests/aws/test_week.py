@@ -29,7 +29,7 @@ def week(env, **settings):
             detail = event["detail"]
             if event["detail-type"] == "VPC Flow Digest":
                 mails.append(("digest", *(detail["counts"][name] for name in ["new", "lasting", "ended"])))
-            elif not has_memory or detail["severity_id"] == 4:
+            elif not has_memory or (detail["severity_id"] == 4 and detail["unmapped"]["notice"] != "resolved"):
                 mails.append(detail["unmapped"]["notice"])
         days.append(sorted(mails, key=str))
     return days

@@ -49,7 +49,7 @@ impl Digest<'_> {
         self.items.sort_by(|a, b| {
             (a.section, b.severity, b.last_seen, &a.id).cmp(&(b.section, a.severity, a.last_seen, &b.id))
         });
-        let is_quiet = self.items.is_empty() && self.not_read == 0;
+        let is_quiet = self.items.is_empty();
         if is_quiet && self.day.weekday() != Weekday::Monday {
             return None;
         }

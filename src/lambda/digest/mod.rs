@@ -1,8 +1,9 @@
 //! The daily digest: what is new, what lasts, and what has ended, from the memories of findings. It makes no calls.
 //!
-//! A run claims the day, reads the memories, sends the end of findings and the digest, marks the memories, and confirms the day. Each of
-//! these is a conditional write, so that a day has one digest although its schedule may fire twice. A run that is killed is repeated: the
-//! marks carry the day, so that the repetition finds the same findings, and sends events with the same ids.
+//! A run claims the day, reads the memories, stores which findings have ended, sends their end and the digest, marks the memories, and
+//! confirms the day. Each of these is a conditional write, so that a day has one digest although its schedule may fire twice. A run that is
+//! killed is repeated: the marks carry the day, so that the repetition finds the same findings, and sends events with the same ids.
+//! An end is stored before it is sent, so that a finding that returns meanwhile is new, and not closed for good.
 //!
 //! A finding is new until a digest has listed it, whenever its records are from. So a day without a digest loses nothing.
 //!
@@ -182,6 +183,8 @@ pub struct Item {
     pub first_seen: i64,
     /// Its last record, to the hour.
     pub last_seen: i64,
+    /// How far the records had come, if it has ended.
+    pub data_until: i64,
 }
 
 /// Account, Region, and name of the report.
@@ -221,13 +224,15 @@ pub fn item(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Item> {
     let section = section(entry, progress, day)?;
     let (id, about) = (entry.id.clone(), entry.about.clone());
     let Memory { first_seen, last_seen, .. } = *memory;
-    Some(Item { section, id, about, severity: sent.severity, first_seen, last_seen })
+    let quiet_until = last_seen.saturating_add(QUIET_SECONDS);
+    let data_until = progress.of(&entry.about).map_or(quiet_until, |until| until.max(quiet_until));
+    Some(Item { section, id, about, severity: sent.severity, first_seen, last_seen, data_until })
 }
 
 fn section(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Section> {
     let (memory, on) = (&entry.memory, day.to_string());
     if let Some(ended) = &memory.ended {
-        return (ended.digest == on).then_some(Section::Ended);
+        return (ended.digest == on || !ended.sent).then_some(Section::Ended);
     }
     let quiet = progress.of(&entry.about).map_or(0, |until| until.saturating_sub(memory.last_seen));
     let is_old_report = entry.about.window.is_some() && start(day).saturating_sub(memory.last_seen) >= REPORT_SECONDS;
@@ -243,20 +248,34 @@ fn start(day: Date) -> i64 {
     jiff::tz::Offset::UTC.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).map_or(0, Timestamp::as_second)
 }
 
-/// Returns the memory after the digest of this day was sent, or `None` if nothing changes.
-pub fn marked(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Entry> {
-    let memory = &entry.memory;
-    let mut marked = entry.clone();
-    match section(entry, progress, day)? {
-        Section::New => marked.memory.digest = Some(day.to_string()),
-        Section::Ended if memory.ended.is_none() => {
-            // A claim that nobody has confirmed for a day is void: the digest has listed the finding.
-            marked.memory.claim = None;
-            let quiet_until = memory.last_seen.saturating_add(QUIET_SECONDS);
-            let data_until = progress.of(&entry.about).unwrap_or(quiet_until).max(quiet_until);
-            marked.memory.ended = Some(Ended { data_until, digest: day.to_string() });
+/// Returns the memory with the end of a finding, to store before it is sent, or `None` if it has returned since the item was made.
+pub fn closed(entry: &Entry, item: &Item, day: Date) -> Option<Entry> {
+    let (memory, digest) = (&entry.memory, day.to_string());
+    let mut closed = entry.clone();
+    match &memory.ended {
+        Some(ended) if ended.digest == digest => {}
+        Some(ended) if ended.sent => return None,
+        Some(ended) => closed.memory.ended = Some(Ended { digest, ..ended.clone() }),
+        None if memory.last_seen != item.last_seen => return None,
+        None => {
+            // A claim that nobody has confirmed for a day is void: the digest lists the finding.
+            closed.memory.claim = None;
+            closed.memory.ended = Some(Ended { data_until: item.data_until, digest, sent: false });
         }
-        Section::Ended | Section::Lasting => {}
+    }
+    Some(closed)
+}
+
+/// Returns the memory after the digest of this day was sent, or `None` if nothing changes.
+pub fn marked(entry: &Entry, item: &Item, day: Date) -> Option<Entry> {
+    let mut marked = entry.clone();
+    match (item.section, &mut marked.memory.ended) {
+        (Section::New, None) => {
+            marked.memory.digest.get_or_insert_with(|| day.to_string());
+        }
+        // Without an end it has returned, and was sent as new.
+        (Section::Ended, Some(ended)) => ended.sent = true,
+        _ => {}
     }
     (marked != *entry).then_some(marked)
 }

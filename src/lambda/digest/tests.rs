@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::mail::{Digest, LINES};
 use super::*;
-use crate::lambda::delivery::memory::{Claim, Notice, Sent};
+use crate::lambda::delivery::memory::{self, Claim, Decision, Notice, Sender, Sent, Sighting};
 
 const HOUR: i64 = 60 * 60;
 const SEEN: i64 = 1_795_932_000;
@@ -40,6 +40,14 @@ fn progress(data_until: i64) -> AllProgress {
     let mut all = AllProgress::default();
     all.add(Progress::new(Some("123456789012"), Some("eu-west-1"), data_until));
     all
+}
+
+/// Does what a run does to a memory. Returns `None` if nothing changes.
+pub(super) fn marked(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Entry> {
+    let item = item(entry, progress, day)?;
+    let closed = if item.section == Section::Ended { closed(entry, &item, day)? } else { entry.clone() };
+    let marked = super::marked(&closed, &item, day).unwrap_or(closed);
+    (marked != *entry).then_some(marked)
 }
 
 fn section_of(entry: &Entry, progress: &AllProgress, on: &str) -> Option<Section> {
@@ -119,6 +127,38 @@ fn a_finding_does_not_end_with_its_log() {
     for all in [elsewhere, AllProgress::default()] {
         assert_eq!(section_of(&listed, &all, "2026-11-29"), Some(Section::Lasting));
     }
+}
+
+#[test]
+fn an_end_that_was_not_sent_is_reported_by_the_next_digest() {
+    let (today, tomorrow) = (day("2026-11-30"), day("2026-12-01"));
+    let (listed, all) = (entry(1, Severity::Medium, |_| {}), progress(SEEN + 30 * HOUR));
+    let ended = item(&listed, &all, today).expect("an item");
+    let unsent = closed(&listed, &ended, today).expect("closed");
+    assert_eq!(closed(&unsent, &ended, today), Some(unsent.clone()), "a repetition");
+    assert_eq!(section_of(&unsent, &all, "2026-12-01"), Some(Section::Ended));
+    let again = closed(&unsent, &ended, tomorrow).expect("closed");
+    let sent = super::marked(&again, &ended, tomorrow).expect("sent");
+    assert_eq!(section_of(&sent, &all, "2026-12-01"), Some(Section::Ended), "a repetition");
+    assert_eq!((section_of(&sent, &all, "2026-12-02"), closed(&sent, &ended, day("2026-12-02"))), (None, None));
+}
+
+#[test]
+fn a_finding_that_returns_during_the_digest_stays_open() {
+    let today = day("2026-11-30");
+    let (listed, all) = (entry(1, Severity::Medium, |_| {}), progress(SEEN + 30 * HOUR));
+    let ended = item(&listed, &all, today).expect("an item");
+    let seen = entry(1, Severity::Medium, |memory| memory.last_seen = SEEN + 29 * HOUR);
+    assert_eq!(closed(&seen, &ended, today), None, "before the end is stored");
+    let closed = closed(&listed, &ended, today).expect("closed");
+    let back = SEEN + 29 * HOUR;
+    let sighting = Sighting { severity: Severity::Medium, first_seen: back, last_seen: back, uid: "v" };
+    let sender = Sender { token: "t", now: back, repeat_seconds: 24 * HOUR, may_wait: false };
+    let Decision::Claim(anew) = memory::decide(Some(&closed.memory), &sighting, &sender) else { panic!("not sent") };
+    assert_eq!(anew.claim.as_ref().map(|claim| claim.sent.notice), Some(Notice::New));
+    let returned = Entry::new(&closed.id, closed.about.clone(), anew);
+    assert_eq!(super::marked(&returned, &ended, today), None, "after the end is stored");
+    assert_eq!(section_of(&returned, &all, "2026-12-01"), Some(Section::New));
 }
 
 #[test]
@@ -219,5 +259,5 @@ fn without_findings_there_is_a_mail_on_mondays_only() {
     assert_eq!(digest(&[], "2026-11-29", 0), None, "a Sunday");
     let (_, lines) = digest(&[], "2026-11-30", 0).expect("a Monday");
     assert_eq!(lines[0], "flowsentry, 2026-11-30: all quiet. No finding is new, lasts, or has ended.");
-    assert!(digest(&[], "2026-11-29", 1).is_some());
+    assert_eq!(digest(&[], "2026-11-29", 1), None, "memories that were not read are no news");
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::{Date, date};
 
-use super::{AllProgress, Item, Progress, Section, item, marked};
+use super::tests::marked;
+use super::{AllProgress, Item, Progress, Section, item};
 use crate::findings::types::Severity;
 use crate::lambda::delivery::memory::entry::{About, Entry};
 use crate::lambda::delivery::memory::{self, Decision, Memory, Notice, Sender, Sighting};
@@ -114,10 +115,7 @@ fn digest(entries: &mut BTreeMap<usize, Entry>, time: i64, mails: &mut Mails) ->
         }
     }
     let ended = items.iter().filter(|item| item.section == Section::Ended);
-    let (ended, severe) = (ended.clone().count(), ended.filter(|item| item.severity == Severity::High).count());
-    if severe > 0 {
-        *mails.entry("resolved").or_default() += severe;
-    }
+    let ended = ended.count();
     let (not_read, output_bucket, console_region) = (0, "out", None);
     let sent = Digest { day, items, not_read, progress: &progress, output_bucket, console_region }.render();
     if sent.is_some() {

@@ -22,8 +22,10 @@ use crate::lambda::digest::{
 };
 use crate::lambda::settings::Alerting;
 
-/// Maximum number of memories that a digest reads, the latest ones.
+/// Maximum number of findings of a digest, the latest ones.
 const MAX_ENTRIES: usize = 5_000;
+/// Maximum number of memories that it reads. Those of findings that ended before are among them, until they expire.
+const MAX_READ: usize = 20_000;
 /// Maximum number of accounts and Regions whose progress it reads.
 const MAX_PROGRESS: usize = 1_000;
 /// Number of objects that are read or stored at the same time.
@@ -66,10 +68,12 @@ impl Handler {
 
     async fn send_digest_of(&self, day: Date, token: &str, alerting: &Alerting) -> Result<(), ProcessingError> {
         let Some((claim, etag)) = self.claim_day(day, token).await? else { return Ok(()) };
-        let contents = self.contents(day).await?;
+        let mut contents = self.contents(day).await?;
+        let closed = stream::iter(contents.items).map(|item| self.close(item, day)).buffer_unordered(CONCURRENCY);
+        contents.items = closed.try_filter_map(|item| std::future::ready(Ok(item))).try_collect().await?;
         let alerts = self.alerts(day, &contents);
         eventbridge::send(&self.clients.events, &alerting.event_bus, &alerts).await?;
-        let marked = stream::iter(&contents.items).map(|item| self.mark(item, &contents.progress, day));
+        let marked = stream::iter(&contents.items).map(|item| self.mark(item, day));
         marked.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         let key = digest::day_key(&self.settings.output_prefix, day);
         self.store(&key, claim.confirmed().render(), Some(&etag)).await?;
@@ -118,16 +122,19 @@ impl Handler {
         while let Some(one) = read.try_next().await? {
             one.into_iter().for_each(|one| progress.add(one));
         }
-        let (keys, not_read) = self.latest_keys(&entry::prefix(prefix), MAX_ENTRIES).await?;
-        let mut items = Vec::new();
-        let mut read = stream::iter(keys).map(|key| self.entry(key)).buffer_unordered(CONCURRENCY);
-        while let Some(one) = read.try_next().await? {
+        let (keys, others) = self.latest_keys(&entry::prefix(prefix), MAX_READ).await?;
+        let (mut items, mut unread) = (Vec::new(), keys.len());
+        let mut read = stream::iter(keys).map(|key| self.entry(key)).buffered(CONCURRENCY);
+        while items.len() < MAX_ENTRIES
+            && let Some(one) = read.try_next().await?
+        {
+            unread -= 1;
             items.extend(one.and_then(|(entry, _)| digest::item(&entry, &progress, day)));
         }
-        Ok(Contents { progress, items, not_read })
+        Ok(Contents { progress, items, not_read: others + unread })
     }
 
-    /// Returns the keys with this prefix that were changed last, and the number of the others.
+    /// Returns the keys with this prefix that were changed last, the latest first, and the number of the others.
     async fn latest_keys(&self, prefix: &str, max: usize) -> Result<(Vec<String>, usize), ProcessingError> {
         let mut latest = BinaryHeap::new();
         let mut others = 0;
@@ -140,7 +147,7 @@ impl Handler {
             Ok::<(), ProcessingError>(())
         };
         s3::list(&self.clients.s3, &self.settings.output_bucket, prefix, take).await?;
-        Ok((latest.into_iter().map(|Reverse((_, key))| key).collect(), others))
+        Ok((latest.into_sorted_vec().into_iter().map(|Reverse((_, key))| key).collect(), others))
     }
 
     async fn progress(&self, key: String) -> Result<Option<Progress>, ProcessingError> {
@@ -175,20 +182,36 @@ impl Handler {
     /// Returns the ends of findings, and the digest if it has something to say.
     fn alerts(&self, day: Date, contents: &Contents) -> Vec<Alert> {
         let (output_bucket, console_region) = (self.settings.output_bucket.as_str(), self.settings.region.as_deref());
-        let ended = contents.items.iter().filter(|item| item.section == Section::Ended);
-        let mut alerts: Vec<Alert> = ended.map(|item| resolved::render(item, output_bucket, console_region)).collect();
+        let ended: Vec<&Item> = contents.items.iter().filter(|item| item.section == Section::Ended).collect();
+        let mut alerts = resolved::render_all(&ended, day, output_bucket, console_region);
         let Contents { progress, items, not_read } = contents;
         let (items, not_read) = (items.clone(), *not_read);
         alerts.extend(Digest { day, items, not_read, progress, output_bucket, console_region }.render());
         alerts
     }
 
-    /// Marks a memory with the digest. If the finding has changed since, it is decided again: it may not have ended.
-    async fn mark(&self, item: &Item, progress: &AllProgress, day: Date) -> Result<(), ProcessingError> {
+    /// Stores the end of a finding, if it has ended. Returns `None` if it has returned since it was read: the next digest lists it.
+    async fn close(&self, item: Item, day: Date) -> Result<Option<Item>, ProcessingError> {
+        if item.section != Section::Ended {
+            return Ok(Some(item));
+        }
+        let Some(key) = entry::key(&self.settings.output_prefix, &item.id) else { return Ok(None) };
+        for _ in 0..MAX_CHANGES {
+            let Some((entry, etag)) = self.entry(key.clone()).await? else { return Ok(None) };
+            let Some(closed) = digest::closed(&entry, &item, day) else { return Ok(None) };
+            if closed == entry || self.store(&key, closed.render(), Some(&etag)).await?.is_some() {
+                return Ok(Some(item));
+            }
+        }
+        Err(ProcessingError::Conflict { key })
+    }
+
+    /// Marks a memory with the digest, unless the finding has changed since.
+    async fn mark(&self, item: &Item, day: Date) -> Result<(), ProcessingError> {
         let Some(key) = entry::key(&self.settings.output_prefix, &item.id) else { return Ok(()) };
         for _ in 0..MAX_CHANGES {
             let Some((entry, etag)) = self.entry(key.clone()).await? else { return Ok(()) };
-            let Some(marked) = digest::marked(&entry, progress, day) else { return Ok(()) };
+            let Some(marked) = digest::marked(&entry, item, day) else { return Ok(()) };
             if self.store(&key, marked.render(), Some(&etag)).await?.is_some() {
                 return Ok(());
             }

@@ -73,7 +73,7 @@ pub struct Memory {
     pub sent: Option<Sent>,
     /// A notice that is being sent.
     pub claim: Option<Claim>,
-    /// Set once a digest has reported its end.
+    /// Set before a digest reports its end, so that a finding that returns meanwhile is new.
     pub ended: Option<Ended>,
     /// The day of the digest that lists it as new.
     pub digest: Option<String>,
@@ -110,6 +110,8 @@ pub struct Ended {
     pub data_until: i64,
     /// The day of the digest that reported it.
     pub digest: String,
+    /// Whether the event bus has it. If not, the next digest reports it.
+    pub sent: bool,
 }
 
 /// A finding in an input.

@@ -76,7 +76,7 @@ fn a_memory_is_refreshed_once_an_hour() {
 
 #[test]
 fn a_finding_that_returns_after_its_end_is_new() {
-    let ended = Some(Ended { data_until: SEEN + 3 * DAY, digest: "2026-11-29".to_owned() });
+    let ended = Some(Ended { data_until: SEEN + 3 * DAY, digest: "2026-11-29".to_owned(), sent: true });
     let memory = Memory { ended, digest: Some("2026-11-26".to_owned()), ..sent() };
     let notice = |later| claims(&memory, "two", Severity::Medium, SEEN + later).map(|(notice, _)| notice);
     assert_eq!(notice(DAY), None, "a late object, from before its end");
