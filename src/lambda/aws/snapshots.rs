@@ -41,6 +41,14 @@ pub enum StoreError {
     /// A call to S3 failed.
     #[error(transparent)]
     S3(#[from] Box<S3Error>),
+    /// A document to keep can't be read now. Without it, the snapshot would lose the document for good.
+    #[error("the last document {name} can't be read, so the last snapshot stays: {source}")]
+    Kept {
+        /// Name of the document.
+        name: String,
+        /// Why.
+        source: Box<DocumentsError>,
+    },
     /// Another object has the key.
     #[error(
         "{key} exists with other content: another function writes a snapshot at the same time; the next check writes a new one"
@@ -177,11 +185,11 @@ impl SnapshotFolder {
         Ok(None)
     }
 
-    /// Stores a snapshot: its documents, and then its manifest. Documents that are kept come from `previous`. One that can't be
-    /// read any more is left out.
+    /// Stores a snapshot: its documents, and then its manifest. Documents that are kept come from `previous`. One that is
+    /// missing or damaged is left out.
     ///
     /// # Errors
-    /// If S3 returns an error, or another function writes the same snapshot.
+    /// If S3 returns an error, also for a document to keep, or another function writes the same snapshot.
     pub async fn write(
         &self,
         new: &mut NewSnapshot,
@@ -189,22 +197,28 @@ impl SnapshotFolder {
         kms_key_arn: Option<&str>,
     ) -> Result<(), StoreError> {
         for file in std::mem::take(&mut new.kept) {
-            let kept = match previous {
-                Some(previous) => self.document(previous, &file).await.ok(),
-                None => None,
-            };
-            match kept {
+            match self.kept(previous, &file).await? {
                 Some(json) => self.put(&self.key(new.id, &file.name), json, kms_key_arn).await?,
-                None => {
-                    error!(document = file.name, "last document not readable");
-                    new.manifest.leave_out(&file.name);
-                }
+                None => new.manifest.leave_out(&file.name),
             }
         }
         for (name, json) in std::mem::take(&mut new.documents) {
             self.put(&self.key(new.id, &name), json.into(), kms_key_arn).await?;
         }
         self.put(&self.key(new.id, MANIFEST), new.manifest.to_json().into(), kms_key_arn).await
+    }
+
+    /// Returns a document of the previous snapshot, or `None` if it is missing or damaged.
+    async fn kept(&self, previous: Option<SnapshotId>, file: &FileEntry) -> Result<Option<Bytes>, StoreError> {
+        let Some(previous) = previous else { return Ok(None) };
+        match self.document(previous, file).await {
+            Ok(json) => Ok(Some(json)),
+            Err(failure) if failure.is_permanent() => {
+                error!(document = file.name, code = failure.code(), error = %failure, "last document not readable");
+                Ok(None)
+            }
+            Err(source) => Err(StoreError::Kept { name: file.name.clone(), source: Box::new(source) }),
+        }
     }
 
     /// Stores an object if there is none with its key. If there is one, it must be the same: the response to an earlier attempt may
