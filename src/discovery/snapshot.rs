@@ -229,6 +229,27 @@ pub struct NewSnapshot {
     pub kept: Vec<FileEntry>,
 }
 
+/// How much a pair needs to be described, the most urgent first: it has no document, an old one, or that of the last check.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// There is no document.
+    Missing,
+    /// The time since when the document is stale.
+    Stale(String),
+    /// The last check succeeded.
+    Current,
+}
+
+/// Returns a function that says how much a pair needs to be described, if this is the last snapshot.
+pub fn needs(previous: Option<&Manifest>) -> impl Fn(&Pair) -> Need {
+    let known: BTreeMap<Pair, Need> = previous.map_or_else(BTreeMap::new, |manifest| {
+        let entries = manifest.pairs.iter().filter(|entry| entry.file.is_some());
+        let need = |entry: &Entry| entry.stale_since.clone().map_or(Need::Current, Need::Stale);
+        entries.map(|entry| (entry.pair(), need(entry))).collect()
+    });
+    move |pair| known.get(pair).cloned().unwrap_or(Need::Missing)
+}
+
 /// Decides what to write. `previous` is the newest snapshot, and `results` are those of all accounts and Regions that are
 /// configured now: others drop out.
 pub fn plan(

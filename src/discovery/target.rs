@@ -1,7 +1,9 @@
 //! Which accounts and Regions to describe, and where their API is.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use super::snapshot::MAX_PAIRS;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// An account and a Region.
@@ -63,6 +65,22 @@ impl Partition {
     pub fn role_arn(self, account_id: &str, role_name: &str) -> String {
         format!("arn:{}:iam::{account_id}:role/{role_name}", self.name)
     }
+}
+
+/// Checks the number of accounts and Regions to describe. `others` are the accounts besides the caller's.
+///
+/// # Errors
+/// If a snapshot can't have that many. The error says what is allowed.
+pub fn check_pairs(regions: &[String], others: &[String]) -> Result<(), String> {
+    let distinct = |names: &[String]| names.iter().collect::<BTreeSet<_>>().len();
+    let pairs = distinct(regions).saturating_mul(distinct(others).saturating_add(1));
+    if pairs <= MAX_PAIRS {
+        return Ok(());
+    }
+    let (regions, accounts) = (distinct(regions), distinct(others) + 1);
+    Err(format!(
+        "{accounts} accounts in {regions} Regions are {pairs} to describe, but the maximum is {MAX_PAIRS}; leave out Regions or accounts"
+    ))
 }
 
 /// Parses an account id.
@@ -127,6 +145,19 @@ mod tests {
         assert_eq!(url("aws", "eu-west-1"), None);
         let role = Partition::from_arn(china).map(|partition| partition.role_arn("999999999999", "reader/a"));
         assert_eq!(role.as_deref(), Some("arn:aws-cn:iam::999999999999:role/reader/a"));
+    }
+
+    #[test]
+    fn more_pairs_than_a_snapshot_may_have_are_rejected() {
+        let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(check_pairs(&names(10), &names(99)), Ok(()));
+        let twice = [names(10), names(10)].concat();
+        assert_eq!(check_pairs(&twice, &names(99)), Ok(()), "each name counts once");
+        let error = check_pairs(&names(10), &names(100)).expect_err("1,010 pairs");
+        assert!(
+            error.starts_with("101 accounts in 10 Regions are 1010 to describe, but the maximum is 1000"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -102,9 +102,9 @@ impl DiscoveryHandler {
         let time_left = Deadline::from_context(&event.context).remaining();
         let deadline = Instant::now() + time_left.saturating_sub(STORE_TIME);
         let previous = self.folder.newest().await?;
-        let results = aws::describe(&self.config, &self.targets, deadline).await?;
-        log_failures(&results);
         let known = previous.as_ref().map(|(id, manifest)| (*id, manifest));
+        let results = aws::describe(&self.config, &self.targets, known.map(|(_, manifest)| manifest), deadline).await?;
+        log_failures(&results);
         let plan = snapshot::plan(now, known, results);
         let (id, manifest, is_new) = self.store(plan, previous).await?;
         self.folder.record_check(now, id, &manifest, self.settings.kms_key_arn.as_deref()).await?;

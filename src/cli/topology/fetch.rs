@@ -16,7 +16,7 @@ use super::super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE};
 use crate::discovery::aws::{self, OtherAccounts, Results, Targets};
 use crate::discovery::document::Document;
 use crate::discovery::snapshot::{self, MANIFEST, Manifest, NewSnapshot, Plan, SnapshotId};
-use crate::discovery::target::Pair;
+use crate::discovery::target::{self, Pair};
 use crate::record::timestamp::Timestamp;
 
 /// Time limit of all calls.
@@ -24,9 +24,11 @@ const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Runs `topology fetch`. Returns the exit status, which is 1 if an account and Region could not be described.
 pub(in crate::cli) fn fetch(arguments: &FetchTopology) -> Result<u8, CliError> {
+    target::check_pairs(&arguments.regions, &arguments.accounts)
+        .map_err(|message| CliError { message, status: EXIT_USAGE })?;
     let folder = Folder::open(&arguments.to)?;
     let now = now();
-    let results = describe(arguments)?;
+    let results = describe(arguments, folder.previous.as_ref().map(|(_, manifest)| manifest))?;
     let mut summary = String::new();
     for (pair, result) in &results {
         match result {
@@ -54,7 +56,7 @@ fn now() -> Timestamp {
     Timestamp::from_seconds(since_epoch.as_secs()).unwrap_or(Timestamp::EPOCH)
 }
 
-fn describe(arguments: &FetchTopology) -> Result<Results, CliError> {
+fn describe(arguments: &FetchTopology, previous: Option<&Manifest>) -> Result<Results, CliError> {
     let FetchTopology { regions, accounts, role_name, external_id, .. } = arguments;
     let others = role_name.clone().map(|role_name| OtherAccounts {
         account_ids: accounts.clone(),
@@ -66,7 +68,7 @@ fn describe(arguments: &FetchTopology) -> Result<Results, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| usage(&error))?.block_on(async {
         let config = aws::load_config(regions.first().map_or("", String::as_str)).await;
-        aws::describe(&config, &targets, Instant::now() + TIMEOUT).await.map_err(|error| usage(&error))
+        aws::describe(&config, &targets, previous, Instant::now() + TIMEOUT).await.map_err(|error| usage(&error))
     })
 }
 

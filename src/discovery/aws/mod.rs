@@ -21,7 +21,7 @@ use tokio::time::{self, Instant};
 
 use self::client::{Client, Connection};
 use super::document::Document;
-use super::snapshot::PairError;
+use super::snapshot::{self, Manifest, PairError};
 use super::target::{Pair, Partition};
 use crate::sanitize::escape_truncated;
 
@@ -76,11 +76,17 @@ pub async fn load_config(region: &str) -> SdkConfig {
     config.into_builder().region(Region::new(region.to_owned())).build()
 }
 
-/// Describes all accounts and Regions. Those that are not done at the deadline fail.
+/// Describes all accounts and Regions. Those that are not done at the deadline fail, so this begins with those that `previous` lacks, and
+/// with the stalest.
 ///
 /// # Errors
 /// If the caller is unknown, so that nothing can be described.
-pub async fn describe(config: &SdkConfig, targets: &Targets, deadline: Instant) -> Result<Results, CallerError> {
+pub async fn describe(
+    config: &SdkConfig,
+    targets: &Targets,
+    previous: Option<&Manifest>,
+    deadline: Instant,
+) -> Result<Results, CallerError> {
     let caller = time::timeout_at(deadline, caller(config)).await;
     let caller = caller.unwrap_or_else(|_| Err(CallerError::UnknownCaller("no answer in time".to_owned())))?;
     let connection = Connection::new(config, endpoint_url(config));
@@ -95,7 +101,9 @@ pub async fn describe(config: &SdkConfig, targets: &Targets, deadline: Instant) 
         let pair = move |region: &&String| Pair { account_id: account_id.clone(), region: (*region).clone() };
         regions.iter().map(pair).map(|pair| (pair, credentials.clone())).collect::<Vec<_>>()
     });
-    let pairs: Vec<_> = pairs.collect();
+    let mut pairs: Vec<_> = pairs.collect();
+    let need = snapshot::needs(previous);
+    pairs.sort_by_cached_key(|(pair, _)| need(pair));
     let described = stream::iter(pairs).map(|(pair, credentials)| {
         let connection = &connection;
         async move {

@@ -143,3 +143,31 @@ fn hostile_manifests_are_rejected() {
     assert!(with(&|manifest| manifest.pairs = vec![manifest.pairs[0].clone(); 1001]).is_some());
     assert!(Manifest::parse(b"[]").is_err());
 }
+
+#[test]
+fn pairs_without_a_document_and_stale_ones_come_first() {
+    let entry = |region: &str, has_file: bool, stale_since: Option<&str>| Entry {
+        account_id: "111111111111".to_owned(),
+        region: region.to_owned(),
+        file: has_file.then(|| FileEntry::new("x".to_owned(), b"{}")),
+        stale_since: stale_since.map(str::to_owned),
+        error: None,
+        unreadable_prefix_lists: Vec::new(),
+    };
+    let (early, late) = (Some("2026-11-20T00:00:00Z"), Some("2026-11-21T00:00:00Z"));
+    let pairs = vec![
+        entry("a-a-1", true, None),
+        entry("b-b-1", true, late),
+        entry("c-c-1", true, early),
+        entry("d-d-1", false, late),
+    ];
+    let mut regions: Vec<Pair> = pairs.iter().map(Entry::pair).collect();
+    regions.push(Pair { account_id: "111111111111".to_owned(), region: "e-e-1".to_owned() });
+    let (schema, created_at) = (SNAPSHOT_SCHEMA.to_owned(), "2026-11-22T00:00:00Z".to_owned());
+    let manifest = Manifest { schema, created_at, complete: false, pairs };
+    let need = needs(Some(&manifest));
+    regions.sort_by_cached_key(|pair| need(pair));
+    let order: Vec<&str> = regions.iter().map(|pair| &pair.region[..1]).collect();
+    assert_eq!(order, ["d", "e", "c", "b", "a"]);
+    assert_eq!(needs(None)(&regions[4]), Need::Missing);
+}

@@ -61,6 +61,9 @@ impl DiscoverySettings {
         if !settings.accounts.is_empty() && settings.role_name.is_none() {
             reader.reject("TOPOLOGY_ROLE_NAME is not set, but TOPOLOGY_ACCOUNTS needs it");
         }
+        if let Err(error) = target::check_pairs(&settings.regions, &settings.accounts) {
+            reader.reject(&format!("TOPOLOGY_REGIONS and TOPOLOGY_ACCOUNTS: {error}"));
+        }
         reader.finish(settings)
     }
 }
@@ -106,6 +109,18 @@ mod tests {
         assert_eq!(
             (settings.regions, settings.accounts.len()),
             (vec!["eu-west-1".to_owned(), "us-east-1".to_owned()], 2)
+        );
+    }
+
+    #[test]
+    fn more_pairs_than_a_snapshot_may_have_are_rejected() {
+        let accounts: Vec<String> = (0..1000).map(|number| format!("{number:012}")).collect();
+        let accounts = accounts.join(",");
+        let given = [URI, ("AWS_REGION", "eu-west-1"), ("TOPOLOGY_ACCOUNTS", &accounts), ("TOPOLOGY_ROLE_NAME", "r")];
+        let errors = settings(&given).expect_err("too many");
+        assert!(
+            errors[0].starts_with("TOPOLOGY_REGIONS and TOPOLOGY_ACCOUNTS: 1001 accounts in 1 Regions"),
+            "{errors:?}"
         );
     }
 
