@@ -179,8 +179,15 @@ fn member(name: &str, value: &toml::Value) -> Result<(String, String), String> {
         toml::Value::Integer(number) => Some(number.to_string()),
         _ => None,
     };
-    text.map(|text| (name.to_owned(), text))
-        .ok_or_else(|| format!("{name} is {}, but must be text or a number", shown(value)))
+    let text = text.ok_or_else(|| format!("{name} is {}, but must be text or a number", shown(value)))?;
+    let allowed = match name {
+        "srcaddr" | "dstaddr" if text.parse::<IpAddr>().is_err() => "an IP address without a prefix length",
+        "dstport" if text.parse::<u16>().is_err() => "a port, 0 to 65535",
+        "protocol" if text.parse::<u8>().is_err() => "an IANA protocol number, such as 6 for TCP",
+        "cidr_block" if text.parse::<IpNet>().is_err() => "a CIDR block, such as 10.0.0.0/16",
+        _ => return Ok((name.to_owned(), text)),
+    };
+    Err(format!("{name} is {}, but must be {allowed}", quoted(&text, NAME_CHARACTERS)))
 }
 
 fn exception(table: &toml::Table) -> Result<Exception, String> {
@@ -260,6 +267,19 @@ mod tests {
             (format!("types = [\"port-scam\"]\n{rest}"), "types is \"array\", but must be a list of ambiguous-address"),
             (format!("subject = {{vpc = \"x\"}}\n{rest}"), "subject has \"vpc\", but its members are cidr_block"),
             (format!("subject = {{srcaddr = true}}\n{rest}"), "srcaddr is \"true\", but must be text or a number"),
+            (
+                format!("subject = {{srcaddr = \"10.9.0.0/24\"}}\n{rest}"),
+                "must be an IP address without a prefix length",
+            ),
+            (
+                format!("subject = {{protocol = \"tcp\"}}\n{rest}"),
+                "protocol is \"tcp\", but must be an IANA protocol number",
+            ),
+            (format!("subject = {{dstport = 65536}}\n{rest}"), "dstport is \"65536\", but must be a port"),
+            (
+                format!("subject = {{cidr_block = \"10.0.0.0\"}}\n{rest}"),
+                "cidr_block is \"10.0.0.0\", but must be a CIDR block",
+            ),
             (format!("type = \"port-scan\"\n{rest}"), "unknown name \"type\"; valid names: types, subject"),
             ("types = [\"port-scan\"]\nexpires = 2026-11-29\n".to_owned(), "reason is missing"),
             ("types = [\"port-scan\"]\nreason = \"x\"\n".to_owned(), "expires is missing, but must be a date"),
