@@ -21,6 +21,7 @@ use crate::lambda::window::keys::{self, RunFolder};
 use crate::partial;
 use crate::pipeline;
 use crate::plan::{Batch, LogObject};
+use crate::sanitize::escape_truncated;
 use crate::summary::InputIdentity;
 
 /// What became of an object.
@@ -133,7 +134,7 @@ impl WindowRun<'_> {
     ) -> Result<BatchAnalysis, WindowError> {
         let mut analysis = Analysis::new(&self.options.pipeline.limits);
         for object in self.batch(run, item).await? {
-            analysis.observe_failure(reference(&object).uri(), reason.to_owned());
+            analysis.observe_failure(reference(&object).uri(), shortened(reason));
         }
         Ok(BatchAnalysis { analysis, retry: Some(reason.to_owned()) })
     }
@@ -184,7 +185,7 @@ impl WindowRun<'_> {
                     if may_be_read_later {
                         retry.get_or_insert_with(|| format!("{uri}: {reason}"));
                     }
-                    merged.observe_failure(uri, reason);
+                    merged.observe_failure(uri, shortened(&reason));
                 }
             }
         }
@@ -275,6 +276,13 @@ impl WindowRun<'_> {
         self.put(key, BINARY, bytes).await?;
         Ok(())
     }
+}
+
+/// Maximum length of the reason why an object was not read, in characters. A report may have one for each object of the window.
+const MAX_REASON_CHARACTERS: usize = 400;
+
+fn shortened(reason: &str) -> String {
+    escape_truncated(reason, MAX_REASON_CHARACTERS)
 }
 
 const REPLACED: &str = "the object was replaced after the run was planned; run the window again";
