@@ -220,6 +220,7 @@ fn every_metric_has_a_row_with_its_unit_and_dimension() {
     metrics.extend(emitted(&metrics::topology_refresh_failed("x", now)));
     metrics.extend(emitted(&metrics::config_refresh_failed("x", now)));
     metrics.extend(emitted(&metrics::topology_checked("x", 1, now)));
+    metrics.extend(emitted(&metrics::window_reported("x", "hourly", &summary, now)));
 
     // All declared metrics were emitted.
     let catalogue = source("src/lambda/metrics.rs");
@@ -385,7 +386,15 @@ fn every_code_has_a_row() {
     let invocation = quoted(between(&response, "pub fn name(&self)", "\n    }"), |c| c.is_ascii_alphabetic());
     assert_eq!(
         invocation,
-        names(["UnknownEvent", "ObjectsFailed", "TopologyUnavailable", "ConfigUnavailable", "DigestFailed"])
+        names([
+            "UnknownEvent",
+            "ObjectsFailed",
+            "TopologyUnavailable",
+            "ConfigUnavailable",
+            "DigestFailed",
+            "WindowFailed",
+            "WindowInvalid",
+        ])
     );
     assert_eq!(first_cells(REFERENCE, "| invocation | means | what to do |"), invocation);
 

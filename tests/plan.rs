@@ -142,7 +142,7 @@ fn the_documented_loop_makes_the_report() {
     let summary = sh(plan);
     assert!(summary.contains("objects  310, "), "{summary}");
     assert_eq!(plan_of(&folder.path().join("plan")).batches.len(), 2);
-    let partials = folder.path().join("partials");
+    let partials = folder.path().join("plan/partials");
     let mut reports = Vec::new();
     for _ in 0..2 {
         sh(analyze);

@@ -157,7 +157,7 @@ pub fn processed(namespace: &str, summary: &Summary, duration: Duration, now: Sy
     lines
 }
 
-/// Renders the metrics of a window's report: one document with the name of the report as its dimension. They have names of their own, because
+/// Renders the metrics of a window's report: one document with the name of the report as its dimension, and one without dimensions. They have names of their own, because
 /// the records were counted when each object was processed. The timestamp is the time of the report, since the window may be years ago.
 pub fn window_reported(namespace: &str, name: &str, summary: &Summary, now: SystemTime) -> Vec<u8> {
     let metrics = Metrics {
@@ -168,7 +168,14 @@ pub fn window_reported(namespace: &str, name: &str, summary: &Summary, now: Syst
         window_findings: count(summary.findings.len() as u64),
         ..Metrics::default()
     };
-    render(namespace, &Document { window_name: Some(name.to_owned()), ..Document::without_dimension(now, metrics) })
+    let mut lines = render(
+        namespace,
+        &Document { window_name: Some(name.to_owned()), ..Document::without_dimension(now, metrics) },
+    );
+    // Without a dimension for an alarm, which does not know the names.
+    let failed = Metrics { window_objects_failed: count(summary.failed.len() as u64), ..Metrics::default() };
+    lines.extend(render(namespace, &Document::without_dimension(now, failed)));
+    lines
 }
 
 fn totals(summary: &Summary) -> Metrics {

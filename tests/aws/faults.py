@@ -10,6 +10,16 @@ def reject(status, code, message="rejected by a test"):
     return lambda exchange: exchange.reject(status, code, message)
 
 
+def before(action):
+    """Runs an action before the request is forwarded."""
+
+    def act(exchange):
+        action()
+        exchange.reply(exchange.forward())
+
+    return act
+
+
 def stall(exchange):
     """Neither forwards nor responds."""
     exchange.pause(None)

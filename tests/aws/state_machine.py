@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class StateMachine:
-    def __init__(self, clients, name, gateway, output, concurrency=4):
+    def __init__(self, clients, name, gateway, output, concurrency=4, pattern="*"):
         self._sfn = clients.of("stepfunctions")
         substitutions = {
             "Partition": "aws",
@@ -86,6 +86,7 @@ class StateMachine:
             "OutputBucketName": output,
             "OutputPrefix": "flowsentry/",
             "MaximumConcurrency": str(concurrency),
+            "KeyPattern": pattern,
         }
         text = re.sub(r"\$\{(\w+)\}", lambda found: substitutions[found[1]], DEFINITION.read_text())
         definition = json.dumps(without_waits(json.loads(text)))

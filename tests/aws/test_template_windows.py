@@ -75,10 +75,10 @@ def test_function_has_the_settings_of_the_other(parameter_set):
     other = deployed(parameter_set).one(FUNCTION)["Environment"]["Variables"]
     own = nested(parameter_set).one(FUNCTION)["Environment"]["Variables"]
     differing = {"ON_PERMANENT_FAILURE", "TOPOLOGY_TTL_SECONDS"}
-    assert set(other) - set(own) - {"TOPOLOGY_URI", "WINDOW_REPORTS"} == differing
-    assert {name: value for name, value in own.items() if value != ""} == {
-        name: value for name, value in other.items() if name in own and value != ""
-    }
+    assert set(other) - set(own) - {"TOPOLOGY_URI", "WINDOW_REPORTS"} == differing - {"TOPOLOGY_TTL_SECONDS"}
+    given = lambda settings: {name: value for name, value in settings.items() if value != "" and name not in differing}
+    assert given(own) == {name: value for name, value in given(other).items() if name in own}
+    assert own["TOPOLOGY_TTL_SECONDS"] == "1"
 
 
 @every_set
@@ -122,7 +122,7 @@ def test_every_task_is_retried_with_jitter_and_ends():
     for task in tasks(json.loads(DEFINITION.read_text())):
         [invalid, *throttled, others] = task["Retry"]
         assert (invalid["ErrorEquals"], invalid["MaxAttempts"]) == (["WindowInvalid", "UnknownEvent"], 0)
-        assert others["ErrorEquals"] == ["States.ALL"] and others["MaxAttempts"] >= 5
+        assert others["ErrorEquals"] == ["States.ALL"] and others["MaxAttempts"] >= 2
         for retry in [*throttled, others]:
             assert retry["JitterStrategy"] == "FULL" and retry["MaxDelaySeconds"] <= 600
 
@@ -138,9 +138,10 @@ def state_machine_calls(stack):
     outputs = f"arn:aws:s3:::{parameters['OutputBucketName']}/{parameters['OutputPrefix']}windows/"
     yield make("lambda:InvokeFunction", stack.arn("Function"))
     yield make("states:StartExecution", machine)
-    child = machine.replace(":stateMachine:", ":execution:") + "/Parts:0123"
+    executions = machine.replace(":stateMachine:", ":execution:")
     for action in ("DescribeExecution", "StopExecution", "RedriveExecution"):
-        yield make(f"states:{action}", child)
+        yield make(f"states:{action}", f"{executions}:0123")
+        yield make(f"states:{action}", f"{executions}/Parts:0123")
     yield make("s3:GetObject", f"{outputs}hourly/x/level-0.json")
     for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
         yield make(f"s3:{action}", f"{outputs}results/0123/manifest.json")
@@ -247,13 +248,15 @@ def test_roles_trust_one_service_of_this_account(parameter_set):
             assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
-def test_alarm_notifies_the_topic():
+def test_alarms_notify_the_topic():
     stack = nested(SETS[0])
-    alarm = stack.one("AWS::CloudWatch::Alarm")
-    assert alarm["AlarmActions"] == [deployed(SETS[0]).ref("Topic")]
-    metrics = {one["MetricStat"]["Metric"]["MetricName"] for one in alarm["Metrics"] if "MetricStat" in one}
-    assert metrics == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
-    for one in alarm["Metrics"]:
-        if "MetricStat" in one:
-            dimensions = [{"Name": "StateMachineArn", "Value": stack.ref("StateMachine")}]
-            assert one["MetricStat"]["Metric"]["Dimensions"] == dimensions
+    alarms = stack.resources("AWS::CloudWatch::Alarm")
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms.values()} == {(deployed(SETS[0]).ref("Topic"),)}
+    metrics = [one["MetricStat"]["Metric"] for one in alarms["ReportFailedAlarm"]["Metrics"] if "MetricStat" in one]
+    names = {metric["MetricName"] for metric in metrics}
+    assert names == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+    dimensions = [{"Name": "StateMachineArn", "Value": stack.ref("StateMachine")}]
+    assert all(metric["Dimensions"] == dimensions for metric in metrics)
+    missing = alarms["ObjectsNotReadAlarm"]
+    assert (missing["Namespace"], missing["MetricName"]) == (stack.parameters["MetricsNamespace"], "WindowObjectsFailed")
+    assert "Dimensions" not in missing

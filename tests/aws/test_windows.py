@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import faults
 from flow_logs import ACCOUNT, HEADER, record
 from function import REGION
 from state_machine import Gateway, StateMachine
@@ -22,11 +23,11 @@ FIREHOSE = (
 class Reports:
     """The state machine of one test."""
 
-    def __init__(self, clients, env, **settings):
+    def __init__(self, clients, env, pattern="*", **settings):
         self.env = env
         settings = {"ALLOWED_SOURCES": f"{env.source}/AWSLogs/", **settings}
         self.gateway = Gateway(lambda: env.function(**settings))
-        self.machine = StateMachine(clients, env.name, self.gateway, env.output)
+        self.machine = StateMachine(clients, env.name, self.gateway, env.output, pattern=pattern)
 
     def run(self, **changes):
         """Runs an execution that must succeed; returns the run."""
@@ -130,7 +131,7 @@ def test_both_layouts_and_several_accounts_are_read(reports):
     assert reports.report()["records"]["total"] == 5
     manifest = json.loads(env.read(f"flowsentry/reports/manifests/incident/{RANGE}/r0001.json"))
     assert manifest["objects"] == 5
-    unlisted = [f"s3://{env.source}/AWSLogs/{folder}/" for folder in ("copies/of", "o-abcdef1234")]
+    unlisted = [f"s3://{env.source}/AWSLogs/copies/of/"]
     assert manifest["unlisted_folders"] == unlisted
     assert manifest["skipped"]["not_a_flow_log"]["objects"] == 1
 
@@ -142,8 +143,12 @@ def test_an_object_that_cannot_be_read_is_listed(reports):
     report = reports.report()
     assert [failure["uri"] for failure in report["failed"]] == [damaged.uri]
     assert report["records"]["total"] == 168
-    [document] = [document for document in reports.env.stop().metrics if "WindowObjectsFailed" in document]
+    written = reports.env.stop()
+    [document] = [document for document in written.metrics if "WindowRecords" in document]
     assert (document["WindowObjectsFailed"], document["WindowName"]) == (1, "incident")
+    assert written.values("WindowObjectsFailed") == [1], "for the alarm"
+    # It is damaged for good, so there is nothing to try again.
+    assert not [key for key in reports.env.keys("reports/manifests/") if "retry" in key]
 
 
 def test_a_failed_part_is_retried_alone(reports):
@@ -159,8 +164,10 @@ def test_a_failed_part_is_retried_alone(reports):
 def test_a_part_that_always_fails_is_listed_and_made_again(reports):
     slow_scan(reports.env)
     killed = {"errorType": "Runtime.ExitError", "errorMessage": "out of memory"}
-    is_batch = lambda step: step["step"] == "part" and step["item"]["level"] == 0
-    reports.gateway.faults.append(lambda step, number: killed if is_batch(step) else None)
+    is_killed = lambda step: step["step"] == "give-up" and "all" not in step or (
+        step["step"] == "part" and step["item"]["level"] == 0
+    )
+    reports.gateway.faults.append(lambda step, number: killed if is_killed(step) else None)
     reports.run()
     report = reports.report()
     assert (report["records"]["total"], len(report["failed"])) == (0, 12)
@@ -258,6 +265,7 @@ def test_a_schedule_reports_the_hour_before_the_last(reports):
         ({"name": "x"}, r"must have name, from, and to"),
         ({**REQUEST, "name": "../x"}, r"name is"),
         ({**REQUEST, "sources": ["someone-elses/AWSLogs/"]}, r"is not one of ALLOWED_SOURCES"),
+        ({**REQUEST, "sources": []}, r"sources is an empty list"),
         ({**REQUEST, "topology": "x"}, r"unknown field `topology`"),
     ],
 )
@@ -327,3 +335,63 @@ def test_a_tree_of_merges_is_one_report(reports):
         del finding["title"]
     assert first == second
     assert first["records"]["total"] == 600
+
+
+def test_one_denied_object_does_not_take_the_others_with_it(reports):
+    """After the last attempt, the objects of a batch are read one by one; once access is given, the window has all."""
+    slow_scan(reports.env)
+    denied = name(30, number=3)
+    reports.env.put(denied, rejects(4443))
+    reports.env.proxy.add(faults.reject(403, "AccessDenied"), "GET", path=denied)
+    reports.run()
+    report = reports.report()
+    assert (report["records"]["total"], [one["uri"] for one in report["failed"]]) == (
+        168,
+        [f"s3://{reports.env.source}/{denied}"],
+    )
+    assert "AccessDenied" in report["failed"][0]["error"]
+    assert reports.gateway.steps()["give-up"] == 1
+    reports.env.proxy.clear()
+    reports.run()
+    totals = [json.loads(reports.env.read(key))["records"]["total"] for key in sorted(reports.env.keys("reports/summaries/"))]
+    assert totals == [168, 169]
+
+
+@pytest.mark.parametrize(
+    "source, pattern, records",
+    [
+        ("", "*", 4),
+        ("", "team-a/*", 1),
+        ("AWSLogs/", f"AWSLogs/*vpcflowlogs/{REGION}/*", 2),
+        (f"AWSLogs/{ACCOUNT}/", "*", 2),
+        (f"AWSLogs/{ACCOUNT}/vpcflowlogs/eu-west-1/", "*", 1),
+        (f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/11/", "*", 1),
+    ],
+)
+def test_the_prefix_and_the_pattern_decide(clients, env, source, pattern, records):
+    reports = Reports(clients, env, pattern=pattern, ALLOWED_SOURCES=f"{env.source}/{source}")
+    env.put(name(0), rejects(22))
+    env.put(name(5).replace(REGION, "eu-west-1"), rejects(22))
+    env.put(name(10, number=1).replace(ACCOUNT, "210987654321"), rejects(22))
+    env.put("team-a/" + name(15), rejects(22))
+    env.put(name(0).replace("20261123T0600Z", "20261122T0600Z").replace("/23/", "/22/"), rejects(22))
+    reports.run()
+    assert reports.report()["records"]["total"] == records
+    reports.gateway.close()
+
+
+def test_a_list_that_lost_the_race_is_made_again(reports):
+    """Another run stores the first revision while this one lists: the second must have the newer objects."""
+    slow_scan(reports.env)
+    manifest = f"reports/manifests/incident/{RANGE}/r0001.json"
+    reports.env.proxy.add(faults.before(lambda: other_run(reports)), "PUT", path=manifest, times=1)
+    reports.run()
+    summaries = [json.loads(reports.env.read(key)) for key in sorted(reports.env.keys("reports/summaries/"))]
+    assert [one["records"]["total"] for one in summaries] == [169]
+
+
+def other_run(reports):
+    """Adds an object and plans, as another execution does."""
+    reports.env.put(name(55, number=1), rejects(4443))
+    function = reports.env.function(reports.env.endpoint, ALLOWED_SOURCES=f"{reports.env.source}/AWSLogs/")
+    assert function.invoke({"window": {"step": "plan", "request": REQUEST}}).error is None

@@ -338,7 +338,9 @@ fn steps_of_a_window_are_told_by_their_member() {
         Err(error) => Err(error.to_string()),
     };
     let range = json!({"name": "x", "from": "a", "to": "b"});
-    let Ok(WindowStep::Plan { request }) = of(json!({"step": "plan", "request": range})) else { panic!("a plan") };
+    let Ok(WindowStep::Plan { request, key_pattern: None }) = of(json!({"step": "plan", "request": range})) else {
+        panic!("a plan")
+    };
     assert_eq!((request.name.as_deref(), request.schedule), (Some("x"), None));
     let (leaf, merge) = (json!({"level": 0, "part": 7}), json!({"level": 1, "part": 0, "first": 0, "end": 9}));
     let item = PartItem { level: 0, part: 7, first: None, end: None };
@@ -351,7 +353,7 @@ fn steps_of_a_window_are_told_by_their_member() {
     let failed = json!({"Error": "Lambda.Unknown", "Cause": "{}"});
     let step = of(json!({"step": "give-up", "run": run, "item": item, "error": failed}));
     let error = StepError { error: "Lambda.Unknown".to_owned(), cause: "{}".to_owned() };
-    assert_eq!(step, Ok(WindowStep::GiveUp { run: reference.clone(), item, error }));
+    assert_eq!(step, Ok(WindowStep::GiveUp { run: reference.clone(), item, error, all: false }));
     assert_eq!(of(json!({"step": "report", "run": run})), Ok(WindowStep::Report { run: reference }));
     for unknown in [json!({"step": "explode"}), json!({"step": "plan", "request": {"nmae": "x"}}), json!(7), json!({})]
     {

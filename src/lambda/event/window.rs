@@ -20,6 +20,9 @@ pub enum WindowStep {
     Plan {
         /// The input of the state machine.
         request: PlanRequest,
+        /// Pattern of the keys of flow logs, with asterisks. Without it, all keys.
+        #[serde(default)]
+        key_pattern: Option<String>,
     },
     /// Make one part: analyze objects, or merge parts.
     Part {
@@ -28,7 +31,7 @@ pub enum WindowStep {
         /// Which part.
         item: PartItem,
     },
-    /// Give up a part of objects that failed in all attempts: its objects count as failed.
+    /// Make a part of objects that failed in all attempts: objects that cannot be read now count as failed.
     GiveUp {
         /// The run.
         run: RunReference,
@@ -36,6 +39,9 @@ pub enum WindowStep {
         item: PartItem,
         /// Why it failed, in the form of Step Functions.
         error: StepError,
+        /// Whether all of its objects count as failed.
+        #[serde(default)]
+        all: bool,
     },
     /// Make the report from the last part.
     Report {

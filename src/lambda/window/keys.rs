@@ -92,16 +92,16 @@ impl RunFolder {
     pub fn part(&self, level: u32, part: u32) -> String {
         format!("{}parts/{level}-{part:05}.fspart", self.0)
     }
+}
 
-    /// Returns the common prefix of the parts that were given up.
-    pub fn failed_parts(&self) -> String {
-        format!("{}failed/", self.0)
-    }
+/// Returns the folder of the parts with objects that may be read later, of the revision with this manifest.
+pub fn retry_folder(manifest: &str) -> String {
+    format!("{}-retry/", manifest.strip_suffix(".json").unwrap_or(manifest))
+}
 
-    /// Returns the key of the reason why a part was given up.
-    pub fn failed_part(&self, item: PartItem) -> String {
-        format!("{}{:05}.json", self.failed_parts(), item.part)
-    }
+/// Returns the key of the reason why a part lacks objects that may be read later.
+pub fn retry(manifest: &str, item: PartItem) -> String {
+    format!("{}{:05}.json", retry_folder(manifest), item.part)
 }
 
 /// Reports whether a key may be that of a manifest below this output prefix.
@@ -133,7 +133,12 @@ mod tests {
         assert_eq!(relative(run.level(1)).as_deref(), Some("level-1.json"));
         assert_eq!(relative(run.part(1, 7)).as_deref(), Some("parts/1-00007.fspart"));
         let item = PartItem { level: 0, part: 7, first: None, end: None };
-        assert_eq!(relative(run.failed_part(item)).as_deref(), Some("failed/00007.json"));
+        let retry = retry(manifest, item);
+        assert_eq!(
+            retry,
+            "flowsentry/reports/manifests/hourly/20261123T060000Z-20261123T070000Z/r0012-retry/00007.json"
+        );
+        assert!(folder.revision(&retry).is_none() && !is_manifest("flowsentry/", &retry));
     }
 
     #[test]

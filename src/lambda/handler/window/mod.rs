@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::task;
 use tracing::{error, info};
 
+use self::part::GivenUp;
 use super::error::ProcessingError;
 use super::options::AnalysisOptions;
 use super::response::{HandlerResponse, InvocationError};
@@ -103,9 +104,11 @@ impl Handler {
         let options = self.options_at(options, begin, invocation.deadline.remaining()).await?;
         let run = WindowRun { handler: self, invocation, options: &options };
         match step {
-            WindowStep::Plan { request } => run.plan(&request).await,
-            WindowStep::Part { run: of, item } => run.make_part(&run.checked_folder(&of)?, item).await,
-            WindowStep::GiveUp { run: of, item, error } => run.give_up(&run.checked_folder(&of)?, item, &error).await,
+            WindowStep::Plan { request, key_pattern } => run.plan(&request, key_pattern.as_deref()).await,
+            WindowStep::Part { run: of, item } => run.make_part(&of, &run.checked_folder(&of)?, item).await,
+            WindowStep::GiveUp { run: of, item, error, all } => {
+                run.give_up(&of, &run.checked_folder(&of)?, GivenUp { item, error: &error, all }).await
+            }
             WindowStep::Report { run: of } => {
                 run.checked_folder(&of)?;
                 run.report(&of).await
@@ -199,7 +202,7 @@ impl From<WindowError> for InvocationError {
 /// Returns the begin of the window of a step.
 fn begin(step: &WindowStep) -> Result<Timestamp, WindowError> {
     let begin = match step {
-        WindowStep::Plan { request } => NamedWindow::from_request(request)?.window.from,
+        WindowStep::Plan { request, .. } => NamedWindow::from_request(request)?.window.from,
         WindowStep::Part { run, .. } | WindowStep::GiveUp { run, .. } | WindowStep::Report { run } => {
             let invalid = |_| WindowError::Invalid(format!("from is {}, but must be a time", escape(&run.from)));
             run.from.parse::<jiff::Timestamp>().map_err(invalid)?

@@ -12,34 +12,73 @@ use crate::aggregate::Analysis;
 use crate::error::ObjectError;
 use crate::lambda::aws::download::{Body, BodyError};
 use crate::lambda::aws::s3;
-use crate::lambda::event::{ObjectReference, PartItem, StepError};
+use crate::lambda::event::{ObjectReference, PartItem, RunReference, StepError};
 use crate::lambda::handler::error::ProcessingError;
 use crate::lambda::handler::object::body_error;
 use crate::lambda::handler::options::AnalysisOptions;
 use crate::lambda::handler::{escape, response::HandlerResponse};
-use crate::lambda::window::keys::RunFolder;
+use crate::lambda::window::keys::{self, RunFolder};
 use crate::partial;
 use crate::pipeline;
 use crate::plan::{Batch, LogObject};
+use crate::sanitize::escape_truncated;
 use crate::summary::InputIdentity;
 
 /// What became of an object.
 enum ObjectAnalysis {
     Complete(Box<Analysis>),
-    /// It can never be read, for this reason.
-    Failed(String),
+    Failed(ObjectFailure),
+}
+
+/// Why an object is not part of the report.
+struct ObjectFailure {
+    reason: String,
+    /// Whether it may be read later.
+    may_be_read_later: bool,
+}
+
+impl ObjectFailure {
+    fn for_now(reason: impl Into<String>) -> ObjectFailure {
+        ObjectFailure { reason: reason.into(), may_be_read_later: true }
+    }
+
+    fn for_good(reason: impl Into<String>) -> ObjectFailure {
+        ObjectFailure { reason: reason.into(), may_be_read_later: false }
+    }
+}
+
+/// A part that failed in all attempts.
+pub(super) struct GivenUp<'a> {
+    pub(super) item: PartItem,
+    pub(super) error: &'a StepError,
+    pub(super) all: bool,
+}
+
+/// The analysis of a batch, and the first failure that another run may not have.
+struct BatchAnalysis {
+    analysis: Analysis,
+    retry: Option<String>,
 }
 
 impl WindowRun<'_> {
     /// Makes a part, unless it exists.
-    pub(super) async fn make_part(&self, run: &RunFolder, item: PartItem) -> Result<HandlerResponse, WindowError> {
+    pub(super) async fn make_part(
+        &self,
+        reference: &RunReference,
+        run: &RunFolder,
+        item: PartItem,
+    ) -> Result<HandlerResponse, WindowError> {
         let key = run.part(item.level, item.part);
         if self.exists(&key).await? {
             log_done("part", "already_made", &key);
             return Ok(HandlerResponse::Done);
         }
         let analysis = match (item.first, item.end) {
-            (None, None) => self.analyze_batch(run, item).await?,
+            (None, None) => {
+                let batch = self.analyze_batch(run, item, false).await?;
+                self.put_retry(reference, item, batch.retry.as_deref()).await?;
+                batch.analysis
+            }
             (Some(first), Some(end)) if item.level > 0 && first < end => {
                 self.merge(run, item.level - 1, first..end).await?
             }
@@ -50,33 +89,54 @@ impl WindowRun<'_> {
         Ok(HandlerResponse::Done)
     }
 
-    /// Stores a part whose objects all failed, and why. The reason is stored first: with it, the next run makes a new revision.
+    /// Makes a part that failed in all attempts, of the objects that can be read, or of none of them. Objects that cannot count as failed.
     pub(super) async fn give_up(
+        &self,
+        reference: &RunReference,
+        run: &RunFolder,
+        part: GivenUp<'_>,
+    ) -> Result<HandlerResponse, WindowError> {
+        let GivenUp { item, error: StepError { error, cause }, all } = part;
+        let (name, cause) = (escape(error), escape(cause));
+        if item.level > 0 {
+            return Err(WindowError::Invalid(format!("parts could not be merged: {name}: {cause}")));
+        }
+        let key = run.part(item.level, item.part);
+        if self.exists(&key).await? {
+            log_done("give-up", "already_made", &key);
+            return Ok(HandlerResponse::Done);
+        }
+        let batch = if all {
+            self.without_objects(run, item, &format!("its part failed in all attempts: {name}: {cause}")).await?
+        } else {
+            self.analyze_batch(run, item, true).await?
+        };
+        self.put_retry(reference, item, batch.retry.as_deref()).await?;
+        self.put_part(&key, batch.analysis).await?;
+        log_done("give-up", "given_up", &key);
+        Ok(HandlerResponse::Done)
+    }
+
+    /// Stores why another run of the window may have more objects: with it, the next start makes a new revision.
+    async fn put_retry(&self, run: &RunReference, item: PartItem, reason: Option<&str>) -> Result<(), WindowError> {
+        let Some(reason) = reason else { return Ok(()) };
+        self.check_manifest(&run.manifest)?;
+        self.put_json(&keys::retry(&run.manifest, item), &serde_json::json!({ "reason": escape(reason) })).await?;
+        Ok(())
+    }
+
+    /// Returns the part of a batch none of whose objects was read.
+    async fn without_objects(
         &self,
         run: &RunFolder,
         item: PartItem,
-        error: &StepError,
-    ) -> Result<HandlerResponse, WindowError> {
-        if item.level > 0 {
-            let StepError { error, cause } = error;
-            return Err(WindowError::Invalid(format!(
-                "parts could not be merged: {}: {}",
-                escape(error),
-                escape(cause)
-            )));
-        }
-        let (name, cause) = (escape(&error.error), escape(&error.cause));
-        let key = run.failed_part(item);
-        self.put_json(&key, &serde_json::json!({"error": name, "cause": cause})).await?;
-        let reason =
-            format!("its part failed in all attempts: {name}: {cause}; run the window again once the cause is removed");
+        reason: &str,
+    ) -> Result<BatchAnalysis, WindowError> {
         let mut analysis = Analysis::new(&self.options.pipeline.limits);
         for object in self.batch(run, item).await? {
-            analysis.observe_failure(reference(&object).uri(), reason.clone());
+            analysis.observe_failure(reference(&object).uri(), shortened(reason));
         }
-        self.put_part(&run.part(item.level, item.part), analysis).await?;
-        log_done("give-up", "given_up", &key);
-        Ok(HandlerResponse::Done)
+        Ok(BatchAnalysis { analysis, retry: Some(reason.to_owned()) })
     }
 
     async fn batch(&self, run: &RunFolder, item: PartItem) -> Result<Vec<LogObject>, WindowError> {
@@ -84,16 +144,29 @@ impl WindowRun<'_> {
         Ok(objects)
     }
 
-    /// Analyzes the objects of a batch one after another, merges them, and closes the result.
-    async fn analyze_batch(&self, run: &RunFolder, item: PartItem) -> Result<Analysis, WindowError> {
+    /// Analyzes the objects of a batch one after another, merges them, and closes the result. With `is_last`, an object that cannot be read
+    /// now counts as failed; otherwise it fails the batch, which is retried.
+    async fn analyze_batch(
+        &self,
+        run: &RunFolder,
+        item: PartItem,
+        is_last: bool,
+    ) -> Result<BatchAnalysis, WindowError> {
         let options = shared(self.options);
         let mut merged = Analysis::new(&options.pipeline.limits);
+        let mut retry = None;
         for object in self.batch(run, item).await? {
             if self.invocation.deadline.is_over() {
                 return Err(ProcessingError::OutOfTime.into());
             }
             let reference = reference(&object);
-            match self.analyze(&reference, &options).await? {
+            let result = match self.analyze(&reference, &options).await {
+                Err(WindowError::Failed(error)) if is_last && !matches!(error, ProcessingError::OutOfTime) => {
+                    ObjectAnalysis::Failed(ObjectFailure::for_now(error.to_string()))
+                }
+                result => result?,
+            };
+            match result {
                 ObjectAnalysis::Complete(analysis) => {
                     merged = blocking(move || {
                         merged.merge(*analysis);
@@ -101,7 +174,7 @@ impl WindowRun<'_> {
                     })
                     .await?;
                 }
-                ObjectAnalysis::Failed(reason) => {
+                ObjectAnalysis::Failed(ObjectFailure { reason, may_be_read_later }) => {
                     let uri = reference.uri();
                     warn!(
                         outcome = "failed",
@@ -109,7 +182,10 @@ impl WindowRun<'_> {
                         error = escape(&reason),
                         "object of a window not read"
                     );
-                    merged.observe_failure(uri, reason);
+                    if may_be_read_later {
+                        retry.get_or_insert_with(|| format!("{uri}: {reason}"));
+                    }
+                    merged.observe_failure(uri, shortened(&reason));
                 }
             }
         }
@@ -118,7 +194,7 @@ impl WindowRun<'_> {
             partial::close(&mut merged, topology.as_deref());
             merged
         };
-        blocking(close).await
+        Ok(BatchAnalysis { analysis: blocking(close).await?, retry })
     }
 
     async fn analyze(
@@ -135,15 +211,13 @@ impl WindowRun<'_> {
         reference: &ObjectReference,
         options: &Arc<AnalysisOptions>,
     ) -> Result<ObjectAnalysis, ProcessingError> {
-        let failed = |reason: &str| Ok(ObjectAnalysis::Failed(reason.to_owned()));
+        let failed = |failure| Ok(ObjectAnalysis::Failed(failure));
         let client = &self.handler.clients.s3;
         let object = match s3::get(client, reference).await {
             Ok(object) => object,
-            Err(error) if error.is_precondition_failed() => return failed(REPLACED),
-            Err(error) if error.is_missing() => return failed(DELETED),
-            Err(error) if error.is_archived() => {
-                return failed("the object is archived; restore it and run the window again");
-            }
+            Err(error) if error.is_precondition_failed() => return failed(ObjectFailure::for_now(REPLACED)),
+            Err(error) if error.is_missing() => return failed(ObjectFailure::for_good(DELETED)),
+            Err(error) if error.is_archived() => return failed(ObjectFailure::for_now(ARCHIVED)),
             Err(error) => return Err(error.into()),
         };
         let permit = Arc::clone(&self.handler.analyses).acquire_owned().await;
@@ -158,11 +232,11 @@ impl WindowRun<'_> {
         match task::spawn_blocking(work).await? {
             Ok(analysis) => Ok(ObjectAnalysis::Complete(Box::new(analysis))),
             Err(ObjectError::Read(error)) => match body_error(&error) {
-                Some(BodyError::Replaced) => failed(REPLACED),
-                Some(BodyError::Deleted) => failed(DELETED),
+                Some(BodyError::Replaced) => failed(ObjectFailure::for_now(REPLACED)),
+                Some(BodyError::Deleted) => failed(ObjectFailure::for_good(DELETED)),
                 _ => Err(ProcessingError::Object { uri, source: ObjectError::Read(error) }),
             },
-            Err(error) => Ok(ObjectAnalysis::Failed(error.to_string())),
+            Err(error) => failed(ObjectFailure::for_good(error.to_string())),
         }
     }
 
@@ -204,7 +278,15 @@ impl WindowRun<'_> {
     }
 }
 
+/// Maximum length of the reason why an object was not read, in characters. A report may have one for each object of the window.
+const MAX_REASON_CHARACTERS: usize = 400;
+
+fn shortened(reason: &str) -> String {
+    escape_truncated(reason, MAX_REASON_CHARACTERS)
+}
+
 const REPLACED: &str = "the object was replaced after the run was planned; run the window again";
+const ARCHIVED: &str = "the object is archived; restore it and run the window again";
 const DELETED: &str = "the object was deleted after the run was planned";
 
 /// Returns the version of the object that was planned.

@@ -10,12 +10,12 @@ use crate::lambda::event::{ObjectReference, PlanRequest, RunReference};
 use crate::lambda::handler::escape;
 use crate::lambda::handler::response::HandlerResponse;
 use crate::lambda::settings::Source;
-use crate::lambda::window::folders;
-use crate::lambda::window::keys::{RunFolder, WindowFolder};
+use crate::lambda::window::keys::{self, RunFolder, WindowFolder};
 use crate::lambda::window::manifest::{Manifest, Revision, SCHEMA, hash, levels};
 use crate::lambda::window::request::{NamedWindow, plan_options};
+use crate::lambda::window::{folders, pattern};
 use crate::partial::FORMAT_VERSION;
-use crate::plan::{self, LogObject, Plan, Planner, SkipReason};
+use crate::plan::{self, LogObject, Plan, Planner, SkipReason, Window};
 
 /// The folder in which AWS stores logs.
 const AWS_LOGS: &str = "AWSLogs/";
@@ -30,26 +30,43 @@ struct LogLocation {
     prefix: String,
 }
 
+/// A listing of the objects of a window.
+struct Listing<'a> {
+    planner: Planner,
+    key_pattern: Option<&'a str>,
+    window: Window,
+}
+
+impl Listing<'_> {
+    fn new(planner: Planner, key_pattern: Option<&str>, window: Window) -> Listing<'_> {
+        Listing { planner, key_pattern, window }
+    }
+}
+
 impl WindowRun<'_> {
     /// Plans the run of a window. If nothing has changed since its latest revision, returns that.
-    pub(super) async fn plan(&self, request: &PlanRequest) -> Result<HandlerResponse, WindowError> {
+    pub(super) async fn plan(
+        &self,
+        request: &PlanRequest,
+        key_pattern: Option<&str>,
+    ) -> Result<HandlerResponse, WindowError> {
         let named = NamedWindow::from_request(request)?;
         let locations = self.locations(request.sources.as_deref())?;
-        let planner = Planner::new(plan_options(request), named.window);
-        let (plan, unlisted) = self.list(&named, &locations, planner).await?;
         let folder = WindowFolder::new(&self.handler.settings.output_prefix, &named.name, named.window);
-        let inputs = self.inputs(&plan, &locations);
         for _ in 0..MAX_CONCURRENT_RUNS {
+            // Again after each conflict: an older list must not get a higher number.
+            let listing = Listing::new(Planner::new(plan_options(request), named.window), key_pattern, named.window);
+            let (plan, unlisted) = self.list(listing, &locations).await?;
+            let inputs = self.inputs(&plan, &locations);
             let latest = self.latest(&folder).await?;
-            let has_failed_parts = match &latest {
-                Some(latest) => self.has_failed_parts(&self.folder(&latest.run)?).await?,
+            let may_have_more = match &latest {
+                Some(latest) => self.may_have_more(&folder.manifest(latest.revision)).await?,
                 None => false,
             };
-            let (number, run_id) = match (Revision::choose(latest.as_ref(), has_failed_parts, &inputs), latest) {
+            let (number, run_id) = match (Revision::choose(latest.as_ref(), may_have_more, &inputs), latest) {
                 (Revision::Latest, Some(latest)) => {
                     let (key, run) = (folder.manifest(latest.revision), self.folder(&latest.run)?);
-                    // The lists of an old run may have expired.
-                    if !latest.parts.is_empty() && !self.exists(&run.level(0)).await? {
+                    if !self.has_lists(&run, &latest).await? {
                         self.put_lists(&run, &plan).await?;
                     }
                     log_done("plan", "already_planned", &key);
@@ -100,57 +117,83 @@ impl WindowRun<'_> {
             }
             Ok(LogLocation { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
         };
+        if requested.is_empty() {
+            return Err(WindowError::Invalid("sources is an empty list; leave it out to read all sources".to_owned()));
+        }
         requested.iter().map(parse).collect()
     }
 
     /// Lists the objects of the window. Returns the folders that were not listed, too.
     async fn list(
         &self,
-        named: &NamedWindow,
+        mut listing: Listing<'_>,
         locations: &[LogLocation],
-        mut planner: Planner,
     ) -> Result<(Plan, Vec<String>), WindowError> {
         let mut unlisted = Vec::new();
         for LogLocation { bucket, prefix } in locations {
-            let Some(root) = self.aws_logs_folder(bucket, prefix).await? else {
-                self.list_all(bucket, prefix, &mut planner).await?;
-                continue;
-            };
-            for folder in self.list_accounts(bucket, &root, named, &mut planner).await? {
-                // A folder of accounts, such as that of a Firehose stream.
-                let others = self.list_accounts(bucket, &folder, named, &mut planner).await?;
-                unlisted.extend(others.iter().map(|other| ObjectReference::latest(bucket, other).uri()));
+            match aws_logs_folder(prefix) {
+                Some(root) => unlisted.extend(self.list_aws_logs(bucket, root, prefix, &mut listing).await?),
+                None => unlisted.extend(self.list_other(bucket, prefix, &mut listing).await?),
             }
         }
-        Ok((planner.finish(), unlisted))
+        Ok((listing.planner.finish(), unlisted))
     }
 
-    /// Returns the folder `AWSLogs/` at this prefix, or directly below it.
-    async fn aws_logs_folder(&self, bucket: &str, prefix: &str) -> Result<Option<String>, WindowError> {
-        if prefix == AWS_LOGS || prefix.ends_with(&format!("/{AWS_LOGS}")) {
-            return Ok(Some(prefix.to_owned()));
+    /// Lists a prefix that does not end in or below `AWSLogs/`: as a whole, apart from such a folder.
+    async fn list_other(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        listing: &mut Listing<'_>,
+    ) -> Result<Vec<String>, WindowError> {
+        let (objects, folders) = s3::list_folder(&self.handler.clients.s3, bucket, prefix).await?;
+        objects.into_iter().for_each(|object| self.add(listing, bucket, object));
+        let mut unlisted = Vec::new();
+        for folder in folders {
+            if folder.strip_prefix(prefix) == Some(AWS_LOGS) {
+                unlisted.extend(self.list_aws_logs(bucket, &folder, &folder, listing).await?);
+            } else {
+                self.list_all(bucket, &folder, listing).await?;
+            }
         }
-        let (_, folders) = s3::list_folder(&self.handler.clients.s3, bucket, prefix).await?;
-        Ok(folders.into_iter().find(|folder| folder.strip_prefix(prefix) == Some(AWS_LOGS)))
+        Ok(unlisted)
     }
 
-    /// Lists the days of the window for each account and Region below a folder. Returns the other folders, or the folder itself if it has
-    /// objects only.
+    /// Lists the accounts below a folder `AWSLogs/`, or one folder deeper, such as those of a Firehose stream. Returns the other folders.
+    async fn list_aws_logs(
+        &self,
+        bucket: &str,
+        root: &str,
+        within: &str,
+        listing: &mut Listing<'_>,
+    ) -> Result<Vec<String>, WindowError> {
+        let mut unlisted = Vec::new();
+        for folder in self.list_accounts(bucket, root, within, listing).await? {
+            let others = self.list_accounts(bucket, &folder, within, listing).await?;
+            unlisted.extend(others.iter().map(|other| ObjectReference::latest(bucket, other).uri()));
+        }
+        Ok(unlisted)
+    }
+
+    /// Lists the objects of a folder, and the days of the window for each account and Region below it, as far as they are within a prefix.
+    /// Returns the other folders.
     async fn list_accounts(
         &self,
         bucket: &str,
         root: &str,
-        named: &NamedWindow,
-        planner: &mut Planner,
+        within: &str,
+        listing: &mut Listing<'_>,
     ) -> Result<Vec<String>, WindowError> {
         let client = &self.handler.clients.s3;
         let (objects, below) = s3::list_folder(client, bucket, root).await?;
+        objects
+            .into_iter()
+            .filter(|object| object.key.starts_with(within))
+            .for_each(|object| self.add(listing, bucket, object));
         let mut unlisted = Vec::new();
-        if below.is_empty() && !objects.is_empty() {
-            unlisted.push(root.to_owned());
-        }
         let mut pairs = BTreeSet::new();
-        for folder in below {
+        let overlaps = |prefix: &String| prefix.starts_with(within) || within.starts_with(prefix.as_str());
+        for folder in below.into_iter().filter(overlaps) {
             let Some(account) = folders::account(&folder) else {
                 unlisted.push(folder);
                 continue;
@@ -163,27 +206,32 @@ impl WindowRun<'_> {
         }
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(account, region)| (account.as_str(), region.as_str())).collect();
-        for prefix in plan::listing_prefixes(AWS_LOGS, &pairs, named.window) {
+        for prefix in plan::listing_prefixes(AWS_LOGS, &pairs, listing.window) {
             let below = prefix.strip_prefix(AWS_LOGS).unwrap_or(&prefix);
-            self.list_all(bucket, &format!("{root}{below}"), planner).await?;
+            let prefix = format!("{root}{below}");
+            if overlaps(&prefix) {
+                let longest = if within.len() > prefix.len() { within } else { prefix.as_str() };
+                self.list_all(bucket, longest, listing).await?;
+            }
         }
         Ok(unlisted)
     }
 
-    async fn list_all(&self, bucket: &str, prefix: &str, planner: &mut Planner) -> Result<(), WindowError> {
+    async fn list_all(&self, bucket: &str, prefix: &str, listing: &mut Listing<'_>) -> Result<(), WindowError> {
         let take = |object| {
-            self.add(planner, bucket, object);
+            self.add(listing, bucket, object);
             Ok(())
         };
         s3::list(&self.handler.clients.s3, bucket, prefix, take).await
     }
 
-    /// Adds an object, unless it is one of the outputs.
-    fn add(&self, planner: &mut Planner, bucket: &str, object: ListedObject) {
+    /// Adds an object, unless its key has another pattern, or it is one of the outputs.
+    fn add(&self, listing: &mut Listing<'_>, bucket: &str, object: ListedObject) {
         let settings = &self.handler.settings;
         let ListedObject { key, etag, bytes, .. } = object;
-        if bucket != settings.output_bucket || !key.starts_with(&settings.output_prefix) {
-            planner.add(LogObject { bucket: Some(bucket.to_owned()), key, bytes, etag });
+        let is_output = bucket == settings.output_bucket && key.starts_with(&settings.output_prefix);
+        if !is_output && listing.key_pattern.is_none_or(|pattern| pattern::matches(pattern, &key)) {
+            listing.planner.add(LogObject { bucket: Some(bucket.to_owned()), key, bytes, etag });
         }
     }
 
@@ -214,10 +262,19 @@ impl WindowRun<'_> {
         }
     }
 
-    async fn has_failed_parts(&self, run: &RunFolder) -> Result<bool, WindowError> {
+    /// Reports whether a revision lacks objects that may be read now.
+    async fn may_have_more(&self, manifest: &str) -> Result<bool, WindowError> {
         let bucket = &self.handler.settings.output_bucket;
-        let (failed, _) = s3::list_folder(&self.handler.clients.s3, bucket, &run.failed_parts()).await?;
-        Ok(!failed.is_empty())
+        let (marks, _) = s3::list_folder(&self.handler.clients.s3, bucket, &keys::retry_folder(manifest)).await?;
+        Ok(!marks.is_empty())
+    }
+
+    /// Reports whether the lists of a run exist. They expire before the manifest does, one a little after another.
+    async fn has_lists(&self, run: &RunFolder, manifest: &Manifest) -> Result<bool, WindowError> {
+        let Some(last) = manifest.parts.first().and_then(|batches| batches.checked_sub(1)) else { return Ok(true) };
+        Ok(self.exists(&run.level(0)).await?
+            && self.exists(&run.batch(0)).await?
+            && self.exists(&run.batch(last)).await?)
     }
 
     /// Stores the lists of objects and of parts.
@@ -275,6 +332,13 @@ impl Draft<'_> {
             parts: levels(plan).iter().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)).collect(),
         }
     }
+}
+
+/// Returns the folder `AWSLogs/` that a prefix is, or is in.
+fn aws_logs_folder(prefix: &str) -> Option<&str> {
+    let (before, _) = prefix.split_once(AWS_LOGS)?;
+    let is_folder = before.is_empty() || before.ends_with('/');
+    prefix.get(..before.len() + AWS_LOGS.len()).filter(|_| is_folder)
 }
 
 fn sources(locations: &[LogLocation]) -> Vec<String> {

@@ -59,10 +59,15 @@ impl WindowRun<'_> {
         Ok(HandlerResponse::Done)
     }
 
+    /// Checks that a key of an event may be that of a manifest.
+    pub(super) fn check_manifest(&self, key: &str) -> Result<(), WindowError> {
+        let is_valid = is_manifest(&self.handler.settings.output_prefix, key);
+        let invalid = || WindowError::Invalid(format!("{} is not the key of a manifest", escape(key)));
+        if is_valid { Ok(()) } else { Err(invalid()) }
+    }
+
     async fn manifest(&self, key: &str) -> Result<Manifest, WindowError> {
-        if !is_manifest(&self.handler.settings.output_prefix, key) {
-            return Err(WindowError::Invalid(format!("{} is not the key of a manifest", escape(key))));
-        }
+        self.check_manifest(key)?;
         let manifest: Manifest = self.read_json(key).await?;
         if manifest.schema != SCHEMA {
             let uri = self.output_uri(key);
