@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::document::Document;
-use super::target::{self, Pair};
+use super::target::{self, MAX_PAIRS, Pair};
 use crate::record::timestamp::Timestamp;
 use crate::topology::describe_output::SNAPSHOT_SCHEMA;
 
@@ -23,8 +23,6 @@ use crate::topology::describe_output::SNAPSHOT_SCHEMA;
 pub const MANIFEST: &str = "manifest.json";
 /// Maximum size of a manifest, in bytes.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
-/// Maximum number of accounts and Regions in a snapshot.
-pub const MAX_PAIRS: usize = 1000;
 /// Age after which an unchanged network gets a new snapshot, so that a lifecycle rule never deletes the only one.
 const MAX_AGE_SECONDS: u64 = 7 * 24 * 60 * 60;
 

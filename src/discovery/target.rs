@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::snapshot::MAX_PAIRS;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
+
+/// Maximum number of accounts and Regions in a snapshot.
+pub const MAX_PAIRS: usize = 1000;
 
 /// An account and a Region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
