@@ -2,7 +2,7 @@
 //!
 //! Whether an exception applies is decided by the time of the records, so that an old log has the same report whenever it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -16,43 +16,28 @@ use crate::sanitize::{NAME_CHARACTERS, quoted};
 /// Name of the list of [`Exceptions::suppressions`].
 pub const SUPPRESS: &str = "suppress";
 
-/// The types of findings that can be suppressed. A test compares them with those of the detectors.
-pub const FINDING_TYPES: [&str; 17] = [
-    "ambiguous-address",
-    "edge-to-edge-routing",
-    "egress-blocked",
-    "health-checks-rejected",
-    "host-sweep",
-    "inactive-peering",
-    "no-answer",
-    "one-way-peering",
-    "peering-path-mismatch",
-    "port-scan",
-    "rejected-peering",
-    "repeated-rejects",
-    "reply-blocked",
-    "skipped-data",
-    "transit-gateway-loss",
-    "transitive-peering",
-    "unpeered-vpc",
+/// The types of findings that can be suppressed, with the members of their subjects. Tests compare them with those of the detectors.
+pub const FINDINGS: [(&str, &[&str]); 17] = [
+    ("ambiguous-address", &["cidr_block"]),
+    ("edge-to-edge-routing", &["dst_scope", "src_vpc_id"]),
+    ("egress-blocked", &["interface_id"]),
+    ("health-checks-rejected", &["dstaddr", "dstport", "protocol"]),
+    ("host-sweep", &["dstport", "protocol", "srcaddr"]),
+    ("inactive-peering", &["dst_vpc_id", "src_vpc_id"]),
+    ("no-answer", &["dstaddr", "dstport", "interface_id"]),
+    ("one-way-peering", &["dst_vpc_id", "peering_connection_id", "src_vpc_id"]),
+    ("peering-path-mismatch", &["dst_vpc_id", "peering_connection_id", "src_vpc_id"]),
+    ("port-scan", &["dstaddr", "srcaddr"]),
+    ("rejected-peering", &["dst_vpc_id", "peering_connection_id", "src_vpc_id"]),
+    ("repeated-rejects", &["dstaddr", "dstport", "interface_id", "protocol", "srcaddr"]),
+    ("reply-blocked", &["dstaddr", "interface_id", "protocol", "srcaddr"]),
+    ("skipped-data", &["interface_id"]),
+    ("transit-gateway-loss", &["reason", "tgw_dst_vpc_id", "tgw_id", "tgw_src_vpc_id"]),
+    ("transitive-peering", &["dst_vpc_id", "src_vpc_id"]),
+    ("unpeered-vpc", &["dst_vpc_id", "src_vpc_id"]),
 ];
-/// The members of subjects.
-const SUBJECT_MEMBERS: [&str; 14] = [
-    "cidr_block",
-    "dst_scope",
-    "dst_vpc_id",
-    "dstaddr",
-    "dstport",
-    "interface_id",
-    "peering_connection_id",
-    "protocol",
-    "reason",
-    "src_vpc_id",
-    "srcaddr",
-    "tgw_dst_vpc_id",
-    "tgw_id",
-    "tgw_src_vpc_id",
-];
+/// The types of findings that scanners make. Their subjects have `srcaddr`.
+const SCANS: [&str; 2] = ["host-sweep", "port-scan"];
 const MAX_REASON_CHARACTERS: usize = 200;
 
 /// Why an exception was made, and until when it applies.
@@ -103,11 +88,10 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
-    /// Returns the blocks of scanners that are trusted at this time, with those that always are.
-    pub fn scanners_at(&self, always: &[IpNet], seconds: Option<u64>) -> Vec<IpNet> {
+    /// Returns the blocks of scanners that are trusted at this time.
+    pub fn scanners_at(&self, seconds: Option<u64>) -> Vec<IpNet> {
         let current = self.scanners.iter().filter(|scanners| scanners.exception.applies_at(seconds));
-        let blocks: Vec<IpNet> = always.iter().chain(current.flat_map(|scanners| &scanners.blocks)).copied().collect();
-        merged(&blocks)
+        merged(&current.flat_map(|scanners| &scanners.blocks).copied().collect::<Vec<_>>())
     }
 
     /// Returns what to say about the exceptions that do not apply any more at this time.
@@ -119,6 +103,22 @@ impl Exceptions {
             format!("{list}: {} has expired on {expires}; renew or remove it", quoted(reason, MAX_REASON_CHARACTERS))
         };
         expired.map(text).collect()
+    }
+
+    /// Returns the exception that applies to a finding: the first suppression that matches, or a trusted scanner. `member` returns a
+    /// member of its subject as text, and `seconds` is its last record.
+    pub fn of_finding(
+        &self,
+        finding_type: &str,
+        member: impl Fn(&str) -> Option<String>,
+        seconds: Option<u64>,
+    ) -> Option<&Exception> {
+        let suppressions = self.suppressions.iter().filter(|suppression| suppression.matches(finding_type, &member));
+        let source = Some("srcaddr").filter(|_| SCANS.contains(&finding_type)).and_then(&member);
+        let source = source.and_then(|source| source.parse().ok());
+        let scanners = self.scanners.iter().filter(|scanners| source.is_some_and(|source| scanners.contains(source)));
+        let exceptions = suppressions.map(|one| &one.exception).chain(scanners.map(|one| &one.exception));
+        exceptions.into_iter().find(|exception| exception.applies_at(seconds))
     }
 
     /// Adds a table of `trusted_scanners`.
@@ -151,12 +151,28 @@ impl TrustedScanners {
     }
 }
 
+impl Suppression {
+    fn matches(&self, finding_type: &str, member: impl Fn(&str) -> Option<String>) -> bool {
+        let has_type = self.types.is_empty() || self.types.iter().any(|one| one == finding_type);
+        has_type && self.subject.iter().all(|(name, expected)| member(name).as_ref() == Some(expected))
+    }
+
+    /// Reports whether a finding of one of its types has all members of its subject.
+    fn may_match(&self) -> bool {
+        let has_type = |name: &str| self.types.is_empty() || self.types.iter().any(|one| one == name);
+        let mut findings = FINDINGS.iter().filter(|(name, _)| has_type(name));
+        findings.any(|(_, members)| self.subject.keys().all(|name| members.contains(&name.as_str())))
+    }
+}
+
 fn suppression(table: &toml::Table) -> Result<Suppression, String> {
     check_names(table, &["types", "subject", "reason", "expires"])?;
     let types = table.get("types").map_or(Ok(Vec::new()), |types| {
-        let known = |value: &toml::Value| value.as_str().filter(|name| FINDING_TYPES.contains(name)).map(str::to_owned);
-        let names: Option<Vec<String>> = types.as_array().and_then(|types| types.iter().map(known).collect());
-        names.ok_or_else(|| format!("types is {}, but must be a list of {}", shown(types), FINDING_TYPES.join(", ")))
+        let known =
+            |value: &toml::Value| value.as_str().filter(|name| names().any(|known| known == *name)).map(str::to_owned);
+        let parsed: Option<Vec<String>> = types.as_array().and_then(|types| types.iter().map(known).collect());
+        let valid = || names().collect::<Vec<_>>().join(", ");
+        parsed.ok_or_else(|| format!("types is {}, but must be a list of {}", shown(types), valid()))
     })?;
     let subject = table.get("subject").map_or(Ok(BTreeMap::new()), |subject| {
         let members =
@@ -166,13 +182,24 @@ fn suppression(table: &toml::Table) -> Result<Suppression, String> {
     if types.is_empty() && subject.is_empty() {
         return Err("types and subject are missing, so that it would match every finding".to_owned());
     }
-    Ok(Suppression { types, subject, exception: exception(table)? })
+    let suppression = Suppression { types, subject, exception: exception(table)? };
+    if suppression.may_match() {
+        return Ok(suppression);
+    }
+    let members = suppression.subject.keys().cloned().collect::<Vec<_>>().join(", ");
+    Err(format!("no finding of these types has {members} in its subject, so that it would match none"))
+}
+
+/// Returns the types of findings.
+fn names() -> impl Iterator<Item = &'static str> {
+    FINDINGS.into_iter().map(|(name, _)| name)
 }
 
 fn member(name: &str, value: &toml::Value) -> Result<(String, String), String> {
-    if !SUBJECT_MEMBERS.contains(&name) {
-        let name = quoted(name, NAME_CHARACTERS);
-        return Err(format!("subject has {name}, but its members are {}", SUBJECT_MEMBERS.join(", ")));
+    let known: BTreeSet<&str> = FINDINGS.iter().flat_map(|(_, members)| *members).copied().collect();
+    if !known.contains(name) {
+        let (name, known) = (quoted(name, NAME_CHARACTERS), known.into_iter().collect::<Vec<_>>().join(", "));
+        return Err(format!("subject has {name}, but its members are {known}"));
     }
     let text = match value {
         toml::Value::String(text) => Some(text.parse().map_or_else(|_| text.clone(), |ip: IpAddr| ip.to_string())),
@@ -234,11 +261,11 @@ mod tests {
             "10.0.9.0/24", {cidr_blocks = ["10.0.8.0/24", "192.0.2.1"], reason = "pen test", expires = 2026-11-29}]"#;
         let config = parse(toml).expect("valid");
         let at = |seconds| {
-            let blocks = config.exceptions.scanners_at(&config.trusted_scanners, seconds);
+            let blocks = config.exceptions.scanners_at(seconds);
             blocks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(at(Some(DAY - 1)), "10.0.8.0/23 192.0.2.1/32");
-        assert_eq!((at(Some(DAY)), at(None)), ("10.0.9.0/24".to_owned(), "10.0.8.0/23 192.0.2.1/32".to_owned()));
+        assert_eq!(at(Some(DAY - 1)), "10.0.8.0/24 192.0.2.1/32");
+        assert_eq!((at(Some(DAY)), at(None)), (String::new(), "10.0.8.0/24 192.0.2.1/32".to_owned()));
         assert_eq!(config.exceptions.expired_at(Some(DAY - 1)), [""; 0]);
         let expired = r#"trusted_scanners: "pen test" has expired on 2026-11-29; renew or remove it"#;
         assert_eq!(config.exceptions.expired_at(Some(DAY)), [expired]);
@@ -249,13 +276,13 @@ mod tests {
 
     #[test]
     fn a_suppression_has_types_or_a_subject() {
-        let toml = "[[suppress]]\ntypes = [\"port-scan\"]\nsubject = {srcaddr = \"2001:DB8::1\", dstport = 22}\n\
+        let toml = "[[suppress]]\ntypes = [\"host-sweep\"]\nsubject = {srcaddr = \"2001:DB8::1\", dstport = 22}\n\
                     reason = \"known\"\nexpires = 2026-11-29\n";
         let suppressions = parse(toml).expect("valid").exceptions.suppressions;
         let subject = [("dstport", "22"), ("srcaddr", "2001:db8::1")];
         let subject = subject.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let exception = Exception { reason: "known".to_owned(), expires: jiff::civil::date(2026, 11, 29) };
-        let types = vec!["port-scan".to_owned()];
+        let types = vec!["host-sweep".to_owned()];
         assert_eq!(suppressions, [Suppression { types, subject: subject.into(), exception }]);
     }
 
@@ -266,6 +293,14 @@ mod tests {
             (rest.to_owned(), "types and subject are missing"),
             (format!("types = [\"port-scam\"]\n{rest}"), "types is \"array\", but must be a list of ambiguous-address"),
             (format!("subject = {{vpc = \"x\"}}\n{rest}"), "subject has \"vpc\", but its members are cidr_block"),
+            (
+                format!("types = [\"port-scan\"]\nsubject = {{dstport = 22}}\n{rest}"),
+                "no finding of these types has dstport in its subject",
+            ),
+            (
+                format!("subject = {{tgw_id = \"tgw-1\", srcaddr = \"10.0.0.1\"}}\n{rest}"),
+                "no finding of these types has srcaddr, tgw_id in its subject",
+            ),
             (format!("subject = {{srcaddr = true}}\n{rest}"), "srcaddr is \"true\", but must be text or a number"),
             (
                 format!("subject = {{srcaddr = \"10.9.0.0/24\"}}\n{rest}"),

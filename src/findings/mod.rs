@@ -78,6 +78,8 @@ pub(crate) struct Context<'a> {
     pub(crate) thresholds: &'a Thresholds,
     /// CIDR blocks of the user's own scanners.
     pub(crate) trusted_scanners: &'a [IpNet],
+    /// Scanners with an end. Their scans are findings that are suppressed.
+    pub(crate) announced_scanners: &'a [IpNet],
     /// Whether memory limits dropped nothing.
     pub(crate) completeness: Completeness,
 }
@@ -131,6 +133,11 @@ impl Context<'_> {
     fn is_expected(&self, key: &GroupKey) -> bool {
         let is_trusted = |src: IpAddr| config::contains(self.trusted_scanners, src);
         key.src.is_some_and(is_trusted) || self.health_checks.contains(key)
+    }
+
+    /// Reports whether a rejected group comes from a scanner with an end.
+    fn is_announced(&self, key: &GroupKey) -> bool {
+        key.src.is_some_and(|src| config::contains(self.announced_scanners, src))
     }
 
     fn is_public(&self, address: IpAddr) -> bool {

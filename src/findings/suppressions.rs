@@ -1,39 +1,39 @@
-//! Marks the findings that the configuration suppresses. They stay in the summary.
+//! Marks the findings that the configuration suppresses, and those of trusted scanners. They stay in the summary.
 
 use serde_json::Value;
 
 use super::types::{Finding, Suppressed};
-use crate::config::exceptions::{Exceptions, Suppression};
+use crate::config::exceptions::Exceptions;
 use crate::record::timestamp::Timestamp;
 
-/// Marks each finding with the first suppression that applies to it.
+/// Marks each finding with the exception that applies to it.
 pub(crate) fn mark(findings: &mut [Finding], exceptions: &Exceptions) {
+    if *exceptions == Exceptions::default() {
+        return;
+    }
     for finding in findings {
         let seen = finding.seen.last_seen.or(finding.seen.first_seen).map(Timestamp::seconds);
-        let mut current = exceptions.suppressions.iter().filter(|one| one.exception.applies_at(seen));
-        let applies = current.find(|one| matches(one, finding));
-        finding.suppressed = applies
-            .map(|one| Suppressed { reason: one.exception.reason.clone(), expires: one.exception.expires.to_string() });
+        let subject = serde_json::to_value(&finding.subject).unwrap_or_default();
+        let member = |name: &str| subject.get(name).and_then(member_text);
+        let applies = exceptions.of_finding(finding.finding_type.name(), member, seen);
+        finding.suppressed =
+            applies.map(|one| Suppressed { reason: one.reason.clone(), expires: one.expires.to_string() });
     }
 }
 
-fn matches(suppression: &Suppression, finding: &Finding) -> bool {
-    let name = finding.finding_type.name();
-    if !suppression.types.is_empty() && !suppression.types.iter().any(|one| one == name) {
-        return false;
+/// Returns a member of a subject as text, if it is one value.
+pub(crate) fn member_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
-    let subject = serde_json::to_value(&finding.subject).unwrap_or_default();
-    suppression.subject.iter().all(|(name, expected)| match subject.get(name) {
-        Some(Value::String(text)) => text == expected,
-        Some(Value::Number(number)) => number.to_string() == *expected,
-        _ => false,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
-    use crate::config::exceptions::FINDING_TYPES;
+    use crate::config::exceptions::FINDINGS;
     use crate::findings::types::FindingType;
     use crate::pipeline::{self, Options};
     use crate::summary::build::{self, SummaryOptions};
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn the_types_of_the_configuration_are_those_of_the_detectors() {
         let names: Vec<&str> = FindingType::ALL.iter().map(|finding_type| finding_type.name()).collect();
-        assert_eq!(names, FINDING_TYPES);
+        assert_eq!(names, FINDINGS.map(|(name, _)| name));
     }
 
     #[test]
@@ -88,12 +88,20 @@ mod tests {
         assert_eq!(suppress("types = [\"host-sweep\"]", "2026-11-30"), plain);
         assert_eq!(suppress("subject = {srcaddr = \"10.9.0.2\"}", "2026-11-30"), plain);
         assert_eq!(suppress("subject = {dstport = 22}", "2026-11-30"), plain, "the subject has no port");
+    }
+
+    #[test]
+    fn scans_of_trusted_scanners_are_listed_with_the_reason() {
+        let plain = summary("");
         let scanner = |expires: &str| {
             summary(&format!(
                 "[[trusted_scanners]]\ncidr_blocks = [\"10.9.0.1\"]\nreason = \"x\"\nexpires = {expires}\n"
             ))
         };
         assert_eq!(scanner("2026-11-29"), plain);
-        assert!(!scanner("2026-11-30").contains("port-scan"));
+        let trusted = scanner("2026-11-30");
+        assert!(trusted.contains("port-scan") && trusted.contains(r#""suppressed""#), "{trusted}");
+        // Blocks without an end make no finding at all.
+        assert!(!summary("trusted_scanners = [\"10.9.0.1\"]").contains("port-scan"));
     }
 }

@@ -67,7 +67,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     let builder = SummaryBuilder { analysis: &analysis, network, rules: &rules, rejected_by_placement };
     let classes = analysis.peering.by_class(Some(&analysis.accepted).filter(|_| completeness.accepted), &network);
     let latest = analysis.window.last_seen.or(analysis.window.first_seen).map(Timestamp::seconds);
-    let trusted_scanners = options.exceptions.scanners_at(&options.trusted_scanners, latest);
+    let announced_scanners = options.exceptions.scanners_at(latest);
     let context = findings::Context {
         groups: &groups,
         network,
@@ -82,7 +82,8 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         // An empty input is no further evidence.
         inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
         thresholds: &options.thresholds,
-        trusted_scanners: &trusted_scanners,
+        trusted_scanners: &options.trusted_scanners,
+        announced_scanners: &announced_scanners,
         completeness,
     };
     let mut findings = findings::detect(&context);

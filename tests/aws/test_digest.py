@@ -169,3 +169,20 @@ def test_killed_at_every_request_loses_no_digest(clients, report):
         number += 1
     assert number > 10 and set(sent) == {1, 2}
     report(f"digest: killed at each of {number - 1} requests: {sent.count(1)} times sent once, {sent.count(2)} twice")
+
+
+def test_a_suppressed_finding_is_neither_listed_nor_closed(env):
+    """The objects that have it do not change its memory, so it would seem to end."""
+    read(remembering(env), env, "a", later(flow_log(extra=scan("8.8.8.8")), -50))
+    by_type(env)
+    lines = '[[suppress]]\nsubject = {srcaddr = "8.8.8.8"}\nreason = "a drill"\nexpires = 2026-11-26\n'
+    env.s3.put_object(Bucket=env.source, Key="c.toml", Body=lines)
+    function = remembering(env, CONFIG_URI=f"s3://{env.source}/c.toml")
+    read(function, env, "b", flow_log())
+    for day in ["2026-11-24", "2026-11-25"]:
+        assert function.invoke(digest_event(day)).response is None
+        assert by_type(env) == ([], [])
+    # The suppression has expired, and no record has shown the finding since.
+    assert function.invoke(digest_event("2026-11-26")).response is None
+    [digest], [closed] = by_type(env)
+    assert (digest["counts"]["ended"], closed["unmapped"]["notice"]) == (1, "resolved")

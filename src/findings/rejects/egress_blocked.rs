@@ -26,7 +26,8 @@ struct BlockedEgress {
 
 pub(in crate::findings) fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut interfaces: BTreeMap<Option<Symbol>, BlockedEgress> = BTreeMap::new();
-    for group in context.groups.iter().filter(|group| context.is_identified(group.key.interface)) {
+    let groups = context.groups.iter().filter(|group| !context.is_announced(&group.key));
+    for group in groups.filter(|group| context.is_identified(group.key.interface)) {
         let Some(dst) = group.key.dst.filter(|dst| context.is_public(*dst)) else { continue };
         if let (Direction::Egress, evidence) = context.network.direction(&group) {
             interfaces.entry(group.key.interface).or_default().add(context, &group, dst, evidence);

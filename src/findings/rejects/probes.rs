@@ -88,8 +88,8 @@ pub(super) fn describe_accepted(
             (format!("; {flows} flows from it to {target} were accepted"), Some(Evidence::AcceptedFlows))
         }
         AcceptedCount::AtLeast(flows) => {
-            let noun = if flows == 1 { "flow" } else { "flows" };
-            (format!("; at least {flows} {noun} from it to {target} accepted"), Some(Evidence::AcceptedFlows))
+            let (noun, verb) = if flows == 1 { ("flow", "was") } else { ("flows", "were") };
+            (format!("; at least {flows} {noun} from it to {target} {verb} accepted"), Some(Evidence::AcceptedFlows))
         }
     }
 }

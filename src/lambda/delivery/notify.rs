@@ -198,6 +198,7 @@ impl Notifier<'_> {
             finding_type: text(&finding.finding_type),
             title: text(&finding.title),
             subject: finding.subject_text(),
+            members: finding.subject_members(),
             next_step: text(finding.remediation().unwrap_or_default()),
             account_id: self.keys.account_id.clone(),
             region: self.keys.region.clone(),

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::config::exceptions::Exceptions;
 use crate::findings::types::Severity;
 use crate::lambda::delivery::memory::entry::{About, Entry};
 use crate::lambda::delivery::memory::{Ended, LEASE_SECONDS, Memory, QUIET_SECONDS, REFRESH_SECONDS};
@@ -241,6 +242,14 @@ fn section(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Section> 
     }
     let is_listed = memory.digest.as_deref().is_some_and(|listed| listed != on);
     Some(if is_listed { Section::Lasting } else { Section::New })
+}
+
+/// Reports whether the configuration suppresses a finding on a day. Then the digest does not list it, also not as ended: objects that have it
+/// do not change its memory.
+pub fn is_suppressed(entry: &Entry, exceptions: &Exceptions, day: Date) -> bool {
+    let about = &entry.about;
+    let member = |name: &str| about.members.get(name).cloned();
+    exceptions.of_finding(&about.finding_type, member, u64::try_from(start(day)).ok()).is_some()
 }
 
 /// Returns the start of a day, in seconds since the Unix epoch.

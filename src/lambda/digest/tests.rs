@@ -27,6 +27,7 @@ fn entry(id: u32, severity: Severity, memory: impl FnOnce(&mut Memory)) -> Entry
         finding_type: "port-scan".to_owned(),
         title: format!("scan {id}."),
         subject: "srcaddr 10.0.0.1".to_owned(),
+        members: [("srcaddr".to_owned(), "10.0.0.1".to_owned())].into(),
         next_step: "Look.".to_owned(),
         account_id: Some("123456789012".to_owned()),
         region: Some("eu-west-1".to_owned()),
@@ -70,6 +71,22 @@ fn a_finding_is_new_until_listed_then_lasts_and_ends_once() {
     let ended = marked(&listed, &later, day(second)).expect("it has ended");
     assert_eq!(section_of(&ended, &later, second), Some(Section::Ended), "a repetition of the same run");
     assert_eq!((section_of(&ended, &later, third), marked(&ended, &later, day(second))), (None, None));
+}
+
+#[test]
+fn a_suppressed_finding_is_not_listed_until_its_suppression_expires() {
+    let told = entry(1, Severity::Medium, |_| {});
+    let suppressed = |table: &str, on: &str| {
+        let toml = format!("{table}\nreason = \"x\"\nexpires = 2026-11-30\n");
+        let config = crate::config::Config::from_toml(&toml).expect("valid");
+        is_suppressed(&told, &config.exceptions, day(on))
+    };
+    let by_source = "[[suppress]]\nsubject = {srcaddr = \"10.0.0.1\"}";
+    assert!(suppressed(by_source, "2026-11-29") && !suppressed(by_source, "2026-11-30"));
+    assert!(suppressed("[[suppress]]\ntypes = [\"port-scan\"]", "2026-11-29"));
+    assert!(suppressed("[[trusted_scanners]]\ncidr_blocks = [\"10.0.0.0/24\"]", "2026-11-29"));
+    assert!(!suppressed("[[suppress]]\nsubject = {srcaddr = \"10.0.0.2\"}", "2026-11-29"));
+    assert!(!suppressed("[[suppress]]\ntypes = [\"host-sweep\"]", "2026-11-29"));
 }
 
 /// A listed finding that only the reports of this name have.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -62,13 +63,19 @@ impl Handler {
             info!(%day, "no digest: EVENT_BUS_NAME is not set, or ALERT_REPEAT_HOURS is 0");
             return Ok(());
         };
-        let sent = deadline.with_deadline(self.send_digest_of(day, token, alerting)).await;
+        let sent = deadline.with_deadline(self.send_digest_of(day, token, alerting, deadline.remaining())).await;
         sent.unwrap_or(Err(ProcessingError::OutOfTime))
     }
 
-    async fn send_digest_of(&self, day: Date, token: &str, alerting: &Alerting) -> Result<(), ProcessingError> {
+    async fn send_digest_of(
+        &self,
+        day: Date,
+        token: &str,
+        alerting: &Alerting,
+        timeout: Duration,
+    ) -> Result<(), ProcessingError> {
         let Some((claim, etag)) = self.claim_day(day, token).await? else { return Ok(()) };
-        let mut contents = self.contents(day).await?;
+        let mut contents = self.contents(day, timeout).await?;
         let closed = stream::iter(contents.items).map(|item| self.close(item, day)).buffer_unordered(CONCURRENCY);
         contents.items = closed.try_filter_map(|item| std::future::ready(Ok(item))).try_collect().await?;
         let alerts = self.alerts(day, &contents);
@@ -114,7 +121,8 @@ impl Handler {
     }
 
     /// Reads the memories, the latest ones first.
-    async fn contents(&self, day: Date) -> Result<Contents, ProcessingError> {
+    async fn contents(&self, day: Date, timeout: Duration) -> Result<Contents, ProcessingError> {
+        let config = self.current(self.config.as_ref(), timeout).await?;
         let prefix = &self.settings.output_prefix;
         let (keys, _) = self.latest_keys(&digest::progress_prefix(prefix), MAX_PROGRESS).await?;
         let mut progress = AllProgress::default();
@@ -123,13 +131,15 @@ impl Handler {
             one.into_iter().for_each(|one| progress.add(one));
         }
         let (keys, others) = self.latest_keys(&entry::prefix(prefix), MAX_READ).await?;
+        let exceptions = config.map(|config| config.exceptions.clone()).unwrap_or_default();
         let (mut items, mut unread) = (Vec::new(), keys.len());
         let mut read = stream::iter(keys).map(|key| self.entry(key)).buffered(CONCURRENCY);
         while items.len() < MAX_ENTRIES
             && let Some(one) = read.try_next().await?
         {
             unread -= 1;
-            items.extend(one.and_then(|(entry, _)| digest::item(&entry, &progress, day)));
+            let told = one.filter(|(entry, _)| !digest::is_suppressed(entry, &exceptions, day));
+            items.extend(told.and_then(|(entry, _)| digest::item(&entry, &progress, day)));
         }
         Ok(Contents { progress, items, not_read: others + unread })
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{MAX_TITLE_CHARACTERS, truncate};
 use crate::findings;
+use crate::findings::suppressions::member_text;
 use crate::findings::types::{Confidence, Finding, FindingType, Severity};
 use crate::sanitize::escape_truncated;
 
@@ -104,6 +105,12 @@ impl StoredFinding {
         let members = self.subject.iter().filter(|(_, value)| !value.is_null()).take(MAX_SUBJECT_VALUES);
         let texts: Vec<String> = members.map(|(name, value)| format!("{name} {}", self.named(value))).collect();
         escape_truncated(&texts.join(", "), MAX_TITLE_CHARACTERS)
+    }
+
+    /// Returns the members of the subject that are one value, as text.
+    pub(crate) fn subject_members(&self) -> BTreeMap<String, String> {
+        let members = self.subject.iter().take(MAX_SUBJECT_VALUES);
+        members.filter_map(|(name, value)| Some((truncate(name), truncate(&member_text(value)?)))).collect()
     }
 
     /// Returns a value of the subject, with the names of the resources in it.

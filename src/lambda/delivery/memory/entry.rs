@@ -3,6 +3,8 @@
 //! A stored object is untrusted: others may write to the bucket. It is limited in size, and an object that is not valid counts as missing, so
 //! that the finding is new again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Memory;
@@ -37,6 +39,9 @@ pub struct About {
     pub title: String,
     /// Its subject, with the names of its resources.
     pub subject: String,
+    /// The members of its subject that are one value, as text: by these the configuration may suppress it.
+    #[serde(default)]
+    pub members: BTreeMap<String, String>,
     /// What to do.
     pub next_step: String,
     /// Account id of the log, if it is known.
