@@ -173,7 +173,8 @@ fn flow_log_id(text: &str) -> Option<&str> {
     (is_id && text.len() <= MAX_FLOW_LOG_ID_BYTES).then_some(text)
 }
 
-fn date(year: &str, month: &str, day: &str) -> Option<Date> {
+/// Parses the parts of a date, with 4, 2, and 2 digits.
+pub fn date(year: &str, month: &str, day: &str) -> Option<Date> {
     let has_lengths = year.len() == 4 && month.len() == 2 && day.len() == 2;
     if !has_lengths || ![year, month, day].into_iter().all(is_digits) {
         return None;
@@ -193,7 +194,8 @@ fn compact_time(text: &str) -> Option<Timestamp> {
     utc(compact_date(text)?, time(hour, minute, "00")?)
 }
 
-fn time(hour: &str, minute: &str, second: &str) -> Option<Time> {
+/// Parses the parts of a time, with 2 digits each.
+pub fn time(hour: &str, minute: &str, second: &str) -> Option<Time> {
     let parts = [hour, minute, second];
     if !parts.into_iter().all(|part| part.len() == 2 && is_digits(part)) {
         return None;
@@ -201,7 +203,8 @@ fn time(hour: &str, minute: &str, second: &str) -> Option<Time> {
     Time::new(hour.parse().ok()?, minute.parse().ok()?, second.parse().ok()?, 0).ok()
 }
 
-fn utc(date: Date, time: Time) -> Option<Timestamp> {
+/// Returns the moment of a date and time in UTC.
+pub fn utc(date: Date, time: Time) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(date.to_datetime(time)).ok()
 }
 

@@ -1,31 +1,18 @@
 //! The time of the data in an object, as far as its key shows it.
 
-use jiff::civil::{Date, DateTime, Time};
-
+use crate::plan::key::{self, KeyParts};
 use crate::record::timestamp::Timestamp;
 
-/// Returns the time at which the data of an object begins: that in the file name that AWS uses,
-/// `{account}_vpcflowlogs_{region}_{flow log}_{YYYYMMDD}T{HHmm}Z_{hash}.log.gz`, or that of the folders: `…/{year}/{month}/{day}`, or
-/// `…/year={year}/month={month}/day={day}`, which an hour may follow. Returns `None` for any other key.
-///
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-path.html>
+/// Returns the time at which the data of an object begins: that in the file name of AWS's delivery or of Firehose, or that of the folders:
+/// `…/{year}/{month}/{day}`, or `…/year={year}/month={month}/day={day}`, which an hour may follow. Returns `None` for any other key.
 pub fn data_time(key: &str) -> Option<Timestamp> {
-    let (folders, file) = key.rsplit_once('/').unwrap_or(("", key));
-    file.split('_').find_map(from_file_name).or_else(|| from_folders(folders)).and_then(Timestamp::from_utc)
-}
-
-/// Parses `{YYYYMMDD}T{HHmm}Z`.
-fn from_file_name(part: &str) -> Option<DateTime> {
-    let (date, time) = part.strip_suffix('Z')?.split_once('T')?;
-    if (date.len(), time.len()) != (8, 4) {
-        return None;
-    }
-    let day = date_of(date.get(..4)?, date.get(4..6)?, date.get(6..)?)?;
-    Some(day.to_datetime(Time::new(number(time.get(..2)?)?, number(time.get(2..)?)?, 0, 0).ok()?))
+    let (folders, _) = key.rsplit_once('/').unwrap_or(("", key));
+    let time = KeyParts::from_key(key).time.or_else(|| from_folders(folders))?;
+    Timestamp::from_seconds(u64::try_from(time.as_second()).ok()?)
 }
 
 /// Parses the last three or four folders.
-fn from_folders(folders: &str) -> Option<DateTime> {
+fn from_folders(folders: &str) -> Option<jiff::Timestamp> {
     const NAMES: [&str; 4] = ["year=", "month=", "day=", "hour="];
     let value = |(folder, name): (&'_ str, &str)| folder.strip_prefix(name).unwrap_or(folder).to_owned();
     let folders: Vec<&str> = folders.split('/').collect();
@@ -33,22 +20,9 @@ fn from_folders(folders: &str) -> Option<DateTime> {
         let last = folders.get(folders.len().checked_sub(count)?..)?;
         let parts: Vec<String> = last.iter().copied().zip(NAMES).map(value).collect();
         let [year, month, day, hour @ ..] = parts.as_slice() else { return None };
-        let hour = match hour {
-            [] => 0,
-            [hour, ..] => number(hour).filter(|_| hour.len() == 2)?,
-        };
-        Some(date_of(year, month, day)?.to_datetime(Time::new(hour, 0, 0, 0).ok()?))
+        let hour = hour.first().map_or("00", String::as_str);
+        key::utc(key::date(year, month, day)?, key::time(hour, "00", "00")?)
     })
-}
-
-fn date_of(year: &str, month: &str, day: &str) -> Option<Date> {
-    let has_lengths = (year.len(), month.len(), day.len()) == (4, 2, 2);
-    Date::new(number(year)?, number(month)?, number(day)?).ok().filter(|_| has_lengths)
-}
-
-/// Parses digits. A sign is none.
-fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]

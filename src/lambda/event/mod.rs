@@ -20,7 +20,7 @@ pub use self::data_time::data_time;
 pub use self::object_key::{decode_form_key, is_beside_logs};
 pub use self::own_task::OwnTask;
 pub use self::s3_batch::{BatchJob, Task};
-pub use self::window::{PartItem, PlanRequest, RunReference, StepError, WindowStep};
+pub use self::window::{EarlierRun, PartItem, PlanRequest, RunReference, StepError, WindowStep};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Maximum nesting depth of envelopes.

@@ -63,6 +63,18 @@ pub struct RunReference {
     pub from: String,
     /// Number of levels.
     pub levels: u32,
+    /// The run that this one makes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<EarlierRun>,
+}
+
+/// A run of the same objects that lacks some of them. The parts that lack none are taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierRun {
+    /// Key of the manifest.
+    pub manifest: String,
+    /// The folder of the run.
+    pub folder: String,
 }
 
 /// Which window to report: a range of time with a name, or what is due by a schedule.
