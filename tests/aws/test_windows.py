@@ -337,6 +337,24 @@ def test_a_tree_of_merges_is_one_report(reports):
     assert first["records"]["total"] == 600
 
 
+def test_only_the_part_that_lacks_objects_is_made_again(reports):
+    """Four batches, one of which has an archived object that is restored later."""
+    slow_scan(reports.env)
+    archived = name(55, number=1)
+    reports.env.put(archived, rejects(4443))
+    reports.env.proxy.add(faults.reject(403, "InvalidObjectState"), "GET", path=archived)
+    reports.run(batch_objects=4)
+    reports.env.proxy.clear()
+    reports.run(batch_objects=4)
+    summaries = [json.loads(reports.env.read(key)) for key in sorted(reports.env.keys("reports/summaries/"))]
+    assert [(one["records"]["total"], len(one["failed"])) for one in summaries] == [(168, 1), (169, 0)]
+    outcomes = [line["outcome"] for line in reports.env.stop().log if line["message"] == "window step done"]
+    # Four batches and a merge, then three batches are taken over.
+    assert (outcomes.count("made"), outcomes.count("taken_over")) == (5 + 2, 3)
+    reads = [one.path for one in reports.env.proxy.requests if one.method == "GET" and "/AWSLogs/" in one.path]
+    assert len(reads) == 13 + 4, "the objects of one batch are read again"
+
+
 def test_one_denied_object_does_not_take_the_others_with_it(reports):
     """After the last attempt, the objects of a batch are read one by one; once access is given, the window has all."""
     slow_scan(reports.env)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::lambda::event::PartItem;
+use crate::lambda::event::{EarlierRun, PartItem};
 use crate::plan::{Plan, SkipReason, Skipped};
 
 /// The value of [`Manifest::schema`].
@@ -42,6 +42,9 @@ pub struct Manifest {
     pub run: String,
     /// Number of parts by level.
     pub parts: Vec<u32>,
+    /// The run that this one makes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<EarlierRun>,
 }
 
 /// The revision of a window that a run makes.
@@ -55,19 +58,22 @@ pub enum Revision {
         number: u32,
         /// The id of its run.
         run_id: String,
+        /// Whether the latest run is made again, because some of its objects may be read now.
+        is_again: bool,
     },
 }
 
 impl Revision {
-    /// Decides by the latest revision. A run some of whose parts were given up is made again as a new one, as a whole.
-    pub fn choose(latest: Option<&Manifest>, has_failed_parts: bool, inputs: &str) -> Revision {
+    /// Decides by the latest revision, and by whether objects that it lacks may be read now.
+    pub fn choose(latest: Option<&Manifest>, may_have_more: bool, inputs: &str) -> Revision {
         match latest {
-            Some(latest) if latest.inputs == inputs && !has_failed_parts => Revision::Latest,
+            Some(latest) if latest.inputs == inputs && !may_have_more => Revision::Latest,
             Some(latest) => {
-                let again = if latest.inputs == inputs { latest.run.as_str() } else { "" };
-                Revision::New { number: latest.revision.saturating_add(1), run_id: hash(&[inputs, again]) }
+                let is_again = latest.inputs == inputs;
+                let earlier = if is_again { latest.run.as_str() } else { "" };
+                Revision::New { number: latest.revision.saturating_add(1), run_id: hash(&[inputs, earlier]), is_again }
             }
-            None => Revision::New { number: 1, run_id: hash(&[inputs, ""]) },
+            None => Revision::New { number: 1, run_id: hash(&[inputs, ""]), is_again: false },
         }
     }
 }
@@ -121,12 +127,13 @@ mod tests {
             inputs: inputs.to_owned(),
             run: run.to_owned(),
             parts: Vec::new(),
+            again: None,
         }
     }
 
     fn new(revision: Revision) -> (u32, String) {
         match revision {
-            Revision::New { number, run_id } => (number, run_id),
+            Revision::New { number, run_id, .. } => (number, run_id),
             Revision::Latest => panic!("the latest"),
         }
     }
@@ -140,7 +147,12 @@ mod tests {
         let (changed, changed_run) = new(Revision::choose(Some(&latest), false, "b"));
         assert_eq!((changed, &changed_run), (4, &hash(&["b", ""])), "as if it were the first");
         let (again, again_run) = new(Revision::choose(Some(&latest), true, "a"));
-        assert!(again == 4 && again_run != run, "parts are not taken from the run that failed");
+        assert!(again == 4 && again_run != run, "parts that lack objects are not those of the new run");
+        let is_again = |inputs: &str, latest| match Revision::choose(latest, true, inputs) {
+            Revision::New { is_again, .. } => is_again,
+            Revision::Latest => panic!("the latest"),
+        };
+        assert!(is_again("a", Some(&latest)) && !is_again("b", Some(&latest)) && !is_again("a", None));
     }
 
     #[test]

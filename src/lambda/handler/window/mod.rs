@@ -9,6 +9,7 @@ mod report;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task;
@@ -138,7 +139,12 @@ impl WindowRun<'_> {
     }
 
     /// Stores an object unless it exists.
-    async fn put(&self, key: &str, content_type: &'static str, bytes: Vec<u8>) -> Result<PutOutcome, WindowError> {
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &'static str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<PutOutcome, WindowError> {
         let settings = &self.handler.settings;
         let output = Output {
             bucket: &settings.output_bucket,

@@ -73,6 +73,11 @@ impl WindowRun<'_> {
             log_done("part", "already_made", &key);
             return Ok(HandlerResponse::Done);
         }
+        if let Some(bytes) = self.earlier_part(reference, item).await? {
+            self.put(&key, BINARY, bytes).await?;
+            log_done("part", "taken_over", &key);
+            return Ok(HandlerResponse::Done);
+        }
         let analysis = match (item.first, item.end) {
             (None, None) => {
                 let batch = self.analyze_batch(run, item, false).await?;
@@ -87,6 +92,21 @@ impl WindowRun<'_> {
         self.put_part(&key, analysis).await?;
         log_done("part", "made", &key);
         Ok(HandlerResponse::Done)
+    }
+
+    /// Returns a part of the run that is made again, if it lacks no object that may be read now. It has expired if it is missing.
+    async fn earlier_part(&self, reference: &RunReference, item: PartItem) -> Result<Option<Bytes>, WindowError> {
+        let Some(earlier) = reference.again.as_ref().filter(|_| item.level == 0) else { return Ok(None) };
+        self.check_manifest(&earlier.manifest)?;
+        let key = self.folder(&earlier.folder)?.part(item.level, item.part);
+        if self.exists(&keys::retry(&earlier.manifest, item)).await? {
+            return Ok(None);
+        }
+        match s3::read(&self.handler.clients.s3, &self.handler.settings.output_bucket, &key).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Makes a part that failed in all attempts, of the objects that can be read, or of none of them. Objects that cannot count as failed.

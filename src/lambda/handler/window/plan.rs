@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::{WindowError, WindowRun, context, log_done};
 use crate::lambda::aws::s3::{self, ListedObject, PutOutcome};
-use crate::lambda::event::{ObjectReference, PlanRequest, RunReference};
+use crate::lambda::event::{EarlierRun, ObjectReference, PlanRequest, RunReference};
 use crate::lambda::handler::escape;
 use crate::lambda::handler::response::HandlerResponse;
 use crate::lambda::settings::Source;
@@ -37,12 +37,6 @@ struct Listing<'a> {
     window: Window,
 }
 
-impl Listing<'_> {
-    fn new(planner: Planner, key_pattern: Option<&str>, window: Window) -> Listing<'_> {
-        Listing { planner, key_pattern, window }
-    }
-}
-
 impl WindowRun<'_> {
     /// Plans the run of a window. If nothing has changed since its latest revision, returns that.
     pub(super) async fn plan(
@@ -55,7 +49,8 @@ impl WindowRun<'_> {
         let folder = WindowFolder::new(&self.handler.settings.output_prefix, &named.name, named.window);
         for _ in 0..MAX_CONCURRENT_RUNS {
             // Again after each conflict: an older list must not get a higher number.
-            let listing = Listing::new(Planner::new(plan_options(request), named.window), key_pattern, named.window);
+            let planner = Planner::new(plan_options(request), named.window);
+            let listing = Listing { planner, key_pattern, window: named.window };
             let (plan, unlisted) = self.list(listing, &locations).await?;
             let inputs = self.inputs(&plan, &locations);
             let latest = self.latest(&folder).await?;
@@ -63,7 +58,7 @@ impl WindowRun<'_> {
                 Some(latest) => self.may_have_more(&folder.manifest(latest.revision)).await?,
                 None => false,
             };
-            let (number, run_id) = match (Revision::choose(latest.as_ref(), may_have_more, &inputs), latest) {
+            let (number, run_id, again) = match (Revision::choose(latest.as_ref(), may_have_more, &inputs), latest) {
                 (Revision::Latest, Some(latest)) => {
                     let (key, run) = (folder.manifest(latest.revision), self.folder(&latest.run)?);
                     if !self.has_lists(&run, &latest).await? {
@@ -72,12 +67,23 @@ impl WindowRun<'_> {
                     log_done("plan", "already_planned", &key);
                     return Ok(self.response(key, &latest));
                 }
-                (Revision::New { number, run_id }, _) => (number, run_id),
-                (Revision::Latest, None) => (1, inputs.clone()),
+                (Revision::New { number, run_id, is_again }, latest) => {
+                    let earlier = latest
+                        .filter(|_| is_again)
+                        .map(|latest| EarlierRun { manifest: folder.manifest(latest.revision), folder: latest.run });
+                    (number, run_id, earlier)
+                }
+                (Revision::Latest, None) => (1, inputs.clone(), None),
             };
             let run = folder.run(&run_id);
-            let draft =
-                Draft { named: &named, locations: &locations, plan: &plan, unlisted: &unlisted, inputs: &inputs };
+            let draft = Draft {
+                named: &named,
+                locations: &locations,
+                plan: &plan,
+                unlisted: &unlisted,
+                inputs: &inputs,
+                again,
+            };
             let manifest = draft.manifest(number, &run);
             self.put_lists(&run, &plan).await?;
             let key = folder.manifest(number);
@@ -296,6 +302,7 @@ impl WindowRun<'_> {
             context: context(self.options).name(),
             from: manifest.from.clone(),
             levels: u32::try_from(manifest.parts.len()).unwrap_or(u32::MAX),
+            again: manifest.again.clone(),
         })
     }
 }
@@ -307,12 +314,13 @@ struct Draft<'a> {
     plan: &'a Plan,
     unlisted: &'a [String],
     inputs: &'a str,
+    again: Option<EarlierRun>,
 }
 
 impl Draft<'_> {
     /// Creates the manifest of a revision.
     fn manifest(&self, revision: u32, run: &RunFolder) -> Manifest {
-        let Draft { named: NamedWindow { name, window }, locations, plan, unlisted, inputs } = self;
+        let Draft { named: NamedWindow { name, window }, locations, plan, unlisted, inputs, again } = self;
         let mut skipped = plan.skipped.clone();
         // How many objects of other times a listing has is chance.
         skipped.remove(&SkipReason::OutsideWindow);
@@ -330,6 +338,7 @@ impl Draft<'_> {
             inputs: (*inputs).to_owned(),
             run: run.as_str().to_owned(),
             parts: levels(plan).iter().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)).collect(),
+            again: again.clone(),
         }
     }
 }
