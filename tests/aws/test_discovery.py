@@ -239,11 +239,22 @@ def test_requests_are_signed_and_have_the_session(clients, account, proxy, tmp_p
         assert (request.method, request.path) == ("POST", "/")
 
 
+def test_a_run_that_was_killed_is_made_up_for(clients, account, proxy, tmp_path):
+    """Its documents have no manifest yet. A later run with other Regions removes what it does not fetch, and says so."""
+    env = environment(proxy.url, account)
+    assert fetch(tmp_path, env, regions="eu-west-1,us-east-1").returncode == 0
+    (tmp_path / "manifest.json").unlink()
+    done = fetch(tmp_path, env, regions="us-east-1")
+    removed = f"{account}-eu-west-1.json: removed, because this run did not fetch its account and Region"
+    assert (done.returncode, removed in done.stderr) == (0, True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"{account}-us-east-1.json", "manifest.json"]
+
+
 def test_wrong_usage_changes_nothing(account, proxy, tmp_path):
     (tmp_path / "vpcs.json").write_text("{}")
     env = environment(proxy.url, account)
     done = fetch(tmp_path, env)
-    assert (done.returncode, "it has vpcs.json, which no earlier run wrote" in done.stderr) == (2, True)
+    assert (done.returncode, "it has vpcs.json, which no run writes" in done.stderr) == (2, True)
     assert fetch(tmp_path / "new", env, regions="eu-west-1.evil.example").returncode == 2
     assert fetch(tmp_path / "new", env, "--accounts", "999999999999").returncode == 2
     assert not discovery.calls(proxy) and [file.name for file in tmp_path.iterdir()] == ["vpcs.json"]

@@ -83,6 +83,24 @@ fn described(pair: &Pair, document: &Document) -> String {
     format!("{pair}: {}{unreadable}\n", counts.join(", "))
 }
 
+/// Returns the names of the JSON files in a folder, but the manifest.
+#[expect(clippy::disallowed_methods, reason = "the command line reads and writes files")]
+fn documents(folder: &Path) -> std::io::Result<Vec<String>> {
+    let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let is_document = |name: &String| name.ends_with(".json") && name != MANIFEST;
+    Ok(names.collect::<std::io::Result<Vec<String>>>()?.into_iter().filter(is_document).collect())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+/// Reports whether a file has the name of a document. Without a manifest that names it, it is of a run that was killed.
+fn is_of_pair(name: &str) -> bool {
+    let parts = name.strip_suffix(".json").and_then(|stem| stem.split_once('-'));
+    parts.is_some_and(|(account, region)| target::account_id(account).is_ok() && target::region(region).is_ok())
+}
+
 /// The folder of a snapshot.
 struct Folder {
     path: PathBuf,
@@ -103,13 +121,9 @@ impl Folder {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
             Err(cause) => return Err(error(&cause)),
         };
-        let known: BTreeSet<&str> = previous.iter().flat_map(Manifest::files).map(|file| file.name.as_str()).collect();
-        for entry in std::fs::read_dir(path).map_err(|cause| error(&cause))? {
-            let name = entry.map_err(|cause| error(&cause))?.file_name();
-            let name = name.to_string_lossy();
-            if name.ends_with(".json") && name != MANIFEST && !known.contains(&*name) {
-                return Err(error(&format!("it has {name}, which no earlier run wrote; name an empty folder")));
-            }
+        let others = documents(path).map_err(|cause| error(&cause))?;
+        if let Some(name) = others.iter().find(|name| !is_of_pair(name)) {
+            return Err(error(&format!("it has {name}, which no run writes; name an empty folder")));
         }
         let with_id = |manifest: Manifest| Some((manifest.created_at.replace(':', "-").parse().ok()?, manifest));
         Ok(Folder { path: path.to_owned(), previous: previous.and_then(with_id) })
@@ -122,12 +136,10 @@ impl Folder {
         }
         self.replace(MANIFEST, &new.manifest.to_json())?;
         let named: BTreeSet<&str> = new.manifest.files().map(|file| file.name.as_str()).collect();
-        if let Some((_, manifest)) = &self.previous {
-            let dropped = manifest.files().filter(|file| !named.contains(file.name.as_str()));
-            for file in dropped {
-                std::fs::remove_file(self.path.join(&file.name))
-                    .map_err(|error| self.not_written(&file.name, &error))?;
-            }
+        let names = documents(&self.path).map_err(|error| self.not_written(MANIFEST, &error))?;
+        for name in names.iter().filter(|name| is_of_pair(name) && !named.contains(name.as_str())) {
+            warn(&format!("{name}: removed, because this run did not fetch its account and Region"));
+            remove(&self.path.join(name)).map_err(|error| self.not_written(name, &error))?;
         }
         Ok(())
     }
