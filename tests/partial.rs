@@ -318,7 +318,7 @@ fn closing_keeps_what_was_accepted_from_scanners() {
     let [first, second]: [String; 2] = [probes(1..11), probes(11..21)];
     // The part in which it was accepted has probes, too.
     let let_through = first.clone() + &accepted("10.0.0.1") + &accepted("10.0.0.1");
-    let expected = (Severity::High, Some(2), false, "; at least 2 flows from it to this host accepted".to_owned());
+    let expected = (Severity::High, Some(2), false, "; at least 2 flows from it to this host were accepted".to_owned());
     assert_eq!(scan([let_through.clone(), second.clone(), String::new()]), expected);
     assert_eq!(scan([second.clone(), String::new(), let_through]), expected);
     // In a part without probes of that host it is not known.

@@ -108,7 +108,7 @@ impl StoredFinding {
     }
 
     /// Returns the members of the subject that are one value, as text.
-    pub(crate) fn subject_members(&self) -> BTreeMap<String, String> {
+    pub fn subject_members(&self) -> BTreeMap<String, String> {
         let members = self.subject.iter().take(MAX_SUBJECT_VALUES);
         members.filter_map(|(name, value)| Some((truncate(name), truncate(&member_text(value)?)))).collect()
     }
