@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use flowsentry::cli::report;
 use flowsentry::cli::report::RenderOptions;
+use flowsentry::config::exceptions::FINDINGS;
 use flowsentry::findings::types::FindingType;
 use flowsentry::summary::Summary;
 use flowsentry::summary::json;
@@ -91,6 +92,21 @@ fn every_case_gives_its_stored_summary() {
         let summary = serde_json::to_string_pretty(&summary_of(&case)).expect("JSON") + "\n";
         compare(&case.join("summary.json"), &summary);
     }
+}
+
+#[test]
+fn exceptions_know_the_subjects_of_all_findings() {
+    let mut found: BTreeSet<(&str, Vec<String>)> = BTreeSet::new();
+    for summary in cases().iter().map(|case| summary_of(case)) {
+        found.extend(summary.findings.iter().map(|finding| {
+            let subject = serde_json::to_value(&finding.subject).expect("JSON");
+            let mut members: Vec<String> = subject.as_object().expect("an object").keys().cloned().collect();
+            members.sort();
+            (finding.finding_type.name(), members)
+        }));
+    }
+    let known = FINDINGS.map(|(name, members)| (name, members.iter().map(|member| (*member).to_owned()).collect()));
+    assert_eq!(found, BTreeSet::from(known));
 }
 
 #[test]

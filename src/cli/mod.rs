@@ -144,7 +144,8 @@ fn finish(
         warn(&format!("--config: {expired}"));
     }
     let max_listed_groups = target.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
-    let options = SummaryOptions { thresholds, trusted_scanners, exceptions, max_listed_groups };
+    let options =
+        SummaryOptions { thresholds, trusted_scanners, exceptions, max_listed_groups, ..SummaryOptions::default() };
     let summary = build::build_summary(analysis, &options, topology);
     write_report(&target, &summary, topology)?;
     // As above: the process ends.

@@ -9,8 +9,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 
 use crate::config::{ConfigError, block, contains, merged, value_text};
+use crate::record::LossReason;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
 /// Name of the list of [`Exceptions::suppressions`].
@@ -202,19 +205,43 @@ fn member(name: &str, value: &toml::Value) -> Result<(String, String), String> {
         return Err(format!("subject has {name}, but its members are {known}"));
     }
     let text = match value {
-        toml::Value::String(text) => Some(text.parse().map_or_else(|_| text.clone(), |ip: IpAddr| ip.to_string())),
+        toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
         _ => None,
     };
     let text = text.ok_or_else(|| format!("{name} is {}, but must be text or a number", shown(value)))?;
-    let allowed = match name {
-        "srcaddr" | "dstaddr" if text.parse::<IpAddr>().is_err() => "an IP address without a prefix length",
-        "dstport" if text.parse::<u16>().is_err() => "a port, 0 to 65535",
-        "protocol" if text.parse::<u8>().is_err() => "an IANA protocol number, such as 6 for TCP",
-        "cidr_block" if text.parse::<IpNet>().is_err() => "a CIDR block, such as 10.0.0.0/16",
-        _ => return Ok((name.to_owned(), text)),
-    };
-    Err(format!("{name} is {}, but must be {allowed}", quoted(&text, NAME_CHARACTERS)))
+    match as_in_findings(name, &text) {
+        Ok(text) => Ok((name.to_owned(), text)),
+        Err(allowed) => Err(format!("{name} is {}, but must be {allowed}", quoted(&text, NAME_CHARACTERS))),
+    }
+}
+
+/// Returns a value as subjects have it, or what is allowed.
+fn as_in_findings(name: &str, text: &str) -> Result<String, &'static str> {
+    let number = |max: u32| text.parse().ok().filter(|number: &u32| *number <= max && !text.starts_with('+'));
+    let one_of = |known: &[&str]| known.contains(&text).then(|| text.to_owned());
+    match name {
+        "srcaddr" | "dstaddr" => {
+            let address = text.parse::<IpAddr>().map(|address| address.to_canonical().to_string());
+            address.map_err(|_| "an IP address without a prefix length")
+        }
+        "dstport" => number(u16::MAX.into()).map(|port| port.to_string()).ok_or("a port, 0 to 65535"),
+        "protocol" => {
+            let allowed = "an IANA protocol number, such as 6 for TCP";
+            number(u8::MAX.into()).map(|protocol| protocol.to_string()).ok_or(allowed)
+        }
+        "cidr_block" => {
+            let block = text.parse::<IpNet>().ok().filter(|block| *block == block.trunc());
+            block.map(|block| block.to_string()).ok_or("a CIDR block without host bits, such as 10.0.0.0/16")
+        }
+        "dst_scope" => one_of(&["private", "public"]).ok_or("private or public"),
+        "reason" => {
+            let known = LossReason::deserialize(text.into_deserializer()).map_err(|_: serde::de::value::Error| ());
+            known.map(|_| text.to_owned()).map_err(|()| "no-route, blackhole, mtu-exceeded, or ttl-expired")
+        }
+        _ if text.is_empty() => Err("an id"),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn exception(table: &toml::Table) -> Result<Exception, String> {
@@ -287,6 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn values_of_subjects_are_as_in_findings() {
+        for (name, value, expected) in [
+            ("srcaddr", "::ffff:10.9.0.1", "10.9.0.1"),
+            ("dstport", "022", "22"),
+            ("protocol", "06", "6"),
+            ("cidr_block", "2001:DB8::/32", "2001:db8::/32"),
+            ("dst_scope", "public", "public"),
+            ("reason", "no-route", "no-route"),
+        ] {
+            assert_eq!(as_in_findings(name, value).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
     fn invalid_exceptions_are_errors_that_name_the_problem() {
         let rest = "reason = \"x\"\nexpires = 2026-11-29\n";
         for (table, problem) in [
@@ -306,6 +347,11 @@ mod tests {
                 format!("subject = {{srcaddr = \"10.9.0.0/24\"}}\n{rest}"),
                 "must be an IP address without a prefix length",
             ),
+            (format!("subject = {{dstport = \"+22\"}}\n{rest}"), "dstport is \"+22\", but must be a port"),
+            (format!("subject = {{cidr_block = \"10.0.0.5/16\"}}\n{rest}"), "must be a CIDR block without host bits"),
+            (format!("subject = {{dst_scope = \"vpc\"}}\n{rest}"), "must be private or public"),
+            (format!("subject = {{reason = \"no route\"}}\n{rest}"), "must be no-route, blackhole, mtu-exceeded"),
+            (format!("subject = {{interface_id = \"\"}}\n{rest}"), "must be an id"),
             (
                 format!("subject = {{protocol = \"tcp\"}}\n{rest}"),
                 "protocol is \"tcp\", but must be an IANA protocol number",
@@ -313,7 +359,7 @@ mod tests {
             (format!("subject = {{dstport = 65536}}\n{rest}"), "dstport is \"65536\", but must be a port"),
             (
                 format!("subject = {{cidr_block = \"10.0.0.0\"}}\n{rest}"),
-                "cidr_block is \"10.0.0.0\", but must be a CIDR block",
+                "cidr_block is \"10.0.0.0\", but must be a CIDR block without host bits",
             ),
             (format!("type = \"port-scan\"\n{rest}"), "unknown name \"type\"; valid names: types, subject"),
             ("types = [\"port-scan\"]\nexpires = 2026-11-29\n".to_owned(), "reason is missing"),

@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) has_accepted_records: bool,
     /// Number of inputs that have records.
     pub(crate) inputs: usize,
+    /// Whether the inputs are all of a time window.
+    pub(crate) covers_window: bool,
     /// Minimum counts for findings.
     pub(crate) thresholds: &'a Thresholds,
     /// CIDR blocks of the user's own scanners.
@@ -120,7 +122,7 @@ impl Context<'_> {
 
     /// Returns the confidence in a finding that rests on the report having no reply, or no accepted record: another input may have it.
     fn confidence_in_absence(&self) -> Confidence {
-        if self.inputs > 1 { Confidence::Medium } else { Confidence::Low }
+        if self.inputs > 1 || self.covers_window { Confidence::Medium } else { Confidence::Low }
     }
 
     /// Reports whether rejected records of a group are attempts to open a connection. Late packets, answers, and what may be an answer belong

@@ -31,6 +31,8 @@ pub struct SummaryOptions {
     pub exceptions: Exceptions,
     /// Maximum number of listed rejected groups.
     pub max_listed_groups: usize,
+    /// Whether the inputs are all of a time window, as far as they can be read. Then one input is as good as several.
+    pub covers_window: bool,
 }
 
 impl Default for SummaryOptions {
@@ -40,6 +42,7 @@ impl Default for SummaryOptions {
             trusted_scanners: Vec::new(),
             exceptions: Exceptions::default(),
             max_listed_groups: DEFAULT_MAX_LISTED_GROUPS,
+            covers_window: false,
         }
     }
 }
@@ -81,6 +84,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         has_accepted_records: analysis.records.accepted > 0,
         // An empty input is no further evidence.
         inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
+        covers_window: options.covers_window,
         thresholds: &options.thresholds,
         trusted_scanners: &options.trusted_scanners,
         announced_scanners: &announced_scanners,

@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from py_ocsf_models.events.findings.detection_finding import DetectionFinding
@@ -172,7 +173,7 @@ def test_killed_at_every_request_loses_no_digest(clients, report):
 
 
 def test_a_suppressed_finding_is_neither_listed_nor_closed(env):
-    """The objects that have it do not change its memory, so it would seem to end."""
+    """It may have ended or not: nobody hears of it."""
     read(remembering(env), env, "a", later(flow_log(extra=scan("8.8.8.8")), -50))
     by_type(env)
     lines = '[[suppress]]\nsubject = {srcaddr = "8.8.8.8"}\nreason = "a drill"\nexpires = 2026-11-26\n'
@@ -186,3 +187,20 @@ def test_a_suppressed_finding_is_neither_listed_nor_closed(env):
     assert function.invoke(digest_event("2026-11-26")).response is None
     [digest], [closed] = by_type(env)
     assert (digest["counts"]["ended"], closed["unmapped"]["notice"]) == (1, "resolved")
+
+
+def test_a_finding_lasts_after_its_suppression(env):
+    """Objects that had it meanwhile prolong its memory."""
+    scanned, now = flow_log(extra=scan("8.8.8.8")), datetime.now(UTC)
+    yesterday = -12 - now.hour
+    read(remembering(env), env, "a", later(scanned, yesterday - 30))
+    by_type(env)
+    lines = f'[[suppress]]\nsubject = {{srcaddr = "8.8.8.8"}}\nreason = "a drill"\nexpires = {now.date()}\n'
+    env.s3.put_object(Bucket=env.source, Key="c.toml", Body=lines)
+    function = remembering(env, CONFIG_URI=f"s3://{env.source}/c.toml")
+    read(function, env, "b", later(scanned, yesterday))
+    read(function, env, "c", later(flow_log(), yesterday + 10))
+    assert by_type(env) == ([], [])
+    assert function.invoke(digest_event(str(now.date()))).response is None
+    [digest], sent = by_type(env)
+    assert (digest["counts"]["ended"], digest["counts"]["new"], sent) == (0, 1, [])

@@ -240,21 +240,36 @@ def test_requests_are_signed_and_have_the_session(clients, account, proxy, tmp_p
 
 
 def test_a_run_that_was_killed_is_made_up_for(clients, account, proxy, tmp_path):
-    """Its documents have no manifest yet. A later run with other Regions removes what it does not fetch, and says so."""
+    """A later run removes documents that it does not fetch, says so, and restores those of the manifest that have changed."""
     env = environment(proxy.url, account)
-    assert fetch(tmp_path, env, regions="eu-west-1,us-east-1").returncode == 0
-    (tmp_path / "manifest.json").unlink()
-    done = fetch(tmp_path, env, regions="us-east-1")
-    removed = f"{account}-eu-west-1.json: removed, because this run did not fetch its account and Region"
-    assert (done.returncode, removed in done.stderr) == (0, True)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [f"{account}-us-east-1.json", "manifest.json"]
+    west, east = tmp_path / f"{account}-eu-west-1.json", tmp_path / f"{account}-us-east-1.json"
+    assert fetch(tmp_path, env, regions="eu-west-1").returncode == 0
+    whole = west.read_bytes()
+    removed = f"{east.name}: removed, because it is not of the accounts and Regions that this run described"
+    for damage in (None, b"{}", whole):
+        # Killed before its manifest.
+        east.write_text("{}")
+        (tmp_path / "fetch-started.txt").write_text(f"{west.name}\n{east.name}")
+        west.unlink() if damage is None else west.write_bytes(damage)
+        done = fetch(tmp_path, env, regions="eu-west-1")
+        assert (done.returncode, removed in done.stderr, "unchanged" in done.stdout) == (0, True, damage == whole)
+        assert west.read_bytes() == whole
+        assert sorted(file.name for file in tmp_path.iterdir()) == [west.name, "manifest.json"]
+
+
+def test_documents_of_others_are_not_touched(clients, account, proxy, tmp_path):
+    document = tmp_path / f"{account}-eu-west-1.json"
+    document.write_text("{}")
+    done = fetch(tmp_path, environment(proxy.url, account), regions="eu-west-1,us-east-1")
+    assert (done.returncode, f"it has {document.name}, which no run wrote" in done.stderr) == (2, True)
+    assert ([file.name for file in tmp_path.iterdir()], document.read_text()) == ([document.name], "{}")
 
 
 def test_wrong_usage_changes_nothing(account, proxy, tmp_path):
     (tmp_path / "vpcs.json").write_text("{}")
     env = environment(proxy.url, account)
     done = fetch(tmp_path, env)
-    assert (done.returncode, "it has vpcs.json, which no run writes" in done.stderr) == (2, True)
+    assert (done.returncode, "it has vpcs.json, which no run wrote" in done.stderr) == (2, True)
     assert fetch(tmp_path / "new", env, regions="eu-west-1.evil.example").returncode == 2
     assert fetch(tmp_path / "new", env, "--accounts", "999999999999").returncode == 2
     assert not discovery.calls(proxy) and [file.name for file in tmp_path.iterdir()] == ["vpcs.json"]

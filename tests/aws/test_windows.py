@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -337,22 +338,89 @@ def test_a_tree_of_merges_is_one_report(reports):
     assert first["records"]["total"] == 600
 
 
-def test_only_the_part_that_lacks_objects_is_made_again(reports):
-    """Four batches, one of which has an archived object that is restored later."""
+def archive(reports):
+    """Stores the scan, and an object that is archived. Returns a function that restores it."""
     slow_scan(reports.env)
     archived = name(55, number=1)
     reports.env.put(archived, rejects(4443))
     reports.env.proxy.add(faults.reject(403, "InvalidObjectState"), "GET", path=archived)
-    reports.run(batch_objects=4)
-    reports.env.proxy.clear()
-    reports.run(batch_objects=4)
+    return reports.env.proxy.clear
+
+
+def records_and_failed(reports):
+    """Returns the records and the number of failed objects of each revision."""
     summaries = [json.loads(reports.env.read(key)) for key in sorted(reports.env.keys("reports/summaries/"))]
-    assert [(one["records"]["total"], len(one["failed"])) for one in summaries] == [(168, 1), (169, 0)]
+    return [(one["records"]["total"], len(one["failed"])) for one in summaries]
+
+
+def test_only_the_part_that_lacks_objects_is_made_again(reports):
+    """Four batches, one of which has an archived object that is restored later."""
+    restore = archive(reports)
+    reports.run(batch_objects=4)
+    restore()
+    reports.run(batch_objects=4)
+    assert records_and_failed(reports) == [(168, 1), (169, 0)]
     outcomes = [line["outcome"] for line in reports.env.stop().log if line["message"] == "window step done"]
     # Four batches and a merge, then three batches are taken over.
     assert (outcomes.count("made"), outcomes.count("taken_over")) == (5 + 2, 3)
     reads = [one.path for one in reports.env.proxy.requests if one.method == "GET" and "/AWSLogs/" in one.path]
     assert len(reads) == 13 + 4, "the objects of one batch are read again"
+
+
+def test_inputs_that_return_are_read_again(reports):
+    """The parts that the first run made of the same batches lack an object."""
+    restore = archive(reports)
+    reports.run()
+    restore()
+    reports.run(batch_objects=4)
+    reports.run()
+    assert records_and_failed(reports) == [(168, 1), (169, 0), (169, 0)]
+    reports.run()
+    assert len(records_and_failed(reports)) == 3, "nothing has changed"
+
+
+def test_a_damaged_part_of_an_earlier_run_is_made_again(reports):
+    restore = archive(reports)
+    reports.run(batch_objects=4)
+    [part] = [key for key in reports.env.keys("windows/") if key.endswith("/0-00000.fspart")]
+    reports.env.s3.put_object(Bucket=reports.env.output, Key=part, Body=b"damaged")
+    restore()
+    reports.run(batch_objects=4)
+    assert records_and_failed(reports) == [(168, 1), (169, 0)]
+
+
+def test_columns_that_change_during_a_run_are_refused(clients, env):
+    columns = "srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+    swapped = columns.replace("srcaddr dstaddr", "dstaddr srcaddr")
+
+    def configure(columns):
+        lines = f'[log_formats]\n"s3://{env.source}/" = "{columns}"\n'
+        env.s3.put_object(Bucket=env.source, Key="c.toml", Body=lines)
+
+    configure(columns)
+    reports = Reports(clients, env, CONFIG_URI=f"s3://{env.source}/c.toml", TOPOLOGY_TTL_SECONDS="1")
+    row = "203.0.113.9 10.0.0.5 40000 22 6 1 40 1795413600 1795413660 REJECT OK\n"
+    env.put(name(0), row)
+    env.put(name(30), row)
+
+    def change(step, number):
+        if step["step"] == "part" and step["item"]["part"] == 1:
+            configure(swapped)
+            time.sleep(1.5)
+
+    reports.gateway.faults.append(change)
+    assert reports.machine.run({**REQUEST, "batch_objects": 1})[0] == "FAILED"
+    reports.gateway.close()
+    assert env.keys("reports/summaries/") == []
+    refused = [line["error"] for line in env.stop().log if line["message"] == "window step failed"]
+    assert any("the run was planned with" in error for error in refused), refused
+
+
+def test_a_window_of_one_object_has_the_confidence_of_a_window(reports):
+    reports.env.put(name(0), rejects(*range(1, 30)))
+    reports.run()
+    [finding] = reports.report()["findings"]
+    assert (finding["type"], finding["confidence"]) == ("port-scan", "medium")
 
 
 def test_one_denied_object_does_not_take_the_others_with_it(reports):

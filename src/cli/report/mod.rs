@@ -146,7 +146,7 @@ impl<'a> Renderer<'a> {
             [source] => escape_unprintable(&source.uri),
             sources => format!("{} inputs", format_count(sources.len() as u64)),
         };
-        let bytes = summary.sources.iter().map(|source| source.bytes).sum();
+        let bytes = summary.sources.iter().map(|source| source.bytes).fold(0, u64::saturating_add);
         let records = plural(summary.records.total, "record");
         self.line(format!(
             "{BOLD}{inputs}{BOLD:#}: {records}, {} of text{}",

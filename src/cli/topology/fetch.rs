@@ -15,7 +15,7 @@ use super::super::output::{self, warn};
 use super::super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE};
 use crate::discovery::aws::{self, OtherAccounts, Results, Targets};
 use crate::discovery::document::Document;
-use crate::discovery::snapshot::{self, MANIFEST, Manifest, NewSnapshot, Plan, SnapshotId};
+use crate::discovery::snapshot::{self, FileEntry, MANIFEST, Manifest, NewSnapshot, Plan, SnapshotId};
 use crate::discovery::target::{self, Pair};
 use crate::record::timestamp::Timestamp;
 
@@ -39,7 +39,10 @@ pub(in crate::cli) fn fetch(arguments: &FetchTopology) -> Result<u8, CliError> {
     let is_complete = results.iter().all(|(_, result)| result.is_ok());
     let previous = folder.previous.as_ref().map(|(id, manifest)| (*id, manifest));
     match snapshot::plan(now, previous, results) {
-        Plan::Unchanged => summary += "unchanged\n",
+        Plan::Unchanged => {
+            folder.tidy()?;
+            summary += "unchanged\n";
+        }
         Plan::Write(new) => folder.write(&new)?,
         Plan::Nothing => {
             let message = "nothing could be described, so nothing was written".to_owned();
@@ -95,15 +98,13 @@ fn remove(path: &Path) -> std::io::Result<()> {
     std::fs::remove_file(path)
 }
 
-/// Reports whether a file has the name of a document. Without a manifest that names it, it is of a run that was killed.
-fn is_of_pair(name: &str) -> bool {
-    let parts = name.strip_suffix(".json").and_then(|stem| stem.split_once('-'));
-    parts.is_some_and(|(account, region)| target::account_id(account).is_ok() && target::region(region).is_ok())
-}
+/// Lists the documents that a run writes, while it does. If it is there, a run was killed.
+const STARTED: &str = "fetch-started.txt";
 
 /// The folder of a snapshot.
 struct Folder {
     path: PathBuf,
+    /// The manifest of the last run, without the documents that are missing or changed.
     previous: Option<(SnapshotId, Manifest)>,
 }
 
@@ -121,27 +122,58 @@ impl Folder {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
             Err(cause) => return Err(error(&cause)),
         };
-        let others = documents(path).map_err(|cause| error(&cause))?;
-        if let Some(name) = others.iter().find(|name| !is_of_pair(name)) {
-            return Err(error(&format!("it has {name}, which no run writes; name an empty folder")));
+        let started = match std::fs::read_to_string(path.join(STARTED)) {
+            Ok(names) => names,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(cause) => return Err(error(&cause)),
+        };
+        let written = previous.iter().flat_map(Manifest::files).map(|file| file.name.as_str());
+        let written: BTreeSet<&str> = written.chain(started.lines()).collect();
+        let present = documents(path).map_err(|cause| error(&cause))?;
+        if let Some(name) = present.iter().find(|name| !written.contains(name.as_str())) {
+            return Err(error(&format!("it has {name}, which no run wrote; name an empty folder")));
         }
-        let with_id = |manifest: Manifest| Some((manifest.created_at.replace(':', "-").parse().ok()?, manifest));
+        let is_present = |file: &FileEntry| {
+            let json = std::fs::read(path.join(&file.name));
+            json.is_ok_and(|json| file.verify(&json).is_ok())
+        };
+        let with_id = |mut manifest: Manifest| {
+            manifest.pairs.retain(|entry| entry.file.as_ref().is_none_or(is_present));
+            Some((manifest.created_at.replace(':', "-").parse().ok()?, manifest))
+        };
         Ok(Folder { path: path.to_owned(), previous: previous.and_then(with_id) })
     }
 
     /// Writes the documents, then the manifest, and removes the documents that it does not name.
     fn write(&self, new: &NewSnapshot) -> Result<(), CliError> {
+        // With those of a run that was killed, which are still there.
+        let mut started = documents(&self.path).map_err(|error| self.not_written(STARTED, &error))?;
+        started.extend(new.documents.keys().cloned());
+        self.replace(STARTED, started.join("\n").as_bytes())?;
         for (name, json) in &new.documents {
             self.replace(name, json)?;
         }
         self.replace(MANIFEST, &new.manifest.to_json())?;
-        let named: BTreeSet<&str> = new.manifest.files().map(|file| file.name.as_str()).collect();
+        self.keep_only(&new.manifest)
+    }
+
+    /// Removes what a run left that was killed.
+    fn tidy(&self) -> Result<(), CliError> {
+        self.previous.as_ref().map_or(Ok(()), |(_, manifest)| self.keep_only(manifest))
+    }
+
+    /// Removes the documents that a manifest does not name.
+    fn keep_only(&self, manifest: &Manifest) -> Result<(), CliError> {
+        let named: BTreeSet<&str> = manifest.files().map(|file| file.name.as_str()).collect();
         let names = documents(&self.path).map_err(|error| self.not_written(MANIFEST, &error))?;
-        for name in names.iter().filter(|name| is_of_pair(name) && !named.contains(name.as_str())) {
-            warn(&format!("{name}: removed, because this run did not fetch its account and Region"));
+        for name in names.iter().filter(|name| !named.contains(name.as_str())) {
+            warn(&format!("{name}: removed, because it is not of the accounts and Regions that this run described"));
             remove(&self.path.join(name)).map_err(|error| self.not_written(name, &error))?;
         }
-        Ok(())
+        match remove(&self.path.join(STARTED)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.not_written(STARTED, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// Replaces a file as a whole.

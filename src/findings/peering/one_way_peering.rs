@@ -29,7 +29,7 @@ pub(super) fn detect(
         return None;
     }
     let accepted_tcp = view.flows().filter(ClassifiedFlows::is_accepted_tcp);
-    let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).sum();
+    let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).fold(0, u64::saturating_add);
     // Some of the records that a memory limit dropped may have had a reply.
     let some_have_replies = !completeness.peering || accepted_flows > unanswered.flows.tally.flows;
     let ways_back = unanswered.addresses.iter().map(|addresses| (addresses.dst, addresses.src));
@@ -76,8 +76,9 @@ fn format_how_many(
     );
     let side = view.totals.counted_side();
     let once = |flows: &ClassifiedFlows| if flows.side == side { flows.sums.tally.flows } else { 0 };
-    let lost: u64 = view.unanswered().filter(is_lost).map(|flows| once(&flows)).sum();
-    let all: u64 = view.flows().filter(ClassifiedFlows::is_accepted_tcp).map(|flows| once(&flows)).sum();
+    let lost: u64 = view.unanswered().filter(is_lost).map(|flows| once(&flows)).fold(0, u64::saturating_add);
+    let all: u64 =
+        view.flows().filter(ClassifiedFlows::is_accepted_tcp).map(|flows| once(&flows)).fold(0, u64::saturating_add);
     match peering.context.completeness.peering {
         false => format!("Some of the TCP traffic {ends} did not get"),
         true if lost == all => format!("None of the TCP traffic {ends} gets"),

@@ -308,7 +308,11 @@ impl<'a> DeliveryExecutor<'a> {
         let select = move || stored::select(&findings, selection);
         let not_a_summary = |source| ProcessingError::NotASummary { key: keys.summary.clone(), source };
         let mut selected = task::spawn_blocking(select).await?.map_err(|error| not_a_summary(error.into()))?;
+        let suppressed: Vec<_> = selected.extract_if(.., |finding| finding.is_suppressed()).collect();
         let notifier = self.notifier(alerting.repeat_hours);
+        if let Some(notifier) = &notifier {
+            notifier.refresh(suppressed).await?;
+        }
         let mut others = Vec::new();
         let Claims { mut notifications, sent } = match &notifier {
             Some(notifier) => {

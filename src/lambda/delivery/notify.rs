@@ -93,6 +93,28 @@ impl Notifier<'_> {
         Ok(claims)
     }
 
+    /// Stores that suppressed findings last, if they are remembered, so that they do not seem to have ended when the suppression does.
+    ///
+    /// # Errors
+    /// If S3 returns an error.
+    pub(crate) async fn refresh(&self, suppressed: Vec<StoredFinding>) -> Result<(), ProcessingError> {
+        let suppressed = stream::iter(suppressed).take(MAX_REMEMBERED);
+        let refreshed = suppressed.map(|finding| self.refresh_one(finding));
+        refreshed.buffer_unordered(CONCURRENCY).try_collect().await
+    }
+
+    async fn refresh_one(&self, finding: StoredFinding) -> Result<(), ProcessingError> {
+        let Some(key) = entry::key(&self.settings.output_prefix, &finding.id) else { return Ok(()) };
+        let stored = self.read(&key, &finding.id).await?;
+        // A claim is left to its delivery, which stores a record that is about as late.
+        let known = stored.as_ref().and_then(Stored::memory).filter(|memory| memory.claim.is_none());
+        if let Some(later) = known.and_then(|known| memory::refreshed(known, &sighting(&finding, ""))) {
+            // If it has changed, somebody else has stored a later record.
+            self.store(&key, &finding, &later, stored.as_ref()).await?;
+        }
+        Ok(())
+    }
+
     /// Stores that the findings were sent. A claim that another delivery has replaced is left to that one.
     ///
     /// # Errors

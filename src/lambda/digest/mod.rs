@@ -244,8 +244,7 @@ fn section(entry: &Entry, progress: &AllProgress, day: Date) -> Option<Section> 
     Some(if is_listed { Section::Lasting } else { Section::New })
 }
 
-/// Reports whether the configuration suppresses a finding on a day. Then the digest does not list it, also not as ended: objects that have it
-/// do not change its memory.
+/// Reports whether the configuration suppresses a finding on a day. Then the digest does not list it, also not as ended.
 pub fn is_suppressed(entry: &Entry, exceptions: &Exceptions, day: Date) -> bool {
     let about = &entry.about;
     let member = |name: &str| about.members.get(name).cloned();

@@ -74,7 +74,7 @@ fn a_finding_is_new_until_listed_then_lasts_and_ends_once() {
 }
 
 #[test]
-fn a_suppressed_finding_is_not_listed_until_its_suppression_expires() {
+fn a_finding_is_not_listed_while_it_is_suppressed() {
     let told = entry(1, Severity::Medium, |_| {});
     let suppressed = |table: &str, on: &str| {
         let toml = format!("{table}\nreason = \"x\"\nexpires = 2026-11-30\n");

@@ -56,7 +56,8 @@ impl WindowFolder {
 
     /// Returns the revision of a key of a manifest.
     pub fn revision(&self, key: &str) -> Option<u32> {
-        key.strip_prefix(&self.manifests)?.strip_prefix('r')?.strip_suffix(".json")?.parse().ok()
+        let number = key.strip_prefix(&self.manifests)?.strip_prefix('r')?.strip_suffix(".json")?.parse().ok()?;
+        (self.manifest(number) == key).then_some(number)
     }
 
     /// Returns the folder of a run, whose id is hexadecimal.
@@ -125,6 +126,9 @@ mod tests {
         let manifest = "flowsentry/reports/manifests/hourly/20261123T060000Z-20261123T070000Z/r0012.json";
         assert_eq!(folder.manifest(12), manifest);
         assert_eq!((folder.revision(manifest), folder.revision("r0012.json")), (Some(12), None));
+        for other in ["r12.json", "r+0012.json", "r00012.json", "r0012.txt"] {
+            assert_eq!(folder.revision(&format!("{}{other}", folder.manifests())), None, "{other}");
+        }
         assert!(is_manifest("flowsentry/", manifest) && !is_manifest("other/", manifest));
         let run = folder.run("ab");
         assert_eq!(run.as_str(), "flowsentry/windows/hourly/20261123T060000Z-20261123T070000Z/ab/");

@@ -25,9 +25,9 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Reports whether a finding is sent.
+    /// Reports whether a finding is sent, unless it is suppressed: then only its memory changes.
     pub fn includes(&self, finding: &Finding) -> bool {
-        finding.suppressed.is_none() && self.allows(finding.severity, finding.confidence.name())
+        self.allows(finding.severity, finding.confidence.name())
     }
 
     fn allows(&self, severity: Severity, confidence: &str) -> bool {
@@ -76,18 +76,24 @@ pub(super) struct StoredExample {
     pub(super) action: String,
 }
 
-/// Returns the findings to send, in their order: lines of JSON with the most severe first.
+/// Returns the findings to send, in their order: lines of JSON with the most severe first. Suppressed ones, which are not sent, are among
+/// them.
 ///
 /// # Errors
 /// If a line is not a finding.
 pub fn select(findings: &[u8], selection: Selection) -> Result<Vec<StoredFinding>, serde_json::Error> {
     let lines = findings.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut selected: Vec<StoredFinding> = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
-    selected.retain(|finding| finding.suppressed.is_none() && selection.allows(finding.severity, &finding.confidence));
+    selected.retain(|finding| selection.allows(finding.severity, &finding.confidence));
     Ok(selected)
 }
 
 impl StoredFinding {
+    /// Reports whether the configuration suppresses it.
+    pub fn is_suppressed(&self) -> bool {
+        self.suppressed.is_some()
+    }
+
     /// Returns what to do: what the finding says, else what applies to all findings of its type.
     pub(crate) fn remediation(&self) -> Option<&str> {
         let known = FindingType::ALL.iter().find(|known| known.name() == self.finding_type);

@@ -252,7 +252,7 @@ fn extended(memory: &Memory, sighting: &Sighting<'_>) -> Memory {
 }
 
 /// Returns the memory with the records of a sighting, if they extend it so far that it is worth a request.
-fn refreshed(memory: &Memory, sighting: &Sighting<'_>) -> Option<Memory> {
+pub fn refreshed(memory: &Memory, sighting: &Sighting<'_>) -> Option<Memory> {
     let extended = extended(memory, sighting);
     let later = extended.last_seen.saturating_sub(memory.last_seen);
     let earlier = memory.first_seen.saturating_sub(extended.first_seen);

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::lambda::aws::s3::{self, Output, PutOutcome};
 use crate::lambda::event::{ObjectReference, RunReference, WindowStep};
 use crate::lambda::window::keys::RunFolder;
+use crate::lambda::window::manifest::hash;
 use crate::lambda::window::request::{NamedWindow, RequestError};
 use crate::partial::{Context, PartialError};
 use crate::record::timestamp::Timestamp;
@@ -126,13 +127,23 @@ impl WindowRun<'_> {
         RunFolder::from_event(prefix, folder).ok_or_else(invalid)
     }
 
-    /// Takes the folder of a run from an event, if this invocation has the topology and the configuration of the run.
+    /// Names the topology, the configuration, and how objects are read: all parts of a run have the same.
+    fn settings_name(&self) -> String {
+        let pipeline = &self.options.pipeline;
+        let reading = format!(
+            "{:?} {:?} {} {}",
+            pipeline.format, pipeline.log_formats, pipeline.max_object_bytes, pipeline.max_lines
+        );
+        format!("{}-reading-{}", context(self.options).name(), hash(&[&reading]))
+    }
+
+    /// Takes the folder of a run from an event, if this invocation has the settings of the run.
     fn checked_folder(&self, run: &RunReference) -> Result<RunFolder, WindowError> {
-        let context = context(self.options).name();
-        if run.context != context {
+        let settings = self.settings_name();
+        if run.context != settings {
             let planned = escape(&run.context);
             return Err(WindowError::Changed(format!(
-                "the run was planned with {planned}, but now there is {context}"
+                "the run was planned with {planned}, but now there is {settings}"
             )));
         }
         self.folder(&run.folder)

@@ -102,11 +102,17 @@ impl WindowRun<'_> {
         if self.exists(&keys::retry(&earlier.manifest, item)).await? {
             return Ok(None);
         }
-        match s3::read(&self.handler.clients.s3, &self.handler.settings.output_bucket, &key).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error.into()),
+        let bytes = match s3::read(&self.handler.clients.s3, &self.handler.settings.output_bucket, &key).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(error) = self.parse_part(&key, bytes.clone()).await {
+            let error = escape(&error.to_string());
+            warn!(error, "part of an earlier run is not valid; it is made again");
+            return Ok(None);
         }
+        Ok(Some(bytes))
     }
 
     /// Makes a part that failed in all attempts, of the objects that can be read, or of none of them. Objects that cannot count as failed.
@@ -279,7 +285,11 @@ impl WindowRun<'_> {
 
     /// Reads a part.
     pub(super) async fn read_part(&self, key: &str) -> Result<Analysis, WindowError> {
-        let bytes: Bytes = s3::read(&self.handler.clients.s3, &self.handler.settings.output_bucket, key).await?;
+        let bytes = s3::read(&self.handler.clients.s3, &self.handler.settings.output_bucket, key).await?;
+        self.parse_part(key, bytes).await
+    }
+
+    async fn parse_part(&self, key: &str, bytes: Bytes) -> Result<Analysis, WindowError> {
         let options = shared(self.options);
         let read = blocking(move || partial::read(Cursor::new(bytes), &context(&options))).await?;
         read.map_err(|error| WindowError::of_partial(&self.output_uri(key), &error))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{WindowError, WindowRun, context, log_done};
+use super::{WindowError, WindowRun, log_done};
 use crate::lambda::aws::s3::{self, ListedObject, PutOutcome};
 use crate::lambda::event::{EarlierRun, ObjectReference, PlanRequest, RunReference};
 use crate::lambda::handler::escape;
@@ -243,14 +243,9 @@ impl WindowRun<'_> {
 
     /// Returns the hash of all that the report depends on.
     fn inputs(&self, plan: &Plan, locations: &[LogLocation]) -> String {
-        let pipeline = &self.options.pipeline;
-        let reading = format!(
-            "{:?} {:?} {} {}",
-            pipeline.format, pipeline.log_formats, pipeline.max_object_bytes, pipeline.max_lines
-        );
         let listed = self.options.summary.max_listed_groups;
         let versions = format!("{} {FORMAT_VERSION} {listed}", env!("CARGO_PKG_VERSION"));
-        hash(&[&plan.fingerprint, &sources(locations).join(" "), &context(self.options).name(), &reading, &versions])
+        hash(&[&plan.fingerprint, &sources(locations).join(" "), &self.settings_name(), &versions])
     }
 
     /// Reads the manifest of the latest revision.
@@ -299,7 +294,7 @@ impl WindowRun<'_> {
         HandlerResponse::Window(RunReference {
             manifest: key,
             folder: manifest.run.clone(),
-            context: context(self.options).name(),
+            context: self.settings_name(),
             from: manifest.from.clone(),
             levels: u32::try_from(manifest.parts.len()).unwrap_or(u32::MAX),
             again: manifest.again.clone(),

@@ -12,7 +12,7 @@ use crate::lambda::handler::{Handler, escape, progress};
 use crate::lambda::settings::Alerting;
 use crate::lambda::window::keys::is_manifest;
 use crate::lambda::window::manifest::{Manifest, SCHEMA};
-use crate::summary::build;
+use crate::summary::build::{self, SummaryOptions};
 use crate::summary::{InputIdentity, InputSource, TopologySource, WindowIdentity};
 
 impl WindowRun<'_> {
@@ -30,8 +30,9 @@ impl WindowRun<'_> {
             None => Analysis::new(&self.options.pipeline.limits),
         };
         let (options, window) = (shared(self.options), identity.clone());
+        let settings = SummaryOptions { covers_window: true, ..options.summary.clone() };
         let build = move || {
-            let mut summary = build::build_summary(analysis, &options.summary, options.pipeline.topology.as_deref());
+            let mut summary = build::build_summary(analysis, &settings, options.pipeline.topology.as_deref());
             summary.topology = options.snapshot.map(|id| TopologySource { snapshot: id.to_string() });
             summary.sources = by_shape(std::mem::take(&mut summary.sources), &window);
             RenderedSummary::new(summary)
@@ -102,9 +103,9 @@ fn by_shape(sources: Vec<InputSource>, window: &WindowIdentity) -> Vec<InputSour
             merged.len() - 1
         });
         if let Some(sum) = merged.get_mut(index) {
-            sum.compressed_bytes += source.compressed_bytes;
-            sum.bytes += source.bytes;
-            sum.records += source.records;
+            sum.compressed_bytes = sum.compressed_bytes.saturating_add(source.compressed_bytes);
+            sum.bytes = sum.bytes.saturating_add(source.bytes);
+            sum.records = sum.records.saturating_add(source.records);
         }
     }
     if merged.is_empty() { vec![empty(crate::input::shape::Shape::Text)] } else { merged }
