@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 CARGO_DENY := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint validate audit sbom package deploy outputs delete local topology replay replay-day clean
+.PHONY: help build test lint validate audit sbom package prebuilt deploy outputs delete local topology replay replay-day clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ sbom: ## writes the software bill of materials (CycloneDX JSON) to target/sbom
 
 package: ## builds the deployment package, starts it like Lambda, and prints its size
 	python3 tests/aws/package.py
+
+prebuilt: $(TOOLS)/sam ## makes the templates of a release, which use the packages of `make package`
+	$(TOOLS)/python tools/prebuilt.py $(ARGS)
 
 deploy: build ## builds and deploys; the first time, asks for all parameters and writes samconfig.toml
 	@if [ -e samconfig.toml ]; then sam deploy $(ARGS); else sam deploy --guided --stack-name $(STACK) $(ARGS); fi

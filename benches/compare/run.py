@@ -22,6 +22,9 @@ from measure import build, cardinality, function, instructions, memory, rules, s
 def main():
     arguments = parsed()
     build.baseline = arguments.baseline
+    if arguments.build:
+        print(build.flowsentry())
+        return
     parts = [arguments.memory, arguments.cardinality, arguments.function, arguments.instructions, arguments.rules,
              arguments.shapes, arguments.windows]
     for format in ["default", "wide"] if arguments.all else [arguments.format]:
@@ -56,6 +59,7 @@ def parsed():
     option("--rules", action="store_true", help="instructions of evaluating security groups and network ACLs (valgrind)")
     option("--shapes", action="store_true", help="CPU and memory of the same records as text, Parquet, JSON and CSV")
     option("--windows", action="store_true", help="CPU and memory of merging up to 10,000 partials")
+    option("--build", action="store_true", help="only build flowsentry, and print its path")
     option("--all", action="store_true", help="all measurements, table and instructions for both formats")
     option("--format", choices=["default", "wide"], default="default", help="14 columns (version 2) or 29 columns (version 5)")
     option("--records", type=int, default=3_260_000, help="records of the log for the table; the default is 71 MB of gzip")

@@ -75,6 +75,17 @@ def report(request):
     return request.config.stash.setdefault(REPORT, []).append
 
 
+def pytest_sessionfinish(session):
+    # A process of --numprocesses sends its lines to the one that prints.
+    if output := getattr(session.config, "workeroutput", None):
+        output["report"] = session.config.stash.get(REPORT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.stash.setdefault(REPORT, []).extend(getattr(node, "workeroutput", {}).get("report", []))
+
+
 def pytest_terminal_summary(terminalreporter, config):
     for line in config.stash.get(REPORT, []):
         terminalreporter.write_line(line)

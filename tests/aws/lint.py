@@ -28,6 +28,7 @@ def main():
         # cfn-lint and SAM's own check find different problems.
         (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE, *OTHERS),
         (checkov, "checkov", "--file", TEMPLATE, *OTHERS, *options),
+        (checkov, "checkov", "--directory", "stacks/terraform", "--framework", "terraform", *options[2:]),
     ]
     return max(_check(*check) for check in checks)
 

@@ -4,6 +4,7 @@
     python3 tests/aws/package.py
 
 The packages are built for this machine's architecture, not the template's default. This takes minutes, mostly to compile.
+They are written to target/dist, where tools/prebuilt.py and the release take them from.
 """
 
 import json
@@ -14,18 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import tools
 from event_source import batch
 from function import Function
-from run import TARGET
+from run import PROJECT, TARGET
+
+sys.path.insert(0, str(PROJECT / "tools"))
+import release  # noqa: E402
 
 BUILT = TARGET / "sam-build"
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
-# glibc version of the runtime provided.al2023: https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
-GLIBC = (2, 34)
 # Bytes. Lambda allows six times as many, but downloads the package before a cold start.
 MOST_ZIPPED = 8_000_000
 # Shifts of BMI2, which x86-64-v3 has and the baseline lacks. Built for the baseline, the program has a few, in code of dependencies that
@@ -38,22 +39,31 @@ PATIENCE = 10
 
 def main():
     build()
-    program = BUILT / "Function" / "bootstrap"
     # `sam package` uploads the nested templates from there.
-    nested = sorted(path.parent.name for path in BUILT.glob("*/template.yaml"))
-    same = BUILT / "WindowsStack" / "Function" / "bootstrap"
-    assert same.read_bytes() == program.read_bytes(), "both functions are one program"
-    assert nested == ["FirehoseStack", "SubscriptionStack", "TopologyStack", "WindowsStack"], nested
-    for name, built in (("package", program), ("discovery", BUILT / "TopologyStack" / "Function" / "bootstrap")):
-        assert [path.name for path in built.parent.iterdir()] == ["bootstrap"]
-        zipped, (major, minor) = size_zipped(built), newest_glibc(built)
-        print(f"{name}: {built.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
-        assert zipped <= MOST_ZIPPED and (major, minor) <= GLIBC
+    nested = re.findall(r"TemplateURL: (\S+)$", (BUILT / "template.yaml").read_text(), re.MULTILINE)
+    assert len(nested) >= 3 and all((BUILT / path).exists() for path in nested), nested
+    for name, program in programs().items():
+        package = release.function_zip(name, ARCHITECTURES[platform.machine()], program)
+        zipped, (major, minor) = package.stat().st_size, release.newest_glibc(program)
+        print(f"{name}: {program.stat().st_size:,} bytes, {zipped:,} zipped; needs GLIBC {major}.{minor}")
+        assert zipped <= MOST_ZIPPED
+    program = BUILT / "Function" / "bootstrap"
     if platform.machine() == "x86_64":
         count = count_bmi2(program)
         print(f"processor: {count:,} instructions of BMI2, so the package is built for x86-64-v3")
         assert count >= LEAST_BMI2, "cargo-lambda did not build for x86-64-v3: is RUSTFLAGS set?"
     start(program)
+
+
+def programs():
+    """Returns the programs of cargo-lambda by name. Each function of the stacks has one of them, and nothing else."""
+    built = {path.parent.name: path for path in sorted((TARGET / "lambda").glob("*/bootstrap"))}
+    names = {path.read_bytes(): name for name, path in built.items()}
+    functions = sorted(BUILT.rglob("bootstrap"))
+    used = {names[path.read_bytes()] for path in functions}
+    assert used == {"flowsentry-lambda", "flowsentry-topology"}, used
+    assert all([path.name for path in function.parent.iterdir()] == ["bootstrap"] for function in functions)
+    return {name: built[name] for name in sorted(used)}
 
 
 def build():
@@ -76,18 +86,6 @@ def stub_rustup(folder):
     stub = folder / "rustup"
     stub.write_text(f'#!/bin/sh\n[ "$*" = "target list --installed" ] && echo {host}\n')
     stub.chmod(0o755)
-
-
-def size_zipped(program):
-    with tempfile.NamedTemporaryFile() as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
-            package.write(program, "bootstrap")
-        return os.stat(file.name).st_size
-
-
-def newest_glibc(program):
-    """Returns the newest glibc version that the program requires."""
-    return max((int(major), int(minor)) for major, minor in re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes()))
 
 
 def count_bmi2(program):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests the function against local S3, SQS, SNS and EventBridge servers with fault injection, on loopback addresses.
 
-    python3 tests/aws/run.py [arguments for pytest, such as -k kill or -s]
+    python3 tests/aws/run.py [arguments for pytest, such as -k kill, -s or --numprocesses 2]
 
 Creates a virtual environment in target/python, builds the function unless FLOWSENTRY_LAMBDA is set, and exits with pytest's
 status.
