@@ -31,12 +31,12 @@ INLINED = ["key", "storage", "queues", "alerts", "alarms", "dashboard", "athena"
 
 def load(name=PATH.name):
     """Loads the template or a nested one, with intrinsic functions in their long form."""
-    return deepcopy(_parsed(name))
+    return deepcopy(_parsed(PATH.parent / name))
 
 
 @cache
-def _parsed(name):
-    return yaml_parse((PATH.parent / name).read_text())
+def _parsed(path):
+    return yaml_parse(path.read_text())
 
 
 def transformed(parameters=None, template=None):
