@@ -137,13 +137,13 @@ impl Analysis {
     pub fn observe_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
         self.window.observe(flow.start, flow.end);
-        self.timeline.observe(flow);
         let interface = self.interfaces.observe(flow, &mut self.places);
         let leaves_vpc =
             topology.is_some_and(|topology| self.peering.observe(interface, flow, topology, &mut self.vpc_cache));
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
+                self.timeline.observe_accepted(flow);
                 self.talkers.observe(interface, flow);
                 let stage = ConnectionStage::from_flow(flow, leaves_vpc);
                 if let Some(topology) = topology.filter(|_| stage.opens()) {
@@ -153,6 +153,7 @@ impl Analysis {
             }
             Action::Reject => {
                 self.records.rejected += 1;
+                self.timeline.observe_rejected(flow);
                 self.rejects.observe(interface, &self.interfaces, *flow, &mut self.places);
             }
         }

@@ -1,7 +1,7 @@
 //! Accepted traffic by interface, source, and destination, to find the pairs of addresses with the most bytes.
 //!
-//! While there are few pairs, all records are counted, and the sums are exact. Beyond the limit, the lighter half of the pairs is dropped, and
-//! records with fewer bytes than the lightest pair that remains are skipped from then on. Most bytes are in few large records, so nearly all
+//! While there are few pairs, all records are counted, and the sums are exact. Beyond the limit, the lightest three quarters are dropped, and
+//! records are skipped from then on that have fewer bytes than those of the lightest pair that remains have on average. Most bytes are in few large records, so nearly all
 //! records then cost one comparison. The sums become lower bounds.
 //!
 //! Invariant: `min_bytes` is 0 if and only if every record with both addresses is counted.
@@ -19,7 +19,10 @@ use crate::aggregate::packed_map::{PackedKey, PackedMap};
 use crate::record::Flow;
 
 /// Maximum number of pairs. More would cost time for every record of a log that has more.
-pub const MAX_TALKERS: usize = 2048;
+pub const MAX_TALKERS: usize = 1024;
+
+/// The share of the pairs that stays when there are too many.
+const KEPT_SHARE: usize = 4;
 
 /// Interface, source, and destination of accepted records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,14 +92,15 @@ impl Talkers {
     #[inline(always)]
     pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>) {
         if flow.bytes >= self.min_bytes {
-            self.count(interface.id, flow);
+            let sums = Counters { flows: 1, packets: flow.packets, bytes: flow.bytes };
+            self.count(interface.id, (flow.src, flow.dst), sums);
         }
     }
 
+    /// Adds a record by its values: a reference from the hot loop would force all of it out of registers.
     #[inline(never)]
-    fn count(&mut self, interface: Option<Symbol>, flow: &Flow<'_>) {
-        if let (Some(src), Some(dst)) = (flow.src, flow.dst) {
-            let sums = Counters { flows: 1, packets: flow.packets, bytes: flow.bytes };
+    fn count(&mut self, interface: Option<Symbol>, ends: (Option<IpAddr>, Option<IpAddr>), sums: Counters) {
+        if let (Some(src), Some(dst)) = ends {
             self.add(TalkerKey { interface, src, dst }, sums);
         }
     }
@@ -113,18 +117,18 @@ impl Talkers {
     fn add(&mut self, key: TalkerKey, sums: Counters) {
         self.pairs.entry(key, Counters::default).merge(sums);
         if self.pairs.len() > self.limit {
-            self.drop_lighter_half();
+            self.drop_lightest();
         }
     }
 
-    /// Keeps the heavier half of the pairs, in their order. Doubles the minimum at least, so that dropping is rare.
+    /// Keeps the heaviest quarter of the pairs, in their order. Doubles the minimum at least, so that dropping is rare.
     #[cold]
-    fn drop_lighter_half(&mut self) {
-        let mut ranks: Vec<(Reverse<u64>, usize)> =
-            self.pairs.values().map(|sums| Reverse(sums.bytes)).zip(0..).collect();
-        let kept = ranks.len() / 2;
+    fn drop_lightest(&mut self) {
+        let all: Vec<Counters> = self.pairs.values().copied().collect();
+        let mut ranks: Vec<(Reverse<u64>, usize)> = all.iter().map(|sums| Reverse(sums.bytes)).zip(0..).collect();
+        let kept = ranks.len() / KEPT_SHARE;
         let (heavier, (Reverse(heaviest_dropped), first_dropped), _) = ranks.select_nth_unstable(kept);
-        let lightest = heavier.iter().map(|(Reverse(bytes), _)| *bytes).min().unwrap_or(0);
+        let lightest = heavier.iter().max().and_then(|(_, index)| all.get(*index)).copied().unwrap_or_default();
         let is_kept = |rank: (u64, usize)| (Reverse(rank.0), rank.1) < (Reverse(*heaviest_dropped), *first_dropped);
         let mut pairs = PackedMap::default();
         for (index, (key, sums)) in self.pairs.iter().enumerate() {
@@ -133,7 +137,8 @@ impl Talkers {
             }
         }
         self.pairs = pairs;
-        self.min_bytes = lightest.max(self.min_bytes.saturating_mul(2)).max(1);
+        let record = lightest.bytes / lightest.flows.max(1);
+        self.min_bytes = record.max(self.min_bytes.saturating_mul(2)).max(1);
     }
 }
 

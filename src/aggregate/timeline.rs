@@ -3,15 +3,15 @@
 //! A bucket has a minute, times the least power of two by which all records fit into [`MAX_BUCKETS`]. So buckets depend on the records alone, not
 //! on their order, nor on how they are divided among analyses that are merged.
 //!
-//! Invariants: `buckets` begins with the bucket of number `first`, which is its start divided by `seconds`. The sums of the bucket at `index`
-//! are in `current`, because records of one bucket come in runs; those in `buckets` are out of date.
+//! Invariants: `buckets` begins with the bucket of number `first`, which is its start divided by `seconds`. The last records of the bucket at
+//! `index` are in `accepted` and `rejected` and not yet in `buckets`: records of one bucket come in runs.
 
 mod rows;
 
 pub use self::rows::{TimelineRow, TimelineState};
 use crate::aggregate::counters::Counters;
+use crate::record::Flow;
 use crate::record::timestamp::Timestamp;
-use crate::record::{Action, Flow};
 
 /// Maximum number of buckets.
 pub const MAX_BUCKETS: usize = 240;
@@ -38,6 +38,29 @@ impl BucketSums {
     }
 }
 
+/// Sums of a run of records. They cannot overflow, so that a record costs few instructions.
+#[derive(Debug, Clone, Copy, Default)]
+struct RunSums {
+    flows: u64,
+    packets: u128,
+    bytes: u128,
+}
+
+impl RunSums {
+    #[inline(always)]
+    fn observe(&mut self, flow: &Flow<'_>) {
+        self.flows += 1;
+        self.packets += u128::from(flow.packets);
+        self.bytes += u128::from(flow.bytes);
+    }
+
+    /// Returns the sums, at most 2^64 − 1.
+    fn saturated(self) -> Counters {
+        let saturate = |sum: u128| u64::try_from(sum).unwrap_or(u64::MAX);
+        Counters { flows: self.flows, packets: saturate(self.packets), bytes: saturate(self.bytes) }
+    }
+}
+
 /// Sums by time.
 #[derive(Debug, Clone)]
 pub struct Timeline {
@@ -45,7 +68,8 @@ pub struct Timeline {
     seconds: u64,
     /// Start of the current bucket, or [`NEVER`].
     begin: u64,
-    current: BucketSums,
+    accepted: RunSums,
+    rejected: RunSums,
     index: usize,
     first: u64,
     buckets: Vec<BucketSums>,
@@ -53,22 +77,34 @@ pub struct Timeline {
 
 impl Default for Timeline {
     fn default() -> Timeline {
-        let current = BucketSums::default();
-        Timeline { seconds: MINUTE, begin: NEVER, current, index: 0, first: 0, buckets: Vec::new() }
+        let (accepted, rejected) = (RunSums::default(), RunSums::default());
+        Timeline { seconds: MINUTE, begin: NEVER, accepted, rejected, index: 0, first: 0, buckets: Vec::new() }
     }
 }
 
 impl Timeline {
-    /// Adds a record. One without `start` is not counted.
+    /// Adds an accepted record. One without `start` is not counted.
     #[inline(always)]
-    pub fn observe(&mut self, flow: &Flow<'_>) {
-        let Some(start) = flow.start else { return };
+    pub fn observe_accepted(&mut self, flow: &Flow<'_>) {
+        if let Some(start) = flow.start {
+            self.select(start);
+            self.accepted.observe(flow);
+        }
+    }
+
+    /// Adds a rejected record. One without `start` is not counted.
+    #[inline(always)]
+    pub fn observe_rejected(&mut self, flow: &Flow<'_>) {
+        if let Some(start) = flow.start {
+            self.select(start);
+            self.rejected.observe(flow);
+        }
+    }
+
+    #[inline(always)]
+    fn select(&mut self, start: Timestamp) {
         if start.seconds().wrapping_sub(self.begin) >= self.seconds {
             self.switch_to(start.seconds());
-        }
-        match flow.action {
-            Action::Accept => self.current.accepted.observe(flow),
-            Action::Reject => self.current.rejected.observe(flow),
         }
     }
 
@@ -102,29 +138,38 @@ impl Timeline {
     }
 
     fn sums(&self) -> impl Iterator<Item = BucketSums> {
-        let is_current = |index: usize| self.begin != NEVER && index == self.index;
-        self.buckets.iter().enumerate().map(move |(index, sums)| if is_current(index) { self.current } else { *sums })
+        let run = |index: usize| if index == self.index { self.run() } else { BucketSums::default() };
+        self.buckets.iter().enumerate().map(move |(index, sums)| {
+            let mut sums = *sums;
+            sums.merge(run(index));
+            sums
+        })
+    }
+
+    /// Returns the sums that are not yet in a bucket.
+    fn run(&self) -> BucketSums {
+        BucketSums { accepted: self.accepted.saturated(), rejected: self.rejected.saturated() }
     }
 
     /// Makes the bucket of a time the current one.
     #[inline(never)]
     fn switch_to(&mut self, start: u64) {
         self.leave_bucket();
-        if self.index_of(start).is_none() {
+        let index = self.index_of(start).or_else(|| {
             self.cover(start);
-        }
-        self.index = self.index_of(start).unwrap_or(0);
-        self.begin = start - start % self.seconds;
-        self.current = self.buckets.get(self.index).copied().unwrap_or_default();
+            self.index_of(start)
+        });
+        self.index = index.unwrap_or(0);
+        self.begin = (self.first + self.index as u64) * self.seconds;
     }
 
     /// Stores the sums of the current bucket.
     fn leave_bucket(&mut self) {
-        if self.begin != NEVER
-            && let Some(bucket) = self.buckets.get_mut(self.index)
-        {
-            *bucket = self.current;
+        let run = self.run();
+        if let Some(bucket) = self.buckets.get_mut(self.index) {
+            bucket.merge(run);
         }
+        (self.accepted, self.rejected) = (RunSums::default(), RunSums::default());
         self.begin = NEVER;
     }
 

@@ -95,17 +95,23 @@ pub struct Talker {
 impl SummaryBuilder<'_> {
     /// Returns the heaviest sources, ports, and pairs of addresses.
     pub(super) fn top(&self, groups: &Groups, completeness: Completeness) -> Top {
+        let mut sources: Sums<Option<IpAddr>> = Sums::default();
+        let mut ports: Sums<(Option<u8>, Option<u16>)> = Sums::default();
+        for (index, tally) in groups.tallies().iter().enumerate() {
+            let key = groups.key(index);
+            sources.entry(key.src).or_default().merge(*tally);
+            ports.entry((key.protocol, key.dstport)).or_default().merge(*tally);
+        }
         Top {
             exact: completeness.rejected,
-            rejected_sources: self.rejected_sources(groups),
-            rejected_ports: rejected_ports(groups),
+            rejected_sources: self.rejected_sources(groups, heaviest(sources)),
+            rejected_ports: heaviest(ports).into_iter().map(port).collect(),
             talkers: self.talkers(),
             talkers_exact: self.analysis.talkers.is_exact() && completeness.names,
         }
     }
 
-    fn rejected_sources(&self, groups: &Groups) -> Vec<SourceRejects> {
-        let sources = heaviest(groups, |index| groups.key(index).src);
+    fn rejected_sources(&self, groups: &Groups, sources: Vec<(Option<IpAddr>, Counters)>) -> Vec<SourceRejects> {
         let mut interfaces: Vec<(Option<IpAddr>, BTreeSet<Option<Symbol>>)> =
             sources.iter().map(|(src, _)| (*src, BTreeSet::new())).collect();
         interfaces.sort_unstable();
@@ -157,24 +163,16 @@ impl SummaryBuilder<'_> {
     }
 }
 
-fn rejected_ports(groups: &Groups) -> Vec<PortRejects> {
-    let ports = heaviest(groups, |index| {
-        let key = groups.key(index);
-        (key.protocol, key.dstport)
-    });
-    let row = |((protocol, dstport), tally)| {
-        let (protocol_name, service_name) = names_of(protocol, dstport);
-        PortRejects { protocol, protocol_name, dstport, service_name, tally }
-    };
-    ports.into_iter().map(row).collect()
+/// Sums by a part of the keys of groups.
+type Sums<K> = HashMap<K, Counters, RandomState>;
+
+fn port(((protocol, dstport), tally): ((Option<u8>, Option<u16>), Counters)) -> PortRejects {
+    let (protocol_name, service_name) = names_of(protocol, dstport);
+    PortRejects { protocol, protocol_name, dstport, service_name, tally }
 }
 
-/// Sums groups by a part of their keys, and returns the sums with the most flows.
-fn heaviest<K: Copy + Ord + Hash>(groups: &Groups, part: impl Fn(usize) -> K) -> Vec<(K, Counters)> {
-    let mut sums: HashMap<K, Counters, RandomState> = HashMap::default();
-    for (index, tally) in groups.tallies().iter().enumerate() {
-        sums.entry(part(index)).or_default().merge(*tally);
-    }
+/// Returns the sums with the most flows.
+fn heaviest<K: Copy + Ord + Hash>(sums: Sums<K>) -> Vec<(K, Counters)> {
     let mut rows: Vec<(K, Counters)> = sums.into_iter().collect();
     let order = |(key, tally): &(K, Counters)| (Reverse(*tally), *key);
     if rows.len() > ROWS {

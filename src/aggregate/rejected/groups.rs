@@ -220,8 +220,13 @@ impl Groups {
     ///
     /// # Panics
     /// If there are fewer.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "each subgroup has the index of a group, and each group has a first subgroup"
+    )]
     pub fn key(&self, id: usize) -> GroupKey {
-        self.get(id).key
+        let first = self.members[self.starts[id] as usize];
+        self.subgroups.at(first as usize).0.group
     }
 
     /// Returns the subgroups of all groups, in no particular order.

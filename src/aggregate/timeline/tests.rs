@@ -2,14 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::record::timestamp::Timestamp;
-use crate::record::{RejectReason, TcpFlags};
+use crate::record::{Action, RejectReason, TcpFlags};
 
 /// Returns the timeline of accepted records of one packet each that start at these seconds.
 fn timeline(starts: &[u64]) -> Timeline {
     let mut timeline = Timeline::default();
     for start in starts {
         let flow = Flow { start: Timestamp::from_seconds(*start), packets: 1, bytes: 10, ..flow(Action::Accept) };
-        timeline.observe(&flow);
+        timeline.observe_accepted(&flow);
     }
     timeline
 }
@@ -53,12 +53,12 @@ fn accepted_and_rejected_records_have_sums_of_their_own() {
     let mut timeline = Timeline::default();
     let at =
         |action, start, packets, bytes| Flow { start: Timestamp::from_seconds(start), packets, bytes, ..flow(action) };
-    timeline.observe(&at(Action::Accept, 60, 1, 10));
-    timeline.observe(&at(Action::Reject, 60, 2, 20));
-    timeline.observe(&at(Action::Accept, 0, 4, u64::MAX));
-    timeline.observe(&at(Action::Accept, 61, 8, 80));
-    timeline.observe(&at(Action::Accept, 59, 16, 1));
-    timeline.observe(&flow(Action::Accept));
+    timeline.observe_accepted(&at(Action::Accept, 60, 1, 10));
+    timeline.observe_rejected(&at(Action::Reject, 60, 2, 20));
+    timeline.observe_accepted(&at(Action::Accept, 0, 4, u64::MAX));
+    timeline.observe_accepted(&at(Action::Accept, 61, 8, 80));
+    timeline.observe_accepted(&at(Action::Accept, 59, 16, 1));
+    timeline.observe_accepted(&flow(Action::Accept));
     let sums: Vec<_> = timeline.buckets().map(|(_, sums)| sums).collect();
     let counters = |flows, packets, bytes| Counters { flows, packets, bytes };
     assert_eq!(sums[0], BucketSums { accepted: counters(2, 20, u64::MAX), rejected: Counters::default() });
