@@ -93,10 +93,10 @@ impl Interfaces {
     /// Adds a SKIPDATA record.
     #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn observe_gap(&mut self, gap: SkipDataRecord<'_>) {
-        let id = self.id(gap.interface_id);
+        let id = self.id(gap.origin.interface_id);
         let interface = &mut self.all[index(id)];
         interface.skipped.merge(Counters { flows: 1, packets: gap.packets, bytes: gap.bytes });
-        interface.skipped_seen.observe(gap.start, gap.end);
+        interface.skipped_seen.observe(gap.origin.start, gap.origin.end);
     }
 
     /// Merges the interfaces of another analysis. `places` maps its VPC and subnet symbols. Returns the map of its interface symbols.

@@ -111,14 +111,14 @@ impl Analysis {
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         match record {
             Record::Flow(flow) => return self.observe_flow(flow, topology),
-            Record::NoData => self.records.no_data += 1,
+            Record::NoData(_) => self.records.no_data += 1,
             Record::SkipData(gap) => {
                 self.records.skip_data += 1;
                 self.interfaces.observe_gap(*gap);
             }
-            Record::Other(loss) => {
+            Record::Other(other) => {
                 self.records.other += 1;
-                loss.iter().for_each(|loss| self.losses.observe(loss));
+                other.loss.iter().for_each(|loss| self.losses.observe(loss));
             }
         }
         self.records.total += 1;
