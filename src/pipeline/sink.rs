@@ -32,7 +32,7 @@ pub(super) trait RecordSink {
 /// Adds everything to an analysis.
 pub(super) struct AnalysisSink<'a> {
     uri: &'a str,
-    topology: Option<&'a Topology>,
+    pub(super) topology: Option<&'a Topology>,
     pub(super) analysis: Analysis,
 }
 

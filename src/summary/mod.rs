@@ -9,6 +9,7 @@
 pub mod build;
 mod by_rule;
 mod by_scope;
+mod filters;
 pub mod json;
 mod peering;
 mod top_groups;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 pub use by_rule::{DeniedBy, RuleRejects};
+pub use filters::Filters;
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 
 use crate::aggregate::counters::{Counters, TimeRange};
@@ -45,6 +47,9 @@ pub struct Summary {
     pub sources: Vec<InputSource>,
     /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
+    /// Which records and findings the user selected. Absent if all, and in outputs of the function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filters: Option<Filters>,
     /// Earliest start and latest end of the analyzed records.
     pub window: Option<Window>,
     /// Distinct column lists, in the order of their first occurrence.

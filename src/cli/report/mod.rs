@@ -8,6 +8,7 @@
 //! `explanation` are reports of their own.
 
 mod explanation;
+mod filters;
 mod findings;
 mod format;
 mod malformed;
@@ -65,6 +66,7 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
         // Empty sections would look like an all-clear.
         return renderer.text;
     }
+    renderer.filters(summary);
     renderer.limits(summary);
     renderer.malformed_majority(summary);
     renderer.traffic(summary);
