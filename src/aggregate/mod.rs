@@ -135,8 +135,11 @@ impl Analysis {
         self.records.total += 1;
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
-        let leaves_vpc = topology
-            .is_some_and(|topology| self.peering.observe::<true>(interface, flow, topology, &mut self.vpc_cache));
+        // Compilers do not always inline a closure here.
+        let leaves_vpc = match topology {
+            Some(topology) => self.peering.observe::<true>(interface, flow, topology, &mut self.vpc_cache),
+            None => false,
+        };
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
@@ -180,6 +183,7 @@ impl Analysis {
 
     /// Adds an accepted or rejected record that a filter left out: as the reply, the answer, or the cause that it may be for the records
     /// that passed, and to what the records of its interface share.
+    #[inline(never)]
     pub fn observe_left_out_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
         self.records.filtered += 1;
