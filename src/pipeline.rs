@@ -96,12 +96,12 @@ impl Options {
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
     let mut sink = AnalysisSink::new(uri, options);
     let read = read_object(uri, reader, options, &mut sink)?;
-    Ok(with_source(sink.analysis, uri, read))
+    Ok(with_source(sink.analysis, uri, &read))
 }
 
 /// Adds the input that was read to its analysis.
-fn with_source(mut analysis: Analysis, uri: &str, read: ReadObject) -> Analysis {
-    let ReadObject { shape, compressed_bytes, bytes } = read;
+fn with_source(mut analysis: Analysis, uri: &str, read: &ReadObject) -> Analysis {
+    let ReadObject { shape, compressed_bytes, bytes } = *read;
     let (uri, records) = (uri.to_owned(), analysis.records.total);
     let (object, log_events, window) = (None, None, None);
     let source = InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events, window };

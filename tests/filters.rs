@@ -126,7 +126,9 @@ fn flowsentry(arguments: &[&str], stdin: &str) -> Output {
 /// Returns the exit status and the summary of `analyze` over stdin.
 fn analyze(arguments: &[&str], stdin: &str) -> (Option<i32>, serde_json::Value) {
     let output = flowsentry(&[&["analyze", "--format", "json"], arguments, &["-"]].concat(), stdin);
-    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}")))
+    let summary = serde_json::from_slice(&output.stdout);
+    assert!(summary.is_ok(), "{output:?}");
+    (output.status.code(), summary.expect("JSON"))
 }
 
 const HEADER: &str = "interface-id vpc-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status \
@@ -145,7 +147,7 @@ fn each_filter_counts_what_it_leaves_out() {
         let (status, summary) = analyze(arguments, &(HEADER.to_owned() + DAY));
         assert_eq!(status, Some(0));
         let names = ["total", "accepted", "rejected", "no_data", "skip_data", "other", "malformed", "filtered"];
-        names.map(|name| summary["records"][name].as_u64().unwrap_or_else(|| panic!("{name}")))
+        names.map(|name| summary["records"][name].as_u64().expect(name))
     };
     assert_eq!(counts(&[]), [6, 2, 1, 1, 1, 0, 1, 0]);
     assert_eq!(counts(&["--interface", "eni-2"]), [6, 0, 1, 1, 1, 0, 1, 2]);
@@ -336,4 +338,66 @@ fn csv_lists_the_rejected_groups() {
     let top = flowsentry(&["analyze", "--format", "csv", "--top", "3", "-"], &log);
     let note = "flowsentry: the CSV lists 3 of 21 rejected connections; --top lists more\n";
     assert_eq!(String::from_utf8_lossy(&top.stderr), note);
+}
+
+/// Returns the commands of a page that analyze, with the sample as logs and topology.
+fn documented_commands() -> Vec<Vec<String>> {
+    let page = fs::read_to_string("docs/command-line.md").expect("a page");
+    let (_, filters) = page.split_once("\n## Filters\n").expect("a section");
+    let (filters, rest) = filters.split_once("\n## Partials\n").expect("the next section");
+    let (_, questions) = rest.split_once("\n## Questions\n").expect("a section");
+    let words = |command: &str| {
+        let word = |word: &str| match word {
+            "topology/" => "examples/sample/topology".to_owned(),
+            "logs/" => "examples/sample".to_owned(),
+            word => word.to_owned(),
+        };
+        command.split_whitespace().take_while(|word| !["#", ">"].contains(word)).map(word).collect::<Vec<String>>()
+    };
+    let lines = filters.lines().filter_map(|line| line.strip_prefix("flowsentry "));
+    let cells = questions
+        .split('`')
+        .filter_map(|text| text.strip_prefix("flowsentry analyze "))
+        .map(|rest| format!("analyze {rest}"));
+    lines.map(words).chain(cells.map(|command| words(&command))).collect()
+}
+
+#[test]
+fn documented_questions_have_answers() {
+    let commands = documented_commands();
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands {
+        let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        let output = flowsentry(&arguments, "");
+        let expected = if arguments.contains(&"--fail-on") { 4 } else { 0 };
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(expected), 0), "{command:?}: {output:?}");
+        assert!(output.stdout.len() > 200, "{command:?}");
+    }
+}
+
+#[test]
+fn the_sample_answers_who_talks_over_a_connection() {
+    let sample = ["analyze", "--format", "json", "--topology", "examples/sample/topology", "examples/sample"];
+    let summary = |filters: &[&str]| {
+        let output = flowsentry(&[&sample, filters].concat(), "");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let peering = summary(&["--vpc", "vpc-0a11ce5f3d7b90246", "--address", "10.1.0.0/16"]);
+    let pairs = peering["peering"]["vpc_pairs"].as_array().expect("pairs");
+    let rows: Vec<_> =
+        pairs.iter().map(|pair| (&pair["src_vpc_name"], &pair["dst_vpc_name"], &pair["accepted"]["flows"])).collect();
+    assert_eq!(
+        rows,
+        [(&"shop".into(), &"shared".into(), &366.into()), (&"shared".into(), &"shop".into(), &366.into())]
+    );
+    let interface = summary(&["--interface", "eni-04fad8879896d31fb"]);
+    let (rejected, by_interface) = (&interface["traffic"]["rejected"]["flows"], &interface["rejected"]["by_interface"]);
+    assert_eq!(
+        (rejected, &by_interface[0]["flows"], by_interface.as_array().map(Vec::len)),
+        (&79.into(), &79.into(), Some(1))
+    );
+    assert_eq!(interface["records"]["skip_data"], 3);
+    let late = summary(&["--since", "2026-11-23T06:04:30Z"]);
+    assert_eq!(late["records"]["total"], 20_000);
+    assert_eq!(late["window"]["end"], "2026-11-23T06:04:59Z");
 }

@@ -168,6 +168,7 @@ pub struct RecordCounts {
     /// Lines that do not parse.
     pub malformed: u64,
     /// Records that a filter left out, whatever their class. Always 0 in outputs of the function.
+    #[serde(default)]
     pub filtered: u64,
 }
 

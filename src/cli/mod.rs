@@ -103,7 +103,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let Analyze { partial, close, format, top, findings, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
     let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, filters, findings };
-    let status = finish(analysis, target, topology.as_deref(), config)?;
+    let status = finish(analysis, &target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((options, topology));
     Ok(status)
@@ -118,7 +118,7 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
     let Merge { partial, close, format, top, findings, .. } = arguments;
     let filters = None;
     let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, filters, findings };
-    finish(analysis, target, topology.as_deref(), config)
+    finish(analysis, &target, topology.as_deref(), config)
 }
 
 /// What becomes of an analysis.
@@ -137,7 +137,7 @@ struct Target<'a> {
 /// Writes the partial or the report of an analysis. Returns the exit status.
 fn finish(
     mut analysis: Analysis,
-    target: Target<'_>,
+    target: &Target<'_>,
     topology: Option<&Topology>,
     config: Config,
 ) -> Result<u8, CliError> {
@@ -164,7 +164,7 @@ fn finish(
         status = EXIT_FINDING;
     }
     min_severity.into_iter().for_each(|severity| summary.keep_findings(severity));
-    write_report(&target, &summary, topology)?;
+    write_report(target, &summary, topology)?;
     // As above: the process ends.
     std::mem::forget((summary, options));
     Ok(status)

@@ -28,7 +28,7 @@ pub fn analyze_filtered(
 ) -> Result<Analysis, ObjectError> {
     let mut sink = FilteredSink { inner: AnalysisSink::new(uri, options), filter };
     let read = read_object(uri, reader, options, &mut sink)?;
-    Ok(with_source(sink.inner.analysis, uri, read))
+    Ok(with_source(sink.inner.analysis, uri, &read))
 }
 
 /// Adds the records that pass to an analysis, and the others as left out.
