@@ -20,6 +20,7 @@
 //! ```
 
 mod csv;
+mod filtered;
 mod flows;
 mod json;
 mod line_reader;
@@ -31,6 +32,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
+pub use self::filtered::analyze_filtered;
 pub use self::flows::for_each_flow;
 use self::line_reader::LineReader;
 use self::sink::{AnalysisSink, RecordSink};
@@ -93,13 +95,18 @@ impl Options {
 /// If the object cannot be read completely, or is not a flow log. Then none of its records counts.
 pub fn analyze(uri: &str, reader: impl Read + Send, options: &Options) -> Result<Analysis, ObjectError> {
     let mut sink = AnalysisSink::new(uri, options);
-    let ReadObject { shape, compressed_bytes, bytes } = read_object(uri, reader, options, &mut sink)?;
-    let mut analysis = sink.analysis;
+    let read = read_object(uri, reader, options, &mut sink)?;
+    Ok(with_source(sink.analysis, uri, &read))
+}
+
+/// Adds the input that was read to its analysis.
+fn with_source(mut analysis: Analysis, uri: &str, read: &ReadObject) -> Analysis {
+    let ReadObject { shape, compressed_bytes, bytes } = *read;
     let (uri, records) = (uri.to_owned(), analysis.records.total);
     let (object, log_events, window) = (None, None, None);
     let source = InputSource { uri, shape, compressed_bytes, bytes, records, object, log_events, window };
     analysis.sources.push(source);
-    Ok(analysis)
+    analysis
 }
 
 /// What is known of an object that was read completely.

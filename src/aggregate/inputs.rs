@@ -167,6 +167,9 @@ pub struct RecordCounts {
     pub other: u64,
     /// Lines that do not parse.
     pub malformed: u64,
+    /// Records that a filter left out, whatever their class. Always 0 in outputs of the function.
+    #[serde(default)]
+    pub filtered: u64,
 }
 
 /// One malformed record.

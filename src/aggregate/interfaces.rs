@@ -90,13 +90,29 @@ impl Interfaces {
         InterfaceRef { id, vpc, is_tracked: id.is_some() || flow.interface_id.is_none() }
     }
 
+    /// Adds an analyzed record that a filter left out: to what the records of the interface share, but to no sum.
+    #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
+    pub fn observe_left_out(&mut self, flow: &Flow<'_>, places: &mut Interner) -> InterfaceRef {
+        let id = self.id(flow.interface_id);
+        let interface = &mut self.all[index(id)];
+        let vpc = interface.vpc.observe(flow.vpc_id, places);
+        interface.subnet.observe(flow.subnet_id, places);
+        interface.shared_addresses.observe(flow.src, flow.dst);
+        InterfaceRef { id, vpc, is_tracked: id.is_some() || flow.interface_id.is_none() }
+    }
+
+    /// Returns the symbol of an interface whose records a filter left out.
+    pub fn id_left_out(&mut self, name: Option<&[u8]>) -> Option<Symbol> {
+        self.id(name)
+    }
+
     /// Adds a SKIPDATA record.
     #[expect(clippy::indexing_slicing, reason = "every symbol that `names` gave out has an entry, and so has index 0")]
     pub fn observe_gap(&mut self, gap: SkipDataRecord<'_>) {
-        let id = self.id(gap.interface_id);
+        let id = self.id(gap.origin.interface_id);
         let interface = &mut self.all[index(id)];
         interface.skipped.merge(Counters { flows: 1, packets: gap.packets, bytes: gap.bytes });
-        interface.skipped_seen.observe(gap.start, gap.end);
+        interface.skipped_seen.observe(gap.origin.start, gap.origin.end);
     }
 
     /// Merges the interfaces of another analysis. `places` maps its VPC and subnet symbols. Returns the map of its interface symbols.

@@ -13,10 +13,12 @@ pub mod connection_stage;
 pub mod consensus;
 mod consistency;
 pub mod counters;
+pub mod filter;
 pub mod inputs;
 pub mod interfaces;
 pub mod interner;
 pub mod invalid_row;
+pub mod left_out;
 pub mod let_through;
 pub mod packed_map;
 pub mod peering;
@@ -41,6 +43,7 @@ use crate::aggregate::inputs::{InputFailure, InputIdentity, InputSource, Malform
 use crate::aggregate::interfaces::{InterfaceRef, Interfaces};
 use crate::aggregate::interner::Interner;
 use crate::aggregate::invalid_row::InvalidRow;
+use crate::aggregate::left_out::LeftOut;
 use crate::aggregate::let_through::LetThrough;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
 use crate::aggregate::recorder::{FlowRecorder, VpcCache};
@@ -82,6 +85,7 @@ pub struct Analysis {
     pub(crate) peering: InterVpcTraffic,
     pub(crate) closing: Closing,
     pub(crate) let_through: LetThrough,
+    pub(crate) left_out: LeftOut,
 }
 
 impl Default for Analysis {
@@ -112,6 +116,7 @@ impl Analysis {
             peering: InterVpcTraffic::new(limits.max_address_pairs),
             closing: Closing::Open,
             let_through: LetThrough::new(limits.max_rejected_groups),
+            left_out: LeftOut::default(),
         }
     }
 
@@ -119,14 +124,14 @@ impl Analysis {
     pub fn observe(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
         match record {
             Record::Flow(flow) => return self.observe_flow(flow, topology),
-            Record::NoData => self.records.no_data += 1,
+            Record::NoData(_) => self.records.no_data += 1,
             Record::SkipData(gap) => {
                 self.records.skip_data += 1;
                 self.interfaces.observe_gap(*gap);
             }
-            Record::Other(loss) => {
+            Record::Other(other) => {
                 self.records.other += 1;
-                loss.iter().for_each(|loss| self.losses.observe(loss));
+                other.loss.iter().for_each(|loss| self.losses.observe(loss));
             }
         }
         self.records.total += 1;
@@ -138,8 +143,11 @@ impl Analysis {
         self.records.total += 1;
         self.window.observe(flow.start, flow.end);
         let interface = self.interfaces.observe(flow, &mut self.places);
-        let leaves_vpc =
-            topology.is_some_and(|topology| self.peering.observe(interface, flow, topology, &mut self.vpc_cache));
+        // Compilers do not always inline a closure here.
+        let leaves_vpc = match topology {
+            Some(topology) => self.peering.observe::<true>(interface, flow, topology, &mut self.vpc_cache),
+            None => false,
+        };
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
@@ -168,6 +176,44 @@ impl Analysis {
         }
         let own = FlowRecorder { flow, interface, topology, cache: &mut self.vpc_cache }.own_vpc();
         self.openings.observe(own.map(|own| ReplyScope::new(own, interface.id)), interface.id, flow);
+    }
+
+    /// Adds a record of any class that a filter left out. It is counted as such only, but decides about the others.
+    pub fn observe_left_out(&mut self, record: &Record<'_>, topology: Option<&Topology>) {
+        match record {
+            Record::Flow(flow) => return self.observe_left_out_flow(flow, topology),
+            Record::SkipData(gap) => {
+                let interface = self.interfaces.id_left_out(gap.origin.interface_id);
+                self.left_out.observe_gap(interface);
+            }
+            Record::NoData(_) | Record::Other(_) => {}
+        }
+        self.records.total += 1;
+        self.records.filtered += 1;
+    }
+
+    /// Adds an accepted or rejected record that a filter left out: as the reply, the answer, or the cause that it may be for the records
+    /// that passed, and to what the records of its interface share.
+    #[inline(never)]
+    pub fn observe_left_out_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
+        self.records.total += 1;
+        self.records.filtered += 1;
+        let interface = self.interfaces.observe_left_out(flow, &mut self.places);
+        let leaves_vpc = topology
+            .is_some_and(|topology| self.peering.observe::<false>(interface, flow, topology, &mut self.vpc_cache));
+        match flow.action {
+            Action::Accept => {
+                self.left_out.has_accepted = true;
+                let stage = ConnectionStage::from_flow(flow, leaves_vpc);
+                if let Some(topology) = topology.filter(|_| stage.opens() && interface.is_tracked) {
+                    let own = FlowRecorder { flow, interface, topology, cache: &mut self.vpc_cache }.own_vpc();
+                    let scope = own.map(|own| ReplyScope::new(own, interface.id));
+                    self.openings.observe_left_out(scope, interface.id, flow);
+                }
+                self.accepted.observe(interface, flow, stage);
+            }
+            Action::Reject => topology.into_iter().for_each(|topology| self.peering.observe_refused(flow, topology)),
+        }
     }
 
     /// Adds one malformed record.
@@ -251,6 +297,7 @@ impl Analysis {
         self.let_through.merge(&next.let_through);
         self.losses.merge(&next.losses);
         self.peering.merge(&next.peering, &interfaces, &places);
+        self.left_out.merge(&next.left_out, &interfaces);
     }
 }
 
@@ -308,5 +355,6 @@ impl RecordCounts {
         self.skip_data = self.skip_data.saturating_add(other.skip_data);
         self.other = self.other.saturating_add(other.other);
         self.malformed = self.malformed.saturating_add(other.malformed);
+        self.filtered = self.filtered.saturating_add(other.filtered);
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::explain::target::{Destination, ProtocolName};
+use super::filters::{FindingArguments, RecordArguments};
 #[cfg(feature = "aws")]
 use crate::discovery::target;
 use crate::plan::{FanIn, PlanOptions};
@@ -25,7 +26,7 @@ pub(super) enum Command {
     /// Analyze flow logs from files, folders or stdin
     #[command(
         after_help = "Exit status: 0: all inputs were read; 1: at least one input failed (it is reported on stderr and \
-                            excluded); 2: invalid usage or unreadable topology."
+                            excluded); 2: invalid usage or unreadable topology; 4: a finding of --fail-on, if all inputs were read."
     )]
     Analyze(Analyze),
     /// Merge partials, which analyze --partial made, into one summary
@@ -33,7 +34,7 @@ pub(super) enum Command {
         after_help = "The summary is that of one analyze over all inputs, if the partials are given in the order of the inputs.\n\n\
                             Exit status: 0: all partials and their inputs were read; 1: at least one failed (it is reported on \
                             stderr and excluded); 2: invalid usage, unreadable topology, or a partial of another version, topology \
-                            or configuration."
+                            or configuration; 4: a finding of --fail-on, if everything was read."
     )]
     Merge(Merge),
     /// Render a stored summary
@@ -147,9 +148,9 @@ pub(super) struct Analyze {
     #[arg(long, value_name = "PATH")]
     pub(super) topology: Vec<PathBuf>,
 
-    /// text for people, json for programs (one summary of all inputs)
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text for people, json for programs (one summary of all inputs), csv for spreadsheets (the rejected connections)
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub(super) format: SummaryFormat,
 
     /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
     #[arg(long, value_parser = log_format)]
@@ -174,6 +175,12 @@ pub(super) struct Analyze {
     /// Decide causes and answers now, and leave the accepted records out of the partial: it is small, and less exact once merged
     #[arg(long, requires = "partial")]
     pub(super) close: bool,
+
+    #[command(flatten)]
+    pub(super) filters: RecordArguments,
+
+    #[command(flatten)]
+    pub(super) findings: FindingArguments,
 }
 
 #[derive(Debug, Args)]
@@ -186,9 +193,9 @@ pub(super) struct Merge {
     #[arg(long, value_name = "PATH")]
     pub(super) topology: Vec<PathBuf>,
 
-    /// text for people, json for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text for people, json for programs, csv for spreadsheets (the rejected connections)
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub(super) format: SummaryFormat,
 
     /// Maximum number of rejected groups to list [default: 100; text shows 10]
     #[arg(long, value_name = "N")]
@@ -205,6 +212,9 @@ pub(super) struct Merge {
     /// Decide causes and answers now, and leave the accepted records out of the partial
     #[arg(long, requires = "partial")]
     pub(super) close: bool,
+
+    #[command(flatten)]
+    pub(super) findings: FindingArguments,
 }
 
 #[derive(Debug, Args)]
@@ -380,6 +390,14 @@ pub(super) struct FetchTopology {
 pub(super) enum ReportFormat {
     Text,
     Json,
+}
+
+/// The formats of a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SummaryFormat {
+    Text,
+    Json,
+    Csv,
 }
 
 /// Parses `--log-format`.

@@ -22,6 +22,7 @@ use super::output::warn;
 use super::progress::Progress;
 use super::{CliError, EXIT_USAGE};
 use crate::aggregate::Analysis;
+use crate::aggregate::filter::RecordFilter;
 use crate::config::Limits;
 use crate::pipeline::{self, Options};
 use crate::plan::key::EXTENSIONS;
@@ -194,16 +195,25 @@ impl Input {
     }
 
     /// Analyzes the input. Turns a panic into an error, so that a bug that one input triggers does not lose the others.
-    fn analyze(&self, options: &Options, progress: &Progress) -> Result<Analysis, String> {
+    fn analyze(
+        &self,
+        options: &Options,
+        filter: Option<&RecordFilter>,
+        progress: &Progress,
+    ) -> Result<Analysis, String> {
         let reader = progress.watch(self.open()?);
-        panic::catch_unwind(AssertUnwindSafe(|| pipeline::analyze(&self.uri, reader, options)))
+        let analyze = || match filter {
+            None => pipeline::analyze(&self.uri, reader, options),
+            Some(filter) => pipeline::analyze_filtered(&self.uri, reader, options, filter),
+        };
+        panic::catch_unwind(AssertUnwindSafe(analyze))
             .map_err(|_| PANIC_MESSAGE.to_owned())?
             .map_err(|error| error.to_string())
     }
 }
 
-/// Analyzes each input separately, several at once, and merges the results in order.
-pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> Analysis {
+/// Analyzes each input separately, several at once, and merges the results in order. Only records that pass the filter count.
+pub(super) fn analyze(inputs: &[Input], options: &Options, filter: Option<&RecordFilter>, threads: usize) -> Analysis {
     let progress = Progress::new(inputs.iter().map(Input::size).sum());
     let workers = threads.min(inputs.len());
     // With two threads per input, the second one decompresses.
@@ -215,7 +225,7 @@ pub(super) fn analyze(inputs: &[Input], options: &Options, threads: usize) -> An
             let (queue, send, progress) = (&queue, send.clone(), &progress);
             scope.spawn(move || {
                 while let Some((index, input)) = queue.next() {
-                    let result = input.analyze(options, progress);
+                    let result = input.analyze(options, filter, progress);
                     if send.send(Outcome { index, input, result }).is_err() {
                         return;
                     }
@@ -330,7 +340,7 @@ mod tests {
     #[test]
     fn folder_without_flow_logs_is_a_failure() {
         let folder = folder(&["notes.txt"]);
-        let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), 4);
+        let analysis = analyze(&expand(&[folder.path().to_owned()]), &Options::default(), None, 4);
         assert_eq!(analysis.failed.len(), 1);
         assert_eq!(analysis.failed[0].error, "no *.log, *.gz, *.parquet in this folder");
     }

@@ -2,7 +2,9 @@
 //!
 //! - `args`: the arguments and their help texts.
 //! - `diff`: runs `diff`.
+//! - `csv`: renders the rejected groups as CSV.
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
+//! - `filters`: the arguments that select records and findings.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
 //! - `partials`: reads and merges partials, and writes one.
 //! - `plan`: lists objects and writes the batches of a report.
@@ -15,8 +17,10 @@
 //! Only this room opens files and reads the size of the terminal.
 
 mod args;
+mod csv;
 mod diff;
 mod explain;
+mod filters;
 mod inputs;
 mod output;
 mod partials;
@@ -34,16 +38,17 @@ use std::thread;
 
 use clap::Parser;
 
-use self::args::{Analyze, Arguments, Command, Merge, ReportFormat, TopologyCommand};
+use self::args::{Analyze, Arguments, Command, Merge, SummaryFormat, TopologyCommand};
+use self::filters::FindingArguments;
 use self::output::warn;
 use crate::aggregate::Analysis;
 use crate::config::Config;
 use crate::partial::{self, Context};
 use crate::pipeline;
 use crate::record::timestamp::Timestamp;
-use crate::summary::Summary;
 use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
 use crate::summary::json;
+use crate::summary::{Filters, Summary};
 use crate::topology::Topology;
 
 /// Exit status: all inputs were read completely, or the destination is reachable.
@@ -54,6 +59,8 @@ const EXIT_PARTIAL: u8 = 1;
 const EXIT_BLOCKED: u8 = 1;
 /// Exit status: invalid usage, or an unreadable topology. clap uses the same number.
 const EXIT_USAGE: u8 = 2;
+/// Exit status: a finding has the severity of `--fail-on`. An input that was not read is worse: it may hide findings.
+const EXIT_FINDING: u8 = 4;
 /// Exit status of `explain`: the topology does not have everything that decides.
 const EXIT_UNKNOWN: u8 = 3;
 
@@ -99,10 +106,12 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
         options.format = format.clone();
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-    let analysis = inputs::analyze(&inputs::list(arguments)?, &options, threads);
-    let Analyze { partial, close, format, top, .. } = arguments;
-    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
-    let status = finish(analysis, target, topology.as_deref(), config)?;
+    let filter = arguments.filters.filter()?;
+    let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
+    let Analyze { partial, close, format, top, findings, .. } = arguments;
+    let filters = filter.as_ref().map(Filters::from);
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, filters, findings };
+    let status = finish(analysis, &target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((options, topology));
     Ok(status)
@@ -114,30 +123,33 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
     let config = read_config(arguments.config.as_deref())?;
     let context = Context::new(topology.as_deref(), &config);
     let analysis = partials::merge(&arguments.partials, &context, &config.limits)?;
-    let Merge { partial, close, format, top, .. } = arguments;
-    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
-    finish(analysis, target, topology.as_deref(), config)
+    let Merge { partial, close, format, top, findings, .. } = arguments;
+    let filters = None;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, filters, findings };
+    finish(analysis, &target, topology.as_deref(), config)
 }
 
 /// What becomes of an analysis.
-#[derive(Clone, Copy)]
 struct Target<'a> {
     /// A partial at this path. Otherwise a report.
     partial: Option<&'a Path>,
     /// Whether the partial is closed.
     close: bool,
-    format: ReportFormat,
+    format: SummaryFormat,
     top: Option<usize>,
+    /// The filter of the records, if there is one.
+    filters: Option<Filters>,
+    findings: &'a FindingArguments,
 }
 
 /// Writes the partial or the report of an analysis. Returns the exit status.
 fn finish(
     mut analysis: Analysis,
-    target: Target<'_>,
+    target: &Target<'_>,
     topology: Option<&Topology>,
     config: Config,
 ) -> Result<u8, CliError> {
-    let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
+    let mut status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     report_failures(&analysis);
     if let Some(path) = target.partial {
         if target.close {
@@ -154,8 +166,14 @@ fn finish(
     let max_listed_groups = target.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
     let options =
         SummaryOptions { thresholds, trusted_scanners, exceptions, max_listed_groups, ..SummaryOptions::default() };
-    let summary = build::build_summary(analysis, &options, topology);
-    write_report(&target, &summary, topology)?;
+    let mut summary = build::build_summary(analysis, &options, topology);
+    summary.filters.clone_from(&target.filters);
+    let FindingArguments { min_severity, fail_on } = *target.findings;
+    if status == EXIT_SUCCESS && fail_on.is_some_and(|severity| summary.has_finding(severity)) {
+        status = EXIT_FINDING;
+    }
+    min_severity.into_iter().for_each(|severity| summary.keep_findings(severity));
+    write_report(target, &summary, topology)?;
     // As above: the process ends.
     std::mem::forget((summary, options));
     Ok(status)
@@ -179,16 +197,21 @@ fn report_failures(analysis: &Analysis) {
 
 fn write_report(target: &Target<'_>, summary: &Summary, topology: Option<&Topology>) -> Result<(), CliError> {
     match target.format {
-        ReportFormat::Json => {
+        SummaryFormat::Json => {
             // The text report has the warning itself.
             if let Some(warning) = report::warn_of_majority(summary) {
                 warn(&warning);
             }
             output::write_json(&json::render(summary))
         }
-        ReportFormat::Text => {
+        SummaryFormat::Text => {
             let options = report::RenderOptions { width: output::width(), groups: target.top, topology };
             output::write_text(&report::render(summary, options))
+        }
+        SummaryFormat::Csv => {
+            let notes = report::warn_of_majority(summary).into_iter().chain(csv::note_of_others(summary));
+            notes.for_each(|note| warn(&note));
+            output::write_csv(&csv::render(summary))
         }
     }
 }

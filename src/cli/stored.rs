@@ -78,7 +78,7 @@ impl View {
             options.format = format.clone();
         }
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let analysis = inputs::analyze(&inputs::expand(&self.inputs), &options, threads);
+        let analysis = inputs::analyze(&inputs::expand(&self.inputs), &options, None, threads);
         report_failures(&analysis);
         let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
         Ok((build::build_summary(analysis, &SummaryOptions::default(), topology.as_deref()), status))

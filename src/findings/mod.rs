@@ -44,8 +44,9 @@ pub(crate) use self::rules::{RejectingRule, Rules};
 use self::types::{Confidence, Finding, FindingType, Subject};
 use crate::aggregate::accepted::AcceptedFlows;
 use crate::aggregate::interner::Symbol;
+use crate::aggregate::left_out::LeftOut;
 use crate::aggregate::let_through::LetThrough;
-use crate::aggregate::peering::FlowsByClass;
+use crate::aggregate::peering::{FlowsByClass, InterVpcTraffic};
 use crate::aggregate::rejected::{GroupKey, Groups, Subgroup};
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
 use crate::aggregate::unanswered::OpeningFlows;
@@ -65,6 +66,10 @@ pub(crate) struct Context<'a> {
     pub(crate) accepted: &'a AcceptedFlows,
     /// Accepted flows of closed parts, from sources that were rejected.
     pub(crate) let_through: &'a LetThrough,
+    /// Facts about records that a filter left out.
+    pub(crate) left_out: &'a LeftOut,
+    /// Traffic between VPCs, with the records that a filter left out.
+    pub(crate) inter_vpc: &'a InterVpcTraffic,
     /// Accepted records that open connections.
     pub(crate) openings: &'a OpeningFlows,
     /// Losses of transit gateways.
@@ -148,7 +153,7 @@ impl Context<'_> {
     }
 
     fn has_gaps(&self, id: Option<Symbol>) -> bool {
-        self.network.interfaces.get(id).skipped.flows > 0
+        self.network.interfaces.get(id).skipped.flows > 0 || self.left_out.has_gaps(id)
     }
 }
 

@@ -72,8 +72,11 @@ impl<'a> Context<'a> {
 /// Writes a partial of an analysis, which was made with the topology and the limits of the context.
 ///
 /// # Errors
-/// If the output fails.
+/// If the output fails, or a filter left out records: a partial does not have what they decide about others.
 pub fn write(mut analysis: Analysis, context: &Context<'_>, output: impl Write) -> io::Result<()> {
+    if analysis.records.filtered > 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an analysis with a filter has no partial"));
+    }
     let mut writer = BlockWriter::new(output)?;
     writer.rows(HEADER, [context.header])?;
     sections::write(&mut analysis, &mut writer)?;

@@ -45,7 +45,8 @@ const TALKERS: u8 = 20;
 /// What is known besides the rows of other sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    records: RecordCounts,
+    /// In the order of the fields of `RecordCounts`. A partial has no filtered records.
+    records: [u64; 7],
     window: SeenRow,
     formats_overflowed: bool,
     places_complete: bool,
@@ -115,7 +116,7 @@ pub(super) fn write<W: Write>(analysis: &mut Analysis, writer: &mut BlockWriter<
 impl State {
     fn of(analysis: &Analysis) -> State {
         State {
-            records: analysis.records,
+            records: stored_counts(analysis.records),
             window: analysis.window.into(),
             formats_overflowed: analysis.formats.overflowed,
             places_complete: analysis.places.is_complete(),
@@ -179,7 +180,7 @@ impl<'a> Restorer<'a> {
 
     fn add_state(&mut self, state: &State) -> Result<(), PartialError> {
         let analysis = &mut self.analysis;
-        analysis.records = state.records;
+        analysis.records = restored_counts(state.records);
         analysis.window = state.window.restore()?;
         analysis.formats.overflowed = state.formats_overflowed;
         if !state.places_complete {
@@ -267,6 +268,18 @@ impl<'a> Restorer<'a> {
         self.analysis.check_sums()?;
         Ok(self.analysis)
     }
+}
+
+/// Returns the counts as they are stored.
+fn stored_counts(counts: RecordCounts) -> [u64; 7] {
+    let RecordCounts { total, accepted, rejected, no_data, skip_data, other, malformed, filtered: _ } = counts;
+    [total, accepted, rejected, no_data, skip_data, other, malformed]
+}
+
+/// Returns the counts that [`stored_counts`] stored.
+fn restored_counts(stored: [u64; 7]) -> RecordCounts {
+    let [total, accepted, rejected, no_data, skip_data, other, malformed] = stored;
+    RecordCounts { total, accepted, rejected, no_data, skip_data, other, malformed, filtered: 0 }
 }
 
 /// Restores each row of a block.

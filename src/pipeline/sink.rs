@@ -32,7 +32,7 @@ pub(super) trait RecordSink {
 /// Adds everything to an analysis.
 pub(super) struct AnalysisSink<'a> {
     uri: &'a str,
-    topology: Option<&'a Topology>,
+    pub(super) topology: Option<&'a Topology>,
     pub(super) analysis: Analysis,
 }
 
@@ -100,7 +100,7 @@ impl<F: FnMut(&Flow<'_>)> RecordSink for FlowSink<F> {
     fn observe_record(&mut self, record: &Record<'_>) {
         match record {
             Record::Flow(flow) => self.observe_flow(flow),
-            Record::NoData | Record::SkipData(_) | Record::Other(_) => self.records += 1,
+            Record::NoData(_) | Record::SkipData(_) | Record::Other(_) => self.records += 1,
         }
     }
 

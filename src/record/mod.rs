@@ -38,11 +38,33 @@ pub enum Record<'a> {
     /// Accepted or rejected traffic: the only class that is analyzed.
     Flow(Flow<'a>),
     /// NODATA: the interface had no traffic in the capture window.
-    NoData,
+    NoData(Origin<'a>),
     /// SKIPDATA: AWS skipped records of this interface.
     SkipData(SkipDataRecord<'a>),
-    /// Any other record, such as one of a transit gateway, which has no action. With the packets that a transit gateway lost, if any.
-    Other(Option<TransitGatewayLoss<'a>>),
+    /// Any other record, such as one of a transit gateway, which has no action.
+    Other(OtherRecord<'a>),
+}
+
+/// Where and when a record was made. An absent value is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// Interface that recorded it.
+    pub interface_id: Option<&'a [u8]>,
+    /// VPC of the interface.
+    pub vpc_id: Option<&'a [u8]>,
+    /// Start of the capture window.
+    pub start: Option<Timestamp>,
+    /// End of the capture window.
+    pub end: Option<Timestamp>,
+}
+
+/// A record that is neither of traffic with an action nor of a gap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OtherRecord<'a> {
+    /// Where and when it was made.
+    pub origin: Origin<'a>,
+    /// The packets that a transit gateway lost, if any.
+    pub loss: Option<TransitGatewayLoss<'a>>,
 }
 
 impl Record<'_> {
@@ -92,19 +114,23 @@ pub struct Flow<'a> {
     pub reject_reason: RejectReason,
 }
 
+impl<'a> Flow<'a> {
+    /// Returns where and when the record was made.
+    pub fn origin(&self) -> Origin<'a> {
+        let Flow { interface_id, vpc_id, start, end, .. } = *self;
+        Origin { interface_id, vpc_id, start, end }
+    }
+}
+
 /// A SKIPDATA record: a gap in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkipDataRecord<'a> {
-    /// Interface whose records were skipped.
-    pub interface_id: Option<&'a [u8]>,
+    /// Interface whose records were skipped, its VPC, and the capture window.
+    pub origin: Origin<'a>,
     /// Packets. AWS writes `-` here.
     pub packets: u64,
     /// Bytes. AWS writes `-` here.
     pub bytes: u64,
-    /// Start of the capture window.
-    pub start: Option<Timestamp>,
-    /// End of the capture window.
-    pub end: Option<Timestamp>,
 }
 
 /// A Transit Gateway record with lost packets: at least one count is above 0. An absent value is `None`, an absent count 0.

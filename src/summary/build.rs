@@ -79,10 +79,12 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         classes: &classes,
         accepted: &analysis.accepted,
         let_through: &analysis.let_through,
+        left_out: &analysis.left_out,
+        inter_vpc: &analysis.peering,
         openings: &analysis.openings,
         losses: &analysis.losses,
         health_checks: HealthChecks::find(&groups, &network),
-        has_accepted_records: analysis.records.accepted > 0,
+        has_accepted_records: analysis.records.accepted > 0 || analysis.left_out.has_accepted,
         // An empty input is no further evidence.
         inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
         covers_window: options.covers_window,
@@ -95,6 +97,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     findings::suppressions::mark(&mut findings, &options.exceptions);
     Summary {
         schema: SCHEMA,
+        filters: None,
         window: window(analysis.window),
         formats: formats(&analysis),
         records: analysis.records,

@@ -10,6 +10,7 @@ pub mod build;
 mod by_rule;
 mod by_scope;
 pub mod diff;
+mod filters;
 pub mod json;
 mod peering;
 mod stored;
@@ -23,6 +24,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use by_rule::{DeniedBy, RuleRejects};
+pub use filters::Filters;
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
 pub use timeline::TimeBucket;
 pub use top::{PortRejects, SourceRejects, Talker, Top};
@@ -57,6 +59,9 @@ pub struct Summary {
     pub sources: Vec<InputSource>,
     /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
+    /// Which records and findings the user selected. Absent if all, and in outputs of the function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filters: Option<Filters>,
     /// Earliest start and latest end of the analyzed records.
     pub window: Option<Window>,
     /// Distinct column lists, in the order of their first occurrence.

@@ -14,6 +14,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((PROJECT / "docs" / "summary.schema.json").read_text())
 # Only reports of windows have it, which are not in the tables.
 del SCHEMA["$defs"]["InputSource"]["properties"]["window"]
+# Only the command has filters.
+del SCHEMA["properties"]["filters"]
+del SCHEMA["$defs"]["RecordCounts"]["properties"]["filtered"]
 
 # Fields without a column, and why.
 LEFT_OUT = {

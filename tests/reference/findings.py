@@ -25,6 +25,7 @@ CONFIDENCE = {
     "skipped-data": "medium",              # its interface has SKIPDATA records by definition
 }
 
+import collections
 from collections import defaultdict
 
 from logs import LOST, MAX, contains, parse_block
@@ -50,7 +51,7 @@ def confidence(report, type, records):
         level = "high"
     else:
         level = "medium" if sum(source["records"] > 0 for source in report.sources) > 1 else "low"
-    skipped = {record.interface_id for record in report.skipped}
+    skipped = {record.interface_id for record in report.all_skipped}
     if type == "transit-gateway-loss":  # its records have no interface
         return level
     return "medium" if level == "high" and any(record.interface_id in skipped for record in records) else level
@@ -110,13 +111,16 @@ def peered_directions(report):
 
 
 def one_way_peering(report, thresholds):
-    refused = {(record.protocol, record.src, record.dst) for record in report.rejected}
+    refused = {(record.protocol, record.src, record.dst) for record in report.all_rejected}
+    everything = collections.Counter(pair_of(record) for record in report.all_accepted
+                                     if record.is_cross_vpc and not record.is_ambiguous and record.protocol == TCP)
     for subject, records in peered_directions(report):
         accepted = [record for record in records if record.action == "ACCEPT" and record.protocol == TCP]
         lost = [record for record in accepted
                 if is_unanswered(report, record) and (record.protocol, record.src, record.dst) not in refused]
         if len(lost) >= thresholds["one_way_min_flows"]:
-            yield finding(report, "one-way-peering", "high" if len(lost) == len(accepted) else "medium", subject, lost)
+            is_all = len(lost) == everything[subject["src_vpc_id"], subject["dst_vpc_id"]]
+            yield finding(report, "one-way-peering", "high" if is_all else "medium", subject, lost)
 
 
 def rejected_peering(report, _):
@@ -191,7 +195,7 @@ def scanning(report):
 def port_scan(report, thresholds):
     for (src, dst), records in grouped(scanning(report), lambda record: (record.src, record.dst)):
         if len({(record.protocol, record.dstport) for record in records}) >= thresholds["port_scan_ports"]:
-            accepted = sum((record.src, record.dst) == (src, dst) for record in report.accepted)
+            accepted = sum((record.src, record.dst) == (src, dst) for record in report.all_accepted)
             yield finding(report, "port-scan", scan_severity(report, src, accepted), {"srcaddr": src, "dstaddr": dst}, records,
                           {"accepted_flows": accepted})
 
@@ -202,7 +206,7 @@ def host_sweep(report, thresholds):
 
     for key, records in grouped(scanning(report), target):
         if len({record.dst for record in records}) >= thresholds["host_sweep_hosts"]:
-            accepted = sum(target(record) == key for record in report.accepted)
+            accepted = sum(target(record) == key for record in report.all_accepted)
             yield finding(report, "host-sweep", scan_severity(report, key[0], accepted),
                           dict(zip(("srcaddr", "dstport", "protocol"), key)), records, {"accepted_flows": accepted})
 
@@ -240,13 +244,15 @@ def is_egress(record):
 
 
 def no_answer(report, thresholds):
-    asking = [record for record in report.accepted
+    counted = {id(record) for record in report.accepted}
+    asking = [record for record in report.all_accepted
               if record.protocol == TCP and record.tcp_flags is not None and None not in (record.dst, record.dstport)
               and is_egress(record) and not record.is_cross_vpc and not leaves_over_peering(record)]
     for key, records in grouped(asking, lambda record: (record.interface_id, record.dst, record.dstport)):
-        if len(records) >= thresholds["no_answer_flows"] and all(is_unanswered(report, record) for record in records):
+        passing = [record for record in records if id(record) in counted]
+        if len(passing) >= thresholds["no_answer_flows"] and all(is_unanswered(report, record) for record in records):
             severity = "low" if report.topology.is_public(key[1]) else "medium"
-            yield finding(report, "no-answer", severity, dict(zip(("interface_id", "dstaddr", "dstport"), key)), records)
+            yield finding(report, "no-answer", severity, dict(zip(("interface_id", "dstaddr", "dstport"), key)), passing)
 
 
 def health_checks_rejected(report, thresholds):

@@ -32,9 +32,9 @@ def plain(value):
     return str(value) if isinstance(value, kinds) else value
 
 
-def analyze(logs, topology_paths=None, config=None, top=100):
+def analyze(logs, topology_paths=None, config=None, top=100, filter=None):
     """Returns the summary of log files, as JSON values."""
-    report = Report(Topology(topology_paths) if topology_paths else None)
+    report = Report(Topology(topology_paths) if topology_paths else None, filter)
     for path in logs:
         report.read(str(path), pathlib.Path(path).read_bytes())
     thresholds = tomllib.loads(pathlib.Path(config).read_text()) if config else {}

@@ -1,4 +1,4 @@
-"""Compares flowsentry with the reference on random worlds, and both with the worlds' labels.
+"""Compares flowsentry with the reference on random worlds, without and with a random filter, and both with the worlds' labels.
 
     python3 run.py --worlds 2000 --seed 1 --flowsentry target/release/flowsentry
     python3 run.py --worlds 1 --seed 17 --flowsentry … --keep FOLDER      keeps the files of the worlds
@@ -12,11 +12,14 @@ import collections
 import json
 import multiprocessing
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
 
 import reference
+from filters import random_filter
+from logs import ObjectError, read_log
 from worlds import World
 
 FINDING = ("type", "severity", "confidence", "subject", "details", "flows", "packets", "bytes", "first_seen", "last_seen")
@@ -85,8 +88,8 @@ def run_json(command):
         raise RuntimeError(f"exit status {done.returncode}: {done.stderr[-500:]}") from None
 
 
-def by_flowsentry(options, logs, topology, config):
-    command = [options.flowsentry, "analyze", "--format", "json"]
+def by_flowsentry(options, logs, topology, config, filter):
+    command = [options.flowsentry, "analyze", "--format", "json", *(filter.arguments() if filter else [])]
     command += ["--topology", topology] if topology else []
     command += ["--config", config] if config else []
     exit, summary = run_json(command + logs)
@@ -95,10 +98,21 @@ def by_flowsentry(options, logs, topology, config):
     return sections(summary, exit, checked)
 
 
-def by_reference(logs, topology, config):
-    summary = reference.analyze(logs, [topology] if topology else None, config)
+def by_reference(logs, topology, config, filter):
+    summary = reference.analyze(logs, [topology] if topology else None, config, filter=filter)
     checked = reference.check_topology(reference.Topology([topology])) if topology else []
     return sections(summary, 1 if summary["failed"] else 0, checked)
+
+
+def filter_of(seed, logs):
+    """Returns a random filter of a world, of values that its logs have."""
+    records = []
+    for log in logs:
+        try:
+            records += [record for _, record in read_log(pathlib.Path(log).read_bytes()) if record is not None]
+        except ObjectError:
+            pass  # The file fails in the report, too.
+    return random_filter(random.Random(seed), records)
 
 
 def first_difference(ours, theirs):
@@ -123,13 +137,18 @@ def compare(task):
         world = World(seed)
         logs, topology, config = world.write(folder)
         config = None if options.no_config else config
-        expected = by_reference(logs, topology, config)
+        filter = filter_of(seed, logs)
+        expected, filtered = (by_reference(logs, topology, config, filter) for filter in (None, filter))
         try:
-            actual = by_flowsentry(options, logs, topology, config) if options.flowsentry else expected
+            actual = by_flowsentry(options, logs, topology, config, None) if options.flowsentry else expected
+            ours = by_flowsentry(options, logs, topology, config, filter) if options.flowsentry else filtered
         except RuntimeError as error:
             return seed, [("run", "", "", str(error))], []
     wanted = options.only.split(",") if options.only else SECTIONS
     differences = [(name, *found) for name in wanted if (found := first_difference(expected[name], actual[name]))]
+    prefix = " ".join(["filtered", *filter.arguments(), ""])
+    differences += [("filtered", f"{prefix}{name} {found[0]}", *found[1:]) for name in wanted
+                    if (found := first_difference(filtered[name], ours[name]))]
     rows = table_rows(expected, actual, [] if options.no_config else world.labels)
     return seed, differences, rows + outcomes(expected["groups"])
 

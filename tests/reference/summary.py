@@ -136,7 +136,8 @@ def services_section(report):
 def summarize(report, thresholds=None, top=100):
     report.finish()
     start, end = span(report.analysed)
-    counts = {name: report.counts[name] for name in ("accepted", "rejected", "no_data", "skip_data", "other", "malformed")}
+    counts = {name: report.counts[name] for name in ("accepted", "rejected", "no_data", "skip_data", "other", "malformed",
+                                                     "filtered")}
     return {
         "sources": report.sources, "failed": [row["uri"] for row in report.failed],
         "window": {"start": start, "end": end} if start or end else None,

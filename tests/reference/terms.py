@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from filters import Filter
 from logs import ObjectError, contains, read_log
 from rules import NO_CAUSE, TCP, UDP, judge
 from topology import Topology
@@ -119,14 +120,17 @@ def reversed_tuple(record):
 
 
 class Report:
-    """All records that are analysed together."""
+    """All records that are analysed together. The lists named `all_…` have those that the filter left out, too: they decide
+    about the others."""
 
-    def __init__(self, topology):
+    def __init__(self, topology, filter=None):
+        self.filter = filter or Filter()
         self.topology = topology or Topology()
         self.has_topology = topology is not None
         self.counts = Counter()
         self.sources, self.failed = [], []
         self.accepted, self.rejected, self.skipped, self.other = [], [], [], []
+        self.all_accepted, self.all_rejected, self.all_skipped = [], [], []
 
     def read(self, uri, data):
         try:
@@ -136,17 +140,22 @@ class Report:
             return
         self.sources.append({"uri": uri, "records": len(records)})
         lists = {"accepted": self.accepted, "rejected": self.rejected, "skip_data": self.skipped, "other": self.other}
+        all_lists = {"accepted": self.all_accepted, "rejected": self.all_rejected, "skip_data": self.all_skipped}
         for kind, record in records:
-            self.counts[kind] += 1
-            if kind in lists:
+            passes = kind == "malformed" or self.filter.passes(kind, record, self.topology)
+            self.counts[kind if passes else "filtered"] += 1
+            if kind in all_lists:
+                all_lists[kind].append(record)
+            if kind in lists and passes:
                 lists[kind].append(record)
 
     def finish(self):
         """Derives the values that depend on more than one record."""
         self.analysed = self.accepted + self.rejected
+        self.all_analysed = self.all_accepted + self.all_rejected
         self.replies, self.tuples, self.groups = defaultdict(set), set(), defaultdict(list)
         self.of_interface = defaultdict(list)
-        for record in self.analysed:
+        for record in self.all_analysed:
             interface = self.topology.interfaces.get(record.interface_id)
             record.interface = interface
             record.own_vpc = record.vpc_id or (interface and interface.vpc)
@@ -157,7 +166,7 @@ class Report:
             record.is_ambiguous = any(place.is_ambiguous for place in places)
             record.is_cross_vpc = all(place.vpc for place in places) and places[0].vpc != places[1].vpc
             self.of_interface[record.interface_id].append(record)
-        for record in self.accepted:
+        for record in self.all_accepted:
             self.replies[record.protocol, record.src, record.dst].add((record.own_vpc, record.interface_id))
             self.tuples.add(tuple_of(record))
         self.tuples.discard(None)

@@ -48,7 +48,7 @@ pub fn header_and_lines(bytes: &[u8]) {
     for line in lines.take(64) {
         let class = match parser::parse(line, &format) {
             Err(_) => "malformed",
-            Ok(Record::NoData) => "no_data",
+            Ok(Record::NoData(_)) => "no_data",
             Ok(Record::SkipData(_)) => "skip_data",
             Ok(Record::Flow(flow)) if flow.action == Action::Accept => "accepted",
             Ok(Record::Flow(_)) => "rejected",

@@ -9,6 +9,7 @@
 
 mod by_class;
 mod classes;
+mod left_out;
 mod pairs;
 mod reply_scope;
 mod rows;
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 pub use self::by_class::{ClassView, ClassifiedFlows, FlowsByClass};
 use self::classes::{ClassId, ClassPair, ClassTable};
 pub use self::classes::{ClassTotals, ExternalScope, Side, TrafficClass};
+use self::left_out::LeftOutTraffic;
 pub use self::pairs::FlowStats;
 use self::pairs::{ACTIONS, Pair, SumKey};
 pub use self::reply_scope::{InterfaceFacts, ReplyScope};
@@ -108,6 +110,7 @@ pub struct InterVpcTraffic {
     replies_incomplete: bool,
     /// Whether all records are of tracked interfaces.
     all_interfaces_kept: bool,
+    left_out: LeftOutTraffic,
 }
 
 /// Limit of further sums per pair of the limit. Most pairs have none, or one or two with `traffic-path`.
@@ -125,6 +128,7 @@ impl InterVpcTraffic {
             complete: true,
             replies_incomplete: false,
             all_interfaces_kept: true,
+            left_out: LeftOutTraffic::default(),
         }
     }
 
@@ -148,9 +152,10 @@ impl InterVpcTraffic {
         self.pairs.values().fold(0, |flows: u64, pair| flows.saturating_add(pair.flows()))
     }
 
-    /// Adds a record. Returns whether it goes from one known VPC to another, or through a peering connection to an address in none.
+    /// Adds a record. Returns whether it goes from one known VPC to another, or through a peering connection to an address in none. A
+    /// record that is not `COUNTED` was left out by a filter: it may be a reply, but is in no sum.
     #[inline(always)]
-    pub fn observe(
+    pub fn observe<const COUNTED: bool>(
         &mut self,
         interface: InterfaceRef,
         flow: &Flow<'_>,
@@ -167,13 +172,13 @@ impl InterVpcTraffic {
             return false;
         }
         // By value: a reference would force every record out of registers.
-        self.observe_classified((interface, *flow), topology, cache, (src, dst))
+        self.observe_classified::<COUNTED>((interface, *flow), topology, cache, (src, dst))
     }
 
     /// Adds a record that may have a class or be a reply.
     #[inline(never)]
     #[expect(clippy::indexing_slicing, reason = "a direction is 0 or 1")]
-    fn observe_classified(
+    fn observe_classified<const COUNTED: bool>(
         &mut self,
         (interface, flow): (InterfaceRef, Flow<'_>),
         topology: &Topology,
@@ -194,8 +199,11 @@ impl InterVpcTraffic {
         if class.is_none() && !replies {
             return leaves_vpc;
         }
+        if !COUNTED {
+            class.iter().for_each(|(class, _)| self.left_out.observe(*class, &flow));
+        }
         let own = recorder.own_vpc();
-        let class = class.map(|class| {
+        let class = class.filter(|_| COUNTED).map(|class| {
             // There was no room for the name of an own VPC that the topology does not know: it is neither of the two.
             let side = own.map_or(Side::Elsewhere, |own| Side::of(class.0, own));
             self.classes.count(class, &flow, side, self.limit)
@@ -289,6 +297,7 @@ impl InterVpcTraffic {
             }
             self.enforce_limit();
         }
+        self.left_out.merge(&other.left_out, self.limit);
         self.complete &= other.complete;
         self.all_interfaces_kept &= other.all_interfaces_kept;
         self.replies_incomplete |= other.replies_incomplete;

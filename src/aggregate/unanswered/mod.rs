@@ -140,16 +140,31 @@ impl OpeningFlows {
     /// Adds a record that only opens a connection. `scope` is where an answer would be recorded, if that has a name.
     #[inline(never)]
     pub fn observe(&mut self, scope: Option<ReplyScope>, interface: Option<Symbol>, flow: &Flow<'_>) {
+        let mut stats = OpeningStats { least_srcport: flow.srcport, ..OpeningStats::default() };
+        stats.tally.observe(flow);
+        stats.seen.observe(flow.start, flow.end);
+        self.observe_stats(scope, interface, flow, &stats);
+    }
+
+    /// Adds a record that a filter left out: an answer to it shows that the destination answers.
+    pub fn observe_left_out(&mut self, scope: Option<ReplyScope>, interface: Option<Symbol>, flow: &Flow<'_>) {
+        self.observe_stats(scope, interface, flow, &OpeningStats::default());
+    }
+
+    fn observe_stats(
+        &mut self,
+        scope: Option<ReplyScope>,
+        interface: Option<Symbol>,
+        flow: &Flow<'_>,
+        stats: &OpeningStats,
+    ) {
         let (Some(dst), Some(dstport)) = (flow.dst, flow.dstport) else { return };
         let Some(scope) = scope else {
             self.all_attributed = false;
             return;
         };
         let is_directed = flow.direction == Some(Direction::Egress);
-        let mut stats = OpeningStats { least_srcport: flow.srcport, ..OpeningStats::default() };
-        stats.tally.observe(flow);
-        stats.seen.observe(flow.start, flow.end);
-        self.add(OpeningKey { scope, interface, src: flow.src, dst, dstport, is_directed }, &stats, 0);
+        self.add(OpeningKey { scope, interface, src: flow.src, dst, dstport, is_directed }, stats, 0);
     }
 
     /// Merges the records of another analysis. `interfaces` and `places` map its symbols.
@@ -183,7 +198,9 @@ impl OpeningFlows {
         if self.openings.len() as u64 > self.limit {
             let evicted_weight = self.evicted_weight;
             let amount = self.openings.decrement_all(|stats| {
-                stats.tally.flows.saturating_add(u64::from(stats.max_undercount)).saturating_sub(evicted_weight)
+                // A record that a filter left out has no flows.
+                let flows = stats.tally.flows.max(1);
+                flows.saturating_add(u64::from(stats.max_undercount)).saturating_sub(evicted_weight)
             });
             self.evicted_weight = evicted_weight.saturating_add(amount);
         }
@@ -209,8 +226,9 @@ impl OpeningFlows {
                     all_directed: true,
                     some_directed: false,
                 });
-                group.all_directed &= is_directed;
-                group.some_directed |= is_directed;
+                let is_counted = stats.tally.flows > 0;
+                group.all_directed &= is_directed || !is_counted;
+                group.some_directed |= is_directed && is_counted;
                 let OpeningStats { tally, seen, least_srcport: srcport, .. } = *stats;
                 group.sources.push(UnansweredSource { src, srcport, tally, seen, scope });
             }
@@ -220,7 +238,10 @@ impl OpeningFlows {
             return Vec::new();
         }
         remove_answered(&mut groups, accepted, facts);
-        groups.into_values().collect()
+        let mut groups: Vec<UnansweredGroup> = groups.into_values().collect();
+        // Sources of records that a filter left out have only helped to find answers.
+        groups.iter_mut().for_each(|group| group.sources.retain(|source| source.tally.flows > 0));
+        groups
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod diff;
 mod explanation;
+mod filters;
 mod findings;
 mod format;
 mod heaviest;
@@ -71,6 +72,7 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
         // Empty sections would look like an all-clear.
         return renderer.text;
     }
+    renderer.filters(summary);
     renderer.limits(summary);
     renderer.malformed_majority(summary);
     renderer.traffic(summary);

@@ -42,8 +42,9 @@ struct PeeringContext<'a> {
     rules: RejectingRules,
 }
 
-/// Protocol, source, and destination of rejected records: accepted records with the same may never have arrived.
-struct RefusedTraffic(HashSet<Ends, RandomState>);
+/// Protocol, source, and destination of rejected records: accepted records with the same may never have arrived. `None` if some that a
+/// filter left out are not known: then any may be refused.
+struct RefusedTraffic(Option<HashSet<Ends, RandomState>>);
 
 impl RefusedTraffic {
     /// Collects the rejected records from one address to another where accepted ones may have got no reply. Both the rejected groups and
@@ -55,16 +56,17 @@ impl RefusedTraffic {
         let accepted: HashSet<Ends, RandomState> = unanswered.map(|flows| flows.addresses.ends()).collect();
         let groups = context.groups.iter().map(|group| (group.key.protocol, group.key.src, group.key.dst));
         let classified = between().flat_map(|(_, view)| view.rejected()).map(|flows| flows.addresses.ends());
-        let rejected = groups.chain(classified);
-        RefusedTraffic(if accepted.is_empty() {
-            HashSet::default()
-        } else {
-            rejected.filter(|ends| accepted.contains(ends)).collect()
-        })
+        let left_out = context.inter_vpc.refused_left_out();
+        RefusedTraffic(left_out.map(|left_out| {
+            if accepted.is_empty() {
+                return HashSet::default();
+            }
+            groups.chain(classified).chain(left_out).filter(|ends| accepted.contains(ends)).collect()
+        }))
     }
 
     fn contains(&self, addresses: &AddressPair) -> bool {
-        self.0.contains(&addresses.ends())
+        self.0.as_ref().is_none_or(|refused| refused.contains(&addresses.ends()))
     }
 }
 

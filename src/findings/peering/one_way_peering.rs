@@ -31,7 +31,9 @@ pub(super) fn detect(
     let accepted_tcp = view.flows().filter(ClassifiedFlows::is_accepted_tcp);
     let accepted_flows: u64 = accepted_tcp.map(|flows| flows.sums.tally.flows).fold(0, u64::saturating_add);
     // Some of the records that a memory limit dropped may have had a reply.
-    let some_have_replies = !completeness.peering || accepted_flows > unanswered.flows.tally.flows;
+    let some_have_replies = !completeness.peering
+        || accepted_flows > unanswered.flows.tally.flows
+        || peering.context.inter_vpc.has_left_out(direction.src, direction.dst);
     let ways_back = unanswered.addresses.iter().map(|addresses| (addresses.dst, addresses.src));
     let route_table_ids = peering.tables(direction.dst, ways_back, |route| {
         !route.is_some_and(|route| peering.topology.leads_between(route, direction.src, direction.dst))
@@ -81,6 +83,9 @@ fn format_how_many(
         view.flows().filter(ClassifiedFlows::is_accepted_tcp).map(|flows| once(&flows)).fold(0, u64::saturating_add);
     match peering.context.completeness.peering {
         false => format!("Some of the TCP traffic {ends} did not get"),
+        true if peering.context.inter_vpc.has_left_out(direction.src, direction.dst) => {
+            format!("{lost} of {all} selected TCP flows {ends} did not get")
+        }
         true if lost == all => format!("None of the TCP traffic {ends} gets"),
         true => format!("{lost} of {all} TCP flows {ends} did not get"),
     }

@@ -6,7 +6,7 @@ use super::ParseError;
 use crate::record::field::{Field, FieldType};
 use crate::record::ip;
 use crate::record::timestamp::Timestamp;
-use crate::record::{Action, Direction, Flow, Record, RejectReason, SkipDataRecord, TcpFlags};
+use crate::record::{Action, Direction, Flow, Origin, OtherRecord, Record, RejectReason, SkipDataRecord, TcpFlags};
 
 /// The field values that the analysis reads, each in the slot of its field. All other values go to a slot that is never read.
 pub(super) struct FieldValues<'a> {
@@ -204,18 +204,26 @@ impl<'a> FieldValues<'a> {
             self.require_addresses(has)?;
         }
         Ok(match (self.text(Field::LogStatus), action) {
-            (b"NODATA", _) => Record::NoData,
+            (b"NODATA", _) => Record::NoData(self.origin()),
             // AWS does not document FAILURE, but users report it. It means the same as SKIPDATA.
             (b"SKIPDATA" | b"FAILURE", _) => Record::SkipData(SkipDataRecord {
-                interface_id: self.id(Field::InterfaceId),
+                origin: self.origin(),
                 packets: self.number(Field::Packets).unwrap_or_default(),
                 bytes: self.number(Field::Bytes).unwrap_or_default(),
-                start: self.time(Field::Start),
-                end: self.time(Field::End),
             }),
             (_, Some(action)) => Record::Flow(self.flow(action)),
-            (_, None) => Record::Other(None),
+            (_, None) => Record::Other(OtherRecord { origin: self.origin(), loss: None }),
         })
+    }
+
+    /// Returns where and when the record was made.
+    fn origin(&self) -> Origin<'a> {
+        Origin {
+            interface_id: self.id(Field::InterfaceId),
+            vpc_id: self.id(Field::VpcId),
+            start: self.time(Field::Start),
+            end: self.time(Field::End),
+        }
     }
 
     #[inline(always)]

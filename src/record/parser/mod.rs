@@ -19,9 +19,9 @@ use self::column_map::{ColumnMap, KnownFormat, LeadingFields};
 use self::fields::FieldValues;
 use self::prefix::Prefix;
 use crate::input::lines::{FieldRanges, Line};
-use crate::record::Record;
 use crate::record::field::Field;
 use crate::record::format::{self, Format};
+use crate::record::{OtherRecord, Record};
 
 /// Error for a malformed line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -165,7 +165,9 @@ pub fn parse_values<'a>(
     match first_bad {
         Some(bad) => Err(bad),
         None => match parsed.classify(|field| format.has(field))? {
-            Record::Other(_) => Ok(Record::Other(transit_gateway::loss(values, format))),
+            Record::Other(other) => {
+                Ok(Record::Other(OtherRecord { loss: transit_gateway::loss(values, format), ..other }))
+            }
             record => Ok(record),
         },
     }
@@ -213,7 +215,7 @@ mod tests {
                     Action::Accept => "accepted",
                     Action::Reject => "rejected",
                 },
-                Record::NoData => "no_data",
+                Record::NoData(_) => "no_data",
                 Record::SkipData(_) => "skip_data",
                 Record::Other(_) => "other",
             })
@@ -352,7 +354,7 @@ mod tests {
         let format = Format::from_header(b"tgw-id packets-lost-no-route packets-lost-blackhole").expect("a header");
         assert!(is_fast("tgw-1 0 -", &format));
         assert!(!is_fast("tgw-1 0 1", &format));
-        assert!(matches!(parse(b"tgw-1 0 1", &format), Ok(Record::Other(Some(_)))));
+        assert!(matches!(parse(b"tgw-1 0 1", &format), Ok(Record::Other(OtherRecord { loss: Some(_), .. }))));
     }
 
     #[test]
@@ -362,7 +364,7 @@ mod tests {
             let header: Vec<&str> = names.cycle().take(columns - 1).chain(["dstport"]).collect();
             let format = Format::from_header(header.join(" ").as_bytes()).expect("a header");
             let line = |dstport: &str| "- ".repeat(columns - 1) + dstport;
-            assert_eq!(parse(line("65535").as_bytes(), &format), Ok(Record::Other(None)));
+            assert_eq!(parse(line("65535").as_bytes(), &format), Ok(Record::Other(OtherRecord::default())));
             let malformed = ParseError::Number { field: Field::Dstport, max: 65535 };
             assert_eq!(parse(line("65536").as_bytes(), &format), Err(malformed), "{columns}");
         }
@@ -391,7 +393,7 @@ mod tests {
     #[test]
     fn unread_fields_are_validated() {
         let format = Format::from_header(b"srcaddr encryption-status instance-id").expect("a header");
-        assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other(None)));
+        assert_eq!(parse(b"10.0.0.1 3 i-1", &format), Ok(Record::Other(OtherRecord::default())));
         assert_eq!(
             parse(b"10.0.0.1 high i-1", &format),
             Err(ParseError::Number { field: Field::EncryptionStatus, max: u64::MAX })

@@ -58,7 +58,7 @@ pub(super) fn set_number(loss: &mut TransitGatewayLoss<'_>, field: Field, value:
 mod tests {
     use super::*;
     use crate::record::parser::parse;
-    use crate::record::{Record, parser::ParseError};
+    use crate::record::{Origin, OtherRecord, Record, parser::ParseError};
 
     /// AWS's default format of Transit Gateway flow logs.
     const HEADER: &[u8] = b"version resource-type account-id tgw-id tgw-attachment-id tgw-src-vpc-account-id \
@@ -78,10 +78,17 @@ mod tests {
         )
     }
 
+    /// Returns the lost packets of a record that has no action.
+    fn loss(line: &str) -> Option<TransitGatewayLoss<'_>> {
+        let Ok(Record::Other(other)) = parse(line.as_bytes(), &format()) else { panic!("a record: {line}") };
+        assert_eq!(other.origin.start, Timestamp::from_seconds(1_700_000_000));
+        other.loss
+    }
+
     #[test]
     fn a_record_with_lost_packets_has_them_by_reason() {
         let line = line("OK", "500 0 7 -");
-        let Ok(Record::Other(Some(loss))) = parse(line.as_bytes(), &format()) else { panic!("a loss") };
+        let loss = loss(&line).expect("a loss");
         let expected = TransitGatewayLoss {
             tgw_id: Some(b"tgw-0a"),
             tgw_src_vpc_id: Some(b"vpc-0a"),
@@ -101,7 +108,7 @@ mod tests {
             let mut lost = ["0"; 4];
             lost[column] = "18446744073709551615";
             let line = line("OK", &lost.join(" "));
-            let Ok(Record::Other(Some(loss))) = parse(line.as_bytes(), &format()) else { panic!("{name}") };
+            let loss = loss(&line).expect(name);
             let losses: Vec<_> = loss.losses().map(|(reason, packets)| (reason.name(), packets)).collect();
             assert_eq!(losses, [(name, u64::MAX)]);
         }
@@ -109,9 +116,11 @@ mod tests {
 
     #[test]
     fn records_without_lost_packets_have_no_loss() {
-        assert_eq!(parse(line("OK", "0 0 0 0").as_bytes(), &format()), Ok(Record::Other(None)));
-        assert_eq!(parse(line("OK", "- - - -").as_bytes(), &format()), Ok(Record::Other(None)));
-        assert_eq!(parse(line("NODATA", "1 0 0 0").as_bytes(), &format()), Ok(Record::NoData));
+        assert_eq!(loss(&line("OK", "0 0 0 0")), None);
+        assert_eq!(loss(&line("OK", "- - - -")), None);
+        let (start, end) = (Timestamp::from_seconds(1_700_000_000), Timestamp::from_seconds(1_700_000_060));
+        let origin = Origin { start, end, ..Origin::default() };
+        assert_eq!(parse(line("NODATA", "1 0 0 0").as_bytes(), &format()), Ok(Record::NoData(origin)));
         let bad = ParseError::Number { field: Field::PacketsLostBlackhole, max: u64::MAX };
         assert_eq!(parse(line("OK", "1 many 0 0").as_bytes(), &format()), Err(bad));
     }
@@ -120,7 +129,8 @@ mod tests {
     fn a_repeated_loss_column_counts_once() {
         let format = Format::from_header(b"tgw-id packets-lost-blackhole packets_lost_blackhole").expect("a header");
         let expected = TransitGatewayLoss { tgw_id: Some(b"tgw-1"), packets_lost: [0, 3, 0, 0], ..Default::default() };
-        assert_eq!(parse(b"tgw-1 3 9", &format), Ok(Record::Other(Some(expected))));
-        assert_eq!(parse(b"tgw-1 0 9", &format), Ok(Record::Other(None)));
+        let other = |loss| Ok(Record::Other(OtherRecord { loss, ..OtherRecord::default() }));
+        assert_eq!(parse(b"tgw-1 3 9", &format), other(Some(expected)));
+        assert_eq!(parse(b"tgw-1 0 9", &format), other(None));
     }
 }

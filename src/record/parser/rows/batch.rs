@@ -7,7 +7,7 @@ use super::super::{ParseError, is_absent, transit_gateway};
 use super::column::{Column, Parsed, ParsedValues, text};
 use crate::input::parquet::{BATCH_ROWS, ColumnBatch, ColumnValues};
 use crate::record::field::Field;
-use crate::record::{Flow, Record, TransitGatewayLoss};
+use crate::record::{Flow, OtherRecord, Record, TransitGatewayLoss};
 
 /// Bytes of a malformed row that are shown.
 const SHOWN_BYTES: usize = 1024;
@@ -188,7 +188,10 @@ impl<'a> RowBatch<'a> {
             }
         }
         match values.classify(|field| self.requires(field))? {
-            Record::Other(_) => Ok(Record::Other(loss.losses().next().is_some().then_some(loss))),
+            Record::Other(other) => {
+                let loss = loss.losses().next().is_some().then_some(loss);
+                Ok(Record::Other(OtherRecord { loss, ..other }))
+            }
             record => Ok(record),
         }
     }

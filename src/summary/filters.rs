@@ -1,0 +1,60 @@
+//! Which records and findings a summary has, if the user selected some.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::Summary;
+use crate::aggregate::filter::RecordFilter;
+use crate::findings::types::Severity;
+use crate::record::Action;
+use crate::record::timestamp::Timestamp;
+
+/// The filters of a summary. A record passes if each kind that is not empty or null has a value that holds. Records that do not pass are
+/// in `records.filtered` and in no other number, but causes, replies, and directions are decided by all records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Filters {
+    /// Records end at this time or later.
+    pub since: Option<Timestamp>,
+    /// Records start before this time.
+    pub until: Option<Timestamp>,
+    /// Interfaces that recorded the traffic.
+    pub interface_ids: Vec<String>,
+    /// VPCs of the interfaces.
+    pub vpc_ids: Vec<String>,
+    /// Blocks with the source or the destination.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub addresses: Vec<IpNet>,
+    /// Source or destination ports.
+    pub ports: Vec<u16>,
+    /// Actions of the records.
+    pub actions: Vec<Action>,
+    /// Least severity of the listed findings.
+    pub min_severity: Option<Severity>,
+    /// Findings of a lower severity, which are not listed.
+    pub findings_left_out: u64,
+}
+
+impl From<&RecordFilter> for Filters {
+    fn from(filter: &RecordFilter) -> Filters {
+        let RecordFilter { since, until, interfaces, vpcs, addresses, ports, actions } = filter.clone();
+        let (interface_ids, vpc_ids) = (interfaces, vpcs);
+        Filters { since, until, interface_ids, vpc_ids, addresses, ports, actions, ..Filters::default() }
+    }
+}
+
+impl Summary {
+    /// Keeps the findings of at least this severity, and counts the others.
+    pub fn keep_findings(&mut self, min_severity: Severity) {
+        let before = self.findings.len();
+        self.findings.retain(|finding| finding.severity >= min_severity);
+        let filters = self.filters.get_or_insert_default();
+        filters.min_severity = filters.min_severity.max(Some(min_severity));
+        filters.findings_left_out += (before - self.findings.len()) as u64;
+    }
+
+    /// Returns whether a finding that is not suppressed has at least this severity.
+    pub fn has_finding(&self, severity: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity >= severity && finding.suppressed.is_none())
+    }
+}
