@@ -121,6 +121,15 @@ def test_templates_name_no_partition(name):
     assert not re.search(r"console\.aws\.amazon\.com(?! \})", text)
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in (PATH.parent / "stacks").glob("*.yaml")))
+def test_templates_are_within_cloudformation_limits(name):
+    """CloudFormation rejects YAML aliases; its own parsers accept them."""
+    text = (PATH.parent / "stacks" / name).read_text()
+    assert not re.search(r"^[^#]*[:\-] [&*][a-z][\w-]*$", text, re.MULTILINE)
+    assert max(len(line) for line in text.splitlines()) <= 128
+    assert len(text.encode()) <= 1_000_000 and len(load(f"stacks/{name}")["Parameters"]) <= 200
+
+
 @each
 def test_templates_need_no_transform(name):
     """A nested stack with one would need CAPABILITY_AUTO_EXPAND."""
