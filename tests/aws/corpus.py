@@ -201,11 +201,8 @@ def analyze_corpus(env, tables_in):
 
     objects = {key: env.read(key) for key in env.keys()}
     env.stop()
-    parameters = {
-        "OutputBucketName": env.output,
-        "AthenaAccountIds": ",".join(ACCOUNTS),
-        "AthenaRegions": ",".join(REGIONS),
-    }
+    others = ",".join(account for account in ACCOUNTS if account != HOME)
+    parameters = {"OutputBucketName": env.output, "AccountIds": others, "Regions": ",".join(REGIONS)}
     stack = Resolved(transformed(parameters), parameters)
     tables = [Table(properties) for properties in stack.resources("AWS::Glue::Table").values()]
     athena = Athena(tables, tables_in, env.output, objects, today)

@@ -10,9 +10,25 @@ import sys
 import tools
 
 TEMPLATE = "template.yaml"
-# Nested templates, and one for StackSets.
-OTHERS = ["stacks/firehose.yaml", "stacks/topology.yaml", "stacks/topology-reader.yaml", "stacks/windows.yaml"]
+# Nested templates, and those of stacks next to it.
+OTHERS = [
+    "stacks/alarms.yaml",
+    "stacks/alerts.yaml",
+    "stacks/athena.yaml",
+    "stacks/dashboard.yaml",
+    "stacks/event-source.yaml",
+    "stacks/firehose.yaml",
+    "stacks/key.yaml",
+    "stacks/peering-alarm.yaml",
+    "stacks/queues.yaml",
+    "stacks/storage.yaml",
+    "stacks/topology.yaml",
+    "stacks/topology-reader.yaml",
+    "stacks/windows.yaml",
+]
 REGION = "us-east-1"
+# One of each partition: AWS, GovCloud, China.
+REGIONS = [REGION, "us-gov-west-1", "cn-north-1"]
 
 
 def main():
@@ -26,7 +42,7 @@ def main():
     checks = [
         (sam, "sam", "validate", "--lint", "--template", TEMPLATE, "--region", REGION),
         # cfn-lint and SAM's own check find different problems.
-        (sam, "cfn-lint", "--regions", REGION, "--", TEMPLATE, *OTHERS),
+        (sam, "cfn-lint", "--regions", *REGIONS, "--", TEMPLATE, *OTHERS),
         (checkov, "checkov", "--file", TEMPLATE, *OTHERS, *options),
     ]
     return max(_check(*check) for check in checks)

@@ -8,6 +8,8 @@ SAM's translator transforms the template, and the local CloudFormation creates i
 - The event source mapping is disabled, because the local Lambda would start containers; `feed` replaces it.
 - The local EventBridge cannot reach SNS, so rules send to a queue instead of a topic; `relay` publishes its messages.
 
+The resources of nested stacks are created as part of the template (template.INLINED); windows and topology are not created.
+
 The local CloudFormation does not create these, so this module does, from the template's resources:
 
 - Notifications and versioning of buckets (but it does set their encryption).
@@ -16,7 +18,7 @@ The local CloudFormation does not create these, so this module does, from the te
 - EventBridge events of S3 have the ETag format of notifications, and versions although there are none; they are corrected
   before the function gets them.
 - The redrive of dead letters, which the local SQS does not support: `redrive`.
-- Firehose streams and subscriptions of nested stacks; their other resources are not created.
+- Firehose streams and subscriptions of a stack next to it: `deploy_stream`; its other resources are not created.
 
 Alarms, saved queries, lifecycle rules, public access blocks, Glue and Athena do not affect the processing of an object.
 Parameter rules are checked before, as CloudFormation does.
@@ -32,7 +34,7 @@ import iam_calls
 import iam
 from event_source import EventSource
 from function import Function
-from template import ACCOUNT, CODE, NESTED_STACK, Resolved, transformed
+from template import ACCOUNT, CODE, NESTED_STACK, Resolved, load, transformed
 from aws_env import AwsEnv
 
 FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
@@ -45,14 +47,15 @@ class Stack(AwsEnv):
 
     def __init__(self, clients):
         super().__init__(clients)
-        self._clients, self._bridges = clients, {}
+        self._clients, self._bridges, self._keys = clients, {}, []
         # Events that the function received, and events that the bus sent to publishing rules.
         self.handed_over, self.alerts_sent = [], []
         self.resolved = self.environment = self.role = None
 
     def key(self):
         """Creates a customer managed key whose policy delegates to the account; returns its ARN."""
-        return self._clients.of("kms").create_key()["KeyMetadata"]["Arn"]
+        self._keys.append(self._clients.of("kms").create_key()["KeyMetadata"]["Arn"])
+        return self._keys[-1]
 
     def encrypt(self, bucket, key):
         """Sets the default encryption key of a bucket."""
@@ -83,7 +86,6 @@ class Stack(AwsEnv):
         function = self.resolved.one(FUNCTION)
         self.role, self.environment = function["Role"], self._deployed_environment(function)
         self.source, self.output = self.resolved.outputs()["SourceBucketName"], self.environment["OUTPUT_BUCKET"]
-        self._create_streams()
 
     def _store_code(self):
         """Returns a dummy package for the local Lambda; the tests run FLOWSENTRY_LAMBDA."""
@@ -95,11 +97,18 @@ class Stack(AwsEnv):
         """Returns the template to create (see above)."""
         buses = self.resolved.resources("AWS::Events::EventBus")
         template = _chosen(template, self.resolved.conditions, {id: self.resolved.ref(id) for id in buses})
-        for id in [id for id, one in template["Resources"].items() if one["Type"] == NESTED_STACK]:
-            del template["Resources"][id]
-        # Outputs of nested stacks; the tests take outputs from the resolved template.
-        for output in ("CreateFlowLogToFirehoseCommand", "TopologyFunctionName", "TopologyRoleArn"):
-            template["Outputs"].pop(output, None)
+        made, outputs = self.resolved.resources(), self.resolved.outputs()
+        nested = [f'"{id}"' for id, one in template["Resources"].items() if one["Type"] == NESTED_STACK]
+        template["Resources"] = {id: one for id, one in template["Resources"].items() if id in made and f'"{id}"' not in nested}
+        template["Resources"].pop("NoBucket")
+        # Nothing refers to a bus any more, so it comes first.
+        template["Resources"] = {**{id: template["Resources"][id] for id in buses}, **template["Resources"]}
+        # Without those of the other nested stacks; the tests take outputs from the resolved template.
+        kept = {name: one for name, one in template["Outputs"].items() if name in outputs}
+        template["Outputs"] = {name: one for name, one in kept.items() if not any(id in json.dumps(one) for id in nested)}
+        del template["Conditions"]
+        for one in (*template["Resources"].values(), *template["Outputs"].values()):
+            one.pop("Condition", None)
         for parameter in template["Parameters"].values():
             if parameter["Type"] == "Number":
                 parameter.update(Type="String", Default=str(parameter["Default"]))
@@ -116,17 +125,17 @@ class Stack(AwsEnv):
                         target.update(Id=known["Id"], Arn=self.queue_arn(url))
         return template
 
-    def _create_streams(self):
-        """Creates the Firehose streams and the subscriptions of the nested stacks."""
-        firehose, logs = self._clients.of("firehose"), self._clients.of("logs")
-        made = self.resolved.resources(NESTED_STACK).items()
-        streams = [id for id, one in made if one["TemplateURL"] == "stacks/firehose.yaml"]
-        for nested in map(self.resolved.nested, streams):
-            stream = nested.one("AWS::KinesisFirehose::DeliveryStream")
-            firehose.create_delivery_stream(DeliveryStreamName=nested.ref("Stream"), **stream)
-            for id, subscription in nested.resources("AWS::Logs::SubscriptionFilter").items():
-                named = {f"{name[0].lower()}{name[1:]}": value for name, value in subscription.items()}
-                logs.put_subscription_filter(filterName=nested.ref(id), **named)
+    def deploy_stream(self, **parameters):
+        """Creates the stream and the subscription of a stack of firehose.yaml next to this one; returns the stack."""
+        outputs = self.resolved.outputs()
+        given = {"BucketName": outputs["SourceBucketName"], "TopicArn": outputs["TopicArn"], **parameters}
+        stack = Resolved(load("stacks/firehose.yaml"), given, stack=f"{self.name}-firehose")
+        stream = stack.one("AWS::KinesisFirehose::DeliveryStream")
+        self._clients.of("firehose").create_delivery_stream(DeliveryStreamName=stack.ref("Stream"), **stream)
+        for id, subscription in stack.resources("AWS::Logs::SubscriptionFilter").items():
+            named = {f"{name[0].lower()}{name[1:]}": value for name, value in subscription.items()}
+            self._clients.of("logs").put_subscription_filter(filterName=stack.ref(id), **named)
+        return stack
 
     def _configure_buckets(self):
         for id, bucket in self.resolved.resources(BUCKET).items():
@@ -308,13 +317,13 @@ class Stack(AwsEnv):
                 found[arn] = iam.statements(policy["PolicyDocument"])
         for id, key in resolved.resources("AWS::KMS::Key").items():
             found[resolved.arn(id)] = iam.statements(key["KeyPolicy"])
-        for name, value in resolved.parameters.items():
+        for arn in self._keys:
             # Existing keys delegate to the account, like keys of the console. The key of the queues also allows services,
             # like the template's own key.
-            if str(value).startswith("arn:aws:kms:"):
-                root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
-                theirs = iam.statements(resolved.properties("PipelineKmsKey")["KeyPolicy"])
-                found[value] = theirs if name == "PipelineKmsKeyArn" else [{**root, "Action": "kms:*", "Resource": "*"}]
+            root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+            theirs = iam.statements(resolved.properties("Key")["KeyPolicy"])
+            is_given = arn == resolved.parameters["KmsKey"]
+            found[arn] = theirs if is_given else [{**root, "Action": "kms:*", "Resource": "*"}]
         return found
 
 

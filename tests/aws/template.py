@@ -2,7 +2,9 @@
 
 import os
 import re
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,23 +12,36 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from function import REGION
+from inline import inlined_stack
 
 ACCOUNT = "123456789012"
 PATH = Path(__file__).resolve().parents[2] / "template.yaml"
 NESTED_STACK = "AWS::CloudFormation::Stack"
 
+# Last part of the ID of a stack.
+STACK_UUID = "0a1b2c3d-4e5f-11f0-8a9b-0123456789ab"
 # Placeholder for the upload of `sam package`.
 CODE = "s3://flowsentry-code/package.zip"
 
 
+# Nested stacks that the tests see as part of the template; their resources have unique logical ids. test_template_stacks.py
+# checks that this changes nothing: each of them gets valid values, and none uses its own name.
+INLINED = ["key", "storage", "queues", "alerts", "alarms", "dashboard", "athena"]
+
+
 def load(name=PATH.name):
     """Loads the template or a nested one, with intrinsic functions in their long form."""
+    return deepcopy(_parsed(name))
+
+
+@cache
+def _parsed(name):
     return yaml_parse((PATH.parent / name).read_text())
 
 
 def transformed(parameters=None, template=None):
-    """Returns the CloudFormation template that SAM generates in `sam deploy`."""
-    template = template or load()
+    """Returns the CloudFormation template that SAM generates in `sam deploy`; by default that of all stacks of INLINED as one."""
+    template = template or inlined(load())
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = CODE
@@ -34,6 +49,15 @@ def transformed(parameters=None, template=None):
     # The translator needs a Region and the managed policies, of which there are none.
     with patch.dict(os.environ, AWS_DEFAULT_REGION=REGION):
         return transform(template, values, _NoManagedPolicies())
+
+
+def inlined(template):
+    """Returns the template with the resources of INLINED in the place of these stacks."""
+    for id, resource in list(template["Resources"].items()):
+        url = resource.get("Properties", {}).get("TemplateURL") if resource["Type"] == NESTED_STACK else None
+        if url in {f"stacks/{name}.yaml" for name in INLINED}:
+            template = inlined_stack(template, id, load(url))
+    return template
 
 
 def defaults(template):
@@ -143,13 +167,16 @@ class Resolved:
             "AWS::NoValue": _NO_VALUE,
             "AWS::Partition": "aws",
             "AWS::Region": region,
-            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/0",
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/{STACK_UUID}",
             "AWS::StackName": stack,
             "AWS::URLSuffix": "amazonaws.com",
         }
-        self._stack = stack
+        self._stack, self._nested = stack, {}
         self.parameters = self._parameters(parameters or {})
-        self.conditions = {name: self._condition(node) for name, node in template.get("Conditions", {}).items()}
+        # One after the other, because those of an inlined stack may need the values of others.
+        self.conditions = {}
+        for name, node in template.get("Conditions", {}).items():
+            self.conditions[name] = self._condition(node)
 
     def resources(self, kind=None):
         """Returns the created resources by logical id: complete, or the properties of one type."""
@@ -176,6 +203,11 @@ class Resolved:
 
     def nested(self, id):
         """Returns the nested stack of a resource."""
+        if id not in self._nested:
+            self._nested[id] = self._nested_stack(id)
+        return self._nested[id]
+
+    def _nested_stack(self, id):
         properties, stack = self.properties(id), f"{self._stack}-{id}"
         template = load(properties["TemplateURL"])
         if "Transform" in template:

@@ -4,7 +4,9 @@ Each query runs unchanged; its result is compared with sums computed here from t
 """
 
 import datetime
+import os
 import re
+import textwrap
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
@@ -22,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @cache
 def named_queries():
-    resources = load()["Resources"]
+    resources = load("stacks/athena.yaml")["Resources"]
     return {id.removesuffix("NamedQuery"): one for id, one in resources.items() if one["Type"] == "AWS::Athena::NamedQuery"}
 
 
@@ -30,6 +32,31 @@ def sql_of(id):
     """Returns a query of the template; its placeholders are those of Fn::Sub."""
     text = named_queries()[id]["Properties"]["QueryString"]
     return text if isinstance(text, str) else text["Fn::Sub"][0]
+
+
+def test_queries_are_those_of_the_files():
+    """CloudFormation takes a query only as text of the template. With UPDATE_GOLDEN=1, copies the files into it."""
+    files = {path.stem: path.read_text() for path in (PROJECT / "stacks" / "athena").glob("*.sql")}
+    assert sorted(files) == sorted(map(file_of, named_queries()))
+    page = PROJECT / "stacks" / "athena.yaml"
+    text = page.read_text()
+    for id in named_queries():
+        start = rf"(  {id}NamedQuery:\n(?:    .*\n|\n)*?      QueryString: "
+        plain, with_values = rf"{start}\|\n)((?:        .*\n|\n)+)", rf"{start}!Sub\n        - \|\n)((?:          .*\n)+)"
+        sub = isinstance(named_queries()[id]["Properties"]["QueryString"], dict)
+        indented = textwrap.indent(files[file_of(id)], " " * (10 if sub else 8))
+        text, count = re.subn(with_values if sub else plain, lambda found: found[1] + indented, text)
+        assert count == 1, id
+    if os.environ.get("UPDATE_GOLDEN"):
+        page.write_text(text)
+    else:
+        assert {id: sql_of(id) for id in named_queries()} == {id: files[file_of(id)] for id in named_queries()}
+        assert text == page.read_text()
+
+
+def file_of(id):
+    """Returns the name of the file of a query: kebab case."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", id).lower()
 
 
 @pytest.mark.parametrize("id", named_queries())
@@ -72,8 +99,7 @@ def test_queries_have_name_description_and_workgroup():
     queries = named_queries().values()
     properties = [query["Properties"] for query in queries]
     assert len({one["Name"] for one in properties}) == len(properties) == 15
-    for query, one in zip(queries, properties):
-        assert query["Condition"] == "HasAthena"
+    for one in properties:
         assert (one["WorkGroup"], one["Database"]) == ({"Ref": "WorkGroup"}, {"Ref": "Database"})
         assert 10 <= len(one["Name"]) <= 128 and 50 <= len(one["Description"]) <= 1024
         assert one["Description"].endswith(".")

@@ -211,7 +211,7 @@ class TestDeployedStreams:
         stack.close()
 
     def deploy(self, stack, clients, **parameters):
-        stack.deploy(PipelineKey="aws-managed", SourceBucketName=stack.source, **parameters)
+        stack.deploy(KmsKey="none", SourceBucketName=stack.source, **parameters)
         stack.notify(stack.source)
 
     def outcome(self, stack, folder, shape):
@@ -231,14 +231,15 @@ class TestDeployedStreams:
         assert [name.split("summaries/")[1].rsplit("/", 1)[0] for name in stack.keys("summaries/")] == [partition]
 
     def test_flow_logs_by_firehose(self, stack, clients):
-        self.deploy(stack, clients, CreateFirehoseStream="yes")
-        name = stack.resolved.nested("FirehoseStack").ref("Stream")
+        self.deploy(stack, clients)
+        name = stack.deploy_stream().ref("Stream")
         clients.of("firehose").put_record_batch(DeliveryStreamName=name, Records=flow_log_records(LINES))
         self.outcome(stack, "firehose", "json")
 
     def test_flow_logs_by_subscription(self, stack, clients):
         """Firehose extracts the messages, so that the object is text."""
-        self.deploy(stack, clients, SubscribedLogGroupName=self.group)
+        self.deploy(stack, clients)
+        stack.deploy_stream(SubscribedLogGroupName=self.group)
         send_log(clients, self.group)
         self.outcome(stack, "cloudwatch-logs", "text")
 
@@ -255,9 +256,14 @@ class TestDeployedStreams:
         assert re.search(r"/account_id=unknown/region=unknown/date=\d{4}-\d\d-\d\d/", written)
 
     @pytest.mark.parametrize("log_format", ["dstaddr srcaddr action", "${dstaddr} ${srcaddr} ${action}"])
-    def test_columns_of_the_parameter(self, stack, clients, log_format):
-        self.deploy(stack, clients, CreateFirehoseStream="yes", LogFormat=log_format)
-        name = stack.resolved.nested("FirehoseStack").ref("Stream")
+    def test_columns_of_the_configuration_file(self, stack, clients, log_format):
+        """By the beginning of the object's URI, as the output of the stream's stack says."""
+        settings = stack.bucket("settings")
+        self.deploy(stack, clients, ConfigUri=f"s3://{settings}/flowsentry.toml")
+        nested = stack.deploy_stream()
+        [_, prefix, *_] = nested.outputs()["LogFormatsEntry"].split('"')
+        stack.s3.put_object(Bucket=settings, Key="flowsentry.toml", Body=f'[log_formats]\n"{prefix}" = "{log_format}"\n')
+        name = nested.ref("Stream")
         lines = ["10.0.0.5 10.0.0.9 REJECT"] * 2
         clients.of("firehose").put_record_batch(DeliveryStreamName=name, Records=flow_log_records(lines))
         stack.feed(stack.function())

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from template import PATH, Resolved, load, transformed
+from template import PATH, Resolved, inlined, load, transformed
 from parameter_sets import A_DAY, KEY, PARAMETER_SETS, deployed
 
 KINDS = ["summaries", "findings", "receipts", "quarantine"]
@@ -42,14 +42,16 @@ def test_role_has_no_wildcard_resources(parameter_set):
     assert not any("*" in action for action in actions)
     assert not {action for action in actions if re.search("Delete|Acl|Tag|Policy", action)} - {"sqs:DeleteMessage"}
     for resource in (resource for one in role.values() for resource in one["Resource"]):
-        service, name = re.fullmatch(r"arn:aws:(\w+):[\w-]*:\d*:(.+)", resource).groups()
+        service, name = re.fullmatch(r"arn:aws:(\w+):[\w-]*[*]?:[\d*]*:(.+)", resource).groups()
         if service == "s3":
             bucket, _, key = name.partition("/")
             # A bucket, a prefix, or the one object of the configuration.
             assert "*" not in bucket and (key == "" or re.fullmatch(r"([\w.=-]+/)+\*(\.json)?|[\w./=-]+", key)), resource
         else:
             streams = service == "logs" and re.fullmatch(r"log-group:/flowsentry/\w+:\*", name)
-            assert "*" not in name or streams, resource
+            # Any key, but only by S3 and for its data: test_role_with_a_kms_key_and_own_topology_bucket.
+            keys = service == "kms" and name == "key/*"
+            assert "*" not in name or streams or keys, resource
     trust = stack.properties("FunctionRole")["AssumeRolePolicyDocument"]
     assert [one["Principal"] for one in trust["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
     assert "ManagedPolicyArns" not in stack.properties("FunctionRole")
@@ -57,8 +59,8 @@ def test_role_has_no_wildcard_resources(parameter_set):
 
 # Statements with an asterisk as action, resource or part of an action, and why.
 ALLOWED_EVERYTHING = {
-    ("PipelineKmsKey", "AllowAdministrationByIam"): "without it nobody could administer the key; IAM says who may",
-    ("PipelineKmsKey", "AllowCloudWatchLogs"): "kms:ReEncrypt* and kms:GenerateDataKey*, as AWS documents it",
+    ("Key", "AllowAdministrationByIam"): "without it nobody could administer the key; IAM says who may",
+    ("Key", "AllowCloudWatchLogs"): "kms:ReEncrypt* and kms:GenerateDataKey*, as AWS documents it",
     ("QueryPolicy", "ListWorkGroups"): "Athena's lists know no resources; they are for people, not for the function",
 }
 
@@ -100,13 +102,12 @@ def test_role_with_default_parameters():
         "StoreOutputsOnce": (["s3:PutObject"], results),
         "CreateState": (["s3:PutObject"], [f"{output}/flowsentry/state/*"]),
         "ChangeState": (["s3:PutObject"], [f"{output}/flowsentry/state/*"]),
-        "ReadState": (["s3:GetObject"], [f"{output}/flowsentry/state/*"]),
-        "ReadOwnOutputs": (["s3:GetObject"], results),
+        "ReadOwnOutputs": (["s3:GetObject"], [*results, f"{output}/flowsentry/state/*"]),
         "SendAlerts": (["events:PutEvents"], [stack.arn("AlertBus")]),
         "ReceiveFromQueue": (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [stack.arn("Queue")]),
         "WriteLog": (["logs:CreateLogStream", "logs:PutLogEvents"], [stack.arn("LogGroup")]),
         "ReadTopology": (["s3:GetObject"], [f"{output}/flowsentry/topology/snapshots/*.json"]),
-        "DecryptQueue": (["kms:Decrypt"], [stack.arn("PipelineKmsKey")]),
+        "DecryptQueue": (["kms:Decrypt"], [stack.arn("Key")]),
     }
     role = of_role(stack)
     assert {sid: (one["Action"], one["Resource"]) for sid, one in role.items()} == expected
@@ -121,31 +122,40 @@ def test_role_with_default_parameters():
     assert "PermissionsBoundary" not in stack.properties("FunctionRole")
 
 
-def test_role_with_kms_keys_and_own_topology_bucket():
-    stack = deployed("new buckets, own keys, own topology bucket")
+def test_role_with_a_kms_key_and_own_topology_bucket():
+    stack = deployed("new buckets, own key, own topology bucket")
     role, (source, output) = of_role(stack), map(stack.arn, ("SourceBucket", "OutputBucket"))
-    keys = {"DecryptFlowLogs": 1, "EncryptOutputs": 2, "DecryptQueue": 3, "DecryptTopology": 4, "DecryptConfig": 5}
-    assert {sid: role[sid]["Resource"] for sid in keys} == {sid: [f"{KEY}{number}"] for sid, number in keys.items()}
-    inventory = "arn:aws:s3:::our-inventory"
-    encrypted = {
-        "DecryptFlowLogs": [source, f"{source}/network/AWSLogs/*"],
-        "EncryptOutputs": [output, f"{output}/results/vpc/*"],
-        "DecryptTopology": [inventory, f"{inventory}/vpc/*"],
-        "DecryptConfig": ["arn:aws:s3:::our-settings", "arn:aws:s3:::our-settings/flowsentry.toml"],
+    keys = {"DecryptInputs": "arn:aws:kms:*:*:key/*", "EncryptOutputs": f"{KEY}3", "DecryptQueue": f"{KEY}3"}
+    assert {sid: role[sid]["Resource"] for sid in keys} == {sid: [key] for sid, key in keys.items()}
+    inventory, settings = "arn:aws:s3:::our-inventory", "arn:aws:s3:::our-settings"
+    inputs = [source, f"{source}/network/AWSLogs/*", inventory, f"{inventory}/vpc/*", settings, f"{settings}/flowsentry.toml"]
+    assert role["DecryptInputs"]["Action"] == ["kms:Decrypt"]
+    assert role["DecryptInputs"]["Condition"] == {
+        "StringLike": {"kms:ViaService": "s3.*.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": inputs},
     }
-    for sid, what in encrypted.items():
-        assert role[sid]["Condition"] == {
-            "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
-            "StringLike": {"kms:EncryptionContext:aws:s3:arn": what},
-        }
+    assert role["EncryptOutputs"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": [output, f"{output}/flowsentry/*"]},
+    }
     assert role["EncryptOutputs"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
     assert role["DecryptQueue"]["Condition"] == {"StringEquals": {"kms:ViaService": "sqs.us-east-1.amazonaws.com"}}
     what = lambda sid: (role[sid]["Action"], role[sid]["Resource"])
     assert what("ReadTopology") == (["s3:GetObject"], [f"{inventory}/vpc/*.json"])
     assert what("ListTopology") == (["s3:ListBucket"], [inventory])
     assert what("ReadConfig") == (["s3:GetObject"], ["arn:aws:s3:::our-settings/flowsentry.toml"])
-    assert role["ListTopology"]["Condition"] == {"StringEquals": {"s3:prefix": "vpc/"}}
     assert stack.properties("FunctionRole")["PermissionsBoundary"] == "arn:aws:iam::123456789012:policy/boundary"
+
+
+def test_role_may_use_the_keys_of_existing_buckets():
+    """The stack cannot know them, and the conditions limit their use to the data."""
+    role = of_role(deployed("existing buckets, no keys, no email"))
+    source, output, settings = "arn:aws:s3:::our-logs", "arn:aws:s3:::our-results", "flowsentry/config.toml"
+    contexts = {sid: role[sid]["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"] for sid in role if "crypt" in sid}
+    assert contexts == {
+        "DecryptInputs": [source, f"{source}/AWSLogs/*", output, f"{output}/{settings}"],
+        "EncryptOutputs": [output, f"{output}/flowsentry/*"],
+    }
+    assert role["EncryptOutputs"]["Resource"] == ["arn:aws:kms:us-east-1:*:key/*"]
 
 
 @every_way
@@ -189,8 +199,7 @@ def test_services_can_send_only_for_this_stack(parameter_set):
     }
     events = {"Service": "events.amazonaws.com"}
     by = lambda rule: {"ArnEquals": {"aws:SourceArn": stack.arn(rule)}}
-    alert_rules = ["AlertRule", *(["DigestRule"] if str(stack.parameters["AlertRepeatHours"]) != "0" else [])]
-    by_alert_rules = {"ArnEquals": {"aws:SourceArn": list(map(stack.arn, alert_rules))}}
+    by_alert_rules = {"ArnEquals": {"aws:SourceArn": list(map(stack.arn, ("AlertRule", "DigestRule")))}}
     alarms = {
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:flowsentry-*"},
@@ -213,7 +222,7 @@ def test_services_can_send_only_for_this_stack(parameter_set):
 def test_given_accounts_can_deliver_to_a_new_bucket():
     for parameter_set, accounts, prefix in (
         ("defaults", "123456789012", ""),
-        ("new buckets, own keys, own topology bucket", ["111122223333", "123456789012"], "network/"),
+        ("new buckets, own key, own topology bucket", ["123456789012", "111122223333"], "network/"),
     ):
         stack = deployed(parameter_set)
         [document] = [document for of, document in resource_policies(stack) if of == stack.ref("SourceBucket")]
@@ -230,7 +239,7 @@ def test_given_accounts_can_deliver_to_a_new_bucket():
 
 @every_way
 def test_buckets_are_private_encrypted_and_retained(parameter_set):
-    stack, template = deployed(parameter_set), load()
+    stack, template = deployed(parameter_set), inlined(load())
     buckets = stack.resources("AWS::S3::Bucket")
     kept = {"SourceBucket", "OutputBucket"} if "new" in parameter_set or parameter_set == "defaults" else set()
     assert set(buckets) - {"QueryResultsBucket"} == kept
@@ -240,7 +249,7 @@ def test_buckets_are_private_encrypted_and_retained(parameter_set):
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
         # Running the query again recreates its result.
         assert bucket.get("VersioningConfiguration") == ({"Status": "Enabled"} if id in kept else None)
-        key = stack.parameters["SourceKmsKeyArn" if id == "SourceBucket" else "OutputKmsKeyArn"]
+        key = stack.parameters["KmsKey"] if stack.conditions["HasOwnKey"] else None
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
         assert encryption["ServerSideEncryptionByDefault"] == (by_key if key else {"SSEAlgorithm": "AES256"})
@@ -253,9 +262,9 @@ def test_buckets_are_private_encrypted_and_retained(parameter_set):
 
 
 def test_outputs_are_immutable_until_they_expire():
-    stack = deployed("new buckets, own keys, own topology bucket")
+    stack = deployed("new buckets, own key, own topology bucket")
     [document] = [document for of, document in resource_policies(stack) if of == stack.ref("OutputBucket")]
-    results = [f"{stack.arn('OutputBucket')}/results/vpc/{kind}/*" for kind in [*KINDS, "topology/snapshots", "reports"]]
+    results = [f"{stack.arn('OutputBucket')}/flowsentry/{kind}/*" for kind in [*KINDS, "topology/snapshots", "reports"]]
     denied = {one["Sid"]: one for one in document}
     assert all(one["Effect"] == "Deny" and one["Principal"] == "*" for one in denied.values())
     once, stay = denied["AppendOnly"], denied["KeepVersions"]
@@ -265,26 +274,26 @@ def test_outputs_are_immutable_until_they_expire():
     assert "Condition" not in stay
     rules = {one.get("Prefix"): one for one in stack.properties("OutputBucket")["LifecycleConfiguration"]["Rules"]}
     for kind in KINDS:
-        rule = rules[f"results/vpc/{kind}/"]
+        rule = rules[f"flowsentry/{kind}/"]
         assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]) == (400, {"NoncurrentDays": 30})
     # A new snapshot comes every week, so there is always one that has not expired. Others upload the topology, and it does not
     # expire.
-    assert rules["results/vpc/topology/snapshots/"]["ExpirationInDays"] == 400
-    assert "ExpirationInDays" not in rules["results/vpc/topology/"]
+    assert rules["flowsentry/topology/snapshots/"]["ExpirationInDays"] == 400
+    assert "ExpirationInDays" not in rules["flowsentry/topology/"]
     assert not {"ExpirationInDays", "ExpirationDate", "NoncurrentVersionExpiration"} & set(rules[None])
     flow_logs = stack.properties("SourceBucket")["LifecycleConfiguration"]["Rules"]
-    assert [rule.get("ExpirationInDays") for rule in flow_logs] == [90, None]
+    assert [rule.get("ExpirationInDays") for rule in flow_logs] == [365, None]
     [expiry] = stack.properties("QueryResultsBucket")["LifecycleConfiguration"]["Rules"]
     assert expiry["ExpirationInDays"] == 30 and "Prefix" not in expiry
     every = [rule for one in stack.resources("AWS::S3::Bucket").values() for rule in one["LifecycleConfiguration"]["Rules"]]
     assert {rule["Status"] for rule in every} == {"Enabled"}
 
 
-@pytest.mark.parametrize("key", ["new", "existing", "aws-managed"])
+@pytest.mark.parametrize("key", ["new", KEY, "none"])
 def test_queues_topic_and_log_use_the_chosen_key(key):
-    parameters = {"PipelineKey": key, **({"PipelineKmsKeyArn": KEY} if key == "existing" else {})}
+    parameters = {"KmsKey": key}
     stack = Resolved(transformed(parameters), parameters)
-    expected = {"new": lambda: stack.arn("PipelineKmsKey"), "existing": lambda: KEY, "aws-managed": lambda: None}[key]()
+    expected = {"new": lambda: stack.arn("Key"), KEY: lambda: KEY, "none": lambda: None}[key]()
     queues = stack.resources("AWS::SQS::Queue").values()
     assert {one.get("KmsMasterKeyId") for one in queues} == {expected}
     assert {one.get("SqsManagedSseEnabled") for one in queues} == {None if expected else True}
@@ -310,22 +319,21 @@ def test_services_can_use_the_stack_key():
     assert log["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
     group = deployed("defaults").ref("LogGroup")
     arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}"
-    # Including the log groups of the Firehose streams.
-    assert log["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": [arn, f"{arn}/*"]}}
+    # Including the log groups of nested stacks, and of stacks next to this one.
+    assert log["Condition"] == {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": [arn, f"{arn}/*", f"{arn}-*"]}}
     # No other principal: the account administers it through IAM.
     assert policy["AllowAdministrationByIam"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
     assert len(policy) == 4
 
 
 def test_findings_reach_topic_and_email():
-    stack = deployed("new buckets, own keys, own topology bucket")
+    stack = deployed("new buckets, own key, own topology bucket")
     rule = stack.properties("AlertRule")
     assert rule["EventBusName"] == stack.ref("AlertBus")
     pattern = {"source": ["flowsentry"], "detail-type": ["VPC Flow Finding"]}
     # The digest lists what has ended.
     detail = {"severity_id": [4], "unmapped": {"notice": [{"anything-but": ["resolved"]}]}}
     assert rule["EventPattern"] == {**pattern, "detail": detail}
-    assert deployed("another key pattern").properties("AlertRule")["EventPattern"] == pattern
     [target] = rule["Targets"]
     assert (target["Arn"], target["DeadLetterConfig"]) == (stack.ref("Topic"), {"Arn": stack.arn("AlertDeadLetterQueue")})
     assert target["RetryPolicy"] == A_DAY
@@ -343,7 +351,7 @@ def test_findings_reach_topic_and_email():
 def test_every_skipped_lint_has_a_reason():
     skips = {
         (id, skip["id"]): skip["comment"]
-        for id, resource in load()["Resources"].items()
+        for id, resource in inlined(load())["Resources"].items()
         for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
     }
     assert skips and all(len(comment) >= 40 and comment.endswith(".") for comment in skips.values()), skips

@@ -7,7 +7,7 @@ import pytest
 import iam
 from function import REGION
 from parameter_sets import KEY, deployed
-from template import ACCOUNT, Resolved, load, transformed
+from template import ACCOUNT, STACK_UUID, Resolved, load, transformed
 from test_template import PARAMETERS, references
 
 OTHERS = "new buckets, discovery of other accounts"
@@ -32,37 +32,26 @@ def nested(name):
 
 def reader(**more):
     trusted = nested(OTHERS).outputs()["FunctionRoleArn"]
-    parameters = {"TrustedRoleArn": trusted, "ExternalId": "0a1b2c3d-4e5f", **more}
+    parameters = {"TrustedRoleArn": trusted, "ExternalId": STACK_UUID, **more}
     return Resolved(load("stacks/topology-reader.yaml"), parameters, account="111122223333")
 
 
 def test_the_own_account_is_discovered_unless_there_is_another_topology():
     made = lambda **given: "TopologyStack" in Resolved(transformed(given), given).resources()
-    assert made() and not made(DiscoverTopology="no")
-    assert not made(Topology="output-bucket")
-    assert not made(Topology="own-bucket", TopologyBucketName="inventory", TopologyPrefix="vpc/")
+    assert made() and not made(Topology="none")
+    assert not made(Topology="upload") and not made(Topology="s3://inventory/vpc/")
 
 
 def test_every_parameter_is_described_bounded_used_and_given():
     used = references([NESTED[part] for part in ("Conditions", "Resources")])
     given = deployed(OTHERS).properties("TopologyStack")["Parameters"]
-    assert set(NESTED["Parameters"]) == set(given) == used & set(NESTED["Parameters"])
+    assert set(NESTED["Parameters"]) == set(given) | {"Prefix", "RoleName"} == used & set(NESTED["Parameters"])
     for name, parameter in NESTED["Parameters"].items():
         assert 20 <= len(parameter["Description"]) <= 300 and parameter["Description"].endswith("."), name
         assert {"AllowedValues", "AllowedPattern"} & set(parameter), name
-    for name, own in {
-        "Regions": "TopologyRegions",
-        "AccountIds": "TopologyAccountIds",
-        "RoleName": "TopologyRoleName",
-        "ExternalId": "TopologyExternalId",
-        "MetricsNamespace": "MetricsNamespace",
-        "Architecture": "Architecture",
-        "LogLevel": "LogLevel",
-        "LogRetentionDays": "LogRetentionDays",
-        "ReserveConcurrency": "ReserveConcurrency",
-    }.items():
+    for name in ("Regions", "AccountIds", "Architecture", "PermissionsBoundaryArn"):
         for limit in ("AllowedPattern", "AllowedValues"):
-            assert NESTED["Parameters"][name].get(limit) == PARAMETERS[own].get(limit), name
+            assert NESTED["Parameters"][name].get(limit) == PARAMETERS[name].get(limit), name
 
 
 @sets
@@ -76,7 +65,7 @@ def test_given_values_match_the_patterns(name):
 
 def test_conditions_are_covered():
     # The defaults have a key of the stack.
-    plain = {"PipelineKey": "aws-managed"}
+    plain = {"KmsKey": "none"}
     stacks = [nested(OTHERS), Resolved(transformed(plain), plain).nested("TopologyStack")]
     for condition in NESTED["Conditions"]:
         assert {one.conditions[condition] for one in stacks} == {True, False}, condition
@@ -95,9 +84,7 @@ def test_the_function_stores_where_the_other_one_reads():
         assert function["Architectures"] == [deployed(name).parameters["Architecture"]]
     assert variables["TOPOLOGY_REGIONS"] == "us-east-1,eu-west-1"
     assert variables["TOPOLOGY_ACCOUNTS"] == "111122223333,444455556666"
-    assert variables["TOPOLOGY_EXTERNAL_ID"] == "0a1b2c3d-4e5f"
-    assert nested(OTHERS).one("AWS::Lambda::Function")["ReservedConcurrentExecutions"] == 1
-    assert "ReservedConcurrentExecutions" not in nested("defaults").one("AWS::Lambda::Function")
+    assert variables["TOPOLOGY_EXTERNAL_ID"] == deployed(OTHERS).outputs()["TopologyExternalId"] == STACK_UUID
 
 
 def test_a_schedule_starts_the_function_every_hour():
@@ -132,7 +119,8 @@ def calls(stack):
     yield make("s3:GetObject", snapshot)
     yield make("s3:PutObject", snapshot, s3__if_none_match="*")
     yield make("s3:PutObject", f"{bucket}/{prefix}checked.json")
-    if arn := stack.parameters["BucketKmsKeyArn"]:
+    # An existing bucket may have a key that the stack does not know.
+    if arn := stack.parameters["BucketKmsKeyArn"] or f"{KEY}9":
         for context in (bucket, snapshot):
             via = {"kms__ViaService": f"s3.{REGION}.amazonaws.com", "kms__EncryptionContext__aws__s3__arn": context}
             yield from (make(action, arn, **via) for action in ("kms:GenerateDataKey", "kms:Decrypt"))
@@ -145,7 +133,7 @@ def test_the_role_allows_exactly_the_calls(name):
     stack = nested(name)
     own = iam.statements(*(policy["PolicyDocument"] for policy in stack.properties("FunctionRole")["Policies"]))
     delegates = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
-    policies = {stack.parameters["BucketKmsKeyArn"] or "none": [delegates]}
+    policies = {stack.parameters["BucketKmsKeyArn"] or f"{KEY}9": [delegates]}
     needed = list(calls(stack))
     assert iam.denied(needed, own, policies) == []
     assert iam.not_needed(needed, own, policies) == []
@@ -166,13 +154,13 @@ def test_the_role_allows_exactly_the_calls(name):
 def test_other_accounts_trust_the_function_with_the_external_id():
     stack = reader()
     role = stack.properties("ReaderRole")
-    assert role["RoleName"] == deployed(OTHERS).parameters["TopologyRoleName"]
+    assert role["RoleName"] == nested(OTHERS).parameters["RoleName"]
     trust = iam.statements(role["AssumeRolePolicyDocument"])
     function = nested(OTHERS).outputs()["FunctionRoleArn"]
     assume = lambda who, id: iam.call("sts:AssumeRole", stack.arn("ReaderRole"), who, sts__ExternalId=id)
-    assert iam.is_allowed(assume(function, "0a1b2c3d-4e5f"), [], trust)
+    assert iam.is_allowed(assume(function, STACK_UUID), [], trust)
     assert not iam.is_allowed(assume(function, "another"), [], trust)
-    assert not iam.is_allowed(assume(f"{function}2", "0a1b2c3d-4e5f"), [], trust)
+    assert not iam.is_allowed(assume(f"{function}2", STACK_UUID), [], trust)
     own = iam.statements(*(policy["PolicyDocument"] for policy in role["Policies"]))
     make = lambda action, resource: iam.call(action, resource, stack.arn("ReaderRole"))
     needed = [make(f"ec2:{name}", "*") for name in DESCRIBED]
@@ -186,7 +174,7 @@ def test_alarms_watch_the_function_and_reach_the_topic():
     stack = nested(OTHERS)
     alarms = stack.resources("AWS::CloudWatch::Alarm")
     assert {id: (one["Namespace"], one["MetricName"]) for id, one in alarms.items()} == {
-        "TopologyStaleAlarm": ("Network/Flows", "TopologyStale"),
+        "TopologyStaleAlarm": ("FlowSentry/flowsentry", "TopologyStale"),
         "TopologyErrorsAlarm": ("AWS/Lambda", "Errors"),
     }
     assert alarms["TopologyErrorsAlarm"]["Dimensions"] == [{"Name": "FunctionName", "Value": stack.ref("Function")}]

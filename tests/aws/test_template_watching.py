@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from metrics import Metric, of_aws
-from template import load
+from template import Resolved, inlined, load
 from parameter_sets import PARAMETER_SETS, deployed
 
 PROJECT = Path(__file__).resolve().parents[2]
-FULL = "new buckets, own keys, own topology bucket"
-every_way = pytest.mark.parametrize("parameter_set", PARAMETER_SETS)
+NAMESPACE = "FlowSentry/flowsentry"
+FULL = "new buckets, own key, own topology bucket"
+every_way = pytest.mark.parametrize(
+    "parameter_set", [name for name, given in PARAMETER_SETS.items() if "dashboard" in given.get("Parts", "dashboard")]
+)
 
 
 def pascal(name):
@@ -50,7 +53,7 @@ def test_emitted_metrics_are_read_from_the_code():
 
 def check_is_emitted(stack, namespace, name, dimensions):
     """Checks that this stack emits the metric, with these dimensions and values."""
-    if namespace == stack.parameters["MetricsNamespace"]:
+    if namespace == NAMESPACE:
         assert name in emitted()[next(iter(dimensions), None)], (name, dimensions)
         assert len(dimensions) <= 1
         return
@@ -80,17 +83,17 @@ def test_dashboard_shows_existing_metrics(parameter_set):
         for names, dimensions, options in rows(widget):
             if names:
                 check_is_emitted(stack, *names, dimensions)
-                if names[0] == stack.parameters["MetricsNamespace"]:
+                if names[0] == NAMESPACE:
                     shown[None].add(names[1])
             elif options["expression"].startswith("SEARCH"):
                 namespace, dimension, name, _ = SEARCH.fullmatch(options["expression"]).groups()
-                assert namespace == stack.parameters["MetricsNamespace"]
+                assert namespace == NAMESPACE
                 assert options["label"] == f"${{PROP('Dim.{dimension}')}}"
                 assert name in emitted()[dimension]
                 shown[dimension].add(name)
             else:
                 band = re.fullmatch(r"ANOMALY_DETECTION_BAND\((\w+), (\d+)\)", options["expression"])
-                assert band and band.group(1) in ids and int(band.group(2)) == stack.parameters["AnomalyBandWidth"]
+                assert band and band.group(1) in ids and band.group(2) == "3"
         general = widget["properties"].get("stat")
         statistics = {options.get("stat", general) for names, _, options in rows(widget) if names}
         assert statistics <= {"Sum", "Maximum", "p50", "p95"}, widget
@@ -169,18 +172,33 @@ def test_alarms_have_the_right_thresholds():
     }
     topology = {"TopologyAlarm": ("TopologyRefreshFailures", 1, (3, 6), "notBreaching")}
     config = {"ConfigAlarm": ("ConfigRefreshFailures", 1, (3, 6), "notBreaching")}
-    peering = {f"PeeringBytes{number}Alarm": ("PeeringBytes", None, (3, 4), "breaching") for number in range(1, 6)}
 
     def reported(parameter_set):
         periods = lambda one: (one["DatapointsToAlarm"], one["EvaluationPeriods"])
         facts = lambda one: (metrics_of(one)[0][1], one.get("Threshold"), periods(one), one["TreatMissingData"])
         return {id: facts(one) for id, one in alarms(deployed(parameter_set)).items()}
 
-    assert reported("defaults") == {**always, **topology}
-    assert reported("existing buckets, no keys, no email") == {**always, **topology, **config}
-    assert reported(FULL) == {**always, **topology, **config, **peering}
-    two = {id: peering[id] for id in ("PeeringBytes1Alarm", "PeeringBytes2Alarm")}
-    assert reported("one bucket") == {**always, **topology, **two}
+    # Those of topology and configuration cost nothing to speak of where there is none, and then stay silent.
+    assert reported("defaults") == reported(FULL) == {**always, **topology, **config}
+    assert reported("another key pattern") == reported("existing buckets, no keys, no email") == {}
+
+
+def test_peering_alarm_of_its_own():
+    parameters = {"PeeringConnectionId": "pcx-0bd681fd4c20588b9", "MetricsNamespace": NAMESPACE}
+    parameters["TopicArn"] = deployed("defaults").ref("Topic")
+    stack = Resolved(load("stacks/peering-alarm.yaml"), parameters)
+    alarm = stack.one("AWS::CloudWatch::Alarm")
+    [traffic, expected] = alarm["Metrics"]
+    metric, band = traffic["MetricStat"]["Metric"], f"ANOMALY_DETECTION_BAND({traffic['Id']}, 3)"
+    assert (metric["Namespace"], metric["MetricName"]) == (NAMESPACE, "PeeringBytes")
+    assert metric["Dimensions"] == [{"Name": "PeeringConnectionId", "Value": "pcx-0bd681fd4c20588b9"}]
+    assert "PeeringBytes" in emitted()["PeeringConnectionId"] and traffic["MetricStat"]["Stat"] == "Sum"
+    assert expected == {"Id": alarm["ThresholdMetricId"], "Expression": band}
+    assert alarm["ComparisonOperator"] == "LessThanLowerOrGreaterThanUpperThreshold"
+    # The latest 15 minutes are incomplete, and a connection without traffic has no data.
+    assert (traffic["MetricStat"]["Period"], alarm["TreatMissingData"]) == (3600, "breaching")
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (3, 4)
+    assert alarm["AlarmActions"] == [parameters["TopicArn"]] and "OKActions" not in alarm
 
 
 def test_alarms_watch_the_named_resource():
@@ -198,10 +216,6 @@ def test_alarms_watch_the_named_resource():
     reasons = re.findall(r'IgnoreReason::\w+ => "([\w-]+)"', (PROJECT / "src" / "lambda" / "metrics.rs").read_text())
     [(_, _, [dimension])] = metrics_of(alarms(stack)["MarkedObjectsAlarm"])
     assert dimension == {"Name": "Reason", "Value": "flowsentry-output"} and dimension["Value"] in reasons
-    ids = stack.parameters["PeeringConnectionIds"].split(",")
-    for number, id in enumerate(ids, 1):
-        [(_, _, [dimension])] = metrics_of(alarms(stack)[f"PeeringBytes{number}Alarm"])
-        assert dimension == {"Name": "PeeringConnectionId", "Value": id}
 
 
 # Gauges; all other metrics are counters, whose average would be misleading.
@@ -310,7 +324,7 @@ def test_saved_queries_match_their_names():
 
 
 def test_alarms_name_existing_queries_and_outputs():
-    stack, template = deployed(FULL), load()
+    stack, template = deployed(FULL), inlined(load())
     titles = {one["Name"].split("/")[1] for one in stack.resources("AWS::Logs::QueryDefinition").values()}
     text = " ".join(one["AlarmDescription"] for one in alarms(stack).values())
     named = re.findall(r"saved query:? ([a-z ]+?)(?: first|;|\)|,|:|\.|$)", text)

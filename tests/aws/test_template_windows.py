@@ -9,7 +9,7 @@ import iam
 import iam_calls
 from flow_logs import ACCOUNT
 from function import REGION
-from parameter_sets import PARAMETER_SETS, deployed
+from parameter_sets import KEY, PARAMETER_SETS, deployed
 from state_machine import DEFINITION
 from template import NESTED_STACK, Resolved, load, transformed
 from test_template import PARAMETERS, references
@@ -45,13 +45,12 @@ def test_every_parameter_is_described_bounded_used_and_given():
     used = references([NESTED[part] for part in ("Conditions", "Resources")])
     given = deployed(SETS[0]).properties("WindowsStack")["Parameters"]
     defaults = {name for name, parameter in NESTED["Parameters"].items() if "Default" in parameter}
-    assert set(given) | {"MemorySize"} == set(NESTED["Parameters"]) == used & set(NESTED["Parameters"])
+    assert set(given) | {"MemorySize", "OutputPrefix"} == set(NESTED["Parameters"]) == used & set(NESTED["Parameters"])
     assert set(NESTED["Parameters"]) - defaults <= set(given)
     for name, parameter in NESTED["Parameters"].items():
         assert 20 <= len(parameter["Description"]) <= 300 and parameter["Description"].endswith("."), name
         assert {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter), name
-    for name in ("LogRetentionDays", "Architecture", "AlertMinSeverity"):
-        assert NESTED["Parameters"][name]["AllowedValues"] == PARAMETERS[name]["AllowedValues"], name
+    assert NESTED["Parameters"]["Architecture"]["AllowedValues"] == PARAMETERS["Architecture"]["AllowedValues"]
 
 
 @every_set
@@ -59,7 +58,7 @@ def test_given_values_match_the_patterns(parameter_set):
     for name, value in nested(parameter_set).parameters.items():
         parameter = NESTED["Parameters"][name]
         # Made-up names of buckets have capitals.
-        value = value.lower() if re.search("Bucket|Uri|TopologyArn|ConfigArn", name) else str(value)
+        value = value.lower() if re.search("Bucket|Path|InputArns", name) else str(value)
         assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), f"{name}: {value}"
         assert value in map(str, parameter.get("AllowedValues", [value])), f"{name}: {value}"
 
@@ -74,9 +73,8 @@ def test_function_has_the_settings_of_the_other(parameter_set):
     """What decides a summary is the same; the sources are those of the rule."""
     other = deployed(parameter_set).one(FUNCTION)["Environment"]["Variables"]
     own = nested(parameter_set).one(FUNCTION)["Environment"]["Variables"]
-    differing = {"ON_PERMANENT_FAILURE", "TOPOLOGY_TTL_SECONDS"}
-    assert set(other) - set(own) - {"TOPOLOGY_URI", "WINDOW_REPORTS"} == differing - {"TOPOLOGY_TTL_SECONDS"}
-    given = lambda settings: {name: value for name, value in settings.items() if value != "" and name not in differing}
+    assert set(other) - set(own) == {"WINDOW_REPORTS"} and set(own) - set(other) <= {"TOPOLOGY_TTL_SECONDS", "TOPOLOGY_URI"}
+    given = lambda settings: {name: settings[name] for name in settings if settings[name] != "" and name in other}
     assert given(own) == {name: value for name, value in given(other).items() if name in own}
     assert own["TOPOLOGY_TTL_SECONDS"] == "1"
 
@@ -145,11 +143,13 @@ def state_machine_calls(stack):
     yield make("s3:GetObject", f"{outputs}hourly/x/level-0.json")
     for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
         yield make(f"s3:{action}", f"{outputs}results/0123/manifest.json")
-    if key := parameters["OutputKmsKeyArn"]:
-        for action in ("GenerateDataKey", "Decrypt"):
-            yield make(f"kms:{action}", key, kms__ViaService=f"s3.{REGION}.amazonaws.com")
+    # An existing bucket may have a key that the stack does not know.
+    context = {"kms__ViaService": f"s3.{REGION}.amazonaws.com", "kms__EncryptionContext__aws__s3__arn": outputs + "x"}
+    for action in ("GenerateDataKey", "Decrypt"):
+        yield make(f"kms:{action}", parameters["DataKmsKeyArn"] or UNKNOWN_KEY, **context)
 
 
+UNKNOWN_KEY = f"{KEY}9"
 DELEGATES = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
 
 
@@ -157,7 +157,7 @@ DELEGATES = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:ro
 def test_state_machine_may_do_exactly_what_it_needs(parameter_set):
     stack = nested(parameter_set)
     needed, own = list(state_machine_calls(stack)), role(stack, "StateMachineRole")
-    policies = {stack.parameters["OutputKmsKeyArn"] or "none": [DELEGATES]}
+    policies = {stack.parameters["DataKmsKeyArn"] or UNKNOWN_KEY: [DELEGATES]}
     assert iam.denied(needed, own, policies) == []
     # The results are below the prefix of the lists, so reading them is allowed twice.
     assert iam.not_needed(needed, own, policies) == ["StoreResults: s3:GetObject"]
@@ -172,13 +172,13 @@ def test_function_may_do_exactly_what_a_run_calls(clients, env, parameter_set):
     parameters = stack.parameters
     env.alerting()
     topology, settings = env.bucket("topology"), {}
-    if parameters["TopologyUri"]:
+    if parameters["TopologyPath"]:
         clients.s3.put_object(Bucket=topology, Key="vpc/vpcs.json", Body=b'{"Vpcs": [], "VpcPeeringConnections": []}')
         settings["TOPOLOGY_URI"] = f"s3://{topology}/vpc/"
-    if parameters["ConfigUri"]:
+    if parameters["ConfigPath"]:
         clients.s3.put_object(Bucket=topology, Key="flowsentry.toml", Body=b"port_scan_ports = 15")
         settings["CONFIG_URI"] = f"s3://{topology}/flowsentry.toml"
-    settings["ALERT_REPEAT_HOURS"] = str(parameters["AlertRepeatHours"])
+    settings["ALERT_REPEAT_HOURS"] = "24"
     reports = Reports(clients, env, **settings)
     slow_scan(env)
     gone = env.put(name(30, number=3), b"gone")
@@ -188,12 +188,12 @@ def test_function_may_do_exactly_what_a_run_calls(clients, env, parameter_set):
     reports.gateway.close()
     calls = list(translated(stack, env, topology, list(env.proxy.requests)))
     own = role(stack, "FunctionRole")
-    keys = ("SourceKmsKeyArn", "OutputKmsKeyArn", "TopologyKmsKeyArn", "ConfigKmsKeyArn")
-    policies = {parameters[key]: [DELEGATES] for key in keys if parameters[key]}
+    policies = {key: [DELEGATES] for key in (UNKNOWN_KEY, parameters["DataKmsKeyArn"]) if key}
     assert iam.denied(calls, own, policies) == []
     # A topology in the output bucket is listed by the permission for that bucket.
-    output = f"arn:aws:s3:::{parameters['OutputBucketName']}"
-    twice = {"ListTopology", f"ListBuckets: {output}"} if parameters["TopologyArn"].startswith(f"{output}/") else set()
+    output = parameters["OutputBucketName"]
+    inside = parameters["TopologyPath"].startswith(f"{output}/")
+    twice = {"ListTopology", f"ListBuckets: arn:aws:s3:::{output}"} if inside else set()
     assert set(iam.not_needed(calls, own, policies)) == {"WriteLog"} | twice
     for action in ("s3:DeleteObject", "s3:PutObject"):
         resource = f"arn:aws:s3:::{parameters['OutputBucketName']}/{parameters['OutputPrefix']}reports/x"
@@ -203,10 +203,9 @@ def test_function_may_do_exactly_what_a_run_calls(clients, env, parameter_set):
 def translated(stack, env, topology, requests):
     """Returns the calls with the buckets, prefixes, keys, and the bus of the stack."""
     parameters = stack.parameters
-    config = parameters["ConfigArn"].removeprefix("arn:aws:s3:::")
-    documents = parameters["TopologyArn"].removeprefix("arn:aws:s3:::")
+    config, documents = parameters["ConfigPath"], parameters["TopologyPath"]
     renamed = {
-        f"{env.source}/AWSLogs/": f"{parameters['SourceBucketName']}/{parameters['SourcePrefix']}",
+        f"{env.source}/AWSLogs/": parameters["SourcePath"],
         f"{env.output}/flowsentry/": f"{parameters['OutputBucketName']}/{parameters['OutputPrefix']}",
         f"{topology}/vpc/": documents,
         f"{topology}/flowsentry.toml": config,
@@ -215,15 +214,10 @@ def translated(stack, env, topology, requests):
         topology: documents.partition("/")[0],
         env.bus: stack.parameters["EventBusName"],
     }
-    of_bucket = {
-        env.source: parameters["SourceKmsKeyArn"],
-        env.output: parameters["OutputKmsKeyArn"],
-    }
 
     def key_of(bucket, key="", version=None):
-        if bucket == topology:
-            return (parameters["ConfigKmsKeyArn"] if "toml" in key else parameters["TopologyKmsKeyArn"]) or None, True
-        return of_bucket[bucket] or None, True
+        """Keys that the stack does not know, and that of the outputs, if it has one."""
+        return (bucket == env.output and parameters["DataKmsKeyArn"]) or UNKNOWN_KEY, False
 
     def rename(text):
         for old, new in renamed.items():
