@@ -102,18 +102,18 @@ fn nothing_read_is_no_all_clear() {
     };
     let (status, garbage) = report(&format!("{header}foo\nbar baz\n"));
     assert_eq!(status, Some(1));
-    assert!(garbage.contains("UNREADABLE INPUTS  1") && !garbage.contains("FINDINGS"), "{garbage}");
+    assert!(garbage.contains("UNREADABLE INPUTS  1") && garbage.ends_with("VERDICT  UNKNOWN  no records were read\n"));
     let no_data = LOG.replace("OK", "NODATA");
     for (log, expected) in [
-        ("", "FINDINGS  unknown: no records were read\n"),
-        (header, "FINDINGS  unknown: no records were read\n"),
-        (&no_data, "FINDINGS  none, but no record is of accepted or rejected traffic\n"),
+        ("", "VERDICT  UNKNOWN  no records were read\n"),
+        (header, "VERDICT  UNKNOWN  no records were read\n"),
+        (&no_data, "VERDICT  UNKNOWN  no record is of accepted or rejected traffic\n"),
     ] {
         let (status, report) = report(log);
         assert_eq!(status, Some(0));
         assert!(report.contains(expected), "{report}");
     }
-    assert!(report(LOG).1.contains("FINDINGS  none\n"));
+    assert!(report(LOG).1.contains("VERDICT  OK  no findings\n"));
 }
 
 #[test]
@@ -132,13 +132,13 @@ fn a_majority_of_malformed_records_is_warned_of() {
     assert_eq!(stderr, "");
     let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
     let (before, after) = words.split_once(warning).expect("the warning");
-    assert!(before.ends_with("MOSTLY MALFORMED the numbers below cover the smaller part of the records "), "{report}");
+    assert!(before.ends_with("MOSTLY MALFORMED "), "{report}");
     assert!(after.contains("rejected 4 flows"), "{report}");
     assert_eq!(run(5, "json").1, format!("flowsentry: {warning}\n"));
     // Near miss: one half.
     let (report, stderr) = run(4, "text");
     assert_eq!(stderr, "");
-    assert!(!report.contains("MOSTLY") && report.contains("MALFORMED  4 records"), "{report}");
+    assert!(!report.contains("MOSTLY") && report.contains("other records: 4 malformed"), "{report}");
 }
 
 #[test]
@@ -238,19 +238,21 @@ fn a_report_says_when_it_is_approximate() {
         assert_eq!(output.status.code(), Some(0));
         text(&output.stdout).to_owned()
     };
-    let approximate = report(&["--config", &path("few.toml")]);
-    assert!(approximate.contains("APPROXIMATE  results are approximate: memory limits were reached"), "{approximate}");
+    let approximate = report(&["--top", "10", "--config", &path("few.toml")]);
+    assert!(approximate.contains("APPROXIMATE  Totals are exact."), "{approximate}");
     assert!(approximate.contains("Limits reached: max_rejected_groups."), "{approximate}");
+    let all = report(&["--verbose", "--config", &path("few.toml")]);
+    assert!(all.contains("APPROXIMATE  results are approximate: memory limits were reached"), "{all}");
     assert!(approximate.contains("of about 21 rejected connections"), "{approximate}");
     assert!(approximate.contains("10.0.1.250"), "{approximate}");
-    let complete = report(&[]);
+    let complete = report(&["--top", "10"]);
     assert!(!complete.contains("APPROXIMATE") && complete.contains("of 21 rejected connections"), "{complete}");
 }
 
 #[test]
 fn a_report_to_a_pipe_has_no_escape_sequences() {
     let hostile = LOG.replace("eni-1", "eni-\u{1b}[2J\u{202e}x");
-    let output = flowsentry(&["analyze", "-"], hostile.as_bytes());
+    let output = flowsentry(&["analyze", "--verbose", "-"], hostile.as_bytes());
     let report = text(&output.stdout);
     assert!(!report.contains('\u{1b}') && !report.contains('\u{202e}'), "{report}");
     assert!(report.contains("eni-\\u{1b}[2J\\u{202e}x"), "{report}");

@@ -1,6 +1,7 @@
 //! The command line: arguments in; the report on stdout, everything else on stderr, and an exit status out.
 //!
 //! - `args`: the arguments and their help texts.
+//! - `help`: the examples of `--help`; `shell`: completions and man pages.
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
 //! - `partials`: reads and merges partials, and writes one.
@@ -14,12 +15,14 @@
 
 mod args;
 mod explain;
+mod help;
 mod inputs;
 mod output;
 mod partials;
 mod plan;
 mod progress;
 pub mod report;
+mod shell;
 mod topology;
 
 use std::fmt::Display;
@@ -69,6 +72,8 @@ pub fn run() -> ExitCode {
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
         #[cfg(feature = "aws")]
         Command::Topology(TopologyCommand::Fetch(arguments)) => topology::fetch::fetch(&arguments),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { to } => shell::man(to.as_deref()),
     };
     let status = status.unwrap_or_else(|error| {
         warn(&error.message);
@@ -92,8 +97,8 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let analysis = inputs::analyze(&inputs::list(arguments)?, &options, threads);
-    let Analyze { partial, close, format, top, .. } = arguments;
-    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
+    let Analyze { partial, close, format, top, verbose, .. } = arguments;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, verbose: *verbose };
     let status = finish(analysis, target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((options, topology));
@@ -106,8 +111,8 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
     let config = read_config(arguments.config.as_deref())?;
     let context = Context::new(topology.as_deref(), &config);
     let analysis = partials::merge(&arguments.partials, &context, &config.limits)?;
-    let Merge { partial, close, format, top, .. } = arguments;
-    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top };
+    let Merge { partial, close, format, top, verbose, .. } = arguments;
+    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, verbose: *verbose };
     finish(analysis, target, topology.as_deref(), config)
 }
 
@@ -120,6 +125,8 @@ struct Target<'a> {
     close: bool,
     format: ReportFormat,
     top: Option<usize>,
+    /// Whether the text has everything, or the essence on one screen.
+    verbose: bool,
 }
 
 /// Writes the partial or the report of an analysis. Returns the exit status.
@@ -179,7 +186,8 @@ fn write_report(target: &Target<'_>, summary: &Summary, topology: Option<&Topolo
         }
         ReportFormat::Text => {
             let options = report::RenderOptions { width: output::width(), groups: target.top, topology };
-            output::write_text(&report::render(summary, options))
+            let render = if target.verbose { report::render_all } else { report::render };
+            output::write_text(&render(summary, options))
         }
     }
 }
