@@ -228,7 +228,7 @@ fn listings_are_planned_as_s3_uris() {
     assert_eq!((object.bytes, object.etag.as_deref()), (5, Some("e")));
     let output = flowsentry(folder.path(), &["analyze", "--inputs-from", "plan/batches/00000.txt"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("_h.log.gz: is in S3; copy it here, such as with aws s3 cp\n"));
+    assert!(text(&output.stderr).contains("_h.log.gz: is in S3, which this command does not read: copy it with aws s3 cp s3://b/"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! - `help`: the examples of `--help`; `shell`: completions and man pages.
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
+//! - `wrong_input`: says what to do about inputs of another kind.
 //! - `partials`: reads and merges partials, and writes one.
 //! - `plan`: lists objects and writes the batches of a report.
 //! - `topology`: reads the topology documents; runs `topology check` and `topology fetch`.
@@ -24,6 +25,7 @@ mod progress;
 pub mod report;
 mod shell;
 mod topology;
+mod wrong_input;
 
 use std::fmt::Display;
 use std::num::NonZero;
