@@ -216,6 +216,14 @@ impl Groups {
         Group { key, subgroups: &self.subgroups, members }
     }
 
+    /// Returns the key of the group with this index.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn key(&self, id: usize) -> GroupKey {
+        self.get(id).key
+    }
+
     /// Returns the subgroups of all groups, in no particular order.
     pub fn subgroups(&self) -> impl Iterator<Item = (GroupKey, Subgroup)> {
         self.subgroups.iter().map(|(key, sums)| (key.group, Subgroup::new(key, sums)))
