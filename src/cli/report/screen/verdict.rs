@@ -26,7 +26,8 @@ fn with_remark(summary: &Summary, problems: &[Problem], remark: &str, width: usi
 
 /// Returns the last rows: the verdict, the worst problem, and what to do.
 pub(super) fn end(summary: &Summary, problems: &[Problem], list: &ProblemList, width: usize) -> Vec<String> {
-    let mut rows = with_remark(summary, problems, " (all: --verbose)", width);
+    let remark = if problems.is_empty() { "" } else { " (all: --verbose)" };
+    let mut rows = with_remark(summary, problems, remark, width);
     if let Some(worst) = list.worst() {
         let is_outside = worst.is_from_outside;
         let label = if is_outside { "First:" } else { "Worst:" };
