@@ -27,6 +27,9 @@ use top::TopList;
 
 /// Maximum number of rows at 100 columns. One more is for the prompt below.
 const MAX_ROWS: usize = 39;
+/// Columns of such a screen. Narrower ones have two screens of 24 rows.
+const COLUMNS: usize = 100;
+const MAX_NARROW_ROWS: usize = 48;
 /// Rows of a list of sources or ports, unless there is more room.
 const MIN_TOP_ROWS: usize = 3;
 const MAX_TOP_ROWS: usize = 10;
@@ -51,8 +54,9 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let end = [vec![String::new()], verdict::end(summary, &problems, &list, width)].concat();
     let suppressed = verdict::suppressed(summary, width);
     let others = head.len() + suppressed.len() + end.len();
-    let list = list.render(MAX_ROWS.saturating_sub(others + facts(MIN_TOP_ROWS).len()), width);
-    let left = MAX_ROWS.saturating_sub(others + list.len());
+    let max_rows = if width < COLUMNS { MAX_NARROW_ROWS } else { MAX_ROWS };
+    let list = list.render(max_rows.saturating_sub(others + facts(MIN_TOP_ROWS).len()), width);
+    let left = max_rows.saturating_sub(others + list.len());
     let longest = (MIN_TOP_ROWS..=MAX_TOP_ROWS).rev().map(facts).find(|facts| facts.len() <= left);
     let facts = longest.unwrap_or_else(|| facts(MIN_TOP_ROWS));
     text(&[head, list, suppressed, facts, groups(summary, options, width), end].concat())
