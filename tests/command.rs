@@ -102,18 +102,18 @@ fn nothing_read_is_no_all_clear() {
     };
     let (status, garbage) = report(&format!("{header}foo\nbar baz\n"));
     assert_eq!(status, Some(1));
-    assert!(garbage.contains("UNREADABLE INPUTS  1") && !garbage.contains("FINDINGS"), "{garbage}");
+    assert!(garbage.contains("UNREADABLE INPUTS  1") && garbage.ends_with("VERDICT  UNKNOWN  no records were read\n"));
     let no_data = LOG.replace("OK", "NODATA");
     for (log, expected) in [
-        ("", "FINDINGS  unknown: no records were read\n"),
-        (header, "FINDINGS  unknown: no records were read\n"),
-        (&no_data, "FINDINGS  none, but no record is of accepted or rejected traffic\n"),
+        ("", "VERDICT  UNKNOWN  no records were read\n"),
+        (header, "VERDICT  UNKNOWN  no records were read\n"),
+        (&no_data, "VERDICT  UNKNOWN  no record is of accepted or rejected traffic\n"),
     ] {
         let (status, report) = report(log);
         assert_eq!(status, Some(0));
         assert!(report.contains(expected), "{report}");
     }
-    assert!(report(LOG).1.contains("FINDINGS  none\n"));
+    assert!(report(LOG).1.contains("VERDICT  OK  no findings\n"));
 }
 
 #[test]
@@ -132,13 +132,13 @@ fn a_majority_of_malformed_records_is_warned_of() {
     assert_eq!(stderr, "");
     let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
     let (before, after) = words.split_once(warning).expect("the warning");
-    assert!(before.ends_with("MOSTLY MALFORMED the numbers below cover the smaller part of the records "), "{report}");
+    assert!(before.ends_with("MOSTLY MALFORMED "), "{report}");
     assert!(after.contains("rejected 4 flows"), "{report}");
     assert_eq!(run(5, "json").1, format!("flowsentry: {warning}\n"));
     // Near miss: one half.
     let (report, stderr) = run(4, "text");
     assert_eq!(stderr, "");
-    assert!(!report.contains("MOSTLY") && report.contains("MALFORMED  4 records"), "{report}");
+    assert!(!report.contains("MOSTLY") && report.contains("other records: 4\n  malformed"), "{report}");
 }
 
 #[test]
@@ -238,19 +238,22 @@ fn a_report_says_when_it_is_approximate() {
         assert_eq!(output.status.code(), Some(0));
         text(&output.stdout).to_owned()
     };
-    let approximate = report(&["--config", &path("few.toml")]);
-    assert!(approximate.contains("APPROXIMATE  results are approximate: memory limits were reached"), "{approximate}");
-    assert!(approximate.contains("Limits reached: max_rejected_groups."), "{approximate}");
+    let approximate = report(&["--top", "10", "--config", &path("few.toml")]);
+    assert!(approximate.contains("APPROXIMATE  Totals are exact."), "{approximate}");
+    let words = approximate.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("Limits reached: max_rejected_groups."), "{approximate}");
+    let all = report(&["--verbose", "--config", &path("few.toml")]);
+    assert!(all.contains("APPROXIMATE  results are approximate: memory limits were reached"), "{all}");
     assert!(approximate.contains("of about 21 rejected connections"), "{approximate}");
     assert!(approximate.contains("10.0.1.250"), "{approximate}");
-    let complete = report(&[]);
+    let complete = report(&["--top", "10"]);
     assert!(!complete.contains("APPROXIMATE") && complete.contains("of 21 rejected connections"), "{complete}");
 }
 
 #[test]
 fn a_report_to_a_pipe_has_no_escape_sequences() {
     let hostile = LOG.replace("eni-1", "eni-\u{1b}[2J\u{202e}x");
-    let output = flowsentry(&["analyze", "-"], hostile.as_bytes());
+    let output = flowsentry(&["analyze", "--verbose", "-"], hostile.as_bytes());
     let report = text(&output.stdout);
     assert!(!report.contains('\u{1b}') && !report.contains('\u{202e}'), "{report}");
     assert!(report.contains("eni-\\u{1b}[2J\\u{202e}x"), "{report}");
@@ -439,4 +442,76 @@ fn an_input_in_several_partials_is_warned_of() {
     assert_eq!((output.status.code(), &summary(&output)["records"]["total"]), (Some(0), &2.into()));
     let expected = format!("flowsentry: {}: in several partials, so its records count several times\n", path("a.log"));
     assert_eq!(text(&output.stderr), expected);
+}
+
+#[test]
+fn a_file_of_another_kind_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("a.log"), LOG).expect("a file");
+    fs::write(path("vpcs.json"), r#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#).expect("a file");
+    fs::write(path("summary.json"), flowsentry(&["analyze", "--format", "json", &path("a.log")], b"").stdout)
+        .expect("a file");
+    assert_eq!(flowsentry(&["analyze", "--partial", &path("a.fspart"), &path("a.log")], b"").status.code(), Some(0));
+    for (arguments, status, expected) in [
+        (&["analyze", &path("summary.json")][..], 1, "looks like a summary of flowsentry; keep summaries out"),
+        (&["analyze", &path("vpcs.json")], 1, "output of aws ec2 describe-…; give it with --topology"),
+        (&["analyze", &path("a.fspart")], 1, "a partial of flowsentry; give it to flowsentry merge"),
+        (&["analyze", "--topology", &path("a.log"), "-"], 2, "a.log: looks like a flow log: give it as an input"),
+        (&["topology", "check", &path("summary.json")], 2, "summary.json: is a summary of flowsentry"),
+        (
+            &["analyze", "--topology", &path("a.fspart"), "-"],
+            2,
+            "is a partial of flowsentry: give it to flowsentry merge",
+        ),
+        (&["merge", &path("a.log")], 2, "a.log: looks like a flow log: read it with flowsentry analyze"),
+        (&["merge", &path("summary.json")], 2, "is a summary of flowsentry, which cannot be merged"),
+        (
+            &["analyze", "s3://b/AWSLogs/"],
+            1,
+            "copy it with aws s3 sync s3://b/AWSLogs/ logs/ and give logs/, or deploy",
+        ),
+        (&["merge", "s3://b/a.fspart"], 1, "copy it with aws s3 cp s3://b/a.fspart partials/"),
+        (&["topology", "check", "s3://b/t/"], 2, "copy it with aws s3 sync s3://b/t/ topology/"),
+        (&["analyze", &path("*.gz")], 1, "in quotes or nothing matches"),
+    ] {
+        let output = flowsentry(arguments, LOG.as_bytes());
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(expected), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn completions_and_man_pages_name_all_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = flowsentry(&["completions", shell], b"");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+        assert!(text(&output.stdout).contains("analyze") && text(&output.stdout).contains("log-format"), "{shell}");
+    }
+    let page = flowsentry(&["man"], b"");
+    assert!(text(&page.stdout).contains(".TH flowsentry 1") && text(&page.stdout).contains("Examples"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = flowsentry(&["man", "--to", &folder.path().display().to_string()], b"");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    for name in ["flowsentry", "flowsentry-analyze", "flowsentry-merge", "flowsentry-topology-check"] {
+        let page = fs::read_to_string(folder.path().join(format!("{name}.1"))).expect("a page");
+        assert!(page.contains(&format!(".TH {name} 1")), "{name}: {}", &page[..200]);
+    }
+}
+
+#[test]
+fn a_pipe_has_the_width_of_columns_or_100() {
+    let widest = |columns: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowsentry"));
+        command.args(["analyze", "--topology", "examples/sample/topology", "examples/sample"]).env_remove("COLUMNS");
+        if let Some(columns) = columns {
+            command.env("COLUMNS", columns);
+        }
+        let output = command.output().expect("the program runs");
+        text(&output.stdout).lines().map(|line| line.chars().count()).max().expect("a row")
+    };
+    assert!((91..=100).contains(&widest(None)), "{}", widest(None));
+    assert!((71..=80).contains(&widest(Some("80"))), "{}", widest(Some("80")));
+    assert!((151..=200).contains(&widest(Some("200"))), "{}", widest(Some("200")));
+    assert_eq!(widest(Some("wide")), widest(None));
 }

@@ -1,6 +1,6 @@
 //! Compares summaries and reports with the stored ones, one folder of `tests/golden` per case. A folder has the inputs
 //! `input*.log` as text (the test compresses them), possibly the topology `topology*.json`, the expected `summary.json`, and
-//! for some cases the expected `report.txt`.
+//! for some cases the expected `report.txt` (everything, at 120 columns) and `screen.txt` (one screen, at 100 columns).
 //!
 //! To accept new output, run this command, and read `git diff tests/golden` before you commit:
 //!
@@ -150,8 +150,10 @@ fn the_text_report_equals_the_stored_one() {
     for case in ["made-every-finding", "peering-before-v5", "peering-with-a-c-v5"] {
         let case = cases().into_iter().find(|folder| folder.ends_with(case)).expect("the case");
         let topology = topology_of(&case);
-        let options = RenderOptions { width: 120, groups: None, topology: topology.as_deref() };
-        let report = report::render(&summary_of(&case), options);
-        compare(&case.join("report.txt"), &anstream::adapter::strip_str(&report).to_string());
+        let summary = summary_of(&case);
+        let options = |width| RenderOptions { width, groups: None, topology: topology.as_deref() };
+        let plain = |report: &str| anstream::adapter::strip_str(report).to_string();
+        compare(&case.join("report.txt"), &plain(&report::render_all(&summary, options(120))));
+        compare(&case.join("screen.txt"), &plain(&report::render(&summary, options(100))));
     }
 }

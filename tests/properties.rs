@@ -141,7 +141,8 @@ fn read(bytes: &[u8]) {
     let options = Options { topology: Some(Arc::clone(&TOPOLOGY)), ..Options::default() };
     if let Ok(analysis) = pipeline::analyze("any", bytes, &options) {
         let summary = build::build_summary(analysis, &SummaryOptions::default(), Some(&TOPOLOGY));
-        let report = report::render(&summary, RenderOptions { width: 80, groups: None, topology: Some(&TOPOLOGY) });
+        let options = RenderOptions { width: 80, groups: None, topology: Some(&TOPOLOGY) };
+        let report = report::render(&summary, options) + &report::render_all(&summary, options);
         assert!(!anstream::adapter::strip_str(&report).to_string().contains(|c: char| c.is_control() && c != '\n'));
     }
 }

@@ -4,10 +4,12 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use jiff::Timestamp;
 
 use super::explain::target::{Destination, ProtocolName};
 use super::filters::{FindingArguments, RecordArguments};
+use super::help;
 #[cfg(feature = "aws")]
 use crate::discovery::target;
 use crate::plan::{FanIn, PlanOptions};
@@ -15,7 +17,7 @@ use crate::record::format::Format;
 
 /// Finds rejected connections and VPC peering problems in AWS VPC Flow Logs.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = help::MORE, after_long_help = help::PROGRAM)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -24,41 +26,47 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Analyze flow logs from files, folders or stdin
-    #[command(
-        after_help = "Exit status: 0: all inputs were read; 1: at least one input failed (it is reported on stderr and \
-                            excluded); 2: invalid usage or unreadable topology; 4: a finding of --fail-on, if all inputs were read."
-    )]
+    #[command(after_help = help::MORE, after_long_help = help::ANALYZE)]
     Analyze(Analyze),
     /// Merge partials, which analyze --partial made, into one summary
-    #[command(
-        after_help = "The summary is that of one analyze over all inputs, if the partials are given in the order of the inputs.\n\n\
-                            Exit status: 0: all partials and their inputs were read; 1: at least one failed (it is reported on \
-                            stderr and excluded); 2: invalid usage, unreadable topology, or a partial of another version, topology \
-                            or configuration; 4: a finding of --fail-on, if everything was read."
-    )]
+    #[command(after_help = help::MORE, after_long_help = help::MERGE)]
     Merge(Merge),
     /// Render a stored summary
-    #[command(after_help = REPORT_HELP)]
+    #[command(after_help = help::MORE, after_long_help = REPORT_HELP)]
     Report(Report),
     /// Compare two summaries: new, changed and gone findings and rejected connections, and the traffic between VPCs
-    #[command(after_help = DIFF_HELP)]
+    #[command(after_help = help::MORE, after_long_help = DIFF_HELP)]
     Diff(Diff),
     /// Show the sources and ports that are rejected most, and who exchanges the most bytes
-    #[command(after_help = TOP_HELP)]
+    #[command(after_help = help::MORE, after_long_help = TOP_HELP)]
     Top(View),
     /// Show accepted and rejected flows by time, as bars
-    #[command(after_help = TIMELINE_HELP)]
+    #[command(after_help = help::MORE, after_long_help = TIMELINE_HELP)]
     Timeline(Timeline),
     /// Plan a report over many objects: write which are analyzed together, for a batch system or a shell loop
-    #[command(after_help = PLAN_HELP)]
+    #[command(after_help = help::MORE, after_long_help = PLAN_HELP)]
     Plan(Plan),
     /// Explain whether one end can reach another, hop by hop
-    #[command(after_help = EXPLAIN_HELP)]
+    #[command(after_help = help::MORE, after_long_help = EXPLAIN_HELP)]
     Explain(Explain),
     #[cfg_attr(feature = "aws", doc = "Check a topology, or describe that of AWS accounts")]
     #[cfg_attr(not(feature = "aws"), doc = "Check a topology")]
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// Write the completions of a shell to stdout
+    #[command(after_help = help::MORE, after_long_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write the man page to stdout, or the pages of all commands to a folder
+    #[command(hide = true)]
+    Man {
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
 }
 
 const REPORT_HELP: &str = "Examples:
@@ -109,14 +117,11 @@ or unreadable topology.";
 #[derive(Debug, Subcommand)]
 pub(super) enum TopologyCommand {
     /// Find overlapping CIDR blocks, missing routes and unusable routes
-    #[command(
-        after_help = "Exit status: 0: no finding of medium or high severity; 1: at least one; 2: invalid usage or \
-                            unreadable topology."
-    )]
+    #[command(after_help = help::MORE, after_long_help = help::CHECK)]
     Check(CheckTopology),
     /// Describe the network of AWS accounts, and write a topology to a folder
     #[cfg(feature = "aws")]
-    #[command(after_help = FETCH_HELP)]
+    #[command(after_help = help::MORE, after_long_help = FETCH_HELP)]
     Fetch(FetchTopology),
 }
 
@@ -156,9 +161,13 @@ pub(super) struct Analyze {
     #[arg(long, value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 
-    /// Maximum number of rejected groups to list [default: 100; text shows 10]
+    /// Maximum number of rejected groups to list [default: 100; text shows 10 with --verbose, else none]
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
+
+    /// Text with everything, instead of the essence on one screen
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 
     /// TOML file with thresholds, limits, trusted scanners and columns by prefix of the input, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
@@ -169,7 +178,7 @@ pub(super) struct Analyze {
     pub(super) threads: Option<NonZero<usize>>,
 
     /// Write a partial for flowsentry merge, instead of a report; - for stdout
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top", "verbose"])]
     pub(super) partial: Option<PathBuf>,
 
     /// Decide causes and answers now, and leave the accepted records out of the partial: it is small, and less exact once merged
@@ -197,16 +206,20 @@ pub(super) struct Merge {
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub(super) format: SummaryFormat,
 
-    /// Maximum number of rejected groups to list [default: 100; text shows 10]
+    /// Maximum number of rejected groups to list [default: 100; text shows 10 with --verbose, else none]
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
+
+    /// Text with everything, instead of the essence on one screen
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 
     /// TOML file with the thresholds, limits and trusted scanners of the partials
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
     /// Write a partial of all partials, instead of a report; - for stdout
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top", "verbose"])]
     pub(super) partial: Option<PathBuf>,
 
     /// Decide causes and answers now, and leave the accepted records out of the partial

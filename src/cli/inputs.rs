@@ -20,6 +20,7 @@ use walkdir::WalkDir;
 use super::args::Analyze;
 use super::output::warn;
 use super::progress::Progress;
+use super::wrong_input::{self, Expected};
 use super::{CliError, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::aggregate::filter::RecordFilter;
@@ -157,8 +158,7 @@ impl Input {
             InputKind::Stdin => Ok(Box::new(io::stdin())),
             InputKind::File(path) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
-                Err(_) if path.starts_with("s3:") => Err("is in S3; copy it here, such as with aws s3 cp".to_owned()),
-                Err(error) => Err(format!("cannot be opened: {error}")),
+                Err(error) => Err(wrong_input::cannot_open(path, &error, Expected::FlowLog)),
             },
             InputKind::Unavailable(reason) => Err(reason.clone()),
         }
@@ -174,7 +174,7 @@ impl Input {
         match &self.kind {
             InputKind::File(path) => match std::fs::metadata(path) {
                 Ok(metadata) => Ok((path, metadata.len())),
-                Err(error) => Err(format!("cannot be opened: {error}")),
+                Err(error) => Err(wrong_input::cannot_open(path, &error, Expected::FlowLog)),
             },
             InputKind::Stdin => Err("is not a file".to_owned()),
             InputKind::Unavailable(reason) => Err(reason.clone()),

@@ -3,9 +3,11 @@
 //! - `args`: the arguments and their help texts.
 //! - `diff`: runs `diff`.
 //! - `csv`: renders the rejected groups as CSV.
+//! - `help`: the examples of `--help`; `shell`: completions and man pages.
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `filters`: the arguments that select records and findings.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
+//! - `wrong_input`: says what to do about inputs of another kind.
 //! - `partials`: reads and merges partials, and writes one.
 //! - `plan`: lists objects and writes the batches of a report.
 //! - `stored`: runs `report`, `top`, and `timeline`: reads summaries.
@@ -21,14 +23,17 @@ mod csv;
 mod diff;
 mod explain;
 mod filters;
+mod help;
 mod inputs;
 mod output;
 mod partials;
 mod plan;
 mod progress;
 pub mod report;
+mod shell;
 mod stored;
 mod topology;
+mod wrong_input;
 
 use std::fmt::Display;
 use std::num::NonZero;
@@ -84,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),
         #[cfg(feature = "aws")]
         Command::Topology(TopologyCommand::Fetch(arguments)) => topology::fetch::fetch(&arguments),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { to } => shell::man(to.as_deref()),
     };
     let status = status.unwrap_or_else(|error| {
         warn(&error.message);
@@ -108,9 +115,17 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let filter = arguments.filters.filter()?;
     let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
-    let Analyze { partial, close, format, top, findings, .. } = arguments;
+    let Analyze { partial, close, format, top, verbose, findings, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
-    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, filters, findings };
+    let target = Target {
+        partial: partial.as_deref(),
+        close: *close,
+        format: *format,
+        top: *top,
+        verbose: *verbose,
+        filters,
+        findings,
+    };
     let status = finish(analysis, &target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((options, topology));
@@ -123,9 +138,17 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
     let config = read_config(arguments.config.as_deref())?;
     let context = Context::new(topology.as_deref(), &config);
     let analysis = partials::merge(&arguments.partials, &context, &config.limits)?;
-    let Merge { partial, close, format, top, findings, .. } = arguments;
+    let Merge { partial, close, format, top, verbose, findings, .. } = arguments;
     let filters = None;
-    let target = Target { partial: partial.as_deref(), close: *close, format: *format, top: *top, filters, findings };
+    let target = Target {
+        partial: partial.as_deref(),
+        close: *close,
+        format: *format,
+        top: *top,
+        verbose: *verbose,
+        filters,
+        findings,
+    };
     finish(analysis, &target, topology.as_deref(), config)
 }
 
@@ -140,6 +163,8 @@ struct Target<'a> {
     /// The filter of the records, if there is one.
     filters: Option<Filters>,
     findings: &'a FindingArguments,
+    /// Whether the text has everything, or the essence on one screen.
+    verbose: bool,
 }
 
 /// Writes the partial or the report of an analysis. Returns the exit status.
@@ -206,7 +231,8 @@ fn write_report(target: &Target<'_>, summary: &Summary, topology: Option<&Topolo
         }
         SummaryFormat::Text => {
             let options = report::RenderOptions { width: output::width(), groups: target.top, topology };
-            output::write_text(&report::render(summary, options))
+            let render = if target.verbose { report::render_all } else { report::render };
+            output::write_text(&render(summary, options))
         }
         SummaryFormat::Csv => {
             let notes = report::warn_of_majority(summary).into_iter().chain(csv::note_of_others(summary));

@@ -10,13 +10,18 @@ use tempfile::NamedTempFile;
 use super::report;
 use super::{CliError, EXIT_PARTIAL};
 
-/// Width of the text report, in columns, when stdout is not a terminal.
-const DEFAULT_WIDTH: usize = 120;
+/// Width of the text report, in columns, when stdout is not a terminal and `COLUMNS` has none.
+const DEFAULT_WIDTH: usize = 100;
 
 /// Writes a JSON report to stdout, byte for byte: a filter for ANSI styles would also remove control characters that
 /// belong to names.
 pub(super) fn write_json(json: &[u8]) -> Result<(), CliError> {
-    ignore_broken_pipe(write_all(io::stdout(), json))
+    write_bytes(json)
+}
+
+/// Writes to stdout, byte for byte.
+pub(super) fn write_bytes(bytes: &[u8]) -> Result<(), CliError> {
+    ignore_broken_pipe(write_all(io::stdout(), bytes))
 }
 
 /// Writes CSV to stdout, byte for byte.
@@ -46,10 +51,12 @@ pub(super) fn write_file(
     Ok(())
 }
 
-/// Returns the width of the text report, in columns.
+/// Returns the width of the text report, in columns: that of the terminal, or of `COLUMNS` for a pipe or a file.
+#[expect(clippy::disallowed_methods, reason = "the width of a pipe is known to its reader only, as for other commands")]
 pub(super) fn width() -> usize {
     let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    terminal.map_or(DEFAULT_WIDTH, |(width, _)| width.0.into())
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+    terminal.map(|(width, _)| width.0.into()).or_else(columns).unwrap_or(DEFAULT_WIDTH)
 }
 
 /// Prints one line on stderr. Escapes the message, because it may quote untrusted input. Ignores a failed write, which

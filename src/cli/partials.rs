@@ -9,9 +9,11 @@ use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use super::output::{self, warn};
+use super::wrong_input::{self, Expected};
 use super::{CliError, EXIT_PARTIAL, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::config::Limits;
+use crate::input::other_format::HEAD_BYTES;
 use crate::partial::{self, Context, PartialError};
 
 /// The name of stdin and stdout.
@@ -32,7 +34,12 @@ pub(super) fn merge(paths: &[PathBuf], context: &Context<'_>, limits: &Limits) -
                 merged.observe_failure(path.display().to_string(), error.to_string());
             }
             Err(error) => {
-                return Err(CliError { message: format!("{}: {error}", path.display()), status: EXIT_USAGE });
+                let advice = match error {
+                    PartialError::NotAPartial => advice(path),
+                    _ => None,
+                };
+                let reason = advice.map_or_else(|| error.to_string(), str::to_owned);
+                return Err(CliError { message: format!("{}: {reason}", path.display()), status: EXIT_USAGE });
             }
         }
     }
@@ -50,12 +57,25 @@ fn warn_of_repeated_inputs(merged: &Analysis) {
     }
 }
 
+/// Returns what to do about a file that is not a partial, if it is recognized.
+#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
+fn advice(path: &Path) -> Option<&'static str> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
+    wrong_input::of_other_kind(&head, Expected::Partial)
+}
+
+/// Returns an error whose message says what to do.
+fn cannot_open(path: &Path, error: &io::Error) -> PartialError {
+    PartialError::Read(io::Error::new(error.kind(), wrong_input::cannot_open(path, error, Expected::Partial)))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
 fn read(path: &Path, context: &Context<'_>) -> Result<Analysis, PartialError> {
     let input: Box<dyn Read> = if path.as_os_str() == STANDARD_STREAM {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(path).map_err(PartialError::Read)?)
+        Box::new(File::open(path).map_err(|error| cannot_open(path, &error))?)
     };
     partial::read(BufReader::new(input), context)
 }

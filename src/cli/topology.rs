@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 use super::args::{CheckTopology, ReportFormat};
 use super::output::{self, warn};
 use super::report;
+use super::wrong_input::{self, Expected};
 use super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE};
 use crate::findings::topology_check;
 use crate::findings::types::Severity;
@@ -40,6 +41,9 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError>
     let mut resources = Resources::default();
     for document in list_documents(paths)? {
         let json = read_document(&document)?;
+        if let Some(advice) = wrong_input::of_other_kind(&json, Expected::Topology) {
+            return Err(CliError { message: format!("{}: {advice}", document.display()), status: EXIT_USAGE });
+        }
         resources
             .read(&document.display().to_string(), &json)
             .map_err(|error| CliError { message: error.to_string(), status: EXIT_USAGE })?;
@@ -79,7 +83,10 @@ fn list_documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads the topology from files")]
 fn read_document(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|error| unreadable(path, &error))
+    std::fs::read(path).map_err(|error| {
+        let reason = wrong_input::cannot_open(path, &error, Expected::Topology);
+        CliError { message: format!("{}: {reason}", path.display()), status: EXIT_USAGE }
+    })
 }
 
 fn unreadable(path: &Path, error: &dyn Display) -> CliError {

@@ -32,6 +32,7 @@ const SIGNATURES: &[(usize, &[u8], &str, &str)] = &[
     (0, b"\xfd7zXZ\0", "compressed by xz", DECOMPRESS),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", DECOMPRESS),
     (0, b"\xff\x06\0\0sNaPpY", "compressed by snappy", DECOMPRESS),
+    (0, b"FSPART", "a partial of flowsentry", "give it to flowsentry merge"),
     (0, b"PK\x03\x04", "a zip archive", EXTRACT),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", EXTRACT),
     (0, b"Rar!\x1a\x07", "a rar archive", EXTRACT),
@@ -46,6 +47,11 @@ const SIGNATURES: &[(usize, &[u8], &str, &str)] = &[
 
 /// Words of which JSON has one, the name, and the next step. The first that matches decides.
 const JSON: &[(&[&str], &str, &str)] = &[
+    (
+        &["\"flowsentry/summary/"],
+        "a summary of flowsentry",
+        "keep summaries out of the folder or prefix of the flow logs, or read them with flowsentry report",
+    ),
     (&["\"flowsentry/"], "an output of flowsentry", "keep outputs out of the folder or prefix of the flow logs"),
     (&["\"eventVersion\"", "\"digestS3Bucket\""], "a CloudTrail log", SEPARATE),
     (&["\"webaclId\""], "a log of AWS WAF", SEPARATE),
@@ -53,7 +59,17 @@ const JSON: &[(&[&str], &str, &str)] = &[
     (&["\"query_timestamp\""], "a query log of Route 53 Resolver", SEPARATE),
     (&["\"configurationItems\"", "\"configSnapshotId\""], "a file of AWS Config", SEPARATE),
     (
-        &["\"Vpcs\"", "\"Subnets\"", "\"VpcPeeringConnections\"", "\"NetworkInterfaces\"", "\"RouteTables\""],
+        &[
+            "\"Vpcs\"",
+            "\"Subnets\"",
+            "\"VpcPeeringConnections\"",
+            "\"NetworkInterfaces\"",
+            "\"RouteTables\"",
+            "\"SecurityGroups\"",
+            "\"NetworkAcls\"",
+            "\"PrefixLists\"",
+            "\"Entries\"",
+        ],
         "output of aws ec2 describe-…",
         "give it with --topology",
     ),

@@ -16,20 +16,20 @@ use crate::topology::Topology;
 const MAX_LINES_PER_SECTION: usize = 5;
 
 /// Findings that are shown together.
-struct Section<'a> {
-    key: SectionKey,
+pub(super) struct Section<'a> {
+    pub(super) key: SectionKey,
     /// Sorted by flows, highest first.
-    findings: Vec<&'a Finding>,
+    pub(super) findings: Vec<&'a Finding>,
 }
 
 /// Identifies a section. Sections are sorted by severity and by `is_from_outside`, then by their first finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SectionKey {
-    severity: Severity,
+pub(super) struct SectionKey {
+    pub(super) severity: Severity,
     /// Whether the findings are scans from public addresses.
-    is_from_outside: bool,
+    pub(super) is_from_outside: bool,
     /// `None` for scans of sources that have port scans and host sweeps, which share a line.
-    finding_type: Option<FindingType>,
+    pub(super) finding_type: Option<FindingType>,
 }
 
 impl Renderer<'_> {
@@ -46,7 +46,8 @@ impl Renderer<'_> {
             .map(|(severity, count)| format!("{} {}", format_count(count as u64), severity.name()))
             .collect();
         self.heading("FINDINGS", &by_severity.join(", "));
-        for section in sections(&summary.findings, self.names.0) {
+        let findings: Vec<&Finding> = summary.findings.iter().collect();
+        for section in sections(&findings, self.names.0) {
             self.section(&section);
         }
         self.suppressed(&summary.findings);
@@ -112,25 +113,41 @@ fn suppressed_line(finding: &Finding, why: &Suppressed, names: Names<'_>) -> Str
     format!("{} [suppressed until {expires}: {}]", finding_line(finding, names), escape_unprintable(reason))
 }
 
-/// Returns the remark of an empty list. An empty list is good news only if the records could have shown a problem.
-fn no_findings(summary: &Summary) -> &'static str {
+/// Reason why an empty list of findings is no good news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    NoRecords,
+    NoTraffic,
+    FailedInputs,
+}
+
+/// Returns the reason why an empty list is no good news: the records could not have shown a problem, or some are missing.
+pub(super) fn doubt(summary: &Summary) -> Option<Doubt> {
     let records = &summary.records;
     if records.total == 0 {
-        "unknown: no records were read"
+        Some(Doubt::NoRecords)
     } else if records.accepted == 0 && records.rejected == 0 {
-        "none, but no record is of accepted or rejected traffic"
-    } else if summary.failed.is_empty() {
-        "none"
+        Some(Doubt::NoTraffic)
     } else {
-        "none in the inputs that were read"
+        (!summary.failed.is_empty()).then_some(Doubt::FailedInputs)
+    }
+}
+
+/// Returns the remark of an empty list.
+fn no_findings(summary: &Summary) -> &'static str {
+    match doubt(summary) {
+        Some(Doubt::NoRecords) => "unknown: no records were read",
+        Some(Doubt::NoTraffic) => "none, but no record is of accepted or rejected traffic",
+        Some(Doubt::FailedInputs) => "none in the inputs that were read",
+        None => "none",
     }
 }
 
 /// Returns the sections in order.
-fn sections<'a>(findings: &'a [Finding], topology: Option<&Topology>) -> Vec<Section<'a>> {
+pub(super) fn sections<'a>(findings: &[&'a Finding], topology: Option<&Topology>) -> Vec<Section<'a>> {
     let scanners = Scanner::by_source(findings, topology);
     let mut sections: Vec<Section<'a>> = Vec::new();
-    for finding in findings {
+    for &finding in findings {
         let scanner = scans::source(finding).and_then(|source| scanners.get(&source));
         let key = scanner.map_or_else(
             || SectionKey {
@@ -188,7 +205,7 @@ fn example(example: Option<&Example>, names: Names<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::report::{RenderOptions, render};
+    use crate::cli::report::{RenderOptions, render_all};
     use crate::pipeline::{self, Options};
     use crate::summary::Summary;
     use crate::summary::build::{SummaryOptions, build_summary};
@@ -204,7 +221,7 @@ mod tests {
     }
 
     fn report(summary: &Summary) -> String {
-        let report = render(summary, RenderOptions { width: 1000, groups: None, topology: None });
+        let report = render_all(summary, RenderOptions { width: 1000, groups: None, topology: None });
         anstream::adapter::strip_str(&report).to_string()
     }
 

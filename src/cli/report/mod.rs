@@ -17,11 +17,12 @@ mod histogram;
 mod malformed;
 mod plan;
 mod scans;
+mod screen;
 mod table;
 mod tables;
 mod topology;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{AnsiColor, Color, Style};
 use indicatif::DecimalBytes;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
@@ -32,6 +33,7 @@ pub(in crate::cli) use heaviest::render_top;
 pub(in crate::cli) use histogram::render_timeline;
 pub use malformed::warn_of_majority;
 pub use plan::render_plan;
+pub use screen::render;
 
 use format::{Names, format_count, format_percent, format_window, plural};
 use table::{Align, Cell, Column, FittedTable};
@@ -57,14 +59,19 @@ const DEFAULT_GROUPS: usize = 10;
 const MIN_WIDTH: usize = 40;
 
 const BOLD: Style = Style::new().bold();
-const RED: Style = AnsiColor::Red.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const BLUE: Style = AnsiColor::Blue.on_default().bold();
-const GREEN: Style = AnsiColor::Green.on_default().bold();
+const RED: Style = badge(AnsiColor::BrightWhite, AnsiColor::Red);
+const YELLOW: Style = badge(AnsiColor::Black, AnsiColor::Yellow);
+const BLUE: Style = badge(AnsiColor::BrightWhite, AnsiColor::Blue);
+const GREEN: Style = badge(AnsiColor::Black, AnsiColor::Green);
 const DIM: Style = Style::new().dimmed();
 
-/// Renders the report of a run.
-pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
+/// Returns a style of bold words. Both of its colors are set, so that they are readable on black and on white.
+const fn badge(text: AnsiColor, background: AnsiColor) -> Style {
+    Style::new().fg_color(Some(Color::Ansi(text))).bg_color(Some(Color::Ansi(background))).bold()
+}
+
+/// Renders everything that a report for people has.
+pub fn render_all(summary: &Summary, options: RenderOptions<'_>) -> String {
     let mut renderer = Renderer { names: Names(options.topology), ..Renderer::new(options.width) };
     renderer.header(summary);
     renderer.failures(summary);
@@ -92,6 +99,18 @@ pub fn render_check(check: &Check, width: usize) -> String {
     let mut renderer = Renderer::new(width);
     renderer.check(check);
     renderer.text
+}
+
+/// Describes the memory limits that were reached, and their effect.
+fn reached_limits(summary: &Summary) -> String {
+    let bound = summary.rejected.error_bound;
+    let groups = if bound > 0 {
+        format!(" Flow counts of rejected connections may be up to {} too low.", format_count(bound))
+    } else {
+        String::new()
+    };
+    let limits = summary.limits_reached.join(", ");
+    format!("Totals are exact.{groups} Limits reached: {limits}. Raise them with --config.")
 }
 
 fn severity_style(severity: Severity) -> Style {
@@ -183,15 +202,7 @@ impl<'a> Renderer<'a> {
             return;
         }
         self.line(format!("\n{YELLOW}APPROXIMATE{YELLOW:#}  results are approximate: memory limits were reached"));
-        let bound = summary.rejected.error_bound;
-        let groups = if bound > 0 {
-            format!(" Flow counts of rejected connections may be up to {} too low.", format_count(bound))
-        } else {
-            String::new()
-        };
-        let limits = summary.limits_reached.join(", ");
-        let text = format!("Totals are exact.{groups} Limits reached: {limits}. Raise them with --config.");
-        self.wrapped("  ", "  ", &text);
+        self.wrapped("  ", "  ", &reached_limits(summary));
     }
 
     /// Appends the totals by action, and the number of other records.

@@ -25,7 +25,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// Returns the scanners of all findings, by their address.
-    pub(super) fn by_source(findings: &[Finding], topology: Option<&Topology>) -> BTreeMap<IpAddr, Scanner> {
+    pub(super) fn by_source(findings: &[&Finding], topology: Option<&Topology>) -> BTreeMap<IpAddr, Scanner> {
         let mut scanners: BTreeMap<IpAddr, Scanner> = BTreeMap::new();
         for finding in findings {
             let Some(source) = source(finding) else { continue };
@@ -144,6 +144,10 @@ impl<'a> Scans<'a> {
             ports => format!(" and {}", plural(ports - 1, "more port")),
         };
         Some(format!("at {port}{more} of {hosts} hosts"))
+    }
+
+    pub(super) fn findings(&self) -> &[&'a Finding] {
+        &self.findings
     }
 
     /// Returns the first finding, which has the most flows.

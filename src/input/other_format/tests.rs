@@ -45,7 +45,9 @@ fn json_is_named_by_its_keys() {
         ("{\n  \"Records\": [\n {\"eventVersion\": \"1.08\"", "a CloudTrail log"),
         (r#"{"timestamp":1,"formatVersion":1,"webaclId":"arn"}"#, "a log of AWS WAF"),
         (r#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#, "output of aws ec2 describe-…"),
-        (r#"{"schema":"flowsentry/summary/v1"}"#, "an output of flowsentry"),
+        (r#"{"schema":"flowsentry/summary/v1"}"#, "a summary of flowsentry"),
+        (r#"{"schema":"flowsentry/topology-snapshot/v1"}"#, "an output of flowsentry"),
+        (r#"{"SecurityGroups": []}"#, "output of aws ec2 describe-…"),
         (r#"{"a":1}"#, "JSON"),
     ] {
         assert_eq!(text(json), Some(name));

@@ -1,0 +1,190 @@
+//! Short names: a resource is called by its Name tag alone.
+//!
+//! Titles and next steps have ids beside names, so that programs and tickets can find the resource. A screen for people has no room for both.
+//! An id remains where there is no name, and where two resources of a kind share one.
+
+use std::collections::{HashMap, HashSet};
+
+use ipnet::IpNet;
+
+use super::super::format::{display_id, display_name};
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
+use crate::summary::{DeniedBy, Summary};
+use crate::topology::Topology;
+
+/// Names of the resources that occur in a summary.
+pub(super) struct ShortNames<'a> {
+    by_id: HashMap<&'a str, &'a str>,
+    /// Kinds and names that several resources have.
+    shared: HashSet<(&'a str, &'a str)>,
+}
+
+impl<'a> ShortNames<'a> {
+    /// Collects the names of a summary, and of the topology if there is one.
+    pub(super) fn new(summary: &'a Summary, topology: Option<&'a Topology>) -> ShortNames<'a> {
+        let findings = summary.findings.iter().flat_map(|finding| &finding.names);
+        let findings = findings.map(|(id, name)| (id.as_str(), name.as_str()));
+        let rules = summary.rejected.by_rule.iter().flat_map(|row| rule_names(&row.rule));
+        let in_summary = scope_names(summary).chain(peering_names(summary)).chain(findings).chain(rules);
+        ShortNames::from_pairs(in_summary.chain(topology.into_iter().flat_map(topology_names)))
+    }
+
+    /// Creates the table from ids and their names.
+    fn from_pairs(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> ShortNames<'a> {
+        let by_id: HashMap<&str, &str> = pairs.collect();
+        let mut known = HashSet::new();
+        let shared = by_id.iter().map(|(id, name)| (kind(id), *name)).filter(|key| !known.insert(*key)).collect();
+        ShortNames { by_id, shared }
+    }
+
+    /// Returns the name of a resource.
+    pub(super) fn name(&self, id: &str) -> Option<&'a str> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Returns the name of a resource, or its id if it has none, or both if another resource of its kind has the same name.
+    pub(super) fn get(&self, id: &str) -> String {
+        match self.by_id.get(id) {
+            None => display_id(Some(id)),
+            Some(name) if self.shared.contains(&(kind(id), *name)) => {
+                format!("{} ({})", display_name(name), display_id(Some(id)))
+            }
+            Some(name) => display_name(name),
+        }
+    }
+
+    /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`.
+    pub(super) fn shorten(&self, text: &str) -> String {
+        let mut short = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, word, after)) = split_at_word(rest) {
+            short.push_str(before);
+            rest = after;
+            let Some(name) = self.by_id.get(word) else {
+                short.push_str(word);
+                continue;
+            };
+            let tag = escape_truncated(name, NAME_CHARACTERS);
+            if let Some(after) = after.strip_prefix(&format!(" ({tag})")) {
+                rest = after;
+            } else if let (Some(start), Some(after)) = (start_of_name(&short, &tag), after.strip_prefix(')')) {
+                short.truncate(start);
+                rest = after;
+            }
+            short.push_str(&self.get(word));
+        }
+        short + rest
+    }
+}
+
+/// Splits a text before and after its first word of letters, digits, and hyphens.
+fn split_at_word(text: &str) -> Option<(&str, &str, &str)> {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    let (before, rest) = text.split_at(text.find(is_word)?);
+    let (word, after) = rest.split_at(rest.find(|character| !is_word(character)).unwrap_or(rest.len()));
+    Some((before, word, after))
+}
+
+/// Returns where the name in front of an id begins, if a text ends with `web (`, `web 10.0.0.0/16 (`, or `web 10.0.0.0/16 and 2 more (`.
+fn start_of_name(text: &str, name: &str) -> Option<usize> {
+    let text = text.strip_suffix(" (")?;
+    let start = text.rfind(name)?;
+    let between = text.get(start + name.len()..)?;
+    let mut words = between.split_ascii_whitespace();
+    let is_block = words.next().is_none_or(|word| word.parse::<IpNet>().is_ok());
+    let rest: Vec<&str> = words.collect();
+    let is_count = matches!(rest[..], [] | ["and", _, "more"]);
+    (is_block && is_count).then_some(start)
+}
+
+/// Returns the kind of a resource: `vpc` of `vpc-1`.
+fn kind(id: &str) -> &str {
+    id.split_once('-').map_or(id, |(kind, _)| kind)
+}
+
+fn pair<'a>(id: Option<&'a String>, name: Option<&'a String>) -> Option<(&'a str, &'a str)> {
+    Some((id?.as_str(), name?.as_str()))
+}
+
+fn scope_names(summary: &Summary) -> impl Iterator<Item = (&str, &str)> {
+    let rejected = &summary.rejected;
+    let interfaces = rejected.by_interface.iter().flat_map(|row| {
+        [
+            pair(row.interface_id.as_ref(), row.name.as_ref()),
+            pair(row.subnet_id.as_ref(), row.subnet_name.as_ref()),
+            pair(row.vpc_id.as_ref(), row.vpc_name.as_ref()),
+        ]
+    });
+    let vpcs = rejected.by_vpc.iter().map(|row| pair(row.vpc_id.as_ref(), row.name.as_ref()));
+    interfaces.chain(vpcs).flatten()
+}
+
+fn peering_names(summary: &Summary) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = summary.peering.iter().flat_map(|peering| &peering.vpc_pairs).flat_map(|row| {
+        [
+            pair(Some(&row.src_vpc_id), row.src_vpc_name.as_ref()),
+            pair(Some(&row.dst_vpc_id), row.dst_vpc_name.as_ref()),
+            pair(row.peering_connection_id.as_ref(), row.peering_connection_name.as_ref()),
+        ]
+    });
+    pairs.flatten()
+}
+
+fn topology_names(topology: &Topology) -> impl Iterator<Item = (&str, &str)> {
+    let resources = topology.resources();
+    let ids = resources.vpcs.keys().chain(resources.subnets.keys()).chain(resources.interfaces.keys());
+    let ids = ids.chain(resources.peering_connections.keys()).chain(resources.route_tables.keys());
+    let ids = ids.chain(resources.security_groups.keys()).chain(resources.network_acls.keys());
+    ids.filter_map(|id| Some((id.as_str(), topology.name_of(id)?)))
+}
+
+fn rule_names(rule: &DeniedBy) -> Vec<(&str, &str)> {
+    match rule {
+        DeniedBy::NetworkAcl { id, name, .. } => pair(Some(id), name.as_ref()).into_iter().collect(),
+        DeniedBy::SecurityGroup { names, .. } => names.iter().map(|(id, name)| (id.as_str(), name.as_str())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names<'a>(pairs: &[(&'a str, &'a str)]) -> ShortNames<'a> {
+        ShortNames::from_pairs(pairs.iter().copied())
+    }
+
+    #[test]
+    fn ids_in_text_become_names() {
+        let names = names(&[
+            ("vpc-1", "shop"),
+            ("vpc-2", "data"),
+            ("sg-1", "web"),
+            ("sg-2", "web"),
+            ("acl-1", "x\u{1b}[2J"),
+            ("eni-1", "long name, with (parts)"),
+        ]);
+        for (text, expected) in [
+            ("shop 10.0.0.0/16 (vpc-1) to data 10.2.0.0/16 and 1 more (vpc-2)", "shop to data"),
+            ("shop (vpc-1), data (vpc-2)", "shop, data"),
+            ("in vpc-1 (shop): vpc-2", "in shop: data"),
+            // Two groups have the name.
+            ("no rule of sg-1 (web) or sg-2 (web)", "no rule of web (sg-1) or web (sg-2)"),
+            ("network ACL acl-1 (x\\u{1b}[2J) rule 80", "network ACL x\\u{1b}[2J rule 80"),
+            ("at long name, with (parts) (eni-1)", "at long name, with (parts)"),
+            // Not a name of ours: a remark, an unknown id, a longer word.
+            ("acl-9 (outbound) sg-1 (inbound)", "acl-9 (outbound) web (sg-1) (inbound)"),
+            ("vpc-11 vpc-1x (vpc-1)", "vpc-11 vpc-1x (shop)"),
+            ("shop of 3 (vpc-1)", "shop of 3 (shop)"),
+            ("", ""),
+        ] {
+            assert_eq!(names.shorten(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_remains_without_a_name_or_with_a_shared_one() {
+        let names = names(&[("vpc-1", "shop"), ("sg-1", "web"), ("sg-2", "web"), ("eni-1", "web")]);
+        let shown = ["vpc-1", "sg-1", "eni-1", "vpc-9"].map(|id| names.get(id));
+        assert_eq!(shown, ["shop", "web (sg-1)", "web", "vpc-9"]);
+    }
+}

@@ -1,0 +1,63 @@
+//! The sources and the ports that are rejected most.
+
+use super::names::ShortNames;
+use crate::aggregate::counters::Counters;
+use crate::cli::report::Renderer;
+use crate::cli::report::format::{display_name, format_address, format_count, format_percent, format_port};
+use crate::cli::report::table::{Align, Cell, Column};
+use crate::summary::{SourceRejects, Summary};
+
+/// One of the two lists, the most flows first.
+pub(super) struct TopList {
+    heading: &'static str,
+    rows: Vec<(Cell, Counters)>,
+    /// Flows of which a row has a share.
+    all: u64,
+}
+
+/// Returns the lists that are not empty. Summaries of earlier versions have none.
+pub(super) fn lists(summary: &Summary, names: &ShortNames<'_>) -> Vec<TopList> {
+    let (top, all) = (&summary.top, summary.traffic.rejected.flows);
+    let heading = |exact, approximate| if top.exact { exact } else { approximate };
+    let sources = top.rejected_sources.iter();
+    let ports = top.rejected_ports.iter();
+    let lists = [
+        TopList {
+            heading: heading("REJECTED BY SOURCE", "REJECTED BY SOURCE, ABOUT"),
+            rows: sources.map(|row| (source(row, names), row.tally)).collect(),
+            all,
+        },
+        TopList {
+            heading: heading("REJECTED BY PORT", "REJECTED BY PORT, ABOUT"),
+            rows: ports.map(|row| (Cell::from(format_port(row.dstport, row.protocol)), row.tally)).collect(),
+            all,
+        },
+    ];
+    lists.into_iter().filter(|list| !list.rows.is_empty()).collect()
+}
+
+/// Formats a source with the name of the interface that has its address: `10.0.1.5 (web-1)`, or that of the service that owns it.
+fn source(row: &SourceRejects, names: &ShortNames<'_>) -> Cell {
+    let address = format_address(row.srcaddr);
+    let name = row.src.interface_id.as_deref().and_then(|id| names.name(id));
+    let service = row.src.service.as_deref().filter(|service| *service != "ec2");
+    match name.or(service) {
+        Some(name) => Cell { full: format!("{address} ({})", display_name(name)), short: address },
+        None => Cell::from(address),
+    }
+}
+
+impl TopList {
+    /// Renders at most this number of rows below the heading.
+    pub(super) fn render(&self, rows: usize, width: usize) -> Vec<String> {
+        let column = |heading, align, drop_priority| Column { heading, align, drop_priority };
+        let columns =
+            [column(self.heading, Align::Left, 0), column("FLOWS", Align::Right, 0), column("SHARE", Align::Right, 1)];
+        let row = |(label, tally): &(Cell, Counters)| {
+            vec![label.clone(), format_count(tally.flows).into(), format_percent(tally.flows, self.all).into()]
+        };
+        let mut renderer = Renderer::new(width);
+        renderer.table(&columns, &self.rows.iter().take(rows).map(row).collect::<Vec<_>>());
+        renderer.text.lines().map(str::to_owned).collect()
+    }
+}
