@@ -109,9 +109,9 @@ pub(super) struct Analyze {
     #[arg(long, value_name = "PATH")]
     pub(super) topology: Vec<PathBuf>,
 
-    /// text for people, json for programs (one summary of all inputs)
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text or html (one page without scripts) for people, json for programs (one summary of all inputs)
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub(super) format: SummaryFormat,
 
     /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
     #[arg(long, value_parser = log_format)]
@@ -148,9 +148,9 @@ pub(super) struct Merge {
     #[arg(long, value_name = "PATH")]
     pub(super) topology: Vec<PathBuf>,
 
-    /// text for people, json for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text or html (one page without scripts) for people, json for programs
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub(super) format: SummaryFormat,
 
     /// Maximum number of rejected groups to list [default: 100; text shows 10]
     #[arg(long, value_name = "N")]
@@ -278,6 +278,14 @@ pub(super) struct FetchTopology {
 pub(super) enum ReportFormat {
     Text,
     Json,
+}
+
+/// Formats of a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SummaryFormat {
+    Text,
+    Json,
+    Html,
 }
 
 /// Parses `--log-format`.

@@ -30,10 +30,11 @@ use std::thread;
 
 use clap::Parser;
 
-use self::args::{Analyze, Arguments, Command, Merge, ReportFormat, TopologyCommand};
+use self::args::{Analyze, Arguments, Command, Merge, SummaryFormat, TopologyCommand};
 use self::output::warn;
 use crate::aggregate::Analysis;
 use crate::config::Config;
+use crate::html;
 use crate::partial::{self, Context};
 use crate::pipeline;
 use crate::record::timestamp::Timestamp;
@@ -118,7 +119,7 @@ struct Target<'a> {
     partial: Option<&'a Path>,
     /// Whether the partial is closed.
     close: bool,
-    format: ReportFormat,
+    format: SummaryFormat,
     top: Option<usize>,
 }
 
@@ -170,16 +171,17 @@ fn report_failures(analysis: &Analysis) {
 
 fn write_report(target: &Target<'_>, summary: &Summary, topology: Option<&Topology>) -> Result<(), CliError> {
     match target.format {
-        ReportFormat::Json => {
+        SummaryFormat::Json => {
             // The text report has the warning itself.
             if let Some(warning) = report::warn_of_majority(summary) {
                 warn(&warning);
             }
             output::write_json(&json::render(summary))
         }
-        ReportFormat::Text => {
+        SummaryFormat::Text => {
             let options = report::RenderOptions { width: output::width(), groups: target.top, topology };
             output::write_text(&report::render(summary, options))
         }
+        SummaryFormat::Html => output::write_html(&html::render(summary)),
     }
 }

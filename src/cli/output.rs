@@ -19,6 +19,11 @@ pub(super) fn write_json(json: &[u8]) -> Result<(), CliError> {
     ignore_broken_pipe(write_all(io::stdout(), json))
 }
 
+/// Writes a page to stdout.
+pub(super) fn write_html(page: &str) -> Result<(), CliError> {
+    ignore_broken_pipe(write_all(io::stdout(), page.as_bytes()))
+}
+
 /// Writes a text report to stdout, with its styles if stdout supports them.
 pub(super) fn write_text(text: &str) -> Result<(), CliError> {
     ignore_broken_pipe(write_all(anstream::stdout(), text.as_bytes()))
