@@ -34,7 +34,7 @@ impl Counters {
 }
 
 /// Earliest start and latest end of a set of records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimeRange {
     /// Earliest `start`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::input::shape::Shape;
 
 /// An input that was read completely.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputSource {
     /// The input as given, `s3://bucket/key`, or `cloudwatch-logs:log-group/log-stream:first-event-id-last-event-id`.

@@ -27,6 +27,7 @@ mod rule_remedy;
 mod rule_share;
 mod rules;
 mod skipped_data;
+pub(crate) mod stored;
 pub(crate) mod suppressions;
 pub mod topology_check;
 mod transit_gateway_loss;

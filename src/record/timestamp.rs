@@ -4,7 +4,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 
 use jiff::{SignedDuration, civil};
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Whole seconds since 1970-01-01T00:00:00Z, at most 9999-12-31T23:59:59Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +63,16 @@ impl Serialize for Timestamp {
     }
 }
 
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time = text.strip_suffix('Z').and_then(|text| text.parse().ok()).and_then(Timestamp::from_utc);
+        // Fractions of seconds, for example, would not be written again.
+        let is_exact = time.is_some_and(|time| time.to_string() == text);
+        time.filter(|_| is_exact).ok_or_else(|| D::Error::custom("a time must be as 2026-11-23T06:00:00Z"))
+    }
+}
+
 #[cfg(test)]
 impl schemars::JsonSchema for Timestamp {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -89,5 +100,15 @@ mod tests {
         assert_eq!(shown(MAX_SECONDS).as_deref(), Some("9999-12-31T23:59:59Z"));
         assert_eq!(shown(MAX_SECONDS + 1), None);
         assert_eq!(shown(u64::MAX), None);
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let read = |text: &str| serde_json::from_value::<Timestamp>(text.into()).ok().map(Timestamp::seconds);
+        assert_eq!(read("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(read("2026-11-23T06:00:00Z"), Some(1_795_413_600));
+        assert_eq!(read("9999-12-31T23:59:59Z"), Some(MAX_SECONDS));
+        let others = ["", "Z", "2026-11-23", "2026-11-23T06:00:00", "2026-11-23T06:00:00.5Z", "1969-12-31T23:59:59Z"];
+        assert_eq!(others.map(read), [None; 6]);
     }
 }

@@ -14,7 +14,7 @@ use crate::config::exceptions::Exceptions;
 use crate::findings::{self, Completeness, HealthChecks, NetworkContext, Rules};
 use crate::record::Direction;
 use crate::record::timestamp::Timestamp;
-use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Traffic, Window};
+use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Top, Traffic, Window};
 use crate::topology::Topology;
 
 /// Default number of listed rejected groups.
@@ -94,6 +94,8 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         formats: formats(&analysis),
         records: analysis.records,
         traffic: traffic(&analysis.interfaces),
+        timeline: Vec::new(),
+        top: Top::default(),
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
             exact: completeness.rejected,

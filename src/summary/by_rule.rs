@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::build::SummaryBuilder;
 use crate::aggregate::counters::Counters;
@@ -13,7 +13,7 @@ use crate::record::Direction;
 use crate::topology::rules::{Refusal, RuleDirection};
 
 /// A rule that rejects traffic.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum DeniedBy {
@@ -36,7 +36,7 @@ pub enum DeniedBy {
 }
 
 /// Rejected traffic of one rule. A packet that several rules would reject counts for the first one that it meets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuleRejects {
     /// The rule.

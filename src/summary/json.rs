@@ -1,7 +1,8 @@
-//! Serializes summaries and findings as JSON Lines: one document per line, as Amazon Athena reads them.
+//! Serializes summaries and findings as JSON Lines: one document per line, as Amazon Athena reads them. [`read`] reads a stored summary.
 
 use serde::Serialize;
 
+pub use super::stored::{MAX_SUMMARY_BYTES, StoredSummary, SummaryError, read};
 use crate::findings::topology_check::Check;
 use crate::findings::types::Finding;
 use crate::summary::Summary;

@@ -1,7 +1,7 @@
 //! The summary of one object (Lambda function) or of all inputs of one run (command).
 //!
 //! Input: the aggregated state of the records, and the topology if there is one. Output: a [`Summary`], as types that serialize to
-//! JSON. [`build`] creates it, and [`json`] writes it.
+//! JSON. [`build`] creates it, and [`json`] writes and reads it.
 //!
 //! These types and the types of a finding are the JSON contract. Fields may be added. No field may be renamed or removed, or
 //! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
@@ -11,15 +11,20 @@ mod by_rule;
 mod by_scope;
 pub mod json;
 mod peering;
+mod stored;
+mod timeline;
+mod top;
 mod top_groups;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use by_rule::{DeniedBy, RuleRejects};
 pub use peering::{ConnectionTraffic, Peering, ServiceTraffic, VpcPair};
+pub use timeline::TimeBucket;
+pub use top::{PortRejects, SourceRejects, Talker, Top};
 
 use crate::aggregate::counters::{Counters, TimeRange};
 pub use crate::aggregate::inputs::{
@@ -27,21 +32,27 @@ pub use crate::aggregate::inputs::{
     WindowIdentity,
 };
 use crate::aggregate::rejected::cause::Cause;
+use crate::findings::stored::known;
 use crate::findings::types::Finding;
 use crate::record::Direction;
 use crate::record::timestamp::Timestamp;
 use crate::topology::endpoint::Endpoint;
 
+/// A word of this crate. The alias keeps serde from borrowing it from the input.
+type Keyword = &'static str;
+
 /// The value of [`Summary::schema`].
 pub const SCHEMA: &str = "flowsentry/summary/v1";
 
 /// Summary of one object (Lambda function) or of all inputs of one run (command).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Always `flowsentry/summary/v1`.
-    pub schema: &'static str,
+    #[serde(deserialize_with = "stored::schema")]
+    pub schema: Keyword,
     /// Inputs that were read completely, in the given order.
+    #[serde(deserialize_with = "known")]
     pub sources: Vec<InputSource>,
     /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
@@ -55,8 +66,15 @@ pub struct Summary {
     pub traffic: Traffic,
     /// First ten malformed records.
     pub malformed: Vec<MalformedSample>,
+    /// Accepted and rejected traffic by the `start` of the records: at most 240 intervals without a gap. Records without `start` are
+    /// not in it.
+    #[serde(default)]
+    pub timeline: Vec<TimeBucket>,
     /// Rejected connections.
     pub rejected: Rejected,
+    /// The heaviest sources, ports, and pairs of addresses.
+    #[serde(default)]
+    pub top: Top,
     /// The topology of the analysis, if it is a snapshot of the discovery. Absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topology: Option<TopologySource>,
@@ -65,13 +83,15 @@ pub struct Summary {
     /// Traffic by the AWS service that owns the interface. Empty unless the topology has interfaces.
     pub services: Vec<ServiceTraffic>,
     /// Problems, sorted by severity (highest first), flows (most first), type, and subject.
+    #[serde(deserialize_with = "known")]
     pub findings: Vec<Finding>,
     /// Names of the memory limits that were reached.
-    pub limits_reached: Vec<&'static str>,
+    #[serde(default, deserialize_with = "stored::limits")]
+    pub limits_reached: Vec<Keyword>,
 }
 
 /// Where the topology comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TopologySource {
     /// Id of the snapshot, which is the time at which the network was described.
@@ -79,7 +99,7 @@ pub struct TopologySource {
 }
 
 /// Time range of the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Window {
     /// Earliest `start`. Null if no record has one.
@@ -89,7 +109,7 @@ pub struct Window {
 }
 
 /// A column list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedFormat {
     /// Highest flow log version among its known fields.
@@ -99,7 +119,7 @@ pub struct ObservedFormat {
 }
 
 /// Sums of the analyzed records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Traffic {
     /// Accepted traffic (ACCEPT).
@@ -122,7 +142,7 @@ impl Traffic {
 }
 
 /// Rejected connections.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rejected {
     /// Number of distinct (interface_id, srcaddr, dstaddr, dstport, protocol). If a memory limit dropped some, an estimate with a
@@ -133,8 +153,10 @@ pub struct Rejected {
     /// Maximum undercount of a group, in flows. A listed group has at most this many more flows than reported. A group that is
     /// not listed has at most this many more flows than the last listed group. 0 if no memory limit dropped a group. Groups of
     /// untracked interfaces are reported without an interface.
+    #[serde(default)]
     pub error_bound: u64,
     /// Groups with the most flows.
+    #[serde(deserialize_with = "stored::groups")]
     pub groups: Vec<RejectedGroup>,
     /// Rejected traffic by interface.
     pub by_interface: Vec<InterfaceRejects>,
@@ -144,15 +166,18 @@ pub struct Rejected {
     pub by_vpc: Vec<VpcRejects>,
     /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
     /// records whose cause is unknown.
+    #[serde(default, deserialize_with = "known")]
     pub by_cause: Vec<CauseRejects>,
     /// False if a memory limit left causes open, so that `by_cause` and `by_rule` are approximate.
+    #[serde(default)]
     pub by_cause_exact: bool,
     /// Rejected traffic by the rule that rejects it. Empty unless the topology has security groups or network ACLs.
+    #[serde(default, deserialize_with = "known")]
     pub by_rule: Vec<RuleRejects>,
 }
 
 /// Rejected records of one interface, source, destination, destination port and protocol.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RejectedGroup {
     /// Interface that recorded the traffic.
@@ -168,9 +193,11 @@ pub struct RejectedGroup {
     /// IANA protocol number.
     pub protocol: Option<u8>,
     /// IANA keyword of the protocol.
-    pub protocol_name: Option<&'static str>,
+    #[serde(deserialize_with = "stored::derived")]
+    pub protocol_name: Option<Keyword>,
     /// Name of the service that usually uses the destination port.
-    pub service_name: Option<&'static str>,
+    #[serde(deserialize_with = "stored::derived")]
+    pub service_name: Option<Keyword>,
     /// Direction as seen from the interface.
     pub direction: Direction,
     /// Cause of most of its flows.
@@ -179,6 +206,7 @@ pub struct RejectedGroup {
     pub causes: BTreeMap<Cause, u64>,
     /// Rules that reject the traffic, in the order in which a packet meets them. Empty if the rules are unknown, undecided, or
     /// allow the traffic.
+    #[serde(default)]
     pub denied_by: Vec<DeniedBy>,
     /// Flows, packets and bytes.
     #[serde(flatten)]
@@ -193,7 +221,7 @@ pub struct RejectedGroup {
 }
 
 /// Rejected traffic of one interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InterfaceRejects {
     /// Null for records without an interface.
@@ -214,7 +242,7 @@ pub struct InterfaceRejects {
 }
 
 /// Rejected traffic of one subnet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SubnetRejects {
     /// Null for records whose subnet is unknown.
@@ -231,7 +259,7 @@ pub struct SubnetRejects {
 }
 
 /// Rejected traffic of one VPC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VpcRejects {
     /// Null for records whose VPC is unknown.
@@ -244,7 +272,7 @@ pub struct VpcRejects {
 }
 
 /// Rejected traffic with one cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CauseRejects {
     /// Cause of the rejection.

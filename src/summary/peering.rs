@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::aggregate::counters::Counters;
 use crate::aggregate::peering::{ClassView, FlowsByClass, TrafficClass};
@@ -12,7 +12,7 @@ use crate::summary::Traffic;
 use crate::topology::{PeeringStatus, Topology};
 
 /// Traffic between VPCs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Peering {
     /// False if a memory limit made replies or pairs approximate.
@@ -25,7 +25,7 @@ pub struct Peering {
 }
 
 /// Traffic between the two VPCs of a peering connection, both directions together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConnectionTraffic {
     /// Id of the connection, `pcx-…`.
@@ -52,7 +52,7 @@ pub struct ConnectionTraffic {
 }
 
 /// Traffic from one VPC to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VpcPair {
     /// VPC of the sources.
@@ -75,7 +75,7 @@ pub struct VpcPair {
 }
 
 /// Traffic of the interfaces of one AWS service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceTraffic {
     /// Service that owns the interfaces, such as `ec2` or `rds`. Null for interfaces that are not in the topology.

@@ -1,9 +1,9 @@
 //! Description of an address: its scope and, with a topology, its resources.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Scope of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
@@ -16,7 +16,7 @@ pub enum Scope {
 }
 
 /// Description of an address. Without a topology, it has only the scope.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Endpoint {
     /// Null if the record does not have this address.

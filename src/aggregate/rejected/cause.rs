@@ -1,13 +1,13 @@
 //! Causes of rejections: the evidence of a record itself, of accepted flows, and of the rules of the topology.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::aggregate::accepted::FiveTuple;
 use crate::aggregate::interner::Symbol;
 use crate::record::{Flow, RejectReason, TCP, UDP};
 
 /// Cause of a rejection. The order decides ties.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {

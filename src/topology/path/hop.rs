@@ -1,6 +1,6 @@
 //! The result of a walk: its hops, and the verdict that follows from them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::end::PathEnd;
 
@@ -55,7 +55,7 @@ pub enum PathVerdict {
 }
 
 /// One hop of a path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hop {
     /// To the destination, or back.
@@ -80,7 +80,7 @@ pub struct Hop {
 }
 
 /// Direction of the traffic at a hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HopDirection {
@@ -91,7 +91,7 @@ pub enum HopDirection {
 }
 
 /// Kind of the resource at a hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HopKind {
@@ -163,7 +163,7 @@ impl HopKind {
 }
 
 /// Whether traffic passes a hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HopVerdict {
@@ -187,19 +187,11 @@ impl HopVerdict {
 }
 
 /// The rule or route that decides at a hop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
+// Variants that require a member come first, because reading tries one after another.
 pub enum HopRule {
-    /// An entry of a network ACL.
-    NetworkAcl {
-        /// Number of the entry. Null if no entry matches.
-        rule_number: Option<u32>,
-        /// Block of the entry.
-        cidr_block: Option<String>,
-        /// Protocol and ports of the entry, such as `443/TCP`.
-        traffic: Option<String>,
-    },
     /// A permission of a security group, or groups none of whose permissions applies.
     SecurityGroups {
         /// Group of the permission. Null if none of several groups has one.
@@ -215,6 +207,15 @@ pub enum HopRule {
         destination: String,
         /// Id of the target; `local` for the VPC itself.
         target: String,
+    },
+    /// An entry of a network ACL.
+    NetworkAcl {
+        /// Number of the entry. Null if no entry matches.
+        rule_number: Option<u32>,
+        /// Block of the entry.
+        cidr_block: Option<String>,
+        /// Protocol and ports of the entry, such as `443/TCP`.
+        traffic: Option<String>,
     },
 }
 
