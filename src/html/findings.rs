@@ -14,15 +14,15 @@ use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::record::Action;
 
-const SCANNERS: Bounds = Bounds { entries: 20, bytes: 15_000 };
-const SUPPRESSED: Bounds = Bounds { entries: 20, bytes: 40_000 };
+const SCANNERS: Bounds = Bounds { entries: 20, bytes: 10_000 };
+const SUPPRESSED: Bounds = Bounds { entries: 20, bytes: 20_000 };
 
 /// Returns the bounds of the cards of a severity. The summary has the findings that do not fit.
 fn cards(severity: Severity) -> Bounds {
     match severity {
-        Severity::High => Bounds { entries: 30, bytes: 120_000 },
-        Severity::Medium => Bounds { entries: 20, bytes: 80_000 },
-        Severity::Low => Bounds { entries: 10, bytes: 40_000 },
+        Severity::High => Bounds { entries: 30, bytes: 100_000 },
+        Severity::Medium => Bounds { entries: 20, bytes: 60_000 },
+        Severity::Low => Bounds { entries: 10, bytes: 30_000 },
     }
 }
 

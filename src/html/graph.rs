@@ -7,7 +7,7 @@ use std::f64::consts::TAU;
 
 use maud::{Markup, html};
 
-use super::text::{bytes, count, plural};
+use super::text::{bytes, clean, count, name, plural};
 use super::vpcs::Vpc;
 use crate::summary::{Peering, VpcPair};
 
@@ -21,6 +21,8 @@ const NODE_RADIUS: f64 = 8.0;
 const GAP: f64 = 6.0;
 /// How far an arrow bends from the straight line, as a share of its length: so both directions can be seen.
 const BEND: f64 = 0.14;
+/// Maximum characters of a label.
+const MAX_LABEL_CHARS: usize = 22;
 const ARROW: f64 = 8.0;
 
 /// A point in pixels.
@@ -134,8 +136,8 @@ fn node(vpc: &Vpc<'_>, at: Point, height: f64) -> Markup {
     };
     let y = if anchor == "middle" { at.y + if dy > 0.0 { 25.0 } else { -16.0 } } else { at.y + 4.0 };
     html! {
-        circle.node cx=(px(at.x)) cy=(px(at.y)) r=(NODE_RADIUS) { title { (vpc.label()) " " (super::text::name(vpc.id)) } }
-        text x=(px(x)) y=(px(y)) text-anchor=(anchor) { (super::text::clean(&vpc.label(), 20)) }
+        circle.node cx=(px(at.x)) cy=(px(at.y)) r=(NODE_RADIUS) { title { (vpc.label()) " " (name(vpc.id)) } }
+        text x=(px(x)) y=(px(y)) text-anchor=(anchor) { (short_name(vpc.id, vpc.tag)) }
     }
 }
 
@@ -155,8 +157,8 @@ fn edge(curve: Curve, pair: &VpcPair, largest: u64) -> Markup {
     html! {
         g.edge.(class) {
             title {
-                (super::text::name(pair.src_vpc_name.as_ref().unwrap_or(&pair.src_vpc_id))) " to "
-                (super::text::name(pair.dst_vpc_name.as_ref().unwrap_or(&pair.dst_vpc_id))) ": "
+                (short_name(&pair.src_vpc_id, pair.src_vpc_name.as_deref())) " to "
+                (short_name(&pair.dst_vpc_id, pair.dst_vpc_name.as_deref())) ": "
                 (count(accepted.flows)) " flows, " (bytes(accepted.bytes)) "; " (count(rejected.flows)) " rejected; "
                 (count(silent.flows)) " without a reply"
             }
@@ -194,6 +196,11 @@ fn legend() -> Markup {
             li { (sample("refused", Some(("✕", "refused")))) " some are rejected; dotted if all are" }
         }
     }
+}
+
+/// Returns the name, or the id if there is none, as far as the picture has room.
+fn short_name(id: &str, tag: Option<&str>) -> String {
+    clean(tag.unwrap_or(id), MAX_LABEL_CHARS)
 }
 
 fn px(value: f64) -> String {

@@ -10,9 +10,9 @@ use super::page::{
 use super::text::{MAX_SENTENCE_CHARS, bytes, clean, count, name, plural};
 use crate::summary::{InputSource, MalformedSample, ObservedFormat, Summary};
 
-const SOURCES: Bounds = Bounds { entries: 20, bytes: 30_000 };
-const FORMATS: Bounds = Bounds { entries: 5, bytes: 20_000 };
-const MALFORMED: Bounds = Bounds { entries: 10, bytes: 30_000 };
+const SOURCES: Bounds = Bounds { entries: 20, bytes: 20_000 };
+const FORMATS: Bounds = Bounds { entries: 5, bytes: 10_000 };
+const MALFORMED: Bounds = Bounds { entries: 10, bytes: 20_000 };
 /// Maximum number of columns of a format.
 const MAX_FIELDS: usize = 60;
 

@@ -8,8 +8,8 @@
 //! - Text from logs, topologies and configurations is untrusted: [`text`] bounds it, and `maud` escapes it. No address is made of it.
 //! - Every picture has a table with the same numbers. Nothing is said by color alone.
 //!
-//! [`rank`] decides the order of the findings. [`verdict`], [`vpcs`] ([`graph`], [`matrix`]), [`rejects`],
-//! [`findings`] and [`inputs`] render one section each, of parts of [`page`].
+//! [`rank`] decides the order of the findings. [`verdict`], [`timeline`], [`vpcs`] ([`graph`], [`matrix`]), [`rejects`],
+//! [`top`], [`findings`] and [`inputs`] render one section each, of parts of [`page`].
 
 mod facts;
 mod findings;
@@ -21,6 +21,8 @@ mod page;
 mod rank;
 mod rejects;
 mod text;
+mod timeline;
+mod top;
 mod verdict;
 mod vpcs;
 
@@ -48,8 +50,10 @@ pub fn render(summary: &Summary) -> String {
                 (navigation())
                 main {
                     (verdict::section(summary, &ranking))
+                    (timeline::section(summary))
                     (vpcs::section(summary))
                     (rejects::section(summary))
+                    (top::section(summary))
                     (findings::section(&ranking))
                     (inputs::section(summary))
                 }
@@ -81,10 +85,12 @@ fn policy() -> String {
 }
 
 fn navigation() -> Markup {
-    const SECTIONS: [(&str, &str); 5] = [
+    const SECTIONS: [(&str, &str); 7] = [
         ("#verdict", "Verdict"),
+        ("#timeline", "Timeline"),
         ("#vpcs", "VPCs"),
         ("#rejects", "Rejects"),
+        ("#top", "Top"),
         ("#findings", "Findings"),
         ("#inputs", "Inputs"),
     ];

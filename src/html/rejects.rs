@@ -12,10 +12,10 @@ use crate::aggregate::rejected::cause::Cause;
 use crate::summary::{CauseRejects, DeniedBy, InterfaceRejects, RejectedGroup, RuleRejects, Summary};
 use crate::topology::describe_output::own_rule_number;
 
-const CAUSES: Bounds = Bounds { entries: 10, bytes: 10_000 };
-const RULES: Bounds = Bounds { entries: 10, bytes: 30_000 };
-const INTERFACES: Bounds = Bounds { entries: 10, bytes: 30_000 };
-const CONNECTIONS: Bounds = Bounds { entries: 25, bytes: 60_000 };
+const CAUSES: Bounds = Bounds { entries: 10, bytes: 5_000 };
+const RULES: Bounds = Bounds { entries: 10, bytes: 20_000 };
+const INTERFACES: Bounds = Bounds { entries: 10, bytes: 20_000 };
+const CONNECTIONS: Bounds = Bounds { entries: 25, bytes: 40_000 };
 /// Maximum number of security groups that a rule lists.
 const MAX_GROUPS: usize = 5;
 

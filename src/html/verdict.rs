@@ -13,7 +13,7 @@ use crate::summary::{InputFailure, Summary};
 
 /// Problems of the first screen.
 const MAX_PROBLEMS: usize = 4;
-const FAILURES: Bounds = Bounds { entries: 20, bytes: 40_000 };
+const FAILURES: Bounds = Bounds { entries: 20, bytes: 20_000 };
 
 /// Says in one line what the summary found. Also the title of the page.
 pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {

@@ -14,7 +14,7 @@ use super::text::{bytes, count, name, resource};
 use super::{graph, matrix};
 use crate::summary::{Peering, Summary, VpcPair};
 
-const PAIRS: Bounds = Bounds { entries: 100, bytes: 60_000 };
+const PAIRS: Bounds = Bounds { entries: 100, bytes: 40_000 };
 
 /// A VPC that has traffic with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
