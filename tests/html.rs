@@ -57,6 +57,9 @@ fn check(page: &str, elements: &[Element]) {
     let has = |list: &str, name: &str| list.split_whitespace().any(|known| known == name);
     let ids: Vec<&str> = elements.iter().map(|it| it.attribute("id")).filter(|id| !id.is_empty()).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "distinct ids");
+    let regions = elements.iter().filter(|it| it.attribute("role") == "region").map(|it| it.attribute("aria-label"));
+    let regions: Vec<&str> = regions.collect();
+    assert_eq!(regions.iter().collect::<BTreeSet<_>>().len(), regions.len(), "distinct regions");
     for element in elements {
         assert!(has(ELEMENTS, &element.name), "<{}>", element.name);
         for (name, value) in &element.attributes {

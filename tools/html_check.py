@@ -21,6 +21,8 @@ SCREENSHOTS = TARGET / "html-check" / "screenshots"
 # Without these, Chromium calls its vendor.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
+# Chromium cannot take screenshots of any height.
+MAX_HEIGHT = 12_000
 # Name, width, color scheme, medium.
 VIEWS = [("light", 1200, "light", "screen"), ("dark", 1200, "dark", "screen"), ("narrow", 390, "light", "screen"),
          ("print", 760, "light", "print")]
@@ -33,7 +35,7 @@ def main():
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
     python = environment(TARGET / "html-check" / "python", PROJECT / "tools" / "requirements-html.txt")
-    if pathlib.Path(sys.executable) != python:
+    if pathlib.Path(sys.prefix).resolve() != python.parent.parent.resolve():
         return subprocess.run([python, *sys.argv]).returncode
     pages = arguments.pages or sorted((TARGET / "tmp" / "html").glob("*.html"))
     if not pages:
@@ -65,7 +67,9 @@ def check(browser, path):
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.emulate_media(media=medium)
         page.goto(path.as_uri())
-        page.screenshot(path=SCREENSHOTS / f"{path.stem}-{name}.png", full_page=True)
+        height = min(page.evaluate("document.documentElement.scrollHeight"), MAX_HEIGHT)
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=SCREENSHOTS / f"{path.stem}-{name}.png")
         if requests != [path.as_uri()]:
             problems.append(f"{path.name} {name}: requests {requests}")
         problems += [f"{path.name} {name}: console: {message}" for message in messages]

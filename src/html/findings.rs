@@ -63,7 +63,7 @@ fn card(number: usize, finding: &Finding) -> Markup {
     let id = anchor(finding.severity, number);
     let title = format!("{id}-title");
     html! {
-        article.card.(finding.severity.name()) id=(id) aria-labelledby=(title) {
+        article.card.(finding.severity.name()) id=(&id) aria-labelledby=(title) {
             p.meta {
                 (page::severity(finding.severity)) " "
                 span { (finding.finding_type.name()) } " "
@@ -76,7 +76,7 @@ fn card(number: usize, finding: &Finding) -> Markup {
             p.todo { strong { "What to do: " } (next_step(finding)) }
             details {
                 summary { "Evidence" }
-                (evidence(finding))
+                (evidence(&id, finding))
             }
         }
     }
@@ -93,7 +93,7 @@ fn flows(finding: &Finding) -> String {
     plural(finding.tally.flows, unit)
 }
 
-fn evidence(finding: &Finding) -> Markup {
+fn evidence(id: &str, finding: &Finding) -> Markup {
     let kinds: Vec<&str> = finding.evidence.iter().map(|evidence| facts::evidence(*evidence)).collect();
     html! {
         p { (prose(findings::meaning(finding.finding_type))) }
@@ -102,15 +102,16 @@ fn evidence(finding: &Finding) -> Markup {
             @if !kinds.is_empty() { "It rests on: " (kinds.join("; ")) ". " }
             "Seen " (time_range(finding.seen)) "."
         }
-        @if !finding.examples.is_empty() { (examples(&finding.examples)) }
+        @if !finding.examples.is_empty() { (examples(id, &finding.examples)) }
         p.muted { "Id " code { (name(&finding.id)) } }
     }
 }
 
-fn examples(examples: &[Example]) -> Markup {
+fn examples(id: &str, examples: &[Example]) -> Markup {
+    let caption = format!("Example records of {id}");
     let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     html! {
-        (page::table("Example records", &[Text("Source"), Text("From port"), Text("Destination"), Text("To port"), Text("Interface"), Text("Action")], &html! {
+        (page::table(&caption, &[Text("Source"), Text("From port"), Text("Destination"), Text("To port"), Text("Interface"), Text("Action")], &html! {
             @for example in examples {
                 tr {
                     td { code { (optional(example.srcaddr.map(|address| address.to_string()))) } }
@@ -136,6 +137,7 @@ fn action(action: Action) -> &'static str {
 fn scanners(level: &Level<'_>) -> Markup {
     let sources = level.scanners.len() as u64;
     let has = |finding_type| level.scanners.iter().any(|scanner| scanner.count(finding_type) > 0);
+    let caption = format!("Sources of scans, {}", level.severity.name());
     let rows = SCANNERS.render(&level.scanners, scanner);
     html! {
         @if sources > 0 {
@@ -146,7 +148,7 @@ fn scanners(level: &Level<'_>) -> Markup {
                     p { strong { (finding_type.name()) ": " } (prose(findings::meaning(finding_type))) }
                     p.todo { strong { "What to do: " } (prose(findings::next_step(finding_type))) }
                 }
-                (page::table("Sources of scans", &[Text("Source"), Text("Scans"), Number("Flows"), Text("Seen")], &rows.markup))
+                (page::table(&caption, &[Text("Source"), Text("Scans"), Number("Flows"), Text("Seen")], &rows.markup))
                 (rows.note("findings"))
             }
         }
