@@ -91,7 +91,8 @@ fn check_tables_and_headings(elements: &[Element]) {
 /// Checks that the policy allows only the style sheet, and that the style sheet loads nothing.
 fn check_policy(elements: &[Element]) {
     let style: Vec<&Element> = elements.iter().filter(|element| element.name == "style").collect();
-    let [style] = style[..] else { panic!("one style sheet") };
+    assert_eq!(style.len(), 1);
+    let style = style[0];
     let hash = BASE64_STANDARD.encode(Sha256::digest(&style.text));
     let policy = elements.iter().find(|it| it.attribute("http-equiv") == "Content-Security-Policy").expect("a policy");
     let expected = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
@@ -111,10 +112,10 @@ fn read(summary: &Value) -> Summary {
     serde_json::from_value(summary.clone()).expect("a summary")
 }
 
-fn intervals(number: u64) -> Value {
-    let bucket = |index: u64| {
-        let start = jiff::Timestamp::from_second(1_795_413_600 + 60 * index as i64).expect("a time").to_string();
-        let counters = |flows: u64| json!({"flows": flows, "packets": flows, "bytes": 100 * flows});
+fn intervals(number: i64) -> Value {
+    let bucket = |index: i64| {
+        let start = jiff::Timestamp::from_second(1_795_413_600 + 60 * index).expect("a time").to_string();
+        let counters = |flows: i64| json!({"flows": flows, "packets": flows, "bytes": 100 * flows});
         json!({"start": start, "seconds": 60, "accepted": counters(1000 + 37 * (index % 60)), "rejected": counters(index % 7)})
     };
     (0..number).map(bucket).collect()
@@ -250,7 +251,7 @@ fn fill(value: &mut Value, key: &str, length: usize) {
         }),
         Value::String(text) if !FIXED.contains(&key) => *text = "\"<&>\u{202e}'".repeat(100),
         Value::Null if ["name", "vpc_name", "next_step", "interface_name"].contains(&key) => {
-            *value = json!("\"".repeat(900))
+            *value = json!("\"".repeat(900));
         }
         _ => {}
     }

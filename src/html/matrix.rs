@@ -14,7 +14,7 @@ const MAX_VPCS: usize = 40;
 /// Headings of more columns are vertical.
 const MAX_LEVEL_HEADINGS: usize = 6;
 /// Shades of cells.
-const SHADES: f64 = 5.0;
+const SHADES: u8 = 5;
 
 /// Sums of one cell.
 #[derive(Debug, Clone, Copy, Default)]
@@ -88,12 +88,12 @@ fn cell(cell: Option<&Cell>, is_diagonal: bool, largest: u64) -> Markup {
 }
 
 /// Returns the shade of a number, from 0 for none to 5 for the largest, on a logarithmic scale.
-fn shade(number: u64, largest: u64) -> u64 {
+fn shade(number: u64, largest: u64) -> u8 {
     if number == 0 || largest == 0 {
         return 0;
     }
-    let level = ((number as f64).ln_1p() / (largest as f64).ln_1p() * SHADES).ceil();
-    level.clamp(1.0, SHADES) as u64
+    let share = (number as f64).ln_1p() / (largest as f64).ln_1p();
+    (1..SHADES).find(|level| share <= f64::from(*level) / f64::from(SHADES)).unwrap_or(SHADES)
 }
 
 #[cfg(test)]

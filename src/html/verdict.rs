@@ -137,25 +137,25 @@ fn tiles(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
     let of_severity = |severity| summary.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
     html! {
         dl.tiles {
-            (tile("Findings", &count(summary.findings.len() as u64), html! {
+            (tile("Findings", &count(summary.findings.len() as u64), &html! {
                 @for severity in Severity::ALL.into_iter().rev() { span { (count(of_severity(severity))) " " (severity.name()) } " " }
             }))
-            (tile("Accepted", &count(accepted.flows), html! { "flows, " (bytes(accepted.bytes)) }))
-            (tile("Rejected", &count(rejected.flows), html! { "flows, " (percent(rejected.flows, summary.traffic.flows())) " of all" }))
+            (tile("Accepted", &count(accepted.flows), &html! { "flows, " (bytes(accepted.bytes)) }))
+            (tile("Rejected", &count(rejected.flows), &html! { "flows, " (percent(rejected.flows, summary.traffic.flows())) " of all" }))
             @match &summary.peering {
                 Some(peering) => {
                     @let refused = peering.vpc_pairs.iter().filter(|pair| pair.traffic.rejected.flows > 0).count() as u64;
                     @let silent = peering.vpc_pairs.iter().filter(|pair| pair.unanswered.flows > 0).count() as u64;
-                    (tile("VPC pairs", &count(peering.vpc_pairs.len() as u64), html! { (count(refused)) " with rejects, " (count(silent)) " without replies" }))
+                    (tile("VPC pairs", &count(peering.vpc_pairs.len() as u64), &html! { (count(refused)) " with rejects, " (count(silent)) " without replies" }))
                 }
-                None => { (tile("VPC pairs", "-", html! { "not judged without a topology" })) }
+                None => { (tile("VPC pairs", "-", &html! { "not judged without a topology" })) }
             }
-            (tile("Internet scanners", &count(ranking.scanners()), html! { "sources that were rejected" }))
+            (tile("Internet scanners", &count(ranking.scanners()), &html! { "sources that were rejected" }))
         }
     }
 }
 
-fn tile(label: &str, value: &str, remark: Markup) -> Markup {
+fn tile(label: &str, value: &str, remark: &Markup) -> Markup {
     html! { div { dt { (label) } dd { span.value { (value) } " " span.muted { (remark) } } } }
 }
 

@@ -32,7 +32,7 @@ pub fn parse(page: &str) -> Vec<Element> {
     reader.config_mut().check_end_names = false;
     let (mut elements, mut open) = (Vec::<Element>::new(), Vec::<usize>::new());
     loop {
-        match reader.read_event().unwrap_or_else(|error| panic!("{error} at {}", reader.error_position())) {
+        match reader.read_event().expect("well-formed markup") {
             Event::Start(start) => {
                 let element = element(&start, &open);
                 let is_void = VOID.contains(&element.name.as_str());
@@ -48,18 +48,13 @@ pub fn parse(page: &str) -> Vec<Element> {
             Event::Text(text) => append(&mut elements, &open, &text.decode().expect("UTF-8")),
             Event::GeneralRef(reference) => {
                 let name = reference.decode().expect("UTF-8");
-                let character = match &*name {
-                    "lt" => "<",
-                    "gt" => ">",
-                    "amp" => "&",
-                    "quot" => "\"",
-                    other => panic!("&{other};"),
-                };
+                let known = [("lt", "<"), ("gt", ">"), ("amp", "&"), ("quot", "\"")];
+                let (_, character) = known.iter().find(|(known, _)| *known == name).expect("a known reference");
                 append(&mut elements, &open, character);
             }
             Event::DocType(_) => assert!(elements.is_empty()),
             Event::Eof => break,
-            other => panic!("{other:?}"),
+            other => unreachable!("{other:?}"),
         }
     }
     assert!(open.is_empty(), "all elements are closed");
@@ -88,7 +83,7 @@ fn append(elements: &mut [Element], open: &[usize], text: &str) {
 /// Returns the rows of the table with this caption: the texts of their cells, without those of nested SVG titles.
 pub fn table(elements: &[Element], caption: &str) -> Vec<Vec<String>> {
     let found = elements.iter().find(|element| element.name == "caption" && element.text == caption);
-    let table = *found.unwrap_or_else(|| panic!("no table {caption}")).parents.last().expect("a table");
+    let table = *found.expect(caption).parents.last().expect("a table");
     let inside = |name: &'static str, parent: usize| {
         let children = elements.iter().enumerate();
         children.filter(move |(_, element)| {
