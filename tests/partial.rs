@@ -193,6 +193,7 @@ proptest! {
             let findings = |summary: &Summary| summary.findings.iter().map(without_examples).collect::<Vec<_>>();
             prop_assert_eq!(findings(&closed), findings(&expected));
         }
+        prop_assert_eq!((&closed.timeline, &closed.top), (&expected.timeline, &expected.top));
         let others = |summary: &Summary| (summary.records, summary.traffic, summary.window, summary.services.clone());
         prop_assert_eq!(others(&closed), others(&expected));
     }
@@ -212,6 +213,7 @@ proptest! {
         let merged = run.summarize(merged);
         prop_assert_eq!((&merged.sources, &merged.failed, &merged.formats), (&expected.sources, &expected.failed, &expected.formats));
         prop_assert_eq!((merged.records, merged.traffic, merged.window), (expected.records, expected.traffic, expected.window));
+        prop_assert_eq!((&merged.timeline, &merged.top), (&expected.timeline, &expected.top));
         let (rejected, exact) = (&merged.rejected, &expected.rejected);
         prop_assert_eq!((rejected.group_count, rejected.exact, rejected.error_bound), (exact.group_count, true, 0));
         let sums = |rejected: &Rejected| (rejected.by_interface.clone(), rejected.by_subnet.clone(), rejected.by_vpc.clone());
@@ -425,11 +427,11 @@ fn another_topology_or_configuration_is_refused_by_name() {
     let message = error(&limited);
     assert!(message.starts_with("partial made with configuration ") && message.contains("--config"), "{message}");
     let mut newer = file.clone();
-    newer[8] = 3;
+    newer[8] = 4;
     let message = run.read(&newer).expect_err("newer").to_string();
     assert_eq!(
         message,
-        "partial of format version 3, made by flowsentry \"0.1.0\", but this program reads version 2; use one version of \
+        "partial of format version 4, made by flowsentry \"0.1.0\", but this program reads version 3; use one version of \
          flowsentry for all parts of a report"
     );
 }
@@ -505,7 +507,7 @@ fn repetitive_partials_are_read() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test reads a file of the repository")]
 fn the_stored_partial_is_still_that_of_its_log() {
-    let path = "tests/partial/v2.fspart";
+    let path = "tests/partial/v3.fspart";
     let rows = |file: &[u8]| -> Vec<(u8, u32, Vec<u8>)> {
         frames(file).into_iter().map(|frame| (frame.tag, frame.rows, frame.bytes)).collect()
     };
@@ -516,5 +518,5 @@ fn the_stored_partial_is_still_that_of_its_log() {
     let stored = std::fs::read(path).expect("the stored partial");
     assert_eq!(rows(&stored), rows(&file), "the rows changed: raise FORMAT_VERSION");
     let tags: Vec<u8> = frames(&file).iter().map(|frame| frame.tag).collect();
-    assert_eq!(tags, Vec::from_iter(1..=18), "the log has rows of every section");
+    assert_eq!(tags, Vec::from_iter(1..=20), "the log has rows of every section");
 }

@@ -3,6 +3,7 @@
 use crate::aggregate::Analysis;
 use crate::aggregate::interfaces::Interface;
 use crate::aggregate::invalid_row::InvalidRow;
+use crate::aggregate::timeline::BucketSums;
 
 /// More records than any report has. Sums of flows over several stores stay below 2^64.
 const MAX_RECORDS: u64 = 1 << 48;
@@ -20,6 +21,7 @@ impl Analysis {
         let sources = sum(self.sources.iter().map(|source| source.records));
         let interfaces =
             |flows: fn(&Interface) -> u64| sum(self.interfaces.iter().map(|(_, interface)| flows(interface)));
+        let timeline = |flows: fn(&BucketSums) -> u64| sum(self.timeline.buckets().map(|(_, sums)| flows(&sums)));
         let analyzed = counts.accepted.saturating_add(counts.rejected);
         let agree = counts.total <= MAX_RECORDS
             && sum(classes) == counts.total
@@ -29,8 +31,11 @@ impl Analysis {
             && interfaces(|interface| interface.rejected.flows) == counts.rejected
             && interfaces(|interface| interface.skipped.flows) == counts.skip_data
             && sum(self.rejects.places().map(|(_, tally)| tally.flows)) == counts.rejected
+            && timeline(|sums| sums.accepted.flows) <= counts.accepted
+            && timeline(|sums| sums.rejected.flows) <= counts.rejected
             && self.rejects.kept_flows() <= counts.rejected
             && self.openings.kept_flows() <= counts.accepted
+            && self.talkers.kept_flows() <= counts.accepted
             && self.accepted.kept_flows() <= counts.accepted
             && self.let_through.kept_flows() <= counts.accepted
             && self.peering.classified_flows() <= analyzed

@@ -23,6 +23,8 @@ pub mod peering;
 pub mod recorder;
 pub mod rejected;
 pub mod rows;
+pub mod talkers;
+pub mod timeline;
 pub mod transit_gateway;
 pub mod unanswered;
 
@@ -43,6 +45,8 @@ use crate::aggregate::let_through::LetThrough;
 use crate::aggregate::peering::{InterVpcTraffic, ReplyScope};
 use crate::aggregate::recorder::{FlowRecorder, VpcCache};
 use crate::aggregate::rejected::RejectedFlows;
+use crate::aggregate::talkers::Talkers;
+use crate::aggregate::timeline::Timeline;
 use crate::aggregate::transit_gateway::TransitGatewayLosses;
 use crate::aggregate::unanswered::OpeningFlows;
 use crate::config::Limits;
@@ -65,6 +69,8 @@ pub struct Analysis {
     pub(crate) records: RecordCounts,
     pub(crate) malformed: Vec<MalformedSample>,
     pub(crate) window: TimeRange,
+    pub(crate) timeline: Timeline,
+    pub(crate) talkers: Talkers,
     /// The ids of VPCs and subnets.
     pub(crate) places: Interner,
     pub(crate) interfaces: Interfaces,
@@ -94,6 +100,8 @@ impl Analysis {
             records: RecordCounts::default(),
             malformed: Vec::new(),
             window: TimeRange::default(),
+            timeline: Timeline::default(),
+            talkers: Talkers::default(),
             places: Interner::new(limits.max_interfaces),
             interfaces: Interfaces::new(limits.max_interfaces),
             vpc_cache: VpcCache::default(),
@@ -135,6 +143,8 @@ impl Analysis {
         match flow.action {
             Action::Accept => {
                 self.records.accepted += 1;
+                self.timeline.observe_accepted(flow);
+                self.talkers.observe(interface, flow);
                 let stage = ConnectionStage::from_flow(flow, leaves_vpc);
                 if let Some(topology) = topology.filter(|_| stage.opens()) {
                     self.observe_opening(interface, *flow, topology);
@@ -143,6 +153,7 @@ impl Analysis {
             }
             Action::Reject => {
                 self.records.rejected += 1;
+                self.timeline.observe_rejected(flow);
                 self.rejects.observe(interface, &self.interfaces, *flow, &mut self.places);
             }
         }
@@ -224,6 +235,7 @@ impl Analysis {
         self.malformed.extend(next.malformed);
         self.malformed.truncate(MALFORMED_SAMPLES);
         self.window.merge(next.window);
+        self.timeline.merge(&next.timeline);
         let places = self.places.merge(&next.places);
         let interfaces = self.interfaces.merge(&next.interfaces, &places);
         if !next.interfaces.is_complete() {
@@ -232,6 +244,7 @@ impl Analysis {
             self.peering.mark_replies_incomplete();
             self.rejects.mark_interfaces_split();
         }
+        self.talkers.merge(&next.talkers, &interfaces);
         self.accepted.merge(&next.accepted, &interfaces);
         self.openings.merge(&next.openings, &interfaces, &places);
         self.rejects.merge(&next.rejects, (&self.interfaces, &interfaces), &places);

@@ -36,6 +36,18 @@ pub(super) enum Command {
                             or configuration."
     )]
     Merge(Merge),
+    /// Render a stored summary
+    #[command(after_help = REPORT_HELP)]
+    Report(Report),
+    /// Compare two summaries: new, changed and gone findings and rejected connections, and the traffic between VPCs
+    #[command(after_help = DIFF_HELP)]
+    Diff(Diff),
+    /// Show the sources and ports that are rejected most, and who exchanges the most bytes
+    #[command(after_help = TOP_HELP)]
+    Top(View),
+    /// Show accepted and rejected flows by time, as bars
+    #[command(after_help = TIMELINE_HELP)]
+    Timeline(Timeline),
     /// Plan a report over many objects: write which are analyzed together, for a batch system or a shell loop
     #[command(after_help = PLAN_HELP)]
     Plan(Plan),
@@ -47,6 +59,32 @@ pub(super) enum Command {
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
+
+const REPORT_HELP: &str = "Examples:
+  flowsentry analyze --format json logs/ > today.json
+  flowsentry report today.json
+  aws s3 cp s3://my-output/flowsentry/summaries/… - | flowsentry report -
+
+Exit status: 0; 2: invalid usage, or a summary that cannot be read.";
+
+const DIFF_HELP: &str = "Examples:
+  flowsentry diff yesterday.json today.json
+  flowsentry diff --format json yesterday.json today.json | jq -r '.findings.new[].title'
+
+Exit status: 0: no finding is new or has a higher severity; 1: at least one, which the configuration does not suppress; 2: invalid \
+usage, or a summary that cannot be read.";
+
+const TOP_HELP: &str = "Examples:
+  flowsentry top logs/
+  flowsentry top --format json today.json | jq -r '.talkers[] | [.srcaddr, .dstaddr, .accepted.bytes] | @tsv'
+
+Exit status: 0; 1: at least one flow log could not be read; 2: invalid usage, unreadable topology, or a summary that cannot be read.";
+
+const TIMELINE_HELP: &str = "Examples:
+  flowsentry timeline logs/
+  flowsentry timeline --rows 24 today.json
+
+Exit status: 0; 1: at least one flow log could not be read; 2: invalid usage, unreadable topology, or a summary that cannot be read.";
 
 const PLAN_HELP: &str = "Examples:
   flowsentry plan --from 2026-11-23T06:00:00Z --to 2026-11-23T07:00:00Z --output plan/ logs/
@@ -167,6 +205,70 @@ pub(super) struct Merge {
     /// Decide causes and answers now, and leave the accepted records out of the partial
     #[arg(long, requires = "partial")]
     pub(super) close: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// A summary: the output of --format json, or an object of the function; plain or gzip, - for stdin
+    #[arg(value_name = "SUMMARY")]
+    pub(super) summary: PathBuf,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+
+    /// Maximum number of rejected groups to show; the summary has 100 unless it was made with another --top
+    #[arg(long, value_name = "N")]
+    pub(super) top: Option<usize>,
+}
+
+/// What `top` and `timeline` show a part of.
+#[derive(Debug, Args)]
+pub(super) struct View {
+    /// A summary, or flow logs: files, folders, or - for stdin
+    #[arg(required = true, value_name = "INPUT")]
+    pub(super) inputs: Vec<PathBuf>,
+
+    /// Output of aws ec2 describe-…, for the names in logs: a file or a folder of *.json; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(super) topology: Vec<PathBuf>,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+
+    /// Columns of logs without a header [default: version 2]
+    #[arg(long, value_parser = log_format)]
+    pub(super) log_format: Option<Format>,
+
+    /// TOML file with limits, and columns by prefix of the input
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Timeline {
+    #[command(flatten)]
+    pub(super) view: View,
+
+    /// Maximum number of rows: neighbors are joined until there are no more
+    #[arg(long, value_name = "N", default_value = "48")]
+    pub(super) rows: NonZero<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The summary before, such as that of yesterday; plain or gzip, - for stdin
+    #[arg(value_name = "A")]
+    pub(super) before: PathBuf,
+
+    /// The summary after
+    #[arg(value_name = "B")]
+    pub(super) after: PathBuf,
+
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,12 @@
 //! The command line: arguments in; the report on stdout, everything else on stderr, and an exit status out.
 //!
 //! - `args`: the arguments and their help texts.
+//! - `diff`: runs `diff`.
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
 //! - `partials`: reads and merges partials, and writes one.
 //! - `plan`: lists objects and writes the batches of a report.
+//! - `stored`: runs `report`, `top`, and `timeline`: reads summaries.
 //! - `topology`: reads the topology documents; runs `topology check` and `topology fetch`.
 //! - [`report`]: renders a summary or an explanation as text.
 //! - `output`: writes reports and warnings.
@@ -13,6 +15,7 @@
 //! Only this room opens files and reads the size of the terminal.
 
 mod args;
+mod diff;
 mod explain;
 mod inputs;
 mod output;
@@ -20,6 +23,7 @@ mod partials;
 mod plan;
 mod progress;
 pub mod report;
+mod stored;
 mod topology;
 
 use std::fmt::Display;
@@ -65,6 +69,10 @@ pub fn run() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Analyze(arguments) => analyze(&arguments),
         Command::Merge(arguments) => merge(&arguments),
+        Command::Report(arguments) => stored::report(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Top(arguments) => stored::top(&arguments),
+        Command::Timeline(arguments) => stored::timeline(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Topology(TopologyCommand::Check(arguments)) => topology::check(&arguments),

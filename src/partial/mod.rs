@@ -32,7 +32,7 @@ use crate::config::{Config, Limits};
 use crate::topology::Topology;
 
 /// Version of the format. Other versions are not read.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// The first bytes of a partial. A conversion of line ends damages them.
 const MAGIC: [u8; 8] = *b"FSPART\r\n";

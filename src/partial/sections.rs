@@ -13,6 +13,8 @@ use crate::aggregate::let_through::LetThroughState;
 use crate::aggregate::peering::PeeringState;
 use crate::aggregate::rejected::RejectedState;
 use crate::aggregate::rows::{InvalidRow, SeenRow};
+use crate::aggregate::talkers::TalkersState;
+use crate::aggregate::timeline::TimelineState;
 use crate::aggregate::unanswered::OpeningState;
 use crate::aggregate::{Analysis, MALFORMED_SAMPLES};
 use crate::config::Limits;
@@ -37,6 +39,8 @@ const PAIRS: u8 = 15;
 const ACCEPTED: u8 = 16;
 const LET_THROUGH_TO_HOSTS: u8 = 17;
 const LET_THROUGH_TO_PORTS: u8 = 18;
+const TIMELINE: u8 = 19;
+const TALKERS: u8 = 20;
 
 /// What is known besides the rows of other sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,8 @@ struct State {
     accepted: AcceptedState,
     closing: Closing,
     let_through: LetThroughState,
+    timeline: TimelineState,
+    talkers: TalkersState,
 }
 
 /// An input that was read completely.
@@ -101,7 +107,9 @@ pub(super) fn write<W: Write>(analysis: &mut Analysis, writer: &mut BlockWriter<
     writer.rows(PAIRS, analysis.peering.pair_rows())?;
     writer.rows(ACCEPTED, analysis.accepted.rows())?;
     writer.rows(LET_THROUGH_TO_HOSTS, analysis.let_through.to_host_rows())?;
-    writer.rows(LET_THROUGH_TO_PORTS, analysis.let_through.to_port_rows())
+    writer.rows(LET_THROUGH_TO_PORTS, analysis.let_through.to_port_rows())?;
+    writer.rows(TIMELINE, analysis.timeline.rows())?;
+    writer.rows(TALKERS, analysis.talkers.rows())
 }
 
 impl State {
@@ -119,6 +127,8 @@ impl State {
             accepted: analysis.accepted.state(),
             closing: analysis.closing,
             let_through: analysis.let_through.state(),
+            timeline: analysis.timeline.state(),
+            talkers: analysis.talkers.state(),
         }
     }
 }
@@ -158,6 +168,11 @@ impl<'a> Restorer<'a> {
             }
             LET_THROUGH_TO_HOSTS => each(block, |row| self.analysis.let_through.restore_to_host(row)),
             LET_THROUGH_TO_PORTS => each(block, |row| self.analysis.let_through.restore_to_port(row)),
+            TIMELINE => each(block, |row| self.analysis.timeline.restore(row)),
+            TALKERS => {
+                let Analysis { talkers, interfaces, .. } = &mut self.analysis;
+                each(block, |row| talkers.restore(row, interfaces.names()))
+            }
             _ => Err(PartialError::Corrupt("it has an undefined section")),
         }
     }
@@ -179,6 +194,8 @@ impl<'a> Restorer<'a> {
         analysis.peering.restore_state(state.peering);
         analysis.closing = state.closing;
         analysis.let_through.restore_state(state.let_through);
+        analysis.timeline.restore_state(state.timeline)?;
+        analysis.talkers.restore_state(state.talkers);
         self.accepted = Some(state.accepted);
         Ok(())
     }

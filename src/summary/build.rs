@@ -8,13 +8,14 @@ use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Placement;
+use crate::aggregate::timeline::BucketSums;
 use crate::config::Limits;
 use crate::config::Thresholds;
 use crate::config::exceptions::Exceptions;
 use crate::findings::{self, Completeness, HealthChecks, NetworkContext, Rules};
 use crate::record::Direction;
 use crate::record::timestamp::Timestamp;
-use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, Top, Traffic, Window};
+use crate::summary::{ObservedFormat, Rejected, SCHEMA, Summary, TimeBucket, Traffic, Window};
 use crate::topology::Topology;
 
 /// Default number of listed rejected groups.
@@ -94,8 +95,8 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         formats: formats(&analysis),
         records: analysis.records,
         traffic: traffic(&analysis.interfaces),
-        timeline: Vec::new(),
-        top: Top::default(),
+        timeline: timeline(&analysis),
+        top: builder.top(&groups, completeness),
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
             exact: completeness.rejected,
@@ -149,6 +150,15 @@ fn traffic(interfaces: &Interfaces) -> Traffic {
         traffic.merge(Traffic { accepted: interface.accepted, rejected: interface.rejected });
         traffic
     })
+}
+
+fn timeline(analysis: &Analysis) -> Vec<TimeBucket> {
+    let seconds = analysis.timeline.seconds();
+    let bucket = |(start, BucketSums { accepted, rejected })| {
+        let traffic = Traffic { accepted, rejected };
+        TimeBucket { start, seconds, traffic }
+    };
+    analysis.timeline.buckets().map(bucket).collect()
 }
 
 /// Returns the names of the limits that were reached. The order of the flags is the order of [`Limits::NAMES`].

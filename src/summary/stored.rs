@@ -3,7 +3,7 @@
 //! Unknown members are ignored. Absent members that earlier versions did not write are empty. Elements of lists that this version does not know,
 //! such as findings of a new type, are left out and counted.
 
-use std::io::Read;
+use std::io::{self, BufReader, Read};
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -76,6 +76,28 @@ pub fn read(input: impl Read) -> Result<StoredSummary, SummaryError> {
     let counts: Counts = from_slice(&text)?;
     let skipped = counts.skipped(&summary);
     Ok(StoredSummary { summary, skipped })
+}
+
+/// Returns whether an input is a summary of any version, by its first JSON value. An input that cannot be read is none.
+pub fn is_summary(input: impl Read) -> bool {
+    let Ok(mut decoder) = Decoder::open(input, MAX_SUMMARY_BYTES) else { return false };
+    if !decoder.peek(1).is_ok_and(|first| first == b"{") {
+        return false;
+    }
+    let mut values = serde_json::Deserializer::from_reader(BufReader::new(Content(decoder))).into_iter::<Envelope>();
+    values.next().is_some_and(|value| value.is_ok_and(|envelope| envelope.schema.starts_with(SCHEMA_FAMILY)))
+}
+
+/// The beginning of the schemas of all versions.
+const SCHEMA_FAMILY: &str = "flowsentry/summary/";
+
+/// Reads the decompressed content.
+struct Content<R>(Decoder<R>);
+
+impl<R: Read> Read for Content<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out).map_err(io::Error::other)
+    }
 }
 
 fn decompress(input: impl Read) -> Result<Vec<u8>, ObjectError> {

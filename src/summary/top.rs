@@ -1,12 +1,25 @@
 //! The sources and ports with the most rejected flows, and the pairs of addresses with the most accepted bytes.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::Keyword;
+use super::build::SummaryBuilder;
+use super::stored::names_of;
 use crate::aggregate::counters::Counters;
+use crate::aggregate::interner::Symbol;
+use crate::aggregate::rejected::Groups;
+use crate::aggregate::talkers::TalkerKey;
+use crate::findings::Completeness;
 use crate::topology::endpoint::Endpoint;
+
+/// Maximum number of rows of each list.
+const ROWS: usize = 10;
 
 /// The heaviest sources, ports, and pairs of addresses: at most ten of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,3 +91,119 @@ pub struct Talker {
     /// Accepted traffic.
     pub accepted: Counters,
 }
+
+impl SummaryBuilder<'_> {
+    /// Returns the heaviest sources, ports, and pairs of addresses.
+    pub(super) fn top(&self, groups: &Groups, completeness: Completeness) -> Top {
+        let mut sources: Sums<Option<IpAddr>> = Sums::default();
+        let mut ports: Sums<(Option<u8>, Option<u16>)> = Sums::default();
+        for (index, tally) in groups.tallies().iter().enumerate() {
+            let key = groups.key(index);
+            sources.entry(key.src).or_default().merge(*tally);
+            ports.entry((key.protocol, key.dstport)).or_default().merge(*tally);
+        }
+        Top {
+            exact: completeness.rejected,
+            rejected_sources: self.rejected_sources(groups, heaviest(sources)),
+            rejected_ports: heaviest(ports).into_iter().map(port).collect(),
+            talkers: self.talkers(),
+            talkers_exact: self.analysis.talkers.is_exact() && completeness.names,
+        }
+    }
+
+    fn rejected_sources(&self, groups: &Groups, sources: Vec<(Option<IpAddr>, Counters)>) -> Vec<SourceRejects> {
+        let mut interfaces: Vec<(Option<IpAddr>, BTreeSet<Option<Symbol>>)> =
+            sources.iter().map(|(src, _)| (*src, BTreeSet::new())).collect();
+        interfaces.sort_unstable();
+        for index in 0..groups.len() {
+            let key = groups.key(index);
+            if let Ok(found) = interfaces.binary_search_by_key(&key.src, |(src, _)| *src)
+                && let Some((_, seen_at)) = interfaces.get_mut(found)
+            {
+                seen_at.insert(key.interface);
+            }
+        }
+        let row = |(srcaddr, tally): (Option<IpAddr>, Counters)| {
+            let seen_at = interfaces.iter().find(|(src, _)| *src == srcaddr).into_iter().flat_map(|(_, ids)| ids);
+            let endpoints = seen_at.map(|id| self.network.endpoint(srcaddr, self.network.interface_recorder(*id)));
+            SourceRejects { srcaddr, src: endpoints.reduce(agreed).unwrap_or_default(), tally }
+        };
+        sources.into_iter().map(row).collect()
+    }
+
+    /// Returns the pairs of addresses with the most bytes. Both ends of a flow may record it: only the interface with the most bytes counts.
+    fn talkers(&self) -> Vec<Talker> {
+        let mut pairs: HashMap<(IpAddr, IpAddr), (TalkerKey, Counters), RandomState> = HashMap::default();
+        let name = |key: TalkerKey| self.network.interface_name(key.interface);
+        let weight = |(key, sums): (TalkerKey, Counters)| (by_bytes(sums), Reverse(name(key)));
+        for found in self.analysis.talkers.iter() {
+            let known = pairs.entry((found.0.src, found.0.dst)).or_insert(found);
+            if weight(found) > weight(*known) {
+                *known = found;
+            }
+        }
+        let mut rows: Vec<_> = pairs.into_iter().collect();
+        rows.sort_unstable_by_key(|(pair, (_, sums))| (Reverse(by_bytes(*sums)), *pair));
+        rows.truncate(ROWS);
+        rows.into_iter().map(|(_, (key, sums))| self.talker(key, sums)).collect()
+    }
+
+    fn talker(&self, key: TalkerKey, accepted: Counters) -> Talker {
+        let recorder = self.network.interface_recorder(key.interface);
+        let interface_id = self.network.interface_name(key.interface);
+        Talker {
+            interface_id: interface_id.map(str::to_owned),
+            interface_name: self.name_of(interface_id),
+            srcaddr: key.src,
+            dstaddr: key.dst,
+            src: self.network.endpoint(Some(key.src), recorder),
+            dst: self.network.endpoint(Some(key.dst), recorder),
+            accepted,
+        }
+    }
+}
+
+/// Sums by a part of the keys of groups.
+type Sums<K> = HashMap<K, Counters, RandomState>;
+
+fn port(((protocol, dstport), tally): ((Option<u8>, Option<u16>), Counters)) -> PortRejects {
+    let (protocol_name, service_name) = names_of(protocol, dstport);
+    PortRejects { protocol, protocol_name, dstport, service_name, tally }
+}
+
+/// Returns the sums with the most flows.
+fn heaviest<K: Copy + Ord + Hash>(sums: Sums<K>) -> Vec<(K, Counters)> {
+    let mut rows: Vec<(K, Counters)> = sums.into_iter().collect();
+    let order = |(key, tally): &(K, Counters)| (Reverse(*tally), *key);
+    if rows.len() > ROWS {
+        rows.select_nth_unstable_by_key(ROWS, order);
+        rows.truncate(ROWS);
+    }
+    rows.sort_unstable_by_key(order);
+    rows
+}
+
+/// Returns the order of talkers: by bytes, then by packets and flows.
+fn by_bytes(sums: Counters) -> (u64, u64, u64) {
+    (sums.bytes, sums.packets, sums.flows)
+}
+
+/// Returns the facts on which two descriptions of an address agree.
+fn agreed(a: Endpoint, b: Endpoint) -> Endpoint {
+    fn same<T: PartialEq>(a: Option<T>, b: &Option<T>) -> Option<T> {
+        a.filter(|a| b.as_ref() == Some(a))
+    }
+    Endpoint {
+        scope: same(a.scope, &b.scope),
+        vpc_id: same(a.vpc_id, &b.vpc_id),
+        vpc_name: same(a.vpc_name, &b.vpc_name),
+        subnet_id: same(a.subnet_id, &b.subnet_id),
+        subnet_name: same(a.subnet_name, &b.subnet_name),
+        interface_id: same(a.interface_id, &b.interface_id),
+        service: same(a.service, &b.service),
+        name: same(a.name, &b.name),
+    }
+}
+
+#[cfg(test)]
+mod tests;

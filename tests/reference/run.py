@@ -22,9 +22,10 @@ from worlds import World
 FINDING = ("type", "severity", "confidence", "subject", "details", "flows", "packets", "bytes", "first_seen", "last_seen")
 GROUP = ("interface_id", "srcaddr", "dstaddr", "dstport", "protocol", "direction", "cause", "causes", "denied_by", "flows",
          "packets", "bytes", "first_seen", "last_seen", "src", "dst")
+TOP = ("rejected_sources", "rejected_ports", "talkers")
 REJECTED = ("group_count", "groups", "by_cause", "by_rule", "by_interface", "by_subnet", "by_vpc")
-SECTIONS = ("exit", "sources", "failed", "window", "records", "traffic", *REJECTED, "connections", "vpc_pairs", "services",
-            "findings", "topology_check")
+SECTIONS = ("exit", "sources", "failed", "window", "records", "traffic", "timeline", *REJECTED, *TOP, "connections", "vpc_pairs",
+            "services", "findings", "topology_check")
 RULE = ("kind", "id", "rule_number", "ids")
 TOTAL = ("accepted", "rejected")
 COLUMNS = {
@@ -33,7 +34,9 @@ COLUMNS = {
     "connections": ("peering_connection_id", "status", "requester_vpc_id", "accepter_vpc_id", "inter_region", "cross_account",
                     *TOTAL),
     "vpc_pairs": ("src_vpc_id", "dst_vpc_id", "peering_connection_id", *TOTAL), "services": ("service", "interfaces", *TOTAL),
-    "by_cause": ("cause", "flows", "packets", "bytes"), "by_rule": (*RULE, "direction", "group_count", "flows", "packets", "bytes"),
+    "timeline": ("start", "seconds", *TOTAL), "rejected_sources": ("srcaddr", "flows", "packets", "bytes"),
+    "rejected_ports": ("protocol", "dstport", "flows", "packets", "bytes"),
+    "talkers": ("interface_id", "srcaddr", "dstaddr", "accepted"), "by_cause": ("cause", "flows", "packets", "bytes"), "by_rule": (*RULE, "direction", "group_count", "flows", "packets", "bytes"),
     "by_interface": ("interface_id", "vpc_id", "subnet_id", "flows", "packets", "bytes"),
     "by_subnet": ("subnet_id", "vpc_id", "flows", "packets", "bytes"), "by_vpc": ("vpc_id", "flows", "packets", "bytes"),
 }
@@ -51,7 +54,9 @@ def sections(summary, exit, topology_findings):
     rejected, peering = summary["rejected"], summary["peering"] or {}
     failed = [row if isinstance(row, str) else row["uri"] for row in summary["failed"]]
     flat = {"exit": exit, "failed": failed, "topology_check": topology_findings}
-    flat |= {name: summary[name] for name in ("sources", "window", "records", "traffic", "services", "findings")}
+    flat |= {name: summary[name] for name in ("sources", "window", "records", "traffic", "timeline", "services",
+                                              "findings")}
+    flat |= {name: summary["top"][name] for name in TOP}
     flat |= {name: rejected.get(name) for name in REJECTED}
     flat |= {name: peering.get(name) for name in ("connections", "vpc_pairs")}
     return {name: reduced(name, flat[name]) for name in SECTIONS}

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from by_time import timeline, top as top_section
 from findings import THRESHOLDS, findings
 from logs import contains
 from rows import sorted_by_both, sorted_rows, span, total
@@ -141,7 +142,9 @@ def summarize(report, thresholds=None, top=100):
         "window": {"start": start, "end": end} if start or end else None,
         "records": {"total": sum(counts.values())} | counts,
         "traffic": {"accepted": total(report.accepted), "rejected": total(report.rejected)},
+        "timeline": timeline(report),
         "rejected": rejected_section(report, top),
+        "top": top_section(report),
         "peering": peering_section(report),
         "services": services_section(report),
         "findings": findings(report, THRESHOLDS | (thresholds or {})),

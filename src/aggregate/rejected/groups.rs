@@ -216,6 +216,19 @@ impl Groups {
         Group { key, subgroups: &self.subgroups, members }
     }
 
+    /// Returns the key of the group with this index.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "each subgroup has the index of a group, and each group has a first subgroup"
+    )]
+    pub fn key(&self, id: usize) -> GroupKey {
+        let first = self.members[self.starts[id] as usize];
+        self.subgroups.at(first as usize).0.group
+    }
+
     /// Returns the subgroups of all groups, in no particular order.
     pub fn subgroups(&self) -> impl Iterator<Item = (GroupKey, Subgroup)> {
         self.subgroups.iter().map(|(key, sums)| (key.group, Subgroup::new(key, sums)))

@@ -7,9 +7,12 @@
 //! This file holds the sections of a summary; `findings`, `malformed`, `tables` and `topology` hold longer ones. `plan` and
 //! `explanation` are reports of their own.
 
+mod diff;
 mod explanation;
 mod findings;
 mod format;
+mod heaviest;
+mod histogram;
 mod malformed;
 mod plan;
 mod scans;
@@ -21,8 +24,11 @@ use anstyle::{AnsiColor, Style};
 use indicatif::DecimalBytes;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
+pub(in crate::cli) use diff::render_diff;
 pub(in crate::cli) use explanation::render_explanation;
 pub use format::escape_unprintable;
+pub(in crate::cli) use heaviest::render_top;
+pub(in crate::cli) use histogram::render_timeline;
 pub use malformed::warn_of_majority;
 pub use plan::render_plan;
 

@@ -1,0 +1,25 @@
+//! The command `diff`: what differs between two stored summaries.
+
+use std::path::Path;
+
+use super::args::{Diff, ReportFormat};
+use super::output;
+use super::{CliError, EXIT_SUCCESS, report, stored};
+use crate::summary::diff::compare;
+use crate::summary::json;
+
+/// Exit status of `diff`: a finding is new, or got worse.
+const EXIT_WORSE: u8 = 1;
+
+/// Runs `diff`. Returns the exit status.
+pub(super) fn diff(arguments: &Diff) -> Result<u8, CliError> {
+    let Diff { before, after, format } = arguments;
+    let name = |path: &Path| path.display().to_string();
+    let (before, after) = ((name(before), stored::read(before)?), (name(after), stored::read(after)?));
+    let diff = compare((&before.0, &before.1), (&after.0, &after.1));
+    match format {
+        ReportFormat::Json => output::write_json(&json::line(&diff))?,
+        ReportFormat::Text => output::write_text(&report::render_diff(&diff, output::width()))?,
+    }
+    Ok(if diff.is_worse() { EXIT_WORSE } else { EXIT_SUCCESS })
+}

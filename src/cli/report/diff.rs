@@ -1,0 +1,186 @@
+//! The report of `diff`: what is new first, then what changed and what is gone.
+
+use std::net::IpAddr;
+
+use indicatif::DecimalBytes;
+
+use super::format::{display_id, display_name, format_address, format_count, format_port, format_window, plural};
+use super::table::{Align, Cell, Column};
+use super::{BOLD, DIM, GREEN, RED, Renderer, YELLOW, escape_unprintable, severity_style};
+use crate::summary::diff::{Change, Diff, FindingRow, GroupRow, PairRow, Side};
+
+/// Maximum number of rows of each list. JSON has all.
+const ROWS: usize = 15;
+
+const GROUP_COLUMNS: [Column; 6] = [
+    number("FLOWS", 0),
+    text("SOURCE", 0),
+    text("DESTINATION", 0),
+    text("PORT", 0),
+    text("CAUSE", 1),
+    text("INTERFACE", 2),
+];
+
+const PAIR_COLUMNS: [Column; 7] = [
+    text("FROM", 0),
+    text("TO", 0),
+    text("VIA", 1),
+    number("BYTES BEFORE", 0),
+    number("AFTER", 0),
+    number("REJECTED BEFORE", 2),
+    number("AFTER", 2),
+];
+
+const fn number(heading: &'static str, drop_priority: u8) -> Column {
+    Column { heading, align: Align::Right, drop_priority }
+}
+
+const fn text(heading: &'static str, drop_priority: u8) -> Column {
+    Column { heading, align: Align::Left, drop_priority }
+}
+
+/// Renders what differs between two summaries, for a terminal with this number of columns.
+pub(in crate::cli) fn render_diff(diff: &Diff, width: usize) -> String {
+    let mut renderer = Renderer::new(width);
+    renderer.side("before", &diff.before);
+    renderer.side("after", &diff.after);
+    if diff.has_comparable_windows() == Some(false) {
+        renderer.wrapped("  ", "  ", "The windows have different lengths: compare flows and bytes with care.");
+    }
+    renderer.diff_verdict(diff);
+    let findings = &diff.findings;
+    let unsure = |certain: bool, text: &'static str| if certain { "" } else { text };
+    renderer.finding_rows("NEW FINDINGS", unsure(findings.new_certain, NOT_NEW), &findings.new);
+    renderer.changes(&findings.changed);
+    renderer.finding_rows("GONE FINDINGS", unsure(findings.gone_certain, NOT_GONE), &findings.gone);
+    let groups = &diff.rejected_groups;
+    renderer.group_rows("NEW REJECTED CONNECTIONS", unsure(groups.new_certain, NOT_NEW), &groups.new);
+    renderer.group_rows("GONE REJECTED CONNECTIONS", unsure(groups.gone_certain, NOT_GONE), &groups.gone);
+    renderer.pair_rows(diff.vpc_pairs.as_deref());
+    renderer.text
+}
+
+const NOT_NEW: &str = "not certain: the summary before does not have everything";
+const NOT_GONE: &str = "not certain: the summary after does not have everything";
+
+impl Renderer<'_> {
+    fn side(&mut self, name: &str, side: &Side) {
+        let file = escape_unprintable(&side.file);
+        let (accepted, rejected) = (side.traffic.accepted.flows, side.traffic.rejected.flows);
+        let flows = format!("{} accepted, {} rejected", format_count(accepted), format_count(rejected));
+        self.line(format!("{BOLD}{name}{BOLD:#}  {file}: {flows}{}", format_window(side.window)));
+        if !side.lacks.is_empty() {
+            self.wrapped("  ", "    ", &format!("{YELLOW}incomplete{YELLOW:#}: {}", side.lacks.join("; ")));
+        }
+    }
+
+    fn diff_verdict(&mut self, diff: &Diff) {
+        let findings = &diff.findings;
+        let counts = [
+            (findings.new.len(), "new"),
+            (findings.changed.len(), "changed"),
+            (findings.gone.len(), "gone"),
+            (findings.ongoing.len(), "ongoing"),
+        ];
+        let counts: Vec<String> =
+            counts.iter().map(|(count, word)| format!("{} {word}", format_count(*count as u64))).collect();
+        let (style, word) = if diff.is_worse() { (RED, "WORSE") } else { (GREEN, "NO WORSE") };
+        self.line(format!("\n{style}{word}{style:#}  findings: {}", counts.join(", ")));
+    }
+
+    fn finding_rows(&mut self, heading: &str, remark: &str, rows: &[FindingRow]) {
+        if rows.is_empty() {
+            return;
+        }
+        self.heading(heading, remark);
+        for row in rows.iter().take(ROWS) {
+            let style = severity_style(row.facts.severity);
+            let severity = row.facts.severity.name().to_uppercase();
+            let suppressed = if row.facts.suppressed { " (suppressed)" } else { "" };
+            let title = escape_unprintable(&row.title);
+            self.wrapped(&format!("  {style}{severity}{style:#} "), "    ", &format!("{title}{suppressed}"));
+        }
+        self.more(rows.len());
+    }
+
+    fn changes(&mut self, rows: &[Change]) {
+        if rows.is_empty() {
+            return;
+        }
+        self.heading("CHANGED FINDINGS", "");
+        for Change { title, before, after, .. } in rows.iter().take(ROWS) {
+            let mut changes = Vec::new();
+            if before.severity != after.severity {
+                changes.push(format!("severity {} → {}", before.severity.name(), after.severity.name()));
+            }
+            if before.confidence != after.confidence {
+                changes.push(format!("confidence {} → {}", before.confidence.name(), after.confidence.name()));
+            }
+            if before.suppressed != after.suppressed {
+                changes.push(if after.suppressed { "now suppressed" } else { "no longer suppressed" }.to_owned());
+            }
+            self.wrapped("  ", "    ", &format!("{}: {}", changes.join(", "), escape_unprintable(title)));
+        }
+        self.more(rows.len());
+    }
+
+    fn group_rows(&mut self, heading: &str, remark: &str, rows: &[GroupRow]) {
+        if rows.is_empty() {
+            return;
+        }
+        let row = |row: &GroupRow| {
+            vec![
+                format_count(row.tally.flows).into(),
+                address(row.srcaddr, row.src_name.as_deref()),
+                address(row.dstaddr, row.dst_name.as_deref()),
+                format_port(row.dstport, row.protocol).into(),
+                row.cause.to_owned().into(),
+                named(row.interface_id.as_deref(), row.interface_name.as_deref()),
+            ]
+        };
+        self.heading(heading, remark);
+        self.table(&GROUP_COLUMNS, &rows.iter().take(ROWS).map(row).collect::<Vec<_>>());
+        self.more(rows.len());
+    }
+
+    fn pair_rows(&mut self, rows: Option<&[PairRow]>) {
+        let rows = rows.unwrap_or_default();
+        if rows.is_empty() {
+            return;
+        }
+        let row = |row: &PairRow| {
+            let (before, after) = (row.change.before, row.change.after);
+            vec![
+                named(Some(&row.src_vpc_id), row.src_vpc_name.as_deref()),
+                named(Some(&row.dst_vpc_id), row.dst_vpc_name.as_deref()),
+                display_id(row.peering_connection_id.as_deref()).into(),
+                DecimalBytes(before.accepted.bytes).to_string().into(),
+                DecimalBytes(after.accepted.bytes).to_string().into(),
+                format_count(before.rejected.flows).into(),
+                format_count(after.rejected.flows).into(),
+            ]
+        };
+        self.heading("TRAFFIC BETWEEN VPCS", "accepted bytes and rejected flows, the greatest change first");
+        self.table(&PAIR_COLUMNS, &rows.iter().take(ROWS).map(row).collect::<Vec<_>>());
+        self.more(rows.len());
+    }
+
+    /// Appends how many rows are not shown.
+    fn more(&mut self, rows: usize) {
+        if rows > ROWS {
+            self.line(format!("  {DIM}{}; all are in --format json{DIM:#}", plural((rows - ROWS) as u64, "more row")));
+        }
+    }
+}
+
+fn address(address: Option<IpAddr>, name: Option<&str>) -> Cell {
+    let short = format_address(address);
+    let full = name.map_or_else(|| short.clone(), |name| format!("{short} ({})", display_name(name)));
+    Cell { full, short }
+}
+
+fn named(id: Option<&str>, name: Option<&str>) -> Cell {
+    let short = display_id(id);
+    let full = name.map_or_else(|| short.clone(), |name| format!("{} ({short})", display_name(name)));
+    Cell { full, short }
+}

@@ -1,0 +1,128 @@
+//! The report of `top`: the sources and ports with the most rejected flows, and the pairs with the most accepted bytes.
+
+use std::net::IpAddr;
+
+use indicatif::DecimalBytes;
+
+use super::Renderer;
+use super::format::{display_id, display_name, format_address, format_count, format_percent, format_port};
+use super::table::{Align, Cell, Column};
+use crate::summary::{PortRejects, SourceRejects, Summary, Talker};
+use crate::topology::endpoint::Endpoint;
+
+const SOURCE_COLUMNS: [Column; 5] =
+    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 3), number("BYTES", 2), text("SOURCE", 0)];
+const PORT_COLUMNS: [Column; 5] =
+    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 3), number("BYTES", 2), text("PORT", 0)];
+const TALKER_COLUMNS: [Column; 6] = [
+    number("BYTES", 0),
+    number("SHARE", 1),
+    number("FLOWS", 2),
+    text("SOURCE", 0),
+    text("DESTINATION", 0),
+    text("INTERFACE", 3),
+];
+
+const fn number(heading: &'static str, drop_priority: u8) -> Column {
+    Column { heading, align: Align::Right, drop_priority }
+}
+
+const fn text(heading: &'static str, drop_priority: u8) -> Column {
+    Column { heading, align: Align::Left, drop_priority }
+}
+
+/// Renders the heaviest sources, ports, and pairs, for a terminal with this number of columns.
+pub(in crate::cli) fn render_top(summary: &Summary, width: usize) -> String {
+    let mut renderer = Renderer::new(width);
+    renderer.header(summary);
+    renderer.failures(summary);
+    let top = &summary.top;
+    if top.rejected_sources.is_empty() && top.talkers.is_empty() {
+        let rejected = summary.traffic.rejected.flows;
+        let text = if rejected > 0 || summary.traffic.accepted.flows > 0 {
+            "No list: an earlier version made the summary, or the records have no addresses. Analyze the logs again."
+        } else {
+            "No accepted or rejected records."
+        };
+        renderer.wrapped("\n", "", text);
+        return renderer.text;
+    }
+    renderer.top_sources(summary);
+    renderer.top_ports(summary);
+    renderer.top_talkers(summary);
+    renderer.text
+}
+
+impl Renderer<'_> {
+    fn top_sources(&mut self, summary: &Summary) {
+        let (rows, all) = (&summary.top.rejected_sources, summary.traffic.rejected.flows);
+        let row = |row: &SourceRejects| {
+            vec![
+                format_count(row.tally.flows).into(),
+                format_percent(row.tally.flows, all).into(),
+                format_count(row.tally.packets).into(),
+                DecimalBytes(row.tally.bytes).to_string().into(),
+                end(row.srcaddr, &row.src),
+            ]
+        };
+        self.top_list("REJECTED BY SOURCE", summary.top.exact, &SOURCE_COLUMNS, rows.iter().map(row).collect());
+    }
+
+    fn top_ports(&mut self, summary: &Summary) {
+        let (rows, all) = (&summary.top.rejected_ports, summary.traffic.rejected.flows);
+        let row = |row: &PortRejects| {
+            vec![
+                format_count(row.tally.flows).into(),
+                format_percent(row.tally.flows, all).into(),
+                format_count(row.tally.packets).into(),
+                DecimalBytes(row.tally.bytes).to_string().into(),
+                format_port(row.dstport, row.protocol).into(),
+            ]
+        };
+        self.top_list("REJECTED BY PORT", summary.top.exact, &PORT_COLUMNS, rows.iter().map(row).collect());
+    }
+
+    fn top_talkers(&mut self, summary: &Summary) {
+        let (rows, all) = (&summary.top.talkers, summary.traffic.accepted.bytes);
+        let row = |row: &Talker| {
+            let id = display_id(row.interface_id.as_deref());
+            let full = row
+                .interface_name
+                .as_deref()
+                .map_or_else(|| id.clone(), |name| format!("{} ({id})", display_name(name)));
+            vec![
+                DecimalBytes(row.accepted.bytes).to_string().into(),
+                format_percent(row.accepted.bytes, all).into(),
+                format_count(row.accepted.flows).into(),
+                end(Some(row.srcaddr), &row.src),
+                end(Some(row.dstaddr), &row.dst),
+                Cell { full, short: id },
+            ]
+        };
+        self.top_list(
+            "ACCEPTED BYTES BY PAIR",
+            summary.top.talkers_exact,
+            &TALKER_COLUMNS,
+            rows.iter().map(row).collect(),
+        );
+    }
+
+    fn top_list(&mut self, heading: &str, exact: bool, columns: &[Column], rows: Vec<Vec<Cell>>) {
+        if rows.is_empty() {
+            return;
+        }
+        self.heading(heading, if exact { "" } else { "at least: there are too many to count all of their records" });
+        self.table(columns, &rows);
+    }
+}
+
+/// Formats an address with its name: `10.0.1.5 (web-1)`, or that of the service that owns it.
+fn end(address: Option<IpAddr>, endpoint: &Endpoint) -> Cell {
+    let short = format_address(address);
+    let service = endpoint.service.as_deref().filter(|service| *service != "ec2");
+    let full = match endpoint.name.as_deref().or(service) {
+        Some(name) => format!("{short} ({})", display_name(name)),
+        None => short.clone(),
+    };
+    Cell { full, short }
+}

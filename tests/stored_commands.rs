@@ -1,0 +1,191 @@
+//! Runs the commands on stored summaries as people and scripts do.
+
+#![expect(clippy::disallowed_methods, reason = "the commands read files")]
+
+#[expect(dead_code, reason = "other tests use the other helpers")]
+#[path = "support/flow_log.rs"]
+mod flow_log;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/made-every-finding/summary.json");
+
+/// Runs the command with these arguments.
+fn flowsentry(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flowsentry")).args(arguments).output().expect("the command ends")
+}
+
+/// Returns stdout, after checking the exit status.
+fn stdout(arguments: &[&str], status: i32) -> String {
+    let output = flowsentry(arguments);
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// A folder of summaries and logs.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Writes a file, and returns its path.
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+
+    /// Writes the golden summary after a change.
+    fn summary(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
+        let mut summary: Value = serde_json::from_slice(&fs::read(GOLDEN).expect("a file")).expect("JSON");
+        summary["records"]["skip_data"] = json!(0);
+        change(&mut summary);
+        self.write(name, summary.to_string())
+    }
+}
+
+/// Three minutes, of which the last has the rejected records.
+const LOG: &str = "\
+2 1 eni-1 10.0.0.1 10.0.0.2 50000 443 6 9 4000 1795413600 1795413660 ACCEPT OK
+2 1 eni-1 10.0.0.1 10.0.0.2 50001 443 6 9 2000 1795413660 1795413720 ACCEPT OK
+2 1 eni-1 10.0.0.2 10.0.0.1 443 50000 6 9 9000 1795413601 1795413720 ACCEPT OK
+2 1 eni-1 8.8.8.8 10.0.0.1 50000 22 6 1 40 1795413720 1795413780 REJECT OK
+2 1 eni-1 8.8.8.8 10.0.0.1 50000 23 6 1 40 1795413721 1795413780 REJECT OK
+";
+
+#[test]
+fn report_renders_a_stored_summary_as_analyze_does() {
+    let folder = Folder::new();
+    let log = folder.write("a.log", LOG);
+    let summary = folder.write("a.json", stdout(&["analyze", "--format", "json", &log], 0));
+    let expected = stdout(&["analyze", &log], 0);
+    assert_eq!(stdout(&["report", &summary], 0), expected);
+    let zipped = folder.write("a.json.gz", flow_log::gzip(&fs::read(Path::new(&summary)).expect("a file")));
+    assert_eq!(stdout(&["report", &zipped], 0), expected);
+    let again = stdout(&["report", "--format", "json", &zipped], 0);
+    assert_eq!(again.as_bytes(), fs::read(&summary).expect("a file"));
+}
+
+#[test]
+fn what_is_no_summary_exits_with_2() {
+    let folder = Folder::new();
+    let log = folder.write("a.log", LOG);
+    let other = folder.write("b.json", r#"{"schema": "flowsentry/summary/v9"}"#);
+    for (path, message) in [
+        (log.as_str(), "is not a summary of flowsentry: it does not begin with {"),
+        (other.as_str(), "has the schema flowsentry/summary/v9, not flowsentry/summary/v1"),
+        ("missing.json", "missing.json: cannot be read: "),
+    ] {
+        for arguments in [&["report", path][..], &["diff", path, GOLDEN], &["diff", GOLDEN, path]] {
+            let output = flowsentry(arguments);
+            assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b""[..]));
+            assert!(String::from_utf8_lossy(&output.stderr).contains(message), "{output:?}");
+        }
+    }
+    // As an input of top, it is not taken for a flow log.
+    let output = flowsentry(&["top", &other]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("summary/v9") && output.status.code() == Some(2));
+}
+
+#[test]
+fn elements_of_later_versions_are_counted_on_stderr() {
+    let folder = Folder::new();
+    let later = folder.summary("later.json", |summary| summary["findings"][0]["type"] = json!("time-travel"));
+    let output = flowsentry(&["report", &later]);
+    let expected = "1 of findings are unknown to this version and left out";
+    assert!(String::from_utf8_lossy(&output.stderr).contains(expected) && output.status.success(), "{output:?}");
+}
+
+#[test]
+fn top_shows_logs_and_summaries_alike() {
+    let folder = Folder::new();
+    let log = folder.write("a.log", LOG);
+    let summary = folder.write("a.json", stdout(&["analyze", "--format", "json", &log], 0));
+    let text = stdout(&["top", &log], 0);
+    assert_eq!(text, stdout(&["top", &summary], 0));
+    for expected in ["REJECTED BY SOURCE", "8.8.8.8", "22/TCP (ssh)", "ACCEPTED BYTES BY PAIR", "6.00 kB", "9.00 kB"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let top: Value = serde_json::from_str(&stdout(&["top", "--format", "json", &log], 0)).expect("JSON");
+    assert_eq!(top["talkers"][0]["accepted"], json!({"flows": 1, "packets": 9, "bytes": 9000}));
+    assert_eq!(top["talkers"][1]["accepted"], json!({"flows": 2, "packets": 18, "bytes": 6000}));
+    assert_eq!((&top["exact"], &top["talkers_exact"]), (&json!(true), &json!(true)));
+    let missing = flowsentry(&["top", &log, "missing.log"]);
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+}
+
+#[test]
+fn timeline_has_a_row_for_each_interval() {
+    let folder = Folder::new();
+    let log = folder.write("a.log", LOG);
+    let rows: Value = serde_json::from_str(&stdout(&["timeline", "--format", "json", &log], 0)).expect("JSON");
+    let flows =
+        |row: &Value| (row["start"].clone(), row["accepted"]["flows"].clone(), row["rejected"]["flows"].clone());
+    let rows: Vec<_> = rows.as_array().expect("a list").iter().map(flows).collect();
+    let time = |minute| json!(format!("2026-11-23T06:0{minute}:00Z"));
+    let expected = [(0, 2, 0), (1, 1, 0), (2, 0, 2)].map(|(minute, a, r)| (time(minute), json!(a), json!(r)));
+    assert_eq!(rows, expected);
+    let text = stdout(&["timeline", &log], 0);
+    assert!(text.contains("flows in intervals of 1 min") && text.contains("2026-11-23T06:02:00Z"), "{text}");
+    assert!(text.contains('█') && text.contains('▒'));
+    assert!(stdout(&["timeline", "--rows", "1", &log], 0).contains("intervals of 4 min"));
+}
+
+#[test]
+fn diff_says_what_is_new_and_gone() {
+    let folder = Folder::new();
+    let whole = folder.summary("whole.json", |_| {});
+    let fewer = folder.summary("fewer.json", |summary| {
+        summary["findings"].as_array_mut().expect("a list").remove(0);
+        summary["rejected"]["groups"].as_array_mut().expect("a list").remove(0);
+    });
+    let summary: Value = serde_json::from_slice(&fs::read(GOLDEN).expect("a file")).expect("JSON");
+    let title = summary["findings"][0]["title"].as_str().expect("text");
+    let first_words: String = title.chars().take(20).collect();
+    let worse = stdout(&["diff", &fewer, &whole], 1);
+    for expected in ["WORSE", "NEW FINDINGS", "NEW REJECTED CONNECTIONS  not certain", &first_words] {
+        assert!(worse.contains(expected), "{expected}: {worse}");
+    }
+    let better = stdout(&["diff", &whole, &fewer], 0);
+    for expected in ["NO WORSE", "GONE FINDINGS", "GONE REJECTED CONNECTIONS  not certain", "TRAFFIC BETWEEN VPCS"] {
+        assert!(better.contains(expected), "{expected}: {better}");
+    }
+    assert!(!stdout(&["diff", &whole, &whole], 0).contains("NEW"));
+    let json: Value = serde_json::from_str(&stdout(&["diff", "--format", "json", &fewer, &whole], 1)).expect("JSON");
+    assert_eq!((&json["schema"], &json["findings"]["new"][0]["title"]), (&json!("flowsentry/diff/v1"), &json!(title)));
+    assert_eq!(json["rejected_groups"]["new_certain"], json!(false));
+}
+
+#[test]
+fn names_of_a_hostile_summary_are_escaped() {
+    let folder = Folder::new();
+    let evil = "\u{1b}[2J\u{202e}evil";
+    let hostile = folder.summary("hostile.json", |summary| {
+        summary["sources"][0]["uri"] = json!(evil);
+        summary["findings"][0]["id"] = json!("another");
+        summary["findings"][0]["title"] = json!(evil);
+        summary["rejected"]["groups"][0]["interface_id"] = json!(evil);
+        summary["rejected"]["groups"][0]["src"]["name"] = json!(evil);
+        summary["peering"]["vpc_pairs"][0]["src_vpc_id"] = json!(evil);
+        summary["peering"]["vpc_pairs"][0]["src_vpc_name"] = json!(evil);
+        summary["top"]["rejected_sources"][0]["src"]["name"] = json!(evil);
+        summary["top"]["talkers"][0]["interface_name"] = json!(evil);
+    });
+    let commands: [(&[&str], i32); 4] = [
+        (&["report", &hostile], 0),
+        (&["top", &hostile], 0),
+        (&["timeline", &hostile], 0),
+        (&["diff", GOLDEN, &hostile], 1),
+    ];
+    for (arguments, status) in commands {
+        let text = stdout(arguments, status);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+    }
+}
