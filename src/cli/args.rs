@@ -213,9 +213,9 @@ pub(super) struct Report {
     #[arg(value_name = "SUMMARY")]
     pub(super) summary: PathBuf,
 
-    /// text for people, json for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text or html (one page without scripts) for people, json for programs
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub(super) format: SummaryFormat,
 
     /// Maximum number of rejected groups to show; the summary has 100 unless it was made with another --top
     #[arg(long, value_name = "N")]

@@ -8,10 +8,11 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
-use super::args::{Report, ReportFormat, Timeline, View};
+use super::args::{Report, ReportFormat, SummaryFormat, Timeline, View};
 use super::inputs;
 use super::output::{self, warn};
 use super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology};
+use crate::html;
 use crate::pipeline::Options;
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json::{self, StoredSummary};
@@ -24,8 +25,9 @@ const STDIN: &str = "-";
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
     let summary = read(&arguments.summary)?;
     match arguments.format {
-        ReportFormat::Json => output::write_json(&json::render(&summary))?,
-        ReportFormat::Text => {
+        SummaryFormat::Json => output::write_json(&json::render(&summary))?,
+        SummaryFormat::Html => output::write_html(&html::render(&summary))?,
+        SummaryFormat::Text => {
             let options = report::RenderOptions { width: output::width(), groups: arguments.top, topology: None };
             output::write_text(&report::render(&summary, options))?;
         }
