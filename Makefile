@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 CARGO_DENY := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint validate audit sbom package prebuilt deploy outputs delete local topology replay replay-day clean
+.PHONY: help build test lint html-check validate audit sbom package prebuilt deploy outputs delete local topology replay replay-day clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,10 @@ lint: ## checks format and clippy, with and without the aws feature
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --no-default-features -- --deny warnings
+
+html-check: ## checks HTML pages in Chromium, with axe-core; ARGS="report.html" for others than those of the tests
+	cargo test --no-default-features --test html
+	python3 tools/html_check.py $(ARGS)
 
 validate: ## checks the templates with sam validate, cfn-lint and checkov
 	python3 tests/aws/lint.py

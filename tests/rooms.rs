@@ -28,6 +28,7 @@ const ROOMS: &[&str] = &[
     "findings",
     "partial",
     "summary",
+    "html",
     "discovery",
     "cli",
     "lambda",

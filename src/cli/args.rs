@@ -153,21 +153,9 @@ pub(super) struct Analyze {
     #[arg(long, value_name = "PATH")]
     pub(super) topology: Vec<PathBuf>,
 
-    /// text for people, json for programs (one summary of all inputs), csv for spreadsheets (the rejected connections)
-    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
-    pub(super) format: SummaryFormat,
-
     /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
     #[arg(long, value_parser = log_format)]
     pub(super) log_format: Option<Format>,
-
-    /// Maximum number of rejected groups to list [default: 100; text shows 10 with --verbose, else none]
-    #[arg(long, value_name = "N")]
-    pub(super) top: Option<usize>,
-
-    /// Text with everything, instead of the essence on one screen
-    #[arg(short, long)]
-    pub(super) verbose: bool,
 
     /// TOML file with thresholds, limits, trusted scanners and columns by prefix of the input, such as `port_scan_ports = 15`; an unknown name lists the valid ones
     #[arg(long, value_name = "FILE")]
@@ -178,7 +166,7 @@ pub(super) struct Analyze {
     pub(super) threads: Option<NonZero<usize>>,
 
     /// Write a partial for flowsentry merge, instead of a report; - for stdout
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top", "verbose"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top", "verbose", "min_severity", "fail_on"])]
     pub(super) partial: Option<PathBuf>,
 
     /// Decide causes and answers now, and leave the accepted records out of the partial: it is small, and less exact once merged
@@ -189,7 +177,7 @@ pub(super) struct Analyze {
     pub(super) filters: RecordArguments,
 
     #[command(flatten)]
-    pub(super) findings: FindingArguments,
+    pub(super) report: ReportArguments,
 }
 
 #[derive(Debug, Args)]
@@ -202,7 +190,36 @@ pub(super) struct Merge {
     #[arg(long, value_name = "PATH")]
     pub(super) topology: Vec<PathBuf>,
 
-    /// text for people, json for programs, csv for spreadsheets (the rejected connections)
+    /// TOML file with the thresholds, limits and trusted scanners of the partials
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Write a partial of all partials, instead of a report; - for stdout
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top", "verbose", "min_severity", "fail_on"])]
+    pub(super) partial: Option<PathBuf>,
+
+    /// Decide causes and answers now, and leave the accepted records out of the partial
+    #[arg(long, requires = "partial")]
+    pub(super) close: bool,
+
+    #[command(flatten)]
+    pub(super) report: ReportArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// A summary: the output of --format json, or an object of the function; plain or gzip, - for stdin
+    #[arg(value_name = "SUMMARY")]
+    pub(super) summary: PathBuf,
+
+    #[command(flatten)]
+    pub(super) report: ReportArguments,
+}
+
+/// How a summary becomes a report.
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    /// text or html (one page without scripts) for people, json for programs, csv for spreadsheets (the rejected connections)
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub(super) format: SummaryFormat,
 
@@ -214,35 +231,8 @@ pub(super) struct Merge {
     #[arg(short, long)]
     pub(super) verbose: bool,
 
-    /// TOML file with the thresholds, limits and trusted scanners of the partials
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-
-    /// Write a partial of all partials, instead of a report; - for stdout
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "top", "verbose"])]
-    pub(super) partial: Option<PathBuf>,
-
-    /// Decide causes and answers now, and leave the accepted records out of the partial
-    #[arg(long, requires = "partial")]
-    pub(super) close: bool,
-
     #[command(flatten)]
     pub(super) findings: FindingArguments,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Report {
-    /// A summary: the output of --format json, or an object of the function; plain or gzip, - for stdin
-    #[arg(value_name = "SUMMARY")]
-    pub(super) summary: PathBuf,
-
-    /// text for people, json for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
-
-    /// Maximum number of rejected groups to show; the summary has 100 unless it was made with another --top
-    #[arg(long, value_name = "N")]
-    pub(super) top: Option<usize>,
 }
 
 /// What `top` and `timeline` show a part of.
@@ -410,6 +400,7 @@ pub(super) enum ReportFormat {
 pub(super) enum SummaryFormat {
     Text,
     Json,
+    Html,
     Csv,
 }
 

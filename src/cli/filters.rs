@@ -41,20 +41,20 @@ pub(super) struct RecordArguments {
     port: Vec<u16>,
 
     /// Count records with this action; repeatable
-    #[arg(long, value_parser = actions(), ignore_case = true, conflicts_with = "partial")]
+    #[arg(long, value_parser = actions(), ignore_case = true)]
     action: Vec<Action>,
 }
 
-/// Which findings `analyze` and `merge` list, and which of them fail the run.
+/// Which findings a report lists, and which of them fail the run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct FindingArguments {
     /// List findings of this severity or higher
-    #[arg(long, value_name = "SEVERITY", value_parser = severities(), ignore_case = true, conflicts_with = "partial")]
+    #[arg(long, value_name = "SEVERITY", value_parser = severities(), ignore_case = true)]
     pub(super) min_severity: Option<Severity>,
 
     /// Exit with status 4 if a finding that is not suppressed has this severity or a higher one, listed or not
-    #[arg(long, value_name = "SEVERITY", value_parser = severities(), ignore_case = true, conflicts_with = "partial")]
+    #[arg(long, value_name = "SEVERITY", value_parser = severities(), ignore_case = true)]
     pub(super) fail_on: Option<Severity>,
 }
 

@@ -43,11 +43,12 @@ use std::thread;
 
 use clap::Parser;
 
-use self::args::{Analyze, Arguments, Command, Merge, SummaryFormat, TopologyCommand};
+use self::args::{Analyze, Arguments, Command, Merge, ReportArguments, SummaryFormat, TopologyCommand};
 use self::filters::FindingArguments;
 use self::output::warn;
 use crate::aggregate::Analysis;
 use crate::config::Config;
+use crate::html;
 use crate::partial::{self, Context};
 use crate::pipeline;
 use crate::record::timestamp::Timestamp;
@@ -115,17 +116,9 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let filter = arguments.filters.filter()?;
     let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
-    let Analyze { partial, close, format, top, verbose, findings, .. } = arguments;
+    let Analyze { partial, close, report, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
-    let target = Target {
-        partial: partial.as_deref(),
-        close: *close,
-        format: *format,
-        top: *top,
-        verbose: *verbose,
-        filters,
-        findings,
-    };
+    let target = Target { partial: partial.as_deref(), close: *close, filters, report };
     let status = finish(analysis, &target, topology.as_deref(), config)?;
     // The process ends here and its memory is freed as a whole. Freeing each allocation would take longer.
     std::mem::forget((options, topology));
@@ -138,17 +131,9 @@ fn merge(arguments: &Merge) -> Result<u8, CliError> {
     let config = read_config(arguments.config.as_deref())?;
     let context = Context::new(topology.as_deref(), &config);
     let analysis = partials::merge(&arguments.partials, &context, &config.limits)?;
-    let Merge { partial, close, format, top, verbose, findings, .. } = arguments;
+    let Merge { partial, close, report, .. } = arguments;
     let filters = None;
-    let target = Target {
-        partial: partial.as_deref(),
-        close: *close,
-        format: *format,
-        top: *top,
-        verbose: *verbose,
-        filters,
-        findings,
-    };
+    let target = Target { partial: partial.as_deref(), close: *close, filters, report };
     finish(analysis, &target, topology.as_deref(), config)
 }
 
@@ -158,13 +143,9 @@ struct Target<'a> {
     partial: Option<&'a Path>,
     /// Whether the partial is closed.
     close: bool,
-    format: SummaryFormat,
-    top: Option<usize>,
     /// The filter of the records, if there is one.
     filters: Option<Filters>,
-    findings: &'a FindingArguments,
-    /// Whether the text has everything, or the essence on one screen.
-    verbose: bool,
+    report: &'a ReportArguments,
 }
 
 /// Writes the partial or the report of an analysis. Returns the exit status.
@@ -174,7 +155,7 @@ fn finish(
     topology: Option<&Topology>,
     config: Config,
 ) -> Result<u8, CliError> {
-    let mut status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
+    let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     report_failures(&analysis);
     if let Some(path) = target.partial {
         if target.close {
@@ -188,17 +169,12 @@ fn finish(
     for expired in exceptions.expired_at(latest) {
         warn(&format!("--config: {expired}"));
     }
-    let max_listed_groups = target.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
+    let max_listed_groups = target.report.top.unwrap_or(DEFAULT_MAX_LISTED_GROUPS);
     let options =
         SummaryOptions { thresholds, trusted_scanners, exceptions, max_listed_groups, ..SummaryOptions::default() };
     let mut summary = build::build_summary(analysis, &options, topology);
     summary.filters.clone_from(&target.filters);
-    let FindingArguments { min_severity, fail_on } = *target.findings;
-    if status == EXIT_SUCCESS && fail_on.is_some_and(|severity| summary.has_finding(severity)) {
-        status = EXIT_FINDING;
-    }
-    min_severity.into_iter().for_each(|severity| summary.keep_findings(severity));
-    write_report(target, &summary, topology)?;
+    let status = write_report(target.report, &mut summary, status, topology)?;
     // As above: the process ends.
     std::mem::forget((summary, options));
     Ok(status)
@@ -220,24 +196,35 @@ fn report_failures(analysis: &Analysis) {
     }
 }
 
-fn write_report(target: &Target<'_>, summary: &Summary, topology: Option<&Topology>) -> Result<(), CliError> {
-    match target.format {
+/// Writes the report of a summary. Returns the exit status, which is `status` unless `--fail-on` applies.
+fn write_report(
+    options: &ReportArguments,
+    summary: &mut Summary,
+    status: u8,
+    topology: Option<&Topology>,
+) -> Result<u8, CliError> {
+    let ReportArguments { format, top, verbose, findings: FindingArguments { min_severity, fail_on } } = options;
+    let has_finding = fail_on.is_some_and(|severity| summary.has_finding(severity));
+    min_severity.iter().copied().for_each(|severity| summary.keep_findings(severity));
+    match format {
         SummaryFormat::Json => {
             // The text report has the warning itself.
             if let Some(warning) = report::warn_of_majority(summary) {
                 warn(&warning);
             }
-            output::write_json(&json::render(summary))
+            output::write_json(&json::render(summary))?;
         }
         SummaryFormat::Text => {
-            let options = report::RenderOptions { width: output::width(), groups: target.top, topology };
-            let render = if target.verbose { report::render_all } else { report::render };
-            output::write_text(&render(summary, options))
+            let options = report::RenderOptions { width: output::width(), groups: *top, topology };
+            let render = if *verbose { report::render_all } else { report::render };
+            output::write_text(&render(summary, options))?;
         }
         SummaryFormat::Csv => {
             let notes = report::warn_of_majority(summary).into_iter().chain(csv::note_of_others(summary));
             notes.for_each(|note| warn(&note));
-            output::write_csv(&csv::render(summary))
+            output::write_csv(&csv::render(summary))?;
         }
+        SummaryFormat::Html => output::write_html(&html::render(summary))?,
     }
+    Ok(if status == EXIT_SUCCESS && has_finding { EXIT_FINDING } else { status })
 }

@@ -29,6 +29,11 @@ pub(super) fn write_csv(csv: &str) -> Result<(), CliError> {
     ignore_broken_pipe(write_all(io::stdout(), csv.as_bytes()))
 }
 
+/// Writes a page to stdout.
+pub(super) fn write_html(page: &str) -> Result<(), CliError> {
+    ignore_broken_pipe(write_all(io::stdout(), page.as_bytes()))
+}
+
 /// Writes a text report to stdout, with its styles if stdout supports them.
 pub(super) fn write_text(text: &str) -> Result<(), CliError> {
     ignore_broken_pipe(write_all(anstream::stdout(), text.as_bytes()))

@@ -11,7 +11,9 @@ use std::thread;
 use super::args::{Report, ReportFormat, Timeline, View};
 use super::inputs;
 use super::output::{self, warn};
-use super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology};
+use super::{
+    CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology, write_report,
+};
 use crate::pipeline::Options;
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json::{self, StoredSummary};
@@ -22,15 +24,8 @@ const STDIN: &str = "-";
 
 /// Runs `report`. Returns the exit status.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
-    let summary = read(&arguments.summary)?;
-    match arguments.format {
-        ReportFormat::Json => output::write_json(&json::render(&summary))?,
-        ReportFormat::Text => {
-            let options = report::RenderOptions { width: output::width(), groups: arguments.top, topology: None };
-            output::write_text(&report::render(&summary, options))?;
-        }
-    }
-    Ok(EXIT_SUCCESS)
+    let mut summary = read(&arguments.summary)?;
+    write_report(&arguments.report, &mut summary, EXIT_SUCCESS, None)
 }
 
 /// Runs `top`. Returns the exit status.

@@ -239,13 +239,16 @@ impl Context<'_> {
 
     fn unmapped(&self, fields: &AlertFields<'_>) -> Value {
         let (name, identity) = self.input();
+        let page = self.keys.page.as_ref();
         let unmapped = json!({
             name: identity,
             "summary": format!("s3://{}/{}", self.output_bucket, self.keys.summary),
-            "console_url": text::console_url(self.console_region, self.output_bucket, &self.keys.summary),
+            "console_url": text::console_url(self.console_region, self.output_bucket, page.unwrap_or(&self.keys.summary)),
             "notice": fields.notice.name(),
             "since": text::time(fields.since_ms.map(|time| time.div_euclid(1000))),
         });
+        let page = page.map(|key| json!(format!("s3://{}/{key}", self.output_bucket)));
+        let unmapped = with_optional(unmapped, [("page", page)]);
         with_optional(unmapped, fields.unmapped.iter().map(|(name, value)| (*name, Some(value.clone()))))
     }
 

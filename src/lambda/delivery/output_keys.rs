@@ -23,6 +23,8 @@ pub struct OutputKeys {
     pub summary: String,
     /// The findings' key.
     pub findings: String,
+    /// Key of the summary as an HTML page, which only the reports of windows have.
+    pub page: Option<String>,
     /// Key of the receipt for the alerts.
     pub receipt: String,
     /// Key of the quarantine receipt, which is stored instead of a summary.
@@ -71,6 +73,7 @@ impl OutputKeys {
         OutputKeys {
             summary: key("summaries", "json"),
             findings: key("findings", "ndjson"),
+            page: Some(key("pages", "html")),
             receipt: key("receipts", "json"),
             quarantine: key("quarantine", "json"),
             fingerprint,
@@ -91,6 +94,7 @@ impl OutputKeys {
         OutputKeys {
             summary: key("summaries", "json"),
             findings: key("findings", "ndjson"),
+            page: None,
             receipt: key("receipts", "json"),
             quarantine: key("quarantine", "json"),
             fingerprint,
@@ -206,6 +210,26 @@ mod tests {
         assert_eq!(keys.receipt, format!("flowsentry/receipts/{name}.json"));
         assert_eq!(keys.quarantine, format!("flowsentry/quarantine/{name}.json"));
         assert_eq!(keys.fingerprint, "e5c4c367dfea9753e6dcd82b1d4a3c3f");
+    }
+
+    #[test]
+    fn a_window_has_a_page_beside_its_summary() {
+        let window = WindowIdentity {
+            name: "hourly".to_owned(),
+            from: "2026-11-23T06:00:00Z".to_owned(),
+            to: "2026-11-23T07:00:00Z".to_owned(),
+            revision: 1,
+            inputs: "ab".to_owned(),
+            objects: 3,
+            manifest: "s3://out/m.json".to_owned(),
+        };
+        let keys = OutputKeys::for_window("f/", &window);
+        let page = keys.page.expect("a page");
+        assert!(
+            page.starts_with("f/reports/pages/name=hourly/date=2026-11-23/20261123T060000Z-20261123T070000Z-r0001-")
+        );
+        assert_eq!(keys.summary.replace("/summaries/", "/pages/").replace(".json", ".html"), page);
+        assert_eq!(OutputKeys::for_object("f/", &object("b", FILE, None, None)).page, None);
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use super::{WindowError, WindowRun, blocking, log_done, shared};
 use crate::aggregate::Analysis;
+use crate::html;
 use crate::lambda::delivery::executor::{Delivery, DeliveryExecutor, ObjectOutput, RenderedSummary};
 use crate::lambda::delivery::output_keys::OutputKeys;
 use crate::lambda::event::RunReference;
+use crate::lambda::handler::error::ProcessingError;
 use crate::lambda::handler::response::HandlerResponse;
 use crate::lambda::handler::{Handler, escape, progress};
 use crate::lambda::settings::Alerting;
@@ -35,9 +37,11 @@ impl WindowRun<'_> {
             let mut summary = build::build_summary(analysis, &settings, options.pipeline.topology.as_deref());
             summary.topology = options.snapshot.map(|id| TopologySource { snapshot: id.to_string() });
             summary.sources = by_shape(std::mem::take(&mut summary.sources), &window);
-            RenderedSummary::new(summary)
+            let page = html::render(&summary);
+            (RenderedSummary::new(summary), page)
         };
-        let rendered = blocking(build).await?;
+        let (rendered, page) = blocking(build).await?;
+        self.put_page(&keys, page).await?;
         self.handler.logged_expiries.log(&self.options.summary.exceptions, &rendered.summary);
         let progress = progress::of_window(&identity, &rendered.summary);
         let output = ObjectOutput::Summary(Box::new(rendered));
@@ -58,6 +62,15 @@ impl WindowRun<'_> {
         self.invocation.deadline.with_deadline(known_progress.note(&clients.s3, settings, progress)).await;
         log_done("report", "reported", &keys.summary);
         Ok(HandlerResponse::Done)
+    }
+
+    /// Stores the page. It comes before the summary, because alerts link to it. All attempts make the same page: the identity has the
+    /// objects, the topology, the configuration and the version of the program.
+    async fn put_page(&self, keys: &OutputKeys, page: String) -> Result<(), WindowError> {
+        let Some(key) = &keys.page else { return Ok(()) };
+        let put = self.put(key, html::CONTENT_TYPE, page);
+        let stored = self.invocation.deadline.with_deadline(put).await;
+        stored.unwrap_or(Err(WindowError::Failed(ProcessingError::OutOfTime))).map(|_| ())
     }
 
     /// Checks that a key of an event may be that of a manifest.

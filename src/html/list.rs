@@ -1,0 +1,72 @@
+//! Lists of bounded length: a page stays below 1 MB whatever a summary has, and says what it leaves out.
+//!
+//! The bounds of all lists together are 480 kB. The matrix has at most 210 kB, the timeline 110 kB, the graph 100 kB.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::text::count;
+
+/// Bounds of one list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Maximum number of entries.
+    pub entries: usize,
+    /// Maximum bytes of all entries together.
+    pub bytes: usize,
+}
+
+/// The entries of a list that fit its bounds.
+pub(super) struct Bounded {
+    /// The entries, one after another.
+    pub markup: Markup,
+    /// Number of entries that are left out.
+    pub left_out: usize,
+}
+
+impl Bounds {
+    /// Renders entries until a bound is reached.
+    pub(super) fn render<T>(self, entries: &[T], render: impl Fn(&T) -> Markup) -> Bounded {
+        let (mut html, mut shown) = (String::new(), 0);
+        for entry in entries.iter().take(self.entries) {
+            let PreEscaped(next) = render(entry);
+            if html.len() + next.len() > self.bytes {
+                break;
+            }
+            html.push_str(&next);
+            shown += 1;
+        }
+        Bounded { markup: PreEscaped(html), left_out: entries.len() - shown }
+    }
+}
+
+impl Bounded {
+    /// Says how many entries are left out, and which member of the summary has them. Nothing if all are shown.
+    pub(super) fn note(&self, member: &str) -> Markup {
+        html! {
+            @if self.left_out > 0 {
+                p.note { "and " (count(self.left_out as u64)) " more, in " code { (member) } " of the JSON summary" }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_end_at_either_bound_and_say_so() {
+        let shown = |entries, bytes| {
+            let bounded = Bounds { entries, bytes }.render(&["ab", "cd", "ef"], |text| html! { (text) });
+            (bounded.note("list").into_string().contains("and "), bounded.markup.into_string(), bounded.left_out)
+        };
+        assert_eq!(shown(3, 6), (false, "abcdef".to_owned(), 0));
+        assert_eq!(shown(2, 6), (true, "abcd".to_owned(), 1));
+        assert_eq!(shown(3, 5), (true, "abcd".to_owned(), 1));
+        let none = Bounds { entries: 0, bytes: 9 }.render(&["ab"], |text| html! { (text) });
+        assert_eq!(
+            none.note("findings").into_string(),
+            "<p class=\"note\">and 1 more, in <code>findings</code> of the JSON summary</p>"
+        );
+    }
+}

@@ -1,0 +1,316 @@
+//! Checks pages without a browser: that they are well-formed and self-contained, that untrusted text stays text, that every type of finding
+//! and all numbers are shown, and that no summary makes a page large.
+//!
+//! The pages are written to `target/tmp/html`, where `tools/html_check.py` opens them in a browser.
+
+#![expect(clippy::disallowed_methods, reason = "golden folders and pages are files")]
+
+#[path = "support/flow_log.rs"]
+mod flow_log;
+#[path = "html/page.rs"]
+mod page;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use flowsentry::findings::types::FindingType;
+use flowsentry::findings::{meaning, next_step};
+use flowsentry::html;
+use flowsentry::summary::Summary;
+use flowsentry::topology::Topology;
+use flowsentry::topology::describe_output::Resources;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use page::{Element, parse, table};
+
+/// Elements that a page may have: none of them loads anything.
+const ELEMENTS: &str = "html head meta title style body header nav main section footer article div p span a h1 h2 h3 h4 ul ol li dl dt dd \
+    strong code bdi time details summary figure figcaption table caption thead tbody tr th td svg g path rect circle polygon text";
+/// Attributes that a page may have. None of them holds an address, but `href`, which leads to a part of the page.
+const ATTRIBUTES: &str = "lang charset http-equiv content name id class role tabindex scope href datetime aria-label aria-labelledby \
+    aria-hidden width height viewBox preserveAspectRatio d x y cx cy r rx points text-anchor stroke-width";
+/// Characters of untrusted text that must not act.
+const HOSTILE: &str =
+    "\"'><script>alert(1)</script><img src=http://evil.example/x style=\"a\">&amp;\u{202e}\u{1b}[2J\u{0}\u{200b}]]>";
+
+/// Renders a page, and stores it for the check in a browser.
+fn render(name: &str, summary: &Summary) -> (String, Vec<Element>) {
+    let page = html::render(summary);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("html");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join(format!("{name}.html")), &page).expect("a file");
+    let elements = parse(&page);
+    check(&page, &elements);
+    (page, elements)
+}
+
+/// Checks what must hold for every page.
+fn check(page: &str, elements: &[Element]) {
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"));
+    let invisible = |c: char| c != '\n' && (c.is_control() || "\u{200b}\u{202e}\u{2066}\u{feff}".contains(c));
+    assert_eq!(page.chars().find(|c| invisible(*c)), None);
+    let has = |list: &str, name: &str| list.split_whitespace().any(|known| known == name);
+    let ids: Vec<&str> = elements.iter().map(|it| it.attribute("id")).filter(|id| !id.is_empty()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "distinct ids");
+    let regions = elements.iter().filter(|it| it.attribute("role") == "region").map(|it| it.attribute("aria-label"));
+    let regions: Vec<&str> = regions.collect();
+    assert_eq!(regions.iter().collect::<BTreeSet<_>>().len(), regions.len(), "distinct regions");
+    for element in elements {
+        assert!(has(ELEMENTS, &element.name), "<{}>", element.name);
+        for (name, value) in &element.attributes {
+            assert!(has(ATTRIBUTES, name), "{name} of <{}>", element.name);
+            match name.as_str() {
+                "href" => assert!(ids.contains(&value.strip_prefix('#').expect("a part of the page")), "{value}"),
+                "aria-labelledby" => assert!(ids.contains(&value.as_str()), "{value}"),
+                _ => {}
+            }
+        }
+        if element.name == "th" {
+            assert!(["row", "col"].contains(&element.attribute("scope")), "{}", element.text);
+        }
+    }
+    check_tables_and_headings(elements);
+    check_policy(elements);
+}
+
+fn check_tables_and_headings(elements: &[Element]) {
+    let count = |name: &str| elements.iter().filter(|element| element.name == name).count();
+    assert_eq!((count("table"), count("h1"), count("main")), (count("caption"), 1, 1));
+    let mut last = 0;
+    for heading in elements.iter().filter_map(|it| it.name.strip_prefix('h')?.parse::<u32>().ok()) {
+        assert!(heading <= last + 1, "h{heading} after h{last}");
+        last = heading;
+    }
+}
+
+/// Checks that the policy allows only the style sheet, and that the style sheet loads nothing.
+fn check_policy(elements: &[Element]) {
+    let style: Vec<&Element> = elements.iter().filter(|element| element.name == "style").collect();
+    assert_eq!(style.len(), 1);
+    let style = style[0];
+    let hash = BASE64_STANDARD.encode(Sha256::digest(&style.text));
+    let policy = elements.iter().find(|it| it.attribute("http-equiv") == "Content-Security-Policy").expect("a policy");
+    let expected = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
+    assert_eq!(policy.attribute("content"), expected);
+    for address in ["url(", "@import", "http", "//", "image(", "src("] {
+        assert!(!style.text.contains(address), "{address}");
+    }
+}
+
+/// Returns a golden summary as JSON.
+fn golden(case: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case).join("summary.json");
+    serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
+}
+
+fn read(summary: &Value) -> Summary {
+    serde_json::from_value(summary.clone()).expect("a summary")
+}
+
+fn intervals(number: i64) -> Value {
+    let bucket = |index: i64| {
+        let start = jiff::Timestamp::from_second(1_795_413_600 + 60 * index).expect("a time").to_string();
+        let counters = |flows: i64| json!({"flows": flows, "packets": flows, "bytes": 100 * flows});
+        json!({"start": start, "seconds": 60, "accepted": counters(1000 + 37 * (index % 60)), "rejected": counters(index % 7)})
+    };
+    (0..number).map(bucket).collect()
+}
+
+/// Returns the summary that has a finding of every type, with a timeline.
+fn every_finding() -> Value {
+    let mut summary = golden("made-every-finding");
+    summary["timeline"] = intervals(30);
+    summary
+}
+
+#[test]
+fn all_golden_summaries_are_valid_pages() {
+    for case in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")).expect("golden folders") {
+        let case = case.expect("a folder").file_name().into_string().expect("UTF-8");
+        let page = html::render(&read(&golden(&case)));
+        check(&page, &parse(&page));
+    }
+}
+
+#[test]
+fn every_type_of_finding_has_meaning_and_next_step() {
+    let summary = read(&every_finding());
+    let (_, elements) = render("every-finding", &summary);
+    let all = &elements.iter().find(|element| element.name == "body").expect("a body").text;
+    let types: BTreeSet<&str> = summary.findings.iter().map(|finding| finding.finding_type.name()).collect();
+    assert_eq!(types.len(), FindingType::ALL.len(), "the summary has all types");
+    for finding_type in FindingType::ALL {
+        assert!(all.contains(finding_type.name()), "{finding_type:?}");
+        assert!(all.contains(&meaning(*finding_type).replace('`', "")), "{finding_type:?}");
+    }
+    for finding in &summary.findings {
+        let next = finding.next_step.as_deref().unwrap_or_else(|| next_step(finding.finding_type)).replace('`', "");
+        assert!(all.contains(&finding.title) && all.contains(&next), "{}", finding.title);
+    }
+}
+
+#[test]
+fn numbers_are_those_of_the_summary() {
+    let mut stored = every_finding();
+    stored["rejected"]["by_cause"][0]["flows"] = json!(12_345);
+    let summary = read(&stored);
+    let (_, elements) = render("every-finding-2", &summary);
+    let plain = |text: &str| text.replace(',', "").parse::<u64>().expect("a number");
+    let records = &summary.records;
+    let classes: BTreeMap<String, u64> =
+        table(&elements, "Records by class").into_iter().map(|row| (row[0].clone(), plain(&row[1]))).collect();
+    assert_eq!(
+        (classes["All"], classes["Accepted"], classes["Rejected"]),
+        (records.total, records.accepted, records.rejected)
+    );
+    let flows = |caption: &str, column: usize| -> Vec<u64> {
+        table(&elements, caption).iter().map(|row| plain(&row[column])).collect()
+    };
+    let causes: Vec<u64> = summary.rejected.by_cause.iter().map(|row| row.tally.flows).collect();
+    assert_eq!((flows("Rejected flows by cause", 1), causes[0]), (causes.clone(), 12_345));
+    let pairs = &summary.peering.as_ref().expect("peering").vpc_pairs;
+    let sums: Vec<[u64; 3]> =
+        pairs.iter().map(|p| [p.traffic.accepted.flows, p.traffic.rejected.flows, p.unanswered.flows]).collect();
+    let caption = "Flows between VPCs, by direction";
+    let shown: Vec<[u64; 3]> =
+        table(&elements, caption).iter().map(|row| [plain(&row[3]), plain(&row[5]), plain(&row[6])]).collect();
+    assert_eq!(shown, sums);
+    let times: Vec<[u64; 2]> =
+        summary.timeline.iter().map(|it| [it.traffic.accepted.flows, it.traffic.rejected.flows]).collect();
+    assert_eq!((flows("Flows by time", 1), flows("Flows by time", 3)), times.iter().map(|[a, r]| (*a, *r)).unzip());
+    let groups: Vec<u64> = summary.rejected.groups.iter().take(25).map(|group| group.tally.flows).collect();
+    assert_eq!(flows("Rejected connections with the most flows", 0), groups);
+}
+
+#[test]
+fn hostile_names_and_logs_stay_text() {
+    let tags = json!([{"Key": "Name", "Value": HOSTILE}]);
+    let vpc = |id: &str, block: &str| json!({"VpcId": id, "CidrBlock": block, "Tags": tags});
+    let topology = json!({"Vpcs": [vpc("vpc-a", "10.1.0.0/16"), vpc("vpc-b", "10.2.0.0/16")]});
+    let mut resources = Resources::default();
+    resources.read("topology.json", topology.to_string().as_bytes()).expect("JSON");
+    let log = "interface-id srcaddr dstaddr srcport dstport protocol action <script>x</script>\n\
+        eni-\"><script>alert(1)</script> 10.1.0.1 10.2.0.1 5000 443 6 REJECT <b>\n\
+        eni-\u{202e}<b> 10.1.0.1 10.2.0.1 5001 443 6 ACCEPT &amp;\n\
+        <script>alert(1)</script>\u{1b}[2J\n";
+    let topology = Arc::new(Topology::new(resources));
+    let mut summary = flow_log::summarize([("<script>.log.gz", &flow_log::gzip(log.as_bytes())[..])], Some(&topology));
+    summary.failed.push(flowsentry::summary::InputFailure { uri: HOSTILE.to_owned(), error: HOSTILE.to_owned() });
+    let (page, elements) = render("hostile", &summary);
+    assert!(
+        page.contains("&lt;script&gt;alert(1)") && page.contains("\\u{202e}") && page.contains("\\u{1b}"),
+        "{page}"
+    );
+    let text = &elements.iter().find(|element| element.name == "body").expect("a body").text;
+    for part in ["\"'><script>alert(1)</script>", "eni-\"><script>", "<script>.log"] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
+/// Replaces every text that has no fixed form by one that grows when it is escaped, and every list by one of this length.
+fn fill(value: &mut Value, key: &str, length: usize) {
+    const FIXED: &[&str] = &[
+        "schema",
+        "shape",
+        "type",
+        "severity",
+        "confidence",
+        "evidence",
+        "cause",
+        "direction",
+        "kind",
+        "scope",
+        "dst_scope",
+        "action",
+        "first_seen",
+        "last_seen",
+        "start",
+        "end",
+        "srcaddr",
+        "dstaddr",
+        "cidr_block",
+        "verdict",
+        "reason",
+        "causes",
+        "status_code",
+    ];
+    match value {
+        Value::Array(values) if !values.is_empty() && key != "timeline" && key != "evidence" => {
+            values.iter_mut().for_each(|value| fill(value, key, 8));
+            let pattern = std::mem::take(values);
+            *values = pattern.into_iter().cycle().take(length).collect();
+        }
+        Value::Object(members) => members.iter_mut().for_each(|(key, value)| {
+            let length = if length < 10 { length } else { 120 };
+            fill(value, key, length);
+        }),
+        Value::String(text) if !FIXED.contains(&key) => *text = "\"<&>\u{202e}'".repeat(100),
+        Value::Null if ["name", "vpc_name", "next_step", "interface_name"].contains(&key) => {
+            *value = json!("\"".repeat(900));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn no_summary_makes_a_large_page() {
+    let mut stored = every_finding();
+    let schema = stored["schema"].take();
+    fill(&mut stored, "", 120);
+    stored["schema"] = schema;
+    stored["timeline"] = intervals(1000);
+    let pair = stored["peering"]["vpc_pairs"][0].clone();
+    let pairs = (0..60).flat_map(|a| (0..60).map(move |b| (a, b))).filter(|(a, b)| a != b).map(|(a, b)| {
+        let mut pair = pair.clone();
+        let id = |number: i32| format!("{number:02}{}", "\"".repeat(90));
+        pair["src_vpc_id"] = id(a).into();
+        pair["dst_vpc_id"] = id(b).into();
+        for name in ["src_vpc_name", "dst_vpc_name"] {
+            pair[name] = Value::Null;
+        }
+        for sums in ["accepted", "rejected", "unanswered"] {
+            pair[sums] = json!({"flows": u64::MAX, "packets": u64::MAX, "bytes": u64::MAX});
+        }
+        pair
+    });
+    stored["peering"]["vpc_pairs"] = pairs.collect();
+    let summary = read(&stored);
+    assert!(summary.findings.len() >= 100 && summary.rejected.groups.len() >= 100);
+    let (page, elements) = render("largest", &summary);
+    assert!(page.len() > 300_000, "{} bytes: the case fills the lists", page.len());
+    let text = &elements.iter().find(|element| element.name == "body").expect("a body").text;
+    for left_out in [
+        "rejected.groups",
+        "rejected.by_interface",
+        "peering.vpc_pairs",
+        "findings",
+        "timeline",
+        "sources",
+        "20 other VPCs",
+    ] {
+        assert!(text.contains(left_out), "{left_out}");
+    }
+}
+
+#[test]
+fn an_empty_summary_gives_no_all_clear() {
+    let title = |summary: &Summary| {
+        let page = html::render(summary);
+        parse(&page).into_iter().find(|element| element.name == "h1").expect("a heading").text
+    };
+    let none = flow_log::summarize([("a.log", &b"version srcaddr action\n"[..])], None);
+    assert_eq!(title(&none), "Unknown: no records were read");
+    let no_traffic = flow_log::summarize([("a.log", &b"version log-status\n5 NODATA\n"[..])], None);
+    assert_eq!(title(&no_traffic), "Unknown: no record is of accepted or rejected traffic");
+    let mut accepted = flow_log::summarize([("a.log", &b"version action\n5 ACCEPT\n"[..])], None);
+    assert_eq!(title(&accepted), "No problem found in your network");
+    accepted.failed.push(flowsentry::summary::InputFailure { uri: "b.log".to_owned(), error: "cut off".to_owned() });
+    assert_eq!(title(&accepted), "No problem found in your network in the inputs that were read");
+    accepted.sources.clear();
+    assert_eq!(title(&accepted), "No input could be read");
+}
