@@ -126,7 +126,7 @@ impl SummaryBuilder<'_> {
         let row = |(srcaddr, tally): (Option<IpAddr>, Counters)| {
             let seen_at = interfaces.iter().find(|(src, _)| *src == srcaddr).into_iter().flat_map(|(_, ids)| ids);
             let endpoints = seen_at.map(|id| self.network.endpoint(srcaddr, self.network.interface_recorder(*id)));
-            SourceRejects { srcaddr, src: endpoints.reduce(agreed).unwrap_or_default(), tally }
+            SourceRejects { srcaddr, src: endpoints.reduce(|a, b| agreed(a, &b)).unwrap_or_default(), tally }
         };
         sources.into_iter().map(row).collect()
     }
@@ -189,7 +189,7 @@ fn by_bytes(sums: Counters) -> (u64, u64, u64) {
 }
 
 /// Returns the facts on which two descriptions of an address agree.
-fn agreed(a: Endpoint, b: Endpoint) -> Endpoint {
+fn agreed(a: Endpoint, b: &Endpoint) -> Endpoint {
     fn same<T: PartialEq>(a: Option<T>, b: &Option<T>) -> Option<T> {
         a.filter(|a| b.as_ref() == Some(a))
     }

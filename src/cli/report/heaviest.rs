@@ -65,7 +65,12 @@ impl Renderer<'_> {
                 end(row.srcaddr, &row.src),
             ]
         };
-        self.top_list("REJECTED BY SOURCE", summary.top.exact, &SOURCE_COLUMNS, rows.iter().map(row).collect());
+        self.top_list(
+            "REJECTED BY SOURCE",
+            summary.top.exact,
+            &SOURCE_COLUMNS,
+            &rows.iter().map(row).collect::<Vec<_>>(),
+        );
     }
 
     fn top_ports(&mut self, summary: &Summary) {
@@ -79,7 +84,7 @@ impl Renderer<'_> {
                 format_port(row.dstport, row.protocol).into(),
             ]
         };
-        self.top_list("REJECTED BY PORT", summary.top.exact, &PORT_COLUMNS, rows.iter().map(row).collect());
+        self.top_list("REJECTED BY PORT", summary.top.exact, &PORT_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
     }
 
     fn top_talkers(&mut self, summary: &Summary) {
@@ -103,16 +108,16 @@ impl Renderer<'_> {
             "ACCEPTED BYTES BY PAIR",
             summary.top.talkers_exact,
             &TALKER_COLUMNS,
-            rows.iter().map(row).collect(),
+            &rows.iter().map(row).collect::<Vec<_>>(),
         );
     }
 
-    fn top_list(&mut self, heading: &str, exact: bool, columns: &[Column], rows: Vec<Vec<Cell>>) {
+    fn top_list(&mut self, heading: &str, exact: bool, columns: &[Column], rows: &[Vec<Cell>]) {
         if rows.is_empty() {
             return;
         }
         self.heading(heading, if exact { "" } else { "at least: there are too many to count all of their records" });
-        self.table(columns, &rows);
+        self.table(columns, rows);
     }
 }
 
