@@ -25,7 +25,11 @@ pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, severity)| format!("{} {severity}", count(number)))
         .collect();
-    let in_part = if summary.failed.is_empty() { "" } else { " in the inputs that were read" };
+    let in_part = match (&summary.filters, summary.failed.as_slice()) {
+        (Some(_), _) => ", as far as it was selected",
+        (None, []) => "",
+        (None, _) => " in the inputs that were read",
+    };
     if summary.sources.is_empty() {
         "No input could be read".to_owned()
     } else if records.total == 0 {
@@ -75,11 +79,31 @@ pub(super) fn section(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
     html! {
         section #verdict aria-labelledby="verdict-title" {
             h2 #verdict-title.hidden { "Verdict" }
+            (filters(summary))
             (failures(&summary.failed))
             (malformed(summary))
             (limits(summary))
             (tiles(summary, ranking))
             (problems(ranking))
+        }
+    }
+}
+
+fn filters(summary: &Summary) -> Markup {
+    let Some(filters) = &summary.filters else { return html! {} };
+    let options = filters.record_options();
+    html! {
+        div.notice role="note" {
+            p {
+                strong { "This is a selection." }
+                @if !options.is_empty() {
+                    " " (count(summary.records.filtered)) " of " (plural(summary.records.total, "record")) " are left out by "
+                    code { (clean(&options, MAX_SENTENCE_CHARS)) } "."
+                }
+                @if let Some(severity) = filters.min_severity {
+                    " " (plural(filters.findings_left_out, "finding")) " below " (severity.name()) " are not listed."
+                }
+            }
         }
     }
 }

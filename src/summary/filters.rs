@@ -43,6 +43,29 @@ impl From<&RecordFilter> for Filters {
     }
 }
 
+impl Filters {
+    /// Returns the filters of records as options of the command. It may be empty. The ids are as given.
+    pub fn record_options(&self) -> String {
+        let Filters { since, until, interface_ids, vpc_ids, addresses, ports, actions, .. } = self;
+        let mut options = Vec::new();
+        let mut add = |name: &str, value: String| options.push(format!("--{name} {value}"));
+        since.iter().for_each(|time| add("since", time.to_string()));
+        until.iter().for_each(|time| add("until", time.to_string()));
+        interface_ids.iter().for_each(|id| add("interface", id.clone()));
+        vpc_ids.iter().for_each(|id| add("vpc", id.clone()));
+        addresses.iter().for_each(|block| add("address", block.to_string()));
+        ports.iter().for_each(|port| add("port", port.to_string()));
+        actions.iter().for_each(|action| {
+            let name = match action {
+                Action::Accept => "ACCEPT",
+                Action::Reject => "REJECT",
+            };
+            add("action", name.to_owned());
+        });
+        options.join(" ")
+    }
+}
+
 impl Summary {
     /// Keeps the findings of at least this severity, and counts the others.
     pub fn keep_findings(&mut self, min_severity: Severity) {

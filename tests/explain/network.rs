@@ -61,7 +61,7 @@ impl Network {
         let path = |name: &str| folder.path().join(name).display().to_string();
         fs::write(path("topology.json"), self.topology.to_string()).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_flowsentry"));
-        command.args(["explain", "--topology", &path("topology.json")]).args(arguments);
+        command.args(["explain", "--topology", &path("topology.json")]).args(arguments).env("COLUMNS", "120");
         for (number, log) in self.logs.iter().enumerate() {
             let name = path(&format!("{number}.log"));
             fs::write(&name, log).expect("a file");

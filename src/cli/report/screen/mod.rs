@@ -43,8 +43,8 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let width = Renderer::new(options.width).width;
     let names = ShortNames::new(summary, options.topology);
     let problems = problems::problems(summary, options.topology, &names);
-    let head =
-        [traffic::head(summary, width), vec![String::new()], verdict::verdict(summary, &problems, width)].concat();
+    let (heading, verdict) = (traffic::head(summary, width), verdict::verdict(summary, &problems, width));
+    let head = [heading, filters(summary, width), vec![String::new()], verdict].concat();
     if summary.sources.is_empty() {
         // Empty sections would look like an all-clear.
         return text(&head);
@@ -74,6 +74,13 @@ fn facts(summary: &Summary, names: &ShortNames<'_>, width: usize, top_rows: usiz
     rows.extend(tables(peering.table, &top::lists(summary, names), width, top_rows));
     rows.extend(peering.remarks);
     rows
+}
+
+/// Returns what the user selected, if it is not everything.
+fn filters(summary: &Summary, width: usize) -> Vec<String> {
+    let mut renderer = Renderer::new(width);
+    renderer.filters(summary);
+    renderer.text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// Returns the rejected connections, if their number is given.

@@ -229,7 +229,7 @@ fn few_pairs_are_a_list_and_many_a_matrix() {
     ];
     assert_eq!(rows, expected);
     let wide = render(12);
-    assert!(wide.contains("and 12 pairs with 6 more VPCs; --format json has all pairs"), "{wide}");
+    assert!(wide.contains("and 14 pairs with 6 more VPCs; --format json has all pairs"), "{wide}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn head(summary: &Summary, width: usize) -> Vec<String> {
         [source] => escape_unprintable(&source.uri),
         sources => format!("{} inputs", format_count(sources.len() as u64)),
     };
-    let bytes = DecimalBytes(summary.sources.iter().map(|source| source.bytes).sum());
+    let bytes = DecimalBytes(summary.sources.iter().map(|source| source.bytes).fold(0, u64::saturating_add));
     let records = plural(summary.records.total, "record");
     let text = format!("{BOLD}{inputs}{BOLD:#}: {records}, {bytes} of text{}", format_window(summary.window));
     renderer.wrapped("", "  ", &text);
