@@ -8,7 +8,7 @@
 //! - Text from logs, topologies and configurations is untrusted: [`text`] bounds it, and `maud` escapes it. No address is made of it.
 //! - Every picture has a table with the same numbers. Nothing is said by color alone.
 //!
-//! [`rank`] decides the order of the findings. [`verdict`], [`timeline`], [`vpcs`] ([`graph`], [`matrix`]), [`rejects`],
+//! [`rank`] decides the order of the findings. [`verdict`], [`timeline`], [`peering`] ([`vpcs`], [`graph`], [`matrix`]), [`rejects`],
 //! [`top`], [`findings`] and [`inputs`] render one section each, of parts of [`page`].
 
 mod facts;
@@ -18,6 +18,7 @@ mod inputs;
 mod list;
 mod matrix;
 mod page;
+mod peering;
 mod rank;
 mod rejects;
 mod text;
@@ -51,7 +52,7 @@ pub fn render(summary: &Summary) -> String {
                 main {
                     (verdict::section(summary, &ranking))
                     (timeline::section(summary))
-                    (vpcs::section(summary))
+                    (peering::section(summary))
                     (rejects::section(summary))
                     (top::section(summary))
                     (findings::section(&ranking))
