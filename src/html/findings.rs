@@ -1,4 +1,4 @@
-//! The findings, worst first: each with what to do, and its evidence on demand.
+//! The findings, worst first: each with the next step, and its evidence on demand.
 
 use maud::{Markup, html};
 

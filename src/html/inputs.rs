@@ -1,4 +1,4 @@
-//! What was read: the inputs, their columns, the records by class, and lines that do not parse.
+//! The inputs, their columns, the records by class, and lines that do not parse.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! Lists of bounded length: a page stays below 1 MB whatever a summary has, and says what it leaves out.
+//! Lists of bounded length: a page stays below 1 MB for any summary, and names each omission.
 //!
 //! The bounds of all lists together are 480 kB. The matrix has at most 210 kB, the timeline 110 kB, the graph 100 kB.
 

@@ -1,4 +1,4 @@
-//! What was rejected: by cause, by rule, and where.
+//! Rejected traffic: by cause, by rule, and where.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! The first screen: the verdict, what to do first, the totals, and what limits the result.
+//! The first screen: the verdict, the first steps, the totals, and the limits of the result.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! What differs between two summaries. [`compare`] depends on the summaries alone.
+//! The differences of two summaries. [`compare`] depends on the summaries alone.
 //!
 //! A summary may lack data: its list of rejected groups is cut, a limit was reached, or an input failed. What is missing on one side only,
 //! because it may be lacking there, is not certain, and the result says so.

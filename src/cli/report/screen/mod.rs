@@ -33,9 +33,9 @@ const MAX_NARROW_ROWS: usize = 48;
 /// Rows of a list of sources or ports, unless there is more room.
 const MIN_TOP_ROWS: usize = 3;
 const MAX_TOP_ROWS: usize = 10;
-/// Minimum width of a list of sources or ports beside others.
+/// Minimum width of a list of sources or ports next to others.
 const MIN_TOP_WIDTH: usize = 38;
-/// Columns of space between tables beside each other.
+/// Columns of space between tables in a row.
 const GAP: usize = 2;
 
 /// Renders the report of a run.
@@ -76,7 +76,7 @@ fn facts(summary: &Summary, names: &ShortNames<'_>, width: usize, top_rows: usiz
     rows
 }
 
-/// Returns what the user selected, if it is not everything.
+/// Returns the filters, if there are any.
 fn filters(summary: &Summary, width: usize) -> Vec<String> {
     let mut renderer = Renderer::new(width);
     renderer.filters(summary);
@@ -91,7 +91,7 @@ fn groups(summary: &Summary, options: RenderOptions<'_>, width: usize) -> Vec<St
     renderer.text.lines().map(str::to_owned).collect()
 }
 
-/// Lays out peering and the lists of what is rejected most, beside each other as far as there is room.
+/// Lays out peering and the lists of the most rejected, in a row if there is room.
 fn tables(peering: Vec<String>, tops: &[TopList], width: usize, rows: usize) -> Vec<String> {
     let render = |width: usize| tops.iter().map(|top| top.render(rows, width)).collect::<Vec<_>>();
     let room = width.saturating_sub(columns(&peering) + GAP);
@@ -114,7 +114,7 @@ fn columns(rows: &[String]) -> usize {
     rows.iter().map(|row| display_width(row)).max().unwrap_or(0)
 }
 
-/// Joins two tables beside each other.
+/// Joins two tables, the second to the right of the first.
 fn beside(left: &[String], right: &[String]) -> Vec<String> {
     let width = if left.is_empty() { 0 } else { columns(left) + GAP };
     let row = |index: usize| {
