@@ -336,7 +336,7 @@ fn csv_lists_the_rejected_groups() {
     assert_eq!(flowsentry(&["analyze", "--partial", &partial, "-"], &log).status.code(), Some(0));
     assert_eq!(flowsentry(&["merge", "--format", "csv", &partial], "").stdout, output.stdout);
     let top = flowsentry(&["analyze", "--format", "csv", "--top", "3", "-"], &log);
-    let note = "flowsentry: the CSV lists 3 of 21 rejected connections; --top lists more\n";
+    let note = "flowsentry: the CSV lists 3 of 21 rejected connections; --top of analyze lists more\n";
     assert_eq!(String::from_utf8_lossy(&top.stderr), note);
 }
 

@@ -41,7 +41,7 @@ pub(super) struct RecordArguments {
     port: Vec<u16>,
 
     /// Count records with this action; repeatable
-    #[arg(long, value_parser = actions(), ignore_case = true)]
+    #[arg(long, value_parser = actions(), ignore_case = true, conflicts_with = "partial")]
     action: Vec<Action>,
 }
 

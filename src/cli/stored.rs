@@ -25,6 +25,9 @@ const STDIN: &str = "-";
 /// Runs `report`. Returns the exit status.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
     let mut summary = read(&arguments.summary)?;
+    if let Some(top) = arguments.report.top {
+        summary.rejected.groups.truncate(top);
+    }
     write_report(&arguments.report, &mut summary, EXIT_SUCCESS, None)
 }
 

@@ -1,15 +1,15 @@
 //! A summary as one HTML page for people who do not use a terminal.
 //!
-//! Input: a [`Summary`], and nothing else: a stored summary gives the same page. Output: one file. Invariants, which the tests check:
+//! Input: a `Summary`, and nothing else: a stored summary gives the same page. Output: one file. Invariants, which the tests check:
 //!
 //! - It makes no request and has no script. Its Content-Security-Policy allows only its own style sheet, by a hash, so there are no
 //!   `style` attributes.
-//! - It is below 1 MB. Every list is [bounded](list), and says what it leaves out.
-//! - Text from logs, topologies and configurations is untrusted: [`text`] bounds it, and `maud` escapes it. No address is made of it.
+//! - It is below 1 MB. Every list is bounded, and says what it leaves out.
+//! - Text from logs, topologies and configurations is untrusted: `text` bounds it, and `maud` escapes it. No address is made of it.
 //! - Every picture has a table with the same numbers. Nothing is said by color alone.
 //!
-//! [`rank`] decides the order of the findings. [`verdict`], [`timeline`], [`peering`] ([`vpcs`], [`graph`], [`matrix`]), [`rejects`],
-//! [`top`], [`findings`] and [`inputs`] render one section each, of parts of [`page`].
+//! `rank` decides the order of the findings. `verdict`, `timeline`, `peering` (`vpcs`, `graph`, `matrix`), `rejects`,
+//! `top`, `findings` and `inputs` render one section each, of parts of `page`.
 
 mod facts;
 mod findings;

@@ -64,6 +64,20 @@ fn lacks(summary: &Summary) -> Vec<String> {
     if !summary.limits_reached.is_empty() {
         lacks.push(format!("memory limits were reached: {}", summary.limits_reached.join(", ")));
     }
+    if let Some(filters) = &summary.filters {
+        if !filters.record_options().is_empty() {
+            lacks.push(format!("filters left out records: {}", filters.record_options()));
+        }
+        if let Some(severity) = filters.min_severity {
+            lacks.push(format!("findings below {} are not listed", severity.name()));
+        }
+    }
+    if !summary.rejected.by_cause_exact {
+        lacks.push("causes were decided in parts".to_owned());
+    }
+    if summary.peering.as_ref().is_some_and(|peering| !peering.exact) {
+        lacks.push("replies are not certain".to_owned());
+    }
     if summary.records.skip_data > 0 {
         lacks.push("AWS skipped records".to_owned());
     }

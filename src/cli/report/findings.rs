@@ -39,21 +39,25 @@ impl Renderer<'_> {
             self.heading("FINDINGS", no_findings(summary));
             return;
         }
-        let by_severity: Vec<String> = [Severity::High, Severity::Medium, Severity::Low]
+        let findings: Vec<&Finding> = summary.findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
+        let mut by_severity: Vec<String> = [Severity::High, Severity::Medium, Severity::Low]
             .into_iter()
-            .map(|severity| (severity, summary.findings.iter().filter(|f| f.severity == severity).count()))
+            .map(|severity| (severity, findings.iter().filter(|f| f.severity == severity).count()))
             .filter(|(_, count)| *count > 0)
             .map(|(severity, count)| format!("{} {}", format_count(count as u64), severity.name()))
             .collect();
+        let suppressed = summary.findings.len() - findings.len();
+        if suppressed > 0 {
+            by_severity.push(format!("{} suppressed", format_count(suppressed as u64)));
+        }
         self.heading("FINDINGS", &by_severity.join(", "));
-        let findings: Vec<&Finding> = summary.findings.iter().collect();
         for section in sections(&findings, self.names.0) {
             self.section(&section);
         }
         self.suppressed(&summary.findings);
     }
 
-    /// Appends the findings that the configuration suppresses, with the reasons. The sections above have them, too.
+    /// Appends the findings that the configuration suppresses, with the reasons. They are in no other section.
     fn suppressed(&mut self, findings: &[Finding]) {
         let suppressed = findings.iter().filter_map(|finding| Some((finding, finding.suppressed.as_ref()?)));
         let lines: Vec<String> = suppressed.map(|(finding, why)| suppressed_line(finding, why, self.names)).collect();
@@ -119,6 +123,7 @@ pub(super) enum Doubt {
     NoRecords,
     NoTraffic,
     FailedInputs,
+    Filtered,
 }
 
 /// Returns the reason why an empty list is no good news: the records could not have shown a problem, or some are missing.
@@ -126,6 +131,8 @@ pub(super) fn doubt(summary: &Summary) -> Option<Doubt> {
     let records = &summary.records;
     if records.total == 0 {
         Some(Doubt::NoRecords)
+    } else if summary.filters.is_some() {
+        Some(Doubt::Filtered)
     } else if records.accepted == 0 && records.rejected == 0 {
         Some(Doubt::NoTraffic)
     } else {
@@ -139,6 +146,7 @@ fn no_findings(summary: &Summary) -> &'static str {
         Some(Doubt::NoRecords) => "unknown: no records were read",
         Some(Doubt::NoTraffic) => "none, but no record is of accepted or rejected traffic",
         Some(Doubt::FailedInputs) => "none in the inputs that were read",
+        Some(Doubt::Filtered) => "none among those that the filters leave",
         None => "none",
     }
 }

@@ -36,6 +36,7 @@ pub(in crate::cli) fn render_top(summary: &Summary, width: usize) -> String {
     let mut renderer = Renderer::new(width);
     renderer.header(summary);
     renderer.failures(summary);
+    renderer.filters(summary);
     let top = &summary.top;
     if top.rejected_sources.is_empty() && top.talkers.is_empty() {
         let rejected = summary.traffic.rejected.flows;
@@ -116,7 +117,14 @@ impl Renderer<'_> {
         if rows.is_empty() {
             return;
         }
-        self.heading(heading, if exact { "" } else { "at least: there are too many to count all of their records" });
+        self.heading(
+            heading,
+            if exact {
+                ""
+            } else {
+                "at least: there are too many to count all of their records, and a pair of small records may be missing"
+            },
+        );
         self.table(columns, rows);
     }
 }

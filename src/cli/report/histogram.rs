@@ -24,6 +24,7 @@ pub(in crate::cli) fn render_timeline(summary: &Summary, buckets: &[TimeBucket],
     let mut renderer = Renderer::new(width);
     renderer.header(summary);
     renderer.failures(summary);
+    renderer.filters(summary);
     let Some(first) = buckets.first() else {
         let text = "No timeline: no accepted or rejected record has a start, or an earlier version made the summary.";
         renderer.wrapped("\n", "", text);

@@ -88,7 +88,8 @@ fn as_one(noise: &[Problem]) -> Option<Problem> {
     if others.is_empty() {
         return Some(first.clone());
     }
-    let such_as = first.source.map_or_else(String::new, |source| format!(", such as {source}"));
+    // The extent is that of the first one.
+    let such_as = first.source.map_or_else(String::new, |source| format!("; the worst is {source}"));
     let title = format!("{} sources on the internet scan your network{such_as}", format_count(noise.len() as u64));
     let findings = noise.iter().map(|problem| problem.findings).sum();
     Some(Problem { title, findings, ..first.clone() })

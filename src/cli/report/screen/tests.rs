@@ -166,7 +166,7 @@ fn the_findings_that_are_shown_and_hidden_are_all() {
     let outside = problems.iter().filter(|problem| problem.is_from_outside).count();
     assert_eq!(outside, 60);
     let report = screen(&summary, 100, Some(&topology));
-    assert!(report.contains("60 sources on the internet scan your network, such as 8.8."), "{report}");
+    assert!(report.contains("60 sources on the internet scan your network; the worst is 8.8."), "{report}");
     let shown = report.split("more finding").next().expect("the list");
     let shown = shown.lines().filter(|line| ["HIGH  ", "MEDIUM ", "LOW "].iter().any(|word| line.starts_with(word)));
     let expected = format!("and {} more findings: ", summary.findings.len() - outside - shown.count());
