@@ -313,4 +313,25 @@ fn an_empty_summary_gives_no_all_clear() {
     assert_eq!(title(&accepted), "No problem found in your network in the inputs that were read");
     accepted.sources.clear();
     assert_eq!(title(&accepted), "No input could be read");
+    let malformed = flow_log::summarize([("a.log", &b"version action\n5 ACCEPT\nx\ny\n"[..])], None);
+    assert_eq!(title(&malformed), "Unknown: most records are malformed");
+    let gaps = b"version interface-id start end log-status\n5 eni-1 1 2 SKIPDATA\n";
+    let gaps = flow_log::summarize([("a.log", &gaps[..])], None);
+    assert_eq!(
+        (title(&gaps).as_str(), gaps.findings.len()),
+        ("Unknown: no record is of accepted or rejected traffic", 1)
+    );
+}
+
+#[test]
+fn a_scan_that_was_let_through_is_a_problem() {
+    let record = |port: u16, action: &str| format!("8.8.8.8 10.0.0.1 50000 {port} 6 {action} 2\n");
+    let scan: String = (1..30).map(|port| record(port, "REJECT")).collect();
+    let page = |accepted: &str| {
+        let log = format!("srcaddr dstaddr srcport dstport protocol action tcp-flags\n{scan}{accepted}");
+        let page = html::render(&flow_log::summarize([("a.log", log.as_bytes())], None));
+        parse(&page).into_iter().find(|element| element.name == "h1").expect("a heading").text
+    };
+    assert_eq!(page(""), "No problem found in your network; 1 source on the internet scans it");
+    assert_eq!(page(&record(443, "ACCEPT")), "1 problem in your network: 1 high");
 }

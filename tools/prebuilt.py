@@ -17,6 +17,7 @@ and which SAM CLI brings along: `python3 tests/aws/lint.py --tools` installs bot
 """
 
 import argparse
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -62,6 +63,7 @@ def main(dist, complete):
     # Stacks for other accounts and Regions, and beside the main one.
     for path in sorted((PROJECT / "stacks").glob("*.yaml")):
         bundle.add_template(path.relative_to(PROJECT).as_posix())
+    bundle.add_sample()
     missing = bundle.add_packages()
     path = bundle.zip()
     print(f"{path}: {path.stat().st_size:,} bytes, {len(bundle.files())} files")
@@ -144,6 +146,11 @@ class Bundle:
         created = self.folder / path
         created.parent.mkdir(parents=True, exist_ok=True)
         return created
+
+    def add_sample(self):
+        """Copies the flow log that the output UploadTestObjectCommand uploads."""
+        [sample] = re.findall(r"examples/\S+\.log\.gz", (PROJECT / ROOT).read_text())
+        shutil.copyfile(PROJECT / sample, self._created(sample))
 
     def add_packages(self):
         """Copies the packages into the folder. Returns the names of those that are missing."""

@@ -63,7 +63,11 @@ impl<'a> Ranking<'a> {
             let of_level = active.iter().copied().filter(|finding| finding.severity == *severity);
             let (mut own, mut by_source) = (Vec::new(), BTreeMap::<IpAddr, Vec<&'a Finding>>::new());
             for finding in of_level {
-                match scan_source(finding).filter(|source| ip::is_public(*source) && !inside.contains(source)) {
+                // A scan of high severity was let through: that is a problem of the user's own network.
+                let is_outside = |source: &IpAddr| {
+                    finding.severity < Severity::High && ip::is_public(*source) && !inside.contains(source)
+                };
+                match scan_source(finding).filter(is_outside) {
                     Some(source) => by_source.entry(source).or_default().push(finding),
                     None => own.push(finding),
                 }

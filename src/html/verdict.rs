@@ -25,10 +25,17 @@ pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, severity)| format!("{} {severity}", count(number)))
         .collect();
+    let is_whole = summary.limits_reached.is_empty() && records.malformed == 0;
     let in_part = match (&summary.filters, summary.failed.as_slice()) {
         (Some(_), _) => ", as far as it was selected",
-        (None, []) => "",
+        (None, []) if is_whole => "",
+        (None, []) => ", as far as it was read",
         (None, _) => " in the inputs that were read",
+    };
+    let scans = match ranking.scanners() {
+        0 => String::new(),
+        1 => "; 1 source on the internet scans it".to_owned(),
+        sources => format!("; {} sources on the internet scan it", count(sources)),
     };
     if summary.sources.is_empty() {
         "No input could be read".to_owned()
@@ -36,13 +43,15 @@ pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
         "Unknown: no records were read".to_owned()
     } else if !urgent.is_empty() {
         let number = own(Severity::High) + own(Severity::Medium);
-        format!("{} in your network: {}", plural(number, "problem"), urgent.join(", "))
-    } else if records.accepted == 0 && records.rejected == 0 && own(Severity::Low) == 0 {
+        format!("{} in your network: {}{scans}", plural(number, "problem"), urgent.join(", "))
+    } else if records.malformed > records.total / 2 {
+        "Unknown: most records are malformed".to_owned()
+    } else if records.accepted == 0 && records.rejected == 0 {
         "Unknown: no record is of accepted or rejected traffic".to_owned()
     } else if own(Severity::Low) > 0 {
-        format!("No urgent problem, {} of low severity{in_part}", plural(own(Severity::Low), "finding"))
+        format!("No urgent problem, {} of low severity{in_part}{scans}", plural(own(Severity::Low), "finding"))
     } else {
-        format!("No problem found in your network{in_part}")
+        format!("No problem found in your network{in_part}{scans}")
     }
 }
 
@@ -130,10 +139,13 @@ fn failures(failed: &[InputFailure]) -> Markup {
 fn malformed(summary: &Summary) -> Markup {
     let (malformed, total) = (summary.records.malformed, summary.records.total);
     html! {
-        @if malformed > total / 2 {
+        @if malformed > 0 {
             div.notice role="note" {
                 p {
-                    strong { "Most records are malformed: " (count(malformed)) " of " (count(total)) "." }
+                    strong {
+                        (if malformed > total / 2 { "Most records are malformed: " } else { "Malformed records: " })
+                        (count(malformed)) " of " (count(total)) "."
+                    }
                     " The page covers only the others. " a href="#inputs" { "The first malformed lines" }
                 }
             }
@@ -158,11 +170,14 @@ fn limits(summary: &Summary) -> Markup {
 
 fn tiles(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
     let (accepted, rejected) = (summary.traffic.accepted, summary.traffic.rejected);
-    let of_severity = |severity| summary.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let findings = || summary.findings.iter().filter(|finding| finding.suppressed.is_none());
+    let of_severity = |severity| findings().filter(|finding| finding.severity == severity).count() as u64;
+    let suppressed = ranking.suppressed.len() as u64;
     html! {
         dl.tiles {
-            (tile("Findings", &count(summary.findings.len() as u64), &html! {
+            (tile("Findings", &count(findings().count() as u64), &html! {
                 @for severity in Severity::ALL.into_iter().rev() { span { (count(of_severity(severity))) " " (severity.name()) } " " }
+                @if suppressed > 0 { span { (count(suppressed)) " suppressed" } }
             }))
             (tile("Accepted", &count(accepted.flows), &html! { "flows, " (bytes(accepted.bytes)) }))
             (tile("Rejected", &count(rejected.flows), &html! { "flows, " (percent(rejected.flows, summary.traffic.flows())) " of all" }))

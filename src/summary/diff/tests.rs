@@ -89,6 +89,11 @@ fn a_cut_list_proves_nothing() {
     assert!(diff(&fewer, &whole).rejected_groups.new_certain);
 }
 
+fn filters(ports: &[u16], min_severity: Option<&str>) -> Value {
+    json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": [], "ports": ports, "actions": [],
+        "min_severity": min_severity, "findings_left_out": 0})
+}
+
 #[test]
 fn what_a_summary_lacks_makes_its_gaps_uncertain() {
     let whole = summary(|_| {});
@@ -98,6 +103,10 @@ fn what_a_summary_lacks_makes_its_gaps_uncertain() {
         |value: &mut Value| value["records"]["skip_data"] = json!(1),
         |value: &mut Value| value["records"]["total"] = json!(0),
         |value: &mut Value| value["peering"] = json!(null),
+        |value: &mut Value| value["peering"]["exact"] = json!(false),
+        |value: &mut Value| value["rejected"]["by_cause_exact"] = json!(false),
+        |value: &mut Value| value["filters"] = filters(&[443], None),
+        |value: &mut Value| value["filters"] = filters(&[], Some("high")),
     ] {
         let lacking = summary(change);
         let found = diff(&lacking, &whole);
