@@ -19,9 +19,11 @@ del SCHEMA["properties"]["filters"]
 del SCHEMA["$defs"]["RecordCounts"]["properties"]["filtered"]
 
 # Fields without a column, and why.
+SHOWN = dict.fromkeys(["timeline", "top"], "reports show them; queries sum what they need")
 LEFT_OUT = {
-    "summaries": {"findings": "the table findings has them, a row each"},
-    "every_summary": {
+    "summaries": {"findings": "the table findings has them, a row each", **SHOWN},
+    "every_summary": SHOWN
+    | {
         name: "the table summaries has it; this one tells what that leaves out"
         for name in ["schema", "failed", "formats", "malformed", "rejected", "topology", "peering", "services", "findings"]
     },
