@@ -24,7 +24,7 @@ const STDIN: &str = "-";
 
 /// Runs `report`. Returns the exit status.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
-    let mut summary = read(&arguments.summary)?;
+    let mut summary = read(&arguments.summary)?.summary;
     if let Some(top) = arguments.report.top {
         summary.rejected.groups.truncate(top);
     }
@@ -57,7 +57,7 @@ impl View {
     /// Returns the summary, which is read or made, and the exit status.
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
-            [path] if is_summary(path) => Ok((read(path)?, EXIT_SUCCESS)),
+            [path] if is_summary(path) => Ok((read(path)?.summary, EXIT_SUCCESS)),
             _ => self.analyze(),
         }
     }
@@ -84,18 +84,18 @@ impl View {
 }
 
 /// Reads a summary. Warns of what is not understood.
-pub(super) fn read(path: &Path) -> Result<Summary, CliError> {
+pub(super) fn read(path: &Path) -> Result<StoredSummary, CliError> {
     let error = |problem: String| CliError { message: format!("{}: {problem}", path.display()), status: EXIT_USAGE };
-    let StoredSummary { summary, skipped } = open(path)
+    let stored = open(path)
         .map_err(|reason| error(format!("cannot be read: {reason}")))
         .and_then(|file| json::read(file).map_err(|reason| error(reason.to_string())))?;
-    for (list, count) in skipped {
+    for (list, count) in &stored.skipped {
         let path = path.display();
         warn(&format!(
             "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
         ));
     }
-    Ok(summary)
+    Ok(stored)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads files")]

@@ -13,6 +13,7 @@ pub use self::rows::{
     Change, Diff, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, PairRow, Side, TrafficChange,
 };
 use crate::findings::types::Finding;
+use crate::summary::json::StoredSummary;
 use crate::summary::{Peering, Rejected, RejectedGroup, Summary, VpcPair};
 
 /// The value of [`Diff::schema`].
@@ -22,8 +23,8 @@ const SCHEMA: &str = "flowsentry/diff/v1";
 const COMPARABLE_SHARE: u64 = 10;
 
 /// Compares a summary, with the name of its file, with a later one.
-pub fn compare(before: (&str, &Summary), after: (&str, &Summary)) -> Diff {
-    let (old, new) = (before.1, after.1);
+pub fn compare(before: (&str, &StoredSummary), after: (&str, &StoredSummary)) -> Diff {
+    let (old, new) = (&before.1.summary, &after.1.summary);
     let (before, after) = (side(before), side(after));
     let findings = findings(old, new, before.lacks.is_empty(), after.lacks.is_empty());
     Diff {
@@ -48,8 +49,11 @@ impl Diff {
     }
 }
 
-fn side((file, summary): (&str, &Summary)) -> Side {
-    Side { file: file.to_owned(), window: summary.window, traffic: summary.traffic, lacks: lacks(summary) }
+fn side((file, stored): (&str, &StoredSummary)) -> Side {
+    let StoredSummary { summary, skipped } = stored;
+    let unknown = skipped.iter().map(|(list, count)| format!("{count} of {list} are unknown to this version"));
+    let lacks = lacks(summary).into_iter().chain(unknown).collect();
+    Side { file: file.to_owned(), window: summary.window, traffic: summary.traffic, lacks }
 }
 
 /// Returns what a summary lacks, in words.

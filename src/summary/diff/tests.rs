@@ -19,7 +19,8 @@ fn list<'a>(value: &'a mut Value, path: &str) -> &'a mut Vec<Value> {
 }
 
 fn diff(before: &Summary, after: &Summary) -> Diff {
-    compare(("a.json", before), ("b.json", after))
+    let stored = |summary: &Summary| StoredSummary { summary: summary.clone(), skipped: Vec::new() };
+    compare(("a.json", &stored(before)), ("b.json", &stored(after)))
 }
 
 #[test]
@@ -87,6 +88,18 @@ fn a_cut_list_proves_nothing() {
         value["rejected"]["group_count"] = json!(count - 1);
     });
     assert!(diff(&fewer, &whole).rejected_groups.new_certain);
+}
+
+#[test]
+fn what_this_version_does_not_know_is_not_gone() {
+    let whole = StoredSummary { summary: summary(|_| {}), skipped: Vec::new() };
+    let text = include_str!("../../../tests/golden/made-every-finding/summary.json");
+    let mut newer: Value = serde_json::from_str(text).expect("JSON");
+    newer["findings"][0]["type"] = json!("new-type");
+    let newer = json::read(newer.to_string().as_bytes()).expect("a summary");
+    let found = compare(("a.json", &whole), ("b.json", &newer));
+    assert_eq!((found.findings.gone.len(), found.findings.gone_certain), (1, false));
+    assert!(found.after.lacks.iter().any(|text| text == "1 of findings are unknown to this version"), "{found:?}");
 }
 
 fn filters(ports: &[u16], min_severity: Option<&str>) -> Value {
