@@ -57,6 +57,8 @@ fn any_filter() -> impl Strategy<Value = RecordFilter> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn every_record_is_counted_or_filtered(records in prop::collection::vec(record(), 1..80), filter in any_filter()) {
         let counts = summarize(&[log(&records, &ALL_COLUMNS)], &filter).records;

@@ -220,6 +220,8 @@ fn unanswered(summary: &Summary) -> BTreeMap<String, Counters> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn without_a_reached_limit_nothing_is_missing(inputs in inputs(), limits in limits()) {
         let (limited, exact) = limited_and_exact(&inputs, &limits, usize::MAX);

@@ -151,7 +151,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn merging_partials_is_analyzing_their_inputs(inputs in inputs(), places in prop::collection::vec(any::<Index>(), 0..5),

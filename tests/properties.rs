@@ -60,6 +60,8 @@ fn generated_records_cover_every_peering_finding() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn gzip_member_boundaries_change_nothing(records in prop::collection::vec(record(), 1..60),
                                             boundaries in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {

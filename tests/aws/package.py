@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Builds the packages that `sam deploy` would upload, and starts that of the analysis with a Runtime API; it must respond.
 
-    python3 tests/aws/package.py
+    python3 tests/aws/package.py [--command]
+
+With --command, the command of a release is built too: target/lambda/flowsentry/bootstrap. The functions and the command share most of the
+compiled code.
 
 The packages are built for this machine's architecture, not the template's default. This takes minutes, mostly to compile.
 They are written to target/dist, where tools/prebuilt.py and the release take them from.
@@ -69,16 +72,22 @@ def programs():
 
 def build():
     """Builds as documented, without any toolchain downloads."""
-    sam = tools.sam()
     architecture = ARCHITECTURES[platform.machine()]
-    command = ["sam", "build", "--template", "template.yaml", "--build-dir", BUILT, "--region", "us-east-1"]
+    commands = [["sam", "build", "--template", "template.yaml", "--build-dir", BUILT, "--region", "us-east-1",
+                 "--parameter-overrides", f"Architecture={architecture}"]]
+    if "--command" in sys.argv:
+        # As sam does it: other arguments would compile everything again.
+        processor = ["--arm64"] if architecture == "arm64" else []
+        commands.append(["cargo-lambda", "lambda", "build", "--release", *processor, "--bin", "flowsentry"])
+    sam = tools.sam()
     with tempfile.TemporaryDirectory() as stubs:
         stub_rustup(Path(stubs))
         path = os.pathsep.join([stubs, str(sam), os.environ["PATH"]])
         # Uses the installed toolchain; rustup must not download another one.
         variables = {"PATH": path, "RUSTUP_DIST_SERVER": "http://127.0.0.1:1", "CARGO_TARGET_DIR": str(TARGET)}
-        status = tools.run(sam, *command, "--parameter-overrides", f"Architecture={architecture}", **variables)
-    assert status == 0, f"sam build ends with {status}"
+        for command in commands:
+            status = tools.run(sam, *command, **variables)
+            assert status == 0, f"{command[0]} ends with {status}"
 
 
 def stub_rustup(folder):

@@ -291,6 +291,8 @@ fn only_certain_findings_need_no_other_object() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     /// EventBridge accepts 256 KB.
     #[test]
     fn untrusted_names_do_not_make_alerts_long(name in "[^ \\t\\n\\r]{1,3}", times in 1usize..4_900) {

@@ -5,6 +5,9 @@
 mod model;
 
 use std::collections::HashSet;
+use std::rc::Rc;
+
+use foldhash::fast::RandomState;
 
 use self::model::{Case, World};
 use super::*;
@@ -129,8 +132,8 @@ struct Explored {
 
 fn explore(case: &Case) -> Explored {
     let mut explored = Explored::default();
-    let start = World::new(case);
-    let mut seen = HashSet::from([start.clone()]);
+    let start = Rc::new(World::new(case));
+    let mut seen: HashSet<Rc<World>, RandomState> = HashSet::from_iter([Rc::clone(&start)]);
     let mut queue = vec![start];
     while let Some(world) = queue.pop() {
         explored.states += 1;
@@ -140,7 +143,7 @@ fn explore(case: &Case) -> Explored {
             explored.all_done += usize::from(done);
             explored.abandoned += usize::from(!done);
         }
-        queue.extend(next.into_iter().filter(|world| seen.insert(world.clone())));
+        queue.extend(next.into_iter().map(Rc::new).filter(|world| seen.insert(Rc::clone(world))));
     }
     println!("{case:?}: {explored:?}");
     assert!(explored.all_done > 0 && explored.abandoned > 0, "{case:?}: {explored:?}");

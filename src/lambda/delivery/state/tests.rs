@@ -9,6 +9,9 @@
 mod model;
 
 use std::collections::HashSet;
+use std::rc::Rc;
+
+use foldhash::fast::RandomState;
 
 use self::model::{Contents, World};
 use super::*;
@@ -33,8 +36,9 @@ struct Explored {
 
 fn explore(contents: Contents) -> Explored {
     let mut explored = Explored::default();
-    let mut seen = HashSet::from([World::new()]);
-    let mut queue = vec![World::new()];
+    let start = Rc::new(World::new());
+    let mut seen: HashSet<Rc<World>, RandomState> = HashSet::from_iter([Rc::clone(&start)]);
+    let mut queue = vec![start];
     while let Some(world) = queue.pop() {
         explored.states += 1;
         let next = world.successors(&contents);
@@ -46,7 +50,7 @@ fn explore(contents: Contents) -> Explored {
             explored.abandoned += usize::from(!done);
             explored.receipt_and_summary += usize::from(world.summary.is_some() && world.quarantine.is_some());
         }
-        queue.extend(next.into_iter().filter(|world| seen.insert(world.clone())));
+        queue.extend(next.into_iter().map(Rc::new).filter(|world| seen.insert(Rc::clone(world))));
     }
     explored
 }
