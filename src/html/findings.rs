@@ -165,7 +165,7 @@ fn scanner(scanner: &Scanner<'_>) -> Markup {
     html! {
         tr {
             td { code { (scanner.source) } }
-            td {
+            td.text {
                 @match scanner.scans.as_slice() {
                     [only] => { (clean(&only.title, MAX_SENTENCE_CHARS)) }
                     _ => { (parts.join(", ")) }
@@ -183,9 +183,9 @@ fn suppressed(ranking: &Ranking<'_>) -> Markup {
         html! {
             tr {
                 td { (page::severity(finding.severity)) }
-                td { (clean(&finding.title, MAX_SENTENCE_CHARS)) }
+                td.text { (clean(&finding.title, MAX_SENTENCE_CHARS)) }
                 @if let Some(why) = &finding.suppressed {
-                    td { (clean(&why.reason, MAX_SENTENCE_CHARS)) }
+                    td.text { (clean(&why.reason, MAX_SENTENCE_CHARS)) }
                     td { (name(&why.expires)) }
                 }
             }

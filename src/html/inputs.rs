@@ -52,7 +52,7 @@ fn sources(sources: &[InputSource]) -> Markup {
     let rows = SOURCES.render(sources, |source| {
         html! {
             tr {
-                th scope="row" { code { (clean(&source.uri, MAX_SENTENCE_CHARS)) } }
+                th.text scope="row" { code { (clean(&source.uri, MAX_SENTENCE_CHARS)) } }
                 td.number { (count(source.records)) }
                 td.number { (bytes(source.bytes)) }
             }
@@ -74,7 +74,7 @@ fn formats(formats: &[ObservedFormat]) -> Markup {
         html! {
             tr {
                 th scope="row" { @match format.version { Some(version) => { "version " (version) } None => { "unknown" } } }
-                td { code { (fields.join(" ")) } @if more > 0 { " and " (more) " more" } }
+                td.text { code { (fields.join(" ")) } @if more > 0 { " and " (more) " more" } }
             }
         }
     });
@@ -93,10 +93,10 @@ fn malformed(samples: &[MalformedSample]) -> Markup {
     let rows = MALFORMED.render(samples, |sample| {
         html! {
             tr {
-                td { code { (clean(&sample.uri, MAX_SENTENCE_CHARS)) } }
+                td.text { code { (clean(&sample.uri, MAX_SENTENCE_CHARS)) } }
                 td.number { (count(sample.line)) }
-                td { (clean(&sample.reason, MAX_SENTENCE_CHARS)) }
-                td { code { (clean(&sample.text, MAX_SENTENCE_CHARS)) } }
+                td.text { (clean(&sample.reason, MAX_SENTENCE_CHARS)) }
+                td.text { code { (clean(&sample.text, MAX_SENTENCE_CHARS)) } }
             }
         }
     });

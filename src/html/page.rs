@@ -42,7 +42,7 @@ pub(super) fn table(caption: &str, columns: &[Column], rows: &Markup) -> Markup 
 
 /// Renders a picture's numbers as a table that opens on demand.
 pub(super) fn as_table(table: &Markup, note: &Markup) -> Markup {
-    html! { details.data { summary { "Show as a table" } (table) (note) } }
+    html! { details.data.twin { summary { "Show as a table" } (table) (note) } }
 }
 
 /// Renders a severity as a shape and a word: colors alone say nothing to some readers.

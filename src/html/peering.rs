@@ -68,7 +68,7 @@ fn pair(peering: &Peering, pair: &VpcPair) -> Markup {
                     Some(id) => { (resource(Some(id), pair.peering_connection_name.as_deref())) }
                     None => { "no connection" }
                 }
-                @if let Some(status) = status { ", " (name(status)) }
+                @if let Some(status) = status { " (" (name(status)) ")" }
             }
             td.number { (count(accepted.flows)) }
             td.number { (bytes(accepted.bytes)) }

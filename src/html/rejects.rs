@@ -163,16 +163,16 @@ pub(super) fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// Renders a rule: `network ACL public acl-1, rule 100`, or `no rule of web sg-1 or sg-2`.
+/// Renders a rule: `rule 100 of network ACL public acl-1`, or `no rule of web sg-1 or sg-2`.
 pub(super) fn rule(rule: &DeniedBy) -> Markup {
     html! {
         @match rule {
             DeniedBy::NetworkAcl { id, name, rule_number } => {
-                "network ACL " (resource(Some(id), name.as_deref())) ", "
                 @match own_rule_number(*rule_number) {
                     Some(number) => { "rule " (number) }
                     None => { "default rule (*)" }
                 }
+                " of network ACL " (resource(Some(id), name.as_deref()))
             }
             DeniedBy::SecurityGroup { ids, names } => {
                 "no rule of "
