@@ -89,7 +89,7 @@ fn what_later_versions_add_is_ignored_or_counted() {
     later["findings"][2]["severity"] = json!("critical");
     later["rejected"]["groups"][0]["cause"] = json!("cosmic-rays");
     later["sources"][0]["shape"] = json!("clay-tablet");
-    later["limits_reached"] = json!(["max_interfaces", "max_patience"]);
+    later["limits_reached"] = json!(["max_interfaces", "max_patience", "max_hope"]);
     let summary = read(&later);
     assert_eq!(summary.unknown, [("sources", 1), ("rejected.groups", 1), ("findings", 2)]);
     assert_eq!(summary.findings.len() + 2, before.findings.len());

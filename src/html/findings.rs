@@ -148,8 +148,7 @@ fn scanners(level: &Level<'_>) -> Markup {
                     p { strong { (finding_type.name()) ": " } (prose(findings::meaning(finding_type))) }
                     p.todo { strong { "What to do: " } (prose(findings::next_step(finding_type))) }
                 }
-                (page::table(&caption, &[Text("Source"), Text("Scans"), Number("Flows"), Text("Seen")], &rows.markup))
-                (rows.note("findings"))
+                (rows.table(&caption, &[Text("Source"), Text("Scans"), Number("Flows"), Text("Seen")], "findings"))
             }
         }
     }
@@ -194,8 +193,7 @@ fn suppressed(ranking: &Ranking<'_>) -> Markup {
     html! {
         @if !ranking.suppressed.is_empty() {
             h3 { "Suppressed: " (plural(ranking.suppressed.len() as u64, "finding")) }
-            (page::table("Findings that the configuration suppresses", &[Text("Severity"), Text("Finding"), Text("Reason"), Text("Until")], &rows.markup))
-            (rows.note("findings"))
+            (rows.table("Findings that the configuration suppresses", &[Text("Severity"), Text("Finding"), Text("Reason"), Text("Until")], "findings"))
         }
     }
 }

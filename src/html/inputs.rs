@@ -61,8 +61,7 @@ fn sources(sources: &[InputSource]) -> Markup {
     html! {
         details.data {
             summary { (plural(sources.len() as u64, "input")) }
-            (page::table("Inputs that were read completely", &[Text("Input"), Number("Records"), Number("Text")], &rows.markup))
-            (rows.note("sources"))
+            (rows.table("Inputs that were read completely", &[Text("Input"), Number("Records"), Number("Text")], "sources"))
         }
     }
 }
@@ -82,8 +81,7 @@ fn formats(formats: &[ObservedFormat]) -> Markup {
         @if !formats.is_empty() {
             details.data {
                 summary { (plural(formats.len() as u64, "format")) }
-                (page::table("Columns of the records", &[Text("Format"), Text("Columns")], &rows.markup))
-                (rows.note("formats"))
+                (rows.table("Columns of the records", &[Text("Format"), Text("Columns")], "formats"))
             }
         }
     }
@@ -103,8 +101,7 @@ fn malformed(samples: &[MalformedSample]) -> Markup {
     html! {
         @if !samples.is_empty() {
             h3 { "Malformed records" }
-            (page::table("The first lines that do not parse", &[Text("Input"), Number("Line"), Text("Reason"), Text("Text")], &rows.markup))
-            (rows.note("malformed"))
+            (rows.table("The first lines that do not parse", &[Text("Input"), Number("Line"), Text("Reason"), Text("Text")], "malformed"))
         }
     }
 }

@@ -47,10 +47,7 @@ fn pairs(peering: &Peering) -> Markup {
         Number("Rejected"),
         Number("No reply"),
     ];
-    page::as_table(
-        &page::table("Flows between VPCs, by direction", &columns, &rows.markup),
-        &rows.note("peering.vpc_pairs"),
-    )
+    page::as_table(&rows.table("Flows between VPCs, by direction", &columns, "peering.vpc_pairs"))
 }
 
 fn pair(peering: &Peering, pair: &VpcPair) -> Markup {

@@ -112,24 +112,21 @@ fn bars(buckets: &[TimeBucket], value: impl Fn(&TimeBucket) -> u64, largest: u64
 fn table(buckets: &[TimeBucket]) -> Markup {
     let columns =
         [Text("Start (UTC)"), Number("Accepted flows"), Number("Bytes"), Number("Rejected flows"), Number("Bytes")];
-    page::as_table(
-        &page::table(
-            "Flows by time",
-            &columns,
-            &html! {
-                @for bucket in buckets {
-                    tr {
-                        th scope="row" { (time(bucket.start)) }
-                        td.number { (count(bucket.traffic.accepted.flows)) }
-                        td.number { (bytes(bucket.traffic.accepted.bytes)) }
-                        td.number { (count(bucket.traffic.rejected.flows)) }
-                        td.number { (bytes(bucket.traffic.rejected.bytes)) }
-                    }
+    page::as_table(&page::table(
+        "Flows by time",
+        &columns,
+        &html! {
+            @for bucket in buckets {
+                tr {
+                    th scope="row" { (time(bucket.start)) }
+                    td.number { (count(bucket.traffic.accepted.flows)) }
+                    td.number { (bytes(bucket.traffic.accepted.bytes)) }
+                    td.number { (count(bucket.traffic.rejected.flows)) }
+                    td.number { (bytes(bucket.traffic.rejected.bytes)) }
                 }
-            },
-        ),
-        &html! {},
-    )
+            }
+        },
+    ))
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ fn failures(failed: &[InputFailure]) -> Markup {
         @if !failed.is_empty() {
             div.notice role="note" {
                 p { strong { (plural(failed.len() as u64, "input")) " could not be read." } " Their records are excluded." }
-                (page::as_table(&page::table("Inputs that could not be read", &[Text("Input"), Text("Error")], &rows.markup), &rows.note("failed")))
+                (page::as_table(&rows.table("Inputs that could not be read", &[Text("Input"), Text("Error")], "failed")))
             }
         }
     }

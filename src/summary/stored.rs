@@ -5,6 +5,7 @@
 
 use std::io::{self, BufReader, Read};
 
+use indexmap::IndexSet;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
@@ -172,11 +173,12 @@ pub(super) fn schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'sta
     is_known.then_some(SCHEMA).ok_or_else(|| serde::de::Error::custom(format!("the schema must be {SCHEMA}")))
 }
 
-/// Deserializes the names of limits.
+/// Deserializes the names of limits, each once.
 pub(super) fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     let known = |name: &String| Limits::NAMES.iter().find(|known| *known == name).copied().unwrap_or(UNKNOWN_LIMIT);
-    Ok(names.iter().map(known).collect())
+    let known: IndexSet<&'static str> = names.iter().map(known).collect();
+    Ok(known.into_iter().collect())
 }
 
 /// Skips a name that follows from numbers: those of this version are used.
