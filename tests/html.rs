@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use flowsentry::findings::types::FindingType;
+use flowsentry::findings::types::{FindingType, Severity};
 use flowsentry::findings::{meaning, next_step};
 use flowsentry::html;
 use flowsentry::summary::Summary;
@@ -321,6 +321,41 @@ fn an_empty_summary_gives_no_all_clear() {
         (title(&gaps).as_str(), gaps.findings.len()),
         ("Unknown: no record is of accepted or rejected traffic", 1)
     );
+}
+
+/// Returns the text of a tile.
+fn tile(elements: &[Element], label: &str) -> String {
+    let (index, _) = elements.iter().enumerate().find(|(_, it)| it.name == "dt" && it.text == label).expect(label);
+    let value = elements[index..].iter().find(|it| it.name == "dd").expect("a value");
+    value.text.clone()
+}
+
+#[test]
+fn what_is_left_out_gives_no_all_clear() {
+    let scan: String = (1..30).map(|port| format!("8.8.8.8 10.0.0.1 50000 {port} 6 REJECT 2\n")).collect();
+    let log = format!("srcaddr dstaddr srcport dstport protocol action tcp-flags\n{scan}");
+    let whole = flow_log::summarize([("a.log", log.as_bytes())], None);
+    let shown = |summary: &Summary| {
+        let elements = parse(&html::render(summary));
+        let title = elements.iter().find(|element| element.name == "h1").expect("a heading").text.clone();
+        (title, tile(&elements, "Findings"), tile(&elements, "Internet scanners"), elements)
+    };
+    let (title, findings, scanners, _) = shown(&whole);
+    assert_eq!(title, "No problem found in your network; 1 source on the internet scans it");
+    assert_eq!((findings.as_str(), scanners.as_str()), ("1 0 high, 1 medium, 0 low", "1 rejected source"));
+    let mut selected = whole.clone();
+    selected.keep_findings(Severity::High);
+    let (title, findings, scanners, elements) = shown(&selected);
+    assert_eq!(title, "No problem of at least high severity; 1 finding below is left out");
+    assert_eq!((findings.as_str(), scanners.as_str()), ("0 0 high, 1 left out", "- scans below high are left out"));
+    assert!(elements.iter().any(|it| it.name == "p" && it.text.ends_with("1 finding below high is not listed.")));
+    let mut later = serde_json::to_value(&whole).expect("JSON");
+    later["findings"][0]["type"] = json!("time-travel");
+    let later = flowsentry::summary::json::read(later.to_string().as_bytes()).expect("a summary");
+    let (title, findings, _, elements) = shown(&later);
+    assert_eq!(title, "Unknown: 1 finding is of a later version");
+    assert_eq!(findings, "0 0 high, 0 medium, 0 low, 1 unknown");
+    assert!(elements.iter().any(|it| it.name == "p" && it.text.contains("does not know: 1 of findings.")));
 }
 
 #[test]

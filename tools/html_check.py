@@ -24,7 +24,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 # Chromium cannot take screenshots of any height.
 MAX_HEIGHT = 12_000
 # Name, width, color scheme, medium.
-VIEWS = [("light", 1200, "light", "screen"), ("dark", 1200, "dark", "screen"), ("narrow", 390, "light", "screen"),
+VIEWS = [("light", 1200, "light", "screen"), ("dark", 1200, "dark", "screen"), ("narrow", 375, "light", "screen"),
          ("print", 760, "light", "print")]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

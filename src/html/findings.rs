@@ -148,8 +148,7 @@ fn scanners(level: &Level<'_>) -> Markup {
                     p { strong { (finding_type.name()) ": " } (prose(findings::meaning(finding_type))) }
                     p.todo { strong { "What to do: " } (prose(findings::next_step(finding_type))) }
                 }
-                (page::table(&caption, &[Text("Source"), Text("Scans"), Number("Flows"), Text("Seen")], &rows.markup))
-                (rows.note("findings"))
+                (rows.table(&caption, &[Text("Source"), Text("Scans"), Number("Flows"), Text("Seen")], "findings"))
             }
         }
     }
@@ -165,7 +164,7 @@ fn scanner(scanner: &Scanner<'_>) -> Markup {
     html! {
         tr {
             td { code { (scanner.source) } }
-            td {
+            td.text {
                 @match scanner.scans.as_slice() {
                     [only] => { (clean(&only.title, MAX_SENTENCE_CHARS)) }
                     _ => { (parts.join(", ")) }
@@ -183,9 +182,9 @@ fn suppressed(ranking: &Ranking<'_>) -> Markup {
         html! {
             tr {
                 td { (page::severity(finding.severity)) }
-                td { (clean(&finding.title, MAX_SENTENCE_CHARS)) }
+                td.text { (clean(&finding.title, MAX_SENTENCE_CHARS)) }
                 @if let Some(why) = &finding.suppressed {
-                    td { (clean(&why.reason, MAX_SENTENCE_CHARS)) }
+                    td.text { (clean(&why.reason, MAX_SENTENCE_CHARS)) }
                     td { (name(&why.expires)) }
                 }
             }
@@ -194,8 +193,7 @@ fn suppressed(ranking: &Ranking<'_>) -> Markup {
     html! {
         @if !ranking.suppressed.is_empty() {
             h3 { "Suppressed: " (plural(ranking.suppressed.len() as u64, "finding")) }
-            (page::table("Findings that the configuration suppresses", &[Text("Severity"), Text("Finding"), Text("Reason"), Text("Until")], &rows.markup))
-            (rows.note("findings"))
+            (rows.table("Findings that the configuration suppresses", &[Text("Severity"), Text("Finding"), Text("Reason"), Text("Until")], "findings"))
         }
     }
 }

@@ -1,28 +1,30 @@
 //! The VPCs as a graph on an ellipse, with an arrow for each direction that has traffic.
 //!
-//! What an arrow says it says twice: by color, and by its line and mark. The labels have a fixed size, so the picture scrolls
-//! where the page is narrow.
+//! What an arrow says it says twice: by color, and by its line and mark. The picture is as wide as its labels need.
 
 use std::f64::consts::TAU;
 
 use maud::{Markup, html};
 
-use super::text::{bytes, clean, count, name, plural};
-use super::vpcs::Vpc;
+use super::text::{are, bytes, count, name, plural};
+use super::vpcs::{Vpc, short_name};
 use crate::summary::{Peering, VpcPair};
 
 /// VPCs of the picture. Those with the most flows come first.
 const MAX_VPCS: usize = 12;
-const WIDTH: f64 = 620.0;
-/// Distance of the nodes from the middle, which leaves room for their names.
+/// Greatest distance of a node from the middle, to the left and to the right.
 const RADIUS: f64 = 165.0;
+/// Room for the nodes and the arrows around them.
+const MARGIN: f64 = 24.0;
 const NODE_RADIUS: f64 = 8.0;
 /// Distance between a node and the tip of an arrow.
 const GAP: f64 = 6.0;
 /// How far an arrow bends from the straight line, as a share of its length: so both directions can be seen.
 const BEND: f64 = 0.14;
-/// Maximum characters of a label.
-const MAX_LABEL_CHARS: usize = 22;
+/// Distance between a node and its label at the side.
+const LABEL_GAP: f64 = 15.0;
+/// Wider pictures scroll where the page is narrow, and others shrink.
+const MAX_SHRINKING: f64 = 560.0;
 const ARROW: f64 = 8.0;
 
 /// A point in pixels.
@@ -101,20 +103,27 @@ pub(super) fn figure(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
         .filter_map(|pair| Some((index(&pair.src_vpc_id)?, index(&pair.dst_vpc_id)?, pair)))
         .collect();
     let largest = edges.iter().map(|(_, _, pair)| pair.traffic.accepted.flows).max().unwrap_or(0);
+    let nodes: Vec<Node<'_>> =
+        (0..).zip(shown).map(|(index, vpc)| Node::new(vpc, position(index, shown.len(), height), height)).collect();
+    let (left, right) = nodes.iter().fold((-RADIUS - MARGIN, RADIUS + MARGIN), |(left, right), node| {
+        let (from, to) = node.extent();
+        (left.min(from), right.max(to))
+    });
+    let view = format!("{left:.0} 0 {:.0} {height}", right - left);
     let label =
         format!("Graph of {} with {}", plural(shown.len() as u64, "VPC"), plural(edges.len() as u64, "direction"));
     html! {
         figure {
             div.scroll role="region" aria-label="Graph of VPCs" tabindex="0" {
-                svg.graph width=(WIDTH) height=(height) viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
+                svg.graph.shrinks[right - left <= MAX_SHRINKING] width=(format!("{:.0}", right - left)) height=(height) viewBox=(view) role="img" aria-label=(label) {
                     @for (from, to, pair) in &edges {
                         (edge(Curve::between(position(*from, shown.len(), height), position(*to, shown.len(), height)), pair, largest))
                     }
-                    @for (index, vpc) in shown.iter().enumerate() { (node(vpc, position(index, shown.len(), height), height)) }
+                    @for node in &nodes { (node.render()) }
                 }
             }
             figcaption { (legend()) }
-            @if left_out > 0 { p.note { (plural(left_out, "VPC")) " with less traffic are left out. The table and the matrix have them." } }
+            @if left_out > 0 { p.note { (plural(left_out, "VPC")) " with less traffic " (are(left_out)) " left out. The table and the matrix have them." } }
         }
     }
 }
@@ -123,22 +132,62 @@ pub(super) fn figure(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
 fn position(index: usize, nodes: usize, height: f64) -> Point {
     let start = if nodes > 2 { -TAU / 4.0 } else { TAU / 2.0 };
     let angle = start + TAU * index as f64 / nodes as f64;
-    Point { x: WIDTH / 2.0 + RADIUS * angle.cos(), y: height / 2.0 + (height / 2.0 - 50.0) * angle.sin() }
+    Point { x: RADIUS * angle.cos(), y: height / 2.0 + (height / 2.0 - 50.0) * angle.sin() }
 }
 
-/// Renders a node with its name outside of the ellipse.
-fn node(vpc: &Vpc<'_>, at: Point, height: f64) -> Markup {
-    let (dx, dy) = ((at.x - WIDTH / 2.0) / RADIUS, (at.y - height / 2.0) / (height / 2.0 - 50.0));
-    let (anchor, x) = match dx {
-        dx if dx > 0.3 => ("start", at.x + 15.0),
-        dx if dx < -0.3 => ("end", at.x - 15.0),
-        _ => ("middle", at.x),
-    };
-    let y = if anchor == "middle" { at.y + if dy > 0.0 { 25.0 } else { -16.0 } } else { at.y + 4.0 };
-    html! {
-        circle.node cx=(px(at.x)) cy=(px(at.y)) r=(NODE_RADIUS) { title { (vpc.label()) " " (name(vpc.id)) } }
-        text x=(px(x)) y=(px(y)) text-anchor=(anchor) { (short_name(vpc.id, vpc.tag)) }
+/// A VPC in the picture, with its label outside of the ellipse.
+struct Node<'a> {
+    vpc: &'a Vpc<'a>,
+    at: Point,
+    label: String,
+    label_at: Point,
+    /// Which part of the label is at its point.
+    anchor: &'static str,
+}
+
+impl<'a> Node<'a> {
+    fn new(vpc: &'a Vpc<'a>, at: Point, height: f64) -> Node<'a> {
+        let (anchor, x) = match at.x / RADIUS {
+            dx if dx > 0.3 => ("start", at.x + LABEL_GAP),
+            dx if dx < -0.3 => ("end", at.x - LABEL_GAP),
+            _ => ("middle", at.x),
+        };
+        let y = match anchor {
+            "middle" if at.y > height / 2.0 => at.y + 25.0,
+            "middle" => at.y - 16.0,
+            _ => at.y + 4.0,
+        };
+        Node { vpc, at, label: short_name(vpc.id, vpc.tag), label_at: Point { x, y }, anchor }
     }
+
+    /// Returns where the label begins and ends.
+    fn extent(&self) -> (f64, f64) {
+        let (x, width) = (self.label_at.x, width(&self.label));
+        match self.anchor {
+            "start" => (x, x + width),
+            "end" => (x - width, x),
+            _ => (x - width / 2.0, x + width / 2.0),
+        }
+    }
+
+    fn render(&self) -> Markup {
+        let Node { vpc, at, label, label_at, anchor } = self;
+        html! {
+            circle.node cx=(px(at.x)) cy=(px(at.y)) r=(NODE_RADIUS) { title { (vpc.label()) " " (name(vpc.id)) } }
+            text x=(px(label_at.x)) y=(px(label_at.y)) text-anchor=(anchor) { (label) }
+        }
+    }
+}
+
+/// Returns the width that a text of 14 pixels has in a wide font, at most. The fonts of readers differ.
+fn width(text: &str) -> f64 {
+    let of = |character: char| match character {
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 14.0,
+        'A'..='Z' => 11.0,
+        ' '..='~' => 9.0,
+        _ => 15.0,
+    };
+    text.chars().map(of).sum()
 }
 
 /// Renders an arrow, with a mark for rejected flows and one for flows without a reply.
@@ -159,7 +208,7 @@ fn edge(curve: Curve, pair: &VpcPair, largest: u64) -> Markup {
             title {
                 (short_name(&pair.src_vpc_id, pair.src_vpc_name.as_deref())) " to "
                 (short_name(&pair.dst_vpc_id, pair.dst_vpc_name.as_deref())) ": "
-                (count(accepted.flows)) " flows, " (bytes(accepted.bytes)) "; " (count(rejected.flows)) " rejected; "
+                (plural(accepted.flows, "flow")) ", " (bytes(accepted.bytes)) "; " (count(rejected.flows)) " rejected; "
                 (count(silent.flows)) " without a reply"
             }
             path d=(path) stroke-width=(format!("{:.1}", 1.25 + 2.25 * share)) {}
@@ -198,11 +247,6 @@ fn legend() -> Markup {
     }
 }
 
-/// Returns the name, or the id if there is none, as far as the picture has room.
-fn short_name(id: &str, tag: Option<&str>) -> String {
-    clean(tag.unwrap_or(id), MAX_LABEL_CHARS)
-}
-
 fn px(value: f64) -> String {
     format!("{value:.1}")
 }
@@ -218,12 +262,34 @@ mod tests {
             let points: Vec<Point> = (0..nodes).map(|index| position(index, nodes, height)).collect();
             for (index, point) in points.iter().enumerate() {
                 assert!(
-                    (20.0..=WIDTH - 20.0).contains(&point.x) && (20.0..=height - 20.0).contains(&point.y),
+                    (-RADIUS..=RADIUS).contains(&point.x) && (20.0..=height - 20.0).contains(&point.y),
                     "{point:?}"
                 );
                 assert!(points.iter().skip(index + 1).all(|other| point.distance(*other) > 60.0), "{nodes} nodes");
             }
         }
+    }
+
+    #[test]
+    fn labels_are_inside_the_picture() {
+        let pair = |src: &str, dst: &str| {
+            serde_json::json!({"src_vpc_id": src, "dst_vpc_id": dst, "peering_connection_id": null,
+                "accepted": {"flows": 1, "packets": 1, "bytes": 1}, "rejected": {"flows": 0, "packets": 0, "bytes": 0},
+                "unanswered": {"flows": 0, "packets": 0, "bytes": 0}})
+        };
+        let view = |left: &str, right: &str| {
+            let pairs = serde_json::json!([pair(left, right)]);
+            let peering = serde_json::json!({"exact": true, "connections": [], "vpc_pairs": pairs});
+            let peering: Peering = serde_json::from_value(peering).expect("peering");
+            let vpcs = [left, right].map(|id| Vpc { id, tag: None });
+            let page = figure(&peering, &vpcs).into_string();
+            let (_, view) = page.split_once("viewBox=\"").expect("a picture");
+            view.split_once('"').map(|(view, _)| view.to_owned()).expect("a quote")
+        };
+        assert_eq!(view("a", "b"), "-189 0 378 150");
+        // 15 pixels from the node, and 22 characters: the last is an ellipsis.
+        assert_eq!(view(&"i".repeat(30), "b"), "-384 0 573 150");
+        assert_eq!(view("a", &"日".repeat(22)), "-189 0 699 150");
     }
 
     #[test]

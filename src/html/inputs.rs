@@ -52,7 +52,7 @@ fn sources(sources: &[InputSource]) -> Markup {
     let rows = SOURCES.render(sources, |source| {
         html! {
             tr {
-                th scope="row" { code { (clean(&source.uri, MAX_SENTENCE_CHARS)) } }
+                th.text scope="row" { code { (clean(&source.uri, MAX_SENTENCE_CHARS)) } }
                 td.number { (count(source.records)) }
                 td.number { (bytes(source.bytes)) }
             }
@@ -61,8 +61,7 @@ fn sources(sources: &[InputSource]) -> Markup {
     html! {
         details.data {
             summary { (plural(sources.len() as u64, "input")) }
-            (page::table("Inputs that were read completely", &[Text("Input"), Number("Records"), Number("Text")], &rows.markup))
-            (rows.note("sources"))
+            (rows.table("Inputs that were read completely", &[Text("Input"), Number("Records"), Number("Text")], "sources"))
         }
     }
 }
@@ -74,7 +73,7 @@ fn formats(formats: &[ObservedFormat]) -> Markup {
         html! {
             tr {
                 th scope="row" { @match format.version { Some(version) => { "version " (version) } None => { "unknown" } } }
-                td { code { (fields.join(" ")) } @if more > 0 { " and " (more) " more" } }
+                td.text { code { (fields.join(" ")) } @if more > 0 { " and " (more) " more" } }
             }
         }
     });
@@ -82,8 +81,7 @@ fn formats(formats: &[ObservedFormat]) -> Markup {
         @if !formats.is_empty() {
             details.data {
                 summary { (plural(formats.len() as u64, "format")) }
-                (page::table("Columns of the records", &[Text("Format"), Text("Columns")], &rows.markup))
-                (rows.note("formats"))
+                (rows.table("Columns of the records", &[Text("Format"), Text("Columns")], "formats"))
             }
         }
     }
@@ -93,18 +91,17 @@ fn malformed(samples: &[MalformedSample]) -> Markup {
     let rows = MALFORMED.render(samples, |sample| {
         html! {
             tr {
-                td { code { (clean(&sample.uri, MAX_SENTENCE_CHARS)) } }
+                td.text { code { (clean(&sample.uri, MAX_SENTENCE_CHARS)) } }
                 td.number { (count(sample.line)) }
-                td { (clean(&sample.reason, MAX_SENTENCE_CHARS)) }
-                td { code { (clean(&sample.text, MAX_SENTENCE_CHARS)) } }
+                td.text { (clean(&sample.reason, MAX_SENTENCE_CHARS)) }
+                td.text { code { (clean(&sample.text, MAX_SENTENCE_CHARS)) } }
             }
         }
     });
     html! {
         @if !samples.is_empty() {
             h3 { "Malformed records" }
-            (page::table("The first lines that do not parse", &[Text("Input"), Number("Line"), Text("Reason"), Text("Text")], &rows.markup))
-            (rows.note("malformed"))
+            (rows.table("The first lines that do not parse", &[Text("Input"), Number("Line"), Text("Reason"), Text("Text")], "malformed"))
         }
     }
 }

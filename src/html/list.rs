@@ -4,6 +4,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::page::{self, Column};
 use super::text::count;
 
 /// Bounds of one list.
@@ -40,6 +41,11 @@ impl Bounds {
 }
 
 impl Bounded {
+    /// Renders the entries, which are rows, as a table, and says how many are left out of which member of the summary.
+    pub(super) fn table(&self, caption: &str, columns: &[Column], member: &str) -> Markup {
+        html! { (page::table(caption, columns, &self.markup)) (self.note(member)) }
+    }
+
     /// Says how many entries are left out, and which member of the summary has them. Nothing if all are shown.
     pub(super) fn note(&self, member: &str) -> Markup {
         html! {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use super::text::{plural, short_count};
-use super::vpcs::Vpc;
+use super::vpcs::{Vpc, short_name};
 use crate::aggregate::counters::Counters;
 use crate::summary::{Peering, Traffic};
 
@@ -30,8 +30,9 @@ pub(super) fn table(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
     let cells = cells(peering, shown);
     let largest = cells.values().map(|cell| cell.traffic.accepted.flows).max().unwrap_or(0);
     let size = shown.len() + usize::from(folded > 0);
-    let labels: Vec<String> =
-        shown.iter().map(Vpc::label).chain((folded > 0).then(|| plural(folded as u64, "other VPC"))).collect();
+    let others = || (folded > 0).then(|| plural(folded as u64, "other VPC"));
+    let labels: Vec<String> = shown.iter().map(Vpc::label).chain(others()).collect();
+    let columns = shown.iter().map(|vpc| short_name(vpc.id, vpc.tag)).chain(others());
     let class = if size > MAX_LEVEL_HEADINGS { "matrix vertical" } else { "matrix" };
     html! {
         h3 { "Matrix" }
@@ -41,7 +42,7 @@ pub(super) fn table(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
                     "Accepted flows from the VPC of the row to that of the column. " span.rejected { "✕" } " rejected, "
                     span.silent { "?" } " without a reply."
                 }
-                thead { tr { th scope="col" { "From \\ to" } @for label in &labels { th scope="col" { span { (label) } } } } }
+                thead { tr { th scope="col" { "From \\ to" } @for label in columns { th scope="col" { span { (label) } } } } }
                 tbody {
                     @for (row, label) in labels.iter().enumerate() {
                         tr {

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::text::{count, percent};
 use crate::findings::types::Severity;
 use crate::record::names;
+use crate::summary::Summary;
 
 /// Width of a full bar in pixels.
 const BAR_WIDTH: f64 = 120.0;
@@ -41,8 +42,8 @@ pub(super) fn table(caption: &str, columns: &[Column], rows: &Markup) -> Markup 
 }
 
 /// Renders a picture's numbers as a table that opens on demand.
-pub(super) fn as_table(table: &Markup, note: &Markup) -> Markup {
-    html! { details.data { summary { "Show as a table" } (table) (note) } }
+pub(super) fn as_table(table: &Markup) -> Markup {
+    html! { details.data.twin { summary { "Show as a table" } (table) } }
 }
 
 /// Renders a severity as a shape and a word: colors alone say nothing to some readers.
@@ -55,16 +56,30 @@ pub(super) fn severity(severity: Severity) -> Markup {
     html! { span.severity.(severity.name()) { span aria-hidden="true" { (shape) } " " (word) } }
 }
 
-/// Renders two cells of a number: the number, and its share of a total with a bar.
-pub(super) fn share(part: u64, largest: u64, whole: u64, class: &str) -> Markup {
-    let width = if largest == 0 { 0.0 } else { BAR_WIDTH * part as f64 / largest as f64 };
-    html! {
-        td.number { (count(part)) }
-        td.share {
-            svg.bar width=(BAR_WIDTH) height="8" aria-hidden="true" {
-                rect class=(class) width=(format!("{:.1}", width.max(1.0))) height="8" rx="2" {}
+/// The scale of the bars of a column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RejectedShares {
+    largest: u64,
+    whole: u64,
+}
+
+impl RejectedShares {
+    /// Creates the scale for these numbers of rejected flows.
+    pub(super) fn new(summary: &Summary, flows: impl Iterator<Item = u64>) -> RejectedShares {
+        RejectedShares { largest: flows.max().unwrap_or(0), whole: summary.traffic.rejected.flows }
+    }
+
+    /// Renders two cells: the number, and its share of all rejected flows with a bar.
+    pub(super) fn cells(self, flows: u64) -> Markup {
+        let width = BAR_WIDTH * flows as f64 / self.largest.max(1) as f64;
+        html! {
+            td.number { (count(flows)) }
+            td.share {
+                svg.bar width=(BAR_WIDTH) height="8" viewBox={ "0 0 " (BAR_WIDTH) " 8" } preserveAspectRatio="none" aria-hidden="true" {
+                    rect width=(format!("{:.1}", width.max(1.0))) height="8" rx="2" {}
+                }
+                " " (percent(flows, self.whole))
             }
-            " " (percent(part, whole))
         }
     }
 }

@@ -47,10 +47,7 @@ fn pairs(peering: &Peering) -> Markup {
         Number("Rejected"),
         Number("No reply"),
     ];
-    page::as_table(
-        &page::table("Flows between VPCs, by direction", &columns, &rows.markup),
-        &rows.note("peering.vpc_pairs"),
-    )
+    page::as_table(&rows.table("Flows between VPCs, by direction", &columns, "peering.vpc_pairs"))
 }
 
 fn pair(peering: &Peering, pair: &VpcPair) -> Markup {
@@ -68,7 +65,7 @@ fn pair(peering: &Peering, pair: &VpcPair) -> Markup {
                     Some(id) => { (resource(Some(id), pair.peering_connection_name.as_deref())) }
                     None => { "no connection" }
                 }
-                @if let Some(status) = status { ", " (name(status)) }
+                @if let Some(status) = status { " (" (name(status)) ")" }
             }
             td.number { (count(accepted.flows)) }
             td.number { (bytes(accepted.bytes)) }

@@ -6,6 +6,7 @@ use super::list::Bounds;
 use super::page::{
     self,
     Column::{Number, Text},
+    RejectedShares,
 };
 use super::text::{address, bytes, count, plural, resource};
 use crate::aggregate::rejected::cause::Cause;
@@ -41,12 +42,12 @@ pub(super) fn section(summary: &Summary) -> Markup {
 
 fn by_cause(summary: &Summary) -> Markup {
     let rows = &summary.rejected.by_cause;
-    let (largest, whole) = (rows.iter().map(|row| row.tally.flows).max().unwrap_or(0), summary.traffic.rejected.flows);
+    let shares = RejectedShares::new(summary, rows.iter().map(|row| row.tally.flows));
     let row = |row: &CauseRejects| {
         html! {
             tr {
                 th scope="row" { (cause(row.cause)) }
-                (page::share(row.tally.flows, largest, whole, "rejected"))
+                (shares.cells(row.tally.flows))
                 td.number { (bytes(row.tally.bytes)) }
             }
         }
@@ -54,20 +55,19 @@ fn by_cause(summary: &Summary) -> Markup {
     let rows = CAUSES.render(rows, row);
     html! {
         h3 { "By cause" }
-        (page::table("Rejected flows by cause", &[Text("Cause"), Number("Flows"), Text("Share"), Number("Bytes")], &rows.markup))
-        (rows.note("rejected.by_cause"))
+        (rows.table("Rejected flows by cause", &[Text("Cause"), Number("Flows"), Text("Share"), Number("Bytes")], "rejected.by_cause"))
     }
 }
 
 fn by_rule(summary: &Summary) -> Markup {
     let rows = &summary.rejected.by_rule;
-    let (largest, whole) = (rows.iter().map(|row| row.tally.flows).max().unwrap_or(0), summary.traffic.rejected.flows);
+    let shares = RejectedShares::new(summary, rows.iter().map(|row| row.tally.flows));
     let row = |row: &RuleRejects| {
         html! {
             tr {
                 th scope="row" { (rule(&row.rule)) }
                 td { (row.direction.name()) }
-                (page::share(row.tally.flows, largest, whole, "rejected"))
+                (shares.cells(row.tally.flows))
                 td.number { (count(row.group_count)) }
             }
         }
@@ -79,22 +79,21 @@ fn by_rule(summary: &Summary) -> Markup {
         @if rows.is_empty() {
             p.empty { "No rule is known to reject this traffic: the topology has no security groups or network ACLs that decide." }
         } @else {
-            (page::table("Rejected flows by the rule that rejects them", &columns, &bounded.markup))
-            (bounded.note("rejected.by_rule"))
+            (bounded.table("Rejected flows by the rule that rejects them", &columns, "rejected.by_rule"))
         }
     }
 }
 
 fn by_interface(summary: &Summary) -> Markup {
     let rows = &summary.rejected.by_interface;
-    let (largest, whole) = (rows.iter().map(|row| row.tally.flows).max().unwrap_or(0), summary.traffic.rejected.flows);
+    let shares = RejectedShares::new(summary, rows.iter().map(|row| row.tally.flows));
     let row = |row: &InterfaceRejects| {
         html! {
             tr {
                 th scope="row" { (resource(row.interface_id.as_deref(), row.name.as_deref())) }
                 td { (resource(row.subnet_id.as_deref(), row.subnet_name.as_deref())) }
                 td { (resource(row.vpc_id.as_deref(), row.vpc_name.as_deref())) }
-                (page::share(row.tally.flows, largest, whole, "rejected"))
+                (shares.cells(row.tally.flows))
             }
         }
     };
@@ -102,8 +101,7 @@ fn by_interface(summary: &Summary) -> Markup {
     let columns = [Text("Interface"), Text("Subnet"), Text("VPC"), Number("Flows"), Text("Share")];
     html! {
         h3 { "By interface" }
-        (page::table("Rejected flows by the interface that recorded them", &columns, &bounded.markup))
-        (bounded.note("rejected.by_interface"))
+        (bounded.table("Rejected flows by the interface that recorded them", &columns, "rejected.by_interface"))
     }
 }
 
@@ -137,8 +135,7 @@ fn connections(summary: &Summary) -> Markup {
     html! {
         h3 { "Connections" }
         p.muted { (count(shown as u64)) " of " (about) (plural(rejected.group_count, "rejected connection")) }
-        (page::table("Rejected connections with the most flows", &columns, &bounded.markup))
-        (bounded.note("rejected.groups"))
+        (bounded.table("Rejected connections with the most flows", &columns, "rejected.groups"))
     }
 }
 
@@ -163,16 +160,16 @@ pub(super) fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// Renders a rule: `network ACL public acl-1, rule 100`, or `no rule of web sg-1 or sg-2`.
+/// Renders a rule: `rule 100 of network ACL public acl-1`, or `no rule of web sg-1 or sg-2`.
 pub(super) fn rule(rule: &DeniedBy) -> Markup {
     html! {
         @match rule {
             DeniedBy::NetworkAcl { id, name, rule_number } => {
-                "network ACL " (resource(Some(id), name.as_deref())) ", "
                 @match own_rule_number(*rule_number) {
                     Some(number) => { "rule " (number) }
                     None => { "default rule (*)" }
                 }
+                " of network ACL " (resource(Some(id), name.as_deref()))
             }
             DeniedBy::SecurityGroup { ids, names } => {
                 "no rule of "

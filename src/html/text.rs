@@ -45,7 +45,7 @@ pub(super) fn prose(text: &str) -> Markup {
 pub(super) fn resource(id: Option<&str>, tag: Option<&str>) -> Markup {
     html! {
         @match (id, tag) {
-            (Some(id), Some(tag)) => { bdi { (name(tag)) } " " code.id { (name(id)) } }
+            (Some(id), Some(tag)) => { bdi { (name(tag)) } " " code.id.aside { (name(id)) } }
             (Some(id), None) => { code { (name(id)) } }
             (None, _) => { span.muted { "unknown" } }
         }
@@ -60,7 +60,7 @@ pub(super) fn address(address: Option<IpAddr>, endpoint: &Endpoint) -> Markup {
             Some(address) => { code { (address) } }
             None => { span.muted { "unknown" } }
         }
-        @if let Some(known) = endpoint.name.as_deref().or_else(service) { " " bdi.muted { (name(known)) } }
+        @if let Some(known) = endpoint.name.as_deref().or_else(service) { " " bdi.muted.aside { (name(known)) } }
     }
 }
 
@@ -76,12 +76,27 @@ pub(super) fn bytes(bytes: u64) -> String {
 
 /// Formats a number and its noun, in the plural except for 1.
 pub(super) fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    format!("{} {}", count(number), self::noun(number, noun))
 }
 
-/// Formats a share of a total, or nothing if the total is 0.
+/// Returns a noun, in the plural except for 1.
+pub(super) fn noun(number: u64, noun: &str) -> String {
+    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+/// Returns `is` for 1, and `are` for other numbers.
+pub(super) fn are(number: u64) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
+/// Formats a share of a total, or nothing if the total is 0. A small share is not 0.
 pub(super) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { String::new() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+    let percent = part as f64 * 100.0 / whole as f64;
+    match part {
+        _ if whole == 0 => String::new(),
+        1.. if percent < 0.1 => "< 0.1 %".to_owned(),
+        _ => format!("{percent:.1} %"),
+    }
 }
 
 /// Formats a number for a small cell: 3 digits and a unit, such as `1.2k`. Numbers below 1,000 are exact.
@@ -144,6 +159,19 @@ mod tests {
     fn words_between_backticks_are_code() {
         assert_eq!(prose("add it to `a<b`, `c`.").into_string(), "add it to <code>a&lt;b</code>, <code>c</code>.");
         assert_eq!(prose("open `end").into_string(), "open <code>end</code>");
+    }
+
+    #[test]
+    fn nouns_and_verbs_agree_with_their_numbers() {
+        let words = |number| format!("{} {}", plural(number, "flow"), are(number));
+        assert_eq!([0, 1, 1000].map(words), ["0 flows are", "1 flow is", "1,000 flows are"]);
+    }
+
+    #[test]
+    fn a_share_is_0_only_of_nothing() {
+        let shares =
+            [(0, 0), (0, 5), (1, 100_000), (1, 1000), (1, 3), (5, 5)].map(|(part, whole)| percent(part, whole));
+        assert_eq!(shares, ["", "0.0 %", "< 0.1 %", "0.1 %", "33.3 %", "100.0 %"]);
     }
 
     #[test]

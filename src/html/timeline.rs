@@ -9,7 +9,8 @@ use super::page::{
     self,
     Column::{Number, Text},
 };
-use super::text::{bytes, count, plural, time};
+use super::text::{are, bytes, count, plural, time, time_range};
+use crate::aggregate::counters::TimeRange;
 use crate::record::timestamp::Timestamp;
 use crate::summary::{Summary, TimeBucket};
 
@@ -19,8 +20,6 @@ const MAX_BUCKETS: usize = 240;
 const BUCKET_WIDTH: usize = 24;
 /// Pictures of more intervals are as wide as the page.
 const MAX_NARROW: usize = 36;
-/// Pictures of fewer intervals leave room at the right.
-const MIN_WIDTH: usize = 14;
 /// Height of a bar of the largest value, in units of the picture.
 const HEIGHT: f64 = 100.0;
 /// Height of a bar of the least value, so that it can be seen.
@@ -39,7 +38,8 @@ pub(super) fn section(summary: &Summary) -> Markup {
                 [only] => { (figure(buckets, only, only)) }
             }
             @if all.len() > buckets.len() {
-                p.note { (count((all.len() - buckets.len()) as u64)) " later intervals are in " code { "timeline" } " of the JSON summary" }
+                @let more = (all.len() - buckets.len()) as u64;
+                p.note { (plural(more, "later interval")) " " (are(more)) " in " code { "timeline" } " of the JSON summary" }
             }
         }
     }
@@ -53,9 +53,12 @@ fn figure(buckets: &[TimeBucket], first: &TimeBucket, last: &TimeBucket) -> Mark
             (series("Rejected", "rejected", buckets, |bucket| bucket.traffic.rejected.flows, &interval))
             @let end = Timestamp::from_seconds(last.start.seconds().saturating_add(last.seconds));
             figcaption {
-                span { (time(first.start)) }
-                span { "each bar is " (interval) }
-                span { @if let Some(end) = end { (time(end)) " UTC" } }
+                @if buckets.len() > MAX_NARROW {
+                    span { (time(first.start)) }
+                    span { @if let Some(end) = end { (time(end)) " UTC" } }
+                } @else {
+                    span { (time_range(TimeRange { first_seen: Some(first.start), last_seen: end })) }
+                }
             }
         }
         (table(buckets))
@@ -76,11 +79,12 @@ fn series(
     interval: &str,
 ) -> Markup {
     let largest = buckets.iter().map(&value).max().unwrap_or(0);
-    let units = buckets.len().max(MIN_WIDTH);
+    let units = buckets.len();
     let width = if buckets.len() > MAX_NARROW { "100%".to_owned() } else { (units * BUCKET_WIDTH).to_string() };
-    let title = format!("{label} flows by time, at most {} in {interval}", count(largest));
+    let most = format!("at most {} in {interval}", plural(largest, "flow"));
+    let title = format!("{label} flows by time, {most}");
     html! {
-        p.series { span.swatch.(class) aria-hidden="true" {} " " strong { (label) } " " span.muted { "at most " (count(largest)) " flows in " (interval) } }
+        p.series { span.swatch.(class) aria-hidden="true" {} " " strong { (label) } " " span.muted { (most) } }
         svg.bars width=(width) height="72" viewBox={ "0 0 " (units) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(title) {
             path.(class) d=(bars(buckets, &value, largest)) {}
             @for (index, bucket) in buckets.iter().enumerate() {
@@ -108,24 +112,21 @@ fn bars(buckets: &[TimeBucket], value: impl Fn(&TimeBucket) -> u64, largest: u64
 fn table(buckets: &[TimeBucket]) -> Markup {
     let columns =
         [Text("Start (UTC)"), Number("Accepted flows"), Number("Bytes"), Number("Rejected flows"), Number("Bytes")];
-    page::as_table(
-        &page::table(
-            "Flows by time",
-            &columns,
-            &html! {
-                @for bucket in buckets {
-                    tr {
-                        th scope="row" { (time(bucket.start)) }
-                        td.number { (count(bucket.traffic.accepted.flows)) }
-                        td.number { (bytes(bucket.traffic.accepted.bytes)) }
-                        td.number { (count(bucket.traffic.rejected.flows)) }
-                        td.number { (bytes(bucket.traffic.rejected.bytes)) }
-                    }
+    page::as_table(&page::table(
+        "Flows by time",
+        &columns,
+        &html! {
+            @for bucket in buckets {
+                tr {
+                    th scope="row" { (time(bucket.start)) }
+                    td.number { (count(bucket.traffic.accepted.flows)) }
+                    td.number { (bytes(bucket.traffic.accepted.bytes)) }
+                    td.number { (count(bucket.traffic.rejected.flows)) }
+                    td.number { (bytes(bucket.traffic.rejected.bytes)) }
                 }
-            },
-        ),
-        &html! {},
-    )
+            }
+        },
+    ))
 }
 
 #[cfg(test)]

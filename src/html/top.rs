@@ -6,6 +6,7 @@ use super::list::Bounds;
 use super::page::{
     self,
     Column::{Number, Text},
+    RejectedShares,
 };
 use super::text::{address, bytes, count, resource};
 use crate::summary::{PortRejects, SourceRejects, Summary, Talker};
@@ -35,32 +36,30 @@ pub(super) fn section(summary: &Summary) -> Markup {
 
 fn sources(summary: &Summary) -> Markup {
     let rows = &summary.top.rejected_sources;
-    let (largest, whole) = (rows.iter().map(|row| row.tally.flows).max().unwrap_or(0), summary.traffic.rejected.flows);
+    let shares = RejectedShares::new(summary, rows.iter().map(|row| row.tally.flows));
     let row = |row: &SourceRejects| {
-        html! { tr { th scope="row" { (address(row.srcaddr, &row.src)) } (page::share(row.tally.flows, largest, whole, "rejected")) } }
+        html! { tr { th scope="row" { (address(row.srcaddr, &row.src)) } (shares.cells(row.tally.flows)) } }
     };
     let bounded = ROWS.render(rows, row);
     let columns = [Text("Source"), Number("Flows"), Text("Share")];
     html! {
         h3 { "Rejected sources" }
-        (page::table("Sources with the most rejected flows", &columns, &bounded.markup))
-        (bounded.note("top.rejected_sources"))
+        (bounded.table("Sources with the most rejected flows", &columns, "top.rejected_sources"))
     }
 }
 
 fn ports(summary: &Summary) -> Markup {
     let rows = &summary.top.rejected_ports;
-    let (largest, whole) = (rows.iter().map(|row| row.tally.flows).max().unwrap_or(0), summary.traffic.rejected.flows);
+    let shares = RejectedShares::new(summary, rows.iter().map(|row| row.tally.flows));
     let row = |row: &PortRejects| {
         let port = page::port(row.dstport, row.protocol);
-        html! { tr { th scope="row" { (port) } (page::share(row.tally.flows, largest, whole, "rejected")) } }
+        html! { tr { th scope="row" { (port) } (shares.cells(row.tally.flows)) } }
     };
     let bounded = ROWS.render(rows, row);
     let columns = [Text("Port"), Number("Flows"), Text("Share")];
     html! {
         h3 { "Rejected ports" }
-        (page::table("Ports with the most rejected flows", &columns, &bounded.markup))
-        (bounded.note("top.rejected_ports"))
+        (bounded.table("Ports with the most rejected flows", &columns, "top.rejected_ports"))
     }
 }
 
@@ -81,8 +80,7 @@ fn talkers(summary: &Summary) -> Markup {
     let columns = [Text("Source"), Text("Destination"), Number("Bytes"), Number("Flows"), Text("Interface")];
     html! {
         h3 { "Talkers" }
-        (page::table("Pairs of addresses with the most accepted bytes", &columns, &bounded.markup))
-        (bounded.note("top.talkers"))
+        (bounded.table("Pairs of addresses with the most accepted bytes", &columns, "top.talkers"))
         @if !top.talkers_exact { p.note { "There are too many pairs to count all of their records: sums are lower bounds." } }
     }
 }

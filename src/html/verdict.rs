@@ -6,10 +6,10 @@ use super::findings::{anchor, next_step};
 use super::list::Bounds;
 use super::page::{self, Column::Text};
 use super::rank::Ranking;
-use super::text::{MAX_SENTENCE_CHARS, bytes, clean, count, name, percent, plural, time, time_range};
+use super::text::{MAX_SENTENCE_CHARS, are, bytes, clean, count, name, noun, percent, plural, time, time_range};
 use crate::aggregate::counters::TimeRange;
 use crate::findings::types::{Finding, Severity};
-use crate::summary::{InputFailure, Summary};
+use crate::summary::{Filters, InputFailure, Summary, VpcPair};
 
 /// Problems of the first screen.
 const MAX_PROBLEMS: usize = 4;
@@ -25,34 +25,60 @@ pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, severity)| format!("{} {severity}", count(number)))
         .collect();
-    let is_whole = summary.limits_reached.is_empty() && records.malformed == 0;
-    let in_part = match (&summary.filters, summary.failed.as_slice()) {
-        (Some(_), _) => ", as far as it was selected",
-        (None, []) if is_whole => "",
-        (None, []) => ", as far as it was read",
-        (None, _) => " in the inputs that were read",
-    };
-    let scans = match ranking.scanners() {
-        0 => String::new(),
-        1 => "; 1 source on the internet scans it".to_owned(),
-        sources => format!("; {} sources on the internet scan it", count(sources)),
-    };
-    if summary.sources.is_empty() {
+    let (in_part, remarks) = (in_part(summary), remarks(ranking));
+    let left_out = summary.filters.as_ref().and_then(left_out);
+    if summary.sources.is_empty() && summary.unknown.is_empty() {
         "No input could be read".to_owned()
     } else if records.total == 0 {
         "Unknown: no records were read".to_owned()
     } else if !urgent.is_empty() {
         let number = own(Severity::High) + own(Severity::Medium);
-        format!("{} in your network: {}{scans}", plural(number, "problem"), urgent.join(", "))
+        format!("{} in your network: {}{remarks}", plural(number, "problem"), urgent.join(", "))
     } else if records.malformed > records.total / 2 {
         "Unknown: most records are malformed".to_owned()
     } else if records.accepted == 0 && records.rejected == 0 {
         "Unknown: no record is of accepted or rejected traffic".to_owned()
+    } else if summary.unknown_findings() > 0 {
+        let number = summary.unknown_findings();
+        format!("Unknown: {} {} of a later version", plural(number, "finding"), are(number))
+    } else if let Some((severity, number)) = left_out {
+        let (severity, verb) = (severity.name(), are(number));
+        format!("No problem of at least {severity} severity; {} below {verb} left out", plural(number, "finding"))
     } else if own(Severity::Low) > 0 {
-        format!("No urgent problem, {} of low severity{in_part}{scans}", plural(own(Severity::Low), "finding"))
+        format!("No urgent problem, {} of low severity{in_part}{remarks}", plural(own(Severity::Low), "finding"))
     } else {
-        format!("No problem found in your network{in_part}{scans}")
+        format!("No problem found in your network{in_part}{remarks}")
     }
+}
+
+/// Returns what a verdict without a problem does not cover, or nothing.
+fn in_part(summary: &Summary) -> &'static str {
+    let is_whole = summary.limits_reached.is_empty() && summary.records.malformed == 0;
+    match (&summary.filters, summary.failed.as_slice()) {
+        (Some(_), _) => ", as far as it was selected",
+        (None, _) if !summary.unknown.is_empty() => ", as far as this version knows",
+        (None, []) if is_whole => "",
+        (None, []) => ", as far as it was read",
+        (None, _) => " in the inputs that were read",
+    }
+}
+
+/// Returns the findings that are no problem of the network, or nothing.
+fn remarks(ranking: &Ranking<'_>) -> String {
+    let scans = match ranking.scanners() {
+        0 => String::new(),
+        1 => "; 1 source on the internet scans it".to_owned(),
+        sources => format!("; {} sources on the internet scan it", count(sources)),
+    };
+    match ranking.suppressed.len() as u64 {
+        0 => scans,
+        number => format!("{scans}; {} {} suppressed", plural(number, "finding"), are(number)),
+    }
+}
+
+/// Returns the least severity of the listed findings, and how many are left out below it. `None` if there are none below it.
+fn left_out(filters: &Filters) -> Option<(Severity, u64)> {
+    Some((filters.min_severity?, filters.findings_left_out)).filter(|(_, number)| *number > 0)
 }
 
 /// Renders the head of the page with the verdict.
@@ -89,6 +115,7 @@ pub(super) fn section(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
         section #verdict aria-labelledby="verdict-title" {
             h2 #verdict-title.hidden { "Verdict" }
             (filters(summary))
+            (unknown(summary))
             (failures(&summary.failed))
             (malformed(summary))
             (limits(summary))
@@ -106,11 +133,28 @@ fn filters(summary: &Summary) -> Markup {
             p {
                 strong { "This is a selection." }
                 @if !options.is_empty() {
-                    " " (count(summary.records.filtered)) " of " (plural(summary.records.total, "record")) " are left out by "
+                    " " (count(summary.records.filtered)) " of " (plural(summary.records.total, "record")) " "
+                    (are(summary.records.filtered)) " left out by "
                     code { (clean(&options, MAX_SENTENCE_CHARS)) } "."
                 }
                 @if let Some(severity) = filters.min_severity {
-                    " " (plural(filters.findings_left_out, "finding")) " below " (severity.name()) " are not listed."
+                    " " (plural(filters.findings_left_out, "finding")) " below " (severity.name()) " "
+                    (are(filters.findings_left_out)) " not listed."
+                }
+            }
+        }
+    }
+}
+
+fn unknown(summary: &Summary) -> Markup {
+    let lists = summary.unknown.iter().map(|(list, number)| format!("{} of {list}", count(*number)));
+    let lists: Vec<String> = lists.collect();
+    html! {
+        @if !lists.is_empty() {
+            div.notice role="note" {
+                p {
+                    strong { "The summary is of a later version." } " This page leaves out what it does not know: "
+                    (lists.join(", ")) ". Use the version that wrote the summary."
                 }
             }
         }
@@ -121,8 +165,8 @@ fn failures(failed: &[InputFailure]) -> Markup {
     let rows = FAILURES.render(failed, |failure| {
         html! {
             tr {
-                td { code { (clean(&failure.uri, MAX_SENTENCE_CHARS)) } }
-                td { (clean(&failure.error, MAX_SENTENCE_CHARS)) }
+                td.text { code { (clean(&failure.uri, MAX_SENTENCE_CHARS)) } }
+                td.text { (clean(&failure.error, MAX_SENTENCE_CHARS)) }
             }
         }
     });
@@ -130,7 +174,7 @@ fn failures(failed: &[InputFailure]) -> Markup {
         @if !failed.is_empty() {
             div.notice role="note" {
                 p { strong { (plural(failed.len() as u64, "input")) " could not be read." } " Their records are excluded." }
-                (page::as_table(&page::table("Inputs that could not be read", &[Text("Input"), Text("Error")], &rows.markup), &rows.note("failed")))
+                (page::as_table(&rows.table("Inputs that could not be read", &[Text("Input"), Text("Error")], "failed")))
             }
         }
     }
@@ -170,28 +214,57 @@ fn limits(summary: &Summary) -> Markup {
 
 fn tiles(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
     let (accepted, rejected) = (summary.traffic.accepted, summary.traffic.rejected);
-    let findings = || summary.findings.iter().filter(|finding| finding.suppressed.is_none());
-    let of_severity = |severity| findings().filter(|finding| finding.severity == severity).count() as u64;
-    let suppressed = ranking.suppressed.len() as u64;
+    let flows = |flows: u64, remark: &str| html! { (noun(flows, "flow")) ", " (remark) };
+    let share = percent(rejected.flows, summary.traffic.flows()) + " of all";
     html! {
         dl.tiles {
-            (tile("Findings", &count(findings().count() as u64), &html! {
-                @for severity in Severity::ALL.into_iter().rev() { span { (count(of_severity(severity))) " " (severity.name()) } " " }
-                @if suppressed > 0 { span { (count(suppressed)) " suppressed" } }
-            }))
-            (tile("Accepted", &count(accepted.flows), &html! { "flows, " (bytes(accepted.bytes)) }))
-            (tile("Rejected", &count(rejected.flows), &html! { "flows, " (percent(rejected.flows, summary.traffic.flows())) " of all" }))
-            @match &summary.peering {
-                Some(peering) => {
-                    @let refused = peering.vpc_pairs.iter().filter(|pair| pair.traffic.rejected.flows > 0).count() as u64;
-                    @let silent = peering.vpc_pairs.iter().filter(|pair| pair.unanswered.flows > 0).count() as u64;
-                    (tile("VPC pairs", &count(peering.vpc_pairs.len() as u64), &html! { (count(refused)) " with rejects, " (count(silent)) " without replies" }))
-                }
-                None => { (tile("VPC pairs", "-", &html! { "not judged without a topology" })) }
-            }
-            (tile("Internet scanners", &count(ranking.scanners()), &html! { "sources that were rejected" }))
+            (findings(summary, ranking))
+            (tile("Accepted", &count(accepted.flows), &flows(accepted.flows, &bytes(accepted.bytes))))
+            (tile("Rejected", &count(rejected.flows), &flows(rejected.flows, share.trim_start())))
+            (pairs(summary))
+            (scanners(summary, ranking))
         }
     }
+}
+
+/// Renders the number of findings. Severities that are left out have none.
+fn findings(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
+    let left_out = summary.filters.as_ref().and_then(left_out);
+    let active = || summary.findings.iter().filter(|finding| finding.suppressed.is_none());
+    let listed =
+        Severity::ALL.into_iter().rev().filter(|severity| left_out.is_none_or(|(least, _)| *severity >= least));
+    let of_severity = |severity| active().filter(|finding| finding.severity == severity).count() as u64;
+    let numbers = listed.map(|severity| (of_severity(severity), severity.name()));
+    let others = [
+        (ranking.suppressed.len() as u64, "suppressed"),
+        (left_out.map_or(0, |(_, number)| number), "left out"),
+        (summary.unknown_findings(), "unknown"),
+    ];
+    let others = others.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = numbers.chain(others).map(|(number, word)| format!("{} {word}", count(number))).collect();
+    tile("Findings", &count(active().count() as u64), &html! { (parts.join(", ")) })
+}
+
+fn pairs(summary: &Summary) -> Markup {
+    let Some(peering) = &summary.peering else {
+        return tile("VPC pairs", "-", &html! { "not judged without a topology" });
+    };
+    let of = |has: fn(&VpcPair) -> bool| peering.vpc_pairs.iter().filter(|pair| has(pair)).count() as u64;
+    let (refused, silent) = (of(|pair| pair.traffic.rejected.flows > 0), of(|pair| pair.unanswered.flows > 0));
+    let remark = html! { (count(refused)) " with rejects, " (count(silent)) " without replies" };
+    tile("VPC pairs", &count(peering.vpc_pairs.len() as u64), &remark)
+}
+
+/// Renders the number of scanners. Scans that are left out do not look like none.
+fn scanners(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
+    let number = ranking.scanners();
+    let left_out = summary.filters.as_ref().and_then(left_out);
+    let (value, remark) = match left_out {
+        Some((severity, _)) if number == 0 => ("-".to_owned(), format!("scans below {} are left out", severity.name())),
+        Some((severity, _)) => (count(number), format!("with scans of at least {} severity", severity.name())),
+        None => (count(number), format!("rejected {}", noun(number, "source"))),
+    };
+    tile("Internet scanners", &value, &html! { (remark) })
 }
 
 fn tile(label: &str, value: &str, remark: &Markup) -> Markup {

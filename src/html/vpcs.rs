@@ -4,8 +4,11 @@ use std::cmp::Reverse;
 
 use indexmap::IndexMap;
 
-use super::text::name;
+use super::text::{clean, name};
 use crate::summary::Peering;
+
+/// Maximum characters of a label in a picture or of a column.
+const MAX_LABEL_CHARS: usize = 22;
 
 /// A VPC that has traffic with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,11 @@ impl Vpc<'_> {
     pub(super) fn label(&self) -> String {
         name(self.tag.unwrap_or(self.id))
     }
+}
+
+/// Returns the name, or the id if there is none, as far as a picture has room.
+pub(super) fn short_name(id: &str, tag: Option<&str>) -> String {
+    clean(tag.unwrap_or(id), MAX_LABEL_CHARS)
 }
 
 /// Returns the VPCs of all pairs. That with the most flows is first.

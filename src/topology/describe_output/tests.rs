@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde_json::json;
 
 use super::*;
 
@@ -198,6 +199,27 @@ fn interface_name_is_the_name_tag_or_the_description() {
     assert_eq!(names(&tag("null")), [None, some("d")]);
     assert_eq!(names(r#", "Description": """#), [None, None]);
     assert_eq!(names(""), [None, None]);
+}
+
+#[test]
+fn names_that_aws_would_not_allow_are_truncated() {
+    let tag = |length: usize| json!([{"Key": "Name", "Value": "é".repeat(length)}]);
+    let document = json!({
+        "Vpcs": [{"VpcId": "vpc-1", "Tags": tag(256)}, {"VpcId": "vpc-2", "Tags": tag(257)}],
+        "NetworkInterfaces": [
+            {"NetworkInterfaceId": "eni-1", "Description": "a".repeat(1_000_000)},
+            {"NetworkInterfaceId": "eni-2", "TagSet": tag(1_000_000)}],
+        "SecurityGroups": [{"GroupId": "sg-1", "GroupName": "b".repeat(300)}],
+    });
+    let resources = read_valid(&document.to_string());
+    let truncated = |letter: &str| Some(letter.repeat(255) + "…");
+    assert_eq!(resources.vpcs["vpc-1"].name, Some("é".repeat(256)));
+    assert_eq!(resources.vpcs["vpc-2"].name, truncated("é"));
+    assert_eq!(resources.interfaces["eni-1"].name_or_description(), truncated("a").as_deref());
+    assert_eq!(resources.interfaces["eni-2"].name, truncated("é"));
+    assert_eq!(resources.security_groups["sg-1"].name, truncated("b"));
+    // They are no reason to doubt the rules that name the interfaces.
+    assert!(!resources.has_unreadable_interface);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::resources::{PeeringConnection, Side, Subnet, Vpc};
 use crate::record::ip;
-use crate::sanitize::{NAME_CHARACTERS, quoted};
+use crate::sanitize::{NAME_CHARACTERS, quoted, truncate_chars};
 
 /// Parses CIDR blocks and addresses. Collects an error for each invalid one.
 pub(super) struct CidrReader<'a> {
@@ -91,10 +91,23 @@ pub(super) struct Tag {
     value: Option<String>,
 }
 
+/// Maximum number of characters of a name. AWS allows as many in a tag, and fewer in the description of an interface and in the name of
+/// a security group. A summary repeats a name often, so a longer one would make it large.
+const MAX_NAME_CHARACTERS: usize = 256;
+
 /// Returns the value of the Name tag, unless it is empty.
 pub(super) fn name_tag(tags: Option<Vec<Tag>>) -> Option<String> {
     let tags = tags.unwrap_or_default().into_iter();
-    tags.filter(|tag| tag.key == "Name").find_map(|tag| tag.value).filter(|name| !name.is_empty())
+    bounded_name(tags.filter(|tag| tag.key == "Name").find_map(|tag| tag.value))
+}
+
+/// Truncates a name that AWS would not allow, with an ellipsis at its end. An empty name is none.
+pub(super) fn bounded_name(name: Option<String>) -> Option<String> {
+    let name = name.filter(|name| !name.is_empty())?;
+    if truncate_chars(&name, MAX_NAME_CHARACTERS).len() == name.len() {
+        return Some(name);
+    }
+    Some(format!("{}…", truncate_chars(&name, MAX_NAME_CHARACTERS - 1)))
 }
 
 /// Returns the associated IPv6 blocks.

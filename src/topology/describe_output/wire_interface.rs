@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::resources::Interface;
-use super::wire::{CidrReader, Converted, Tag, name_tag};
+use super::wire::{CidrReader, Converted, Tag, bounded_name, name_tag};
 use crate::record::ip;
 use crate::topology::service;
 
@@ -104,9 +104,10 @@ pub(super) fn interface(reader: &mut CidrReader<'_>, wire: WireInterface) -> Con
     let mut group_ids: Vec<String> = wire.groups.into_iter().flatten().map(|group| group.group_id).collect();
     group_ids.sort_unstable();
     group_ids.dedup();
-    let gateway_id = gateway_id(service, wire.description.as_deref().unwrap_or_default());
+    let description = bounded_name(wire.description);
+    let gateway_id = gateway_id(service, description.as_deref().unwrap_or_default());
     let name = name_tag(wire.tag_set);
-    let description = wire.description.filter(|description| name.is_none() && !description.is_empty());
+    let description = description.filter(|_| name.is_none());
     let interface = Interface {
         vpc_id: wire.vpc_id,
         subnet_id: wire.subnet_id,

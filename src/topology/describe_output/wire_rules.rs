@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use super::rules::{AclEntry, NetworkAcl, Permission, RulePorts, RuleProtocol, SecurityGroup, TrafficKind};
-use super::wire::{CidrReader, Converted, Tag, name_tag};
+use super::wire::{CidrReader, Converted, Tag, bounded_name, name_tag};
 use crate::record::{ICMP, ICMPV6, TCP, UDP};
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
@@ -69,7 +69,7 @@ pub(super) fn security_group(reader: &mut CidrReader<'_>, wire: WireSecurityGrou
         wire.unwrap_or_default().into_iter().map(|wire| permission(reader, wire)).collect()
     };
     let (ingress, egress) = (permissions(wire.ip_permissions), permissions(wire.ip_permissions_egress));
-    let name = name_tag(wire.tags).or(wire.group_name).filter(|name| !name.is_empty());
+    let name = name_tag(wire.tags).or_else(|| bounded_name(wire.group_name));
     let rules = |permissions: &[Permission]| permissions.iter().map(Permission::rule_count).sum::<usize>();
     let is_too_large = [&ingress, &egress].into_iter().any(|permissions| rules(permissions) > MAX_GROUP_RULES);
     let group = SecurityGroup { vpc_id: wire.vpc_id, name, ingress, egress };
