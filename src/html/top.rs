@@ -83,6 +83,10 @@ fn talkers(summary: &Summary) -> Markup {
         h3 { "Talkers" }
         (page::table("Pairs of addresses with the most accepted bytes", &columns, &bounded.markup))
         (bounded.note("top.talkers"))
-        @if !top.talkers_exact { p.note { "There are too many pairs to count all of their records: sums are lower bounds." } }
+        @if !top.talkers_exact {
+            p.note {
+                "There are too many pairs to count all of their records: each has at most " (bytes(top.talkers_error_bound)) " more."
+            }
+        }
     }
 }
