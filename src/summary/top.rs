@@ -143,7 +143,7 @@ impl SummaryBuilder<'_> {
 
     /// Returns the pairs of addresses with the most bytes. Both ends of a flow may record it: only the interface with the most bytes counts.
     fn talkers(&self) -> Vec<Talker> {
-        let mut rows: Vec<(Reverse<(u64, u64, u64)>, _, _, _)> = Vec::new();
+        let mut rows: Vec<RankedTalker<'_>> = Vec::new();
         for (key, sums) in self.analysis.talkers.iter() {
             if rows.get(ROWS - 1).is_some_and(|(Reverse(least), ..)| by_bytes(sums) < *least) {
                 continue;
@@ -183,6 +183,9 @@ impl SummaryBuilder<'_> {
         }
     }
 }
+
+/// Bytes, packets, and flows of a pair, its addresses, and the interface with its symbol, so that rows can be compared.
+type RankedTalker<'a> = (Reverse<(u64, u64, u64)>, (IpAddr, IpAddr), Option<&'a str>, Option<Symbol>);
 
 /// Sums by a part of the keys of groups.
 type Sums<K> = HashMap<K, Counters, RandomState>;
