@@ -27,7 +27,7 @@ use crate::aggregate::interner::{Symbol, SymbolRemap};
 use crate::record::Flow;
 
 /// Maximum number of pairs.
-pub const MAX_TALKERS: usize = 4096;
+pub const MAX_TALKERS: usize = 2048;
 
 /// A quarter of the pairs stays when there are too many, so that dropping is rare.
 const KEPT_SHARE: usize = 4;
