@@ -35,7 +35,7 @@ impl Analysis {
             && timeline(|sums| sums.rejected.flows) <= counts.rejected
             && self.rejects.kept_flows() <= counts.rejected
             && self.openings.kept_flows() <= counts.accepted
-            && self.talkers.kept_flows() <= counts.accepted
+            && self.talkers.counted().flows <= counts.accepted
             && self.accepted.kept_flows() <= counts.accepted
             && self.let_through.kept_flows() <= counts.accepted
             && self.peering.classified_flows() <= analyzed

@@ -1,31 +1,43 @@
 //! Accepted traffic by interface, source, and destination, to find the pairs of addresses with the most bytes.
 //!
-//! While there are few pairs, all records are counted, and the sums are exact. Beyond the limit, the lightest three quarters are dropped, and
-//! records are skipped from then on that have fewer bytes than those of the lightest pair that remains have on average. Most bytes are in few large records, so nearly all
-//! records then cost one comparison. The sums become lower bounds.
+//! While there are few pairs, all sums are exact. Above the limit, the weight of one is subtracted from all, which drops the lightest: the
+//! algorithm of Misra and Gries, weighted by bytes. Then the sums are lower bounds, and a pair has at most [`Talkers::error_bound`] more bytes, listed or not. The
+//! bound is at most eight times all bytes, divided by the limit.
 //!
-//! Invariant: `min_bytes` is 0 if and only if every record with both addresses is counted.
+//! Most records of a log with many pairs are small, and their pairs are new. So a record first tries [`SmallRecords`], which costs a few
+//! instructions and is part of the bound.
+//!
+//! Invariants: `lost` is 0 if and only if no pair was dropped. The weight of a pair is the bytes that it counted, and those that it may have
+//! lost before, less `lost`. The sum of all weights never exceeds the bytes of all records.
 
 mod rows;
+mod small;
 
-use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
+
+use foldhash::fast::RandomState;
 
 pub use self::rows::{TalkerRow, TalkersState};
+use self::small::SmallRecords;
 use crate::aggregate::counters::Counters;
 use crate::aggregate::interfaces::InterfaceRef;
 use crate::aggregate::interner::{Symbol, SymbolRemap};
-use crate::aggregate::packed_map::{PackedKey, PackedMap};
 use crate::record::Flow;
 
-/// Maximum number of pairs. More would cost time for every record of a log that has more.
-pub const MAX_TALKERS: usize = 1024;
+/// Maximum number of pairs.
+pub const MAX_TALKERS: usize = 2048;
 
-/// The share of the pairs that stays when there are too many.
+/// A quarter of the pairs stays when there are too many, so that dropping is rare.
 const KEPT_SHARE: usize = 4;
 
+/// Each step subtracts an amount from a quarter of the pairs at least, and the small records may lose that amount again.
+#[cfg(test)]
+const ERROR_SHARE: u64 = 2 * KEPT_SHARE as u64;
+
 /// Interface, source, and destination of accepted records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TalkerKey {
     /// Interface, if the records name one.
     pub interface: Option<Symbol>,
@@ -35,29 +47,42 @@ pub struct TalkerKey {
     pub dst: IpAddr,
 }
 
-impl PackedKey for TalkerKey {
-    fn pack(&self) -> Option<u128> {
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (self.src, self.dst) else { return None };
-        let addresses = u128::from(src.to_bits()) << 32 | u128::from(dst.to_bits());
-        Some(u128::from(self.interface.map_or(0, Symbol::get)) << 64 | addresses)
-    }
-
-    fn unpack(packed: u128) -> TalkerKey {
-        // Each cast keeps the bits of one field.
-        TalkerKey {
-            interface: Symbol::new((packed >> 64) as u32),
-            src: IpAddr::from(((packed >> 32) as u32).to_be_bytes()),
-            dst: IpAddr::from((packed as u32).to_be_bytes()),
+impl Hash for TalkerKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let interface = u128::from(self.interface.map_or(0, Symbol::get));
+        match (self.src, self.dst) {
+            // One number is hashed faster than many.
+            (IpAddr::V4(src), IpAddr::V4(dst)) => state.write_u128(interface << 64 | u128::from(joined(src, dst))),
+            (src, dst) => (interface, src, dst).hash(state),
         }
+    }
+}
+
+fn joined(src: Ipv4Addr, dst: Ipv4Addr) -> u64 {
+    u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits())
+}
+
+/// Sums of a pair.
+#[derive(Debug, Clone, Copy, Default)]
+struct PairSums {
+    counted: Counters,
+    /// Maximum number of its bytes that were dropped before.
+    lost: u64,
+}
+
+impl PairSums {
+    fn weight(&self, lost: u64) -> u64 {
+        self.counted.bytes.saturating_add(self.lost).saturating_sub(lost)
     }
 }
 
 /// Accepted traffic of the heaviest pairs.
 #[derive(Debug, Clone)]
 pub struct Talkers {
-    pairs: PackedMap<TalkerKey, Counters>,
-    /// Records with fewer bytes are skipped.
-    min_bytes: u64,
+    pairs: HashMap<TalkerKey, PairSums, RandomState>,
+    small: SmallRecords,
+    /// Sum of all amounts that were subtracted: the maximum number of bytes of a pair that was dropped.
+    lost: u64,
     limit: usize,
 }
 
@@ -70,75 +95,94 @@ impl Default for Talkers {
 impl Talkers {
     /// Creates an empty collection of at most `limit` pairs.
     fn new(limit: usize) -> Talkers {
-        Talkers { pairs: PackedMap::default(), min_bytes: 0, limit }
+        Talkers { pairs: HashMap::default(), small: SmallRecords::default(), lost: 0, limit }
     }
 
     /// Returns whether every record with both addresses is counted.
     pub fn is_exact(&self) -> bool {
-        self.min_bytes == 0
+        self.lost == 0
     }
 
-    /// Returns all pairs, in no particular order.
+    /// Returns the maximum undercount of any pair, in bytes. A pair that is not kept had at most this many bytes.
+    pub fn error_bound(&self) -> u64 {
+        self.lost.saturating_add(self.small.max_lost())
+    }
+
+    /// Returns all pairs with the records that are counted, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (TalkerKey, Counters)> {
-        self.pairs.iter().map(|(key, sums)| (key, *sums))
+        self.pairs.iter().map(|(key, sums)| (*key, sums.counted))
     }
 
-    /// Returns the number of counted records.
-    pub fn kept_flows(&self) -> u64 {
-        self.pairs.values().fold(0, |flows, sums| flows.saturating_add(sums.flows))
+    /// Returns the sums of all records that are counted.
+    pub fn counted(&self) -> Counters {
+        let mut all = Counters::default();
+        self.pairs.values().for_each(|sums| all.merge(sums.counted));
+        all
     }
 
     /// Adds an accepted record.
     #[inline(always)]
     pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>) {
-        if flow.bytes >= self.min_bytes {
-            let sums = Counters { flows: 1, packets: flow.packets, bytes: flow.bytes };
-            self.count(interface.id, (flow.src, flow.dst), sums);
+        if let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (flow.src, flow.dst)
+            && self.small.take(joined(src, dst), flow.bytes)
+        {
+            return;
         }
+        let sums = Counters { flows: 1, packets: flow.packets, bytes: flow.bytes };
+        self.count(interface.id, (flow.src, flow.dst), sums);
     }
 
     /// Adds a record by its values: a reference from the hot loop would force all of it out of registers.
     #[inline(never)]
     fn count(&mut self, interface: Option<Symbol>, ends: (Option<IpAddr>, Option<IpAddr>), sums: Counters) {
-        if let (Some(src), Some(dst)) = ends {
-            self.add(TalkerKey { interface, src, dst }, sums);
+        let (Some(src), Some(dst)) = ends else { return };
+        let lost = self.lost;
+        let key = TalkerKey { interface, src, dst };
+        self.pairs.entry(key).or_insert(PairSums { lost, ..PairSums::default() }).counted.merge(sums);
+        if self.pairs.len() > self.limit {
+            let amount = self.drop_lightest(self.limit / KEPT_SHARE);
+            self.small.allow(amount);
         }
     }
 
     /// Adds the pairs of another analysis. `interfaces` maps its symbols.
     pub fn merge(&mut self, other: &Talkers, interfaces: &SymbolRemap) {
-        self.min_bytes = self.min_bytes.max(other.min_bytes);
-        for (key, sums) in other.iter() {
+        let (ours, theirs) = (self.lost, other.error_bound());
+        // A pair that only one of the two has may have been dropped from the other.
+        self.pairs.values_mut().for_each(|sums| sums.lost = sums.lost.saturating_add(theirs));
+        self.lost = ours.saturating_add(theirs);
+        let lost = self.lost;
+        for (key, sums) in other.closed() {
             let interface = key.interface.and_then(|id| interfaces.get(id));
-            self.add(TalkerKey { interface, ..key }, sums);
+            // Interfaces without room share a pair: its losses are the sum of theirs.
+            let has_room = interface.is_some() == key.interface.is_some();
+            let here = TalkerKey { interface, ..key };
+            let pair = self.pairs.entry(here).or_insert(PairSums { lost, ..PairSums::default() });
+            pair.lost = pair.lost.saturating_sub(if has_room { theirs } else { 0 }).saturating_add(sums.lost);
+            pair.counted.merge(sums.counted);
         }
-    }
-
-    fn add(&mut self, key: TalkerKey, sums: Counters) {
-        self.pairs.entry(key, Counters::default).merge(sums);
         if self.pairs.len() > self.limit {
-            self.drop_lightest();
+            self.drop_lightest(self.limit);
         }
     }
 
-    /// Keeps the heaviest quarter of the pairs, in their order. Doubles the minimum at least, so that dropping is rare.
+    /// Returns all pairs. Their losses include the small records.
+    fn closed(&self) -> impl Iterator<Item = (TalkerKey, PairSums)> {
+        let small = self.small.max_lost();
+        self.pairs.iter().map(move |(key, sums)| (*key, PairSums { lost: sums.lost.saturating_add(small), ..*sums }))
+    }
+
+    /// Keeps at most this many pairs of more. Returns the weight that is subtracted from all.
     #[cold]
-    fn drop_lightest(&mut self) {
-        let all: Vec<Counters> = self.pairs.values().copied().collect();
-        let mut ranks: Vec<(Reverse<u64>, usize)> = all.iter().map(|sums| Reverse(sums.bytes)).zip(0..).collect();
-        let kept = ranks.len() / KEPT_SHARE;
-        let (heavier, (Reverse(heaviest_dropped), first_dropped), _) = ranks.select_nth_unstable(kept);
-        let lightest = heavier.iter().max().and_then(|(_, index)| all.get(*index)).copied().unwrap_or_default();
-        let is_kept = |rank: (u64, usize)| (Reverse(rank.0), rank.1) < (Reverse(*heaviest_dropped), *first_dropped);
-        let mut pairs = PackedMap::default();
-        for (index, (key, sums)) in self.pairs.iter().enumerate() {
-            if is_kept((sums.bytes, index)) {
-                pairs.entry(key, || *sums);
-            }
-        }
-        self.pairs = pairs;
-        let record = lightest.bytes / lightest.flows.max(1);
-        self.min_bytes = record.max(self.min_bytes.saturating_mul(2)).max(1);
+    fn drop_lightest(&mut self, kept: usize) -> u64 {
+        let lost = self.lost;
+        let mut weights: Vec<u64> = self.pairs.values().map(|sums| sums.weight(lost)).collect();
+        let heaviest_dropped = weights.len().saturating_sub(kept + 1);
+        let (_, amount, _) = weights.select_nth_unstable(heaviest_dropped);
+        let amount = (*amount).max(1);
+        self.pairs.retain(|_, sums| sums.weight(lost) > amount);
+        self.lost = lost.saturating_add(amount);
+        amount
     }
 }
 

@@ -3,8 +3,7 @@
 //! A bucket has a minute, times the least power of two by which all records fit into [`MAX_BUCKETS`]. So buckets depend on the records alone, not
 //! on their order, nor on how they are divided among analyses that are merged.
 //!
-//! Invariants: `buckets` begins with the bucket of number `first`, which is its start divided by `seconds`. The last records of the bucket at
-//! `index` are in `accepted` and `rejected` and not yet in `buckets`: records of one bucket come in runs.
+//! Invariants: `begin` is the start of the first bucket, and a multiple of the length. `doublings` is at most [`MAX_DOUBLINGS`].
 
 mod rows;
 
@@ -19,8 +18,8 @@ pub const MAX_BUCKETS: usize = 240;
 /// Length of the shortest bucket, in seconds.
 pub const MINUTE: u64 = 60;
 
-/// No time lies in a bucket that begins here.
-const NEVER: u64 = 1 << 63;
+/// More doublings than all times need, from 1970 to 9999.
+const MAX_DOUBLINGS: u32 = 32;
 
 /// Sums of the records of one bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,27 +30,26 @@ pub struct BucketSums {
     pub rejected: Counters,
 }
 
-impl BucketSums {
-    fn merge(&mut self, other: BucketSums) {
-        self.accepted.merge(other.accepted);
-        self.rejected.merge(other.rejected);
-    }
-}
-
-/// Sums of a run of records. They cannot overflow, so that a record costs few instructions.
+/// Sums that cannot overflow, so that a record costs few instructions.
 #[derive(Debug, Clone, Copy, Default)]
-struct RunSums {
+struct WideSums {
     flows: u64,
     packets: u128,
     bytes: u128,
 }
 
-impl RunSums {
+impl WideSums {
     #[inline(always)]
     fn observe(&mut self, flow: &Flow<'_>) {
         self.flows += 1;
         self.packets += u128::from(flow.packets);
         self.bytes += u128::from(flow.bytes);
+    }
+
+    fn merge(&mut self, other: WideSums) {
+        self.flows = self.flows.saturating_add(other.flows);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
     /// Returns the sums, at most 2^64 − 1.
@@ -61,71 +59,66 @@ impl RunSums {
     }
 }
 
-/// Sums by time.
-#[derive(Debug, Clone)]
-pub struct Timeline {
-    /// Length of each bucket.
-    seconds: u64,
-    /// Start of the current bucket, or [`NEVER`].
-    begin: u64,
-    accepted: RunSums,
-    rejected: RunSums,
-    index: usize,
-    first: u64,
-    buckets: Vec<BucketSums>,
+impl From<Counters> for WideSums {
+    fn from(sums: Counters) -> WideSums {
+        WideSums { flows: sums.flows, packets: sums.packets.into(), bytes: sums.bytes.into() }
+    }
 }
 
-impl Default for Timeline {
-    fn default() -> Timeline {
-        let (accepted, rejected) = (RunSums::default(), RunSums::default());
-        Timeline { seconds: MINUTE, begin: NEVER, accepted, rejected, index: 0, first: 0, buckets: Vec::new() }
-    }
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    accepted: WideSums,
+    rejected: WideSums,
+}
+
+/// Sums by time.
+#[derive(Debug, Clone, Default)]
+pub struct Timeline {
+    /// How often the length of a minute was doubled.
+    doublings: u32,
+    /// In seconds since 1970.
+    begin: u64,
+    buckets: Vec<Bucket>,
 }
 
 impl Timeline {
     /// Adds an accepted record. One without `start` is not counted.
     #[inline(always)]
     pub fn observe_accepted(&mut self, flow: &Flow<'_>) {
-        if let Some(start) = flow.start {
-            self.select(start);
-            self.accepted.observe(flow);
-        }
+        self.observe(flow, |bucket| &mut bucket.accepted);
     }
 
     /// Adds a rejected record. One without `start` is not counted.
     #[inline(always)]
     pub fn observe_rejected(&mut self, flow: &Flow<'_>) {
-        if let Some(start) = flow.start {
-            self.select(start);
-            self.rejected.observe(flow);
-        }
+        self.observe(flow, |bucket| &mut bucket.rejected);
     }
 
     #[inline(always)]
-    fn select(&mut self, start: Timestamp) {
-        if start.seconds().wrapping_sub(self.begin) >= self.seconds {
-            self.switch_to(start.seconds());
+    fn observe(&mut self, flow: &Flow<'_>, sums: impl Fn(&mut Bucket) -> &mut WideSums) {
+        let Some(start) = flow.start.map(Timestamp::seconds) else { return };
+        let index = self.index_of(start);
+        match self.buckets.get_mut(index) {
+            Some(bucket) => sums(bucket).observe(flow),
+            None => {
+                if let Some(bucket) = self.new_bucket(start) {
+                    sums(bucket).observe(flow);
+                }
+            }
         }
     }
 
     /// Adds the sums of other records.
     pub fn merge(&mut self, other: &Timeline) {
-        let Some(last) = other.buckets.len().checked_sub(1) else { return };
-        self.leave_bucket();
-        self.widen(other.seconds);
-        self.cover(other.first * other.seconds);
-        self.cover((other.first + last as u64) * other.seconds);
-        for (start, sums) in other.starts().zip(other.sums()) {
-            let index = self.index_of(start);
-            if let Some(bucket) = index.and_then(|index| self.buckets.get_mut(index)) {
-                bucket.merge(sums);
-            }
+        if let Some((first, last)) = other.span() {
+            self.cover(first, last, other.doublings);
+            self.add(other);
         }
     }
 
     /// Returns the length of a bucket in seconds.
     pub fn seconds(&self) -> u64 {
-        self.seconds
+        MINUTE << self.doublings
     }
 
     /// Returns the start and the sums of each bucket.
@@ -134,90 +127,61 @@ impl Timeline {
     }
 
     fn starts(&self) -> impl Iterator<Item = u64> {
-        (self.first..).map(|number| number * self.seconds)
+        (0..).map(|index| self.begin + index * self.seconds())
     }
 
     fn sums(&self) -> impl Iterator<Item = BucketSums> {
-        let run = |index: usize| if index == self.index { self.run() } else { BucketSums::default() };
-        self.buckets.iter().enumerate().map(move |(index, sums)| {
-            let mut sums = *sums;
-            sums.merge(run(index));
-            sums
+        self.buckets.iter().map(|Bucket { accepted, rejected }| BucketSums {
+            accepted: accepted.saturated(),
+            rejected: rejected.saturated(),
         })
     }
 
-    /// Returns the sums that are not yet in a bucket.
-    fn run(&self) -> BucketSums {
-        BucketSums { accepted: self.accepted.saturated(), rejected: self.rejected.saturated() }
+    /// Returns the index of the bucket of a time. It is that of no bucket if the time is before the first: the difference wraps.
+    #[inline(always)]
+    fn index_of(&self, start: u64) -> usize {
+        let minutes = (start.wrapping_sub(self.begin) >> self.doublings) / MINUTE;
+        usize::try_from(minutes).unwrap_or(usize::MAX)
     }
 
-    /// Makes the bucket of a time the current one.
+    /// Returns the bucket of a time that has none.
+    #[cold]
     #[inline(never)]
-    fn switch_to(&mut self, start: u64) {
-        self.leave_bucket();
-        let index = self.index_of(start).or_else(|| {
-            self.cover(start);
-            self.index_of(start)
-        });
-        self.index = index.unwrap_or(0);
-        self.begin = (self.first + self.index as u64) * self.seconds;
+    fn new_bucket(&mut self, start: u64) -> Option<&mut Bucket> {
+        self.cover(start, start, 0);
+        let index = self.index_of(start);
+        self.buckets.get_mut(index)
     }
 
-    /// Stores the sums of the current bucket.
-    fn leave_bucket(&mut self) {
-        let run = self.run();
-        if let Some(bucket) = self.buckets.get_mut(self.index) {
-            bucket.merge(run);
+    /// Returns the starts of the first and the last bucket.
+    fn span(&self) -> Option<(u64, u64)> {
+        self.starts().zip(&self.buckets).last().map(|(last, _)| (self.begin, last))
+    }
+
+    /// Adds buckets from one time to another, and widens all until they are few enough, and were doubled this often.
+    fn cover(&mut self, first: u64, last: u64, doublings: u32) {
+        let (begin, end) = self.span().unwrap_or((first, last));
+        let (first, last) = (first.min(begin), last.max(end));
+        let mut doublings = doublings.max(self.doublings);
+        let number = |time: u64, doublings: u32| (time / MINUTE) >> doublings;
+        let length = |doublings: u32| number(last, doublings) - number(first, doublings) + 1;
+        while length(doublings) > MAX_BUCKETS as u64 {
+            doublings += 1;
         }
-        (self.accepted, self.rejected) = (RunSums::default(), RunSums::default());
-        self.begin = NEVER;
+        let buckets = (0..length(doublings)).map(|_| Bucket::default()).collect();
+        let begin = number(first, doublings) * (MINUTE << doublings);
+        let narrower = std::mem::replace(self, Timeline { doublings, begin, buckets });
+        self.add(&narrower);
     }
 
-    /// Returns the index of the bucket of a time, if it exists.
-    fn index_of(&self, start: u64) -> Option<usize> {
-        let index = usize::try_from((start / self.seconds).checked_sub(self.first)?).ok()?;
-        (index < self.buckets.len()).then_some(index)
-    }
-
-    /// Adds the buckets up to a time, and widens all until they are few enough. There is no current bucket.
-    fn cover(&mut self, start: u64) {
-        if self.buckets.is_empty() {
-            self.first = start / self.seconds;
-            self.buckets.push(BucketSums::default());
-            return;
-        }
-        let end = self.first + self.buckets.len() as u64;
-        let mut seconds = self.seconds;
-        let span = |seconds: u64| {
-            let first = (self.first * self.seconds).min(start) / seconds;
-            let last = ((end - 1) * self.seconds).max(start) / seconds;
-            (first, last - first + 1)
-        };
-        while span(seconds).1 > MAX_BUCKETS as u64 {
-            seconds *= 2;
-        }
-        let (first, length) = span(seconds);
-        self.widen(seconds);
-        let missing_before = self.first.saturating_sub(first);
-        self.buckets.splice(..0, (0..missing_before).map(|_| BucketSums::default()));
-        self.first = first;
-        self.buckets.resize(usize::try_from(length).unwrap_or(MAX_BUCKETS), BucketSums::default());
-    }
-
-    /// Joins buckets until they have a length, if they are shorter. There is no current bucket.
-    fn widen(&mut self, seconds: u64) {
-        while self.seconds < seconds {
-            let is_odd = self.first % 2 == 1 && !self.buckets.is_empty();
-            let padding = is_odd.then(BucketSums::default);
-            let all: Vec<BucketSums> = padding.into_iter().chain(self.buckets.iter().copied()).collect();
-            let join = |pair: &[BucketSums]| {
-                let mut sums = BucketSums::default();
-                pair.iter().for_each(|one| sums.merge(*one));
-                sums
-            };
-            self.buckets = all.chunks(2).map(join).collect();
-            self.first /= 2;
-            self.seconds *= 2;
+    /// Adds the sums of other buckets. Each lies within one of these.
+    fn add(&mut self, other: &Timeline) {
+        for (start, sums) in other.starts().zip(&other.buckets) {
+            let index = self.index_of(start);
+            if let Some(bucket) = self.buckets.get_mut(index) {
+                bucket.accepted.merge(sums.accepted);
+                bucket.rejected.merge(sums.rejected);
+            }
         }
     }
 }

@@ -81,6 +81,10 @@ fn talkers(summary: &Summary) -> Markup {
     html! {
         h3 { "Talkers" }
         (bounded.table("Pairs of addresses with the most accepted bytes", &columns, "top.talkers"))
-        @if !top.talkers_exact { p.note { "There are too many pairs to count all of their records: sums are lower bounds." } }
+        @if !top.talkers_exact {
+            p.note {
+                "There are too many pairs to count all of their records: each has at most " (bytes(top.talkers_error_bound)) " more."
+            }
+        }
     }
 }

@@ -123,7 +123,7 @@ fn formats(analysis: &Analysis) -> Vec<ObservedFormat> {
 }
 
 /// Returns the sums of all analyzed records. Each record belongs to one interface, or to the entry without an interface.
-fn traffic(interfaces: &Interfaces) -> Traffic {
+pub(super) fn traffic(interfaces: &Interfaces) -> Traffic {
     interfaces.iter().fold(Traffic::default(), |mut traffic, (_, interface)| {
         traffic.merge(Traffic { accepted: interface.accepted, rejected: interface.rejected });
         traffic

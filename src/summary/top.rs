@@ -2,15 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::Keyword;
-use super::build::SummaryBuilder;
+use super::build::{SummaryBuilder, traffic};
 use super::stored::names_of;
+use crate::aggregate::Analysis;
 use crate::aggregate::counters::Counters;
 use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Groups;
@@ -20,6 +20,9 @@ use crate::topology::endpoint::Endpoint;
 
 /// Maximum number of rows of each list.
 const ROWS: usize = 10;
+
+/// Maximum number of sums to reserve memory for.
+const MAX_CAPACITY: usize = 4096;
 
 /// The heaviest sources, ports, and pairs of addresses: at most ten of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,9 +38,12 @@ pub struct Top {
     /// Pairs of source and destination with the most accepted bytes. A pair that several interfaces record counts once: at the interface
     /// with the most bytes.
     pub talkers: Vec<Talker>,
-    /// False if there are too many pairs to count all of their records. The sums of `talkers` are then lower bounds, and a pair of many
-    /// small records may be missing.
+    /// False if there are too many pairs to count all of their records. The sums of `talkers` are then lower bounds.
     pub talkers_exact: bool,
+    /// Maximum undercount of a pair, in bytes. A listed pair has at most this many more bytes than reported. A pair that is not listed has
+    /// at most this many more bytes than the last listed one.
+    #[serde(default)]
+    pub talkers_error_bound: u64,
 }
 
 /// Rejected traffic of one source, over all interfaces.
@@ -95,8 +101,11 @@ pub struct Talker {
 impl SummaryBuilder<'_> {
     /// Returns the heaviest sources, ports, and pairs of addresses.
     pub(super) fn top(&self, groups: &Groups, completeness: Completeness) -> Top {
-        let mut sources: Sums<Option<IpAddr>> = Sums::default();
-        let mut ports: Sums<(Option<u8>, Option<u16>)> = Sums::default();
+        // Growing would take as long as counting, but few sources may have many groups.
+        let capacity = groups.len().min(MAX_CAPACITY);
+        let mut sources: Sums<Option<IpAddr>> = Sums::with_capacity_and_hasher(capacity, RandomState::default());
+        let mut ports: Sums<(Option<u8>, Option<u16>)> =
+            Sums::with_capacity_and_hasher(capacity, RandomState::default());
         for (index, tally) in groups.tallies().iter().enumerate() {
             let key = groups.key(index);
             sources.entry(key.src).or_default().merge(*tally);
@@ -108,6 +117,7 @@ impl SummaryBuilder<'_> {
             rejected_ports: heaviest(ports).into_iter().map(port).collect(),
             talkers: self.talkers(),
             talkers_exact: self.analysis.talkers.is_exact() && completeness.names,
+            talkers_error_bound: self.talkers_error_bound(completeness),
         }
     }
 
@@ -133,19 +143,30 @@ impl SummaryBuilder<'_> {
 
     /// Returns the pairs of addresses with the most bytes. Both ends of a flow may record it: only the interface with the most bytes counts.
     fn talkers(&self) -> Vec<Talker> {
-        let mut pairs: HashMap<(IpAddr, IpAddr), (TalkerKey, Counters), RandomState> = HashMap::default();
-        let name = |key: TalkerKey| self.network.interface_name(key.interface);
-        let weight = |(key, sums): (TalkerKey, Counters)| (by_bytes(sums), Reverse(name(key)));
-        for found in self.analysis.talkers.iter() {
-            let known = pairs.entry((found.0.src, found.0.dst)).or_insert(found);
-            if weight(found) > weight(*known) {
-                *known = found;
+        let mut rows: Vec<RankedTalker<'_>> = Vec::new();
+        for (key, sums) in self.analysis.talkers.iter() {
+            if rows.get(ROWS - 1).is_some_and(|(Reverse(least), ..)| by_bytes(sums) < *least) {
+                continue;
             }
+            let pair = (key.src, key.dst);
+            let row = (Reverse(by_bytes(sums)), pair, self.network.interface_name(key.interface), key.interface);
+            offer(&mut rows, row, |known| known.1 == pair);
         }
-        let mut rows: Vec<_> = pairs.into_iter().collect();
-        rows.sort_unstable_by_key(|(pair, (_, sums))| (Reverse(by_bytes(*sums)), *pair));
-        rows.truncate(ROWS);
-        rows.into_iter().map(|(_, (key, sums))| self.talker(key, sums)).collect()
+        let talker = |(Reverse((bytes, packets, flows)), (src, dst), _, interface)| {
+            self.talker(TalkerKey { interface, src, dst }, Counters { flows, packets, bytes })
+        };
+        rows.into_iter().map(talker).collect()
+    }
+
+    /// Returns the maximum undercount of a pair. Interfaces without room share the entry "no interface": what it has, and what is not
+    /// counted, may be of one pair.
+    fn talkers_error_bound(&self, completeness: Completeness) -> u64 {
+        let Analysis { talkers, interfaces, .. } = self.analysis;
+        if completeness.names {
+            return talkers.error_bound();
+        }
+        let uncounted = traffic(interfaces).accepted.bytes.saturating_sub(talkers.counted().bytes);
+        uncounted.saturating_add(interfaces.get(None).accepted.bytes)
     }
 
     fn talker(&self, key: TalkerKey, accepted: Counters) -> Talker {
@@ -163,6 +184,9 @@ impl SummaryBuilder<'_> {
     }
 }
 
+/// Bytes, packets, and flows of a pair, its addresses, and the interface with its symbol, so that rows can be compared.
+type RankedTalker<'a> = (Reverse<(u64, u64, u64)>, (IpAddr, IpAddr), Option<&'a str>, Option<Symbol>);
+
 /// Sums by a part of the keys of groups.
 type Sums<K> = HashMap<K, Counters, RandomState>;
 
@@ -172,15 +196,27 @@ fn port(((protocol, dstport), tally): ((Option<u8>, Option<u16>), Counters)) -> 
 }
 
 /// Returns the sums with the most flows.
-fn heaviest<K: Copy + Ord + Hash>(sums: Sums<K>) -> Vec<(K, Counters)> {
-    let mut rows: Vec<(K, Counters)> = sums.into_iter().collect();
-    let order = |(key, tally): &(K, Counters)| (Reverse(*tally), *key);
-    if rows.len() > ROWS {
-        rows.select_nth_unstable_by_key(ROWS, order);
-        rows.truncate(ROWS);
+fn heaviest<K: Copy + Ord>(sums: Sums<K>) -> Vec<(K, Counters)> {
+    let mut rows = Vec::new();
+    for (key, tally) in sums {
+        offer(&mut rows, (Reverse(tally), key), |_| false);
     }
-    rows.sort_unstable_by_key(order);
-    rows
+    rows.into_iter().map(|(Reverse(tally), key)| (key, tally)).collect()
+}
+
+/// Adds a row to the first ones in their order. It replaces one that is the same, unless it comes after it.
+fn offer<R: Ord>(rows: &mut Vec<R>, row: R, is_same: impl Fn(&R) -> bool) {
+    if rows.len() == ROWS && rows.last() < Some(&row) {
+        return;
+    }
+    if let Some(index) = rows.iter().position(is_same) {
+        if rows.get(index) < Some(&row) {
+            return;
+        }
+        rows.remove(index);
+    }
+    rows.insert(rows.partition_point(|known| *known < row), row);
+    rows.truncate(ROWS);
 }
 
 /// Returns the order of talkers: by bytes, then by packets and flows.

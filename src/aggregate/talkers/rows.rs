@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{TalkerKey, Talkers};
+use super::{PairSums, TalkerKey, Talkers};
 use crate::aggregate::counters::Counters;
 use crate::aggregate::interner::Interner;
 use crate::aggregate::invalid_row::InvalidRow;
@@ -16,46 +16,56 @@ pub struct TalkerRow {
     interface: u32,
     src: IpAddr,
     dst: IpAddr,
-    tally: Counters,
+    counted: Counters,
+    /// Maximum number of its bytes that are not counted.
+    lost: u64,
 }
 
 /// What is known besides the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TalkersState {
-    min_bytes: u64,
+    /// Maximum number of bytes of a pair without a row.
+    lost: u64,
 }
 
 impl Talkers {
     /// Returns what is known besides the rows.
     pub fn state(&self) -> TalkersState {
-        TalkersState { min_bytes: self.min_bytes }
+        TalkersState { lost: self.error_bound() }
     }
 
-    /// Restores what is known besides the rows.
+    /// Restores what is known besides the rows. Call it before the first row.
     pub fn restore_state(&mut self, state: TalkersState) {
-        self.min_bytes = state.min_bytes;
+        self.lost = state.lost;
     }
 
-    /// Returns all rows.
+    /// Returns all rows in the order of their keys.
     pub fn rows(&self) -> impl Iterator<Item = TalkerRow> {
-        self.iter().map(|(key, tally)| TalkerRow {
-            interface: number(key.interface),
-            src: key.src,
-            dst: key.dst,
-            tally,
-        })
+        let row = |(TalkerKey { interface, src, dst }, PairSums { counted, lost })| TalkerRow {
+            interface: number(interface),
+            src,
+            dst,
+            counted,
+            lost,
+        };
+        let mut rows: Vec<TalkerRow> = self.closed().map(row).collect();
+        rows.sort_unstable_by_key(|row| (row.interface, row.src, row.dst));
+        rows.into_iter()
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// If its interface has no name, the pair occurs twice, has no records, or is above the limit.
+    /// If its interface has no name, the pair occurs twice, has no records, is above the limit, or lost more bytes than any pair.
     pub fn restore(&mut self, row: TalkerRow, interfaces: &Interner) -> Result<(), InvalidRow> {
         let key = TalkerKey { interface: interfaces.symbol(row.interface)?, src: row.src, dst: row.dst };
-        if row.tally.flows == 0 || self.pairs.len() >= self.limit || self.pairs.get_mut(key).is_some() {
+        if row.counted.flows == 0 || self.pairs.len() >= self.limit || self.pairs.contains_key(&key) {
             return Err(InvalidRow("a pair of addresses occurs twice, is above the limit, or has no records"));
         }
-        self.add(key, row.tally);
+        if row.lost > self.lost {
+            return Err(InvalidRow("a pair of addresses lost more bytes than any pair"));
+        }
+        self.pairs.insert(key, PairSums { counted: row.counted, lost: row.lost });
         Ok(())
     }
 }

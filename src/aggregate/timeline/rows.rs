@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BucketSums, MAX_BUCKETS, MINUTE, Timeline};
+use super::{Bucket, BucketSums, MAX_BUCKETS, MAX_DOUBLINGS, Timeline};
 use crate::aggregate::counters::Counters;
 use crate::aggregate::invalid_row::InvalidRow;
 use crate::record::timestamp::Timestamp;
@@ -23,13 +23,12 @@ pub struct TimelineState {
     first: u64,
 }
 
-/// More doublings than all times need, from 1970 to 9999.
-const MAX_DOUBLINGS: u32 = 32;
+const TOO_LATE: InvalidRow = InvalidRow("a time bucket begins after the year 9999");
 
 impl Timeline {
     /// Returns what is known besides the rows.
     pub fn state(&self) -> TimelineState {
-        TimelineState { doublings: (self.seconds / MINUTE).ilog2(), first: self.first }
+        TimelineState { doublings: self.doublings, first: self.begin / self.seconds() }
     }
 
     /// Returns all buckets in order.
@@ -45,9 +44,10 @@ impl Timeline {
         if state.doublings > MAX_DOUBLINGS {
             return Err(InvalidRow("its time buckets are too long"));
         }
-        self.seconds = MINUTE << state.doublings;
-        self.first = state.first;
-        self.check_start(0)
+        self.doublings = state.doublings;
+        let begin = state.first.checked_mul(self.seconds()).filter(|begin| Timestamp::from_seconds(*begin).is_some());
+        self.begin = begin.ok_or(TOO_LATE)?;
+        Ok(())
     }
 
     /// Adds the next bucket.
@@ -58,15 +58,11 @@ impl Timeline {
         if self.buckets.len() >= MAX_BUCKETS {
             return Err(InvalidRow("it has too many time buckets"));
         }
-        self.check_start(self.buckets.len() as u64)?;
+        // Neither factor is large, nor is the sum.
+        let start = self.begin + self.buckets.len() as u64 * self.seconds();
+        Timestamp::from_seconds(start).ok_or(TOO_LATE)?;
         let TimelineRow { accepted, rejected } = row;
-        self.buckets.push(BucketSums { accepted, rejected });
+        self.buckets.push(Bucket { accepted: accepted.into(), rejected: rejected.into() });
         Ok(())
-    }
-
-    fn check_start(&self, index: u64) -> Result<(), InvalidRow> {
-        let start = self.first.checked_add(index).and_then(|number| number.checked_mul(self.seconds));
-        let is_valid = start.and_then(Timestamp::from_seconds).is_some();
-        is_valid.then_some(()).ok_or(InvalidRow("a time bucket begins after the year 9999"))
     }
 }

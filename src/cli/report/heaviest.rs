@@ -68,7 +68,7 @@ impl Renderer<'_> {
         };
         self.top_list(
             "REJECTED BY SOURCE",
-            summary.top.exact,
+            rejects_note(summary),
             &SOURCE_COLUMNS,
             &rows.iter().map(row).collect::<Vec<_>>(),
         );
@@ -85,7 +85,12 @@ impl Renderer<'_> {
                 format_port(row.dstport, row.protocol).into(),
             ]
         };
-        self.top_list("REJECTED BY PORT", summary.top.exact, &PORT_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
+        self.top_list(
+            "REJECTED BY PORT",
+            rejects_note(summary),
+            &PORT_COLUMNS,
+            &rows.iter().map(row).collect::<Vec<_>>(),
+        );
     }
 
     fn top_talkers(&mut self, summary: &Summary) {
@@ -107,26 +112,28 @@ impl Renderer<'_> {
         };
         self.top_list(
             "ACCEPTED BYTES BY PAIR",
-            summary.top.talkers_exact,
+            &talkers_note(summary),
             &TALKER_COLUMNS,
             &rows.iter().map(row).collect::<Vec<_>>(),
         );
     }
 
-    fn top_list(&mut self, heading: &str, exact: bool, columns: &[Column], rows: &[Vec<Cell>]) {
+    fn top_list(&mut self, heading: &str, note: &str, columns: &[Column], rows: &[Vec<Cell>]) {
         if rows.is_empty() {
             return;
         }
-        self.heading(
-            heading,
-            if exact {
-                ""
-            } else {
-                "at least: there are too many to count all of their records, and a pair of small records may be missing"
-            },
-        );
+        self.heading(heading, note);
         self.table(columns, rows);
     }
+}
+
+fn rejects_note(summary: &Summary) -> &'static str {
+    if summary.top.exact { "" } else { "at least: there are too many to count all of their records" }
+}
+
+fn talkers_note(summary: &Summary) -> String {
+    let bound = DecimalBytes(summary.top.talkers_error_bound);
+    if summary.top.talkers_exact { String::new() } else { format!("at least: each has at most {bound} more") }
 }
 
 /// Formats an address with its name: `10.0.1.5 (web-1)`, or that of the service that owns it.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::super::build::{SummaryOptions, build_summary};
 use super::*;
+use crate::config::Limits;
 use crate::pipeline::{self, Options};
 use crate::topology::Topology;
 use crate::topology::describe_output::Resources;
@@ -60,6 +61,7 @@ fn sources_are_summed_over_interfaces_and_ports() {
     ];
     assert_eq!(ports, expected);
     assert!(top.exact && top.talkers_exact);
+    assert_eq!(top.talkers_error_bound, 0);
 }
 
 #[test]
@@ -80,6 +82,34 @@ fn a_pair_counts_at_the_interface_with_the_most_bytes() {
     let rows: Vec<_> = top.talkers.iter().map(row).collect();
     assert_eq!(rows, ["Some(\"eni-2\") 10.0.0.1 10.1.0.1 150", "Some(\"eni-2\") 10.1.0.1 10.0.0.1 120"]);
     assert_eq!(top.talkers[0].accepted, Counters { flows: 2, packets: 2, bytes: 150 });
+}
+
+#[test]
+fn a_pair_of_many_small_records_is_found_among_many_pairs() {
+    // The second pair has most bytes, in records that are smaller than those of all others.
+    let other = |n: u32| format!("eni-1 - 10.1.{}.{} 10.0.0.1 443 6 9 {} ACCEPT", n / 256, n % 256, 1_000_000 + n % 7);
+    let records: Vec<String> = (0..6000)
+        .map(other)
+        .chain((0..5000).map(|_| "eni-1 - 10.9.9.9 10.0.0.2 443 6 9 900000 ACCEPT".to_owned()))
+        .collect();
+    let top = top(&records, None);
+    let heaviest = &top.talkers[0];
+    assert_eq!((heaviest.srcaddr, heaviest.dstaddr), ([10, 9, 9, 9].into(), [10, 0, 0, 2].into()));
+    let missing = 5000 * 900_000 - heaviest.accepted.bytes;
+    assert!(!top.talkers_exact && missing <= top.talkers_error_bound, "{missing} of {}", top.talkers_error_bound);
+    assert!(top.talkers_error_bound <= 10_500_018_000 / 256);
+    assert_eq!((top.exact, top.talkers.len()), (true, 10));
+}
+
+#[test]
+fn bytes_without_an_interface_are_part_of_the_bound() {
+    // There is room for one interface: the other may have any bytes that are counted without one.
+    let log = "interface-id srcaddr dstaddr bytes action\n\
+        eni-1 10.0.0.1 10.0.0.2 5 ACCEPT\neni-2 10.0.0.3 10.0.0.4 70 ACCEPT\n";
+    let limits = Limits { max_interfaces: 1, ..Limits::default() };
+    let analysis = pipeline::analyze("case", log.as_bytes(), &Options { limits, ..Options::default() });
+    let top = build_summary(analysis.expect("a flow log"), &SummaryOptions::default(), None).top;
+    assert_eq!((top.talkers.len(), top.talkers_exact, top.talkers_error_bound), (2, false, 70));
 }
 
 #[test]

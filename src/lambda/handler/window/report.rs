@@ -123,3 +123,51 @@ fn by_shape(sources: Vec<InputSource>, window: &WindowIdentity) -> Vec<InputSour
     }
     if merged.is_empty() { vec![empty(crate::input::shape::Shape::Text)] } else { merged }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::shape::Shape;
+
+    fn window() -> WindowIdentity {
+        WindowIdentity {
+            name: "daily".into(),
+            from: "2026-11-28T00:00:00Z".into(),
+            to: "2026-11-29T00:00:00Z".into(),
+            revision: 1,
+            inputs: "0".repeat(64),
+            objects: 3,
+            manifest: "s3://out/manifest.json".into(),
+        }
+    }
+
+    fn source(shape: Shape, compressed_bytes: u64, bytes: u64, records: u64) -> InputSource {
+        let uri = "s3://logs/a.log.gz".into();
+        InputSource { uri, shape, compressed_bytes, bytes, records, object: None, log_events: None, window: None }
+    }
+
+    #[test]
+    fn sources_of_a_shape_have_sums_that_saturate() {
+        let sources = vec![
+            source(Shape::Text, 1, u64::MAX - 1, 10),
+            source(Shape::Parquet, 7, 70, 700),
+            source(Shape::Text, u64::MAX, 2, 20),
+        ];
+        let expected = [(Shape::Text, u64::MAX, u64::MAX, 30), (Shape::Parquet, 7, 70, 700)].map(
+            |(shape, compressed_bytes, bytes, records)| InputSource {
+                uri: "s3://out/manifest.json".into(),
+                window: Some(window()),
+                ..source(shape, compressed_bytes, bytes, records)
+            },
+        );
+        assert_eq!(by_shape(sources, &window()), expected);
+    }
+
+    #[test]
+    fn a_window_without_objects_has_one_empty_source() {
+        let sources = by_shape(Vec::new(), &window());
+        let source = sources.first().expect("a source");
+        assert_eq!((sources.len(), source.shape, source.records), (1, Shape::Text, 0));
+        assert_eq!(source.window, Some(window()));
+    }
+}
