@@ -80,7 +80,8 @@ impl Renderer<'_> {
         types.dedup();
         let names: Vec<&str> = types.iter().map(|finding_type| finding_type.name()).collect();
         let (style, severity) = (severity_style(section.key.severity), section.key.severity.name().to_uppercase());
-        self.line(format!("\n{style}{severity}{style:#} {BOLD}{}{BOLD:#}", names.join(", ")));
+        self.line("");
+        self.wrapped("", "  ", &format!("{style}{severity}{style:#} {BOLD}{}{BOLD:#}", names.join(", ")));
         for finding_type in &types {
             self.wrapped("  ", "  ", findings::meaning(*finding_type));
         }

@@ -69,7 +69,7 @@ fn text(rows: &[String]) -> String {
 /// Returns the traffic, peering, and the sources and ports that are rejected most.
 fn facts(summary: &Summary, names: &ShortNames<'_>, width: usize, top_rows: usize) -> Vec<String> {
     let mut rows = vec![String::new()];
-    rows.extend(traffic::traffic(summary, width));
+    rows.extend(traffic::traffic(summary, names, width));
     let peering = peering::render(summary.peering.as_ref(), names, width);
     rows.extend(tables(peering.table, &top::lists(summary, names), width, top_rows));
     rows.extend(peering.remarks);
@@ -94,17 +94,18 @@ fn groups(summary: &Summary, options: RenderOptions<'_>, width: usize) -> Vec<St
 /// Lays out peering and the lists of the most rejected, in a row if there is room.
 fn tables(peering: Vec<String>, tops: &[TopList], width: usize, rows: usize) -> Vec<String> {
     let render = |width: usize| tops.iter().map(|top| top.render(rows, width)).collect::<Vec<_>>();
+    let min_width = tops.iter().map(|top| top.min_width(rows)).fold(MIN_TOP_WIDTH, usize::max);
     let room = width.saturating_sub(columns(&peering) + GAP);
     let half = |room: usize| room.saturating_sub(GAP) / 2;
-    if half(room) >= MIN_TOP_WIDTH {
+    if half(room) >= min_width {
         let lists = render(half(room));
         return lists.iter().fold(peering, |left, right| beside(&left, right));
     }
-    if room >= MIN_TOP_WIDTH {
+    if room >= min_width {
         return beside(&peering, &render(room).concat());
     }
     let lists = match render(half(width)) {
-        lists if half(width) >= MIN_TOP_WIDTH => lists.iter().fold(Vec::new(), |left, right| beside(&left, right)),
+        lists if half(width) >= min_width => lists.iter().fold(Vec::new(), |left, right| beside(&left, right)),
         _ => render(width).concat(),
     };
     [peering, lists].concat()
