@@ -8,7 +8,9 @@ mod flow_log;
 use std::fs;
 use std::path::Path;
 
-use flowsentry::summary::json::{self, StoredSummary, SummaryError};
+use flowsentry::error::ObjectError;
+use flowsentry::summary::Summary;
+use flowsentry::summary::json::{self, SummaryError};
 use serde_json::{Value, json};
 
 /// Returns the stored summaries of the golden cases, by name.
@@ -28,7 +30,7 @@ fn every_finding() -> Value {
     serde_json::from_slice(&text).expect("JSON")
 }
 
-fn read(summary: &Value) -> StoredSummary {
+fn read(summary: &Value) -> Summary {
     json::read(summary.to_string().as_bytes()).expect("a summary")
 }
 
@@ -40,11 +42,11 @@ fn error(text: &[u8]) -> String {
 fn a_summary_is_the_same_after_reading() {
     for (case, text) in golden() {
         let stored = json::read(&text[..]).unwrap_or_else(|error| panic!("{case}: {error}"));
-        assert_eq!(stored.skipped, [], "{case}");
-        let again = serde_json::to_string_pretty(&stored.summary).expect("JSON") + "\n";
+        assert_eq!(stored.unknown, [], "{case}");
+        let again = serde_json::to_string_pretty(&stored).expect("JSON") + "\n";
         assert!(again.as_bytes() == text, "{case}: {again}");
         assert_eq!(json::read(&flow_log::gzip(&text)[..]).expect("gzip"), stored, "{case}");
-        assert_eq!(json::read(&json::render(&stored.summary)[..]).expect("one line"), stored, "{case}");
+        assert_eq!(json::read(&json::render(&stored)[..]).expect("one line"), stored, "{case}");
     }
 }
 
@@ -56,7 +58,7 @@ fn all_rejected_groups_are_read_with_their_names() {
     let log = format!("srcaddr dstaddr dstport protocol action\n{}", (0..100).map(record).collect::<String>());
     let summary = flow_log::summarize([("made.log", log.as_bytes())], None);
     assert_eq!(summary.rejected.groups.len(), 100);
-    assert_eq!(json::read(&json::render(&summary)[..]).expect("a summary"), StoredSummary { summary, skipped: vec![] });
+    assert_eq!(json::read(&json::render(&summary)[..]).expect("a summary"), summary);
 }
 
 #[test]
@@ -68,28 +70,28 @@ fn members_that_earlier_versions_lack_are_empty() {
     for name in ["by_rule", "by_cause", "by_cause_exact", "error_bound"] {
         old["rejected"].as_object_mut().expect("an object").remove(name).expect(name);
     }
-    let StoredSummary { summary, skipped } = read(&old);
+    let summary = read(&old);
     assert_eq!((summary.timeline.len(), summary.top.exact, summary.limits_reached.len()), (0, false, 0));
     assert_eq!((summary.rejected.by_rule.len(), summary.rejected.by_cause_exact), (0, false));
-    assert_eq!((summary.findings.len(), skipped), (old["findings"].as_array().expect("a list").len(), vec![]));
+    assert_eq!((summary.findings.len(), summary.unknown), (old["findings"].as_array().expect("a list").len(), vec![]));
 }
 
 #[test]
 fn what_later_versions_add_is_ignored_or_counted() {
-    let before = read(&every_finding()).summary;
+    let before = read(&every_finding());
     let mut later = every_finding();
     later["weather"] = json!({"sun": [1, {"a": null}]});
     later["findings"][0]["mood"] = json!("calm");
     later["findings"][0]["details"]["color"] = json!("red");
     later["findings"][0]["evidence"].as_array_mut().expect("a list").push(json!("crystal-ball"));
-    assert_eq!(read(&later), StoredSummary { summary: before.clone(), skipped: vec![] });
+    assert_eq!(read(&later), before);
     later["findings"][1]["type"] = json!("time-travel");
     later["findings"][2]["severity"] = json!("critical");
     later["rejected"]["groups"][0]["cause"] = json!("cosmic-rays");
     later["sources"][0]["shape"] = json!("clay-tablet");
     later["limits_reached"] = json!(["max_interfaces", "max_patience"]);
-    let StoredSummary { summary, skipped } = read(&later);
-    assert_eq!(skipped, [("sources", 1), ("rejected.groups", 1), ("findings", 2)]);
+    let summary = read(&later);
+    assert_eq!(summary.unknown, [("sources", 1), ("rejected.groups", 1), ("findings", 2)]);
     assert_eq!(summary.findings.len() + 2, before.findings.len());
     assert_eq!(summary.limits_reached, ["max_interfaces", "a limit of a later version"]);
 }
@@ -101,8 +103,14 @@ fn an_explanation_of_a_later_version_is_left_out() {
     let explained = findings.iter_mut().find(|finding| finding["details"]["explanation"].is_object());
     explained.expect("an explanation")["details"]["explanation"]["kind"] = json!("wormhole");
     let count = findings.len();
-    let StoredSummary { summary, skipped } = read(&later);
-    assert_eq!((summary.findings.len(), skipped.len()), (count, 0));
+    let summary = read(&later);
+    assert_eq!((summary.findings.len(), summary.unknown.len()), (count, 0));
+}
+
+#[test]
+fn a_summary_that_is_too_large_is_refused_with_advice() {
+    let error = SummaryError::from(ObjectError::TooLarge { max_bytes: 1 }).to_string();
+    assert_eq!(error, "is larger than 256 MiB; analyze fewer inputs at once, or list fewer rejected groups (--top)");
 }
 
 #[test]
@@ -113,7 +121,7 @@ fn other_files_are_named() {
     let with_schema = |schema: &str| error(json!({"schema": schema}).to_string().as_bytes());
     assert!(with_schema("flowsentry/summary/v2").starts_with("has the schema flowsentry/summary/v2, not"));
     assert!(with_schema("a\u{1b}[31m").contains("a\\u{1b}[31m"));
-    let line = json::render(&read(&every_finding()).summary);
+    let line = json::render(&read(&every_finding()));
     assert_eq!(error(&[&line[..], &line].concat()), "has several documents; give one summary in one file");
 }
 
@@ -139,7 +147,7 @@ fn any_change_of_a_byte_is_read_or_an_error() {
             damaged[position] = byte;
             // Neither a panic nor a summary that cannot be written.
             if let Ok(stored) = json::read(&damaged[..]) {
-                assert!(!json::render(&stored.summary).is_empty());
+                assert!(!json::render(&stored).is_empty());
             }
         }
     }

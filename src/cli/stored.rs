@@ -16,7 +16,7 @@ use super::{
 };
 use crate::pipeline::Options;
 use crate::summary::build::{self, SummaryOptions};
-use crate::summary::json::{self, StoredSummary};
+use crate::summary::json;
 use crate::summary::{Summary, TimeBucket};
 
 /// The name of stdin.
@@ -24,7 +24,7 @@ const STDIN: &str = "-";
 
 /// Runs `report`. Returns the exit status.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
-    let mut summary = read(&arguments.summary)?.summary;
+    let mut summary = read(&arguments.summary)?;
     if let Some(top) = arguments.report.top {
         summary.rejected.groups.truncate(top);
     }
@@ -57,7 +57,7 @@ impl View {
     /// Returns the summary, which is read or made, and the exit status.
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
-            [path] if is_summary(path) => Ok((read(path)?.summary, EXIT_SUCCESS)),
+            [path] if is_summary(path) => Ok((read(path)?, EXIT_SUCCESS)),
             _ => self.analyze(),
         }
     }
@@ -84,18 +84,18 @@ impl View {
 }
 
 /// Reads a summary. Warns of what is not understood.
-pub(super) fn read(path: &Path) -> Result<StoredSummary, CliError> {
+pub(super) fn read(path: &Path) -> Result<Summary, CliError> {
     let error = |problem: String| CliError { message: format!("{}: {problem}", path.display()), status: EXIT_USAGE };
-    let stored = open(path)
+    let summary = open(path)
         .map_err(|reason| error(format!("cannot be read: {reason}")))
         .and_then(|file| json::read(file).map_err(|reason| error(reason.to_string())))?;
-    for (list, count) in &stored.skipped {
+    for (list, count) in &summary.unknown {
         let path = path.display();
         warn(&format!(
             "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
         ));
     }
-    Ok(stored)
+    Ok(summary)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads files")]

@@ -7,11 +7,13 @@ use crate::aggregate::Analysis;
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::aggregate::interfaces::Interfaces;
 use crate::aggregate::interner::Symbol;
-use crate::aggregate::rejected::Placement;
+use crate::aggregate::peering::FlowsByClass;
+use crate::aggregate::rejected::{Groups, Placement};
 use crate::aggregate::timeline::BucketSums;
 use crate::config::Limits;
 use crate::config::Thresholds;
 use crate::config::exceptions::Exceptions;
+use crate::findings::types::Finding;
 use crate::findings::{self, Completeness, HealthChecks, NetworkContext, Rules};
 use crate::record::Direction;
 use crate::record::timestamp::Timestamp;
@@ -53,12 +55,12 @@ impl Default for SummaryOptions {
 pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology: Option<&Topology>) -> Summary {
     let completeness = completeness(&analysis);
     let limits_reached = limits_reached(&analysis, completeness.names);
-    let mut rejected = std::mem::take(&mut analysis.rejects);
-    rejected.correlate_accepted(&analysis.accepted);
-    let rejected_by_placement = rejected.places().collect();
-    let group_count = rejected.group_count();
-    let error_bound = rejected.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
-    let mut groups = rejected.into_groups();
+    let mut rejects = std::mem::take(&mut analysis.rejects);
+    rejects.correlate_accepted(&analysis.accepted);
+    let rejected_by_placement = rejects.places().collect();
+    let group_count = rejects.group_count();
+    let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);
+    let mut groups = rejects.into_groups();
     let network = NetworkContext {
         interfaces: &analysis.interfaces,
         places: &analysis.places,
@@ -70,31 +72,6 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     rules.attribute(&mut groups);
     let builder = SummaryBuilder { analysis: &analysis, network, rules: &rules, rejected_by_placement };
     let classes = analysis.peering.by_class(Some(&analysis.accepted).filter(|_| completeness.accepted), &network);
-    let latest = analysis.window.last_seen.or(analysis.window.first_seen).map(Timestamp::seconds);
-    let announced_scanners = options.exceptions.scanners_at(latest);
-    let context = findings::Context {
-        groups: &groups,
-        network,
-        rules: &rules,
-        classes: &classes,
-        accepted: &analysis.accepted,
-        let_through: &analysis.let_through,
-        left_out: &analysis.left_out,
-        inter_vpc: &analysis.peering,
-        openings: &analysis.openings,
-        losses: &analysis.losses,
-        health_checks: HealthChecks::find(&groups, &network),
-        has_accepted_records: analysis.records.accepted > 0 || analysis.left_out.has_accepted,
-        // An empty input is no further evidence.
-        inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
-        covers_window: options.covers_window,
-        thresholds: &options.thresholds,
-        trusted_scanners: &options.trusted_scanners,
-        announced_scanners: &announced_scanners,
-        completeness,
-    };
-    let mut findings = findings::detect(&context);
-    findings::suppressions::mark(&mut findings, &options.exceptions);
     Summary {
         schema: SCHEMA,
         filters: None,
@@ -106,21 +83,15 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         top: builder.top(&groups, completeness),
         rejected: Rejected {
             group_count: group_count.unwrap_or(groups.len() as u64),
-            exact: completeness.rejected,
             error_bound,
-            groups: builder.top_groups(&groups, options.max_listed_groups),
-            by_interface: builder.by_interface(),
-            by_subnet: builder.by_subnet(),
-            by_vpc: builder.by_vpc(),
-            by_cause: builder.by_cause(&groups),
-            by_cause_exact: completeness.causes,
-            by_rule: builder.by_rule(&groups),
+            ..builder.rejected(&groups, completeness, options.max_listed_groups)
         },
         topology: None,
         peering: topology.map(|topology| super::peering::peering(topology, &classes, completeness.peering)),
         services: builder.services(),
-        findings,
+        findings: builder.findings(&groups, &classes, completeness, options),
         limits_reached,
+        unknown: Vec::new(),
         sources: analysis.sources.clone(),
         failed: analysis.failed.clone(),
         malformed: analysis.malformed.clone(),
@@ -196,6 +167,59 @@ pub(super) struct SummaryBuilder<'a> {
 }
 
 impl<'a> SummaryBuilder<'a> {
+    /// Returns the rejected connections, as if no memory limit had dropped one.
+    fn rejected(&self, groups: &Groups, completeness: Completeness, max_listed: usize) -> Rejected {
+        Rejected {
+            group_count: groups.len() as u64,
+            exact: completeness.rejected,
+            error_bound: 0,
+            groups: self.top_groups(groups, max_listed),
+            by_interface: self.by_interface(),
+            by_subnet: self.by_subnet(),
+            by_vpc: self.by_vpc(),
+            by_cause: self.by_cause(groups),
+            by_cause_exact: completeness.causes,
+            by_rule: self.by_rule(groups),
+        }
+    }
+
+    /// Runs the detectors, and marks the findings that the configuration suppresses.
+    fn findings(
+        &self,
+        groups: &Groups,
+        classes: &FlowsByClass<'_>,
+        completeness: Completeness,
+        options: &SummaryOptions,
+    ) -> Vec<Finding> {
+        let (analysis, network) = (self.analysis, self.network);
+        let latest = analysis.window.last_seen.or(analysis.window.first_seen).map(Timestamp::seconds);
+        let announced_scanners = options.exceptions.scanners_at(latest);
+        let context = findings::Context {
+            groups,
+            network,
+            rules: self.rules,
+            classes,
+            accepted: &analysis.accepted,
+            let_through: &analysis.let_through,
+            left_out: &analysis.left_out,
+            inter_vpc: &analysis.peering,
+            openings: &analysis.openings,
+            losses: &analysis.losses,
+            health_checks: HealthChecks::find(groups, &network),
+            has_accepted_records: analysis.records.accepted > 0 || analysis.left_out.has_accepted,
+            // An empty input is no further evidence.
+            inputs: analysis.sources.iter().filter(|source| source.records > 0).count(),
+            covers_window: options.covers_window,
+            thresholds: &options.thresholds,
+            trusted_scanners: &options.trusted_scanners,
+            announced_scanners: &announced_scanners,
+            completeness,
+        };
+        let mut findings = findings::detect(&context);
+        findings::suppressions::mark(&mut findings, &options.exceptions);
+        findings
+    }
+
     /// Returns the Name tag of the resource with this id.
     pub(super) fn name_of(&self, id: Option<&str>) -> Option<String> {
         self.network.topology?.name_of(id?).map(str::to_owned)

@@ -13,7 +13,6 @@ pub use self::rows::{
     Change, Diff, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, PairRow, Side, TrafficChange,
 };
 use crate::findings::types::Finding;
-use crate::summary::json::StoredSummary;
 use crate::summary::{Peering, Rejected, RejectedGroup, Summary, VpcPair};
 
 /// The value of [`Diff::schema`].
@@ -23,8 +22,8 @@ const SCHEMA: &str = "flowsentry/diff/v1";
 const COMPARABLE_SHARE: u64 = 10;
 
 /// Compares a summary, with the name of its file, with a later one.
-pub fn compare(before: (&str, &StoredSummary), after: (&str, &StoredSummary)) -> Diff {
-    let (old, new) = (&before.1.summary, &after.1.summary);
+pub fn compare(before: (&str, &Summary), after: (&str, &Summary)) -> Diff {
+    let (old, new) = (before.1, after.1);
     let (before, after) = (side(before), side(after));
     let findings = findings(old, new, before.lacks.is_empty(), after.lacks.is_empty());
     Diff {
@@ -49,9 +48,8 @@ impl Diff {
     }
 }
 
-fn side((file, stored): (&str, &StoredSummary)) -> Side {
-    let StoredSummary { summary, skipped } = stored;
-    let unknown = skipped.iter().map(|(list, count)| format!("{count} of {list} are unknown to this version"));
+fn side((file, summary): (&str, &Summary)) -> Side {
+    let unknown = summary.unknown.iter().map(|(list, count)| format!("{count} of {list} are unknown to this version"));
     let lacks = lacks(summary).into_iter().chain(unknown).collect();
     Side { file: file.to_owned(), window: summary.window, traffic: summary.traffic, lacks }
 }

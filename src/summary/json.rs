@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-pub use super::stored::{MAX_SUMMARY_BYTES, StoredSummary, SummaryError, is_summary, read};
+pub use super::stored::{MAX_SUMMARY_BYTES, SummaryError, is_summary, read};
 use crate::findings::topology_check::Check;
 use crate::findings::types::Finding;
 use crate::summary::Summary;

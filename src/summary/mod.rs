@@ -94,6 +94,16 @@ pub struct Summary {
     /// Names of the memory limits that were reached.
     #[serde(default, deserialize_with = "stored::limits")]
     pub limits_reached: Vec<Keyword>,
+    /// Number of elements of a stored summary that this version does not know and leaves out, by list.
+    #[serde(skip)]
+    pub unknown: Vec<(Keyword, u64)>,
+}
+
+impl Summary {
+    /// Returns the number of findings that this version does not know.
+    pub fn unknown_findings(&self) -> u64 {
+        self.unknown.iter().find(|(list, _)| *list == "findings").map_or(0, |(_, count)| *count)
+    }
 }
 
 /// Where the topology comes from.

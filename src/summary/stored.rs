@@ -26,21 +26,15 @@ const MAX_SCHEMA_CHARACTERS: usize = 80;
 /// A limit that this version does not know.
 const UNKNOWN_LIMIT: &str = "a limit of a later version";
 
-/// A summary that was read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredSummary {
-    /// The summary, without the elements of lists that are not understood.
-    pub summary: Summary,
-    /// Number of elements that are not understood, by list. Empty if all are.
-    pub skipped: Vec<(&'static str, u64)>,
-}
-
 /// Why a stored summary cannot be read.
 #[derive(Debug, Error)]
 pub enum SummaryError {
-    /// The input cannot be read or decompressed, or is too large.
+    /// The input cannot be read or decompressed.
     #[error("{0}")]
-    Input(#[from] ObjectError),
+    Input(ObjectError),
+    /// It is larger than [`MAX_SUMMARY_BYTES`].
+    #[error("is larger than {} MiB; analyze fewer inputs at once, or list fewer rejected groups (--top)", MAX_SUMMARY_BYTES >> 20)]
+    TooLarge,
     /// It is not JSON, is cut off, or is not a summary.
     #[error(
         "is not a summary of flowsentry, or is damaged: {0}; give the output of analyze --format json, or an object below summaries/ or reports/"
@@ -59,11 +53,21 @@ pub enum SummaryError {
     Several,
 }
 
+impl From<ObjectError> for SummaryError {
+    fn from(error: ObjectError) -> SummaryError {
+        match error {
+            // Its advice is for flow logs.
+            ObjectError::TooLarge { .. } => SummaryError::TooLarge,
+            other => SummaryError::Input(other),
+        }
+    }
+}
+
 /// Reads a summary, plain or gzip. Memory is bounded by [`MAX_SUMMARY_BYTES`].
 ///
 /// # Errors
 /// If the input fails, is too large, or is not one summary of this schema.
-pub fn read(input: impl Read) -> Result<StoredSummary, SummaryError> {
+pub fn read(input: impl Read) -> Result<Summary, SummaryError> {
     let text = decompress(input)?;
     if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(SummaryError::NotJson);
@@ -72,10 +76,10 @@ pub fn read(input: impl Read) -> Result<StoredSummary, SummaryError> {
     if envelope.schema != SCHEMA {
         return Err(SummaryError::Schema(escape_truncated(&envelope.schema, MAX_SCHEMA_CHARACTERS)));
     }
-    let summary: Summary = from_slice(&text)?;
+    let mut summary: Summary = from_slice(&text)?;
     let counts: Counts = from_slice(&text)?;
-    let skipped = counts.skipped(&summary);
-    Ok(StoredSummary { summary, skipped })
+    summary.unknown = counts.unknown(&summary);
+    Ok(summary)
 }
 
 /// Returns whether an input is a summary of any version, by its first JSON value. An input that cannot be read is none.
@@ -147,7 +151,7 @@ struct RejectedCounts {
 }
 
 impl Counts {
-    fn skipped(&self, summary: &Summary) -> Vec<(&'static str, u64)> {
+    fn unknown(&self, summary: &Summary) -> Vec<(&'static str, u64)> {
         let Counts { sources, rejected, findings } = self;
         let lists = [
             ("sources", sources.len(), summary.sources.len()),
@@ -156,8 +160,8 @@ impl Counts {
             ("rejected.by_rule", rejected.by_rule.len(), summary.rejected.by_rule.len()),
             ("findings", findings.len(), summary.findings.len()),
         ];
-        let skipped = lists.map(|(list, stored, understood)| (list, stored.saturating_sub(understood) as u64));
-        skipped.into_iter().filter(|(_, count)| *count > 0).collect()
+        let unknown = lists.map(|(list, stored, understood)| (list, stored.saturating_sub(understood) as u64));
+        unknown.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 }
 

@@ -125,6 +125,7 @@ pub(super) enum Doubt {
     NoTraffic,
     FailedInputs,
     Filtered,
+    UnknownFindings,
 }
 
 /// Returns the reason why an empty list is no good news: the records could not have shown a problem, or some are missing.
@@ -132,6 +133,8 @@ pub(super) fn doubt(summary: &Summary) -> Option<Doubt> {
     let records = &summary.records;
     if records.total == 0 {
         Some(Doubt::NoRecords)
+    } else if summary.unknown_findings() > 0 {
+        Some(Doubt::UnknownFindings)
     } else if summary.filters.is_some() {
         Some(Doubt::Filtered)
     } else if records.accepted == 0 && records.rejected == 0 {
@@ -148,6 +151,7 @@ fn no_findings(summary: &Summary) -> &'static str {
         Some(Doubt::NoTraffic) => "none, but no record is of accepted or rejected traffic",
         Some(Doubt::FailedInputs) => "none in the inputs that were read",
         Some(Doubt::Filtered) => "none among those that the filters leave",
+        Some(Doubt::UnknownFindings) => "unknown: some are of a later version",
         None => "none",
     }
 }

@@ -55,6 +55,7 @@ fn conclusion(summary: &Summary, problems: &[Problem]) -> String {
         (0, Some(Doubt::NoRecords)) => "no records were read".to_owned(),
         (0, Some(Doubt::NoTraffic)) => "no record is of accepted or rejected traffic".to_owned(),
         (0, Some(Doubt::FailedInputs)) => "no findings in the inputs that were read".to_owned(),
+        (0, Some(Doubt::UnknownFindings)) => "only findings of a later version".to_owned(),
         (0, Some(Doubt::Filtered)) => "no findings among those that the filters leave".to_owned(),
         _ => format!("{}: {}", plural(all as u64, "finding"), by_severity(summary)),
     });
