@@ -7,11 +7,11 @@
 //! - Memory is bounded: a worker waits while its input is more than [`Queue::lookahead`] ahead of the merge.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use walkdir::WalkDir;
@@ -40,6 +40,8 @@ pub(super) struct Input {
 #[derive(Debug)]
 enum InputKind {
     Stdin,
+    /// The rest of stdin, after these bytes that were read of it.
+    StdinAfter(Arc<[u8]>),
     File(PathBuf),
     /// There is nothing to read, for this reason.
     Unavailable(String),
@@ -128,6 +130,11 @@ impl Input {
         Input { uri: path.display().to_string(), kind: InputKind::File(path.to_owned()) }
     }
 
+    /// Creates the input that is stdin, of which these bytes were read.
+    pub(super) fn stdin_after(read: Vec<u8>) -> Input {
+        Input { uri: STDIN.to_owned(), kind: InputKind::StdinAfter(read.into()) }
+    }
+
     fn unavailable(path: &Path, reason: String) -> Input {
         Input { uri: path.display().to_string(), kind: InputKind::Unavailable(reason) }
     }
@@ -135,7 +142,7 @@ impl Input {
     /// Returns a key that is equal for two names of the same file.
     fn identity(&self) -> Option<PathBuf> {
         match &self.kind {
-            InputKind::Stdin => Some(PathBuf::from(STDIN)),
+            InputKind::Stdin | InputKind::StdinAfter(_) => Some(PathBuf::from(STDIN)),
             InputKind::File(path) => path.canonicalize().ok(),
             InputKind::Unavailable(_) => None,
         }
@@ -146,20 +153,21 @@ impl Input {
     fn size(&self) -> u64 {
         match &self.kind {
             InputKind::File(path) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-            InputKind::Stdin | InputKind::Unavailable(_) => 0,
+            InputKind::Stdin | InputKind::StdinAfter(_) | InputKind::Unavailable(_) => 0,
         }
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send>, String> {
         match &self.kind {
             InputKind::Stdin => Ok(Box::new(io::stdin())),
+            InputKind::StdinAfter(read) => Ok(Box::new(Cursor::new(Arc::clone(read)).chain(io::stdin()))),
             InputKind::File(path) => wrong_input::open(path, Expected::FlowLog),
             InputKind::Unavailable(reason) => Err(reason.clone()),
         }
     }
 
     pub(super) fn is_stdin(&self) -> bool {
-        matches!(self.kind, InputKind::Stdin)
+        matches!(self.kind, InputKind::Stdin | InputKind::StdinAfter(_))
     }
 
     /// Returns the path and the length of a file, or the reason why it cannot be read.
@@ -170,7 +178,7 @@ impl Input {
                 Ok(metadata) => Ok((path, metadata.len())),
                 Err(error) => Err(wrong_input::cannot_open(path, &error, Expected::FlowLog)),
             },
-            InputKind::Stdin => Err("is not a file".to_owned()),
+            InputKind::Stdin | InputKind::StdinAfter(_) => Err("is not a file".to_owned()),
             InputKind::Unavailable(reason) => Err(reason.clone()),
         }
     }

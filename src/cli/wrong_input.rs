@@ -2,7 +2,7 @@
 //! pattern, a folder, or a file of another kind.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use crate::input::decoder::Decoder;
@@ -35,21 +35,36 @@ enum Kind {
     Partial,
     Topology,
     OtherJson,
+    Utf16,
 }
 
 /// Opens a file, or stdin where it is read. The error says what to do.
 #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
 pub(super) fn open(path: &Path, expected: Expected) -> Result<Box<dyn Read + Send>, String> {
     if path.as_os_str() == STDIN && expected.may_be_stdin() {
-        return Ok(Box::new(io::stdin()));
+        return without_mark(io::stdin(), expected);
     }
     // Some systems open folders, and fail when they are read.
     if let Some(advice) = expected.instead_of_folder().filter(|_| path.is_dir()) {
         return Err(format!("is a folder: {advice}"));
     }
-    let file = File::open(path).map_err(|error| cannot_open(path, &error, expected))?;
-    Ok(Box::new(file))
+    without_mark(File::open(path).map_err(|error| cannot_open(path, &error, expected))?, expected)
 }
+
+/// Skips the byte order mark that some programs of Windows write before text. Readers of flow logs and summaries do so themselves, because it
+/// may be compressed.
+fn without_mark(mut input: impl Read + Send + 'static, expected: Expected) -> Result<Box<dyn Read + Send>, String> {
+    if matches!(expected, Expected::FlowLog | Expected::Summary | Expected::Partial) {
+        return Ok(Box::new(input));
+    }
+    let mut head = Vec::new();
+    let count = BYTE_ORDER_MARK.len() as u64;
+    input.by_ref().take(count).read_to_end(&mut head).map_err(|error| format!("cannot be read: {error}"))?;
+    let head = if head == BYTE_ORDER_MARK { Vec::new() } else { head };
+    Ok(Box::new(Cursor::new(head).chain(input)))
+}
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Expected {
     /// Returns whether `-` is stdin.
@@ -91,7 +106,9 @@ pub(super) fn cannot_open(path: &Path, error: &io::Error, expected: Expected) ->
     }
     if error.kind() == io::ErrorKind::NotFound && text.contains(['*', '?', '[']) {
         let folder = if expected.instead_of_folder().is_none() { "; a folder works, too" } else { "" };
-        return format!("cannot be opened: the shell leaves a pattern as it is if it is in quotes or nothing matches{folder}");
+        return format!(
+            "cannot be opened: the shell leaves a pattern as it is if it is in quotes or nothing matches{folder}"
+        );
     }
     format!("cannot be opened: {error}")
 }
@@ -103,8 +120,11 @@ fn in_s3(uri: &str, expected: Expected) -> String {
     let name = uri.rsplit('/').next().unwrap_or_default();
     let folder = expected.folder();
     if folder == "./" {
-        let pipe = if expected.may_be_stdin() { format!(", or pipe it to -: aws s3 cp {uri} -") } else { String::new() };
-        return format!("is in S3, which this command does not read: copy it with aws s3 cp {uri} ./ and give the copy{pipe}");
+        let pipe =
+            if expected.may_be_stdin() { format!(", or pipe it to -: aws s3 cp {uri} -") } else { String::new() };
+        return format!(
+            "is in S3, which this command does not read: copy it with aws s3 cp {uri} ./ and give the copy{pipe}"
+        );
     }
     let is_object = EXTENSIONS.iter().chain(&["json", "fspart"]).any(|known| name.ends_with(&format!(".{known}")));
     let copy = if is_object { format!("aws s3 cp {uri} {folder}") } else { format!("aws s3 sync {uri} {folder}") };
@@ -123,13 +143,16 @@ pub(super) fn cannot_write(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     cannot_write_folder(path)
         .or_else(|| path.is_dir().then(|| "is a folder: give the name of a file in it".to_owned()))
-        .or_else(|| folder.filter(|folder| !folder.is_dir()).map(|folder| format!("{} is not a folder", folder.display())))
+        .or_else(|| {
+            folder.filter(|folder| !folder.is_dir()).map(|folder| format!("{} is not a folder", folder.display()))
+        })
 }
 
 /// Returns why a folder cannot be written. `None` if it probably can.
 pub(super) fn cannot_write_folder(path: &Path) -> Option<String> {
     let is_in_s3 = path.to_string_lossy().starts_with("s3:");
-    is_in_s3.then(|| "is in S3, which this command does not write: write it here, and copy it with aws s3 cp".to_owned())
+    is_in_s3
+        .then(|| "is in S3, which this command does not write: write it here, and copy it with aws s3 cp".to_owned())
 }
 
 /// Returns what a file is that was given as something else, by its first bytes, and what to do. `None` if it is not recognized.
@@ -157,11 +180,15 @@ const MAX_RAW_HEAD_BYTES: u64 = 64 * 1024;
 
 fn of_kind(kind: Kind, expected: Expected) -> Option<&'static str> {
     match (kind, expected) {
+        (_, Expected::FlowLog) => None,
+        (Kind::Utf16, _) => Some("is text in UTF-16, as some versions of PowerShell write it: save it as UTF-8"),
         (Kind::FlowLog, Expected::Topology) => {
             Some("looks like a flow log: give it as an input, and the output of aws ec2 describe-… with --topology")
         }
         (Kind::FlowLog, Expected::Partial) => Some("looks like a flow log: read it with flowsentry analyze"),
-        (Kind::FlowLog, Expected::Summary) => Some("looks like a flow log: read it with flowsentry analyze, top, or timeline"),
+        (Kind::FlowLog, Expected::Summary) => {
+            Some("looks like a flow log: read it with flowsentry analyze, top, or timeline")
+        }
         (Kind::FlowLog, Expected::Config | Expected::Inputs | Expected::Listing) => {
             Some("looks like a flow log: give it as an input, without the option")
         }
@@ -174,18 +201,19 @@ fn of_kind(kind: Kind, expected: Expected) -> Option<&'static str> {
         (Kind::Summary, Expected::Config | Expected::Inputs | Expected::Listing) => {
             Some("is a summary of flowsentry: read it with flowsentry report")
         }
-        (Kind::Partial, Expected::Topology | Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing) => {
-            Some("is a partial of flowsentry: give it to flowsentry merge")
-        }
-        (Kind::Topology, Expected::Partial | Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing) => {
-            Some("looks like output of aws ec2 describe-…: give it with --topology")
-        }
+        (
+            Kind::Partial,
+            Expected::Topology | Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing,
+        ) => Some("is a partial of flowsentry: give it to flowsentry merge"),
+        (
+            Kind::Topology,
+            Expected::Partial | Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing,
+        ) => Some("looks like output of aws ec2 describe-…: give it with --topology"),
         (Kind::OtherJson, Expected::Inputs) => {
             Some("is JSON: give a file with an input on each line, such as batches/00000.txt of flowsentry plan")
         }
         (Kind::OtherJson, Expected::Config) => Some("is JSON: the configuration is TOML"),
-        (_, Expected::FlowLog)
-        | (Kind::OtherJson, _)
+        (Kind::OtherJson, _)
         | (Kind::Partial, Expected::Partial)
         | (Kind::Summary, Expected::Summary)
         | (Kind::Topology, Expected::Topology) => None,
@@ -196,6 +224,9 @@ fn of_kind(kind: Kind, expected: Expected) -> Option<&'static str> {
 fn kind(head: &[u8]) -> Option<Kind> {
     if head.starts_with(b"FSPART") {
         return Some(Kind::Partial);
+    }
+    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+        return Some(Kind::Utf16);
     }
     if head.starts_with(b"PAR1") {
         return Some(Kind::FlowLog);
@@ -208,7 +239,8 @@ fn kind(head: &[u8]) -> Option<Kind> {
     if text.starts_with('{') && OtherFormat::from_text(head).is_some_and(|other| other.name == DESCRIBE_OUTPUT) {
         return Some(Kind::Topology);
     }
-    if text.starts_with('{') && !["\"srcaddr\"", "\"message\"", "\"logEvents\""].iter().any(|word| text.contains(word)) {
+    if text.starts_with('{') && !["\"srcaddr\"", "\"message\"", "\"logEvents\""].iter().any(|word| text.contains(word))
+    {
         return Some(Kind::OtherJson);
     }
     let mut words = text.lines().next()?.split(|character: char| character.is_ascii_whitespace() || character == '"');
@@ -232,7 +264,11 @@ mod tests {
             ),
             ("s3://b/a.log.gz", Expected::FlowLog, "with aws s3 cp s3://b/a.log.gz logs/ and give logs/, or deploy"),
             ("s3://b/vpcs.json", Expected::Topology, "with aws s3 cp s3://b/vpcs.json topology/ and give topology/"),
-            ("s3://b/$(x)/", Expected::Partial, "with aws s3 sync s3://BUCKET/PREFIX/ partials/ and give partials/*.fspart"),
+            (
+                "s3://b/$(x)/",
+                Expected::Partial,
+                "with aws s3 sync s3://BUCKET/PREFIX/ partials/ and give partials/*.fspart",
+            ),
         ] {
             let message = message(path, expected);
             assert!(message.starts_with("is in S3, which") && message.contains(command), "{message}");
@@ -252,6 +288,7 @@ mod tests {
         for (head, expected) in [
             (&b"FSPART\r\n\x02\0"[..], Some(Kind::Partial)),
             (b"PAR1\x15\x04", Some(Kind::FlowLog)),
+            (b"\xff\xfe{\0", Some(Kind::Utf16)),
             (b"version srcaddr dstaddr\n", Some(Kind::FlowLog)),
             (b"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1 2 ACCEPT OK\n", Some(Kind::FlowLog)),
             (br#"{"schema":"flowsentry/summary/v1","sources":[]}"#, Some(Kind::Summary)),

@@ -15,7 +15,7 @@ const COLUMNS: [Column; 4] =
     [Column::text("WAY", 0), Column::text("VERDICT", 0), Column::text("HOP", 0), Column::text("REASON", 0)];
 
 /// Reasons are wrapped to no less than this width. If there is no room, the hops are a list.
-const MIN_REASON_WIDTH: usize = 44;
+const MIN_REASON_WIDTH: usize = 32;
 /// Interfaces that are listed.
 const MAX_LISTED_INTERFACES: usize = 5;
 

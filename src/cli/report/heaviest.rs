@@ -50,13 +50,18 @@ pub(in crate::cli) fn render_top(summary: &Summary, width: usize) -> String {
         renderer.wrapped("\n", "", text);
         return renderer.text;
     }
-    renderer.top_sources(summary);
-    renderer.top_ports(summary);
-    renderer.top_talkers(summary);
+    renderer.heaviest(summary);
     renderer.text
 }
 
 impl Renderer<'_> {
+    /// Appends the lists that are not empty.
+    pub(super) fn heaviest(&mut self, summary: &Summary) {
+        self.top_sources(summary);
+        self.top_ports(summary);
+        self.top_talkers(summary);
+    }
+
     fn top_sources(&mut self, summary: &Summary) {
         let (rows, all) = (&summary.top.rejected_sources, summary.traffic.rejected.flows);
         let row = |row: &SourceRejects| {

@@ -36,6 +36,7 @@ pub use plan::render_plan;
 pub use screen::render;
 
 use format::{Names, format_count, format_percent, format_window, plural};
+use screen::{ShortNames, Verdict};
 use table::{Cell, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
@@ -77,20 +78,30 @@ pub fn render_all(summary: &Summary, options: RenderOptions<'_>) -> String {
     renderer.failures(summary);
     if summary.sources.is_empty() {
         // Empty sections would look like an all-clear.
+        let names = ShortNames::new(summary, options.topology);
+        renderer.line("");
+        renderer.lines(&Verdict::new(summary, options.topology, &names).first(renderer.width));
         return renderer.text;
     }
     renderer.filters(summary);
     renderer.limits(summary);
     renderer.malformed_majority(summary);
+    let names = ShortNames::new(summary, options.topology);
+    let verdict = Verdict::new(summary, options.topology, &names);
+    renderer.line("");
+    renderer.lines(&verdict.first(renderer.width));
     renderer.traffic(summary);
     renderer.findings(summary);
     renderer.rejected_by_cause(summary);
     renderer.rejected_by_rule(summary);
     renderer.top_rejected(summary, options.groups.unwrap_or(DEFAULT_GROUPS));
+    renderer.heaviest(summary);
     renderer.rejected_by_interface(summary);
     renderer.inter_vpc_traffic(summary);
     renderer.services(summary);
     renderer.malformed(summary);
+    renderer.line("");
+    renderer.lines(&verdict.last("", renderer.width));
     renderer.text
 }
 
@@ -137,6 +148,11 @@ impl<'a> Renderer<'a> {
     fn line(&mut self, line: impl AsRef<str>) {
         self.text.push_str(line.as_ref());
         self.text.push('\n');
+    }
+
+    /// Appends lines.
+    fn lines(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| self.line(line));
     }
 
     /// Appends an empty line and a section heading, followed by a remark.

@@ -182,7 +182,12 @@ impl Renderer<'_> {
         if summary.services.is_empty() {
             return;
         }
-        self.heading("TRAFFIC BY SERVICE", "service that owns the interface");
+        let shown = format!(
+            "{} of {}",
+            summary.services.len().min(MAX_SERVICES),
+            plural(summary.services.len() as u64, "service")
+        );
+        self.heading("TRAFFIC BY SERVICE", &format!("{shown} that own the interfaces"));
         let rows: Vec<Vec<Cell>> = summary
             .services
             .iter()

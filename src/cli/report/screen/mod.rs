@@ -21,9 +21,9 @@ use textwrap::core::display_width;
 use super::format::Names;
 use super::{RenderOptions, Renderer};
 use crate::summary::Summary;
-use list::ProblemList;
-use names::ShortNames;
+pub(super) use names::ShortNames;
 use top::TopList;
+pub(super) use verdict::Verdict;
 
 /// Maximum number of rows at 100 columns. One more is for the prompt below.
 const MAX_ROWS: usize = 39;
@@ -42,20 +42,19 @@ const GAP: usize = 2;
 pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let width = Renderer::new(options.width).width;
     let names = ShortNames::new(summary, options.topology);
-    let problems = problems::problems(summary, options.topology, &names);
-    let (heading, verdict) = (traffic::head(summary, width), verdict::verdict(summary, &problems, width));
-    let head = [heading, filters(summary, width), vec![String::new()], verdict].concat();
+    let verdict = Verdict::new(summary, options.topology, &names);
+    let heading = traffic::head(summary, width);
+    let head = [heading, filters(summary, width), vec![String::new()], verdict.first(width)].concat();
     if summary.sources.is_empty() {
         // Empty sections would look like an all-clear.
         return text(&head);
     }
-    let list = ProblemList::new(&problems);
     let facts = |top_rows| facts(summary, &names, width, top_rows);
-    let end = [vec![String::new()], verdict::end(summary, &problems, &list, width)].concat();
+    let end = [vec![String::new()], verdict.last(" (all: --verbose)", width)].concat();
     let suppressed = verdict::suppressed(summary, width);
     let others = head.len() + suppressed.len() + end.len();
     let max_rows = if width < COLUMNS { MAX_NARROW_ROWS } else { MAX_ROWS };
-    let list = list.render(max_rows.saturating_sub(others + facts(MIN_TOP_ROWS).len()), width);
+    let list = verdict.list.render(max_rows.saturating_sub(others + facts(MIN_TOP_ROWS).len()), width);
     let left = max_rows.saturating_sub(others + list.len());
     let longest = (MIN_TOP_ROWS..=MAX_TOP_ROWS).rev().map(facts).find(|facts| facts.len() <= left);
     let facts = longest.unwrap_or_else(|| facts(MIN_TOP_ROWS));

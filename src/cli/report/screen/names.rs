@@ -13,7 +13,7 @@ use crate::summary::{DeniedBy, Summary};
 use crate::topology::Topology;
 
 /// Names of the resources that occur in a summary.
-pub(super) struct ShortNames<'a> {
+pub(in crate::cli::report) struct ShortNames<'a> {
     by_id: HashMap<&'a str, &'a str>,
     /// Kinds and names, as they are shown, that several resources have.
     shared: HashSet<(&'a str, String)>,
@@ -21,7 +21,7 @@ pub(super) struct ShortNames<'a> {
 
 impl<'a> ShortNames<'a> {
     /// Collects the names of a summary, and of the topology if there is one.
-    pub(super) fn new(summary: &'a Summary, topology: Option<&'a Topology>) -> ShortNames<'a> {
+    pub(in crate::cli::report) fn new(summary: &'a Summary, topology: Option<&'a Topology>) -> ShortNames<'a> {
         let findings = summary.findings.iter().flat_map(|finding| &finding.names);
         let findings = findings.map(|(id, name)| (id.as_str(), name.as_str()));
         let rules = summary.rejected.by_rule.iter().flat_map(|row| rule_names(&row.rule));
