@@ -38,7 +38,7 @@ pub(super) fn plan(arguments: &args::Plan) -> Result<u8, CliError> {
         message: format!("cannot write the plan to {}: {error}", arguments.output.display()),
         status: EXIT_PARTIAL,
     })?;
-    output::write_text(&report::render_plan(&plan))?;
+    output::write_text(&report::render_plan(&plan, output::width()))?;
     Ok(if lister.is_complete { EXIT_SUCCESS } else { EXIT_PARTIAL })
 }
 
