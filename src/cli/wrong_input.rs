@@ -168,8 +168,7 @@ pub(super) fn advice(path: &Path, expected: Expected) -> Option<&'static str> {
 
 /// As [`advice`], for a file that was read.
 pub(super) fn of_other_kind(bytes: &[u8], expected: Expected) -> Option<&'static str> {
-    let content = Decoder::open(bytes, MAX_RAW_HEAD_BYTES)
-        .and_then(|mut decoder| decoder.peek(HEAD_BYTES).map(|content| kind(content)));
+    let content = Decoder::open(bytes, MAX_RAW_HEAD_BYTES).and_then(|mut decoder| decoder.peek(HEAD_BYTES).map(kind));
     // Only flow logs and summaries are compressed, and a damaged summary is no flow log.
     let is_log = |_| (expected != Expected::Summary).then_some(Kind::FlowLog);
     of_kind(content.unwrap_or_else(is_log)?, expected)
