@@ -2,13 +2,14 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
 use super::explain::target::{Destination, ProtocolName};
-use super::filters::{FindingArguments, RecordArguments};
+use super::filters::{FindingArguments, RecordArguments, absolute_time};
 use super::help;
 #[cfg(feature = "aws")]
 use crate::discovery::target;
@@ -96,7 +97,7 @@ pub(super) struct Analyze {
     pub(super) topology: Vec<PathBuf>,
 
     /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
-    #[arg(long, value_parser = log_format)]
+    #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 
     /// TOML file with thresholds, limits, trusted scanners and columns by prefix of the input, such as `port_scan_ports = 15`; an unknown name lists the valid ones
@@ -104,7 +105,7 @@ pub(super) struct Analyze {
     pub(super) config: Option<PathBuf>,
 
     /// Number of threads [default: number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZero<usize>>)]
     pub(super) threads: Option<NonZero<usize>>,
 
     /// Write a partial for flowsentry merge, instead of a report; - for stdout
@@ -180,7 +181,7 @@ pub(super) struct ReportArguments {
 /// What `top` and `timeline` show a part of.
 #[derive(Debug, Args)]
 pub(super) struct View {
-    /// A summary, or flow logs: files, folders, or - for stdin
+    /// A summary, or flow logs: files, folders, or - for stdin, which may have either
     #[arg(required = true, value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
 
@@ -193,7 +194,7 @@ pub(super) struct View {
     pub(super) format: ReportFormat,
 
     /// Columns of logs without a header [default: version 2]
-    #[arg(long, value_parser = log_format)]
+    #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 
     /// TOML file with limits, and columns by prefix of the input
@@ -207,13 +208,13 @@ pub(super) struct Timeline {
     pub(super) view: View,
 
     /// Maximum number of rows: neighbors are joined until there are no more
-    #[arg(long, value_name = "N", default_value = "48")]
+    #[arg(long, value_name = "N", default_value = "48", value_parser = positive::<NonZero<usize>>)]
     pub(super) rows: NonZero<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Diff {
-    /// The summary before, such as that of yesterday; plain or gzip, - for stdin
+    /// The summary before, such as that of yesterday; plain or gzip, - for stdin (one of the two)
     #[arg(value_name = "A")]
     pub(super) before: PathBuf,
 
@@ -245,19 +246,19 @@ pub(super) struct Plan {
     pub(super) output: PathBuf,
 
     /// Start of the window, such as 2026-11-23T06:00:00Z; an object belongs to it if the time in its name does
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = absolute_time)]
     pub(super) from: Option<Timestamp>,
 
     /// End of the window, which does not belong to it
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = absolute_time)]
     pub(super) to: Option<Timestamp>,
 
     /// Maximum bytes of a batch, as they are stored; a single object may have more
-    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_bytes)]
+    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_bytes, value_parser = positive::<NonZero<u64>>)]
     pub(super) max_batch_bytes: NonZero<u64>,
 
     /// Maximum objects of a batch
-    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_objects)]
+    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_objects, value_parser = positive::<NonZero<usize>>)]
     pub(super) max_batch_objects: NonZero<usize>,
 
     /// Maximum parts of one merge in the merge tree of plan.json
@@ -292,7 +293,7 @@ pub(super) struct Explain {
     pub(super) format: ReportFormat,
 
     /// Columns of inputs without a header [default: version 2]
-    #[arg(long, value_parser = log_format)]
+    #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 }
 
@@ -344,6 +345,11 @@ pub(super) enum SummaryFormat {
     Json,
     Html,
     Csv,
+}
+
+/// Parses a number that is not 0.
+fn positive<T: FromStr>(given: &str) -> Result<T, String> {
+    given.parse().map_err(|_| "must be a whole number from 1".to_owned())
 }
 
 /// Parses `--log-format`.

@@ -39,19 +39,24 @@ read.";
 pub(super) const REPORT: &str = "Examples:
   flowsentry analyze --format json logs/ > today.json
   flowsentry report today.json
+  flowsentry report --format html today.json > today.html
+  flowsentry report --fail-on high today.json
   aws s3 cp s3://my-output/flowsentry/summaries/… - | flowsentry report -
 
-Exit status: 0; 2: invalid usage, or a summary that cannot be read.";
+Exit status: 0; 1: findings may be missing from the summary: this version does not know some, or --fail-on cannot be decided (it is \
+reported on stderr); 2: invalid usage, or a summary that cannot be read; 4: a finding of --fail-on.";
 
 pub(super) const DIFF: &str = "Examples:
   flowsentry diff yesterday.json today.json
   flowsentry diff --format json yesterday.json today.json | jq -r '.findings.new[].title'
+  flowsentry analyze --format json logs/ | flowsentry diff yesterday.json -
 
 Exit status: 0: no finding is new or has a higher severity; 1: at least one, which the configuration does not suppress; 2: invalid \
 usage, or a summary that cannot be read.";
 
 pub(super) const TOP: &str = "Examples:
   flowsentry top logs/
+  zcat old.log.gz | flowsentry top -
   flowsentry top --format json today.json | jq -r '.talkers[] | [.srcaddr, .dstaddr, .accepted.bytes] | @tsv'
 
 Exit status: 0; 1: at least one flow log could not be read; 2: invalid usage, unreadable topology, or a summary that cannot be read.";

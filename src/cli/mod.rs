@@ -118,6 +118,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let filter = arguments.filters.filter()?;
+    filters::warn_of_ids(&arguments.filters, topology.as_deref());
     let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
     let Analyze { partial, close, report, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
