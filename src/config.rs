@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use self::exceptions::{Exceptions, SUPPRESS};
 pub use self::log_formats::{LOG_FORMATS, LogFormats};
-use crate::sanitize::{NAME_CHARACTERS, quoted};
+use crate::sanitize::{NAME_CHARACTERS, did_you_mean, quoted};
 
 /// Defines a struct of integers of at least 1 with their defaults, and a method that sets one by name.
 macro_rules! counts {
@@ -125,11 +125,16 @@ pub struct Config {
 /// Name of the list of [`Config::trusted_scanners`].
 pub const TRUSTED_SCANNERS: &str = "trusted_scanners";
 
+/// Returns the names that a configuration file may have.
+fn valid_names() -> Vec<&'static str> {
+    [Thresholds::NAMES, &[TRUSTED_SCANNERS, SUPPRESS, LOG_FORMATS], Limits::NAMES].concat()
+}
+
 /// Error of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// No threshold or limit has this name.
-    #[error("unknown name {name:?}; valid names: {}", [Thresholds::NAMES, &[TRUSTED_SCANNERS, SUPPRESS, LOG_FORMATS], Limits::NAMES].concat().join(", "))]
+    #[error("unknown name {name:?}{}; valid names: {}", did_you_mean(name, valid_names()), valid_names().join(", "))]
     Unknown {
         /// The unknown name.
         name: String,
@@ -302,7 +307,7 @@ mod tests {
         let error = |text: &str| Config::from_toml(text).expect_err("wrong").to_string();
         assert_eq!(
             error("port_scan_port = 3"),
-            "unknown name \"port_scan_port\"; valid names: port_scan_ports, host_sweep_hosts, \
+            "unknown name \"port_scan_port\", did you mean \"port_scan_ports\"?; valid names: port_scan_ports, host_sweep_hosts, \
              repeated_reject_flows, egress_blocked_flows, one_way_min_flows, no_answer_flows, health_check_flows, \
              trusted_scanners, suppress, log_formats, max_rejected_groups, max_accepted_tuples, max_address_pairs, max_unanswered_groups, \
              max_interfaces, max_formats"

@@ -21,6 +21,24 @@ pub fn truncate_chars(text: &str, max_chars: usize) -> &str {
     text.char_indices().nth(max_chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// Returns a hint with the known name that is most similar to one that is not known, or an empty string if none is similar.
+///
+/// ```
+/// let known = ["port_scan_ports", "host_sweep_hosts"];
+/// assert_eq!(flowsentry::sanitize::did_you_mean("port_scan_port", known), ", did you mean \"port_scan_ports\"?");
+/// assert_eq!(flowsentry::sanitize::did_you_mean("password", known), "");
+/// ```
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // Distances take time and memory by both lengths.
+    let name = truncate_chars(name, NAME_CHARACTERS);
+    let known = known.into_iter().filter(|known| known.chars().count() <= 2 * NAME_CHARACTERS);
+    let distances = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let similar = distances.filter(|(distance, _)| *distance <= name.chars().count() / 3).min();
+    similar.map_or_else(String::new, |(_, known)| {
+        format!(", did you mean \"{}\"?", escape_truncated(known, NAME_CHARACTERS))
+    })
+}
+
 /// Returns the first `max_chars` characters of a text, for lines that people read. Escapes control and bidirectional
 /// characters, because JSON quoting does not: they could act on a terminal or reorder the text.
 ///

@@ -73,15 +73,120 @@ fn report_renders_a_stored_summary_as_analyze_does() {
     assert_eq!(again.as_bytes(), fs::read(&summary).expect("a file"));
 }
 
+/// Runs the command with a file as stdin.
+fn with_stdin(arguments: &[&str], file: &str, status: i32) -> String {
+    let stdin = fs::File::open(file).expect("a file");
+    let output = Command::new(env!("CARGO_BIN_EXE_flowsentry")).args(arguments).stdin(stdin).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8")
+}
+
+#[test]
+fn a_summary_is_read_from_stdin_as_from_a_file() {
+    let folder = Folder::new();
+    let log = folder.write("a.log", LOG);
+    let text = stdout(&["analyze", "--format", "json", &log], 0);
+    let summary = folder.write("a.json", &text);
+    let zipped = folder.write("a.json.gz", flow_log::gzip(text.as_bytes()));
+    let marked = folder.write("marked.json", format!("\u{feff}\n{text}"));
+    for command in ["report", "top", "timeline"] {
+        let expected = stdout(&[command, &summary], 0);
+        assert_eq!(stdout(&[command, &marked], 0), expected, "{command}");
+        for file in [&summary, &zipped, &marked] {
+            assert_eq!(with_stdin(&[command, "-"], file, 0), expected, "{command} {file}");
+        }
+    }
+    // The name of the input is another one.
+    let rows = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    for command in ["top", "timeline"] {
+        assert_eq!(rows(&with_stdin(&[command, "-"], &log, 0)), rows(&stdout(&[command, &log], 0)), "{command}");
+    }
+    assert!(with_stdin(&["diff", "-", &summary], &summary, 0).starts_with("before  -: 3 accepted, 2 rejected"));
+    let message = "flowsentry: stdin cannot be both summaries: give at least one file\n";
+    assert_eq!(with_stdin(&["diff", "-", "-"], &summary, 2), message);
+}
+
+#[test]
+fn a_summary_without_all_findings_is_no_all_clear() {
+    let folder = Folder::new();
+    // The findings that are listed are suppressed, gone, or of high severity.
+    let left_out = |listed: bool| {
+        move |summary: &mut Value| {
+            summary["filters"] = json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": [], "ports": [],
+                                        "actions": [], "min_severity": "high", "findings_left_out": 15});
+            let findings = summary["findings"].as_array_mut().expect("findings");
+            findings.retain(|finding| listed && finding["severity"] == "high");
+        }
+    };
+    let (none, high) = (folder.summary("none.json", left_out(false)), folder.summary("high.json", left_out(true)));
+    let unknown = folder.summary("unknown.json", |summary| {
+        let findings = summary["findings"].as_array_mut().expect("findings");
+        findings.iter_mut().for_each(|finding| finding["type"] = json!("time-travel"));
+    });
+    let failed = folder.summary("failed.json", |summary| {
+        summary["findings"] = json!([]);
+        summary["failed"] = json!([{"uri": "a.log", "error": "truncated"}]);
+    });
+    for (arguments, status, message) in [
+        (vec!["report", &none], 0, ""),
+        (vec!["report", "--fail-on", "high", &none], 0, ""),
+        (
+            vec!["report", "--fail-on", "medium", &none],
+            1,
+            "--fail-on cannot be decided: the summary leaves out 15 of its findings, below high",
+        ),
+        (vec!["report", "--fail-on", "medium", &high], 4, ""),
+        (vec!["report", &unknown], 1, "21 of findings are unknown to this version"),
+        (vec!["report", "--fail-on", "high", &unknown], 1, "21 of findings are unknown to this version"),
+        (vec!["report", &failed], 0, ""),
+        (vec!["report", "--fail-on", "low", &failed], 1, "1 of the inputs of the summary could not be read"),
+    ] {
+        let output = flowsentry(&arguments);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?} {output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(message) && stderr.is_empty() == message.is_empty(), "{arguments:?} {stderr}");
+    }
+    for (summary, status, verdict) in [
+        (&none, 0, "VERDICT  UNKNOWN  no finding has the severity that is listed; not listed, of a lower severity: 15"),
+        (&high, 0, "not listed, of a lower severity: 15"),
+        (
+            &unknown,
+            1,
+            "VERDICT  UNKNOWN  no finding is of a type that this version knows; unknown to this version, which may be worse: 21",
+        ),
+        (&failed, 0, "VERDICT  UNKNOWN  no findings in the inputs that were read"),
+    ] {
+        for arguments in [vec!["report", summary], vec!["report", "--verbose", summary]] {
+            let text = stdout(&arguments, status);
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let verdict = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(words.matches(&verdict).count(), 2, "{arguments:?}: {text}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_summary_exits_with_2() {
     let folder = Folder::new();
     let log = folder.write("a.log", LOG);
     let other = folder.write("b.json", r#"{"schema": "flowsentry/summary/v9"}"#);
+    let text = folder.write("notes.txt", "port 22 is open\n");
+    let topology = folder.write("vpcs.json", r#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#);
+    let wide = folder.write("wide.json", b"\xff\xfe{\0\"\0");
+    let place = folder.0.path().display().to_string();
     for (path, message) in [
-        (log.as_str(), "is not a summary of flowsentry: it does not begin with {"),
+        (text.as_str(), "is not a summary of flowsentry: it does not begin with {"),
+        (&log, "looks like a flow log: read it with flowsentry analyze, top, or timeline"),
+        (&topology, "looks like output of aws ec2 describe-…: give it with --topology"),
+        (&wide, "is text in UTF-16, as some versions of PowerShell write it: save it as UTF-8"),
+        (&place, ": is a folder: give one summary"),
+        (
+            "s3://b/a.json",
+            "copy it with aws s3 cp s3://b/a.json ./ and give the copy, or pipe it to -: aws s3 cp s3://b/a.json -",
+        ),
+        ("no/*.json", "cannot be opened: the shell leaves a pattern as it is if it is in quotes or nothing matches"),
         (other.as_str(), "has the schema flowsentry/summary/v9, not flowsentry/summary/v1"),
-        ("missing.json", "missing.json: cannot be read: "),
+        ("missing.json", "missing.json: cannot be opened: "),
     ] {
         for arguments in [&["report", path][..], &["diff", path, GOLDEN], &["diff", GOLDEN, path]] {
             let output = flowsentry(arguments);
@@ -100,7 +205,10 @@ fn elements_of_later_versions_are_counted_on_stderr() {
     let later = folder.summary("later.json", |summary| summary["findings"][0]["type"] = json!("time-travel"));
     let output = flowsentry(&["report", &later]);
     let expected = "1 of findings are unknown to this version and left out";
-    assert!(String::from_utf8_lossy(&output.stderr).contains(expected) && output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains(expected) && output.status.code() == Some(1),
+        "{output:?}"
+    );
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
 use super::explain::target::{Destination, ProtocolName};
-use super::filters::{FindingArguments, RecordArguments};
+use super::filters::{FindingArguments, RecordArguments, absolute_time};
 use super::help;
 #[cfg(feature = "aws")]
 use crate::discovery::target;
@@ -32,22 +33,22 @@ pub(super) enum Command {
     #[command(after_help = help::MORE, after_long_help = help::MERGE)]
     Merge(Merge),
     /// Render a stored summary
-    #[command(after_help = help::MORE, after_long_help = REPORT_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::REPORT)]
     Report(Report),
     /// Compare two summaries: new, changed and gone findings and rejected connections, and the traffic between VPCs
-    #[command(after_help = help::MORE, after_long_help = DIFF_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::DIFF)]
     Diff(Diff),
     /// Show the sources and ports that are rejected most, and who exchanges the most bytes
-    #[command(after_help = help::MORE, after_long_help = TOP_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::TOP)]
     Top(View),
     /// Show accepted and rejected flows by time, as bars
-    #[command(after_help = help::MORE, after_long_help = TIMELINE_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::TIMELINE)]
     Timeline(Timeline),
     /// Plan a report over many objects: write which are analyzed together, for a batch system or a shell loop
-    #[command(after_help = help::MORE, after_long_help = PLAN_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::PLAN)]
     Plan(Plan),
     /// Explain whether one end can reach another, hop by hop
-    #[command(after_help = help::MORE, after_long_help = EXPLAIN_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::EXPLAIN)]
     Explain(Explain),
     #[cfg_attr(feature = "aws", doc = "Check a topology, or describe that of AWS accounts")]
     #[cfg_attr(not(feature = "aws"), doc = "Check a topology")]
@@ -69,51 +70,6 @@ pub(super) enum Command {
     },
 }
 
-const REPORT_HELP: &str = "Examples:
-  flowsentry analyze --format json logs/ > today.json
-  flowsentry report today.json
-  aws s3 cp s3://my-output/flowsentry/summaries/… - | flowsentry report -
-
-Exit status: 0; 2: invalid usage, or a summary that cannot be read.";
-
-const DIFF_HELP: &str = "Examples:
-  flowsentry diff yesterday.json today.json
-  flowsentry diff --format json yesterday.json today.json | jq -r '.findings.new[].title'
-
-Exit status: 0: no finding is new or has a higher severity; 1: at least one, which the configuration does not suppress; 2: invalid \
-usage, or a summary that cannot be read.";
-
-const TOP_HELP: &str = "Examples:
-  flowsentry top logs/
-  flowsentry top --format json today.json | jq -r '.talkers[] | [.srcaddr, .dstaddr, .accepted.bytes] | @tsv'
-
-Exit status: 0; 1: at least one flow log could not be read; 2: invalid usage, unreadable topology, or a summary that cannot be read.";
-
-const TIMELINE_HELP: &str = "Examples:
-  flowsentry timeline logs/
-  flowsentry timeline --rows 24 today.json
-
-Exit status: 0; 1: at least one flow log could not be read; 2: invalid usage, unreadable topology, or a summary that cannot be read.";
-
-const PLAN_HELP: &str = "Examples:
-  flowsentry plan --from 2026-11-23T06:00:00Z --to 2026-11-23T07:00:00Z --output plan/ logs/
-  aws s3api list-objects-v2 --bucket my-flow-logs --prefix AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/11/23/ \\
-    | flowsentry plan --bucket my-flow-logs --output plan/ --listing -
-  flowsentry analyze --inputs-from plan/batches/00000.txt --partial 00000.fspart --close
-
-Exit status: 0: the plan has all inputs, or names them as skipped; 1: at least one input cannot be planned (it is reported on \
-stderr), or the plan cannot be written; 2: invalid usage, or an incomplete listing.";
-
-const EXPLAIN_HELP: &str = "Examples:
-  flowsentry explain --topology topology/ web-1 10.2.1.5:5432
-  flowsentry explain --topology topology/ eni-0a1b2c3d i-0123456789abcdef0:443 logs/
-  flowsentry explain --topology topology/ 10.1.1.5 internet:443
-  flowsentry explain --topology topology/ --protocol icmp 2600:1f18::5 2600:1f19::5
-  flowsentry explain --topology topology/ --format json web-1 '[2600:1f19::5]:443'
-
-Exit status: 0: reachable; 1: blocked; 3: unknown, because the topology does not have everything that decides; 2: invalid usage \
-or unreadable topology.";
-
 #[derive(Debug, Subcommand)]
 pub(super) enum TopologyCommand {
     /// Find overlapping CIDR blocks, missing routes and unusable routes
@@ -121,22 +77,9 @@ pub(super) enum TopologyCommand {
     Check(CheckTopology),
     /// Describe the network of AWS accounts, and write a topology to a folder
     #[cfg(feature = "aws")]
-    #[command(after_help = help::MORE, after_long_help = FETCH_HELP)]
+    #[command(after_help = help::MORE, after_long_help = help::FETCH)]
     Fetch(FetchTopology),
 }
-
-#[cfg(feature = "aws")]
-const FETCH_HELP: &str = "Credentials are those of the AWS CLI: environment variables, a profile, or the role of the machine. They need \
-ec2:DescribeVpcs, DescribeSubnets, DescribeVpcPeeringConnections, DescribeNetworkInterfaces, DescribeRouteTables, \
-DescribeSecurityGroups, DescribeNetworkAcls, DescribePrefixLists, DescribeManagedPrefixLists and \
-GetManagedPrefixListEntries, and for other accounts sts:AssumeRole.
-
-Examples:
-  flowsentry topology fetch --regions eu-west-1,us-east-1 --to topology/
-  flowsentry topology fetch --regions eu-west-1 --accounts 111122223333 --role-name flowsentry-topology-reader --to topology/
-
-Exit status: 0: everything was described; 1: an account and Region was not, and its last document is kept; 2: invalid usage or no \
-credentials.";
 
 #[derive(Debug, Args)]
 pub(super) struct Analyze {
@@ -154,7 +97,7 @@ pub(super) struct Analyze {
     pub(super) topology: Vec<PathBuf>,
 
     /// Columns of files without a header, such as "${version} ${srcaddr} ${dstaddr}" [default: version 2]
-    #[arg(long, value_parser = log_format)]
+    #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 
     /// TOML file with thresholds, limits, trusted scanners and columns by prefix of the input, such as `port_scan_ports = 15`; an unknown name lists the valid ones
@@ -162,7 +105,7 @@ pub(super) struct Analyze {
     pub(super) config: Option<PathBuf>,
 
     /// Number of threads [default: number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZero<usize>>)]
     pub(super) threads: Option<NonZero<usize>>,
 
     /// Write a partial for flowsentry merge, instead of a report; - for stdout
@@ -238,7 +181,7 @@ pub(super) struct ReportArguments {
 /// What `top` and `timeline` show a part of.
 #[derive(Debug, Args)]
 pub(super) struct View {
-    /// A summary, or flow logs: files, folders, or - for stdin
+    /// A summary, or flow logs: files, folders, or - for stdin, which may have either
     #[arg(required = true, value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
 
@@ -251,7 +194,7 @@ pub(super) struct View {
     pub(super) format: ReportFormat,
 
     /// Columns of logs without a header [default: version 2]
-    #[arg(long, value_parser = log_format)]
+    #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 
     /// TOML file with limits, and columns by prefix of the input
@@ -265,13 +208,13 @@ pub(super) struct Timeline {
     pub(super) view: View,
 
     /// Maximum number of rows: neighbors are joined until there are no more
-    #[arg(long, value_name = "N", default_value = "48")]
+    #[arg(long, value_name = "N", default_value = "48", value_parser = positive::<NonZero<usize>>)]
     pub(super) rows: NonZero<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Diff {
-    /// The summary before, such as that of yesterday; plain or gzip, - for stdin
+    /// The summary before, such as that of yesterday; plain or gzip, - for stdin (one of the two)
     #[arg(value_name = "A")]
     pub(super) before: PathBuf,
 
@@ -303,19 +246,19 @@ pub(super) struct Plan {
     pub(super) output: PathBuf,
 
     /// Start of the window, such as 2026-11-23T06:00:00Z; an object belongs to it if the time in its name does
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = absolute_time)]
     pub(super) from: Option<Timestamp>,
 
     /// End of the window, which does not belong to it
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = absolute_time)]
     pub(super) to: Option<Timestamp>,
 
     /// Maximum bytes of a batch, as they are stored; a single object may have more
-    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_bytes)]
+    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_bytes, value_parser = positive::<NonZero<u64>>)]
     pub(super) max_batch_bytes: NonZero<u64>,
 
     /// Maximum objects of a batch
-    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_objects)]
+    #[arg(long, value_name = "N", default_value_t = PlanOptions::default().max_batch_objects, value_parser = positive::<NonZero<usize>>)]
     pub(super) max_batch_objects: NonZero<usize>,
 
     /// Maximum parts of one merge in the merge tree of plan.json
@@ -350,7 +293,7 @@ pub(super) struct Explain {
     pub(super) format: ReportFormat,
 
     /// Columns of inputs without a header [default: version 2]
-    #[arg(long, value_parser = log_format)]
+    #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
     pub(super) log_format: Option<Format>,
 }
 
@@ -402,6 +345,11 @@ pub(super) enum SummaryFormat {
     Json,
     Html,
     Csv,
+}
+
+/// Parses a number that is not 0.
+fn positive<T: FromStr>(given: &str) -> Result<T, String> {
+    given.parse().map_err(|_| "must be a whole number from 1".to_owned())
 }
 
 /// Parses `--log-format`.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::args::{Diff, ReportFormat};
 use super::output;
-use super::{CliError, EXIT_SUCCESS, report, stored};
+use super::wrong_input::STDIN;
+use super::{CliError, EXIT_SUCCESS, EXIT_USAGE, report, stored};
 use crate::summary::diff::compare;
 use crate::summary::json;
 
@@ -14,6 +15,10 @@ const EXIT_WORSE: u8 = 1;
 /// Runs `diff`. Returns the exit status.
 pub(super) fn diff(arguments: &Diff) -> Result<u8, CliError> {
     let Diff { before, after, format } = arguments;
+    if [before, after].iter().all(|path| path.as_os_str() == STDIN) {
+        let message = "stdin cannot be both summaries: give at least one file".to_owned();
+        return Err(CliError { message, status: EXIT_USAGE });
+    }
     let name = |path: &Path| path.display().to_string();
     let (before, after) = ((name(before), stored::read(before)?), (name(after), stored::read(after)?));
     let diff = compare((&before.0, &before.1), (&after.0, &after.1));

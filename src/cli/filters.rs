@@ -1,16 +1,20 @@
 //! The arguments that select records and findings. Only these read the clock: for times such as `2h`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, builder::TypedValueParser};
 use ipnet::IpNet;
 
+use super::output::warn;
 use super::{CliError, EXIT_USAGE};
 use crate::aggregate::filter::RecordFilter;
 use crate::findings::types::Severity;
 use crate::record::timestamp::Timestamp;
 use crate::record::{Action, ip};
+use crate::sanitize::{NAME_CHARACTERS, did_you_mean, truncate_chars};
+use crate::topology::Topology;
 
 /// Which records `analyze` counts.
 #[derive(Debug, Args)]
@@ -37,7 +41,7 @@ pub(super) struct RecordArguments {
     address: Vec<IpNet>,
 
     /// Count records from or to this port; repeatable
-    #[arg(long, value_name = "PORT", conflicts_with = "partial")]
+    #[arg(long, value_name = "PORT", value_parser = port, conflicts_with = "partial")]
     port: Vec<u16>,
 
     /// Count records with this action; repeatable
@@ -94,6 +98,30 @@ impl RecordArguments {
     }
 }
 
+/// Warns of ids that look wrong: Name tags, and ids that are almost those of a resource. Others may have been deleted.
+pub(super) fn warn_of_ids(arguments: &RecordArguments, topology: Option<&Topology>) {
+    let Some(topology) = topology else { return };
+    let resources = topology.resources();
+    let options = [
+        ("--interface", &arguments.interface, resources.interfaces.keys().collect::<BTreeSet<_>>()),
+        ("--vpc", &arguments.vpc, resources.vpcs.keys().collect()),
+    ];
+    for (option, given, known) in options {
+        for id in given.iter().filter(|id| !known.contains(id)) {
+            let named: Vec<&str> =
+                known.iter().filter(|known| topology.name_of(known) == Some(id)).map(|id| id.as_str()).collect();
+            let hint = match &named[..] {
+                [] => did_you_mean(id, known.iter().map(|id| id.as_str())),
+                [named] => format!(", but it is the Name tag of {named}: give the id"),
+                [named, ..] => format!(", but it is a Name tag, such as that of {named}: give the ids"),
+            };
+            if !hint.is_empty() {
+                warn(&format!("{option} {}: the topology has no such id{hint}", truncate_chars(id, NAME_CHARACTERS)));
+            }
+        }
+    }
+}
+
 const TIME_RANGE: &str = "the time must be in the years 1970 to 9999";
 
 impl GivenTime {
@@ -112,13 +140,29 @@ impl std::str::FromStr for GivenTime {
         if let Some(seconds) = duration(given) {
             return Ok(GivenTime::Before(seconds));
         }
-        let time: jiff::Timestamp = given.parse().map_err(|_| {
-            "must be a time such as 2026-11-23T06:00:00Z, or 30m, 2h, or 7d for a time before now".to_owned()
+        let time = time(given).map_err(|hint| {
+            let lower = given.to_ascii_lowercase();
+            let hint = duration(&lower).map_or(hint, |_| format!("; did you mean {lower}?"));
+            format!("must be a time such as 2026-11-23T06:00:00Z, or 30m, 2h, or 7d for a time before now{hint}")
         })?;
         // Records have whole seconds.
         let seconds = time.as_second() + i64::from(time.subsec_nanosecond() > 0);
         u64::try_from(seconds).map(GivenTime::At).map_err(|_| TIME_RANGE.to_owned())
     }
+}
+
+/// Parses a time of a window.
+pub(super) fn absolute_time(given: &str) -> Result<jiff::Timestamp, String> {
+    time(given).map_err(|hint| format!("must be a time such as 2026-11-23T06:00:00Z{hint}"))
+}
+
+/// Parses a time. The error is a hint, which may be empty: a date, or a time without a zone, is taken for one in UTC.
+fn time(given: &str) -> Result<jiff::Timestamp, String> {
+    given.parse().map_err(|_| {
+        let in_utc =
+            given.parse().ok().map(|time: jiff::civil::DateTime| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        in_utc.map_or_else(String::new, |time| format!("; did you mean {time}?"))
+    })
 }
 
 /// Parses a number with a unit, such as `2h`, to seconds.
@@ -151,6 +195,10 @@ fn address(given: &str) -> Result<IpNet, String> {
         Some(_) => given.parse().ok().map(|block: IpNet| without_mapping(block.trunc())),
     };
     parsed.ok_or_else(|| "must be an IPv4 or IPv6 address, or a CIDR block such as 10.0.0.0/16".to_owned())
+}
+
+fn port(given: &str) -> Result<u16, String> {
+    given.parse().map_err(|_| "must be a number from 0 to 65535".to_owned())
 }
 
 fn without_mapping(block: IpNet) -> IpNet {
@@ -201,6 +249,21 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_wrong_time_has_the_right_one() {
+        for (given, hint) in [
+            ("2026-11-23", "; did you mean 2026-11-23T00:00:00Z?"),
+            ("2026-11-23 06:00", "; did you mean 2026-11-23T06:00:00Z?"),
+            ("2026-11-23T06:00:07", "; did you mean 2026-11-23T06:00:07Z?"),
+            ("2H", "; did you mean 2h?"),
+            ("yesterday", "a time before now"),
+        ] {
+            let error = given.parse::<GivenTime>().expect_err("wrong");
+            assert!(error.ends_with(hint), "{error}");
+        }
+        assert!(absolute_time("2026-11-23").is_err_and(|error| error.ends_with("did you mean 2026-11-23T00:00:00Z?")));
     }
 
     #[test]

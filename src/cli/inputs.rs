@@ -7,12 +7,11 @@
 //! - Memory is bounded: a worker waits while its input is more than [`Queue::lookahead`] ahead of the merge.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use walkdir::WalkDir;
@@ -20,7 +19,7 @@ use walkdir::WalkDir;
 use super::args::Analyze;
 use super::output::warn;
 use super::progress::Progress;
-use super::wrong_input::{self, Expected};
+use super::wrong_input::{self, Expected, STDIN};
 use super::{CliError, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::aggregate::filter::RecordFilter;
@@ -28,9 +27,6 @@ use crate::config::Limits;
 use crate::pipeline::{self, Options};
 use crate::plan::key::EXTENSIONS;
 use crate::record::Flow;
-
-/// The argument that stands for stdin.
-const STDIN: &str = "-";
 
 const PANIC_MESSAGE: &str = "internal error while reading this input (panic); please report it";
 
@@ -44,6 +40,8 @@ pub(super) struct Input {
 #[derive(Debug)]
 enum InputKind {
     Stdin,
+    /// The rest of stdin, after these bytes that were read of it.
+    StdinAfter(Arc<[u8]>),
     File(PathBuf),
     /// There is nothing to read, for this reason.
     Unavailable(String),
@@ -60,7 +58,7 @@ pub(super) fn list(arguments: &Analyze) -> Result<Vec<Input>, CliError> {
     if is_stdin(list) && arguments.inputs.iter().any(is_stdin) {
         return Err(usage_error("stdin cannot be an input, too"));
     }
-    let paths = read_list(list).map_err(|error| usage_error(&error.to_string()))?;
+    let paths = read_list(list).map_err(|error| usage_error(&error))?;
     if paths.is_empty() {
         return Err(usage_error("has no inputs"));
     }
@@ -71,12 +69,14 @@ pub(super) fn list(arguments: &Analyze) -> Result<Vec<Input>, CliError> {
 }
 
 /// Reads the names of inputs, one on each line.
-#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
-fn read_list(path: &Path) -> io::Result<Vec<String>> {
-    let list: Box<dyn Read> =
-        if path.as_os_str() == STDIN { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+fn read_list(path: &Path) -> Result<Vec<String>, String> {
+    // Any text is a list of names, so another kind of file must be recognized first.
+    if let Some(advice) = wrong_input::advice(path, Expected::Inputs) {
+        return Err(advice.to_owned());
+    }
+    let list = BufReader::new(wrong_input::open(path, Expected::Inputs)?);
     let is_empty = |line: &io::Result<String>| line.as_ref().is_ok_and(String::is_empty);
-    BufReader::new(list).lines().filter(|line| !is_empty(line)).collect()
+    list.lines().filter(|line| !is_empty(line)).collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// Lists the inputs in the given order, and the files of a folder by path. Reports duplicates on stderr and drops them.
@@ -130,6 +130,11 @@ impl Input {
         Input { uri: path.display().to_string(), kind: InputKind::File(path.to_owned()) }
     }
 
+    /// Creates the input that is stdin, of which these bytes were read.
+    pub(super) fn stdin_after(read: Vec<u8>) -> Input {
+        Input { uri: STDIN.to_owned(), kind: InputKind::StdinAfter(read.into()) }
+    }
+
     fn unavailable(path: &Path, reason: String) -> Input {
         Input { uri: path.display().to_string(), kind: InputKind::Unavailable(reason) }
     }
@@ -137,7 +142,7 @@ impl Input {
     /// Returns a key that is equal for two names of the same file.
     fn identity(&self) -> Option<PathBuf> {
         match &self.kind {
-            InputKind::Stdin => Some(PathBuf::from(STDIN)),
+            InputKind::Stdin | InputKind::StdinAfter(_) => Some(PathBuf::from(STDIN)),
             InputKind::File(path) => path.canonicalize().ok(),
             InputKind::Unavailable(_) => None,
         }
@@ -148,24 +153,21 @@ impl Input {
     fn size(&self) -> u64 {
         match &self.kind {
             InputKind::File(path) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-            InputKind::Stdin | InputKind::Unavailable(_) => 0,
+            InputKind::Stdin | InputKind::StdinAfter(_) | InputKind::Unavailable(_) => 0,
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the command line reads files")]
     fn open(&self) -> Result<Box<dyn Read + Send>, String> {
         match &self.kind {
             InputKind::Stdin => Ok(Box::new(io::stdin())),
-            InputKind::File(path) => match File::open(path) {
-                Ok(file) => Ok(Box::new(file)),
-                Err(error) => Err(wrong_input::cannot_open(path, &error, Expected::FlowLog)),
-            },
+            InputKind::StdinAfter(read) => Ok(Box::new(Cursor::new(Arc::clone(read)).chain(io::stdin()))),
+            InputKind::File(path) => wrong_input::open(path, Expected::FlowLog),
             InputKind::Unavailable(reason) => Err(reason.clone()),
         }
     }
 
     pub(super) fn is_stdin(&self) -> bool {
-        matches!(self.kind, InputKind::Stdin)
+        matches!(self.kind, InputKind::Stdin | InputKind::StdinAfter(_))
     }
 
     /// Returns the path and the length of a file, or the reason why it cannot be read.
@@ -176,7 +178,7 @@ impl Input {
                 Ok(metadata) => Ok((path, metadata.len())),
                 Err(error) => Err(wrong_input::cannot_open(path, &error, Expected::FlowLog)),
             },
-            InputKind::Stdin => Err("is not a file".to_owned()),
+            InputKind::Stdin | InputKind::StdinAfter(_) => Err("is not a file".to_owned()),
             InputKind::Unavailable(reason) => Err(reason.clone()),
         }
     }

@@ -7,7 +7,7 @@
 //! - `explain`: runs `explain`: resolves the ends, reads the evidence of logs.
 //! - `filters`: the arguments that select records and findings.
 //! - `inputs`: finds the input files, analyzes several at once and merges the results in order.
-//! - `wrong_input`: says what to do about inputs of another kind.
+//! - `wrong_input`: opens files, and says what to do about those of another kind.
 //! - `partials`: reads and merges partials, and writes one.
 //! - `plan`: lists objects and writes the batches of a report.
 //! - `stored`: runs `report`, `top`, and `timeline`: reads summaries.
@@ -36,6 +36,7 @@ mod topology;
 mod wrong_input;
 
 use std::fmt::Display;
+use std::io::Read;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ use clap::Parser;
 use self::args::{Analyze, Arguments, Command, Merge, ReportArguments, SummaryFormat, TopologyCommand};
 use self::filters::FindingArguments;
 use self::output::warn;
+use self::wrong_input::Expected;
 use crate::aggregate::Analysis;
 use crate::config::Config;
 use crate::html;
@@ -102,6 +104,7 @@ pub fn run() -> ExitCode {
 
 /// Runs `analyze`. Returns the exit status.
 fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
+    partials::check_target(arguments.partial.as_deref())?;
     let topology = topology::read(&arguments.topology)?;
     let config = read_config(arguments.config.as_deref())?;
     let mut options = pipeline::Options {
@@ -115,6 +118,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     }
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let filter = arguments.filters.filter()?;
+    filters::warn_of_ids(&arguments.filters, topology.as_deref());
     let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
     let Analyze { partial, close, report, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
@@ -127,6 +131,7 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
 
 /// Runs `merge`. Returns the exit status.
 fn merge(arguments: &Merge) -> Result<u8, CliError> {
+    partials::check_target(arguments.partial.as_deref())?;
     let topology = topology::read(&arguments.topology)?;
     let config = read_config(arguments.config.as_deref())?;
     let context = Context::new(topology.as_deref(), &config);
@@ -180,13 +185,19 @@ fn finish(
     Ok(status)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line reads its configuration from a file")]
 fn read_config(path: Option<&Path>) -> Result<Config, CliError> {
     let Some(path) = path else { return Ok(Config::default()) };
     let usage_error =
         |error: &dyn Display| CliError { message: format!("--config {}: {error}", path.display()), status: EXIT_USAGE };
-    let text = std::fs::read_to_string(path).map_err(|error| usage_error(&error))?;
-    Config::from_toml(&text).map_err(|error| usage_error(&error))
+    // The advice for a file of another kind says more than the error of the parser.
+    let or_advice = |error: &dyn Display| match wrong_input::advice(path, Expected::Config) {
+        Some(advice) => usage_error(&advice),
+        None => usage_error(error),
+    };
+    let mut file = wrong_input::open(path, Expected::Config).map_err(|reason| usage_error(&reason))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|error| or_advice(&error))?;
+    Config::from_toml(&text).map_err(|error| or_advice(&error))
 }
 
 /// Prints each input that failed on stderr.

@@ -4,8 +4,7 @@
 //! nothing is merged.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use super::output::{self, warn};
@@ -13,7 +12,6 @@ use super::wrong_input::{self, Expected};
 use super::{CliError, EXIT_PARTIAL, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::config::Limits;
-use crate::input::other_format::HEAD_BYTES;
 use crate::partial::{self, Context, PartialError};
 
 /// The name of stdin and stdout.
@@ -28,14 +26,21 @@ pub(super) fn merge(paths: &[PathBuf], context: &Context<'_>, limits: &Limits) -
             warn(&format!("{}: given twice, merged once", path.display()));
             continue;
         }
-        match read(path, context) {
+        let input = match wrong_input::open(path, Expected::Partial) {
+            Ok(input) => input,
+            Err(reason) => {
+                merged.observe_failure(path.display().to_string(), reason);
+                continue;
+            }
+        };
+        match partial::read(BufReader::new(input), context) {
             Ok(analysis) => merged.merge(analysis),
             Err(error @ (PartialError::Read(_) | PartialError::Truncated | PartialError::Corrupt(_))) => {
                 merged.observe_failure(path.display().to_string(), error.to_string());
             }
             Err(error) => {
                 let advice = match error {
-                    PartialError::NotAPartial => advice(path),
+                    PartialError::NotAPartial => wrong_input::advice(path, Expected::Partial),
                     _ => None,
                 };
                 let reason = advice.map_or_else(|| error.to_string(), str::to_owned);
@@ -57,27 +62,12 @@ fn warn_of_repeated_inputs(merged: &Analysis) {
     }
 }
 
-/// Returns what to do about a file that is not a partial, if it is recognized.
-#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
-fn advice(path: &Path) -> Option<&'static str> {
-    let mut head = Vec::with_capacity(HEAD_BYTES);
-    File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
-    wrong_input::of_other_kind(&head, Expected::Partial)
-}
-
-/// Returns an error whose message says what to do.
-fn cannot_open(path: &Path, error: &io::Error) -> PartialError {
-    PartialError::Read(io::Error::new(error.kind(), wrong_input::cannot_open(path, error, Expected::Partial)))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
-fn read(path: &Path, context: &Context<'_>) -> Result<Analysis, PartialError> {
-    let input: Box<dyn Read> = if path.as_os_str() == STANDARD_STREAM {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(|error| cannot_open(path, &error))?)
-    };
-    partial::read(BufReader::new(input), context)
+/// Returns an error if a partial cannot be written to this path. Nothing was read yet.
+pub(super) fn check_target(path: Option<&Path>) -> Result<(), CliError> {
+    let reason = path.and_then(|path| Some((path, wrong_input::cannot_write(path)?)));
+    reason.map_or(Ok(()), |(path, reason)| {
+        Err(CliError { message: format!("--partial {}: {reason}", path.display()), status: EXIT_USAGE })
+    })
 }
 
 /// Writes a partial.

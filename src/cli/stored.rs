@@ -2,33 +2,49 @@
 //!
 //! A summary is an untrusted file. What cannot be understood of it is warned about, and the rest is shown.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::fmt::Display;
+use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
 use super::args::{Report, ReportFormat, Timeline, View};
-use super::inputs;
+use super::inputs::{self, Input};
 use super::output::{self, warn};
+use super::wrong_input::{self, Expected, STDIN};
 use super::{
     CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology, write_report,
 };
+use crate::findings::types::Severity;
 use crate::pipeline::Options;
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
 use crate::summary::{Summary, TimeBucket};
 
-/// The name of stdin.
-const STDIN: &str = "-";
-
-/// Runs `report`. Returns the exit status.
+/// Runs `report`. Returns the exit status, which is 1 if findings may be missing from the summary.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
     let mut summary = read(&arguments.summary)?;
+    let undecided = arguments.report.findings.fail_on.and_then(|severity| undecided(&summary, severity));
+    let status = if summary.unknown.is_empty() && undecided.is_none() { EXIT_SUCCESS } else { EXIT_PARTIAL };
+    if let Some(reason) = undecided {
+        warn(&format!("--fail-on cannot be decided: {reason}"));
+    }
     if let Some(top) = arguments.report.top {
         summary.rejected.groups.truncate(top);
     }
-    write_report(&arguments.report, &mut summary, EXIT_SUCCESS, None)
+    write_report(&arguments.report, &mut summary, status, None)
+}
+
+/// Returns why a summary cannot tell whether there is a finding of this severity. `None` if it can.
+fn undecided(summary: &Summary, severity: Severity) -> Option<String> {
+    if !summary.failed.is_empty() {
+        let inputs = summary.failed.len();
+        return Some(format!("{inputs} of the inputs of the summary could not be read, and may hide findings"));
+    }
+    let filters = summary.filters.as_ref().filter(|filters| filters.findings_left_out > 0)?;
+    let least = filters.min_severity.filter(|least| *least > severity && !summary.has_finding(severity))?;
+    let (count, least) = (filters.findings_left_out, least.name());
+    Some(format!("the summary leaves out {count} of its findings, below {least}; make it without --min-severity"))
 }
 
 /// Runs `top`. Returns the exit status.
@@ -57,13 +73,24 @@ impl View {
     /// Returns the summary, which is read or made, and the exit status.
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
+            [path] if path.as_os_str() == STDIN => self.of_stdin(),
             [path] if is_summary(path) => Ok((read(path)?, EXIT_SUCCESS)),
-            _ => self.analyze(),
+            paths => self.analyze(&inputs::expand(paths)),
         }
     }
 
+    /// Returns the summary of stdin, which has a summary or a flow log.
+    fn of_stdin(&self) -> Result<(Summary, u8), CliError> {
+        let mut head = Recorder { input: io::stdin(), read: Vec::new() };
+        let is_summary = json::is_summary(&mut head);
+        if is_summary {
+            return Ok((parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?, EXIT_SUCCESS));
+        }
+        self.analyze(&[Input::stdin_after(head.read)])
+    }
+
     /// Analyzes logs.
-    fn analyze(&self) -> Result<(Summary, u8), CliError> {
+    fn analyze(&self, logs: &[Input]) -> Result<(Summary, u8), CliError> {
         let topology = topology::read(&self.topology)?;
         let config = read_config(self.config.as_deref())?;
         let mut options = Options {
@@ -76,7 +103,7 @@ impl View {
             options.format = format.clone();
         }
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let analysis = inputs::analyze(&inputs::expand(&self.inputs), &options, None, threads);
+        let analysis = inputs::analyze(logs, &options, None, threads);
         report_failures(&analysis);
         let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
         Ok((build::build_summary(analysis, &SummaryOptions::default(), topology.as_deref()), status))
@@ -85,10 +112,15 @@ impl View {
 
 /// Reads a summary. Warns of what is not understood.
 pub(super) fn read(path: &Path) -> Result<Summary, CliError> {
-    let error = |problem: String| CliError { message: format!("{}: {problem}", path.display()), status: EXIT_USAGE };
-    let summary = open(path)
-        .map_err(|reason| error(format!("cannot be read: {reason}")))
-        .and_then(|file| json::read(file).map_err(|reason| error(reason.to_string())))?;
+    let input = wrong_input::open(path, Expected::Summary).map_err(|reason| unreadable(path, &reason))?;
+    parse(path, input)
+}
+
+fn parse(path: &Path, input: impl Read) -> Result<Summary, CliError> {
+    let summary = json::read(input).map_err(|error| match wrong_input::advice(path, Expected::Summary) {
+        Some(advice) => unreadable(path, &advice),
+        None => unreadable(path, &error),
+    })?;
     for (list, count) in &summary.unknown {
         let path = path.display();
         warn(&format!(
@@ -98,15 +130,25 @@ pub(super) fn read(path: &Path) -> Result<Summary, CliError> {
     Ok(summary)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    if path.as_os_str() == STDIN {
-        return Ok(Box::new(io::stdin()));
-    }
-    Ok(Box::new(BufReader::new(File::open(path)?)))
+fn unreadable(path: &Path, reason: &dyn Display) -> CliError {
+    CliError { message: format!("{}: {reason}", path.display()), status: EXIT_USAGE }
 }
 
-/// Returns whether an input is a summary. Stdin is never one, because what was read of it would be lost.
+/// Returns whether an input is a summary. A pipe is never one, because what was read of it would be lost.
 fn is_summary(path: &Path) -> bool {
-    path.as_os_str() != STDIN && path.is_file() && open(path).is_ok_and(json::is_summary)
+    path.is_file() && wrong_input::open(path, Expected::Summary).is_ok_and(json::is_summary)
+}
+
+/// Keeps what is read of an input, so that it can be read again.
+struct Recorder<R> {
+    input: R,
+    read: Vec<u8>,
+}
+
+impl<R: Read> Read for Recorder<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(out)?;
+        self.read.extend_from_slice(out.get(..count).unwrap_or_default());
+        Ok(count)
+    }
 }

@@ -4,6 +4,7 @@
 pub(super) mod fetch;
 
 use std::fmt::Display;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use crate::findings::types::Severity;
 use crate::summary::json;
 use crate::topology::Topology;
 use crate::topology::describe_output::Resources;
+
+/// What the documents of a topology are.
+const DOCUMENTS: &str = "a topology is the output of aws ec2 describe-…, with --output json";
 
 /// Runs `topology check`. Returns the exit status, which is 1 if a finding has medium severity or above.
 pub(super) fn check(arguments: &CheckTopology) -> Result<u8, CliError> {
@@ -46,7 +50,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Arc<Topology>>, CliError>
         }
         resources
             .read(&document.display().to_string(), &json)
-            .map_err(|error| CliError { message: error.to_string(), status: EXIT_USAGE })?;
+            .map_err(|error| CliError { message: format!("{error}; {DOCUMENTS}"), status: EXIT_USAGE })?;
     }
     let topology = Topology::new(resources);
     for problem in topology.problems() {
@@ -81,12 +85,12 @@ fn list_documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     Ok(documents)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line reads the topology from files")]
 fn read_document(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|error| {
-        let reason = wrong_input::cannot_open(path, &error, Expected::Topology);
-        CliError { message: format!("{}: {reason}", path.display()), status: EXIT_USAGE }
-    })
+    let error = |reason: String| CliError { message: format!("{}: {reason}", path.display()), status: EXIT_USAGE };
+    let mut json = Vec::new();
+    let mut file = wrong_input::open(path, Expected::Topology).map_err(error)?;
+    file.read_to_end(&mut json).map_err(|reason| error(format!("cannot be read: {reason}")))?;
+    Ok(json)
 }
 
 fn unreadable(path: &Path, error: &dyn Display) -> CliError {

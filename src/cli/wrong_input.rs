@@ -1,10 +1,16 @@
-//! Says what to do about an argument that is not what the command reads: an address in S3, a pattern, or a file of another kind.
+//! Opens the files of the arguments, and says what to do about one that is not what the command reads or writes: an address in S3, a
+//! pattern, a folder, or a file of another kind.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use crate::input::other_format::HEAD_BYTES;
+use crate::input::decoder::Decoder;
+use crate::input::other_format::{DESCRIBE_OUTPUT, HEAD_BYTES, OtherFormat};
 use crate::plan::key::EXTENSIONS;
+
+/// The argument that stands for stdin.
+pub(super) const STDIN: &str = "-";
 
 /// What an argument should have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +18,13 @@ pub(super) enum Expected {
     FlowLog,
     Topology,
     Partial,
+    Summary,
+    /// The file of `--config`.
+    Config,
+    /// The file of `--inputs-from`.
+    Inputs,
+    /// The file of `--listing`.
+    Listing,
 }
 
 /// Kinds of files that are mistaken for each other.
@@ -20,6 +33,66 @@ enum Kind {
     FlowLog,
     Summary,
     Partial,
+    Topology,
+    OtherJson,
+    Utf16,
+}
+
+/// Opens a file, or stdin where it is read. The error says what to do.
+#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
+pub(super) fn open(path: &Path, expected: Expected) -> Result<Box<dyn Read + Send>, String> {
+    if path.as_os_str() == STDIN && expected.may_be_stdin() {
+        return without_mark(io::stdin(), expected);
+    }
+    // Some systems open folders, and fail when they are read.
+    if let Some(advice) = expected.instead_of_folder().filter(|_| path.is_dir()) {
+        return Err(format!("is a folder: {advice}"));
+    }
+    without_mark(File::open(path).map_err(|error| cannot_open(path, &error, expected))?, expected)
+}
+
+/// Skips the byte order mark that some programs of Windows write before text. Readers of flow logs and summaries do so themselves, because it
+/// may be compressed.
+fn without_mark(mut input: impl Read + Send + 'static, expected: Expected) -> Result<Box<dyn Read + Send>, String> {
+    if matches!(expected, Expected::FlowLog | Expected::Summary | Expected::Partial) {
+        return Ok(Box::new(input));
+    }
+    let mut head = Vec::new();
+    let count = BYTE_ORDER_MARK.len() as u64;
+    input.by_ref().take(count).read_to_end(&mut head).map_err(|error| format!("cannot be read: {error}"))?;
+    let head = if head == BYTE_ORDER_MARK { Vec::new() } else { head };
+    Ok(Box::new(Cursor::new(head).chain(input)))
+}
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+impl Expected {
+    /// Returns whether `-` is stdin.
+    fn may_be_stdin(self) -> bool {
+        !matches!(self, Expected::Topology | Expected::Config)
+    }
+
+    /// Returns what to give instead of a folder. `None` if a folder is read.
+    fn instead_of_folder(self) -> Option<&'static str> {
+        match self {
+            Expected::FlowLog | Expected::Topology => None,
+            Expected::Partial => Some("give the files in it, such as FOLDER/*.fspart"),
+            Expected::Summary => Some("give one summary"),
+            Expected::Config => Some("give one TOML file"),
+            Expected::Inputs => Some("give it as an input, without --inputs-from"),
+            Expected::Listing => Some("give it as an input, without --listing"),
+        }
+    }
+
+    /// Returns the folder to which files are copied.
+    fn folder(self) -> &'static str {
+        match self {
+            Expected::FlowLog => "logs/",
+            Expected::Topology => "topology/",
+            Expected::Partial => "partials/",
+            Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing => "./",
+        }
+    }
 }
 
 /// Returns why a file cannot be opened, and what to do.
@@ -28,48 +101,121 @@ pub(super) fn cannot_open(path: &Path, error: &io::Error, expected: Expected) ->
     if text.starts_with("s3:") {
         return in_s3(&text, expected);
     }
+    if text == STDIN {
+        return "stdin is not read here: give a file".to_owned();
+    }
     if error.kind() == io::ErrorKind::NotFound && text.contains(['*', '?', '[']) {
-        return "cannot be opened: the shell leaves a pattern as it is if it is in quotes or nothing matches; a folder works, too".to_owned();
+        let folder = if expected.instead_of_folder().is_none() { "; a folder works, too" } else { "" };
+        return format!(
+            "cannot be opened: the shell leaves a pattern as it is if it is in quotes or nothing matches{folder}"
+        );
     }
     format!("cannot be opened: {error}")
 }
 
 /// Says how to read from S3.
 fn in_s3(uri: &str, expected: Expected) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/-_.=+:".contains(character);
     // A name that a shell would change is not repeated.
-    let uri = if uri.starts_with("s3://") && uri.chars().all(is_plain) { uri } else { "s3://BUCKET/PREFIX/" };
+    let uri = if is_plain_uri(uri) { uri } else { "s3://BUCKET/PREFIX/" };
     let name = uri.rsplit('/').next().unwrap_or_default();
+    let folder = expected.folder();
+    if folder == "./" {
+        let pipe =
+            if expected.may_be_stdin() { format!(", or pipe it to -: aws s3 cp {uri} -") } else { String::new() };
+        return format!(
+            "is in S3, which this command does not read: copy it with aws s3 cp {uri} ./ and give the copy{pipe}"
+        );
+    }
     let is_object = EXTENSIONS.iter().chain(&["json", "fspart"]).any(|known| name.ends_with(&format!(".{known}")));
-    let folder = match expected {
-        Expected::FlowLog => "logs/",
-        Expected::Topology => "topology/",
-        Expected::Partial => "partials/",
-    };
     let copy = if is_object { format!("aws s3 cp {uri} {folder}") } else { format!("aws s3 sync {uri} {folder}") };
+    let give = if expected == Expected::Partial { "partials/*.fspart" } else { folder };
     let function = if expected == Expected::FlowLog { ", or deploy the function, which reads from S3" } else { "" };
-    format!("is in S3, which this command does not read: copy it with {copy} and give {folder}{function}")
+    format!("is in S3, which this command does not read: copy it with {copy} and give {give}{function}")
 }
 
-/// Returns what a file is that was given as something else, by its first bytes, and what to do. `None` if it may be what was expected.
+fn is_plain_uri(uri: &str) -> bool {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/-_.=+:".contains(character);
+    uri.starts_with("s3://") && uri.chars().all(is_plain)
+}
+
+/// Returns why a file cannot be written, before there is anything to write. `None` if it probably can.
+pub(super) fn cannot_write(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    cannot_write_folder(path)
+        .or_else(|| path.is_dir().then(|| "is a folder: give the name of a file in it".to_owned()))
+        .or_else(|| {
+            folder.filter(|folder| !folder.is_dir()).map(|folder| format!("{} is not a folder", folder.display()))
+        })
+}
+
+/// Returns why a folder cannot be written. `None` if it probably can.
+pub(super) fn cannot_write_folder(path: &Path) -> Option<String> {
+    let is_in_s3 = path.to_string_lossy().starts_with("s3:");
+    is_in_s3
+        .then(|| "is in S3, which this command does not write: write it here, and copy it with aws s3 cp".to_owned())
+}
+
+/// Returns what a file is that was given as something else, by its first bytes, and what to do. `None` if it is not recognized.
+pub(super) fn advice(path: &Path, expected: Expected) -> Option<&'static str> {
+    // What is read of a pipe would be lost.
+    if path.as_os_str() == STDIN || !path.is_file() {
+        return None;
+    }
+    let mut head = Vec::new();
+    open(path, expected).ok()?.take(MAX_RAW_HEAD_BYTES).read_to_end(&mut head).ok()?;
+    of_other_kind(&head, expected)
+}
+
+/// As [`advice`], for a file that was read.
 pub(super) fn of_other_kind(bytes: &[u8], expected: Expected) -> Option<&'static str> {
-    advice(kind(bytes.get(..HEAD_BYTES).unwrap_or(bytes))?, expected)
+    let content = Decoder::open(bytes, MAX_RAW_HEAD_BYTES).and_then(|mut decoder| decoder.peek(HEAD_BYTES).map(kind));
+    // Only flow logs and summaries are compressed, and a damaged summary is no flow log.
+    let is_log = |_| (expected != Expected::Summary).then_some(Kind::FlowLog);
+    of_kind(content.unwrap_or_else(is_log)?, expected)
 }
 
-fn advice(kind: Kind, expected: Expected) -> Option<&'static str> {
+/// Bytes of a file that are read to recognize it, compressed or not.
+const MAX_RAW_HEAD_BYTES: u64 = 64 * 1024;
+
+fn of_kind(kind: Kind, expected: Expected) -> Option<&'static str> {
     match (kind, expected) {
+        (_, Expected::FlowLog) => None,
+        (Kind::Utf16, _) => Some("is text in UTF-16, as some versions of PowerShell write it: save it as UTF-8"),
         (Kind::FlowLog, Expected::Topology) => {
             Some("looks like a flow log: give it as an input, and the output of aws ec2 describe-… with --topology")
         }
         (Kind::FlowLog, Expected::Partial) => Some("looks like a flow log: read it with flowsentry analyze"),
+        (Kind::FlowLog, Expected::Summary) => {
+            Some("looks like a flow log: read it with flowsentry analyze, top, or timeline")
+        }
+        (Kind::FlowLog, Expected::Config | Expected::Inputs | Expected::Listing) => {
+            Some("looks like a flow log: give it as an input, without the option")
+        }
         (Kind::Summary, Expected::Topology) => {
             Some("is a summary of flowsentry: give the output of aws ec2 describe-… with --topology")
         }
         (Kind::Summary, Expected::Partial) => {
             Some("is a summary of flowsentry, which cannot be merged: make a partial with flowsentry analyze --partial")
         }
-        (Kind::Partial, Expected::Topology) => Some("is a partial of flowsentry: give it to flowsentry merge"),
-        (_, Expected::FlowLog) | (Kind::Partial, Expected::Partial) => None,
+        (Kind::Summary, Expected::Config | Expected::Inputs | Expected::Listing) => {
+            Some("is a summary of flowsentry: read it with flowsentry report")
+        }
+        (
+            Kind::Partial,
+            Expected::Topology | Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing,
+        ) => Some("is a partial of flowsentry: give it to flowsentry merge"),
+        (
+            Kind::Topology,
+            Expected::Partial | Expected::Summary | Expected::Config | Expected::Inputs | Expected::Listing,
+        ) => Some("looks like output of aws ec2 describe-…: give it with --topology"),
+        (Kind::OtherJson, Expected::Inputs) => {
+            Some("is JSON: give a file with an input on each line, such as batches/00000.txt of flowsentry plan")
+        }
+        (Kind::OtherJson, Expected::Config) => Some("is JSON: the configuration is TOML"),
+        (Kind::OtherJson, _)
+        | (Kind::Partial, Expected::Partial)
+        | (Kind::Summary, Expected::Summary)
+        | (Kind::Topology, Expected::Topology) => None,
     }
 }
 
@@ -78,14 +224,25 @@ fn kind(head: &[u8]) -> Option<Kind> {
     if head.starts_with(b"FSPART") {
         return Some(Kind::Partial);
     }
-    if head.starts_with(b"\x1f\x8b") || head.starts_with(b"PAR1") {
+    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+        return Some(Kind::Utf16);
+    }
+    if head.starts_with(b"PAR1") {
         return Some(Kind::FlowLog);
     }
     let text = String::from_utf8_lossy(head);
-    if text.trim_start().starts_with('{') && text.contains("\"flowsentry/summary/") {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if text.starts_with('{') && text.contains("\"flowsentry/summary/") {
         return Some(Kind::Summary);
     }
-    let mut words = text.lines().next()?.split_ascii_whitespace();
+    if text.starts_with('{') && OtherFormat::from_text(head).is_some_and(|other| other.name == DESCRIBE_OUTPUT) {
+        return Some(Kind::Topology);
+    }
+    if text.starts_with('{') && !["\"srcaddr\"", "\"message\"", "\"logEvents\""].iter().any(|word| text.contains(word))
+    {
+        return Some(Kind::OtherJson);
+    }
+    let mut words = text.lines().next()?.split(|character: char| character.is_ascii_whitespace() || character == '"');
     let is_log = words.any(|word| ["srcaddr", "${srcaddr}", "ACCEPT", "REJECT", "NODATA", "SKIPDATA"].contains(&word));
     is_log.then_some(Kind::FlowLog)
 }
@@ -106,7 +263,11 @@ mod tests {
             ),
             ("s3://b/a.log.gz", Expected::FlowLog, "with aws s3 cp s3://b/a.log.gz logs/ and give logs/, or deploy"),
             ("s3://b/vpcs.json", Expected::Topology, "with aws s3 cp s3://b/vpcs.json topology/ and give topology/"),
-            ("s3://b/$(x)/", Expected::Partial, "with aws s3 sync s3://BUCKET/PREFIX/ partials/ and give partials/"),
+            (
+                "s3://b/$(x)/",
+                Expected::Partial,
+                "with aws s3 sync s3://BUCKET/PREFIX/ partials/ and give partials/*.fspart",
+            ),
         ] {
             let message = message(path, expected);
             assert!(message.starts_with("is in S3, which") && message.contains(command), "{message}");
@@ -125,13 +286,14 @@ mod tests {
     fn files_of_another_kind_are_recognized() {
         for (head, expected) in [
             (&b"FSPART\r\n\x02\0"[..], Some(Kind::Partial)),
-            (b"\x1f\x8b\x08\0", Some(Kind::FlowLog)),
             (b"PAR1\x15\x04", Some(Kind::FlowLog)),
+            (b"\xff\xfe{\0", Some(Kind::Utf16)),
             (b"version srcaddr dstaddr\n", Some(Kind::FlowLog)),
             (b"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1 2 ACCEPT OK\n", Some(Kind::FlowLog)),
             (br#"{"schema":"flowsentry/summary/v1","sources":[]}"#, Some(Kind::Summary)),
-            (br#"{"schema":"flowsentry/topology-snapshot/v1"}"#, None),
-            (br#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#, None),
+            (br#"{"schema":"flowsentry/topology-snapshot/v1"}"#, Some(Kind::OtherJson)),
+            (br#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#, Some(Kind::Topology)),
+            (b"port_scan_ports = 15\n", None),
             (b"", None),
         ] {
             assert_eq!(kind(head), expected, "{}", String::from_utf8_lossy(head));

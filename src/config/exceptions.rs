@@ -14,7 +14,7 @@ use serde::de::IntoDeserializer;
 
 use crate::config::{ConfigError, block, contains, merged, value_text};
 use crate::record::LossReason;
-use crate::sanitize::{NAME_CHARACTERS, quoted};
+use crate::sanitize::{NAME_CHARACTERS, did_you_mean, quoted};
 
 /// Name of the list of [`Exceptions::suppressions`].
 pub const SUPPRESS: &str = "suppress";
@@ -174,8 +174,7 @@ fn suppression(table: &toml::Table) -> Result<Suppression, String> {
         let known =
             |value: &toml::Value| value.as_str().filter(|name| names().any(|known| known == *name)).map(str::to_owned);
         let parsed: Option<Vec<String>> = types.as_array().and_then(|types| types.iter().map(known).collect());
-        let valid = || names().collect::<Vec<_>>().join(", ");
-        parsed.ok_or_else(|| format!("types is {}, but must be a list of {}", shown(types), valid()))
+        parsed.ok_or_else(|| wrong_types(types))
     })?;
     let subject = table.get("subject").map_or(Ok(BTreeMap::new()), |subject| {
         let members =
@@ -191,6 +190,19 @@ fn suppression(table: &toml::Table) -> Result<Suppression, String> {
     }
     let members = suppression.subject.keys().cloned().collect::<Vec<_>>().join(", ");
     Err(format!("no finding of these types has {members} in its subject, so that it would match none"))
+}
+
+/// Describes what is wrong with `types`.
+fn wrong_types(types: &toml::Value) -> String {
+    let valid = names().collect::<Vec<_>>().join(", ");
+    let mut given = types.as_array().into_iter().flatten().filter_map(toml::Value::as_str);
+    match given.find(|name| names().all(|known| known != *name)) {
+        Some(name) => {
+            let hint = did_you_mean(name, names());
+            format!("types has {}{hint}; valid types: {valid}", quoted(name, NAME_CHARACTERS))
+        }
+        None => format!("types is {}, but must be a list of {valid}", shown(types)),
+    }
 }
 
 /// Returns the types of findings.
@@ -262,7 +274,10 @@ fn exception(table: &toml::Table) -> Result<Exception, String> {
 
 fn check_names(table: &toml::Table, valid: &[&str]) -> Result<(), String> {
     match table.keys().find(|name| !valid.contains(&name.as_str())) {
-        Some(name) => Err(format!("unknown name {}; valid names: {}", quoted(name, NAME_CHARACTERS), valid.join(", "))),
+        Some(name) => {
+            let hint = did_you_mean(name, valid.iter().copied());
+            Err(format!("unknown name {}{hint}; valid names: {}", quoted(name, NAME_CHARACTERS), valid.join(", ")))
+        }
         None => Ok(()),
     }
 }
@@ -332,7 +347,11 @@ mod tests {
         let rest = "reason = \"x\"\nexpires = 2026-11-29\n";
         for (table, problem) in [
             (rest.to_owned(), "types and subject are missing"),
-            (format!("types = [\"port-scam\"]\n{rest}"), "types is \"array\", but must be a list of ambiguous-address"),
+            (
+                format!("types = [\"port-scam\"]\n{rest}"),
+                "types has \"port-scam\", did you mean \"port-scan\"?; valid types: amb",
+            ),
+            (format!("types = 3\n{rest}"), "types is \"3\", but must be a list of ambiguous-address"),
             (format!("subject = {{vpc = \"x\"}}\n{rest}"), "subject has \"vpc\", but its members are cidr_block"),
             (
                 format!("types = [\"port-scan\"]\nsubject = {{dstport = 22}}\n{rest}"),

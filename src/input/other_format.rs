@@ -15,6 +15,9 @@ pub struct OtherFormat {
 /// Number of bytes that decide. A tar header has its signature at byte 257.
 pub const HEAD_BYTES: usize = 512;
 
+/// The name of the documents of a topology.
+pub const DESCRIBE_OUTPUT: &str = "output of aws ec2 describe-…";
+
 const DECOMPRESS: &str = "decompress it, or compress it with gzip instead";
 const EXTRACT: &str = "extract the flow logs in it, and read these";
 const CONVERT_JSON: &str = "convert it to objects with a `message`, or with flow log fields as keys";
@@ -70,7 +73,7 @@ const JSON: &[(&[&str], &str, &str)] = &[
             "\"PrefixLists\"",
             "\"Entries\"",
         ],
-        "output of aws ec2 describe-…",
+        DESCRIBE_OUTPUT,
         "give it with --topology",
     ),
 ];

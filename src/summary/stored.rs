@@ -70,15 +70,16 @@ impl From<ObjectError> for SummaryError {
 /// If the input fails, is too large, or is not one summary of this schema.
 pub fn read(input: impl Read) -> Result<Summary, SummaryError> {
     let text = decompress(input)?;
-    if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    if !is_object(text) {
         return Err(SummaryError::NotJson);
     }
-    let envelope: Envelope = from_slice(&text)?;
+    let envelope: Envelope = from_slice(text)?;
     if envelope.schema != SCHEMA {
         return Err(SummaryError::Schema(escape_truncated(&envelope.schema, MAX_SCHEMA_CHARACTERS)));
     }
-    let mut summary: Summary = from_slice(&text)?;
-    let counts: Counts = from_slice(&text)?;
+    let mut summary: Summary = from_slice(text)?;
+    let counts: Counts = from_slice(text)?;
     summary.unknown = counts.unknown(&summary);
     Ok(summary)
 }
@@ -86,12 +87,25 @@ pub fn read(input: impl Read) -> Result<Summary, SummaryError> {
 /// Returns whether an input is a summary of any version, by its first JSON value. An input that cannot be read is none.
 pub fn is_summary(input: impl Read) -> bool {
     let Ok(mut decoder) = Decoder::open(input, MAX_SUMMARY_BYTES) else { return false };
-    if !decoder.peek(1).is_ok_and(|first| first == b"{") {
+    if decoder.peek(BYTE_ORDER_MARK.len()).is_ok_and(|first| first == BYTE_ORDER_MARK) {
+        drop(decoder.read(&mut [0; BYTE_ORDER_MARK.len()]));
+    }
+    if !decoder.peek(MAX_INDENT).is_ok_and(is_object) {
         return false;
     }
     let mut values = serde_json::Deserializer::from_reader(BufReader::new(Content(decoder))).into_iter::<Envelope>();
     values.next().is_some_and(|value| value.is_ok_and(|envelope| envelope.schema.starts_with(SCHEMA_FAMILY)))
 }
+
+/// Returns whether a text begins as a JSON object.
+fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
+}
+
+/// What some programs of Windows write before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// Maximum number of spaces before the JSON of a summary among other files.
+const MAX_INDENT: usize = 64;
 
 /// The beginning of the schemas of all versions.
 const SCHEMA_FAMILY: &str = "flowsentry/summary/";

@@ -1,14 +1,14 @@
 //! Listings of a bucket: the output of `aws s3api list-objects-v2`, which is one document or one for each page.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::usage_error;
 use crate::cli::CliError;
+use crate::cli::wrong_input::{self, Expected};
 use crate::plan::LogObject;
 use crate::sanitize::{NAME_CHARACTERS, quoted};
 
@@ -55,13 +55,11 @@ impl Page {
 /// Reads the listing at this path, or of stdin for `-`, and calls `add` with each object. `bucket` is the bucket of documents that do not
 /// name one.
 pub(super) fn read(path: &Path, bucket: Option<&str>, add: impl FnMut(LogObject)) -> Result<(), CliError> {
-    let result = open(path).map_err(|error| error.to_string()).and_then(|input| objects(input, bucket, add));
+    let result = wrong_input::open(path, Expected::Listing).and_then(|input| {
+        let or_advice = |error| wrong_input::advice(path, Expected::Listing).map_or(error, str::to_owned);
+        objects(input, bucket, add).map_err(or_advice)
+    });
     result.map_err(|error| usage_error(format!("--listing {}: {error}", path.display())))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the command line reads files")]
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    Ok(if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) })
 }
 
 /// Calls `add` with each object of the documents. Holds one document in memory.

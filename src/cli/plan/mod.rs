@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::output::{self, warn};
 use super::{CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE};
-use super::{args, inputs, report};
+use super::{args, inputs, report, wrong_input};
 use crate::plan::{LogObject, Plan, PlanOptions, Planner, Window};
 
 /// Digits in the name of a batch, unless there are more batches.
@@ -38,7 +38,7 @@ pub(super) fn plan(arguments: &args::Plan) -> Result<u8, CliError> {
         message: format!("cannot write the plan to {}: {error}", arguments.output.display()),
         status: EXIT_PARTIAL,
     })?;
-    output::write_text(&report::render_plan(&plan))?;
+    output::write_text(&report::render_plan(&plan, output::width()))?;
     Ok(if lister.is_complete { EXIT_SUCCESS } else { EXIT_PARTIAL })
 }
 
@@ -57,6 +57,9 @@ fn usage_error(message: String) -> CliError {
 
 /// Returns an error for a folder with files: batches of another plan would be analyzed, too.
 fn require_empty(folder: &Path) -> Result<(), CliError> {
+    if let Some(reason) = wrong_input::cannot_write_folder(folder) {
+        return Err(usage_error(format!("--output {}: {reason}", folder.display())));
+    }
     #[expect(clippy::disallowed_methods, reason = "the command line writes files")]
     let first = fs::read_dir(folder).map(|mut entries| entries.next().is_some());
     match first {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use indicatif::DecimalBytes;
 
 use super::format::{display_id, display_name, format_address, format_count, format_port, format_window, plural};
-use super::table::{Align, Cell, Column};
+use super::table::{Cell, Column};
 use super::{BOLD, DIM, GREEN, RED, Renderer, YELLOW, escape_unprintable, severity_style};
 use crate::summary::diff::{Change, Diff, FindingRow, GroupRow, PairRow, Side};
 
@@ -13,31 +13,23 @@ use crate::summary::diff::{Change, Diff, FindingRow, GroupRow, PairRow, Side};
 const ROWS: usize = 15;
 
 const GROUP_COLUMNS: [Column; 6] = [
-    number("FLOWS", 0),
-    text("SOURCE", 0),
-    text("DESTINATION", 0),
-    text("PORT", 0),
-    text("CAUSE", 1),
-    text("INTERFACE", 2),
+    Column::number("FLOWS", 0),
+    Column::text("SOURCE", 0),
+    Column::text("DESTINATION", 0),
+    Column::text("PORT", 0),
+    Column::text("CAUSE", 1),
+    Column::text("INTERFACE", 2),
 ];
 
 const PAIR_COLUMNS: [Column; 7] = [
-    text("FROM", 0),
-    text("TO", 0),
-    text("VIA", 1),
-    number("BYTES BEFORE", 0),
-    number("AFTER", 0),
-    number("REJECTED BEFORE", 2),
-    number("AFTER", 2),
+    Column::text("FROM", 0),
+    Column::text("TO", 0),
+    Column::text("VIA", 1),
+    Column::number("BYTES BEFORE", 0),
+    Column::number("BYTES AFTER", 0),
+    Column::number("REJECTED BEFORE", 2),
+    Column::number("REJECTED AFTER", 2),
 ];
-
-const fn number(heading: &'static str, drop_priority: u8) -> Column {
-    Column { heading, align: Align::Right, drop_priority }
-}
-
-const fn text(heading: &'static str, drop_priority: u8) -> Column {
-    Column { heading, align: Align::Left, drop_priority }
-}
 
 /// Renders what differs between two summaries, for a terminal with this number of columns.
 pub(in crate::cli) fn render_diff(diff: &Diff, width: usize) -> String {
@@ -68,7 +60,7 @@ impl Renderer<'_> {
         let file = escape_unprintable(&side.file);
         let (accepted, rejected) = (side.traffic.accepted.flows, side.traffic.rejected.flows);
         let flows = format!("{} accepted, {} rejected", format_count(accepted), format_count(rejected));
-        self.line(format!("{BOLD}{name}{BOLD:#}  {file}: {flows}{}", format_window(side.window)));
+        self.wrapped("", "  ", &format!("{BOLD}{name}{BOLD:#}  {file}: {flows}{}", format_window(side.window)));
         if !side.lacks.is_empty() {
             self.wrapped("  ", "    ", &format!("{YELLOW}incomplete{YELLOW:#}: {}", side.lacks.join("; ")));
         }
@@ -85,7 +77,8 @@ impl Renderer<'_> {
         let counts: Vec<String> =
             counts.iter().map(|(count, word)| format!("{} {word}", format_count(*count as u64))).collect();
         let (style, word) = if diff.is_worse() { (RED, "WORSE") } else { (GREEN, "NO WORSE") };
-        self.line(format!("\n{style}{word}{style:#}  findings: {}", counts.join(", ")));
+        self.line("");
+        self.wrapped("", "  ", &format!("{style}{word}{style:#}  findings: {}", counts.join(", ")));
     }
 
     fn finding_rows(&mut self, heading: &str, remark: &str, rows: &[FindingRow]) {
@@ -168,7 +161,8 @@ impl Renderer<'_> {
     /// Appends how many rows are not shown.
     fn more(&mut self, rows: usize) {
         if rows > ROWS {
-            self.line(format!("  {DIM}{}; all are in --format json{DIM:#}", plural((rows - ROWS) as u64, "more row")));
+            let more = plural((rows - ROWS) as u64, "more row");
+            self.wrapped("  ", "    ", &format!("{DIM}{more}; all are in --format json{DIM:#}"));
         }
     }
 }

@@ -1,26 +1,21 @@
 //! An explained path: the verdict, a table of the hops, and the evidence of logs.
 
 use textwrap::core::display_width;
-use textwrap::{Options, WordSeparator, WordSplitter};
 
 use super::format::{
     Names, display_id, display_name, escape_unprintable, format_count, format_port, format_time_range, plural,
 };
-use super::table::{Align, Cell, Column};
-use super::{GREEN, RED, Renderer, YELLOW};
+use super::table::{Cell, Column};
+use super::{GREEN, RED, Renderer, YELLOW, wrap};
 use crate::cli::explain::evidence::{DirectionEvidence, Evidence};
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, Hop, HopDirection, HopVerdict, PathEnd, PathVerdict};
 
-const COLUMNS: [Column; 4] = [
-    Column { heading: "WAY", align: Align::Left, drop_priority: 0 },
-    Column { heading: "VERDICT", align: Align::Left, drop_priority: 0 },
-    Column { heading: "HOP", align: Align::Left, drop_priority: 0 },
-    Column { heading: "REASON", align: Align::Left, drop_priority: 0 },
-];
+const COLUMNS: [Column; 4] =
+    [Column::text("WAY", 0), Column::text("VERDICT", 0), Column::text("HOP", 0), Column::text("REASON", 0)];
 
-/// Reasons are wrapped, but not to less than this width.
-const MIN_REASON_WIDTH: usize = 44;
+/// Reasons are wrapped to no less than this width. If there is no room, the hops are a list.
+const MIN_REASON_WIDTH: usize = 32;
 /// Interfaces that are listed.
 const MAX_LISTED_INTERFACES: usize = 5;
 
@@ -51,7 +46,8 @@ impl Renderer<'_> {
         };
         let Explanation { source, destination, protocol, port, .. } = explanation;
         let port = format_port(*port, Some(*protocol));
-        self.line(format!("{style}{word}{style:#}  {} to {}, {port}", describe_end(source), describe_end(destination)));
+        let ends = format!("{} to {}, {port}", describe_end(source), describe_end(destination));
+        self.wrapped("", "  ", &format!("{style}{word}{style:#}  {ends}"));
         let hop = match verdict {
             PathVerdict::Reachable => None,
             PathVerdict::Blocked => explanation.blocked_by(),
@@ -80,27 +76,36 @@ impl Renderer<'_> {
         let labels: Vec<Cell> = hops.iter().map(|hop| self.hop_label(hop)).collect();
         let widest =
             |text: fn(&Cell) -> &String| labels.iter().map(|cell| display_width(text(cell))).max().unwrap_or(0);
-        let others = "  forward  VERDICT    ".len() + 2;
+        let others = "  forward  VERDICT    ".len();
         let room = |label: usize| self.width.saturating_sub(others + label);
+        if room(widest(|cell| &cell.short)) < MIN_REASON_WIDTH {
+            return self.list_of_hops(hops, &labels);
+        }
         let is_short = room(widest(|cell| &cell.full)) < MIN_REASON_WIDTH;
         let label_width = if is_short { widest(|cell| &cell.short) } else { widest(|cell| &cell.full) };
-        let options = Options::new(room(label_width).max(MIN_REASON_WIDTH))
-            .word_separator(WordSeparator::AsciiSpace)
-            .word_splitter(WordSplitter::NoHyphenation)
-            .break_words(false);
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         for (hop, label) in hops.iter().zip(labels) {
             let label = if is_short { Cell::from(label.short) } else { label };
             let reason = escape_unprintable(&hop.reason);
             let mut first = Some([way(hop.direction).to_owned().into(), verdict(hop.verdict).to_owned().into(), label]);
-            for line in textwrap::wrap(&reason, &options) {
+            for line in wrap::fill("", "", &reason, room(label_width)).lines() {
                 let empty = || [String::new().into(), String::new().into(), String::new().into()];
                 let cells = first.take().unwrap_or_else(empty);
-                rows.push(cells.into_iter().chain([Cell::from(line.into_owned())]).collect());
+                rows.push(cells.into_iter().chain([Cell::from(line.to_owned())]).collect());
             }
         }
         self.line("");
         self.table(&COLUMNS, &rows);
+    }
+
+    /// Appends the hops without columns, for a terminal that has no room for them.
+    fn list_of_hops(&mut self, hops: &[Hop], labels: &[Cell]) {
+        self.line("");
+        for (hop, label) in hops.iter().zip(labels) {
+            let (way, verdict) = (way(hop.direction), verdict(hop.verdict));
+            self.wrapped("  ", "    ", &format!("{way}  {verdict}  {}", label.short));
+            self.wrapped("      ", "      ", &escape_unprintable(&hop.reason));
+        }
     }
 
     /// Appends the flows of the logs between the ends, and the contradictions.
@@ -200,10 +205,10 @@ mod tests {
         let continued =
             "                                                       Direct Connect, which the topology does not";
         assert_eq!(row(100, "which the"), continued);
-        assert!(
-            render(100).lines().all(|line| display_width(line) <= 100 || line.contains("UNKNOWN")),
-            "{}",
-            render(100)
-        );
+        assert_eq!(row(60, "route table"), "  forward  pass  route table rtb-0123456789abcdef0");
+        assert_eq!(row(60, "10.2.0.0/16"), "      10.2.0.0/16 is routed to vgw-1");
+        for width in [40, 60, 80, 100, 200] {
+            assert!(render(width).lines().all(|line| display_width(line) <= width), "{}", render(width));
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::findings::types::{Example, Finding, FindingType, Severity, Suppressed
 use crate::summary::Summary;
 use crate::topology::Topology;
 
-const MAX_LINES_PER_SECTION: usize = 5;
+/// More findings of a section are counted.
+const MAX_LINES_PER_SECTION: usize = 100;
 
 /// Findings that are shown together.
 pub(super) struct Section<'a> {
@@ -68,8 +69,14 @@ impl Renderer<'_> {
         for line in lines.iter().take(MAX_LINES_PER_SECTION) {
             self.wrapped("  - ", "    ", line);
         }
-        if let Some(more) = lines.len().checked_sub(MAX_LINES_PER_SECTION).filter(|more| *more > 0) {
-            self.line(format!("  - and {} more (--format json lists all)", format_count(more as u64)));
+        self.more_findings(lines.len());
+    }
+
+    /// Appends how many findings of a section are not shown.
+    fn more_findings(&mut self, count: usize) {
+        let more = count.saturating_sub(MAX_LINES_PER_SECTION) as u64;
+        if more > 0 {
+            self.wrapped("  - ", "    ", &format!("and {} more (--format json lists all)", format_count(more)));
         }
     }
 
@@ -80,27 +87,28 @@ impl Renderer<'_> {
         types.dedup();
         let names: Vec<&str> = types.iter().map(|finding_type| finding_type.name()).collect();
         let (style, severity) = (severity_style(section.key.severity), section.key.severity.name().to_uppercase());
-        self.line(format!("\n{style}{severity}{style:#} {BOLD}{}{BOLD:#}", names.join(", ")));
+        self.line("");
+        self.wrapped("", "  ", &format!("{style}{severity}{style:#} {BOLD}{}{BOLD:#}", names.join(", ")));
         for finding_type in &types {
             self.wrapped("  ", "  ", findings::meaning(*finding_type));
         }
         let scans = Scans::by_source(&section.findings);
-        let lines: Vec<(String, Option<&str>)> = if scans.is_empty() {
-            let lines = section.findings.iter();
-            lines.map(|finding| (finding_line(finding, self.names), finding.next_step.as_deref())).collect()
+        let lines: Vec<Line<'_>> = if scans.is_empty() {
+            section.findings.iter().map(|finding| Line::of_finding(finding, self.names)).collect()
         } else {
-            scans.iter().map(|scans| (scans_line(scans, self.names), None)).collect()
+            scans.iter().map(|scans| Line::of_scans(scans, self.names)).collect()
         };
-        for (line, next_step) in lines.iter().take(MAX_LINES_PER_SECTION) {
-            self.wrapped("  - ", "    ", line);
-            if let Some(next_step) = next_step {
+        for line in lines.iter().take(MAX_LINES_PER_SECTION) {
+            self.wrapped("  - ", "    ", &line.text);
+            if !line.examples.is_empty() {
+                self.wrapped("    Also: ", "    ", &line.examples.join("; "));
+            }
+            if let Some(next_step) = line.next_step {
                 self.wrapped("    Next: ", "    ", &escape_unprintable(next_step));
             }
         }
-        if let Some(more) = lines.len().checked_sub(MAX_LINES_PER_SECTION).filter(|more| *more > 0) {
-            self.line(format!("  - and {} more (--format json lists all)", format_count(more as u64)));
-        }
-        if lines.iter().take(MAX_LINES_PER_SECTION).all(|(_, next_step)| next_step.is_some()) {
+        self.more_findings(lines.len());
+        if lines.iter().take(MAX_LINES_PER_SECTION).all(|line| line.next_step.is_some()) {
             return;
         }
         let mut next_steps: Vec<&str> = types.iter().map(|finding_type| findings::next_step(*finding_type)).collect();
@@ -109,6 +117,34 @@ impl Renderer<'_> {
             self.wrapped("  Next: ", "  ", next_step);
         }
     }
+}
+
+/// A finding, or the scans of one source.
+struct Line<'a> {
+    text: String,
+    /// Examples after the first one, which is in the text.
+    examples: Vec<String>,
+    /// What to do about this finding, rather than about all of its type.
+    next_step: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn of_finding(finding: &'a Finding, names: Names<'_>) -> Line<'a> {
+        Line {
+            text: finding_line(finding, names),
+            examples: more_examples(finding, names),
+            next_step: finding.next_step.as_deref(),
+        }
+    }
+
+    fn of_scans(scans: &Scans<'a>, names: Names<'_>) -> Line<'a> {
+        let examples = scans.first().map_or_else(Vec::new, |finding| more_examples(finding, names));
+        Line { text: scans_line(scans, names), examples, next_step: None }
+    }
+}
+
+fn more_examples(finding: &Finding, names: Names<'_>) -> Vec<String> {
+    finding.examples.iter().skip(1).map(|example| format_example(example, names)).collect()
 }
 
 /// Returns the line of a suppressed finding.
@@ -122,20 +158,28 @@ fn suppressed_line(finding: &Finding, why: &Suppressed, names: Names<'_>) -> Str
 pub(super) enum Doubt {
     NoRecords,
     NoTraffic,
+    MostlyMalformed,
     FailedInputs,
     Filtered,
+    /// Findings below a severity are not listed.
+    LeftOut,
     UnknownFindings,
 }
 
 /// Returns the reason why an empty list is no good news: the records could not have shown a problem, or some are missing.
 pub(super) fn doubt(summary: &Summary) -> Option<Doubt> {
     let records = &summary.records;
+    let filters = summary.filters.as_ref();
     if records.total == 0 {
         Some(Doubt::NoRecords)
     } else if summary.unknown_findings() > 0 {
         Some(Doubt::UnknownFindings)
-    } else if summary.filters.is_some() {
+    } else if filters.is_some_and(|filters| filters.findings_left_out > 0) {
+        Some(Doubt::LeftOut)
+    } else if filters.is_some_and(|filters| !filters.record_options().is_empty()) {
         Some(Doubt::Filtered)
+    } else if records.malformed > records.total / 2 {
+        Some(Doubt::MostlyMalformed)
     } else if records.accepted == 0 && records.rejected == 0 {
         Some(Doubt::NoTraffic)
     } else {
@@ -148,9 +192,11 @@ fn no_findings(summary: &Summary) -> &'static str {
     match doubt(summary) {
         Some(Doubt::NoRecords) => "unknown: no records were read",
         Some(Doubt::NoTraffic) => "none, but no record is of accepted or rejected traffic",
+        Some(Doubt::MostlyMalformed) => "unknown: most records are malformed",
         Some(Doubt::FailedInputs) => "none in the inputs that were read",
         Some(Doubt::Filtered) => "none among those that the filters leave",
-        Some(Doubt::UnknownFindings) => "unknown: some are of a later version",
+        Some(Doubt::LeftOut) => "unknown: those that there are have a lower severity than is listed",
+        Some(Doubt::UnknownFindings) => "unknown: this version does not know those that there are",
         None => "none",
     }
 }
@@ -199,20 +245,28 @@ fn scans_line(scans: &Scans<'_>, names: Names<'_>) -> String {
     let at_least = if scans.flows_overlap() { "at least " } else { "" };
     let flows = plural(scans.flows(), "flow");
     let seen = format_time_range(scans.seen());
+    let count = match scans.findings().len() {
+        1 => String::new(),
+        count => format!("{}, ", plural(count as u64, "finding")),
+    };
     let details = format!(
-        "({at_least}{flows}{seen}, {} confidence{})",
+        "({count}{at_least}{flows}{seen}, {} confidence{})",
         scans.confidence().name(),
         example(scans.first().and_then(|finding| finding.examples.first()), names)
     );
     format!("{} {details}", escape_unprintable(&scans.title(names)))
 }
 
-/// Formats an example as `; e.g. 10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`.
+/// Formats the first example for the end of a line.
 fn example(example: Option<&Example>, names: Names<'_>) -> String {
-    let Some(example) = example else { return String::new() };
+    example.map_or_else(String::new, |example| format!("; e.g. {}", format_example(example, names)))
+}
+
+/// Formats an example as `10.0.0.1 to 10.0.0.2 443/TCP (https) at eni-…`.
+fn format_example(example: &Example, names: Names<'_>) -> String {
     let port = format_port(example.dstport, example.protocol);
     let interface = names.id(example.interface_id.as_deref());
-    format!("; e.g. {} to {} {port} at {interface}", format_address(example.srcaddr), format_address(example.dstaddr))
+    format!("{} to {} {port} at {interface}", format_address(example.srcaddr), format_address(example.dstaddr))
 }
 
 #[cfg(test)]
@@ -290,7 +344,7 @@ mod tests {
         assert_eq!(lines(&other), ["MEDIUM host-sweep, port-scan", line]);
         let text = report(&summary(&other));
         assert!(
-            text.contains("of 2 hosts, and at 22/TCP (ssh) and 1 more port of 26 hosts (at least 55 flows"),
+            text.contains("of 2 hosts, and at 22/TCP (ssh) and 1 more port of 26 hosts (4 findings, at least 55 flows"),
             "{text}"
         );
     }

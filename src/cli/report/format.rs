@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use indicatif::HumanCount;
+use textwrap::core::display_width;
 
 use super::table::Cell;
 use crate::aggregate::counters::TimeRange;
@@ -88,21 +89,35 @@ impl Names<'_> {
     }
 }
 
+/// Formats a Name tag as escaped and shortened text.
 pub(super) fn display_name(name: &str) -> String {
-    truncate(&escape_unprintable(name), MAX_NAME_CHARS)
+    shorten(&escape_unprintable(name), MAX_NAME_CHARS)
 }
 
-/// Formats an id as escaped and truncated text, or `-` if there is none.
+/// Formats an id as escaped and shortened text, or `-` if there is none.
 pub(super) fn display_id(id: Option<&str>) -> String {
-    id.map_or_else(|| "-".to_owned(), |id| truncate(&escape_unprintable(id), MAX_ID_CHARS))
+    id.map_or_else(|| "-".to_owned(), |id| shorten(&escape_unprintable(id), MAX_ID_CHARS))
 }
 
-/// Truncates text to this number of characters, of which the last is an ellipsis.
-pub(super) fn truncate(text: &str, max_chars: usize) -> String {
-    if text.chars().count() <= max_chars {
+/// Shortens text to this number of characters, with an ellipsis in its middle: names that differ often have the same beginning.
+fn shorten(text: &str, max_chars: usize) -> String {
+    let count = text.chars().count();
+    if count <= max_chars {
         return text.to_owned();
     }
-    text.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
+    let kept = max_chars.saturating_sub(1);
+    let end = kept / 2;
+    text.chars().take(kept - end).chain(['…']).chain(text.chars().skip(count - end)).collect()
+}
+
+/// Truncates text to this number of columns, of which the last is an ellipsis.
+pub(super) fn truncate(text: &str, columns: usize) -> String {
+    if display_width(text) <= columns {
+        return text.to_owned();
+    }
+    let fits = |end: &usize| display_width(text.get(..*end).unwrap_or_default()) < columns;
+    let end = text.char_indices().map(|(index, _)| index).take_while(fits).last().unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 pub(super) fn format_address(address: Option<IpAddr>) -> String {
@@ -161,19 +176,25 @@ pub(super) fn rule_label(rule: &DeniedBy) -> String {
 
 /// Names a rule in few words, by its name rather than its id: `ACL public rule 100`, `SG web`.
 pub(super) fn short_rule_label(rule: &DeniedBy) -> String {
-    let name = |id: &str, name: Option<&String>| match name {
-        Some(name) => escape_truncated(name, NAME_CHARACTERS),
-        None => display_id(Some(id)),
+    let name = |id: &str| {
+        let name = match rule {
+            DeniedBy::NetworkAcl { name, .. } => name.as_ref(),
+            DeniedBy::SecurityGroup { names, .. } => names.get(id),
+        };
+        name.map_or_else(|| display_id(Some(id)), |name| escape_truncated(name, NAME_CHARACTERS))
     };
+    label_of_rule(rule, name)
+}
+
+/// Names a rule by the names of its network ACL or security groups.
+pub(super) fn label_of_rule(rule: &DeniedBy, name: impl Fn(&str) -> String) -> String {
     match rule {
-        DeniedBy::NetworkAcl { id, name: acl, rule_number } => {
+        DeniedBy::NetworkAcl { id, rule_number, .. } => {
             let number = own_rule_number(*rule_number);
             let number = number.map_or_else(|| "*".to_owned(), |number| number.to_string());
-            format!("ACL {} rule {number}", name(id, acl.as_ref()))
+            format!("ACL {} rule {number}", name(id))
         }
-        DeniedBy::SecurityGroup { ids, names } => {
-            format!("SG {}", join_first(ids, |id| name(id, names.get(id)), ", "))
-        }
+        DeniedBy::SecurityGroup { ids, .. } => format!("SG {}", join_first(ids, name, ", ")),
     }
 }
 
@@ -226,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn a_long_name_keeps_its_beginning_and_its_end() {
+        let names = ["production-eu-west-1-private-subnet-a", "production-eu-west-1-private-subnet-b"];
+        let expected = ["production-eu-we…rivate-subnet-a", "production-eu-we…rivate-subnet-b"];
+        assert_eq!(names.map(display_name), expected);
+        assert_eq!(display_name(&"日".repeat(33)).chars().count(), MAX_NAME_CHARS);
+        assert_eq!(display_name("web-1"), "web-1");
+    }
+
+    #[test]
     fn rules_are_named_with_and_without_ids() {
         let acl = |rule_number| DeniedBy::NetworkAcl {
             id: "acl-1".to_owned(),
@@ -272,7 +302,7 @@ mod tests {
         let names = Names(Some(&topology));
         assert_eq!(names.id(Some("vpc-a")), "prod (vpc-a)");
         assert_eq!(names.id(Some("eni-1")), "web\\u{1b}[2J (eni-1)");
-        assert_eq!(names.id(Some("eni-2")), format!("{}… (eni-2)", "x".repeat(MAX_NAME_CHARS - 1)));
+        assert_eq!(names.id(Some("eni-2")), format!("{}…{} (eni-2)", "x".repeat(16), "x".repeat(15)));
         assert_eq!([names.id(Some("vpc-b")), names.id(None), Names(None).id(Some("vpc-a"))], ["vpc-b", "-", "vpc-a"]);
         let address = |text: &str| names.located(text.parse().expect("an address"));
         assert_eq!(address("10.1.0.5"), "10.1.0.5 (web\\u{1b}[2J)");

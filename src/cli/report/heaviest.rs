@@ -6,30 +6,32 @@ use indicatif::DecimalBytes;
 
 use super::Renderer;
 use super::format::{display_id, display_name, format_address, format_count, format_percent, format_port};
-use super::table::{Align, Cell, Column};
+use super::table::{Cell, Column};
 use crate::summary::{PortRejects, SourceRejects, Summary, Talker};
 use crate::topology::endpoint::Endpoint;
 
-const SOURCE_COLUMNS: [Column; 5] =
-    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 3), number("BYTES", 2), text("SOURCE", 0)];
-const PORT_COLUMNS: [Column; 5] =
-    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 3), number("BYTES", 2), text("PORT", 0)];
-const TALKER_COLUMNS: [Column; 6] = [
-    number("BYTES", 0),
-    number("SHARE", 1),
-    number("FLOWS", 2),
-    text("SOURCE", 0),
-    text("DESTINATION", 0),
-    text("INTERFACE", 3),
+const SOURCE_COLUMNS: [Column; 5] = [
+    Column::number("FLOWS", 0),
+    Column::number("SHARE", 1),
+    Column::number("PACKETS", 3),
+    Column::number("BYTES", 2),
+    Column::text("SOURCE", 0),
 ];
-
-const fn number(heading: &'static str, drop_priority: u8) -> Column {
-    Column { heading, align: Align::Right, drop_priority }
-}
-
-const fn text(heading: &'static str, drop_priority: u8) -> Column {
-    Column { heading, align: Align::Left, drop_priority }
-}
+const PORT_COLUMNS: [Column; 5] = [
+    Column::number("FLOWS", 0),
+    Column::number("SHARE", 1),
+    Column::number("PACKETS", 3),
+    Column::number("BYTES", 2),
+    Column::text("PORT", 0),
+];
+const TALKER_COLUMNS: [Column; 6] = [
+    Column::number("BYTES", 0),
+    Column::number("SHARE", 1),
+    Column::number("FLOWS", 2),
+    Column::text("SOURCE", 0),
+    Column::text("DESTINATION", 0),
+    Column::text("INTERFACE", 3),
+];
 
 /// Renders the heaviest sources, ports, and pairs, for a terminal with this number of columns.
 pub(in crate::cli) fn render_top(summary: &Summary, width: usize) -> String {
@@ -48,13 +50,18 @@ pub(in crate::cli) fn render_top(summary: &Summary, width: usize) -> String {
         renderer.wrapped("\n", "", text);
         return renderer.text;
     }
-    renderer.top_sources(summary);
-    renderer.top_ports(summary);
-    renderer.top_talkers(summary);
+    renderer.heaviest(summary);
     renderer.text
 }
 
 impl Renderer<'_> {
+    /// Appends the lists that are not empty.
+    pub(super) fn heaviest(&mut self, summary: &Summary) {
+        self.top_sources(summary);
+        self.top_ports(summary);
+        self.top_talkers(summary);
+    }
+
     fn top_sources(&mut self, summary: &Summary) {
         let (rows, all) = (&summary.top.rejected_sources, summary.traffic.rejected.flows);
         let row = |row: &SourceRejects| {

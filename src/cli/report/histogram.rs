@@ -3,16 +3,16 @@
 //! The two kinds of bars have scales of their own: rejected flows are few, and would not be visible next to accepted ones.
 
 use super::format::format_count;
-use super::table::{Align, Cell, Column};
+use super::table::{Cell, Column};
 use super::{MIN_WIDTH, Renderer};
 use crate::summary::{Summary, TimeBucket};
 
 const COLUMNS: [Column; 5] = [
-    Column { heading: "START", align: Align::Left, drop_priority: 0 },
-    Column { heading: "ACCEPTED", align: Align::Right, drop_priority: 0 },
-    Column { heading: "", align: Align::Left, drop_priority: 2 },
-    Column { heading: "REJECTED", align: Align::Right, drop_priority: 0 },
-    Column { heading: "", align: Align::Left, drop_priority: 1 },
+    Column::text("START", 0),
+    Column::number("ACCEPTED", 0),
+    Column::text("", 2),
+    Column::number("REJECTED", 0),
+    Column::text("", 1),
 ];
 
 /// Columns of a row besides the bars: a time, two numbers, and gaps.
@@ -36,14 +36,13 @@ pub(in crate::cli) fn render_timeline(summary: &Summary, buckets: &[TimeBucket],
     let length = (width.max(MIN_WIDTH).saturating_sub(OTHER_COLUMNS) / 2).clamp(4, MAX_BAR);
     let row = |bucket: &TimeBucket| {
         let (accepted, rejected) = (accepted(bucket), rejected(bucket));
-        let cells = [
-            bucket.start.to_string(),
-            format_count(accepted),
-            bar(accepted, most_accepted, length, '█'),
-            format_count(rejected),
-            bar(rejected, most_rejected, length, '▒'),
-        ];
-        cells.map(Cell::from).into()
+        vec![
+            start(bucket),
+            format_count(accepted).into(),
+            bar(accepted, most_accepted, length, '█').into(),
+            format_count(rejected).into(),
+            bar(rejected, most_rejected, length, '▒').into(),
+        ]
     };
     let remark = format!("flows in intervals of {}; each bar has its own scale", format_seconds(first.seconds));
     renderer.heading("TIMELINE", &remark);
@@ -54,6 +53,13 @@ pub(in crate::cli) fn render_timeline(summary: &Summary, buckets: &[TimeBucket],
         renderer.wrapped("  ", "  ", &format!("{} more flows have no start", format_count(missing)));
     }
     renderer.text
+}
+
+/// Formats a start: in a narrow table `11-23 06:00Z`, because the window above has the year, and buckets start with a minute.
+fn start(bucket: &TimeBucket) -> Cell {
+    let full = bucket.start.to_string();
+    let short = full.get("2026-".len().."2026-11-23T06:00".len()).map(|time| format!("{}Z", time.replace('T', " ")));
+    Cell { short: short.unwrap_or_else(|| full.clone()), full }
 }
 
 /// Returns a bar. One that is not empty has at least one character.

@@ -39,9 +39,9 @@ impl Renderer<'_> {
     /// Appends the warning if more than half of the records are malformed.
     pub(super) fn malformed_majority(&mut self, summary: &Summary) {
         if let Some(warning) = warn_of_majority(summary) {
-            self.line(format!(
-                "\n{YELLOW}MOSTLY MALFORMED{YELLOW:#}  the numbers below cover the smaller part of the records"
-            ));
+            let text = "the numbers below cover the smaller part of the records";
+            self.line("");
+            self.wrapped("", "  ", &format!("{YELLOW}MOSTLY MALFORMED{YELLOW:#}  {text}"));
             self.wrapped("  ", "  ", &warning);
         }
     }
@@ -61,7 +61,7 @@ impl Renderer<'_> {
             ));
         }
         if more > 0 {
-            self.line(format!("  and {} more (--format json has the first ten)", format_count(more)));
+            self.wrapped("  ", "    ", &format!("and {} more (--format json has the first ten)", format_count(more)));
         }
     }
 }

@@ -21,10 +21,10 @@ mod screen;
 mod table;
 mod tables;
 mod topology;
+mod wrap;
 
 use anstyle::{AnsiColor, Color, Style};
 use indicatif::DecimalBytes;
-use textwrap::{Options, WordSeparator, WordSplitter};
 
 pub(in crate::cli) use diff::render_diff;
 pub(in crate::cli) use explanation::render_explanation;
@@ -36,7 +36,8 @@ pub use plan::render_plan;
 pub use screen::render;
 
 use format::{Names, format_count, format_percent, format_window, plural};
-use table::{Align, Cell, Column, FittedTable};
+use screen::{ShortNames, Verdict};
+use table::{Cell, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
 use crate::findings::topology_check::Check;
@@ -77,20 +78,30 @@ pub fn render_all(summary: &Summary, options: RenderOptions<'_>) -> String {
     renderer.failures(summary);
     if summary.sources.is_empty() {
         // Empty sections would look like an all-clear.
+        let names = ShortNames::new(summary, options.topology);
+        renderer.line("");
+        renderer.lines(&Verdict::new(summary, options.topology, &names).first(renderer.width));
         return renderer.text;
     }
     renderer.filters(summary);
     renderer.limits(summary);
     renderer.malformed_majority(summary);
+    let names = ShortNames::new(summary, options.topology);
+    let verdict = Verdict::new(summary, options.topology, &names);
+    renderer.line("");
+    renderer.lines(&verdict.first(renderer.width));
     renderer.traffic(summary);
     renderer.findings(summary);
     renderer.rejected_by_cause(summary);
     renderer.rejected_by_rule(summary);
     renderer.top_rejected(summary, options.groups.unwrap_or(DEFAULT_GROUPS));
+    renderer.heaviest(summary);
     renderer.rejected_by_interface(summary);
     renderer.inter_vpc_traffic(summary);
     renderer.services(summary);
     renderer.malformed(summary);
+    renderer.line("");
+    renderer.lines(&verdict.last("", renderer.width));
     renderer.text
 }
 
@@ -139,21 +150,21 @@ impl<'a> Renderer<'a> {
         self.text.push('\n');
     }
 
-    /// Appends an empty line and a section heading, followed by a remark.
-    fn heading(&mut self, heading: &str, remark: &str) {
-        self.line(format!("\n{BOLD}{heading}{BOLD:#}{}{remark}", if remark.is_empty() { "" } else { "  " }));
+    /// Appends lines.
+    fn lines(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| self.line(line));
     }
 
-    /// Appends text wrapped to the width. Never breaks a word: addresses, names and dates stay whole so that they can be
-    /// copied.
+    /// Appends an empty line and a section heading, followed by a remark.
+    fn heading(&mut self, heading: &str, remark: &str) {
+        let gap = if remark.is_empty() { "" } else { "  " };
+        self.line("");
+        self.wrapped("", "  ", &format!("{BOLD}{heading}{BOLD:#}{gap}{remark}"));
+    }
+
+    /// Appends text wrapped to the width.
     fn wrapped(&mut self, first_indent: &str, indent: &str, text: &str) {
-        let options = Options::new(self.width)
-            .initial_indent(first_indent)
-            .subsequent_indent(indent)
-            .word_separator(WordSeparator::AsciiSpace)
-            .word_splitter(WordSplitter::NoHyphenation)
-            .break_words(false);
-        self.line(textwrap::fill(text, options));
+        self.line(wrap::fill(first_indent, indent, text, self.width));
     }
 
     /// Appends a table without the columns that do not fit, and names those.
@@ -163,7 +174,8 @@ impl<'a> Renderer<'a> {
             self.line(line);
         }
         if !hidden.is_empty() {
-            self.line(format!("  {DIM}hidden columns (terminal too narrow): {}{DIM:#}", hidden.join(", ")));
+            let text = format!("{DIM}hidden columns (terminal too narrow): {}{DIM:#}", hidden.join(", "));
+            self.wrapped("  ", "    ", &text);
         }
     }
 
@@ -175,11 +187,8 @@ impl<'a> Renderer<'a> {
         };
         let bytes = summary.sources.iter().map(|source| source.bytes).fold(0, u64::saturating_add);
         let records = plural(summary.records.total, "record");
-        self.line(format!(
-            "{BOLD}{inputs}{BOLD:#}: {records}, {} of text{}",
-            DecimalBytes(bytes),
-            format_window(summary.window)
-        ));
+        let (bytes, window) = (DecimalBytes(bytes), format_window(summary.window));
+        self.wrapped("", "  ", &format!("{BOLD}{inputs}{BOLD:#}: {records}, {bytes} of text{window}"));
     }
 
     /// Appends the names of the inputs that could not be read. The program prints the reasons on stderr, once.
@@ -188,9 +197,9 @@ impl<'a> Renderer<'a> {
             return;
         }
         let inputs = format_count(summary.failed.len() as u64);
-        self.line(format!(
-            "\n{RED}UNREADABLE INPUTS{RED:#}  {inputs} (their records are excluded; the reasons are on stderr, and in --format json)"
-        ));
+        self.line("");
+        let about = "their records are excluded; the reasons are on stderr, and in --format json";
+        self.wrapped("", "  ", &format!("{RED}UNREADABLE INPUTS{RED:#}  {inputs} ({about})"));
         for failure in &summary.failed {
             self.wrapped("  ", "    ", &escape_unprintable(&failure.uri));
         }
@@ -201,7 +210,9 @@ impl<'a> Renderer<'a> {
         if summary.limits_reached.is_empty() {
             return;
         }
-        self.line(format!("\n{YELLOW}APPROXIMATE{YELLOW:#}  results are approximate: memory limits were reached"));
+        self.line("");
+        let text = "results are approximate: memory limits were reached";
+        self.wrapped("", "  ", &format!("{YELLOW}APPROXIMATE{YELLOW:#}  {text}"));
         self.wrapped("  ", "  ", &reached_limits(summary));
     }
 
@@ -222,8 +233,8 @@ impl<'a> Renderer<'a> {
             .map(Cell::from)
             .into()
         });
-        let number = Column { heading: "", align: Align::Right, drop_priority: 0 };
-        self.table(&[Column { align: Align::Left, ..number }, number, number, number, number], &rows);
+        let number = Column::number("", 0);
+        self.table(&[Column::text("", 0), number, number, number, number], &rows);
         let others = [
             (records.no_data, "no data"),
             (records.skip_data, "skipped by AWS"),

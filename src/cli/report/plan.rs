@@ -2,14 +2,15 @@
 
 use indicatif::DecimalBytes;
 
+use super::Renderer;
 use super::format::{escape_unprintable, format_count, plural};
 use crate::plan::{Plan, Window};
 
-/// Renders the size of a plan, and the objects that it leaves out by reason.
-pub fn render_plan(plan: &Plan) -> String {
-    let mut text = String::new();
+/// Renders the size of a plan, and the objects that it leaves out by reason, for a terminal with this number of columns.
+pub fn render_plan(plan: &Plan, width: usize) -> String {
+    let mut renderer = Renderer::new(width);
     let mut line = |label: &str, value: &str| {
-        text.push_str(&format!("{label:<9}{}\n", escape_unprintable(value)));
+        renderer.wrapped(&format!("{label:<9}"), "         ", &escape_unprintable(value));
     };
     if plan.window != Window::ALL {
         line("window", &format_window(plan.window));
@@ -29,7 +30,7 @@ pub fn render_plan(plan: &Plan) -> String {
         let example = skipped.examples.first().map_or("", String::as_str);
         line("skipped", &format!("{} {}, such as {example}", format_count(skipped.objects), reason.words()));
     }
-    text
+    renderer.text
 }
 
 fn format_window(Window { from, to }: Window) -> String {

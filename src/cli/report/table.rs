@@ -3,6 +3,8 @@
 
 use textwrap::core::display_width;
 
+use super::wrap;
+
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
@@ -35,11 +37,23 @@ pub(super) enum Align {
     Right,
 }
 
+impl Column {
+    /// Creates a column of words.
+    pub(super) const fn text(heading: &'static str, drop_priority: u8) -> Column {
+        Column { heading, align: Align::Left, drop_priority }
+    }
+
+    /// Creates a column of numbers.
+    pub(super) const fn number(heading: &'static str, drop_priority: u8) -> Column {
+        Column { heading, align: Align::Right, drop_priority }
+    }
+}
+
 /// A table that fits the terminal.
 pub(super) struct FittedTable {
-    /// The heading line, if any, and one line per row.
+    /// The heading line, if any, and one line per row, or more if even the columns that remain do not fit.
     pub lines: Vec<String>,
-    /// Headings of the hidden columns.
+    /// Headings of the hidden columns that have one.
     pub hidden: Vec<&'static str>,
 }
 
@@ -105,16 +119,24 @@ pub(super) fn fit(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Fitte
     }
     let (hidden, visible): (Vec<_>, Vec<_>) = columns.iter().partition(|column| column.is_hidden);
     let has_headings = columns.iter().any(|column| !column.column.heading.is_empty());
-    let headings = has_headings.then(|| visible.iter().map(|column| column.pad(column.column.heading)).collect());
-    let row = |index: usize| {
-        let cells =
-            visible.iter().map(|column| column.pad(column.cells.get(index).map_or("", |cell| column.text(cell))));
-        cells.collect::<String>()
+    let headings: Option<Vec<&str>> =
+        has_headings.then(|| visible.iter().map(|column| column.column.heading).collect());
+    let cells = |index: usize| -> Vec<&str> {
+        visible.iter().map(|column| column.cells.get(index).map_or("", |cell| column.text(cell))).collect()
     };
-    let lines = headings.into_iter().chain((0..rows.len()).map(row));
+    let fits = visible.iter().map(|column| GAP + column.width).sum::<usize>() <= width;
+    let line = |cells: Vec<&str>| {
+        if fits {
+            visible.iter().zip(cells).map(|(column, cell)| column.pad(cell)).collect::<String>().trim_end().to_owned()
+        } else {
+            // Whole cells in several lines are of more use than columns that the terminal cuts.
+            let cells: Vec<&str> = cells.into_iter().filter(|cell| !cell.is_empty()).collect();
+            wrap::fill("  ", "      ", &cells.join("  "), width)
+        }
+    };
     FittedTable {
-        lines: lines.map(|line| line.trim_end().to_owned()).collect(),
-        hidden: hidden.into_iter().map(|column| column.column.heading).collect(),
+        lines: headings.into_iter().chain((0..rows.len()).map(cells)).map(line).collect(),
+        hidden: hidden.iter().map(|column| column.column.heading).filter(|heading| !heading.is_empty()).collect(),
     }
 }
 
@@ -122,11 +144,7 @@ pub(super) fn fit(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Fitte
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] = [
-        Column { heading: "FLOWS", align: Align::Right, drop_priority: 0 },
-        Column { heading: "SOURCE", align: Align::Left, drop_priority: 0 },
-        Column { heading: "INTERFACE", align: Align::Left, drop_priority: 1 },
-    ];
+    const COLUMNS: [Column; 3] = [Column::number("FLOWS", 0), Column::text("SOURCE", 0), Column::text("INTERFACE", 1)];
 
     fn rows() -> Vec<Vec<Cell>> {
         let cells = [["7", "10.0.0.1", "eni-1"], ["12345678", "日本", "eni-22"]];
@@ -145,8 +163,14 @@ mod tests {
     fn narrow_table_hides_the_least_important_column() {
         let FittedTable { lines, hidden } = fit(&COLUMNS, &rows(), 25);
         assert_eq!((lines[1].as_str(), hidden), ("         7  10.0.0.1", vec!["INTERFACE"]));
-        let FittedTable { lines, .. } = fit(&COLUMNS, &rows(), 5);
-        assert_eq!(lines[2], "  12345678  日本");
+        let unnamed = [COLUMNS[0], COLUMNS[1], Column::text("", 1)];
+        assert!(fit(&unnamed, &rows(), 17).hidden.is_empty());
+    }
+
+    #[test]
+    fn a_row_has_several_lines_if_the_last_columns_do_not_fit() {
+        let FittedTable { lines, .. } = fit(&COLUMNS, &rows(), 14);
+        assert_eq!(lines, ["  FLOWS\n      SOURCE", "  7  10.0.0.1", "  12345678\n      日本"]);
     }
 
     #[test]

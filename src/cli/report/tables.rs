@@ -6,7 +6,7 @@ use super::Renderer;
 use super::format::{
     Names, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
 };
-use super::table::{Align, Cell, Column};
+use super::table::{Cell, Column};
 use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::cause::Cause;
 use crate::summary::{CauseRejects, RejectedGroup, RuleRejects, Summary, VpcPair};
@@ -16,58 +16,60 @@ const MAX_RULES: usize = 5;
 const MAX_PAIRS: usize = 12;
 const MAX_SERVICES: usize = 8;
 
-const CAUSE_COLUMNS: [Column; 5] =
-    [number("FLOWS", 0), number("SHARE", 1), number("PACKETS", 2), number("BYTES", 3), column("CAUSE", 0)];
+const CAUSE_COLUMNS: [Column; 5] = [
+    Column::number("FLOWS", 0),
+    Column::number("SHARE", 1),
+    Column::number("PACKETS", 2),
+    Column::number("BYTES", 3),
+    Column::text("CAUSE", 0),
+];
 
 const GROUP_COLUMNS: [Column; 8] = [
-    number("FLOWS", 0),
-    number("BYTES", 4),
-    column("SOURCE", 0),
-    column("DESTINATION", 0),
-    column("PORT", 0),
-    column("DIRECTION", 3),
-    column("CAUSE", 1),
-    column("INTERFACE", 2),
+    Column::number("FLOWS", 0),
+    Column::number("BYTES", 4),
+    Column::text("SOURCE", 0),
+    Column::text("DESTINATION", 0),
+    Column::text("PORT", 0),
+    Column::text("DIRECTION", 3),
+    Column::text("CAUSE", 1),
+    Column::text("INTERFACE", 2),
 ];
 
 const RULE_COLUMNS: [Column; 6] = [
-    number("FLOWS", 0),
-    number("SHARE", 1),
-    number("BYTES", 4),
-    number("CONNECTIONS", 2),
-    column("DIRECTION", 3),
-    column("RULE", 0),
+    Column::number("FLOWS", 0),
+    Column::number("SHARE", 1),
+    Column::number("BYTES", 4),
+    Column::number("CONNECTIONS", 2),
+    Column::text("DIRECTION", 3),
+    Column::text("RULE", 0),
 ];
 
 const INTERFACE_COLUMNS: [Column; 6] = [
-    number("FLOWS", 0),
-    number("PACKETS", 3),
-    number("BYTES", 4),
-    column("INTERFACE", 0),
-    column("SUBNET", 2),
-    column("VPC", 1),
+    Column::number("FLOWS", 0),
+    Column::number("PACKETS", 3),
+    Column::number("BYTES", 4),
+    Column::text("INTERFACE", 0),
+    Column::text("SUBNET", 2),
+    Column::text("VPC", 1),
 ];
 
 const PAIR_COLUMNS: [Column; 7] = [
-    column("FROM", 0),
-    column("TO", 0),
-    column("VIA", 1),
-    number("FLOWS", 0),
-    number("BYTES", 2),
-    number("REJECTED", 0),
-    number("UNANSWERED", 0),
+    Column::text("FROM", 0),
+    Column::text("TO", 0),
+    Column::text("VIA", 1),
+    Column::number("FLOWS", 0),
+    Column::number("BYTES", 2),
+    Column::number("REJECTED", 0),
+    Column::number("UNANSWERED", 0),
 ];
 
-const SERVICE_COLUMNS: [Column; 5] =
-    [column("SERVICE", 0), number("INTERFACES", 0), number("FLOWS", 0), number("BYTES", 1), number("REJECTED", 0)];
-
-const fn column(heading: &'static str, drop_priority: u8) -> Column {
-    Column { heading, align: Align::Left, drop_priority }
-}
-
-const fn number(heading: &'static str, drop_priority: u8) -> Column {
-    Column { heading, align: Align::Right, drop_priority }
-}
+const SERVICE_COLUMNS: [Column; 5] = [
+    Column::text("SERVICE", 0),
+    Column::number("INTERFACES", 0),
+    Column::number("FLOWS", 0),
+    Column::number("BYTES", 1),
+    Column::number("REJECTED", 0),
+];
 
 impl Renderer<'_> {
     /// Appends the causes of all rejected records. The table of connections shows a single cause as well.
@@ -180,7 +182,12 @@ impl Renderer<'_> {
         if summary.services.is_empty() {
             return;
         }
-        self.heading("TRAFFIC BY SERVICE", "service that owns the interface");
+        let shown = format!(
+            "{} of {}",
+            summary.services.len().min(MAX_SERVICES),
+            plural(summary.services.len() as u64, "service")
+        );
+        self.heading("TRAFFIC BY SERVICE", &format!("{shown} that own the interfaces"));
         let rows: Vec<Vec<Cell>> = summary
             .services
             .iter()

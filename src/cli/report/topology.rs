@@ -12,7 +12,7 @@ impl Renderer<'_> {
             plural(check.peering_connections as u64, "peering connection"),
             plural(check.route_tables as u64, "route table"),
         ];
-        self.line(counts.join(", "));
+        self.wrapped("", "  ", &counts.join(", "));
         if check.findings.is_empty() {
             self.heading("FINDINGS", "none");
         }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::end::End;
 use crate::record::ip;
-use crate::sanitize::{NAME_CHARACTERS, escape_truncated, quoted};
+use crate::sanitize::{NAME_CHARACTERS, did_you_mean, quoted};
 use crate::topology::describe_output::Interface;
 use crate::topology::{KnownRecorder, Topology};
 
@@ -196,17 +196,11 @@ impl Topology {
 
     /// Returns a hint with the most similar name or id, or an empty string if none is similar.
     fn similar_to(&self, text: &str) -> String {
-        let text: String = text.chars().take(NAME_CHARACTERS).collect();
         let interfaces = self.resources().interfaces.iter();
         let names = interfaces.flat_map(|(id, interface)| {
             [Some(id.as_str()), interface.name.as_deref(), interface.instance_id.as_deref()]
         });
-        let distances = names.flatten().filter(|name| name.chars().count() <= 2 * NAME_CHARACTERS);
-        let distances = distances.map(|name| (strsim::damerau_levenshtein(&text, name), name));
-        let similar = distances.filter(|(distance, _)| *distance <= text.chars().count() / 3).min();
-        similar.map_or_else(String::new, |(_, name)| {
-            format!(", did you mean \"{}\"?", escape_truncated(name, NAME_CHARACTERS))
-        })
+        did_you_mean(text, names.flatten())
     }
 }
 

@@ -21,9 +21,9 @@ use textwrap::core::display_width;
 use super::format::Names;
 use super::{RenderOptions, Renderer};
 use crate::summary::Summary;
-use list::ProblemList;
-use names::ShortNames;
+pub(super) use names::ShortNames;
 use top::TopList;
+pub(super) use verdict::Verdict;
 
 /// Maximum number of rows at 100 columns. One more is for the prompt below.
 const MAX_ROWS: usize = 39;
@@ -42,20 +42,19 @@ const GAP: usize = 2;
 pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let width = Renderer::new(options.width).width;
     let names = ShortNames::new(summary, options.topology);
-    let problems = problems::problems(summary, options.topology, &names);
-    let (heading, verdict) = (traffic::head(summary, width), verdict::verdict(summary, &problems, width));
-    let head = [heading, filters(summary, width), vec![String::new()], verdict].concat();
+    let verdict = Verdict::new(summary, options.topology, &names);
+    let heading = traffic::head(summary, width);
+    let head = [heading, filters(summary, width), vec![String::new()], verdict.first(width)].concat();
     if summary.sources.is_empty() {
         // Empty sections would look like an all-clear.
         return text(&head);
     }
-    let list = ProblemList::new(&problems);
     let facts = |top_rows| facts(summary, &names, width, top_rows);
-    let end = [vec![String::new()], verdict::end(summary, &problems, &list, width)].concat();
+    let end = [vec![String::new()], verdict.last(" (all: --verbose)", width)].concat();
     let suppressed = verdict::suppressed(summary, width);
     let others = head.len() + suppressed.len() + end.len();
     let max_rows = if width < COLUMNS { MAX_NARROW_ROWS } else { MAX_ROWS };
-    let list = list.render(max_rows.saturating_sub(others + facts(MIN_TOP_ROWS).len()), width);
+    let list = verdict.list.render(max_rows.saturating_sub(others + facts(MIN_TOP_ROWS).len()), width);
     let left = max_rows.saturating_sub(others + list.len());
     let longest = (MIN_TOP_ROWS..=MAX_TOP_ROWS).rev().map(facts).find(|facts| facts.len() <= left);
     let facts = longest.unwrap_or_else(|| facts(MIN_TOP_ROWS));
@@ -69,7 +68,7 @@ fn text(rows: &[String]) -> String {
 /// Returns the traffic, peering, and the sources and ports that are rejected most.
 fn facts(summary: &Summary, names: &ShortNames<'_>, width: usize, top_rows: usize) -> Vec<String> {
     let mut rows = vec![String::new()];
-    rows.extend(traffic::traffic(summary, width));
+    rows.extend(traffic::traffic(summary, names, width));
     let peering = peering::render(summary.peering.as_ref(), names, width);
     rows.extend(tables(peering.table, &top::lists(summary, names), width, top_rows));
     rows.extend(peering.remarks);
@@ -94,17 +93,18 @@ fn groups(summary: &Summary, options: RenderOptions<'_>, width: usize) -> Vec<St
 /// Lays out peering and the lists of the most rejected, in a row if there is room.
 fn tables(peering: Vec<String>, tops: &[TopList], width: usize, rows: usize) -> Vec<String> {
     let render = |width: usize| tops.iter().map(|top| top.render(rows, width)).collect::<Vec<_>>();
+    let min_width = tops.iter().map(|top| top.min_width(rows)).fold(MIN_TOP_WIDTH, usize::max);
     let room = width.saturating_sub(columns(&peering) + GAP);
     let half = |room: usize| room.saturating_sub(GAP) / 2;
-    if half(room) >= MIN_TOP_WIDTH {
+    if half(room) >= min_width {
         let lists = render(half(room));
         return lists.iter().fold(peering, |left, right| beside(&left, right));
     }
-    if room >= MIN_TOP_WIDTH {
+    if room >= min_width {
         return beside(&peering, &render(room).concat());
     }
     let lists = match render(half(width)) {
-        lists if half(width) >= MIN_TOP_WIDTH => lists.iter().fold(Vec::new(), |left, right| beside(&left, right)),
+        lists if half(width) >= min_width => lists.iter().fold(Vec::new(), |left, right| beside(&left, right)),
         _ => render(width).concat(),
     };
     [peering, lists].concat()

@@ -13,15 +13,15 @@ use crate::summary::{DeniedBy, Summary};
 use crate::topology::Topology;
 
 /// Names of the resources that occur in a summary.
-pub(super) struct ShortNames<'a> {
+pub(in crate::cli::report) struct ShortNames<'a> {
     by_id: HashMap<&'a str, &'a str>,
-    /// Kinds and names that several resources have.
-    shared: HashSet<(&'a str, &'a str)>,
+    /// Kinds and names, as they are shown, that several resources have.
+    shared: HashSet<(&'a str, String)>,
 }
 
 impl<'a> ShortNames<'a> {
     /// Collects the names of a summary, and of the topology if there is one.
-    pub(super) fn new(summary: &'a Summary, topology: Option<&'a Topology>) -> ShortNames<'a> {
+    pub(in crate::cli::report) fn new(summary: &'a Summary, topology: Option<&'a Topology>) -> ShortNames<'a> {
         let findings = summary.findings.iter().flat_map(|finding| &finding.names);
         let findings = findings.map(|(id, name)| (id.as_str(), name.as_str()));
         let rules = summary.rejected.by_rule.iter().flat_map(|row| rule_names(&row.rule));
@@ -33,7 +33,8 @@ impl<'a> ShortNames<'a> {
     fn from_pairs(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> ShortNames<'a> {
         let by_id: HashMap<&str, &str> = pairs.collect();
         let mut known = HashSet::new();
-        let shared = by_id.iter().map(|(id, name)| (kind(id), *name)).filter(|key| !known.insert(*key)).collect();
+        let shown = by_id.iter().map(|(id, name)| (kind(id), display_name(name)));
+        let shared = shown.filter(|key| !known.insert(key.clone())).collect();
         ShortNames { by_id, shared }
     }
 
@@ -44,13 +45,11 @@ impl<'a> ShortNames<'a> {
 
     /// Returns the name of a resource, or its id if it has none, or both if another resource of its kind has the same name.
     pub(super) fn get(&self, id: &str) -> String {
-        match self.by_id.get(id) {
-            None => display_id(Some(id)),
-            Some(name) if self.shared.contains(&(kind(id), *name)) => {
-                format!("{} ({})", display_name(name), display_id(Some(id)))
-            }
-            Some(name) => display_name(name),
-        }
+        let Some(name) = self.by_id.get(id) else { return display_id(Some(id)) };
+        let key = (kind(id), display_name(name));
+        let is_shared = self.shared.contains(&key);
+        let (_, name) = key;
+        if is_shared { format!("{name} ({})", display_id(Some(id))) } else { name }
     }
 
     /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`.
@@ -186,5 +185,22 @@ mod tests {
         let names = names(&[("vpc-1", "shop"), ("sg-1", "web"), ("sg-2", "web"), ("eni-1", "web")]);
         let shown = ["vpc-1", "sg-1", "eni-1", "vpc-9"].map(|id| names.get(id));
         assert_eq!(shown, ["shop", "web (sg-1)", "web", "vpc-9"]);
+    }
+
+    #[test]
+    fn long_names_are_distinct_where_the_resources_are() {
+        let long = |middle: &str, end: &str| format!("production-eu-west-1-{middle}-private-subnet-{end}");
+        let (a, b, c) = (long("shop", "a"), long("shop", "b"), long("data", "a"));
+        let names = names(&[("subnet-1", &a), ("subnet-2", &b), ("subnet-3", &c), ("vpc-1", &a)]);
+        let shown = ["subnet-1", "subnet-2", "subnet-3", "vpc-1"].map(|id| names.get(id));
+        let short = |end: &str| format!("production-eu-we…rivate-subnet-{end}");
+        let expected = [
+            // The middle that differs is not shown.
+            format!("{} (subnet-1)", short("a")),
+            short("b"),
+            format!("{} (subnet-3)", short("a")),
+            short("a"),
+        ];
+        assert_eq!(shown, expected);
     }
 }

@@ -10,7 +10,7 @@ use super::list::wrap;
 use super::names::ShortNames;
 use crate::cli::report::Renderer;
 use crate::cli::report::format::{format_count, plural};
-use crate::cli::report::table::{Align, Cell, Column};
+use crate::cli::report::table::{Cell, Column};
 use crate::summary::{Peering, VpcPair};
 
 /// Maximum number of pairs that are listed. More are a matrix.
@@ -24,8 +24,8 @@ const MAX_EXPLAINED: usize = 2;
 /// Columns of space before a column of a table.
 const GAP: usize = 2;
 
-const LEFT: Column = Column { heading: "", align: Align::Left, drop_priority: 0 };
-const RIGHT: Column = Column { heading: "", align: Align::Right, drop_priority: 0 };
+const LEFT: Column = Column::text("", 0);
+const RIGHT: Column = Column::number("", 0);
 
 /// The rows of the section.
 pub(super) struct Section {
@@ -56,15 +56,14 @@ pub(super) fn render(peering: Option<&Peering>, names: &ShortNames<'_>, width: u
 }
 
 fn list(renderer: &mut Renderer<'_>, pairs: &[VpcPair], names: &ShortNames<'_>) {
-    let column = |heading, align, drop_priority| Column { heading, align, drop_priority };
     let columns = [
-        column("FROM", Align::Left, 0),
-        column("TO", Align::Left, 0),
-        column("FLOWS", Align::Right, 0),
-        column("BYTES", Align::Right, 2),
-        column("REJECTED", Align::Right, 0),
-        column("NO REPLY", Align::Right, 0),
-        column("VIA", Align::Left, 1),
+        Column::text("FROM", 0),
+        Column::text("TO", 0),
+        Column::number("FLOWS", 0),
+        Column::number("BYTES", 2),
+        Column::number("REJECTED", 0),
+        Column::number("NO REPLY", 0),
+        Column::text("VIA", 1),
     ];
     let row = |pair: &VpcPair| {
         [

@@ -1,10 +1,13 @@
 //! The sources and the ports that are rejected most.
 
+use textwrap::core::display_width;
+
+use super::GAP;
 use super::names::ShortNames;
 use crate::aggregate::counters::Counters;
 use crate::cli::report::Renderer;
 use crate::cli::report::format::{display_name, format_address, format_count, format_percent, format_port};
-use crate::cli::report::table::{Align, Cell, Column};
+use crate::cli::report::table::{Cell, Column};
 use crate::summary::{SourceRejects, Summary};
 
 /// One of the two lists, the most flows first.
@@ -48,11 +51,17 @@ fn source(row: &SourceRejects, names: &ShortNames<'_>) -> Cell {
 }
 
 impl TopList {
+    /// Returns the columns of an address or port and its flows, without a name.
+    pub(super) fn min_width(&self, rows: usize) -> usize {
+        let rows = || self.rows.iter().take(rows);
+        let labels = rows().map(|(label, _)| display_width(&label.short)).max().unwrap_or(0);
+        let flows = rows().map(|(_, tally)| format_count(tally.flows).len()).fold("FLOWS".len(), usize::max);
+        GAP + labels.max(self.heading.len()) + GAP + flows
+    }
+
     /// Renders at most this number of rows below the heading.
     pub(super) fn render(&self, rows: usize, width: usize) -> Vec<String> {
-        let column = |heading, align, drop_priority| Column { heading, align, drop_priority };
-        let columns =
-            [column(self.heading, Align::Left, 0), column("FLOWS", Align::Right, 0), column("SHARE", Align::Right, 1)];
+        let columns = [Column::text(self.heading, 0), Column::number("FLOWS", 0), Column::number("SHARE", 1)];
         let row = |(label, tally): &(Cell, Counters)| {
             vec![label.clone(), format_count(tally.flows).into(), format_percent(tally.flows, self.all).into()]
         };

@@ -3,13 +3,14 @@
 use indicatif::DecimalBytes;
 
 use super::list::wrap;
+use super::names::ShortNames;
 use crate::aggregate::counters::Counters;
 use crate::cli::report::format::{
-    cause_label, escape_unprintable, format_count, format_percent, format_window, plural, short_rule_label,
+    cause_label, escape_unprintable, format_count, format_percent, label_of_rule, plural,
 };
 use crate::cli::report::malformed::warn_of_majority;
 use crate::cli::report::{BOLD, RED, Renderer, YELLOW, reached_limits};
-use crate::summary::Summary;
+use crate::summary::{DeniedBy, Summary};
 
 /// Maximum number of unreadable inputs that are named.
 const MAX_FAILED: usize = 3;
@@ -19,14 +20,7 @@ const MAX_NAMED: usize = 3;
 /// Returns the inputs and the time range, and everything that makes the report incomplete or approximate.
 pub(super) fn head(summary: &Summary, width: usize) -> Vec<String> {
     let mut renderer = Renderer::new(width);
-    let inputs = match &summary.sources[..] {
-        [source] => escape_unprintable(&source.uri),
-        sources => format!("{} inputs", format_count(sources.len() as u64)),
-    };
-    let bytes = DecimalBytes(summary.sources.iter().map(|source| source.bytes).fold(0, u64::saturating_add));
-    let records = plural(summary.records.total, "record");
-    let text = format!("{BOLD}{inputs}{BOLD:#}: {records}, {bytes} of text{}", format_window(summary.window));
-    renderer.wrapped("", "  ", &text);
+    renderer.header(summary);
     if !summary.failed.is_empty() {
         renderer.wrapped(&format!("{RED}UNREADABLE INPUTS{RED:#}  "), "  ", &failed(summary));
     }
@@ -51,7 +45,7 @@ fn failed(summary: &Summary) -> String {
 }
 
 /// Returns the totals by action, the number of other records, and the causes and rules of rejected traffic.
-pub(super) fn traffic(summary: &Summary, width: usize) -> Vec<String> {
+pub(super) fn traffic(summary: &Summary, names: &ShortNames<'_>, width: usize) -> Vec<String> {
     let traffic = &summary.traffic;
     let all = traffic.flows();
     let sum = |name: &str, Counters { flows, bytes, .. }: Counters| {
@@ -62,7 +56,7 @@ pub(super) fn traffic(summary: &Summary, width: usize) -> Vec<String> {
     let mut parts = vec![sum("accepted", traffic.accepted), sum("rejected", traffic.rejected)];
     parts.extend(others(summary));
     let mut rows = wrap(&format!("{BOLD}TRAFFIC{BOLD:#}  "), 2, &parts.join("; "), width);
-    for text in [causes(summary), rules(summary)].into_iter().flatten() {
+    for text in [causes(summary), rules(summary, names)].into_iter().flatten() {
         rows.extend(wrap("  ", 4, &text, width));
     }
     rows
@@ -90,11 +84,11 @@ fn causes(summary: &Summary) -> Option<String> {
     (!rows.is_empty()).then(|| format!("rejected by{about}: {}", first_of(causes)))
 }
 
-fn rules(summary: &Summary) -> Option<String> {
+fn rules(summary: &Summary, names: &ShortNames<'_>) -> Option<String> {
     let rows = &summary.rejected.by_rule;
     let all = summary.traffic.rejected.flows;
-    let rules =
-        rows.iter().map(|row| format!("{} {}", short_rule_label(&row.rule), format_percent(row.tally.flows, all)));
+    let label = |rule: &DeniedBy| label_of_rule(rule, |id| names.get(id));
+    let rules = rows.iter().map(|row| format!("{} {}", label(&row.rule), format_percent(row.tally.flows, all)));
     (!rows.is_empty()).then(|| format!("rejected by rule: {}", first_of(rules)))
 }
 

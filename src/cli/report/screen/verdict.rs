@@ -1,16 +1,49 @@
 //! The verdict of a screen, which is its first and its last part.
 
 use super::list::{ProblemList, wrap};
-use super::problems::Problem;
+use super::names::ShortNames;
+use super::problems::{Problem, problems};
 use crate::cli::report::findings::{Doubt, doubt};
 use crate::cli::report::format::{escape_unprintable, format_count, plural};
 use crate::cli::report::{BOLD, GREEN, YELLOW, severity_style};
 use crate::findings::types::Severity;
 use crate::summary::Summary;
+use crate::topology::Topology;
 
-/// Returns the rows of the verdict: `VERDICT  HIGH  8 findings: 2 high, 4 medium, 2 low`.
-pub(super) fn verdict(summary: &Summary, problems: &[Problem], width: usize) -> Vec<String> {
-    with_remark(summary, problems, "", width)
+/// What a summary says in one sentence, and its problems.
+pub(in crate::cli::report) struct Verdict<'a> {
+    summary: &'a Summary,
+    problems: Vec<Problem>,
+    pub(super) list: ProblemList,
+}
+
+impl<'a> Verdict<'a> {
+    pub(in crate::cli::report) fn new(
+        summary: &'a Summary,
+        topology: Option<&Topology>,
+        names: &ShortNames<'_>,
+    ) -> Verdict<'a> {
+        let problems = problems(summary, topology, names);
+        Verdict { summary, list: ProblemList::new(&problems), problems }
+    }
+
+    /// Returns the rows of the verdict: `VERDICT  HIGH  8 findings: 2 high, 4 medium, 2 low`.
+    pub(in crate::cli::report) fn first(&self, width: usize) -> Vec<String> {
+        with_remark(self.summary, &self.problems, "", width)
+    }
+
+    /// Returns the last rows: the verdict with a remark if there are problems, the worst problem, and what to do.
+    pub(in crate::cli::report) fn last(&self, remark: &str, width: usize) -> Vec<String> {
+        let remark = if self.problems.is_empty() { "" } else { remark };
+        let mut rows = with_remark(self.summary, &self.problems, remark, width);
+        if let Some(worst) = self.list.worst() {
+            let label = if worst.is_from_outside { "First:" } else { "Worst:" };
+            let text = format!("{} ({})", worst.title, worst.extent);
+            rows.extend(wrap(&format!("  {BOLD}{label}{BOLD:#} "), 2, &text, width));
+            rows.extend(wrap(&format!("  {BOLD}Next:{BOLD:#} "), 2, &worst.next_step, width));
+        }
+        rows
+    }
 }
 
 fn with_remark(summary: &Summary, problems: &[Problem], remark: &str, width: usize) -> Vec<String> {
@@ -22,24 +55,6 @@ fn with_remark(summary: &Summary, problems: &[Problem], remark: &str, width: usi
     };
     let first = format!("{BOLD}VERDICT{BOLD:#}  {style}{word}{style:#}  ");
     wrap(&first, 2, &(conclusion(summary, problems) + remark), width)
-}
-
-/// Returns the last rows: the verdict, the worst problem, and what to do.
-pub(super) fn end(summary: &Summary, problems: &[Problem], list: &ProblemList, width: usize) -> Vec<String> {
-    let remark = if problems.is_empty() { "" } else { " (all: --verbose)" };
-    let mut rows = with_remark(summary, problems, remark, width);
-    if let Some(worst) = list.worst() {
-        let is_outside = worst.is_from_outside;
-        let label = if is_outside { "First:" } else { "Worst:" };
-        rows.extend(wrap(
-            &format!("  {BOLD}{label}{BOLD:#} "),
-            2,
-            &format!("{} ({})", worst.title, worst.extent),
-            width,
-        ));
-        rows.extend(wrap(&format!("  {BOLD}Next:{BOLD:#} "), 2, &worst.next_step, width));
-    }
-    rows
 }
 
 /// Describes all findings in one sentence.
@@ -55,7 +70,9 @@ fn conclusion(summary: &Summary, problems: &[Problem]) -> String {
         (0, Some(Doubt::NoRecords)) => "no records were read".to_owned(),
         (0, Some(Doubt::NoTraffic)) => "no record is of accepted or rejected traffic".to_owned(),
         (0, Some(Doubt::FailedInputs)) => "no findings in the inputs that were read".to_owned(),
-        (0, Some(Doubt::UnknownFindings)) => "only findings of a later version".to_owned(),
+        (0, Some(Doubt::MostlyMalformed)) => "most records are malformed".to_owned(),
+        (0, Some(Doubt::LeftOut)) => "no finding has the severity that is listed".to_owned(),
+        (0, Some(Doubt::UnknownFindings)) => "no finding is of a type that this version knows".to_owned(),
         (0, Some(Doubt::Filtered)) => "no findings among those that the filters leave".to_owned(),
         _ => format!("{}: {}", plural(all as u64, "finding"), by_severity(summary)),
     });
@@ -66,6 +83,14 @@ fn conclusion(summary: &Summary, problems: &[Problem]) -> String {
     }
     if suppressed > 0 {
         parts.push(format!("suppressed by the configuration: {}", format_count(suppressed as u64)));
+    }
+    let left_out = summary.filters.as_ref().map_or(0, |filters| filters.findings_left_out);
+    if left_out > 0 {
+        parts.push(format!("not listed, of a lower severity: {}", format_count(left_out)));
+    }
+    if summary.unknown_findings() > 0 {
+        let count = format_count(summary.unknown_findings());
+        parts.push(format!("unknown to this version, which may be worse: {count}"));
     }
     if all > 0 && !summary.failed.is_empty() {
         parts.push("some inputs could not be read".to_owned());
