@@ -380,7 +380,10 @@ mod tests {
                 format!("subject = {{cidr_block = \"10.0.0.0\"}}\n{rest}"),
                 "cidr_block is \"10.0.0.0\", but must be a CIDR block without host bits",
             ),
-            (format!("type = \"port-scan\"\n{rest}"), "unknown name \"type\"; valid names: types, subject"),
+            (
+                format!("type = \"port-scan\"\n{rest}"),
+                "unknown name \"type\", did you mean \"types\"?; valid names: types, subject",
+            ),
             ("types = [\"port-scan\"]\nexpires = 2026-11-29\n".to_owned(), "reason is missing"),
             ("types = [\"port-scan\"]\nreason = \"x\"\n".to_owned(), "expires is missing, but must be a date"),
             (
