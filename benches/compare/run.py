@@ -12,6 +12,7 @@ all of them. The results are ratios of CPU seconds (user and system) within a ro
 
 import argparse
 import functools
+import os
 import sys
 
 sys.dont_write_bytecode = True  # Writes no __pycache__ into the source tree.
@@ -71,6 +72,8 @@ def parsed():
     arguments = parser.parse_args()
     if arguments.at_most is not None and not (arguments.instructions or arguments.all):
         parser.error("--at-most requires --instructions")
+    if arguments.baseline and "FLOWSENTRY" in os.environ:
+        parser.error("--baseline builds flowsentry, and FLOWSENTRY names one that is built")
     return arguments
 
 

@@ -4,7 +4,7 @@
 //! algorithm of Misra and Gries, weighted by bytes. Then the sums are lower bounds, and a pair has at most [`Talkers::error_bound`] more bytes, listed or not. The
 //! bound is at most eight times all bytes, divided by the limit.
 //!
-//! Most records of a log with many pairs are small, and their pairs are new. So a record first tries [`SmallRecords`], which costs a few
+//! Most records of a log with many pairs are small, and their pairs are new. So a record first tries `SmallRecords`, which costs a few
 //! instructions and is part of the bound.
 //!
 //! Invariants: `lost` is 0 if and only if no pair was dropped. The weight of a pair is the bytes that it counted, and those that it may have

@@ -3,7 +3,7 @@
 //! A bucket has a minute, times the least power of two by which all records fit into [`MAX_BUCKETS`]. So buckets depend on the records alone, not
 //! on their order, nor on how they are divided among analyses that are merged.
 //!
-//! Invariants: `begin` is the start of the first bucket, and a multiple of the length. `doublings` is at most [`MAX_DOUBLINGS`].
+//! Invariants: `begin` is the start of the first bucket, and a multiple of the length. `doublings` is at most `MAX_DOUBLINGS`.
 
 mod rows;
 

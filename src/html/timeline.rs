@@ -33,6 +33,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
         section #timeline aria-labelledby="timeline-title" {
             h2 #timeline-title { "Timeline" }
             @match buckets {
+                [] if summary.records.total == 0 => { p.empty { "There are no records." } }
                 [] => { p.empty { "No record has a start, or the summary is of an earlier version." } }
                 [first, .., last] => { (figure(buckets, first, last)) }
                 [only] => { (figure(buckets, only, only)) }

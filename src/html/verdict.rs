@@ -173,7 +173,10 @@ fn failures(failed: &[InputFailure]) -> Markup {
     html! {
         @if !failed.is_empty() {
             div.notice role="note" {
-                p { strong { (plural(failed.len() as u64, "input")) " could not be read." } " Their records are excluded." }
+                p {
+                    strong { (plural(failed.len() as u64, "input")) " could not be read." }
+                    " " (if failed.len() == 1 { "Its" } else { "Their" }) " records are excluded."
+                }
                 (page::as_table(&rows.table("Inputs that could not be read", &[Text("Input"), Text("Error")], "failed")))
             }
         }
@@ -214,13 +217,17 @@ fn limits(summary: &Summary) -> Markup {
 
 fn tiles(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
     let (accepted, rejected) = (summary.traffic.accepted, summary.traffic.rejected);
-    let flows = |flows: u64, remark: &str| html! { (noun(flows, "flow")) ", " (remark) };
-    let share = percent(rejected.flows, summary.traffic.flows()) + " of all";
+    let flows = |flows: u64, remark: &str| html! { (noun(flows, "flow")) @if !remark.is_empty() { ", " (remark) } };
+    let share = match percent(rejected.flows, summary.traffic.flows()) {
+        // There are no flows.
+        share if share.is_empty() => share,
+        share => share + " of all",
+    };
     html! {
         dl.tiles {
             (findings(summary, ranking))
             (tile("Accepted", &count(accepted.flows), &flows(accepted.flows, &bytes(accepted.bytes))))
-            (tile("Rejected", &count(rejected.flows), &flows(rejected.flows, share.trim_start())))
+            (tile("Rejected", &count(rejected.flows), &flows(rejected.flows, &share)))
             (pairs(summary))
             (scanners(summary, ranking))
         }
