@@ -1,14 +1,15 @@
 //! Accepted traffic by interface, source, and destination, to find the pairs of addresses with the most bytes.
 //!
 //! While there are few pairs, all sums are exact. Above the limit, the weight of one is subtracted from all, which drops the lightest: the
-//! algorithm of Misra and Gries, weighted by bytes. Then the sums are lower bounds, and a pair has at most [`Talkers::error_bound`] more bytes, listed or not. The
-//! bound is at most eight times all bytes, divided by the limit.
+//! algorithm of Misra and Gries. Then the sums are lower bounds, and a pair has at most [`Talkers::error_bound`] more bytes, listed or not. A
+//! pair weighs its bytes and flows, because records may have no bytes. The bound is at most eight times all bytes and flows, divided by the
+//! limit.
 //!
 //! Most records of a log with many pairs are small, and their pairs are new. So a record first tries `SmallRecords`, which costs a few
 //! instructions and is part of the bound.
 //!
-//! Invariants: `lost` is 0 if and only if no pair was dropped. The weight of a pair is the bytes that it counted, and those that it may have
-//! lost before, less `lost`. The sum of all weights never exceeds the bytes of all records.
+//! Invariants: `lost` is 0 if and only if no pair was dropped. The weight of a pair is what it counted, and what it may have
+//! lost before, less `lost`. The sum of all weights never exceeds the bytes and flows of all records.
 
 mod rows;
 mod small;
@@ -72,7 +73,7 @@ struct PairSums {
 
 impl PairSums {
     fn weight(&self, lost: u64) -> u64 {
-        self.counted.bytes.saturating_add(self.lost).saturating_sub(lost)
+        self.counted.bytes.saturating_add(self.counted.flows).saturating_add(self.lost).saturating_sub(lost)
     }
 }
 
@@ -124,7 +125,7 @@ impl Talkers {
     #[inline(always)]
     pub fn observe(&mut self, interface: InterfaceRef, flow: &Flow<'_>) {
         if let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (flow.src, flow.dst)
-            && self.small.take(joined(src, dst), flow.bytes)
+            && self.small.take(joined(src, dst), flow.bytes.max(1))
         {
             return;
         }

@@ -162,11 +162,13 @@ impl SummaryBuilder<'_> {
     /// counted, may be of one pair.
     fn talkers_error_bound(&self, completeness: Completeness) -> u64 {
         let Analysis { talkers, interfaces, .. } = self.analysis;
-        if completeness.names {
-            return talkers.error_bound();
-        }
-        let uncounted = traffic(interfaces).accepted.bytes.saturating_sub(talkers.counted().bytes);
-        uncounted.saturating_add(interfaces.get(None).accepted.bytes)
+        let all = traffic(interfaces).accepted.bytes;
+        let bound = if completeness.names {
+            talkers.error_bound()
+        } else {
+            all.saturating_sub(talkers.counted().bytes).saturating_add(interfaces.get(None).accepted.bytes)
+        };
+        bound.min(all)
     }
 
     fn talker(&self, key: TalkerKey, accepted: Counters) -> Talker {

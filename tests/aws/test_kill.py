@@ -125,25 +125,28 @@ def test_killed_once_at_every_request(clients, kind, report):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_twice_at_every_two_requests(clients, kind, report):
-    """The function that completes the work of a killed one is killed too, at each of its requests."""
+    """The function that completes the work of a killed one is killed too, at each of its requests.
+
+    Each of these requests takes effect: a kill before it leaves what a kill after the request before it leaves.
+    """
     content, check, requests = KINDS[kind]
 
     def kill_again(first):
         pairs = 0
-        for second in ((number, forwarded) for number in itertools.count(1) for forwarded in [False, True]):
+        for second in itertools.count(1):
             with case(clients, content) as victim:
-                killed_at = [victim.kill_at(*first)]
+                killed_at = [victim.kill_at(first, forwarded=True)]
                 # A kill without effect equals no kill; single kills are tested above.
                 if not victim.env.keys():
                     return pairs
                 # Until the delivery has no request with this number.
-                if not (request := victim.kill_at(*second)):
+                if not (request := victim.kill_at(second, forwarded=True)):
                     return pairs
                 victim.deliver()
                 check(victim, [*killed_at, request])
                 pairs += 1
 
-    places = [(number, forwarded) for number in range(1, requests + 1) for forwarded in [False, True]]
+    places = range(1, requests + 1)
     with ThreadPoolExecutor(WORKERS) as pool:
         pairs = sum(pool.map(kill_again, places))
     report(f"{kind}: killed where something is left, and then at every place of the next delivery: {pairs} pairs")

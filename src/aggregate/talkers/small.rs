@@ -24,7 +24,7 @@ impl Default for SmallRecords {
 }
 
 impl SmallRecords {
-    /// Adds a record, if its cell has room. Returns whether it has.
+    /// Adds a record of at least a byte, if its cell has room. Returns whether it has.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "the shift leaves as many bits as the number of a cell has")]
     pub(super) fn take(&mut self, addresses: u64, bytes: u64) -> bool {
