@@ -106,6 +106,26 @@ def test_documented_key_of_the_outputs_covers_each_role():
     assert set(re.findall(r"\w+RoleArn", row)) == more and "the same two roles" in row
 
 
+def test_second_stack_reads_the_snapshots_of_the_first():
+    """Including those in a bucket with a key; it discovers nothing itself."""
+    folder = "first-out/flowsentry/topology/snapshots/"
+    given = {"Topology": f"s3://{folder}", "AccountIds": OTHER, "WindowReports": "daily"}
+    root = Resolved(transformed(given, load()), given)
+    assert re.fullmatch(load()["Parameters"]["Topology"]["AllowedPattern"], given["Topology"])
+    assert "TopologyStack" not in root.resources()
+    for one in (root, root.nested("WindowsStack")):
+        assert one.one("AWS::Lambda::Function")["Environment"]["Variables"]["TOPOLOGY_URI"] == f"s3://{folder}"
+        own = iam.statements(*(policy["PolicyDocument"] for policy in one.properties("FunctionRole")["Policies"]))
+        manifest = f"arn:aws:s3:::{folder}2026-11-23T06-00-00Z/manifest.json"
+        via = {"kms__ViaService": "s3.us-east-1.amazonaws.com", "kms__EncryptionContext__aws__s3__arn": manifest}
+        key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+        role = one.arn("FunctionRole")
+        for action, on, more in [
+            ("s3:GetObject", manifest, {}), ("s3:ListBucket", "arn:aws:s3:::first-out", {}), ("kms:Decrypt", key, via),
+        ]:  # fmt: skip
+            assert iam.is_allowed(iam.call(action, on, role, **more), own), action
+
+
 @pytest.fixture
 def stack(clients):
     stack = Stack(clients)
