@@ -113,7 +113,8 @@ def replay_day(queues, objects, dry_run):
     if not objects.startswith("s3://") or not bucket or not prefix:
         # A whole bucket usually has years of logs.
         raise ReplayError("the objects are named as s3://bucket/prefix, and neither is empty")
-    events = (notification(bucket, item) for item in listed(bucket, prefix))
+    region = region_of(bucket)
+    events = (notification(bucket, region, item) for item in listed(bucket, region, prefix))
     sent = 0
     with ThreadPoolExecutor(CONCURRENT_CALLS) as pool:
         for batches in batched(batched(events, BATCH), CONCURRENT_CALLS):
@@ -134,11 +135,19 @@ def batched(items, size):
         yield batch
 
 
-def listed(bucket, prefix):
+def region_of(bucket):
+    """Returns the Region of a bucket. The oldest Regions have other names here:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+    """
+    location = aws("s3api", "get-bucket-location", f"--bucket={bucket}").get("LocationConstraint")
+    return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(location, location)
+
+
+def listed(bucket, region, prefix):
     """Yields the objects under a prefix, page by page, without folder markers of the S3 console."""
     token = []
     while True:
-        arguments = [f"--bucket={bucket}", f"--prefix={prefix}", f"--max-items={PAGE}", *token]
+        arguments = [f"--bucket={bucket}", f"--prefix={prefix}", f"--max-items={PAGE}", f"--region={region}", *token]
         page = aws("s3api", "list-objects-v2", *arguments)
         yield from (item for item in page.get("Contents") or [] if not item["Key"].endswith("/"))
         if not (next_token := page.get("NextToken")):
@@ -146,14 +155,15 @@ def listed(bucket, prefix):
         token = [f"--starting-token={next_token}"]
 
 
-def notification(bucket, item):
-    """Returns an S3 notification for an object, with a form-encoded key:
+def notification(bucket, region, item):
+    """Returns an S3 notification for an object, with a form-encoded key. The function asks the Region that it names:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
     entity = {"key": quote_plus(item["Key"], safe="/"), "size": item["Size"], "eTag": item["ETag"].strip('"')}
     record = {
         "eventVersion": "2.6",
         "eventSource": "aws:s3",
+        "awsRegion": region,
         "eventName": "ObjectCreated:Put",
         "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": bucket}, "object": entity},
     }

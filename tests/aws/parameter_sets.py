@@ -55,6 +55,7 @@ PARAMETER_SETS = {
         "AccountIds": "111122223333,444455556666",
         "OutputRetentionDays": "3653",
     },
+    "new buckets, reports, no alarms": {"WindowReports": "manual", "Parts": "dashboard"},
 }
 
 

@@ -209,6 +209,9 @@ def test_query_page_lists_every_query_and_table(stack):
 
 def test_samconfig_example_uses_valid_parameters(stack):
     example = tomllib.loads((PROJECT / "samconfig.example.toml").read_text())
+    # The comments have all other parameters, with their defaults.
+    shown = dict(re.findall(r'^    # "(\w+)=([^"]*)", # \w', (PROJECT / "samconfig.example.toml").read_text(), re.MULTILINE))
+    assert shown == {name: str(it["Default"]) for name, it in stack["Parameters"].items() if name != "AlertEmail"}
     environments = {name for name, it in example.items() if name != "version"}
     assert environments == {"default", "existing"}
     for name in environments:

@@ -1,6 +1,7 @@
 """Flow logs from elsewhere: events that another account or Region forwards, and several prefixes of one bucket."""
 
 import json
+import re
 
 import pytest
 
@@ -8,11 +9,12 @@ import iam
 from flow_logs import flow_log, key, records
 from parameter_sets import deployed
 from stack import Stack
-from template import ACCOUNT, Resolved, load
+from template import ACCOUNT, NESTED_STACK, PATH, Resolved, load, transformed
 from test_template import fits
 
 OTHER = "111122223333"
 BUS = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"
+DEPLOY = PATH.parent / "docs/deploy.md"
 WILDCARDS = "*/AWSLogs/*vpcflowlogs/*.log*"
 
 
@@ -54,6 +56,74 @@ def test_rule_may_send_to_that_bus_only_and_loses_nothing():
     )
     assert iam.is_allowed(dead(stack.arn("Rule")), [], policy)
     assert not iam.is_allowed(dead(f"{stack.arn('Rule')}-2"), [], policy)
+
+
+def elsewhere():
+    """Returns the statements of each role of a stack with everything that may use a bucket of another account, by its output."""
+    given = {"SourceBucketName": "their-logs", "OutputBucketName": "our-results", "WindowReports": "hourly", "KmsKey": "none"}
+    root = Resolved(transformed(given, load()), given)
+    names = {value: name for name, value in root.outputs().items() if name.endswith("RoleArn")}
+    for stack in [root, *map(root.nested, root.resources(NESTED_STACK))]:
+        for id, role in stack.resources("AWS::IAM::Role").items():
+            yield names.get(stack.arn(id), id), iam.statements(*(one["PolicyDocument"] for one in role.get("Policies", [])))
+
+
+def using(part):
+    """Returns the outputs of the roles that have a statement with this text."""
+    return {name for name, own in elsewhere() if any(part in json.dumps(one) for one in own)}
+
+
+def documented(marker):
+    """Returns the statements of docs/deploy.md that have this text."""
+    blocks = re.findall(r"```json\n(.*?)```", DEPLOY.read_text(), re.DOTALL)
+    return [one for block in blocks if marker in block for one in json.loads(f"[{block}]")]
+
+
+def test_documented_policies_cover_each_reader_of_the_bucket():
+    """A bucket and its key in another account: the policies of both must allow the roles, besides these roles' own."""
+    readers = using("s3:::their-logs")
+    assert readers == {"FunctionRoleArn", "WindowsFunctionRoleArn"}
+    of_bucket, of_key = documented("arn:aws:s3:::BUCKET"), documented("kms:Decrypt")
+    assert len(of_bucket) == 2 and len(of_key) == 1
+    object_ = "arn:aws:s3:::BUCKET/AWSLogs/1/vpcflowlogs/x.log.gz"
+    for name, own in elsewhere():
+        reads = {action for one in own if "s3:::their-logs" in json.dumps(one) for action in iam.listed(one["Action"])}
+        for action in sorted(reads):
+            on = "arn:aws:s3:::BUCKET" if action == "s3:ListBucket" else object_
+            policy = of_key if action.startswith("kms:") else of_bucket
+            assert iam.is_allowed(iam.call(action, on, name), [], policy), (name, action)
+    assert not iam.is_allowed(iam.call("s3:PutObject", object_, "FunctionRoleArn"), [], of_bucket)
+    [row] = re.findall(r"^\| flow logs in an existing bucket \|.*", DEPLOY.read_text(), re.MULTILINE)
+    assert set(re.findall(r"\w+RoleArn", row)) == readers
+
+
+def test_documented_key_of_the_outputs_covers_each_role():
+    """The row of the outputs begins with the two roles of the row before it."""
+    users = using("kms:GenerateDataKey")
+    more = {"WindowsStateMachineRoleArn", "TopologyRoleArn"}
+    assert users == {"FunctionRoleArn", "WindowsFunctionRoleArn"} | more
+    [row] = re.findall(r"^\| outputs in an existing bucket \|.*", DEPLOY.read_text(), re.MULTILINE)
+    assert set(re.findall(r"\w+RoleArn", row)) == more and "the same two roles" in row
+
+
+def test_second_stack_reads_the_snapshots_of_the_first():
+    """Including those in a bucket with a key; it discovers nothing itself."""
+    folder = "first-out/flowsentry/topology/snapshots/"
+    given = {"Topology": f"s3://{folder}", "AccountIds": OTHER, "WindowReports": "daily"}
+    root = Resolved(transformed(given, load()), given)
+    assert re.fullmatch(load()["Parameters"]["Topology"]["AllowedPattern"], given["Topology"])
+    assert "TopologyStack" not in root.resources()
+    for one in (root, root.nested("WindowsStack")):
+        assert one.one("AWS::Lambda::Function")["Environment"]["Variables"]["TOPOLOGY_URI"] == f"s3://{folder}"
+        own = iam.statements(*(policy["PolicyDocument"] for policy in one.properties("FunctionRole")["Policies"]))
+        manifest = f"arn:aws:s3:::{folder}2026-11-23T06-00-00Z/manifest.json"
+        via = {"kms__ViaService": "s3.us-east-1.amazonaws.com", "kms__EncryptionContext__aws__s3__arn": manifest}
+        key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+        role = one.arn("FunctionRole")
+        for action, on, more in [
+            ("s3:GetObject", manifest, {}), ("s3:ListBucket", "arn:aws:s3:::first-out", {}), ("kms:Decrypt", key, via),
+        ]:  # fmt: skip
+            assert iam.is_allowed(iam.call(action, on, role, **more), own), action
 
 
 @pytest.fixture

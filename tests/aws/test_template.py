@@ -301,6 +301,7 @@ def test_function_properties(parameter_set):
         "one bucket": "s3://our-bucket/flowsentry/topology/",
         "another key pattern": None,
         "new buckets, discovery of other accounts": None,
+        "new buckets, reports, no alarms": None,
     }
     variables, outputs = function["Environment"]["Variables"], stack.outputs()
     assert topologies[parameter_set] == outputs.get("TopologyUri")

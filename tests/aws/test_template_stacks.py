@@ -110,6 +110,9 @@ def test_each_part_can_be_left_out(parts, stacks):
     stack = Resolved(transformed(given, load()), given)
     more = {"StorageStack", "QueuesStack", "AlertsStack", "TopologyStack", "KeyStack", "WindowsStack"}
     assert set(stack.resources(NESTED_STACK)) == stacks | more
+    # Without the part alarms, no nested stack has any.
+    alarms = {id for id in stack.resources(NESTED_STACK) if stack.nested(id).resources("AWS::CloudWatch::Alarm")}
+    assert alarms == ({"AlarmsStack", "TopologyStack", "WindowsStack"} if "alarms" in parts else set())
 
 
 @pytest.mark.parametrize("name", ["template.yaml", *(f"stacks/{name}.yaml" for name in NAMES)])

@@ -65,7 +65,7 @@ def test_given_values_match_the_patterns(name):
 
 def test_conditions_are_covered():
     # The defaults have a key of the stack.
-    plain = {"KmsKey": "none"}
+    plain = {"KmsKey": "none", "Parts": "none"}
     stacks = [nested(OTHERS), Resolved(transformed(plain), plain).nested("TopologyStack")]
     for condition in NESTED["Conditions"]:
         assert {one.conditions[condition] for one in stacks} == {True, False}, condition
@@ -119,8 +119,7 @@ def calls(stack):
     yield make("s3:GetObject", snapshot)
     yield make("s3:PutObject", snapshot, s3__if_none_match="*")
     yield make("s3:PutObject", f"{bucket}/{prefix}checked.json")
-    # An existing bucket may have a key that the stack does not know.
-    if arn := stack.parameters["BucketKmsKeyArn"] or f"{KEY}9":
+    if arn := stack.parameters["BucketKmsKeyArn"] or (f"{KEY}9" if stack.parameters["BucketName"] in EXISTING else None):
         for context in (bucket, snapshot):
             via = {"kms__ViaService": f"s3.{REGION}.amazonaws.com", "kms__EncryptionContext__aws__s3__arn": context}
             yield from (make(action, arn, **via) for action in ("kms:GenerateDataKey", "kms:Decrypt"))
@@ -128,9 +127,18 @@ def calls(stack):
     yield from (make(action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents"))
 
 
-@sets
+# An existing bucket may have a key that the stack does not know.
+EXISTING = {"our-results"}
+
+
+def existing_output():
+    given = {"OutputBucketName": "our-results"}
+    return Resolved(transformed(given), given).nested("TopologyStack")
+
+
+@pytest.mark.parametrize("name", ["defaults", OTHERS, "existing output"])
 def test_the_role_allows_exactly_the_calls(name):
-    stack = nested(name)
+    stack = existing_output() if name == "existing output" else nested(name)
     own = iam.statements(*(policy["PolicyDocument"] for policy in stack.properties("FunctionRole")["Policies"]))
     delegates = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
     policies = {stack.parameters["BucketKmsKeyArn"] or f"{KEY}9": [delegates]}

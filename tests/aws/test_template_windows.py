@@ -143,10 +143,15 @@ def state_machine_calls(stack):
     yield make("s3:GetObject", f"{outputs}hourly/x/level-0.json")
     for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
         yield make(f"s3:{action}", f"{outputs}results/0123/manifest.json")
-    # An existing bucket may have a key that the stack does not know.
     context = {"kms__ViaService": f"s3.{REGION}.amazonaws.com", "kms__EncryptionContext__aws__s3__arn": outputs + "x"}
-    for action in ("GenerateDataKey", "Decrypt"):
-        yield make(f"kms:{action}", parameters["DataKmsKeyArn"] or UNKNOWN_KEY, **context)
+    for action in ("GenerateDataKey", "Decrypt") if (key := key_of_outputs(parameters)) else ():
+        yield make(f"kms:{action}", key, **context)
+
+
+def key_of_outputs(parameters):
+    """An existing bucket may have a key that the stack does not know; a new one has the given key, or none."""
+    existing = parameters["OutputBucketName"] == "our-results"
+    return parameters["DataKmsKeyArn"] or (UNKNOWN_KEY if existing else None)
 
 
 UNKNOWN_KEY = f"{KEY}9"
@@ -216,8 +221,9 @@ def translated(stack, env, topology, requests):
     }
 
     def key_of(bucket, key="", version=None):
-        """Keys that the stack does not know, and that of the outputs, if it has one."""
-        return (bucket == env.output and parameters["DataKmsKeyArn"]) or UNKNOWN_KEY, False
+        """Keys that the stack does not know, and that of the outputs, if it has one. New buckets have no other."""
+        inputs = UNKNOWN_KEY if parameters["InputArns"] else None
+        return key_of_outputs(parameters) if bucket == env.output else inputs, False
 
     def rename(text):
         for old, new in renamed.items():
@@ -243,9 +249,10 @@ def test_roles_trust_one_service_of_this_account(parameter_set):
 
 
 def test_alarms_notify_the_topic():
-    stack = nested(SETS[0])
+    full = "new buckets, own key, own topology bucket"
+    stack = nested(full)
     alarms = stack.resources("AWS::CloudWatch::Alarm")
-    assert {tuple(alarm["AlarmActions"]) for alarm in alarms.values()} == {(deployed(SETS[0]).ref("Topic"),)}
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms.values()} == {(deployed(full).ref("Topic"),)}
     metrics = [one["MetricStat"]["Metric"] for one in alarms["ReportFailedAlarm"]["Metrics"] if "MetricStat" in one]
     names = {metric["MetricName"] for metric in metrics}
     assert names == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}

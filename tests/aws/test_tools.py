@@ -80,8 +80,8 @@ def test_day_replay_skips_summarized_objects(env, replay, capsys):
     assert capsys.readouterr().out == f"would send 23 event(s) of objects below {day}\n"
     assert replay("day", "--queue-url", url, day) == 0
     assert waiting(env, url) == 23
-    # Four pages of at most seven, twice; one contains the folder marker.
-    assert len(env.proxy.sent("GET", path=f"^/{env.source}")) == 8
+    # The Region, and four pages of at most seven, twice; one contains the folder marker.
+    assert len(env.proxy.sent("GET", path=f"^/{env.source}")) == 2 * (1 + 4)
 
     function = env.function()
     EventSource(env.sqs, url, function).drain()
@@ -124,6 +124,28 @@ def test_replay_of_whole_bucket_or_nothing_fails(env, replay, capsys):
     assert replay("day", "--queue-url", url, f"s3://{env.source}-none/x/") == 1
     assert "NoSuchBucket" in capsys.readouterr().err
     assert waiting(env, url) == 0
+
+
+@pytest.mark.parametrize(
+    ("constraint", "region"), [(None, "us-east-1"), ("EU", "eu-west-1"), ("ap-south-1", "ap-south-1")], ids=str
+)
+def test_replayed_events_name_the_region_of_the_bucket(env, replay, constraint, region):
+    """The function asks that Region. The names of the two oldest ones are special."""
+    env.put(f"{FOLDER}a.log.gz", flow_log(accepted=1))
+    url, asked = env.queue("events"), []
+
+    def locate(exchange):
+        if not exchange.request.query.startswith("location"):
+            return exchange.reply(exchange.forward())
+        asked.append(exchange.request.path)
+        xml = f">{constraint}</LocationConstraint>" if constraint else "/>"
+        space = "http://s3.amazonaws.com/doc/2006-03-01/"
+        exchange.answer(200, "application/xml", f'<LocationConstraint xmlns="{space}"{xml}'.encode())
+
+    env.proxy.add(locate, "GET", path=f"^/{env.source}/?$")
+    assert replay("day", "--queue-url", url, f"s3://{env.source}/{FOLDER}") == 0
+    [body] = env.received(url)
+    assert body["Records"][0]["awsRegion"] == region and len(asked) == 1
 
 
 def fail_first_entry(exchange):
