@@ -272,6 +272,30 @@ fn diff_says_what_is_new_and_gone() {
 }
 
 #[test]
+fn diff_with_hidden_findings_is_no_all_clear() {
+    let folder = Folder::new();
+    let failed = folder.summary("failed.json", |summary| {
+        summary["findings"] = json!([]);
+        summary["failed"] = json!([{"uri": "a.log", "error": "truncated"}]);
+    });
+    let unknown = folder.summary("unknown.json", |summary| {
+        let findings = summary["findings"].as_array_mut().expect("findings");
+        findings.iter_mut().for_each(|finding| finding["type"] = json!("time-travel"));
+    });
+    for (after, reason) in
+        [(&failed, "1 of its inputs could not be read"), (&unknown, "21 of findings are unknown to this version")]
+    {
+        let text = stdout(&["diff", GOLDEN, after], 1);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("UNKNOWN findings: 0 new, 0 changed, 21 gone, 0 ongoing"), "{text}");
+        let expected = format!("No listed finding is worse, but the summary after may hide some: {reason}");
+        assert!(words.contains(&expected) && !words.contains("NO WORSE"), "{text}");
+        let json: Value = serde_json::from_str(&stdout(&["diff", "--format", "json", GOLDEN, after], 1)).expect("JSON");
+        assert_eq!(json["undecided"], json!([reason]));
+    }
+}
+
+#[test]
 fn names_of_a_hostile_summary_are_escaped() {
     let folder = Folder::new();
     let evil = "\u{1b}[2J\u{202e}evil";
@@ -285,6 +309,8 @@ fn names_of_a_hostile_summary_are_escaped() {
         summary["peering"]["vpc_pairs"][0]["src_vpc_name"] = json!(evil);
         summary["top"]["rejected_sources"][0]["src"]["name"] = json!(evil);
         summary["top"]["talkers"][0]["interface_name"] = json!(evil);
+        summary["filters"] = json!({"since": null, "until": null, "interface_ids": [evil], "vpc_ids": [], "addresses": [], "ports": [],
+                                    "actions": [], "min_severity": null, "findings_left_out": 0});
     });
     let commands: [(&[&str], i32); 4] = [
         (&["report", &hostile], 0),
