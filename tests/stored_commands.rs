@@ -296,6 +296,50 @@ fn diff_with_hidden_findings_is_no_all_clear() {
 }
 
 #[test]
+fn a_majority_of_malformed_records_is_no_all_clear() {
+    let folder = Folder::new();
+    let line = "2 1 eni-1 host 10.0.0.2 50000 443 6 9 4000 1795413600 1795413660 ACCEPT OK\n";
+    let malformed = |number: usize| LOG.to_owned() + &line.repeat(number);
+    let (half, most) = (folder.write("half.log", malformed(5)), folder.write("most.log", malformed(6)));
+    let partial = |log: &str| {
+        let path = format!("{log}.fspart");
+        stdout(&["analyze", "--partial", &path, log], 0);
+        path
+    };
+    let (half_partial, most_partial) = (partial(&half), partial(&most));
+    let (half_summary, most_summary) = (
+        folder.write("half.json", stdout(&["analyze", "--format", "json", &half], 0)),
+        folder.write("most.json", stdout(&["analyze", "--format", "json", &most], 0)),
+    );
+    for (log, summary, partial, is_most) in
+        [(&half, &half_summary, &half_partial, false), (&most, &most_summary, &most_partial, true)]
+    {
+        for arguments in [["top", log], ["timeline", log], ["top", summary], ["timeline", summary]] {
+            let output = flowsentry(&arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let warns = stderr.starts_with("flowsentry: 6 of 11 records (54.5 %) are malformed and do not count.");
+            assert_eq!(
+                (output.status.code(), warns, stderr.is_empty()),
+                (Some(0), is_most, !is_most),
+                "{arguments:?} {stderr}"
+            );
+        }
+        for (command, input) in [("analyze", log), ("merge", partial), ("report", summary)] {
+            let output = flowsentry(&[command, "--fail-on", "low", input]);
+            assert_eq!(output.status.code(), Some(i32::from(is_most)), "{command} {output:?}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let expected =
+                "flowsentry: --fail-on cannot be decided: 6 of 11 records are malformed, and may hide findings\n";
+            assert_eq!(stderr, if is_most { expected } else { "" }, "{command}");
+        }
+    }
+    // A finding decides.
+    let with_finding =
+        folder.summary("finding.json", |summary| summary["records"]["malformed"] = summary["records"]["total"].clone());
+    assert_eq!(flowsentry(&["report", "--fail-on", "low", &with_finding]).status.code(), Some(4));
+}
+
+#[test]
 fn names_of_a_hostile_summary_are_escaped() {
     let folder = Folder::new();
     let evil = "\u{1b}[2J\u{202e}evil";

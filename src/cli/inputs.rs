@@ -24,7 +24,7 @@ use super::{CliError, EXIT_USAGE};
 use crate::aggregate::Analysis;
 use crate::aggregate::filter::RecordFilter;
 use crate::config::Limits;
-use crate::pipeline::{self, Options};
+use crate::pipeline::{self, Options, ReadRecords};
 use crate::plan::key::EXTENSIONS;
 use crate::record::Flow;
 
@@ -189,7 +189,11 @@ impl Input {
     }
 
     /// Reads the accepted and rejected records of the input. Turns a panic into an error, as `analyze` does.
-    pub(super) fn for_each_flow(&self, options: &Options, observe: impl FnMut(&Flow<'_>)) -> Result<(), String> {
+    pub(super) fn for_each_flow(
+        &self,
+        options: &Options,
+        observe: impl FnMut(&Flow<'_>),
+    ) -> Result<ReadRecords, String> {
         let reader = self.open()?;
         panic::catch_unwind(AssertUnwindSafe(|| pipeline::for_each_flow(&self.uri, reader, options, observe)))
             .map_err(|_| PANIC_MESSAGE.to_owned())?

@@ -216,6 +216,9 @@ fn write_report(
 ) -> Result<u8, CliError> {
     let ReportArguments { format, top, verbose, findings: FindingArguments { min_severity, fail_on } } = options;
     let has_finding = fail_on.is_some_and(|severity| summary.has_finding(severity));
+    let undecided = fail_on.and_then(|severity| stored::undecided(summary, severity));
+    let status = if undecided.is_none() { status } else { EXIT_PARTIAL };
+    undecided.iter().for_each(|reason| warn(&format!("--fail-on cannot be decided: {reason}")));
     min_severity.iter().copied().for_each(|severity| summary.keep_findings(severity));
     match format {
         SummaryFormat::Json => {

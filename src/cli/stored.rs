@@ -24,11 +24,7 @@ use crate::summary::{Summary, TimeBucket};
 /// Runs `report`. Returns the exit status, which is 1 if findings may be missing from the summary.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
     let mut summary = read(&arguments.summary)?;
-    let undecided = arguments.report.findings.fail_on.and_then(|severity| undecided(&summary, severity));
-    let status = if summary.unknown.is_empty() && undecided.is_none() { EXIT_SUCCESS } else { EXIT_PARTIAL };
-    if let Some(reason) = undecided {
-        warn(&format!("--fail-on cannot be decided: {reason}"));
-    }
+    let status = if summary.unknown.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     if let Some(top) = arguments.report.top {
         summary.rejected.groups.truncate(top);
     }
@@ -36,10 +32,15 @@ pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
 }
 
 /// Returns why a summary cannot tell whether there is a finding of this severity. `None` if it can.
-fn undecided(summary: &Summary, severity: Severity) -> Option<String> {
+pub(super) fn undecided(summary: &Summary, severity: Severity) -> Option<String> {
     if !summary.failed.is_empty() {
         let inputs = summary.failed.len();
         return Some(format!("{inputs} of the inputs of the summary could not be read, and may hide findings"));
+    }
+    let Summary { records, .. } = summary;
+    if records.malformed > records.total / 2 && !summary.has_finding(severity) {
+        let (malformed, total) = (records.malformed, records.total);
+        return Some(format!("{malformed} of {total} records are malformed, and may hide findings"));
     }
     let filters = summary.filters.as_ref().filter(|filters| filters.findings_left_out > 0)?;
     let least = filters.min_severity.filter(|least| *least > severity && !summary.has_finding(severity))?;
@@ -74,7 +75,7 @@ impl View {
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
             [path] if path.as_os_str() == STDIN => self.of_stdin(),
-            [path] if is_summary(path) => Ok((read(path)?, EXIT_SUCCESS)),
+            [path] if is_summary(path) => Ok((warned(read(path)?), EXIT_SUCCESS)),
             paths => self.analyze(&inputs::expand(paths)),
         }
     }
@@ -84,7 +85,8 @@ impl View {
         let mut head = Recorder { input: io::stdin(), read: Vec::new() };
         let is_summary = json::is_summary(&mut head);
         if is_summary {
-            return Ok((parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?, EXIT_SUCCESS));
+            let summary = parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?;
+            return Ok((warned(summary), EXIT_SUCCESS));
         }
         self.analyze(&[Input::stdin_after(head.read)])
     }
@@ -106,8 +108,15 @@ impl View {
         let analysis = inputs::analyze(logs, &options, None, threads);
         report_failures(&analysis);
         let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
-        Ok((build::build_summary(analysis, &SummaryOptions::default(), topology.as_deref()), status))
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), topology.as_deref());
+        Ok((warned(summary), status))
     }
+}
+
+/// Returns a summary of which a part is shown, after a warning if more than half of its records are malformed.
+fn warned(summary: Summary) -> Summary {
+    report::warn_of_majority(&summary).into_iter().for_each(|warning| warn(&warning));
+    summary
 }
 
 /// Reads a summary. Warns of what is not understood.

@@ -4,8 +4,23 @@ use std::io::Read;
 
 use super::sink::FlowSink;
 use super::{Options, read_object};
+use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
+use crate::input::shape::Shape;
 use crate::record::Flow;
+
+/// The records of an object that was read completely.
+#[derive(Debug, Clone)]
+pub struct ReadRecords {
+    /// All records.
+    pub total: u64,
+    /// Records that do not parse.
+    pub malformed: u64,
+    /// The first of them.
+    pub first_malformed: Option<MalformedSample>,
+    /// The kind of object, which says what the number of a malformed record counts.
+    pub shape: Shape,
+}
 
 /// Reads one object to its verified end, and calls `observe` for each accepted or rejected record. The classes are those of
 /// [`analyze`](super::analyze).
@@ -17,8 +32,10 @@ pub fn for_each_flow(
     reader: impl Read + Send,
     options: &Options,
     observe: impl FnMut(&Flow<'_>),
-) -> Result<(), ObjectError> {
-    read_object(uri, reader, options, &mut FlowSink::new(observe)).map(|_| ())
+) -> Result<ReadRecords, ObjectError> {
+    let mut sink = FlowSink::new(observe);
+    let object = read_object(uri, reader, options, &mut sink)?;
+    Ok(sink.finish(uri, object.shape))
 }
 
 #[cfg(test)]
@@ -36,7 +53,16 @@ mod tests {
             Action::Accept => accepted += 1,
             Action::Reject => rejected += 1,
         });
-        result.map(|()| (accepted, rejected)).map_err(|error| error.to_string())
+        result.map(|_| (accepted, rejected)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn malformed_records_are_counted() {
+        let log = "garbage\n".to_owned() + LOG + "more garbage\n";
+        let read = for_each_flow("x.log", log.as_bytes(), &Options::default(), |_| ()).expect("a flow log");
+        assert_eq!((read.total, read.malformed, read.shape), (3, 2, Shape::Text));
+        let first = read.first_malformed.expect("the first");
+        assert_eq!((first.uri.as_str(), first.line, first.text.as_str()), ("x.log", 1, "garbage"));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Options;
+use super::flows::ReadRecords;
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::MalformedSample;
+use crate::input::shape::Shape;
 use crate::record::format::Format;
 use crate::record::parser::ParseError;
 use crate::record::{Flow, Record};
@@ -86,6 +88,13 @@ impl<F: FnMut(&Flow<'_>)> FlowSink<F> {
     /// Creates a sink that has no records yet.
     pub(super) fn new(observe: F) -> FlowSink<F> {
         FlowSink { observe, records: 0, malformed: 0, first_malformed: None }
+    }
+
+    /// Returns what was read of this object.
+    pub(super) fn finish(self, uri: &str, shape: Shape) -> ReadRecords {
+        let FlowSink { records: total, malformed, first_malformed, .. } = self;
+        let first_malformed = first_malformed.map(|first| MalformedSample { uri: uri.to_owned(), ..first });
+        ReadRecords { total, malformed, first_malformed, shape }
     }
 }
 
