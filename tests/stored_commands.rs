@@ -138,7 +138,7 @@ fn a_summary_without_all_findings_is_no_all_clear() {
         (vec!["report", "--fail-on", "medium", &high], 4, ""),
         (vec!["report", &unknown], 1, "21 of findings are unknown to this version"),
         (vec!["report", "--fail-on", "high", &unknown], 1, "21 of findings are unknown to this version"),
-        (vec!["report", &failed], 0, ""),
+        (vec!["report", &failed], 0, "flowsentry: a.log: truncated\n"),
         (vec!["report", "--fail-on", "low", &failed], 1, "1 of the inputs of the summary could not be read"),
     ] {
         let output = flowsentry(&arguments);
@@ -161,6 +161,29 @@ fn a_summary_without_all_findings_is_no_all_clear() {
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let verdict = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
             assert_eq!(words.matches(&verdict).count(), 2, "{arguments:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn reasons_of_failed_inputs_are_on_stderr() {
+    let folder = Folder::new();
+    let with_failed = |count: usize| {
+        let failed = |number| json!({"uri": format!("{number}\u{1b}.log"), "error": "truncated\n".repeat(1000)});
+        let failed: Vec<Value> = (0..count).map(failed).collect();
+        folder.summary("failed.json", |summary| summary["failed"] = json!(failed))
+    };
+    for (count, lines, last) in [
+        (10, 10, "flowsentry: 9\\u{1b}.log: truncated"),
+        (12, 11, "flowsentry: 2 more of the inputs of the summary could not be read; \"failed\" in it has all"),
+    ] {
+        let summary = with_failed(count);
+        for arguments in [vec!["report", &summary], vec!["report", "-v", &summary], vec!["top", &summary]] {
+            let output = flowsentry(&arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), stderr.lines().count()), (Some(0), lines), "{stderr}");
+            assert!(stderr.lines().last().is_some_and(|line| line.starts_with(last)), "{stderr}");
+            assert!(stderr.lines().all(|line| line.chars().count() < 2_000));
         }
     }
 }

@@ -15,11 +15,18 @@ use super::wrong_input::{self, Expected, STDIN};
 use super::{
     CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology, write_report,
 };
+use crate::aggregate::inputs::InputFailure;
 use crate::findings::types::Severity;
 use crate::pipeline::Options;
+use crate::sanitize::truncate_chars;
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
 use crate::summary::{Summary, TimeBucket};
+
+/// Maximum number of failed inputs of a summary on stderr.
+const MAX_FAILURES: usize = 10;
+/// Maximum length of the name of one, and of its error.
+const FAILURE_CHARACTERS: usize = 500;
 
 /// Runs `report`. Returns the exit status, which is 1 if findings may be missing from the summary.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
@@ -136,7 +143,20 @@ fn parse(path: &Path, input: impl Read) -> Result<Summary, CliError> {
             "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
         ));
     }
+    warn_of_failures(&summary.failed);
     Ok(summary)
+}
+
+/// Prints the first inputs that failed on stderr, and why. Reports have only their names.
+fn warn_of_failures(failed: &[InputFailure]) {
+    for InputFailure { uri, error } in failed.iter().take(MAX_FAILURES) {
+        let (uri, error) = (truncate_chars(uri, FAILURE_CHARACTERS), truncate_chars(error, FAILURE_CHARACTERS));
+        warn(&format!("{uri}: {error}"));
+    }
+    let more = failed.len().saturating_sub(MAX_FAILURES);
+    if more > 0 {
+        warn(&format!("{more} more of the inputs of the summary could not be read; \"failed\" in it has all"));
+    }
 }
 
 fn unreadable(path: &Path, reason: &dyn Display) -> CliError {
