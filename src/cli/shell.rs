@@ -27,6 +27,7 @@ pub(super) fn man(folder: Option<&Path>) -> Result<u8, CliError> {
         output::write_bytes(&page(command)?)?;
         return Ok(EXIT_SUCCESS);
     };
+    create(folder)?;
     // Names the pages of subcommands `flowsentry-analyze.1`, as they are installed.
     command.build();
     for command in with_subcommands(&command) {
@@ -38,6 +39,15 @@ pub(super) fn man(folder: Option<&Path>) -> Result<u8, CliError> {
         output::write_file(&path, |file| io::Write::write_all(file, &page)).map_err(failed)?;
     }
     Ok(EXIT_SUCCESS)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line writes files")]
+fn create(folder: &Path) -> Result<(), CliError> {
+    let failed = |error| CliError {
+        message: format!("cannot create the folder {}: {error}", folder.display()),
+        status: EXIT_PARTIAL,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)
 }
 
 /// Returns a command and all commands below it, except for `help`.
