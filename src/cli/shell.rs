@@ -74,6 +74,24 @@ mod tests {
     }
 
     #[test]
+    fn only_filters_are_below_the_heading_filters() {
+        let mut command = Arguments::command();
+        command.build();
+        for command in with_subcommands(&command) {
+            let (filters, others): (Vec<_>, Vec<_>) =
+                command.get_arguments().partition(|argument| argument.get_help_heading() == Some("Filters"));
+            let names = filters.iter().map(|argument| argument.get_id().as_str()).collect::<Vec<_>>().join(" ");
+            let expected = match command.get_name() {
+                "analyze" => "min_severity fail_on since until interface vpc address port action",
+                "merge" | "report" => "min_severity fail_on",
+                _ => "",
+            };
+            assert_eq!(names, expected, "{}", command.get_name());
+            assert!(others.iter().all(|argument| argument.get_help_heading().is_none()));
+        }
+    }
+
+    #[test]
     fn each_command_has_examples_in_its_long_help() {
         let mut command = Arguments::command();
         command.build();
