@@ -33,8 +33,9 @@ use std::sync::Arc;
 use std::thread;
 
 pub use self::filtered::analyze_filtered;
-pub use self::flows::{ReadRecords, for_each_flow};
+pub use self::flows::for_each_flow;
 use self::line_reader::LineReader;
+pub use self::sink::ReadRecords;
 use self::sink::{AnalysisSink, RecordSink};
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;

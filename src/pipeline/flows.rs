@@ -2,25 +2,10 @@
 
 use std::io::Read;
 
-use super::sink::FlowSink;
+use super::sink::{FlowSink, ReadRecords};
 use super::{Options, read_object};
-use crate::aggregate::inputs::MalformedSample;
 use crate::error::ObjectError;
-use crate::input::shape::Shape;
 use crate::record::Flow;
-
-/// The records of an object that was read completely.
-#[derive(Debug, Clone)]
-pub struct ReadRecords {
-    /// All records.
-    pub total: u64,
-    /// Records that do not parse.
-    pub malformed: u64,
-    /// The first of them.
-    pub first_malformed: Option<MalformedSample>,
-    /// The kind of object, which says what the number of a malformed record counts.
-    pub shape: Shape,
-}
 
 /// Reads one object to its verified end, and calls `observe` for each accepted or rejected record. The classes are those of
 /// [`analyze`](super::analyze).
@@ -41,6 +26,7 @@ pub fn for_each_flow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::shape::Shape;
     use crate::pipeline::analyze;
     use crate::record::Action;
 

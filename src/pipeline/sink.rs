@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Options;
-use super::flows::ReadRecords;
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::MalformedSample;
 use crate::input::shape::Shape;
@@ -74,6 +73,19 @@ impl RecordSink for AnalysisSink<'_> {
     fn malformed(&self) -> (u64, Option<&MalformedSample>) {
         (self.analysis.records.malformed, self.analysis.malformed.first())
     }
+}
+
+/// The records of an object that was read completely.
+#[derive(Debug, Clone)]
+pub struct ReadRecords {
+    /// All records.
+    pub total: u64,
+    /// Records that do not parse.
+    pub malformed: u64,
+    /// The first of them.
+    pub first_malformed: Option<MalformedSample>,
+    /// The kind of object, which says what the number of a malformed record counts.
+    pub shape: Shape,
 }
 
 /// Calls a function for each accepted or rejected record.
