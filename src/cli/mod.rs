@@ -119,7 +119,11 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let filter = arguments.filters.filter()?;
     filters::warn_of_ids(&arguments.filters, topology.as_deref());
-    let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
+    let listed = inputs::list(arguments)?;
+    let analysis = inputs::analyze(&listed, &options, filter.as_ref(), threads);
+    if let Some(filter) = &filter {
+        inputs::warn_if_none_passes(&analysis.records, filter, &listed, &options);
+    }
     let Analyze { partial, close, report, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
     let target = Target { partial: partial.as_deref(), close: *close, filters, report };

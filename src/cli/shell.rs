@@ -41,6 +41,7 @@ pub(super) fn man(folder: Option<&Path>) -> Result<u8, CliError> {
     Ok(EXIT_SUCCESS)
 }
 
+/// Creates the folder of the pages, unless it is there.
 #[expect(clippy::disallowed_methods, reason = "the command line writes files")]
 fn create(folder: &Path) -> Result<(), CliError> {
     let failed = |error| CliError {
