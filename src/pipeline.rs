@@ -35,6 +35,7 @@ use std::thread;
 pub use self::filtered::analyze_filtered;
 pub use self::flows::for_each_flow;
 use self::line_reader::LineReader;
+pub use self::sink::ReadRecords;
 use self::sink::{AnalysisSink, RecordSink};
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::InputSource;
@@ -205,7 +206,7 @@ mod tests {
         let rejected = |uri: &str, log: &str| {
             let analysis = analyze(uri, log.as_bytes(), &options).map(|analysis| analysis.records.rejected);
             let mut flows = 0;
-            let read = for_each_flow(uri, log.as_bytes(), &options, |_| flows += 1).map(|()| flows);
+            let read = for_each_flow(uri, log.as_bytes(), &options, |_| flows += 1).map(|_| flows);
             assert_eq!(analysis.as_ref().ok(), read.as_ref().ok());
             analysis.map_err(|error| error.code())
         };

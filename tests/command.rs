@@ -491,12 +491,28 @@ fn completions_and_man_pages_name_all_commands() {
     let page = flowsentry(&["man"], b"");
     assert!(text(&page.stdout).contains(".TH flowsentry 1") && text(&page.stdout).contains("Examples"));
     let folder = tempfile::tempdir().expect("a folder");
-    let output = flowsentry(&["man", "--to", &folder.path().display().to_string()], b"");
+    let pages = folder.path().join("share/man1");
+    let output = flowsentry(&["man", "--to", &pages.display().to_string()], b"");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     for name in ["flowsentry", "flowsentry-analyze", "flowsentry-merge", "flowsentry-topology-check"] {
-        let page = fs::read_to_string(folder.path().join(format!("{name}.1"))).expect("a page");
+        let page = fs::read_to_string(pages.join(format!("{name}.1"))).expect("a page");
         assert!(page.contains(&format!(".TH {name} 1")), "{name}: {}", &page[..200]);
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, missing) = (folder.path().join("file"), folder.path().join("missing/day.fspart"));
+    fs::write(&file, "").expect("a file");
+    let (file, missing) = (file.display().to_string(), missing.display().to_string());
+    let man = flowsentry(&["man", "--to", &file], b"");
+    let stderr = text(&man.stderr);
+    assert!(stderr.starts_with(&format!("flowsentry: cannot create the folder {file}: ")), "{stderr}");
+    assert_eq!(man.status.code(), Some(1));
+    let partial = flowsentry(&["analyze", "--partial", &missing, "-"], LOG.as_bytes());
+    let stderr = text(&partial.stderr);
+    assert!(stderr.contains("day.fspart: ") && !stderr.contains("/.flowsentry-"), "{stderr}");
 }
 
 #[test]

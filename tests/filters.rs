@@ -184,6 +184,32 @@ fn the_report_has_its_filters() {
 }
 
 #[test]
+fn filters_that_leave_nothing_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("day.log").display().to_string();
+    fs::write(&log, HEADER.to_owned() + DAY.split_inclusive('\n').take(5).collect::<String>().as_str())
+        .expect("a file");
+    let stderr = |arguments: &[&str], input: &str| {
+        let output =
+            flowsentry(&[&["analyze"], arguments, &[input]].concat(), &fs::read_to_string(&log).expect("a file"));
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    let late = ["--since", "2026-11-24T06:00:00Z"];
+    let warning = "flowsentry: all 5 records are left out by --since 2026-11-24T06:00:00Z";
+    assert_eq!(stderr(&late, "-"), format!("{warning}\n"));
+    let times = format!("{warning}; the traffic of {log} is from 2026-11-23T06:00:00Z to 2026-11-23T07:01:00Z\n");
+    assert_eq!(stderr(&late, &log), times);
+    assert_eq!(stderr(&["--since", "2026-11-23T07:00:00Z"], &log), "");
+    let prefix = |option: &str, id: &str| stderr(&[option, id], "-");
+    let expected = "flowsentry: --vpc eni-1: ids with eni- are those of --interface: give --interface eni-1\n";
+    assert_eq!(prefix("--vpc", "eni-1"), expected);
+    let expected = "flowsentry: --interface vpc-a: ids with vpc- are those of --vpc: give --vpc vpc-a\n";
+    assert_eq!(prefix("--interface", "vpc-a"), expected);
+    assert_eq!(prefix("--interface", "eni-9") + &prefix("--vpc", "vpc-a"), "");
+}
+
+#[test]
 fn a_wrong_filter_is_wrong_usage() {
     let folder = tempfile::tempdir().expect("a folder");
     let partial = folder.path().join("x.fspart").display().to_string();

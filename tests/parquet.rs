@@ -149,7 +149,7 @@ proptest! {
         let flows = |bytes: &[u8]| {
             let mut seen = Vec::new();
             let result = pipeline::for_each_flow("x", bytes, &Options::default(), |flow| seen.push(format!("{flow:?}")));
-            result.map(|()| seen).map_err(|error| error.code())
+            result.map(|_| seen).map_err(|error| error.code())
         };
         prop_assert_eq!(flows(&write(&names, &rows, &layout)), flows(&text(&names, &rows)));
     }

@@ -138,7 +138,7 @@ fn a_summary_without_all_findings_is_no_all_clear() {
         (vec!["report", "--fail-on", "medium", &high], 4, ""),
         (vec!["report", &unknown], 1, "21 of findings are unknown to this version"),
         (vec!["report", "--fail-on", "high", &unknown], 1, "21 of findings are unknown to this version"),
-        (vec!["report", &failed], 0, ""),
+        (vec!["report", &failed], 0, "flowsentry: a.log: truncated\n"),
         (vec!["report", "--fail-on", "low", &failed], 1, "1 of the inputs of the summary could not be read"),
     ] {
         let output = flowsentry(&arguments);
@@ -161,6 +161,29 @@ fn a_summary_without_all_findings_is_no_all_clear() {
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let verdict = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
             assert_eq!(words.matches(&verdict).count(), 2, "{arguments:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn reasons_of_failed_inputs_are_on_stderr() {
+    let folder = Folder::new();
+    let with_failed = |count: usize| {
+        let failed = |number| json!({"uri": format!("{number}\u{1b}.log"), "error": "truncated\n".repeat(1000)});
+        let failed: Vec<Value> = (0..count).map(failed).collect();
+        folder.summary("failed.json", |summary| summary["failed"] = json!(failed))
+    };
+    for (count, lines, last) in [
+        (10, 10, "flowsentry: 9\\u{1b}.log: truncated"),
+        (12, 11, "flowsentry: 2 more of the inputs of the summary could not be read; \"failed\" in it has all"),
+    ] {
+        let summary = with_failed(count);
+        for arguments in [vec!["report", &summary], vec!["report", "-v", &summary], vec!["top", &summary]] {
+            let output = flowsentry(&arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), stderr.lines().count()), (Some(0), lines), "{stderr}");
+            assert!(stderr.lines().last().is_some_and(|line| line.starts_with(last)), "{stderr}");
+            assert!(stderr.lines().all(|line| line.chars().count() < 2_000));
         }
     }
 }
@@ -272,6 +295,74 @@ fn diff_says_what_is_new_and_gone() {
 }
 
 #[test]
+fn diff_with_hidden_findings_is_no_all_clear() {
+    let folder = Folder::new();
+    let failed = folder.summary("failed.json", |summary| {
+        summary["findings"] = json!([]);
+        summary["failed"] = json!([{"uri": "a.log", "error": "truncated"}]);
+    });
+    let unknown = folder.summary("unknown.json", |summary| {
+        let findings = summary["findings"].as_array_mut().expect("findings");
+        findings.iter_mut().for_each(|finding| finding["type"] = json!("time-travel"));
+    });
+    for (after, reason) in
+        [(&failed, "1 of its inputs could not be read"), (&unknown, "21 of findings are unknown to this version")]
+    {
+        let text = stdout(&["diff", GOLDEN, after], 1);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("UNKNOWN findings: 0 new, 0 changed, 21 gone, 0 ongoing"), "{text}");
+        let expected = format!("No listed finding is worse, but the summary after may hide some: {reason}");
+        assert!(words.contains(&expected) && !words.contains("NO WORSE"), "{text}");
+        let json: Value = serde_json::from_str(&stdout(&["diff", "--format", "json", GOLDEN, after], 1)).expect("JSON");
+        assert_eq!(json["undecided"], json!([reason]));
+    }
+}
+
+#[test]
+fn a_majority_of_malformed_records_is_no_all_clear() {
+    let folder = Folder::new();
+    let line = "2 1 eni-1 host 10.0.0.2 50000 443 6 9 4000 1795413600 1795413660 ACCEPT OK\n";
+    let malformed = |number: usize| LOG.to_owned() + &line.repeat(number);
+    let (half, most) = (folder.write("half.log", malformed(5)), folder.write("most.log", malformed(6)));
+    let partial = |log: &str| {
+        let path = format!("{log}.fspart");
+        stdout(&["analyze", "--partial", &path, log], 0);
+        path
+    };
+    let (half_partial, most_partial) = (partial(&half), partial(&most));
+    let (half_summary, most_summary) = (
+        folder.write("half.json", stdout(&["analyze", "--format", "json", &half], 0)),
+        folder.write("most.json", stdout(&["analyze", "--format", "json", &most], 0)),
+    );
+    for (log, summary, partial, is_most) in
+        [(&half, &half_summary, &half_partial, false), (&most, &most_summary, &most_partial, true)]
+    {
+        for arguments in [["top", log], ["timeline", log], ["top", summary], ["timeline", summary]] {
+            let output = flowsentry(&arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let warns = stderr.starts_with("flowsentry: 6 of 11 records (54.5 %) are malformed and do not count.");
+            assert_eq!(
+                (output.status.code(), warns, stderr.is_empty()),
+                (Some(0), is_most, !is_most),
+                "{arguments:?} {stderr}"
+            );
+        }
+        for (command, input) in [("analyze", log), ("merge", partial), ("report", summary)] {
+            let output = flowsentry(&[command, "--fail-on", "low", input]);
+            assert_eq!(output.status.code(), Some(i32::from(is_most)), "{command} {output:?}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let expected =
+                "flowsentry: --fail-on cannot be decided: 6 of 11 records are malformed, and may hide findings\n";
+            assert_eq!(stderr, if is_most { expected } else { "" }, "{command}");
+        }
+    }
+    // A finding decides.
+    let with_finding =
+        folder.summary("finding.json", |summary| summary["records"]["malformed"] = summary["records"]["total"].clone());
+    assert_eq!(flowsentry(&["report", "--fail-on", "low", &with_finding]).status.code(), Some(4));
+}
+
+#[test]
 fn names_of_a_hostile_summary_are_escaped() {
     let folder = Folder::new();
     let evil = "\u{1b}[2J\u{202e}evil";
@@ -285,6 +376,8 @@ fn names_of_a_hostile_summary_are_escaped() {
         summary["peering"]["vpc_pairs"][0]["src_vpc_name"] = json!(evil);
         summary["top"]["rejected_sources"][0]["src"]["name"] = json!(evil);
         summary["top"]["talkers"][0]["interface_name"] = json!(evil);
+        summary["filters"] = json!({"since": null, "until": null, "interface_ids": [evil], "vpc_ids": [], "addresses": [], "ports": [],
+                                    "actions": [], "min_severity": null, "findings_left_out": 0});
     });
     let commands: [(&[&str], i32); 4] = [
         (&["report", &hostile], 0),

@@ -116,11 +116,12 @@ pub(super) struct Analyze {
     #[arg(long, requires = "partial")]
     pub(super) close: bool,
 
-    #[command(flatten)]
-    pub(super) filters: RecordArguments,
-
+    // The heading of the last ones holds for all that follow.
     #[command(flatten)]
     pub(super) report: ReportArguments,
+
+    #[command(flatten)]
+    pub(super) filters: RecordArguments,
 }
 
 #[derive(Debug, Args)]

@@ -6,10 +6,10 @@ use super::args::{Diff, ReportFormat};
 use super::output;
 use super::wrong_input::STDIN;
 use super::{CliError, EXIT_SUCCESS, EXIT_USAGE, report, stored};
-use crate::summary::diff::compare;
+use crate::summary::diff::{DiffVerdict, compare};
 use crate::summary::json;
 
-/// Exit status of `diff`: a finding is new, or got worse.
+/// Exit status of `diff`: a finding is new, or got worse, or the summary after may hide one that did.
 const EXIT_WORSE: u8 = 1;
 
 /// Runs `diff`. Returns the exit status.
@@ -26,5 +26,5 @@ pub(super) fn diff(arguments: &Diff) -> Result<u8, CliError> {
         ReportFormat::Json => output::write_json(&json::line(&diff))?,
         ReportFormat::Text => output::write_text(&report::render_diff(&diff, output::width()))?,
     }
-    Ok(if diff.is_worse() { EXIT_WORSE } else { EXIT_SUCCESS })
+    Ok(if diff.verdict() == DiffVerdict::NoWorse { EXIT_SUCCESS } else { EXIT_WORSE })
 }

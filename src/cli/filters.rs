@@ -98,8 +98,21 @@ impl RecordArguments {
     }
 }
 
-/// Warns of ids that look wrong: Name tags, and ids that are almost those of a resource. Others may have been deleted.
+/// Warns of ids that are those of the other option.
+fn warn_of_prefixes(arguments: &RecordArguments) {
+    for (option, given, prefix, other) in
+        [("--interface", &arguments.interface, "vpc-", "--vpc"), ("--vpc", &arguments.vpc, "eni-", "--interface")]
+    {
+        for id in given.iter().filter(|id| id.starts_with(prefix)) {
+            let id = truncate_chars(id, NAME_CHARACTERS);
+            warn(&format!("{option} {id}: ids with {prefix} are those of {other}: give {other} {id}"));
+        }
+    }
+}
+
+/// Warns of ids that look wrong: those of the other option, Name tags, and ids that are almost those of a resource. Others may have been deleted.
 pub(super) fn warn_of_ids(arguments: &RecordArguments, topology: Option<&Topology>) {
+    warn_of_prefixes(arguments);
     let Some(topology) = topology else { return };
     let resources = topology.resources();
     let options = [

@@ -22,11 +22,13 @@ use super::progress::Progress;
 use super::wrong_input::{self, Expected, STDIN};
 use super::{CliError, EXIT_USAGE};
 use crate::aggregate::Analysis;
+use crate::aggregate::counters::TimeRange;
 use crate::aggregate::filter::RecordFilter;
 use crate::config::Limits;
-use crate::pipeline::{self, Options};
+use crate::pipeline::{self, Options, ReadRecords};
 use crate::plan::key::EXTENSIONS;
 use crate::record::Flow;
+use crate::summary::{Filters, RecordCounts};
 
 const PANIC_MESSAGE: &str = "internal error while reading this input (panic); please report it";
 
@@ -189,7 +191,11 @@ impl Input {
     }
 
     /// Reads the accepted and rejected records of the input. Turns a panic into an error, as `analyze` does.
-    pub(super) fn for_each_flow(&self, options: &Options, observe: impl FnMut(&Flow<'_>)) -> Result<(), String> {
+    pub(super) fn for_each_flow(
+        &self,
+        options: &Options,
+        observe: impl FnMut(&Flow<'_>),
+    ) -> Result<ReadRecords, String> {
         let reader = self.open()?;
         panic::catch_unwind(AssertUnwindSafe(|| pipeline::for_each_flow(&self.uri, reader, options, observe)))
             .map_err(|_| PANIC_MESSAGE.to_owned())?
@@ -239,6 +245,22 @@ pub(super) fn analyze(inputs: &[Input], options: &Options, filter: Option<&Recor
     });
     progress.finish();
     analysis
+}
+
+/// Warns if filters with a time leave no record. Has the times of the first input, which is read again for them if it is a file.
+pub(super) fn warn_if_none_passes(records: &RecordCounts, filter: &RecordFilter, inputs: &[Input], options: &Options) {
+    let has_time = filter.since.is_some() || filter.until.is_some();
+    if !has_time || records.total == 0 || records.filtered < records.total {
+        return;
+    }
+    let times = inputs.iter().find(|input| !input.is_stdin()).and_then(|input| {
+        let mut seen = TimeRange::default();
+        input.for_each_flow(options, |flow| seen.observe(flow.start, flow.end)).ok()?;
+        let (first, last) = (seen.first_seen?, seen.last_seen?);
+        Some(format!("; the traffic of {} is from {first} to {last}", input.uri()))
+    });
+    let given = Filters::from(filter).record_options();
+    warn(&format!("all {} records are left out by {given}{}", records.total, times.unwrap_or_default()));
 }
 
 /// The result of one input.

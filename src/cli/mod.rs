@@ -119,7 +119,11 @@ fn analyze(arguments: &Analyze) -> Result<u8, CliError> {
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let filter = arguments.filters.filter()?;
     filters::warn_of_ids(&arguments.filters, topology.as_deref());
-    let analysis = inputs::analyze(&inputs::list(arguments)?, &options, filter.as_ref(), threads);
+    let listed = inputs::list(arguments)?;
+    let analysis = inputs::analyze(&listed, &options, filter.as_ref(), threads);
+    if let Some(filter) = &filter {
+        inputs::warn_if_none_passes(&analysis.records, filter, &listed, &options);
+    }
     let Analyze { partial, close, report, .. } = arguments;
     let filters = filter.as_ref().map(Filters::from);
     let target = Target { partial: partial.as_deref(), close: *close, filters, report };
@@ -216,6 +220,9 @@ fn write_report(
 ) -> Result<u8, CliError> {
     let ReportArguments { format, top, verbose, findings: FindingArguments { min_severity, fail_on } } = options;
     let has_finding = fail_on.is_some_and(|severity| summary.has_finding(severity));
+    let undecided = fail_on.and_then(|severity| stored::undecided(summary, severity));
+    let status = if undecided.is_none() { status } else { EXIT_PARTIAL };
+    undecided.iter().for_each(|reason| warn(&format!("--fail-on cannot be decided: {reason}")));
     min_severity.iter().copied().for_each(|severity| summary.keep_findings(severity));
     match format {
         SummaryFormat::Json => {

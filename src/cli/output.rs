@@ -44,6 +44,16 @@ pub(super) fn write_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
 ) -> io::Result<()> {
+    write_complete(path, write).map_err(|error| without_path(&error))
+}
+
+/// Returns the error without the path of the temporary file, which nobody knows.
+fn without_path(error: &io::Error) -> io::Error {
+    let text = error.to_string();
+    io::Error::new(error.kind(), text.split_once(" at path ").map_or(text.as_str(), |(reason, _)| reason))
+}
+
+fn write_complete(path: &Path, write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new();
     #[cfg(unix)]

@@ -27,6 +27,7 @@ pub(super) fn man(folder: Option<&Path>) -> Result<u8, CliError> {
         output::write_bytes(&page(command)?)?;
         return Ok(EXIT_SUCCESS);
     };
+    create(folder)?;
     // Names the pages of subcommands `flowsentry-analyze.1`, as they are installed.
     command.build();
     for command in with_subcommands(&command) {
@@ -38,6 +39,16 @@ pub(super) fn man(folder: Option<&Path>) -> Result<u8, CliError> {
         output::write_file(&path, |file| io::Write::write_all(file, &page)).map_err(failed)?;
     }
     Ok(EXIT_SUCCESS)
+}
+
+/// Creates the folder of the pages, unless it is there.
+#[expect(clippy::disallowed_methods, reason = "the command line writes files")]
+fn create(folder: &Path) -> Result<(), CliError> {
+    let failed = |error| CliError {
+        message: format!("cannot create the folder {}: {error}", folder.display()),
+        status: EXIT_PARTIAL,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)
 }
 
 /// Returns a command and all commands below it, except for `help`.
@@ -61,6 +72,24 @@ mod tests {
     #[test]
     fn the_definition_of_the_arguments_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn only_filters_are_below_the_heading_filters() {
+        let mut command = Arguments::command();
+        command.build();
+        for command in with_subcommands(&command) {
+            let (filters, others): (Vec<_>, Vec<_>) =
+                command.get_arguments().partition(|argument| argument.get_help_heading() == Some("Filters"));
+            let names = filters.iter().map(|argument| argument.get_id().as_str()).collect::<Vec<_>>().join(" ");
+            let expected = match command.get_name() {
+                "analyze" => "min_severity fail_on since until interface vpc address port action",
+                "merge" | "report" => "min_severity fail_on",
+                _ => "",
+            };
+            assert_eq!(names, expected, "{}", command.get_name());
+            assert!(others.iter().all(|argument| argument.get_help_heading().is_none()));
+        }
     }
 
     #[test]

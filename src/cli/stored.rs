@@ -15,20 +15,23 @@ use super::wrong_input::{self, Expected, STDIN};
 use super::{
     CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology, write_report,
 };
+use crate::aggregate::inputs::InputFailure;
 use crate::findings::types::Severity;
 use crate::pipeline::Options;
+use crate::sanitize::truncate_chars;
 use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
 use crate::summary::{Summary, TimeBucket};
 
+/// Maximum number of failed inputs of a summary on stderr.
+const MAX_FAILURES: usize = 10;
+/// Maximum length of the name of one, and of its error.
+const FAILURE_CHARACTERS: usize = 500;
+
 /// Runs `report`. Returns the exit status, which is 1 if findings may be missing from the summary.
 pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
     let mut summary = read(&arguments.summary)?;
-    let undecided = arguments.report.findings.fail_on.and_then(|severity| undecided(&summary, severity));
-    let status = if summary.unknown.is_empty() && undecided.is_none() { EXIT_SUCCESS } else { EXIT_PARTIAL };
-    if let Some(reason) = undecided {
-        warn(&format!("--fail-on cannot be decided: {reason}"));
-    }
+    let status = if summary.unknown.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
     if let Some(top) = arguments.report.top {
         summary.rejected.groups.truncate(top);
     }
@@ -36,10 +39,15 @@ pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
 }
 
 /// Returns why a summary cannot tell whether there is a finding of this severity. `None` if it can.
-fn undecided(summary: &Summary, severity: Severity) -> Option<String> {
+pub(super) fn undecided(summary: &Summary, severity: Severity) -> Option<String> {
     if !summary.failed.is_empty() {
         let inputs = summary.failed.len();
         return Some(format!("{inputs} of the inputs of the summary could not be read, and may hide findings"));
+    }
+    let Summary { records, .. } = summary;
+    if records.malformed > records.total / 2 && !summary.has_finding(severity) {
+        let (malformed, total) = (records.malformed, records.total);
+        return Some(format!("{malformed} of {total} records are malformed, and may hide findings"));
     }
     let filters = summary.filters.as_ref().filter(|filters| filters.findings_left_out > 0)?;
     let least = filters.min_severity.filter(|least| *least > severity && !summary.has_finding(severity))?;
@@ -74,7 +82,7 @@ impl View {
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
             [path] if path.as_os_str() == STDIN => self.of_stdin(),
-            [path] if is_summary(path) => Ok((read(path)?, EXIT_SUCCESS)),
+            [path] if is_summary(path) => Ok((warned(read(path)?), EXIT_SUCCESS)),
             paths => self.analyze(&inputs::expand(paths)),
         }
     }
@@ -84,7 +92,8 @@ impl View {
         let mut head = Recorder { input: io::stdin(), read: Vec::new() };
         let is_summary = json::is_summary(&mut head);
         if is_summary {
-            return Ok((parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?, EXIT_SUCCESS));
+            let summary = parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?;
+            return Ok((warned(summary), EXIT_SUCCESS));
         }
         self.analyze(&[Input::stdin_after(head.read)])
     }
@@ -106,8 +115,15 @@ impl View {
         let analysis = inputs::analyze(logs, &options, None, threads);
         report_failures(&analysis);
         let status = if analysis.failed.is_empty() { EXIT_SUCCESS } else { EXIT_PARTIAL };
-        Ok((build::build_summary(analysis, &SummaryOptions::default(), topology.as_deref()), status))
+        let summary = build::build_summary(analysis, &SummaryOptions::default(), topology.as_deref());
+        Ok((warned(summary), status))
     }
+}
+
+/// Returns a summary of which a part is shown, after a warning if more than half of its records are malformed.
+fn warned(summary: Summary) -> Summary {
+    report::warn_of_majority(&summary).into_iter().for_each(|warning| warn(&warning));
+    summary
 }
 
 /// Reads a summary. Warns of what is not understood.
@@ -127,7 +143,20 @@ fn parse(path: &Path, input: impl Read) -> Result<Summary, CliError> {
             "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
         ));
     }
+    warn_of_failures(&summary.failed);
     Ok(summary)
+}
+
+/// Prints the first inputs that failed on stderr, and why. Reports have only their names.
+fn warn_of_failures(failed: &[InputFailure]) {
+    for InputFailure { uri, error } in failed.iter().take(MAX_FAILURES) {
+        let (uri, error) = (truncate_chars(uri, FAILURE_CHARACTERS), truncate_chars(error, FAILURE_CHARACTERS));
+        warn(&format!("{uri}: {error}"));
+    }
+    let more = failed.len().saturating_sub(MAX_FAILURES);
+    if more > 0 {
+        warn(&format!("{more} more of the inputs of the summary could not be read; \"failed\" in it has all"));
+    }
 }
 
 fn unreadable(path: &Path, reason: &dyn Display) -> CliError {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::sink::FlowSink;
+use super::sink::{FlowSink, ReadRecords};
 use super::{Options, read_object};
 use crate::error::ObjectError;
 use crate::record::Flow;
@@ -17,13 +17,16 @@ pub fn for_each_flow(
     reader: impl Read + Send,
     options: &Options,
     observe: impl FnMut(&Flow<'_>),
-) -> Result<(), ObjectError> {
-    read_object(uri, reader, options, &mut FlowSink::new(observe)).map(|_| ())
+) -> Result<ReadRecords, ObjectError> {
+    let mut sink = FlowSink::new(observe);
+    let object = read_object(uri, reader, options, &mut sink)?;
+    Ok(sink.finish(uri, object.shape))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::shape::Shape;
     use crate::pipeline::analyze;
     use crate::record::Action;
 
@@ -36,7 +39,16 @@ mod tests {
             Action::Accept => accepted += 1,
             Action::Reject => rejected += 1,
         });
-        result.map(|()| (accepted, rejected)).map_err(|error| error.to_string())
+        result.map(|_| (accepted, rejected)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn malformed_records_are_counted() {
+        let log = "garbage\n".to_owned() + LOG + "more garbage\n";
+        let read = for_each_flow("x.log", log.as_bytes(), &Options::default(), |_| ()).expect("a flow log");
+        assert_eq!((read.total, read.malformed, read.shape), (3, 2, Shape::Text));
+        let first = read.first_malformed.expect("the first");
+        assert_eq!((first.uri.as_str(), first.line, first.text.as_str()), ("x.log", 1, "garbage"));
     }
 
     #[test]

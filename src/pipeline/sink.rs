@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Options;
 use crate::aggregate::Analysis;
 use crate::aggregate::inputs::MalformedSample;
+use crate::input::shape::Shape;
 use crate::record::format::Format;
 use crate::record::parser::ParseError;
 use crate::record::{Flow, Record};
@@ -74,6 +75,19 @@ impl RecordSink for AnalysisSink<'_> {
     }
 }
 
+/// The records of an object that was read completely.
+#[derive(Debug, Clone)]
+pub struct ReadRecords {
+    /// All records.
+    pub total: u64,
+    /// Records that do not parse.
+    pub malformed: u64,
+    /// The first of them.
+    pub first_malformed: Option<MalformedSample>,
+    /// The kind of object, which says what the number of a malformed record counts.
+    pub shape: Shape,
+}
+
 /// Calls a function for each accepted or rejected record.
 pub(super) struct FlowSink<F> {
     observe: F,
@@ -86,6 +100,13 @@ impl<F: FnMut(&Flow<'_>)> FlowSink<F> {
     /// Creates a sink that has no records yet.
     pub(super) fn new(observe: F) -> FlowSink<F> {
         FlowSink { observe, records: 0, malformed: 0, first_malformed: None }
+    }
+
+    /// Returns what was read of this object.
+    pub(super) fn finish(self, uri: &str, shape: Shape) -> ReadRecords {
+        let FlowSink { records: total, malformed, first_malformed, .. } = self;
+        let first_malformed = first_malformed.map(|first| MalformedSample { uri: uri.to_owned(), ..first });
+        ReadRecords { total, malformed, first_malformed, shape }
     }
 }
 

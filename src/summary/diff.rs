@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 pub use self::rows::{
-    Change, Diff, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, PairRow, Side, TrafficChange,
+    Change, Diff, DiffVerdict, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, PairRow, Side, TrafficChange,
 };
 use crate::findings::types::Finding;
-use crate::summary::{Peering, Rejected, RejectedGroup, Summary, VpcPair};
+use crate::summary::{Filters, Peering, Rejected, RejectedGroup, Summary, VpcPair};
 
 /// The value of [`Diff::schema`].
 const SCHEMA: &str = "flowsentry/diff/v1";
@@ -24,10 +24,12 @@ const COMPARABLE_SHARE: u64 = 10;
 /// Compares a summary, with the name of its file, with a later one.
 pub fn compare(before: (&str, &Summary), after: (&str, &Summary)) -> Diff {
     let (old, new) = (before.1, after.1);
+    let undecided = undecided(old, new);
     let (before, after) = (side(before), side(after));
     let findings = findings(old, new, before.lacks.is_empty(), after.lacks.is_empty());
     Diff {
         schema: SCHEMA,
+        undecided,
         findings,
         rejected_groups: groups(&old.rejected, &new.rejected, before.lacks.is_empty(), after.lacks.is_empty()),
         vpc_pairs: old.peering.as_ref().zip(new.peering.as_ref()).map(|(old, new)| pairs(old, new)),
@@ -49,30 +51,58 @@ impl Diff {
 }
 
 fn side((file, summary): (&str, &Summary)) -> Side {
-    let unknown = summary.unknown.iter().map(|(list, count)| format!("{count} of {list} are unknown to this version"));
-    let lacks = lacks(summary).into_iter().chain(unknown).collect();
+    let lacks = hidden(summary).into_iter().chain(lacks(summary)).collect();
     Side { file: file.to_owned(), window: summary.window, traffic: summary.traffic, lacks }
 }
 
-/// Returns what a summary lacks, in words.
-fn lacks(summary: &Summary) -> Vec<String> {
-    let mut lacks = Vec::new();
-    if summary.records.total == 0 {
-        lacks.push("it has no records".to_owned());
+/// Returns why a finding of the second summary may be worse although none that it lists is. Filters of records count unless the first
+/// summary has the same: then both are of the same part.
+fn undecided(old: &Summary, new: &Summary) -> Vec<String> {
+    // Two days have other times.
+    let part = |summary: &Summary| {
+        let filters = Filters { since: None, until: None, ..summary.filters.clone().unwrap_or_default() };
+        filters.record_options()
+    };
+    let mut reasons = hidden(new);
+    let part_of_new = part(new);
+    if !part_of_new.is_empty() && part_of_new != part(old) {
+        reasons.push(format!("filters left out records: {part_of_new}"));
+    }
+    reasons
+}
+
+/// Returns what hides findings of a summary, in words.
+fn hidden(summary: &Summary) -> Vec<String> {
+    let mut hidden = Vec::new();
+    let records = &summary.records;
+    if records.total == 0 {
+        hidden.push("it has no records".to_owned());
+    } else if records.malformed > records.total / 2 {
+        hidden.push(format!("{} of its {} records are malformed", records.malformed, records.total));
+    } else if (records.accepted, records.rejected, records.other) == (0, 0, 0) {
+        hidden.push("none of its records has traffic".to_owned());
     }
     if !summary.failed.is_empty() {
-        lacks.push(format!("{} of its inputs could not be read", summary.failed.len()));
+        hidden.push(format!("{} of its inputs could not be read", summary.failed.len()));
     }
+    if let Some(Filters { min_severity: Some(severity), findings_left_out: 1.., .. }) = &summary.filters {
+        hidden.push(format!("findings below {} are not listed", severity.name()));
+    }
+    if summary.unknown_findings() > 0 {
+        hidden.push(format!("{} of findings are unknown to this version", summary.unknown_findings()));
+    }
+    hidden
+}
+
+/// Returns what else a summary lacks, in words.
+fn lacks(summary: &Summary) -> Vec<String> {
+    let mut lacks = Vec::new();
     if !summary.limits_reached.is_empty() {
         lacks.push(format!("memory limits were reached: {}", summary.limits_reached.join(", ")));
     }
-    if let Some(filters) = &summary.filters {
-        if !filters.record_options().is_empty() {
-            lacks.push(format!("filters left out records: {}", filters.record_options()));
-        }
-        if let Some(severity) = filters.min_severity {
-            lacks.push(format!("findings below {} are not listed", severity.name()));
-        }
+    let filters = summary.filters.as_ref().map(Filters::record_options).unwrap_or_default();
+    if !filters.is_empty() {
+        lacks.push(format!("filters left out records: {filters}"));
     }
     if !summary.rejected.by_cause_exact {
         lacks.push("causes were decided in parts".to_owned());
@@ -85,6 +115,9 @@ fn lacks(summary: &Summary) -> Vec<String> {
     }
     if summary.peering.is_none() {
         lacks.push("it was made without a topology".to_owned());
+    }
+    for (list, count) in summary.unknown.iter().filter(|(list, _)| *list != "findings") {
+        lacks.push(format!("{count} of {list} are unknown to this version"));
     }
     lacks
 }

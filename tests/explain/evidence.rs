@@ -113,6 +113,23 @@ fn a_failed_input_is_named_and_its_records_do_not_count() {
 }
 
 #[test]
+fn a_majority_of_malformed_records_is_warned_of() {
+    let good = record("eni-web", WEB, DB, "ACCEPT", 3);
+    let malformed = good.replace("10.2.1.5", "host");
+    let stderr = |number: usize| {
+        let logs = vec![HEADER.to_owned() + &good, HEADER.to_owned() + &good + &malformed.repeat(number)];
+        let run = Network { logs, ..Network::new() }.explain("web", "db:5432");
+        assert_eq!(run.json()["evidence"]["forward"]["accepted"]["flows"], 2);
+        run.stderr
+    };
+    assert_eq!(stderr(2), "");
+    let warning = stderr(3);
+    let (start, end) =
+        ("flowsentry: 3 of 5 records (60.0 %) are malformed and do not count. First: ", "1.log line 3: dstaddr is not");
+    assert!(warning.starts_with(start) && warning.contains(end) && warning.lines().count() == 1, "{warning}");
+}
+
+#[test]
 fn evidence_of_the_internet_is_that_of_public_addresses() {
     let record = |dst: &str| record("eni-proxy", ("10.1.2.9", 50_000), (dst, 443), "ACCEPT", 2);
     let network =

@@ -14,7 +14,7 @@ use super::args::{Explain, ReportFormat};
 use super::output::warn;
 use super::{CliError, EXIT_BLOCKED, EXIT_SUCCESS, EXIT_UNKNOWN, EXIT_USAGE, inputs, output, report, topology};
 use crate::aggregate::inputs::InputFailure;
-use crate::pipeline::Options;
+use crate::pipeline::{Options, ReadRecords};
 use crate::record::{TCP, UDP, names};
 use crate::summary::json;
 use crate::topology::Topology;
@@ -73,18 +73,32 @@ fn read_evidence(arguments: &Explain, topology: &Arc<Topology>, explanation: &Ex
         options.format = format.clone();
     }
     let mut read = EvidenceReader::new(topology, explanation);
-    let mut failed = Vec::new();
+    let (mut failed, mut records) = (Vec::new(), Vec::new());
     for input in inputs::expand(&arguments.inputs) {
         let mut one = EvidenceReader::new(topology, explanation);
         match input.for_each_flow(&options, |flow| one.observe(flow)) {
-            Ok(()) => read.merge(one),
+            Ok(of_input) => {
+                read.merge(one);
+                records.push(of_input);
+            }
             Err(error) => {
                 warn(&format!("{}: {error}", input.uri()));
                 failed.push(InputFailure { uri: input.uri().to_owned(), error });
             }
         }
     }
+    warn_of_majority(&records);
     read.finish(failed)
+}
+
+/// Warns if more than half of the records are malformed: they may be those that are looked for.
+fn warn_of_majority(inputs: &[ReadRecords]) {
+    let sum = |count: fn(&ReadRecords) -> u64| inputs.iter().map(count).fold(0, u64::saturating_add);
+    let first = inputs.iter().find_map(|input| Some((input.first_malformed.as_ref()?, input.shape.unit())));
+    let counts = (sum(|input| input.malformed), sum(|input| input.total));
+    if let Some(warning) = first.and_then(|(first, unit)| report::majority(counts, first, unit)) {
+        warn(&warning);
+    }
 }
 
 fn write_report(

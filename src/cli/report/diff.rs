@@ -7,7 +7,7 @@ use indicatif::DecimalBytes;
 use super::format::{display_id, display_name, format_address, format_count, format_port, format_window, plural};
 use super::table::{Cell, Column};
 use super::{BOLD, DIM, GREEN, RED, Renderer, YELLOW, escape_unprintable, severity_style};
-use crate::summary::diff::{Change, Diff, FindingRow, GroupRow, PairRow, Side};
+use crate::summary::diff::{Change, Diff, DiffVerdict, FindingRow, GroupRow, PairRow, Side};
 
 /// Maximum number of rows of each list. JSON has all.
 const ROWS: usize = 15;
@@ -62,7 +62,8 @@ impl Renderer<'_> {
         let flows = format!("{} accepted, {} rejected", format_count(accepted), format_count(rejected));
         self.wrapped("", "  ", &format!("{BOLD}{name}{BOLD:#}  {file}: {flows}{}", format_window(side.window)));
         if !side.lacks.is_empty() {
-            self.wrapped("  ", "    ", &format!("{YELLOW}incomplete{YELLOW:#}: {}", side.lacks.join("; ")));
+            let lacks = escape_unprintable(&side.lacks.join("; "));
+            self.wrapped("  ", "    ", &format!("{YELLOW}incomplete{YELLOW:#}: {lacks}"));
         }
     }
 
@@ -76,9 +77,21 @@ impl Renderer<'_> {
         ];
         let counts: Vec<String> =
             counts.iter().map(|(count, word)| format!("{} {word}", format_count(*count as u64))).collect();
-        let (style, word) = if diff.is_worse() { (RED, "WORSE") } else { (GREEN, "NO WORSE") };
+        let (style, word) = match diff.verdict() {
+            DiffVerdict::Worse => (RED, "WORSE"),
+            DiffVerdict::NoWorse => (GREEN, "NO WORSE"),
+            DiffVerdict::Unknown => (YELLOW, "UNKNOWN"),
+        };
         self.line("");
         self.wrapped("", "  ", &format!("{style}{word}{style:#}  findings: {}", counts.join(", ")));
+        if diff.verdict() == DiffVerdict::Unknown {
+            let reasons = escape_unprintable(&diff.undecided.join("; "));
+            self.wrapped(
+                "  ",
+                "    ",
+                &format!("No listed finding is worse, but the summary after may hide some: {reasons}"),
+            );
+        }
     }
 
     fn finding_rows(&mut self, heading: &str, remark: &str, rows: &[FindingRow]) {

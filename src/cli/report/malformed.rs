@@ -10,7 +10,15 @@ const MAX_MALFORMED: usize = 3;
 /// Returns a warning if more than half of the records are malformed: their number, the first of them, and the likely cause.
 pub fn warn_of_majority(summary: &Summary) -> Option<String> {
     let (malformed, total) = (summary.records.malformed, summary.records.total);
-    let first = summary.malformed.first().filter(|_| malformed > total / 2)?;
+    let first = summary.malformed.first()?;
+    majority((malformed, total), first, unit(first, summary))
+}
+
+/// Returns the warning of [`warn_of_majority`] for a number of malformed records of all, and the unit of the number of the first.
+pub(in crate::cli) fn majority((malformed, total): (u64, u64), first: &MalformedSample, unit: &str) -> Option<String> {
+    if malformed <= total / 2 {
+        return None;
+    }
     let cause = OtherFormat::from_text(first.text.as_bytes()).map_or_else(
         || {
             "The columns of these records are probably not those of their header or, in files without one, of --log-format."
@@ -23,14 +31,18 @@ pub fn warn_of_majority(summary: &Summary) -> Option<String> {
         format_count(malformed),
         plural(total, "record"),
         format_percent(malformed, total),
-        location(first, summary),
+        location(first, unit),
     ))
 }
 
-/// Returns the input, the place in it, and the reason.
-fn location(sample: &MalformedSample, summary: &Summary) -> String {
+/// Returns what the number of a malformed record counts.
+fn unit(sample: &MalformedSample, summary: &Summary) -> &'static str {
     let source = summary.sources.iter().find(|source| source.uri == sample.uri);
-    let unit = source.map_or("line", |source| source.shape.unit());
+    source.map_or("line", |source| source.shape.unit())
+}
+
+/// Returns the input, the place in it, and the reason.
+fn location(sample: &MalformedSample, unit: &str) -> String {
     let uri = escape_unprintable(&sample.uri);
     format!("{uri} {unit} {}: {}", format_count(sample.line), sample.reason)
 }
@@ -54,7 +66,7 @@ impl Renderer<'_> {
         self.heading("MALFORMED", &plural(summary.records.malformed, "record"));
         let more = summary.records.malformed.saturating_sub(MAX_MALFORMED as u64);
         for sample in summary.malformed.iter().take(MAX_MALFORMED) {
-            self.wrapped("  ", "    ", &location(sample, summary));
+            self.wrapped("  ", "    ", &location(sample, unit(sample, summary)));
             self.line(format!(
                 "    {DIM}{}{DIM:#}",
                 truncate(&escape_unprintable(&sample.text), self.width.saturating_sub(4))

@@ -31,6 +31,7 @@ pub(in crate::cli) use explanation::render_explanation;
 pub use format::escape_unprintable;
 pub(in crate::cli) use heaviest::render_top;
 pub(in crate::cli) use histogram::render_timeline;
+pub(super) use malformed::majority;
 pub use malformed::warn_of_majority;
 pub use plan::render_plan;
 pub use screen::render;

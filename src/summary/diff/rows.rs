@@ -17,12 +17,25 @@ pub struct Diff {
     pub before: Side,
     /// The second summary.
     pub after: Side,
+    /// Why a finding of the second summary may be worse although none that it lists is: what hides findings, in words.
+    pub undecided: Vec<String>,
     /// Findings that are in one summary only, or that changed.
     pub findings: FindingDiff,
     /// Rejected groups that are in one summary only.
     pub rejected_groups: GroupDiff,
     /// Traffic between VPCs, by the change of accepted bytes, the greatest first. Null unless both summaries have a topology.
     pub vpc_pairs: Option<Vec<PairRow>>,
+}
+
+/// Whether the second summary is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiffVerdict {
+    /// A finding is new, or has a higher severity.
+    Worse,
+    /// No listed finding is worse, and the second summary hides none.
+    NoWorse,
+    /// No listed finding is worse, but the second summary may hide some.
+    Unknown,
 }
 
 /// One of the summaries.
@@ -168,6 +181,15 @@ pub struct TrafficChange {
 }
 
 impl Diff {
+    /// Returns whether the second summary is worse.
+    pub fn verdict(&self) -> DiffVerdict {
+        match (self.is_worse(), self.undecided.is_empty()) {
+            (true, _) => DiffVerdict::Worse,
+            (false, true) => DiffVerdict::NoWorse,
+            (false, false) => DiffVerdict::Unknown,
+        }
+    }
+
     /// Returns whether a finding is new, or has a higher severity. Suppressed ones do not count.
     pub fn is_worse(&self) -> bool {
         let FindingDiff { new, changed, .. } = &self.findings;

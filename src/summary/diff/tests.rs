@@ -103,7 +103,7 @@ fn what_this_version_does_not_know_is_not_gone() {
 
 fn filters(ports: &[u16], min_severity: Option<&str>) -> Value {
     json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": [], "ports": ports, "actions": [],
-        "min_severity": min_severity, "findings_left_out": 0})
+        "min_severity": min_severity, "findings_left_out": u64::from(min_severity.is_some())})
 }
 
 #[test]
@@ -114,6 +114,10 @@ fn what_a_summary_lacks_makes_its_gaps_uncertain() {
         |value: &mut Value| value["limits_reached"] = json!(["max_interfaces"]),
         |value: &mut Value| value["records"]["skip_data"] = json!(1),
         |value: &mut Value| value["records"]["total"] = json!(0),
+        |value: &mut Value| {
+            value["records"]["malformed"] = json!(value["records"]["total"].as_u64().expect("a number") / 2 + 1)
+        },
+        without_traffic,
         |value: &mut Value| value["peering"] = json!(null),
         |value: &mut Value| value["peering"]["exact"] = json!(false),
         |value: &mut Value| value["rejected"]["by_cause_exact"] = json!(false),
@@ -128,6 +132,50 @@ fn what_a_summary_lacks_makes_its_gaps_uncertain() {
         assert_eq!((found.findings.new_certain, found.findings.gone_certain), (true, false));
         assert!(!found.rejected_groups.gone_certain);
     }
+}
+
+fn without_traffic(value: &mut Value) {
+    ["accepted", "rejected", "other"].iter().for_each(|class| value["records"][class] = json!(0));
+}
+
+#[test]
+fn what_hides_findings_leaves_the_verdict_open() {
+    let whole = summary(|_| {});
+    let total = whole.records.total;
+    type Case = (fn(&mut Value), String);
+    let cases: [Case; 6] = [
+        (|value| value["failed"] = json!([{"uri": "x", "error": "y"}]), "1 of its inputs could not be read".to_owned()),
+        (|value| value["records"]["total"] = json!(0), "it has no records".to_owned()),
+        (
+            |value| value["records"]["malformed"] = value["records"]["total"].clone(),
+            format!("{total} of its {total} records are malformed"),
+        ),
+        (without_traffic, "none of its records has traffic".to_owned()),
+        (|value| value["filters"] = filters(&[], Some("high")), "findings below high are not listed".to_owned()),
+        (|value| value["filters"] = filters(&[443], None), "filters left out records: --port 443".to_owned()),
+    ];
+    for (change, expected) in cases {
+        let found = diff(&whole, &summary(change));
+        assert_eq!((found.verdict(), found.undecided), (DiffVerdict::Unknown, vec![expected]));
+    }
+    // What does not hide findings of B.
+    for change in [
+        |value: &mut Value| value["records"]["skip_data"] = json!(1),
+        |value: &mut Value| value["rejected"]["by_cause_exact"] = json!(false),
+        |value: &mut Value| value["peering"]["exact"] = json!(false),
+        |value: &mut Value| {
+            value["records"]["malformed"] = json!(value["records"]["total"].as_u64().expect("a number") / 2)
+        },
+    ] {
+        assert_eq!(diff(&whole, &summary(change)).verdict(), DiffVerdict::NoWorse);
+    }
+    let part = |port: u16| summary(|value| value["filters"] = filters(&[port], None));
+    assert_eq!(diff(&part(443), &part(443)).verdict(), DiffVerdict::NoWorse);
+    assert_eq!(diff(&part(80), &part(443)).verdict(), DiffVerdict::Unknown);
+    // A finding that is worse is so whatever is hidden.
+    let fewer = summary(|value| drop(list(value, "/findings").remove(0)));
+    let failed = summary(|value| value["failed"] = json!([{"uri": "x", "error": "y"}]));
+    assert_eq!(diff(&fewer, &failed).verdict(), DiffVerdict::Worse);
 }
 
 #[test]
