@@ -26,7 +26,7 @@ pub(in crate::cli) fn render_explanation(
     topology: &Topology,
     width: usize,
 ) -> String {
-    let mut renderer = Renderer { names: Names(Some(topology)), ..Renderer::new(width) };
+    let mut renderer = Renderer { names: Names { summary: None, topology: Some(topology) }, ..Renderer::new(width) };
     renderer.verdict(explanation);
     renderer.hops(&explanation.hops);
     if let Some(evidence) = evidence {
