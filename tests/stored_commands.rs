@@ -98,6 +98,27 @@ fn a_stored_summary_has_the_names_of_the_topology() {
     }
 }
 
+#[test]
+fn the_full_report_has_100_rules_and_interfaces() {
+    let folder = Folder::new();
+    let report = |count: usize| {
+        let rules = GOLDEN.replace("made-every-finding", "made-rules");
+        let mut summary: Value = serde_json::from_slice(&fs::read(rules).expect("a file")).expect("JSON");
+        for list in ["by_rule", "by_interface"] {
+            let rows = summary["rejected"][list].as_array_mut().expect("a list");
+            let first = rows.first().expect("a row").clone();
+            rows.resize(count, first);
+        }
+        let summary = folder.write("a.json", summary.to_string());
+        stdout(&["report", "--verbose", &summary], 0)
+    };
+    let (all, most) = (report(20), report(176));
+    assert!(all.contains("\nREJECTED BY RULE  20 of 20 rules\n"), "{all}");
+    assert!(all.contains("\nREJECTED BY INTERFACE  20 of 20 interfaces\n"), "{all}");
+    assert!(most.contains("\nREJECTED BY RULE  100 of 176 rules\n"), "{most}");
+    assert!(most.contains("\nREJECTED BY INTERFACE  100 of 176 interfaces\n"), "{most}");
+}
+
 /// Runs the command with a file as stdin.
 fn with_stdin(arguments: &[&str], file: &str, status: i32) -> String {
     let stdin = fs::File::open(file).expect("a file");

@@ -11,8 +11,8 @@ use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::cause::Cause;
 use crate::summary::{CauseRejects, RejectedGroup, RuleRejects, Summary, VpcPair};
 
-const MAX_INTERFACES: usize = 5;
-const MAX_RULES: usize = 5;
+const MAX_INTERFACES: usize = 100;
+const MAX_RULES: usize = 100;
 const MAX_PAIRS: usize = 12;
 const MAX_SERVICES: usize = 8;
 
