@@ -114,6 +114,23 @@ pub(super) fn display_id(id: Option<&str>) -> String {
     id.map_or_else(|| "-".to_owned(), |id| shorten(&escape_unprintable(id), MAX_ID_CHARS))
 }
 
+/// Shortens the names behind addresses, `10.0.1.5 (name)`.
+pub(super) fn shorten_names_of_addresses(text: &str) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" (") {
+        let word = before.rsplit(' ').next().unwrap_or_default();
+        let name = after.split_once(')').filter(|_| word.parse::<IpAddr>().is_ok());
+        short.extend([before, " ("]);
+        rest = after;
+        if let Some((name, after)) = name {
+            short.extend([shorten(name, MAX_NAME_CHARS).as_str(), ")"]);
+            rest = after;
+        }
+    }
+    short + rest
+}
+
 /// Shortens text to this number of characters, with an ellipsis in its middle: names that differ often have the same beginning.
 fn shorten(text: &str, max_chars: usize) -> String {
     let count = text.chars().count();

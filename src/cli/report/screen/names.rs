@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::format::{display_id, display_name};
+use super::super::format::{display_id, display_name, shorten_names_of_addresses};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::summary::{DeniedBy, Summary};
 use crate::topology::endpoint::{Endpoint, Scope};
@@ -62,7 +62,8 @@ impl<'a> ShortNames<'a> {
         if is_shared { format!("{name} ({})", display_id(Some(id))) } else { name }
     }
 
-    /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`.
+    /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`. Shortens the names
+    /// behind addresses.
     pub(super) fn shorten(&self, text: &str) -> String {
         let mut short = String::with_capacity(text.len());
         let mut rest = text;
@@ -82,7 +83,7 @@ impl<'a> ShortNames<'a> {
             }
             short.push_str(&self.get(word));
         }
-        short + rest
+        shorten_names_of_addresses(&(short + rest))
     }
 }
 
@@ -201,6 +202,11 @@ mod tests {
             ("acl-9 (outbound) sg-1 (inbound)", "acl-9 (outbound) web (sg-1) (inbound)"),
             ("vpc-11 vpc-1x (vpc-1)", "vpc-11 vpc-1x (shop)"),
             ("shop of 3 (vpc-1)", "shop of 3 (shop)"),
+            (
+                "10.1.1.36 (web-server-production-autoscaling-group-0025-blue) to 10.0.0.7 (web) 443/TCP (https) at vpc-1 (shop)",
+                "10.1.1.36 (web-server-produ…group-0025-blue) to 10.0.0.7 (web) 443/TCP (https) at shop",
+            ),
+            ("fd00::1 (a-name-that-is-longer-than-32-characters", "fd00::1 (a-name-that-is-longer-than-32-characters"),
             ("", ""),
         ] {
             assert_eq!(names.shorten(text), expected, "{text}");
