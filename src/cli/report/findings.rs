@@ -5,7 +5,8 @@
 
 use std::cmp::Reverse;
 
-use super::format::{Names, escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
+use super::format::{escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
+use super::names::Names;
 use super::scans::{self, Scanner, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;

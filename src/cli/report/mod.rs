@@ -15,9 +15,11 @@ mod format;
 mod heaviest;
 mod histogram;
 mod malformed;
+mod names;
 mod plan;
 mod scans;
 mod screen;
+mod short_names;
 mod table;
 mod tables;
 mod topology;
@@ -35,8 +37,10 @@ pub use malformed::warn_of_majority;
 pub use plan::render_plan;
 pub use screen::render;
 
-use format::{Names, format_count, format_percent, format_window, plural};
-use screen::{ShortNames, Verdict};
+use format::{format_count, format_percent, format_window, plural};
+use names::Names;
+use screen::Verdict;
+use short_names::ShortNames;
 use table::{Cell, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;

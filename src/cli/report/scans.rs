@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use super::format::{Names, display_name, format_count, format_port, plural};
+use super::format::{display_name, format_count, format_port, plural};
+use super::names::Names;
 use crate::aggregate::counters::TimeRange;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
 

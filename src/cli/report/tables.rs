@@ -4,8 +4,9 @@ use indicatif::DecimalBytes;
 
 use super::Renderer;
 use super::format::{
-    Names, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
+    cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
 };
+use super::names::Names;
 use super::table::{Cell, Column};
 use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::cause::Cause;

@@ -4,12 +4,11 @@
 //! It has at most [`MAX_ROWS`] rows at 100 columns, however many findings there are: problems get the rows that the other parts leave.
 //! What is left out is counted, with the option that shows it.
 //!
-//! - `problems`: findings as problems, `names`: names instead of ids, `list`: fits problems into rows.
+//! - `problems`: findings as problems, `list`: fits problems into rows.
 //! - `verdict`: the first and the last rows.
 //! - `traffic`, `peering`, `top`: the sections between.
 
 mod list;
-mod names;
 mod peering;
 mod problems;
 mod top;
@@ -18,10 +17,10 @@ mod verdict;
 
 use textwrap::core::display_width;
 
-use super::format::Names;
+use super::names::Names;
+use super::short_names::ShortNames;
 use super::{RenderOptions, Renderer};
 use crate::summary::Summary;
-pub(super) use names::ShortNames;
 use top::TopList;
 pub(super) use verdict::Verdict;
 

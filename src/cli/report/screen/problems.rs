@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::aggregate::counters::TimeRange;
 use crate::cli::report::findings::{Section, sections};
-use crate::cli::report::format::{Names, escape_unprintable, plural};
+use crate::cli::report::format::{escape_unprintable, plural};
+use crate::cli::report::names::Names;
 use crate::cli::report::scans::{self, Scans};
 use crate::findings;
 use crate::findings::types::{Confidence, Finding, FindingType, Severity};
@@ -12,7 +13,7 @@ use crate::record::timestamp::Timestamp;
 use crate::summary::{Summary, Window};
 use crate::topology::Topology;
 
-use super::names::ShortNames;
+use crate::cli::report::short_names::ShortNames;
 
 /// A problem: a finding, or the scans of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::format::{display_id, display_name, shorten_names_of_addresses};
+use super::format::{display_id, display_name, shorten_names_of_addresses};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::summary::{DeniedBy, Summary};
 use crate::topology::endpoint::{Endpoint, Scope};
 
 /// Names of the resources that occur in a summary.
-pub(in crate::cli::report) struct ShortNames<'a> {
+pub(super) struct ShortNames<'a> {
     by_id: HashMap<&'a str, &'a str>,
     /// Kinds and names, as they are shown, that several resources have.
     shared: HashSet<(&'a str, String)>,
@@ -24,7 +24,7 @@ pub(in crate::cli::report) struct ShortNames<'a> {
 
 impl<'a> ShortNames<'a> {
     /// Collects the names of a summary.
-    pub(in crate::cli::report) fn new(summary: &'a Summary) -> ShortNames<'a> {
+    pub(super) fn new(summary: &'a Summary) -> ShortNames<'a> {
         let findings = summary.findings.iter().flat_map(|finding| &finding.names);
         let findings = findings.map(|(id, name)| (id.as_str(), name.as_str()));
         let rules = summary.rejected.by_rule.iter().flat_map(|row| rule_names(&row.rule));
@@ -44,12 +44,12 @@ impl<'a> ShortNames<'a> {
     }
 
     /// Returns the name of a resource.
-    pub(in crate::cli::report) fn name(&self, id: &str) -> Option<&'a str> {
+    pub(super) fn name(&self, id: &str) -> Option<&'a str> {
         self.by_id.get(id).copied()
     }
 
     /// Reports whether an address is known to be that of a VPC.
-    pub(in crate::cli::report) fn is_in_vpc(&self, address: IpAddr) -> bool {
+    pub(super) fn is_in_vpc(&self, address: IpAddr) -> bool {
         self.in_vpcs.contains(&address)
     }
 
