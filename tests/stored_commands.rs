@@ -73,6 +73,52 @@ fn report_renders_a_stored_summary_as_analyze_does() {
     assert_eq!(again.as_bytes(), fs::read(&summary).expect("a file"));
 }
 
+#[test]
+fn a_stored_summary_has_the_names_of_the_topology() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Folder::new();
+    let path = |path: &str| root.join(path).display().to_string();
+    let logs = fs::read_dir(root.join("examples/sample")).expect("a folder").map(|file| file.expect("a file").path());
+    let is_log = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "gz");
+    let sample = logs.filter(is_log).map(|path| path.display().to_string()).collect();
+    let golden = "tests/golden/made-every-finding";
+    let (log, peering) = (path(&format!("{golden}/input-1.log")), path(&format!("{golden}/input-2-peering.log")));
+    for (inputs, topology, name) in [
+        (sample, path("examples/sample/topology"), "shared-web-25 (eni-02795860bfd706979)"),
+        (vec![log, peering], path(&format!("{golden}/topology.json")), "web-1 (eni-"),
+    ] {
+        let with_topology = [vec!["--topology", &topology], inputs.iter().map(String::as_str).collect()].concat();
+        let analyze = |options: &[&str]| stdout(&[&["analyze"], options, &with_topology].concat(), 0);
+        let summary = folder.write("a.json", analyze(&["--format", "json"]));
+        for options in [&["--verbose"][..], &[], &["--verbose", "--top", "20"]] {
+            let report = stdout(&[&["report"], options, &[&summary[..]]].concat(), 0);
+            assert_eq!(report, analyze(options), "{options:?}");
+            assert!(options.is_empty() || report.contains(name), "{name}: {report}");
+        }
+    }
+}
+
+#[test]
+fn the_full_report_has_100_rules_and_interfaces() {
+    let folder = Folder::new();
+    let report = |count: usize| {
+        let rules = GOLDEN.replace("made-every-finding", "made-rules");
+        let mut summary: Value = serde_json::from_slice(&fs::read(rules).expect("a file")).expect("JSON");
+        for list in ["by_rule", "by_interface"] {
+            let rows = summary["rejected"][list].as_array_mut().expect("a list");
+            let first = rows.first().expect("a row").clone();
+            rows.resize(count, first);
+        }
+        let summary = folder.write("a.json", summary.to_string());
+        stdout(&["report", "--verbose", &summary], 0)
+    };
+    let (all, most) = (report(20), report(176));
+    assert!(all.contains("\nREJECTED BY RULE  20 of 20 rules\n"), "{all}");
+    assert!(all.contains("\nREJECTED BY INTERFACE  20 of 20 interfaces\n"), "{all}");
+    assert!(most.contains("\nREJECTED BY RULE  100 of 176 rules\n"), "{most}");
+    assert!(most.contains("\nREJECTED BY INTERFACE  100 of 176 interfaces\n"), "{most}");
+}
+
 /// Runs the command with a file as stdin.
 fn with_stdin(arguments: &[&str], file: &str, status: i32) -> String {
     let stdin = fs::File::open(file).expect("a file");

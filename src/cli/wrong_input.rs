@@ -119,6 +119,17 @@ fn in_s3(uri: &str, expected: Expected) -> String {
     let uri = if is_plain_uri(uri) { uri } else { "s3://BUCKET/PREFIX/" };
     let name = uri.rsplit('/').next().unwrap_or_default();
     let folder = expected.folder();
+    if expected == Expected::FlowLog && name.ends_with(".json") {
+        // A folder of logs is read without its documents.
+        return format!(
+            "is in S3, which this command does not read: copy it with aws s3 cp {uri} ./ and give the copy"
+        );
+    }
+    if folder == "./" && name.is_empty() {
+        return format!(
+            "is a prefix in S3, which this command does not read: choose one object with aws s3 ls {uri}, and copy that one with aws s3 cp"
+        );
+    }
     if folder == "./" {
         let pipe =
             if expected.may_be_stdin() { format!(", or pipe it to -: aws s3 cp {uri} -") } else { String::new() };
@@ -168,10 +179,27 @@ pub(super) fn advice(path: &Path, expected: Expected) -> Option<&'static str> {
 
 /// As [`advice`], for a file that was read.
 pub(super) fn of_other_kind(bytes: &[u8], expected: Expected) -> Option<&'static str> {
+    let is_gzip = bytes.starts_with(GZIP);
     let content = Decoder::open(bytes, MAX_RAW_HEAD_BYTES).and_then(|mut decoder| decoder.peek(HEAD_BYTES).map(kind));
     // Only flow logs and summaries are compressed, and a damaged summary is no flow log.
     let is_log = |_| (expected != Expected::Summary).then_some(Kind::FlowLog);
-    of_kind(content.unwrap_or_else(is_log)?, expected)
+    match content.unwrap_or_else(is_log)? {
+        Kind::Partial if is_gzip => of_zipped_partial(expected),
+        kind => of_kind(kind, expected),
+    }
+}
+
+/// First bytes of what gzip compresses.
+const GZIP: &[u8] = b"\x1f\x8b";
+
+fn of_zipped_partial(expected: Expected) -> Option<&'static str> {
+    match expected {
+        Expected::FlowLog => None,
+        Expected::Partial => Some("is a partial that is compressed: decompress it with gunzip, and give the result"),
+        _ => Some(
+            "is a partial of flowsentry that is compressed: decompress it with gunzip, and give it to flowsentry merge",
+        ),
+    }
 }
 
 /// Bytes of a file that are read to recognize it, compressed or not.
@@ -232,7 +260,7 @@ fn kind(head: &[u8]) -> Option<Kind> {
     }
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    if text.starts_with('{') && text.contains("\"flowsentry/summary/") {
+    if text.starts_with('{') && (text.contains("\"flowsentry/summary/") || has_sorted_keys(text)) {
         return Some(Kind::Summary);
     }
     if text.starts_with('{') && OtherFormat::from_text(head).is_some_and(|other| other.name == DESCRIBE_OUTPUT) {
@@ -245,6 +273,13 @@ fn kind(head: &[u8]) -> Option<Kind> {
     let mut words = text.lines().next()?.split(|character: char| character.is_ascii_whitespace() || character == '"');
     let is_log = words.any(|word| ["srcaddr", "${srcaddr}", "ACCEPT", "REJECT", "NODATA", "SKIPDATA"].contains(&word));
     is_log.then_some(Kind::FlowLog)
+}
+
+/// Reports whether a document begins as a summary does whose keys are sorted, such as by jq -S: with the list of inputs that failed.
+fn has_sorted_keys(text: &str) -> bool {
+    let first = text.strip_prefix('{').and_then(|text| text.trim_start().strip_prefix("\"failed\""));
+    let value = first.and_then(|rest| rest.trim_start().strip_prefix(':'));
+    value.is_some_and(|value| value.trim_start().starts_with('['))
 }
 
 #[cfg(test)]
@@ -275,6 +310,37 @@ mod tests {
     }
 
     #[test]
+    fn one_document_in_s3_is_copied_by_itself() {
+        let message =
+            |path: &str, expected| cannot_open(Path::new(path), &io::Error::from(io::ErrorKind::NotFound), expected);
+        assert_eq!(
+            message("s3://b/p/a.json", Expected::FlowLog),
+            "is in S3, which this command does not read: copy it with aws s3 cp s3://b/p/a.json ./ and give the copy"
+        );
+        assert_eq!(
+            message("s3://b/p/", Expected::Summary),
+            "is a prefix in S3, which this command does not read: choose one object with aws s3 ls s3://b/p/, and copy that one \
+             with aws s3 cp"
+        );
+        let of_object = message("s3://b/p/a.json", Expected::Summary);
+        assert!(of_object.contains("aws s3 cp s3://b/p/a.json ./ and give the copy, or pipe it"), "{of_object}");
+    }
+
+    #[test]
+    fn a_zipped_partial_is_unzipped_first() {
+        let mut zipped = Vec::new();
+        flate2::read::GzEncoder::new(&b"FSPART\r\n\x02\0"[..], flate2::Compression::fast())
+            .read_to_end(&mut zipped)
+            .expect("gzip");
+        let partial = "is a partial that is compressed: decompress it with gunzip, and give the result";
+        assert_eq!(of_other_kind(&zipped, Expected::Partial), Some(partial));
+        let summary =
+            "is a partial of flowsentry that is compressed: decompress it with gunzip, and give it to flowsentry merge";
+        assert_eq!(of_other_kind(&zipped, Expected::Summary), Some(summary));
+        assert_eq!(of_other_kind(b"FSPART\r\n\x02\0", Expected::Partial), None);
+    }
+
+    #[test]
     fn a_pattern_is_explained_if_nothing_has_its_name() {
         let message = |path: &str, kind| cannot_open(Path::new(path), &io::Error::from(kind), Expected::FlowLog);
         assert!(message("logs/*.gz", io::ErrorKind::NotFound).contains("in quotes or nothing matches"));
@@ -291,6 +357,8 @@ mod tests {
             (b"version srcaddr dstaddr\n", Some(Kind::FlowLog)),
             (b"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1 2 ACCEPT OK\n", Some(Kind::FlowLog)),
             (br#"{"schema":"flowsentry/summary/v1","sources":[]}"#, Some(Kind::Summary)),
+            (b"{\n  \"failed\": [],\n  \"findings\": [", Some(Kind::Summary)),
+            (b"{\"failed\": true}", Some(Kind::OtherJson)),
             (br#"{"schema":"flowsentry/topology-snapshot/v1"}"#, Some(Kind::OtherJson)),
             (br#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#, Some(Kind::Topology)),
             (b"port_scan_ports = 15\n", None),

@@ -103,7 +103,7 @@ impl OtherFormat {
             return Some(OtherFormat { name: "binary data", next_step });
         }
         let text = String::from_utf8_lossy(head);
-        let text = text.trim_start();
+        let text = text.trim_start_matches('\u{feff}').trim_start();
         let line = text.lines().next().unwrap_or_default();
         match line.as_bytes().first()? {
             b'{' | b'[' => json(text),

@@ -3,8 +3,9 @@
 use textwrap::core::display_width;
 
 use super::format::{
-    Names, display_id, display_name, escape_unprintable, format_count, format_port, format_time_range, plural,
+    display_id, display_name, escape_unprintable, format_count, format_port, format_time_range, plural,
 };
+use super::names::Names;
 use super::table::{Cell, Column};
 use super::{GREEN, RED, Renderer, YELLOW, wrap};
 use crate::cli::explain::evidence::{DirectionEvidence, Evidence};
@@ -26,7 +27,7 @@ pub(in crate::cli) fn render_explanation(
     topology: &Topology,
     width: usize,
 ) -> String {
-    let mut renderer = Renderer { names: Names(Some(topology)), ..Renderer::new(width) };
+    let mut renderer = Renderer { names: Names { summary: None, topology: Some(topology) }, ..Renderer::new(width) };
     renderer.verdict(explanation);
     renderer.hops(&explanation.hops);
     if let Some(evidence) = evidence {

@@ -5,13 +5,13 @@
 
 use std::cmp::Reverse;
 
-use super::format::{Names, escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
+use super::format::{escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
+use super::names::Names;
 use super::scans::{self, Scanner, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity, Suppressed};
 use crate::summary::Summary;
-use crate::topology::Topology;
 
 /// More findings of a section are counted.
 const MAX_LINES_PER_SECTION: usize = 100;
@@ -52,7 +52,7 @@ impl Renderer<'_> {
             by_severity.push(format!("{} suppressed", format_count(suppressed as u64)));
         }
         self.heading("FINDINGS", &by_severity.join(", "));
-        for section in sections(&findings, self.names.0) {
+        for section in sections(&findings, self.names) {
             self.section(&section);
         }
         self.suppressed(&summary.findings);
@@ -202,8 +202,8 @@ fn no_findings(summary: &Summary) -> &'static str {
 }
 
 /// Returns the sections in order.
-pub(super) fn sections<'a>(findings: &[&'a Finding], topology: Option<&Topology>) -> Vec<Section<'a>> {
-    let scanners = Scanner::by_source(findings, topology);
+pub(super) fn sections<'a>(findings: &[&'a Finding], names: Names<'_>) -> Vec<Section<'a>> {
+    let scanners = Scanner::by_source(findings, names);
     let mut sections: Vec<Section<'a>> = Vec::new();
     for &finding in findings {
         let scanner = scans::source(finding).and_then(|source| scanners.get(&source));
@@ -254,7 +254,7 @@ fn scans_line(scans: &Scans<'_>, names: Names<'_>) -> String {
         scans.confidence().name(),
         example(scans.first().and_then(|finding| finding.examples.first()), names)
     );
-    format!("{} {details}", escape_unprintable(&scans.title(names)))
+    format!("{} {details}", escape_unprintable(&scans.title()))
 }
 
 /// Formats the first example for the end of a line.

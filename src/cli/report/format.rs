@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use indicatif::HumanCount;
 use textwrap::core::display_width;
 
-use super::table::Cell;
 use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::names;
@@ -13,8 +12,6 @@ use crate::record::timestamp::Timestamp;
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::summary::{DeniedBy, Window};
 use crate::topology::describe_output::own_rule_number;
-use crate::topology::endpoint::{Endpoint, Scope};
-use crate::topology::{KnownRecorder, Topology};
 
 const MAX_TEXT_CHARS: usize = 1000;
 const MAX_ID_CHARS: usize = 120;
@@ -47,48 +44,6 @@ fn is_printable(character: char) -> bool {
     matches!(character, '"' | '\'' | '\\') || character.escape_debug().eq([character])
 }
 
-/// Names of resources: the Name tags of the topology.
-#[derive(Clone, Copy)]
-pub(super) struct Names<'a>(pub(super) Option<&'a Topology>);
-
-impl Names<'_> {
-    /// Formats an id with its name, `web-1 (eni-0a1b…)`, or `-` if there is none. Both are escaped and truncated.
-    pub(super) fn id(self, id: Option<&str>) -> String {
-        let name = id.and_then(|id| self.0?.name_of(id));
-        name.map_or_else(|| display_id(id), |name| format!("{} ({})", display_name(name), display_id(id)))
-    }
-
-    /// Formats an id for a table: with its name if there is room.
-    pub(super) fn cell(self, id: Option<&str>) -> Cell {
-        Cell { full: self.id(id), short: display_id(id) }
-    }
-
-    /// Formats an address for a table: with its name if there is room.
-    pub(super) fn address_cell(self, address: Option<IpAddr>, endpoint: &Endpoint) -> Cell {
-        Cell { full: self.address(address, endpoint), short: format_address(address) }
-    }
-
-    /// Formats an address with the name of the interface that has it: `10.0.1.5 (web-1)`. An interface without a Name tag has the service
-    /// that owns it, `10.0.1.5 (rds)`, because descriptions are long. The interface of a public address is shown as well: nothing else
-    /// shows that the address is the user's own.
-    pub(super) fn address(self, address: Option<IpAddr>, endpoint: &Endpoint) -> String {
-        let text = format_address(address);
-        let Some(id) = endpoint.interface_id.as_deref() else { return text };
-        let name = self.0.and_then(|topology| topology.name_of(id));
-        let service = endpoint.service.as_deref().filter(|service| *service != "ec2");
-        let interface = (endpoint.scope == Some(Scope::Public)).then(|| display_id(Some(id)));
-        let known: Vec<String> = name.or(service).map(display_name).into_iter().chain(interface).collect();
-        if known.is_empty() { text } else { format!("{text} ({})", known.join(", ")) }
-    }
-
-    /// Formats an address, which is located by the topology alone.
-    pub(super) fn located(self, address: IpAddr) -> String {
-        let endpoint =
-            self.0.map(|topology| topology.endpoint(address, topology.locate(address, &mut KnownRecorder::default())));
-        self.address(Some(address), &endpoint.unwrap_or_default())
-    }
-}
-
 /// Formats a Name tag as escaped and shortened text.
 pub(super) fn display_name(name: &str) -> String {
     shorten(&escape_unprintable(name), MAX_NAME_CHARS)
@@ -97,6 +52,23 @@ pub(super) fn display_name(name: &str) -> String {
 /// Formats an id as escaped and shortened text, or `-` if there is none.
 pub(super) fn display_id(id: Option<&str>) -> String {
     id.map_or_else(|| "-".to_owned(), |id| shorten(&escape_unprintable(id), MAX_ID_CHARS))
+}
+
+/// Shortens the names behind addresses, `10.0.1.5 (name)`.
+pub(super) fn shorten_names_of_addresses(text: &str) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" (") {
+        let word = before.rsplit(' ').next().unwrap_or_default();
+        let name = after.split_once(')').filter(|_| word.parse::<IpAddr>().is_ok());
+        short.extend([before, " ("]);
+        rest = after;
+        if let Some((name, after)) = name {
+            short.extend([shorten(name, MAX_NAME_CHARS).as_str(), ")"]);
+            rest = after;
+        }
+    }
+    short + rest
 }
 
 /// Shortens text to this number of characters, with an ellipsis in its middle: names that differ often have the same beginning.
@@ -231,7 +203,6 @@ pub(super) fn format_time_range(range: TimeRange) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::describe_output::Resources;
 
     #[test]
     fn control_and_bidirectional_characters_are_escaped() {
@@ -279,37 +250,6 @@ mod tests {
         ] {
             assert_eq!((rule_label(&rule).as_str(), short_rule_label(&rule).as_str()), (long, short));
         }
-    }
-
-    #[test]
-    fn ids_and_addresses_have_their_names() {
-        let tags = |name: &str| serde_json::json!([{"Key": "Name", "Value": name}]);
-        let document = serde_json::json!({
-            "Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.1.0.0/16", "Tags": tags("prod")}, {"VpcId": "vpc-b"}],
-            "NetworkInterfaces": [
-                {"NetworkInterfaceId": "eni-1", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.5", "TagSet": tags("web\u{1b}[2J"),
-                 "Association": {"PublicIp": "52.0.0.1"}},
-                {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.6", "TagSet": tags(&"x".repeat(40))},
-                {"NetworkInterfaceId": "eni-3", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.7",
-                 "Association": {"PublicIp": "52.0.0.3"}},
-                {"NetworkInterfaceId": "eni-4", "VpcId": "vpc-a", "PrivateIpAddress": "10.1.0.8", "RequesterId": "amazon-rds",
-                 "Description": "RDSNetworkInterface"},
-            ],
-        });
-        let mut resources = Resources::default();
-        resources.read("case.json", document.to_string().as_bytes()).expect("JSON");
-        let topology = Topology::new(resources);
-        let names = Names(Some(&topology));
-        assert_eq!(names.id(Some("vpc-a")), "prod (vpc-a)");
-        assert_eq!(names.id(Some("eni-1")), "web\\u{1b}[2J (eni-1)");
-        assert_eq!(names.id(Some("eni-2")), format!("{}…{} (eni-2)", "x".repeat(16), "x".repeat(15)));
-        assert_eq!([names.id(Some("vpc-b")), names.id(None), Names(None).id(Some("vpc-a"))], ["vpc-b", "-", "vpc-a"]);
-        let address = |text: &str| names.located(text.parse().expect("an address"));
-        assert_eq!(address("10.1.0.5"), "10.1.0.5 (web\\u{1b}[2J)");
-        assert_eq!(address("52.0.0.1"), "52.0.0.1 (web\\u{1b}[2J, eni-1)");
-        assert_eq!(address("52.0.0.3"), "52.0.0.3 (eni-3)");
-        assert_eq!([address("10.1.0.7"), address("8.8.8.8")], ["10.1.0.7", "8.8.8.8"]);
-        assert_eq!(address("10.1.0.8"), "10.1.0.8 (rds)");
     }
 
     #[test]

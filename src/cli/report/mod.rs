@@ -15,9 +15,11 @@ mod format;
 mod heaviest;
 mod histogram;
 mod malformed;
+mod names;
 mod plan;
 mod scans;
 mod screen;
+mod short_names;
 mod table;
 mod tables;
 mod topology;
@@ -36,8 +38,10 @@ pub use malformed::warn_of_majority;
 pub use plan::render_plan;
 pub use screen::render;
 
-use format::{Names, format_count, format_percent, format_window, plural};
-use screen::{ShortNames, Verdict};
+use format::{format_count, format_percent, format_window, plural};
+use names::Names;
+use screen::Verdict;
+use short_names::ShortNames;
 use table::{Cell, Column, FittedTable};
 
 use crate::aggregate::counters::Counters;
@@ -53,7 +57,7 @@ pub struct RenderOptions<'a> {
     pub width: usize,
     /// Maximum number of rejected groups to list; 10 by default.
     pub groups: Option<usize>,
-    /// The topology of the analysis, if any. Its names are shown beside the ids.
+    /// The topology of the analysis, if any. It tells which public addresses are those of a VPC; names are those of the summary.
     pub topology: Option<&'a Topology>,
 }
 
@@ -74,12 +78,13 @@ const fn badge(text: AnsiColor, background: AnsiColor) -> Style {
 
 /// Renders everything that a report for people has.
 pub fn render_all(summary: &Summary, options: RenderOptions<'_>) -> String {
-    let mut renderer = Renderer { names: Names(options.topology), ..Renderer::new(options.width) };
+    let names = ShortNames::new(summary);
+    let all_names = Names { summary: Some(&names), topology: options.topology };
+    let mut renderer = Renderer { names: all_names, ..Renderer::new(options.width) };
     renderer.header(summary);
     renderer.failures(summary);
     if summary.sources.is_empty() {
         // Empty sections would look like an all-clear.
-        let names = ShortNames::new(summary, options.topology);
         renderer.line("");
         renderer.lines(&Verdict::new(summary, options.topology, &names).first(renderer.width));
         return renderer.text;
@@ -87,7 +92,6 @@ pub fn render_all(summary: &Summary, options: RenderOptions<'_>) -> String {
     renderer.filters(summary);
     renderer.limits(summary);
     renderer.malformed_majority(summary);
-    let names = ShortNames::new(summary, options.topology);
     let verdict = Verdict::new(summary, options.topology, &names);
     renderer.line("");
     renderer.lines(&verdict.first(renderer.width));
@@ -142,7 +146,7 @@ struct Renderer<'a> {
 
 impl<'a> Renderer<'a> {
     fn new(width: usize) -> Renderer<'a> {
-        Renderer { text: String::new(), width: width.max(MIN_WIDTH), names: Names(None) }
+        Renderer { text: String::new(), width: width.max(MIN_WIDTH), names: Names::default() }
     }
 
     /// Appends a line.

@@ -6,11 +6,10 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use super::format::{Names, format_count, format_port, plural};
+use super::format::{display_name, format_count, format_port, plural};
+use super::names::Names;
 use crate::aggregate::counters::TimeRange;
 use crate::findings::types::{Confidence, Details, Evidence, Finding, FindingType, Severity, Subject};
-use crate::record::ip;
-use crate::topology::Topology;
 
 /// What all scans of one source have in common.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +24,13 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// Returns the scanners of all findings, by their address.
-    pub(super) fn by_source(findings: &[&Finding], topology: Option<&Topology>) -> BTreeMap<IpAddr, Scanner> {
+    pub(super) fn by_source(findings: &[&Finding], names: Names<'_>) -> BTreeMap<IpAddr, Scanner> {
         let mut scanners: BTreeMap<IpAddr, Scanner> = BTreeMap::new();
         for finding in findings {
             let Some(source) = source(finding) else { continue };
             let one = Scanner {
                 severity: finding.severity,
-                is_from_outside: is_from_outside(source, topology),
+                is_from_outside: names.is_public(source),
                 finding_type: Some(finding.finding_type),
             };
             scanners.entry(source).and_modify(|known| known.merge(one)).or_insert(one);
@@ -44,11 +43,6 @@ impl Scanner {
         self.is_from_outside &= other.is_from_outside;
         self.finding_type = self.finding_type.filter(|_| self.finding_type == other.finding_type);
     }
-}
-
-/// Reports whether an address is on the public internet. A VPC of the topology may use a public block.
-fn is_from_outside(source: IpAddr, topology: Option<&Topology>) -> bool {
-    topology.map_or_else(|| ip::is_public(source), |topology| topology.is_public(source))
 }
 
 /// Returns the source of a port scan or a host sweep. `None` for other findings.
@@ -90,12 +84,20 @@ impl<'a> Scans<'a> {
     }
 
     /// Describes the scans in one sentence: `203.0.113.9 was rejected at 15 to 40 ports of 12 hosts`.
-    pub(super) fn title(&self, names: Names<'_>) -> String {
+    pub(super) fn title(&self) -> String {
         if let [only] = self.findings[..] {
             return only.title.clone();
         }
         let parts: Vec<String> = [self.port_scans(), self.host_sweeps()].into_iter().flatten().collect();
-        format!("{} was rejected {}{}", names.located(self.source), parts.join(", and "), self.accepted())
+        format!("{} was rejected {}{}", self.label(), parts.join(", and "), self.accepted())
+    }
+
+    /// Formats the source with its name, which is in the titles of its findings: `10.0.1.5 (web-1)`.
+    fn label(&self) -> String {
+        let address = self.source.to_string();
+        let label = self.first().and_then(|finding| finding.title.split_once(" was rejected"));
+        let name = label.and_then(|(label, _)| label.strip_prefix(&address)?.strip_prefix(" (")?.strip_suffix(')'));
+        name.map_or_else(|| address.clone(), |name| format!("{address} ({})", display_name(name)))
     }
 
     /// Describes what was accepted from the source at the hosts and ports of the scans. Empty if that is unknown.

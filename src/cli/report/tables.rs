@@ -4,15 +4,16 @@ use indicatif::DecimalBytes;
 
 use super::Renderer;
 use super::format::{
-    Names, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
+    cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
 };
+use super::names::Names;
 use super::table::{Cell, Column};
 use crate::aggregate::counters::Counters;
 use crate::aggregate::rejected::cause::Cause;
 use crate::summary::{CauseRejects, RejectedGroup, RuleRejects, Summary, VpcPair};
 
-const MAX_INTERFACES: usize = 5;
-const MAX_RULES: usize = 5;
+const MAX_INTERFACES: usize = 100;
+const MAX_RULES: usize = 100;
 const MAX_PAIRS: usize = 12;
 const MAX_SERVICES: usize = 8;
 

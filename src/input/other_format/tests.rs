@@ -21,6 +21,12 @@ fn each_signature_is_recognized_at_its_position() {
 }
 
 #[test]
+fn a_byte_order_mark_hides_no_json() {
+    let summary = "\u{feff}{\"schema\":\"flowsentry/summary/v1\",\"sources\":[]}";
+    assert_eq!(text(summary), Some("a summary of flowsentry"));
+}
+
+#[test]
 fn utf_16_is_recognized_without_a_mark() {
     let little: Vec<u8> = RECORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = RECORD.encode_utf16().flat_map(u16::to_be_bytes).collect();

@@ -37,13 +37,13 @@ impl ProblemList {
 
     /// Renders the list in at most this number of rows if it is not less than that of its worst problem.
     pub(super) fn render(&self, rows: usize, width: usize) -> Vec<String> {
-        let outside = self.outside.as_ref().map_or_else(Vec::new, |problem| title_rows(problem, width));
         // One row is for the number of the others.
-        let mut left = rows.saturating_sub(outside.len() + 1);
-        let shown = self.pick(&mut left, width);
+        let mut left = rows.saturating_sub(1);
+        let picked = self.pick(&mut left, width);
+        let is_picked = |problem: &&Problem| picked.iter().any(|picked| std::ptr::eq(*picked, *problem));
         let mut lines = Vec::new();
         let mut last_step = "";
-        for (index, problem) in shown.iter().enumerate() {
+        for (index, problem) in self.own.iter().filter(is_picked).enumerate() {
             lines.extend(title_rows(problem, width));
             let step = step_rows(problem, width);
             if index > 0 && (problem.next_step == last_step || step.len() > left) {
@@ -54,31 +54,51 @@ impl ProblemList {
             last_step = &problem.next_step;
             lines.extend(step);
         }
-        lines.extend(more(&self.own, &shown, width));
-        lines.extend(outside);
+        let hidden: Vec<&Problem> = self.own.iter().chain(&self.outside).filter(|it| !is_picked(it)).collect();
+        lines.extend(more(&hidden, width));
+        lines.extend(self.outside.iter().filter(is_picked).flat_map(|problem| title_rows(problem, width)));
         lines
     }
 
     /// Picks problems whose titles fit the rows that are left, after the worst one and its next step.
     fn pick(&self, left: &mut usize, width: usize) -> Vec<&Problem> {
-        let mut of_type: HashMap<(Severity, &str), usize> = HashMap::new();
-        let mut shown: Vec<&Problem> = Vec::new();
         let first_step = self.own.first().map_or(0, |problem| step_rows(problem, width).len());
         *left = left.saturating_sub(first_step);
+        let (urgent, others) = self.by_urgency();
+        let mut picked: Vec<&Problem> = Vec::new();
+        let mut pick = |problem| {
+            let needed = title_rows(problem, width).len();
+            let fits = picked.is_empty() || needed <= *left;
+            if fits {
+                *left = left.saturating_sub(needed);
+                picked.push(problem);
+            }
+            fits
+        };
+        // A shorter title of another type may fit where a longer one does not.
+        let count = urgent.iter().filter(|problem| pick(problem)).count();
+        if count == urgent.len() {
+            others.into_iter().take_while(|problem| pick(problem)).for_each(drop);
+        }
+        picked
+    }
+
+    /// Returns the worst problem and the first one of each other type of high severity; and after these the scans from the internet and
+    /// more problems of each type.
+    fn by_urgency(&self) -> (Vec<&Problem>, Vec<&Problem>) {
+        let mut of_type: HashMap<(Severity, &str), usize> = HashMap::new();
+        let mut urgent = Vec::new();
+        let mut others: Vec<&Problem> = self.outside.iter().collect();
         for problem in &self.own {
             let count = of_type.entry((problem.severity, &problem.types)).or_default();
             *count += 1;
-            if *count > MAX_OF_A_TYPE {
-                continue;
+            if urgent.is_empty() || *count == 1 && problem.severity == Severity::High {
+                urgent.push(problem);
+            } else if *count <= MAX_OF_A_TYPE {
+                others.push(problem);
             }
-            let needed = title_rows(problem, width).len();
-            if !shown.is_empty() && needed > *left {
-                break;
-            }
-            *left = left.saturating_sub(needed);
-            shown.push(problem);
         }
-        shown
+        (urgent, others)
     }
 }
 
@@ -116,9 +136,7 @@ pub(super) fn wrap(first: &str, indent: usize, text: &str, width: usize) -> Vec<
 }
 
 /// Returns a row with the number of the findings that are not shown, and their types as far as they fit.
-fn more(all: &[Problem], shown: &[&Problem], width: usize) -> Vec<String> {
-    let is_shown = |problem: &Problem| shown.iter().any(|shown| std::ptr::eq(*shown, problem));
-    let hidden: Vec<&Problem> = all.iter().filter(|problem| !is_shown(problem)).collect();
+fn more(hidden: &[&Problem], width: usize) -> Vec<String> {
     let count: usize = hidden.iter().map(|problem| problem.findings).sum();
     if count == 0 {
         return Vec::new();

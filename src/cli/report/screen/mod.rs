@@ -4,12 +4,11 @@
 //! It has at most [`MAX_ROWS`] rows at 100 columns, however many findings there are: problems get the rows that the other parts leave.
 //! What is left out is counted, with the option that shows it.
 //!
-//! - `problems`: findings as problems, `names`: names instead of ids, `list`: fits problems into rows.
+//! - `problems`: findings as problems, `list`: fits problems into rows.
 //! - `verdict`: the first and the last rows.
 //! - `traffic`, `peering`, `top`: the sections between.
 
 mod list;
-mod names;
 mod peering;
 mod problems;
 mod top;
@@ -18,10 +17,10 @@ mod verdict;
 
 use textwrap::core::display_width;
 
-use super::format::Names;
+use super::names::Names;
+use super::short_names::ShortNames;
 use super::{RenderOptions, Renderer};
 use crate::summary::Summary;
-pub(super) use names::ShortNames;
 use top::TopList;
 pub(super) use verdict::Verdict;
 
@@ -41,7 +40,7 @@ const GAP: usize = 2;
 /// Renders the report of a run.
 pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let width = Renderer::new(options.width).width;
-    let names = ShortNames::new(summary, options.topology);
+    let names = ShortNames::new(summary);
     let verdict = Verdict::new(summary, options.topology, &names);
     let heading = traffic::head(summary, width);
     let head = [heading, filters(summary, width), vec![String::new()], verdict.first(width)].concat();
@@ -58,7 +57,7 @@ pub fn render(summary: &Summary, options: RenderOptions<'_>) -> String {
     let left = max_rows.saturating_sub(others + list.len());
     let longest = (MIN_TOP_ROWS..=MAX_TOP_ROWS).rev().map(facts).find(|facts| facts.len() <= left);
     let facts = longest.unwrap_or_else(|| facts(MIN_TOP_ROWS));
-    text(&[head, list, suppressed, facts, groups(summary, options, width), end].concat())
+    text(&[head, list, suppressed, facts, groups(summary, options, &names, width), end].concat())
 }
 
 fn text(rows: &[String]) -> String {
@@ -83,9 +82,10 @@ fn filters(summary: &Summary, width: usize) -> Vec<String> {
 }
 
 /// Returns the rejected connections, if their number is given.
-fn groups(summary: &Summary, options: RenderOptions<'_>, width: usize) -> Vec<String> {
+fn groups(summary: &Summary, options: RenderOptions<'_>, names: &ShortNames<'_>, width: usize) -> Vec<String> {
     let Some(groups) = options.groups else { return Vec::new() };
-    let mut renderer = Renderer { names: Names(options.topology), ..Renderer::new(width) };
+    let mut renderer =
+        Renderer { names: Names { summary: Some(names), topology: options.topology }, ..Renderer::new(width) };
     renderer.top_rejected(summary, groups);
     renderer.text.lines().map(str::to_owned).collect()
 }

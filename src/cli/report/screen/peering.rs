@@ -7,9 +7,9 @@ use indicatif::DecimalBytes;
 use textwrap::core::display_width;
 
 use super::list::wrap;
-use super::names::ShortNames;
 use crate::cli::report::Renderer;
 use crate::cli::report::format::{format_count, plural};
+use crate::cli::report::short_names::ShortNames;
 use crate::cli::report::table::{Cell, Column};
 use crate::summary::{Peering, VpcPair};
 

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::aggregate::counters::TimeRange;
 use crate::cli::report::findings::{Section, sections};
-use crate::cli::report::format::{Names, escape_unprintable, plural};
+use crate::cli::report::format::{escape_unprintable, plural};
+use crate::cli::report::names::Names;
 use crate::cli::report::scans::{self, Scans};
 use crate::findings;
 use crate::findings::types::{Confidence, Finding, FindingType, Severity};
@@ -12,7 +13,7 @@ use crate::record::timestamp::Timestamp;
 use crate::summary::{Summary, Window};
 use crate::topology::Topology;
 
-use super::names::ShortNames;
+use crate::cli::report::short_names::ShortNames;
 
 /// A problem: a finding, or the scans of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,16 +38,11 @@ pub(super) struct Problem {
 /// Returns the problems of a summary in order. Findings that the configuration suppresses are none.
 pub(super) fn problems(summary: &Summary, topology: Option<&Topology>, names: &ShortNames<'_>) -> Vec<Problem> {
     let findings: Vec<&Finding> = summary.findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
-    let sections = sections(&findings, topology);
-    sections.iter().flat_map(|section| of_section(section, summary.window, Names(topology), names)).collect()
+    let sections = sections(&findings, Names { summary: Some(names), topology });
+    sections.iter().flat_map(|section| of_section(section, summary.window, names)).collect()
 }
 
-fn of_section(
-    section: &Section<'_>,
-    window: Option<Window>,
-    located: Names<'_>,
-    names: &ShortNames<'_>,
-) -> Vec<Problem> {
+fn of_section(section: &Section<'_>, window: Option<Window>, names: &ShortNames<'_>) -> Vec<Problem> {
     let new = |findings: &[&Finding], title: &str, extent: String| Problem {
         severity: section.key.severity,
         is_from_outside: section.key.is_from_outside,
@@ -62,7 +58,7 @@ fn of_section(
         let findings = section.findings.iter();
         return findings.map(|finding| new(&[finding], &finding.title, finding_extent(finding, window))).collect();
     }
-    scans.iter().map(|scans| new(scans.findings(), &scans.title(located), scans_extent(scans, window))).collect()
+    scans.iter().map(|scans| new(scans.findings(), &scans.title(), scans_extent(scans, window))).collect()
 }
 
 fn type_names(findings: &[&Finding]) -> String {

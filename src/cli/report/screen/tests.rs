@@ -3,8 +3,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use textwrap::core::display_width;
 
+use super::list::ProblemList;
+use super::problems::Problem;
 use super::*;
 use crate::config::exceptions::Exceptions;
+use crate::findings::types::Severity;
 use crate::pipeline::{self, Options};
 use crate::summary::build::{SummaryOptions, build_summary};
 use crate::summary::{InputFailure, PortRejects, SourceRejects};
@@ -160,7 +163,7 @@ fn the_verdict_is_first_and_last() {
 #[test]
 fn the_findings_that_are_shown_and_hidden_are_all() {
     let (summary, topology) = busy();
-    let names = ShortNames::new(&summary, Some(&topology));
+    let names = ShortNames::new(&summary);
     let problems = problems::problems(&summary, Some(&topology), &names);
     assert_eq!(problems.iter().map(|problem| problem.findings).sum::<usize>(), summary.findings.len());
     let outside = problems.iter().filter(|problem| problem.is_from_outside).count();
@@ -171,6 +174,43 @@ fn the_findings_that_are_shown_and_hidden_are_all() {
     let shown = shown.lines().filter(|line| ["HIGH  ", "MEDIUM ", "LOW "].iter().any(|word| line.starts_with(word)));
     let expected = format!("and {} more findings: ", summary.findings.len() - outside - shown.count());
     assert!(report.contains(&expected), "{expected} {report}");
+}
+
+#[test]
+fn each_high_type_has_a_row_before_lower_ones() {
+    let problem = |severity, types: &str, title: &str| Problem {
+        severity,
+        is_from_outside: title.contains("internet"),
+        types: types.to_owned(),
+        source: None,
+        findings: 1,
+        title: title.to_owned(),
+        extent: "9 flows".to_owned(),
+        next_step: "Check it.".to_owned(),
+    };
+    let problems = [
+        problem(Severity::High, "port-scan", "a scans b"),
+        problem(Severity::High, "port-scan", "c scans d"),
+        problem(Severity::High, "egress-blocked", "e is blocked"),
+        problem(Severity::Medium, "no-answer", "f has no reply"),
+        problem(Severity::Medium, "port-scan", "g on the internet scans h"),
+    ];
+    let list = ProblemList::new(&problems);
+    let render = |rows| anstream::adapter::strip_str(&list.render(rows, 80).join("\n")).to_string();
+    let (scan, egress) = ("HIGH    a scans b (9 flows)\n        Next: Check it.", "HIGH    e is blocked (9 flows)");
+    let outside = "MEDIUM  g on the internet scans h (9 flows)";
+    let all = "        and 3 more findings: port-scan, no-answer (--verbose)";
+    assert_eq!(render(4), format!("{scan}\n{egress}\n{all}"));
+    assert_eq!(
+        render(3),
+        format!("{scan}\n        and 4 more findings: port-scan, egress-blocked, no-answer (--verbose)")
+    );
+    let more = "        and 2 more findings: port-scan, no-answer (--verbose)";
+    assert_eq!(render(5), format!("{scan}\n{egress}\n{more}\n{outside}"));
+    let second = "HIGH    c scans d (9 flows)";
+    let more = "        and 1 more finding: no-answer (--verbose)";
+    assert_eq!(render(6), format!("{scan}\n{second}\n{egress}\n{more}\n{outside}"));
+    assert!(render(99).starts_with(scan) && !render(99).contains("more finding"), "{}", render(99));
 }
 
 #[test]

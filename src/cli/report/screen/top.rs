@@ -3,10 +3,10 @@
 use textwrap::core::display_width;
 
 use super::GAP;
-use super::names::ShortNames;
 use crate::aggregate::counters::Counters;
 use crate::cli::report::Renderer;
 use crate::cli::report::format::{display_name, format_address, format_count, format_percent, format_port};
+use crate::cli::report::short_names::ShortNames;
 use crate::cli::report::table::{Cell, Column};
 use crate::summary::{SourceRejects, Summary};
 

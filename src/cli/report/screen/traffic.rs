@@ -3,12 +3,12 @@
 use indicatif::DecimalBytes;
 
 use super::list::wrap;
-use super::names::ShortNames;
 use crate::aggregate::counters::Counters;
 use crate::cli::report::format::{
     cause_label, escape_unprintable, format_count, format_percent, label_of_rule, plural,
 };
 use crate::cli::report::malformed::warn_of_majority;
+use crate::cli::report::short_names::ShortNames;
 use crate::cli::report::{BOLD, RED, Renderer, YELLOW, reached_limits};
 use crate::summary::{DeniedBy, Summary};
 

@@ -1,10 +1,10 @@
 //! The verdict of a screen, which is its first and its last part.
 
 use super::list::{ProblemList, wrap};
-use super::names::ShortNames;
 use super::problems::{Problem, problems};
 use crate::cli::report::findings::{Doubt, doubt};
 use crate::cli::report::format::{escape_unprintable, format_count, plural};
+use crate::cli::report::short_names::ShortNames;
 use crate::cli::report::{BOLD, GREEN, YELLOW, severity_style};
 use crate::findings::types::Severity;
 use crate::summary::Summary;

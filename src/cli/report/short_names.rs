@@ -4,29 +4,34 @@
 //! An id remains where there is no name, and where two resources of a kind share one.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::format::{display_id, display_name};
+use super::format::{display_id, display_name, shorten_names_of_addresses};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::summary::{DeniedBy, Summary};
-use crate::topology::Topology;
+use crate::topology::endpoint::{Endpoint, Scope};
 
 /// Names of the resources that occur in a summary.
-pub(in crate::cli::report) struct ShortNames<'a> {
+pub(super) struct ShortNames<'a> {
     by_id: HashMap<&'a str, &'a str>,
     /// Kinds and names, as they are shown, that several resources have.
     shared: HashSet<(&'a str, String)>,
+    /// Addresses in VPCs.
+    in_vpcs: HashSet<IpAddr>,
 }
 
 impl<'a> ShortNames<'a> {
-    /// Collects the names of a summary, and of the topology if there is one.
-    pub(in crate::cli::report) fn new(summary: &'a Summary, topology: Option<&'a Topology>) -> ShortNames<'a> {
+    /// Collects the names of a summary.
+    pub(super) fn new(summary: &'a Summary) -> ShortNames<'a> {
         let findings = summary.findings.iter().flat_map(|finding| &finding.names);
         let findings = findings.map(|(id, name)| (id.as_str(), name.as_str()));
         let rules = summary.rejected.by_rule.iter().flat_map(|row| rule_names(&row.rule));
         let in_summary = scope_names(summary).chain(peering_names(summary)).chain(findings).chain(rules);
-        ShortNames::from_pairs(in_summary.chain(topology.into_iter().flat_map(topology_names)))
+        let names = ShortNames::from_pairs(end_names(summary).chain(row_names(summary)).chain(in_summary));
+        let in_vpcs = ends(summary).filter(|(_, end)| end.scope == Some(Scope::Vpc));
+        ShortNames { in_vpcs: in_vpcs.map(|(address, _)| address).collect(), ..names }
     }
 
     /// Creates the table from ids and their names.
@@ -35,12 +40,17 @@ impl<'a> ShortNames<'a> {
         let mut known = HashSet::new();
         let shown = by_id.iter().map(|(id, name)| (kind(id), display_name(name)));
         let shared = shown.filter(|key| !known.insert(key.clone())).collect();
-        ShortNames { by_id, shared }
+        ShortNames { by_id, shared, in_vpcs: HashSet::new() }
     }
 
     /// Returns the name of a resource.
     pub(super) fn name(&self, id: &str) -> Option<&'a str> {
         self.by_id.get(id).copied()
+    }
+
+    /// Reports whether an address is known to be that of a VPC.
+    pub(super) fn is_in_vpc(&self, address: IpAddr) -> bool {
+        self.in_vpcs.contains(&address)
     }
 
     /// Returns the name of a resource, or its id if it has none, or both if another resource of its kind has the same name.
@@ -52,7 +62,8 @@ impl<'a> ShortNames<'a> {
         if is_shared { format!("{name} ({})", display_id(Some(id))) } else { name }
     }
 
-    /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`.
+    /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`. Shortens the names
+    /// behind addresses.
     pub(super) fn shorten(&self, text: &str) -> String {
         let mut short = String::with_capacity(text.len());
         let mut rest = text;
@@ -72,7 +83,7 @@ impl<'a> ShortNames<'a> {
             }
             short.push_str(&self.get(word));
         }
-        short + rest
+        shorten_names_of_addresses(&(short + rest))
     }
 }
 
@@ -129,12 +140,29 @@ fn peering_names(summary: &Summary) -> impl Iterator<Item = (&str, &str)> {
     pairs.flatten()
 }
 
-fn topology_names(topology: &Topology) -> impl Iterator<Item = (&str, &str)> {
-    let resources = topology.resources();
-    let ids = resources.vpcs.keys().chain(resources.subnets.keys()).chain(resources.interfaces.keys());
-    let ids = ids.chain(resources.peering_connections.keys()).chain(resources.route_tables.keys());
-    let ids = ids.chain(resources.security_groups.keys()).chain(resources.network_acls.keys());
-    ids.filter_map(|id| Some((id.as_str(), topology.name_of(id)?)))
+/// Returns the addresses of the rejected connections and of the heaviest sources and pairs.
+fn ends(summary: &Summary) -> impl Iterator<Item = (IpAddr, &Endpoint)> {
+    let (groups, top) = (&summary.rejected.groups, &summary.top);
+    let groups = groups.iter().flat_map(|row| [(row.srcaddr, &row.src), (row.dstaddr, &row.dst)]);
+    let sources = top.rejected_sources.iter().map(|row| (row.srcaddr, &row.src));
+    let talkers = top.talkers.iter().flat_map(|row| [(Some(row.srcaddr), &row.src), (Some(row.dstaddr), &row.dst)]);
+    groups.chain(sources).chain(talkers).filter_map(|(address, end)| Some((address?, end)))
+}
+
+/// Returns the names of the VPCs and subnets of addresses. That of an interface may be its description.
+fn end_names(summary: &Summary) -> impl Iterator<Item = (&str, &str)> {
+    let names = ends(summary).flat_map(|(_, end)| {
+        [pair(end.vpc_id.as_ref(), end.vpc_name.as_ref()), pair(end.subnet_id.as_ref(), end.subnet_name.as_ref())]
+    });
+    names.flatten()
+}
+
+/// Returns the names of the interfaces of rejected connections, of the heaviest pairs, and of the rules of connections.
+fn row_names(summary: &Summary) -> impl Iterator<Item = (&str, &str)> {
+    let groups = &summary.rejected.groups;
+    let interfaces = groups.iter().map(|row| pair(row.interface_id.as_ref(), row.interface_name.as_ref()));
+    let talkers = summary.top.talkers.iter().map(|row| pair(row.interface_id.as_ref(), row.interface_name.as_ref()));
+    interfaces.chain(talkers).flatten().chain(groups.iter().flat_map(|row| &row.denied_by).flat_map(rule_names))
 }
 
 fn rule_names(rule: &DeniedBy) -> Vec<(&str, &str)> {
@@ -174,6 +202,11 @@ mod tests {
             ("acl-9 (outbound) sg-1 (inbound)", "acl-9 (outbound) web (sg-1) (inbound)"),
             ("vpc-11 vpc-1x (vpc-1)", "vpc-11 vpc-1x (shop)"),
             ("shop of 3 (vpc-1)", "shop of 3 (shop)"),
+            (
+                "10.1.1.36 (web-server-production-autoscaling-group-0025-blue) to 10.0.0.7 (web) 443/TCP (https) at vpc-1 (shop)",
+                "10.1.1.36 (web-server-produ…group-0025-blue) to 10.0.0.7 (web) 443/TCP (https) at shop",
+            ),
+            ("fd00::1 (a-name-that-is-longer-than-32-characters", "fd00::1 (a-name-that-is-longer-than-32-characters"),
             ("", ""),
         ] {
             assert_eq!(names.shorten(text), expected, "{text}");
