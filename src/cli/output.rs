@@ -47,7 +47,7 @@ pub(super) fn write_file(
     write_complete(path, write).map_err(|error| without_path(&error))
 }
 
-/// Returns the error without the path of the temporary file, which nobody knows.
+/// Returns the error without the path, which is that of a temporary file.
 fn without_path(error: &io::Error) -> io::Error {
     let text = error.to_string();
     io::Error::new(error.kind(), text.split_once(" at path ").map_or(text.as_str(), |(reason, _)| reason))

@@ -8,7 +8,7 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Bytes of records that are counted for no pair, in cells by hash of the addresses. No pair has more in it than its cell.
 ///
-/// The hash has no seed, so that results do not vary. If somebody fills a cell on purpose, its records are counted by pair.
+/// The hash has no seed, so that results do not vary. If a cell is filled on purpose, its records are counted by pair.
 ///
 /// Invariant: each cell has less than `room`, or nothing.
 #[derive(Debug, Clone)]

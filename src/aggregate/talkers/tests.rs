@@ -66,7 +66,7 @@ impl Part {
         self.talkers.merge(&other.talkers, &interfaces);
     }
 
-    /// Returns what is read from the rows of this part.
+    /// Returns a part that is read from the rows of this one.
     fn restored(&self) -> Part {
         let mut talkers = Talkers::new(self.talkers.limit);
         talkers.restore_state(self.talkers.state());

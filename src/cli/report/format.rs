@@ -54,7 +54,7 @@ pub(super) fn display_id(id: Option<&str>) -> String {
     id.map_or_else(|| "-".to_owned(), |id| shorten(&escape_unprintable(id), MAX_ID_CHARS))
 }
 
-/// Shortens the names behind addresses, `10.0.1.5 (name)`.
+/// Shortens the names after addresses, `10.0.1.5 (name)`.
 pub(super) fn shorten_names_of_addresses(text: &str) -> String {
     let mut short = String::with_capacity(text.len());
     let mut rest = text;

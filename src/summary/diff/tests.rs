@@ -115,7 +115,7 @@ fn what_a_summary_lacks_makes_its_gaps_uncertain() {
         |value: &mut Value| value["records"]["skip_data"] = json!(1),
         |value: &mut Value| value["records"]["total"] = json!(0),
         |value: &mut Value| {
-            value["records"]["malformed"] = json!(value["records"]["total"].as_u64().expect("a number") / 2 + 1)
+            value["records"]["malformed"] = json!(value["records"]["total"].as_u64().expect("a number") / 2 + 1);
         },
         without_traffic,
         |value: &mut Value| value["peering"] = json!(null),
@@ -164,7 +164,7 @@ fn what_hides_findings_leaves_the_verdict_open() {
         |value: &mut Value| value["rejected"]["by_cause_exact"] = json!(false),
         |value: &mut Value| value["peering"]["exact"] = json!(false),
         |value: &mut Value| {
-            value["records"]["malformed"] = json!(value["records"]["total"].as_u64().expect("a number") / 2)
+            value["records"]["malformed"] = json!(value["records"]["total"].as_u64().expect("a number") / 2);
         },
     ] {
         assert_eq!(diff(&whole, &summary(change)).verdict(), DiffVerdict::NoWorse);

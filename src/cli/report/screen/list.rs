@@ -9,7 +9,7 @@ use crate::cli::report::format::{format_count, plural};
 use crate::cli::report::{BOLD, Renderer, severity_style};
 use crate::findings::types::Severity;
 
-/// Columns of a severity and the space behind it.
+/// Columns of a severity and the space after it.
 const INDENT: usize = 8;
 /// Maximum number of problems of one severity and type. The other rows are for other types.
 const MAX_OF_A_TYPE: usize = 2;
