@@ -402,6 +402,14 @@ fn a_majority_of_malformed_records_is_no_all_clear() {
             assert_eq!(stderr, if is_most { expected } else { "" }, "{command}");
         }
     }
+    let empty = folder.write("empty.log", "version srcaddr dstaddr action\n");
+    let empty_partial = partial(&empty);
+    let empty_summary = folder.write("empty.json", stdout(&["analyze", "--format", "json", &empty], 0));
+    for (command, input) in [("analyze", empty), ("merge", empty_partial), ("report", empty_summary)] {
+        let output = flowsentry(&[command, "--fail-on", "low", &input]);
+        let expected = "flowsentry: --fail-on cannot be decided: no records were read\n";
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(1), expected), "{command}");
+    }
     // A finding decides.
     let with_finding =
         folder.summary("finding.json", |summary| summary["records"]["malformed"] = summary["records"]["total"].clone());

@@ -9,7 +9,7 @@
 //! instructions and is part of the bound.
 //!
 //! Invariants: `lost` is 0 if and only if no pair was dropped. The weight of a pair is what it counted, and what it may have
-//! lost before, less `lost`. The sum of all weights never exceeds the bytes and flows of all records.
+//! lost before, less `lost`; none lost more than `lost`. The sum of all weights never exceeds the bytes and flows of all records.
 
 mod rows;
 mod small;
@@ -155,11 +155,12 @@ impl Talkers {
         let lost = self.lost;
         for (key, sums) in other.closed() {
             let interface = key.interface.and_then(|id| interfaces.get(id));
-            // Interfaces without room share a pair: its losses are the sum of theirs.
+            // Interfaces without room share a pair: its losses are the sum of theirs, as far as they are known.
             let has_room = interface.is_some() == key.interface.is_some();
             let here = TalkerKey { interface, ..key };
             let pair = self.pairs.entry(here).or_insert(PairSums { lost, ..PairSums::default() });
-            pair.lost = pair.lost.saturating_sub(if has_room { theirs } else { 0 }).saturating_add(sums.lost);
+            let known = pair.lost.saturating_sub(if has_room { theirs } else { 0 });
+            pair.lost = known.saturating_add(sums.lost).min(lost);
             pair.counted.merge(sums.counted);
         }
         if self.pairs.len() > self.limit {

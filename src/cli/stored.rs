@@ -45,6 +45,9 @@ pub(super) fn undecided(summary: &Summary, severity: Severity) -> Option<String>
         return Some(format!("{inputs} of the inputs of the summary could not be read, and may hide findings"));
     }
     let Summary { records, .. } = summary;
+    if records.total == 0 {
+        return Some("no records were read".to_owned());
+    }
     if records.malformed > records.total / 2 && !summary.has_finding(severity) {
         let (malformed, total) = (records.malformed, records.total);
         return Some(format!("{malformed} of {total} records are malformed, and may hide findings"));

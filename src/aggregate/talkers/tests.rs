@@ -200,6 +200,23 @@ fn the_largest_sums_do_not_overflow() {
 }
 
 #[test]
+fn pairs_of_interfaces_without_room_are_written_and_read() {
+    // The merged part has room for the first of three interfaces.
+    let samples = skewed(20_000);
+    let mut merged = Part { talkers: Talkers::new(200), names: Interner::new(1) };
+    for part in samples.chunks(5000).map(|samples| Part::new(200, samples)) {
+        merged.merge(&part);
+        let read = merged.restored();
+        assert_eq!(
+            (read.talkers.error_bound(), read.talkers.counted()),
+            (merged.talkers.error_bound(), merged.talkers.counted())
+        );
+        merged = read;
+    }
+    assert!(!merged.talkers.is_exact() && merged.talkers.iter().any(|(key, _)| key.interface.is_none()));
+}
+
+#[test]
 fn a_row_that_cannot_be_is_refused() {
     let part = Part::new(701, &skewed(3000));
     let mut restored = part.restored();
