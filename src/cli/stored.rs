@@ -85,7 +85,7 @@ impl View {
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
             [path] if path.as_os_str() == STDIN => self.of_stdin(),
-            [path] if is_summary(path) => Ok((warned(read(path)?), EXIT_SUCCESS)),
+            [path] if is_summary(path) => self.stored(path, read(path)?),
             paths => self.analyze(&inputs::expand(paths)),
         }
     }
@@ -95,10 +95,24 @@ impl View {
         let mut head = Recorder { input: io::stdin(), read: Vec::new() };
         let is_summary = json::is_summary(&mut head);
         if is_summary {
-            let summary = parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?;
-            return Ok((warned(summary), EXIT_SUCCESS));
+            let path = Path::new(STDIN);
+            return self.stored(path, parse(path, head.read.as_slice().chain(io::stdin()))?);
         }
         self.analyze(&[Input::stdin_after(head.read)])
+    }
+
+    /// Returns a stored summary. Options of an analysis would change nothing.
+    fn stored(&self, path: &Path, summary: Summary) -> Result<(Summary, u8), CliError> {
+        let View { topology, log_format, config, .. } = self;
+        let given =
+            [("topology", !topology.is_empty()), ("log-format", log_format.is_some()), ("config", config.is_some())];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            None => Ok((warned(summary), EXIT_SUCCESS)),
+            Some((option, _)) => {
+                let reason = format!("is a summary, and --{option} is for flow logs: leave it out");
+                Err(unreadable(path, &reason))
+            }
+        }
     }
 
     /// Analyzes logs.
