@@ -578,7 +578,7 @@ fn options_for_logs_are_refused_with_a_summary() {
     }
 }
 
-/// Text that clears a terminal, reorders what follows, and forges a verdict.
+/// Text that clears a terminal, reorders text, and forges a verdict.
 const EVIL: &str = "\u{1b}[2J\u{7}\u{9b}\r\n\u{202e}\u{2066}\u{200b}\nVERDICT  OK  no findings\n";
 
 /// The position of a value: names of members, without the positions in lists.
@@ -609,7 +609,7 @@ fn hostile_summary() -> Value {
     summary["findings"][1]["names"][EVIL] = json!("web");
     summary["records"]["malformed"] = summary["records"]["total"].clone();
     let mut patterns = std::collections::BTreeSet::new();
-    visit(&mut summary, &mut Vec::new(), &mut |pattern, _| drop(patterns.insert(pattern.clone())));
+    visit(&mut summary, &mut Vec::new(), &mut |pattern, _| patterns.extend([pattern.clone()]));
     for of in patterns {
         let (mut filled, mut count) = (summary.clone(), 0);
         visit(&mut filled, &mut Vec::new(), &mut |pattern, value| {
@@ -618,7 +618,7 @@ fn hostile_summary() -> Value {
                 count += 1;
             }
         });
-        // It has a fixed form if the reader refuses it, or leaves it out.
+        // The form is fixed if another text is an error, or is left out.
         let Ok(read) = flowsentry::summary::json::read(filled.to_string().as_bytes()) else { continue };
         let mut read = serde_json::to_value(&read).expect("JSON");
         visit(&mut read, &mut Vec::new(), &mut |pattern, value| count -= i32::from(*pattern == of && value == EVIL));

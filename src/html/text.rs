@@ -48,7 +48,7 @@ pub(super) fn reasons(doubts: &[Doubt]) -> String {
     clean(&doubt::join(doubts), MAX_SENTENCE_CHARS)
 }
 
-/// Returns what limits a sentence about all records, or nothing.
+/// Limits a sentence about records to those that the filters leave. Returns nothing without filters.
 pub(super) fn if_filtered(summary: &Summary) -> &'static str {
     if summary.records.filtered > 0 { " that the filters leave" } else { "" }
 }

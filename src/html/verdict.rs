@@ -47,7 +47,7 @@ pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
     }
 }
 
-/// Returns what a verdict without an urgent problem does not cover, or nothing.
+/// Limits a verdict without an urgent problem, or returns nothing.
 fn in_part(summary: &Summary, doubts: &[Doubt]) -> String {
     if !doubts.is_empty() {
         format!(", but {}", reasons(doubts))

@@ -72,7 +72,7 @@ fn undecided(old: &Summary, new: &Summary) -> Vec<String> {
     reasons
 }
 
-/// Returns what hides findings of a summary, in words. [`undecided`] and [`lacks`] have its filters. Records without an action may be those
+/// Returns why findings of a summary may be missing, in words. [`undecided`] and [`lacks`] have its filters. Records without an action may be those
 /// of a transit gateway, which have findings.
 fn hidden(summary: &Summary) -> Vec<String> {
     let hides = |doubt: &Doubt| match doubt {

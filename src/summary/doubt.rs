@@ -63,7 +63,7 @@ impl Doubt {
         matches!(self, Doubt::NoRecords | Doubt::MostlyMalformed { .. } | Doubt::NoTraffic)
     }
 
-    /// Returns whether a finding of at least this severity may be missing from the records that the user selected.
+    /// Returns whether a finding of at least this severity may be missing from the selected records.
     fn may_hide(&self, severity: Severity) -> bool {
         match self {
             Doubt::NoTraffic | Doubt::Filtered { .. } => false,
@@ -142,8 +142,8 @@ impl Summary {
         doubts
     }
 
-    /// Returns why the summary does not tell whether the records that the user selected have a finding of at least this severity. Empty if
-    /// it does. A listed finding tells, unless an input failed: that may hide a worse one.
+    /// Returns why it is unknown whether the selected records have a finding of at least this severity. Empty if it is known. A listed
+    /// finding decides, unless an input failed: it may hide a worse one.
     pub fn undecided(&self, severity: Severity) -> Vec<Doubt> {
         let is_found = self.has_finding(severity);
         let decides = |doubt: &Doubt| match doubt {

@@ -81,8 +81,7 @@ fn conclusion(summary: &Summary, problems: &[Problem], doubts: &[Doubt]) -> Stri
         parts.push(format!("suppressed by the configuration: {}", format_count(suppressed as u64)));
     }
     // The filters of records are above the verdict.
-    let others = doubts.iter().filter(|doubt| !matches!(doubt, Doubt::Filtered { .. }) && !doubt.is_of_everything());
-    let others = reasons(others);
+    let others = reasons(doubts.iter().filter(|doubt| !matches!(doubt, Doubt::Filtered { .. })));
     if all > 0 && !others.is_empty() {
         parts.push(format!("incomplete: {others}"));
     }
