@@ -310,11 +310,11 @@ fn an_empty_summary_gives_no_all_clear() {
     let mut accepted = flow_log::summarize([("a.log", &b"version action\n5 ACCEPT\n"[..])], None);
     assert_eq!(title(&accepted), "No problem found in your network");
     accepted.failed.push(flowsentry::summary::InputFailure { uri: "b.log".to_owned(), error: "cut off".to_owned() });
-    assert_eq!(title(&accepted), "No problem found in your network in the inputs that were read");
+    assert_eq!(title(&accepted), "Unknown: no problem listed in your network, but 1 input could not be read");
     accepted.sources.clear();
     assert_eq!(title(&accepted), "No input could be read");
     let malformed = flow_log::summarize([("a.log", &b"version action\n5 ACCEPT\nx\ny\n"[..])], None);
-    assert_eq!(title(&malformed), "Unknown: most records are malformed");
+    assert_eq!(title(&malformed), "Unknown: 2 of 3 records are malformed");
     let gaps = b"version interface-id start end log-status\n5 eni-1 1 2 SKIPDATA\n";
     let gaps = flow_log::summarize([("a.log", &gaps[..])], None);
     assert_eq!(
@@ -346,16 +346,50 @@ fn what_is_left_out_gives_no_all_clear() {
     let mut selected = whole.clone();
     selected.keep_findings(Severity::High);
     let (title, findings, scanners, elements) = shown(&selected);
-    assert_eq!(title, "No problem of at least high severity; 1 finding below is left out");
+    assert_eq!(title, "Unknown: no problem listed in your network, but 1 finding below high is not listed");
     assert_eq!((findings.as_str(), scanners.as_str()), ("0 0 high, 1 left out", "- scans below high are left out"));
     assert!(elements.iter().any(|it| it.name == "p" && it.text.ends_with("1 finding below high is not listed.")));
     let mut later = serde_json::to_value(&whole).expect("JSON");
     later["findings"][0]["type"] = json!("time-travel");
     let later = flowsentry::summary::json::read(later.to_string().as_bytes()).expect("a summary");
     let (title, findings, _, elements) = shown(&later);
-    assert_eq!(title, "Unknown: 1 finding is of a later version");
+    assert_eq!(title, "Unknown: no problem listed in your network, but 1 finding is unknown to this version");
     assert_eq!(findings, "0 0 high, 0 medium, 0 low, 1 unknown");
     assert!(elements.iter().any(|it| it.name == "p" && it.text.contains("does not know: 1 of findings.")));
+}
+
+#[test]
+fn a_page_of_a_selection_says_so_in_each_section() {
+    let filters = json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": [], "ports": [],
+        "actions": ["ACCEPT"], "min_severity": null, "findings_left_out": 0});
+    let mut selected = golden("aws-accepted-and-rejected");
+    for member in ["findings", "timeline"] {
+        selected[member] = json!([]);
+    }
+    selected["traffic"]["rejected"] = json!({"flows": 0, "packets": 0, "bytes": 0});
+    for list in ["rejected_sources", "rejected_ports", "talkers"] {
+        selected["top"][list] = json!([]);
+    }
+    selected["records"]["filtered"] = json!(1);
+    selected["filters"] = filters;
+    let text = |summary: &Summary| {
+        let elements = parse(&html::render(summary));
+        elements.iter().find(|element| element.name == "body").expect("a body").text.clone()
+    };
+    let page = text(&read(&selected));
+    for expected in [
+        "Unknown: no problem listed in your network, but 1 of 2 records are left out by --action ACCEPT",
+        "This is a selection. 1 of 2 records is left out by --action ACCEPT.",
+        "No record that the filters leave is of rejected traffic.",
+        "No record that the filters leave has a start",
+        "Nothing to list: no traffic that the filters leave",
+    ] {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    selected["filters"] = Value::Null;
+    let page = text(&read(&selected));
+    let expected = "This is a selection. 1 of 2 records is left out by filters that this version does not know.";
+    assert!(page.contains(expected), "{page}");
 }
 
 #[test]

@@ -9,10 +9,11 @@ use super::page::{
     Column::{Number, Text},
 };
 use super::rank::{Level, Ranking, Scanner};
-use super::text::{MAX_SENTENCE_CHARS, clean, count, name, plural, prose, time, time_range};
+use super::text::{MAX_SENTENCE_CHARS, clean, count, name, plural, prose, reasons, time, time_range};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::record::Action;
+use crate::summary::Summary;
 
 const SCANNERS: Bounds = Bounds { entries: 20, bytes: 10_000 };
 const SUPPRESSED: Bounds = Bounds { entries: 20, bytes: 20_000 };
@@ -27,11 +28,16 @@ fn cards(severity: Severity) -> Bounds {
 }
 
 /// Renders the section of all findings.
-pub(super) fn section(ranking: &Ranking<'_>) -> Markup {
+pub(super) fn section(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
+    let doubts = summary.doubts();
     html! {
         section #findings aria-labelledby="findings-title" {
             h2 #findings-title { "Findings" }
-            @if ranking.levels.is_empty() { p.empty { "No findings." } }
+            @if ranking.levels.is_empty() {
+                p.empty {
+                    @if doubts.is_empty() { "No findings." } @else { "No findings are listed, but " (reasons(&doubts)) "." }
+                }
+            }
             @for level in &ranking.levels { (self::level(level)) }
             (suppressed(ranking))
         }

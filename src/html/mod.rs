@@ -55,7 +55,7 @@ pub fn render(summary: &Summary) -> String {
                     (peering::section(summary))
                     (rejects::section(summary))
                     (top::section(summary))
-                    (findings::section(&ranking))
+                    (findings::section(summary, &ranking))
                     (inputs::section(summary))
                 }
                 footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. The JSON summary has all of the data." } }

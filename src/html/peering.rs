@@ -7,7 +7,7 @@ use super::page::{
     self,
     Column::{Number, Text},
 };
-use super::text::{bytes, count, name, resource};
+use super::text::{bytes, count, if_filtered, name, resource};
 use super::vpcs::by_traffic;
 use super::{graph, matrix};
 use crate::summary::{Peering, Summary, VpcPair};
@@ -21,7 +21,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
             h2 #vpcs-title { "Traffic between VPCs" }
             @match &summary.peering {
                 None => { p.empty { "Not judged: the analysis had no topology (--topology)." } }
-                Some(peering) if peering.vpc_pairs.is_empty() => { p.empty { "No traffic between known VPCs." } }
+                Some(peering) if peering.vpc_pairs.is_empty() => { p.empty { "No record" (if_filtered(summary)) " is of traffic between known VPCs." } }
                 Some(peering) => {
                     @if !peering.exact { p.note { "A memory limit was reached: pairs and replies are approximate." } }
                     @let vpcs = by_traffic(peering);

@@ -8,7 +8,7 @@ use super::page::{
     Column::{Number, Text},
     RejectedShares,
 };
-use super::text::{address, bytes, count, plural, resource};
+use super::text::{address, bytes, count, if_filtered, plural, resource};
 use crate::aggregate::rejected::cause::Cause;
 use crate::summary::{CauseRejects, DeniedBy, InterfaceRejects, RejectedGroup, RuleRejects, Summary};
 use crate::topology::describe_output::own_rule_number;
@@ -26,7 +26,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
         section #rejects aria-labelledby="rejects-title" {
             h2 #rejects-title { "Rejected traffic" }
             @if summary.traffic.rejected.flows == 0 {
-                p.empty { "No record is of rejected traffic." }
+                p.empty { "No record" (if_filtered(summary)) " is of rejected traffic." }
             } @else {
                 @if !summary.rejected.by_cause_exact || !summary.rejected.exact {
                     p.note { "A memory limit was reached: connections, causes and rules are approximate, and totals are exact." }

@@ -8,6 +8,8 @@ use maud::{Markup, html};
 use crate::aggregate::counters::TimeRange;
 use crate::record::timestamp::Timestamp;
 use crate::sanitize::escape_truncated;
+use crate::summary::Summary;
+use crate::summary::doubt::{self, Doubt};
 use crate::topology::endpoint::Endpoint;
 
 /// Maximum characters of a name or an id.
@@ -39,6 +41,16 @@ pub(super) fn prose(text: &str) -> Markup {
             @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
+}
+
+/// Joins the reasons why findings may be missing.
+pub(super) fn reasons(doubts: &[Doubt]) -> String {
+    clean(&doubt::join(doubts), MAX_SENTENCE_CHARS)
+}
+
+/// Limits a sentence about records to those that the filters leave. Returns nothing without filters.
+pub(super) fn if_filtered(summary: &Summary) -> &'static str {
+    if summary.records.filtered > 0 { " that the filters leave" } else { "" }
 }
 
 /// Renders a resource: its name, and its id beside it.

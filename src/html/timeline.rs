@@ -9,7 +9,7 @@ use super::page::{
     self,
     Column::{Number, Text},
 };
-use super::text::{are, bytes, count, plural, time, time_range};
+use super::text::{are, bytes, count, if_filtered, plural, time, time_range};
 use crate::aggregate::counters::TimeRange;
 use crate::record::timestamp::Timestamp;
 use crate::summary::{Summary, TimeBucket};
@@ -34,7 +34,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
             h2 #timeline-title { "Timeline" }
             @match buckets {
                 [] if summary.records.total == 0 => { p.empty { "There are no records." } }
-                [] => { p.empty { "No record has a start, or the summary is of an earlier version." } }
+                [] => { p.empty { "No record" (if_filtered(summary)) " has a start, or the summary is of an earlier version." } }
                 [first, .., last] => { (figure(buckets, first, last)) }
                 [only] => { (figure(buckets, only, only)) }
             }

@@ -1,7 +1,8 @@
 //! The summary of one object (Lambda function) or of all inputs of one run (command).
 //!
 //! Input: the aggregated state of the records, and the topology if there is one. Output: a [`Summary`], as types that serialize to
-//! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two.
+//! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two. [`doubt`] decides whether an empty list of
+//! findings is an all-clear.
 //!
 //! These types and the types of a finding are the JSON contract. Fields may be added. No field may be renamed or removed, or
 //! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
@@ -10,6 +11,7 @@ pub mod build;
 mod by_rule;
 mod by_scope;
 pub mod diff;
+pub mod doubt;
 mod filters;
 pub mod json;
 mod peering;
@@ -94,7 +96,8 @@ pub struct Summary {
     /// Names of the memory limits that were reached.
     #[serde(default, deserialize_with = "stored::limits")]
     pub limits_reached: Vec<Keyword>,
-    /// Number of elements of a stored summary that this version does not know and leaves out, by list.
+    /// Number of elements of a stored summary that this version does not know and leaves out, by list. The elements of `filters` are its
+    /// members.
     #[serde(skip)]
     pub unknown: Vec<(Keyword, u64)>,
 }
@@ -102,7 +105,17 @@ pub struct Summary {
 impl Summary {
     /// Returns the number of findings that this version does not know.
     pub fn unknown_findings(&self) -> u64 {
-        self.unknown.iter().find(|(list, _)| *list == "findings").map_or(0, |(_, count)| *count)
+        self.unknown_in("findings")
+    }
+
+    /// Returns whether filters that this version does not know left out records.
+    pub fn has_unknown_filters(&self) -> bool {
+        let is_explained = || self.filters.as_ref().is_some_and(|filters| !filters.record_options().is_empty());
+        self.unknown_in("filters") > 0 || self.records.filtered > 0 && !is_explained()
+    }
+
+    fn unknown_in(&self, list: &str) -> u64 {
+        self.unknown.iter().find(|(name, _)| *name == list).map_or(0, |(_, count)| *count)
     }
 }
 

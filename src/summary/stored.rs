@@ -3,14 +3,16 @@
 //! Unknown members are ignored. Absent members that earlier versions did not write are empty. Elements of lists that this version does not know,
 //! such as findings of a new type, are left out and counted.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 
 use indexmap::IndexSet;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use thiserror::Error;
 
-use super::{PortRejects, RejectedGroup, SCHEMA, Summary};
+use super::{Filters, PortRejects, RejectedGroup, SCHEMA, Summary};
 use crate::config::Limits;
 use crate::error::ObjectError;
 use crate::findings::stored::known;
@@ -152,6 +154,8 @@ struct Envelope {
 #[derive(Deserialize)]
 struct Counts {
     sources: Vec<IgnoredAny>,
+    #[serde(default)]
+    filters: Option<BTreeMap<String, Value>>,
     rejected: RejectedCounts,
     findings: Vec<IgnoredAny>,
 }
@@ -167,9 +171,11 @@ struct RejectedCounts {
 
 impl Counts {
     fn unknown(&self, summary: &Summary) -> Vec<(&'static str, u64)> {
-        let Counts { sources, rejected, findings } = self;
+        let Counts { sources, filters, rejected, findings } = self;
+        let filters = filters.iter().flatten().filter(|(_, value)| is_filter(value)).map(|(name, _)| name.as_str());
         let lists = [
             ("sources", sources.len(), summary.sources.len()),
+            ("filters", filters.filter(|name| !Filters::NAMES.contains(name)).count(), 0),
             ("rejected.groups", rejected.groups.len(), summary.rejected.groups.len()),
             ("rejected.by_cause", rejected.by_cause.len(), summary.rejected.by_cause.len()),
             ("rejected.by_rule", rejected.by_rule.len(), summary.rejected.by_rule.len()),
@@ -178,6 +184,11 @@ impl Counts {
         let unknown = lists.map(|(list, stored, understood)| (list, stored.saturating_sub(understood) as u64));
         unknown.into_iter().filter(|(_, count)| *count > 0).collect()
     }
+}
+
+/// Returns whether a member of `filters` selects anything.
+fn is_filter(value: &Value) -> bool {
+    !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty())
 }
 
 /// Deserializes the schema.

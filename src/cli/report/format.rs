@@ -111,6 +111,11 @@ pub(super) fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", format_count(count), if count == 1 { "" } else { "s" })
 }
 
+/// Returns what is added to the extent of a finding whose numbers may be wrong.
+pub(super) fn approximate(is_exact: bool) -> &'static str {
+    if is_exact { "" } else { ", approximate" }
+}
+
 /// Formats a share of a total. Returns an empty string if the total is 0.
 pub(super) fn format_percent(part: u64, whole: u64) -> String {
     if whole == 0 { String::new() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
