@@ -514,6 +514,29 @@ fn a_limit_that_an_attacker_reaches_is_no_all_clear() {
 }
 
 #[test]
+fn nothing_that_could_have_a_finding_decides_nothing() {
+    let folder = Folder::new();
+    let no_data = folder.write("a.log", "2 1 eni-1 - - - - - - - 1795413600 1795413660 - NODATA\n");
+    let rejected =
+        folder.write("b.log", "2 1 eni-1 10.0.0.2 10.0.0.1 50000 22 6 1 40 1795413600 1795413660 REJECT OK\n");
+    let nothing = "flowsentry: --fail-on cannot be decided: no record is of accepted or rejected traffic\n";
+    for (arguments, status, message) in [
+        (&[&*no_data][..], 1, nothing),
+        (&["--interface", "eni-2", &rejected], 1, nothing),
+        (&["--interface", "eni-1", &rejected], 0, ""),
+    ] {
+        let output = flowsentry(&[&["analyze", "--fail-on", "low"], arguments].concat());
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(status), message));
+    }
+    // Records of a transit gateway have no action.
+    let summary = folder.summary("a.json", |summary| {
+        summary["findings"] = json!([]);
+        merge(summary, &json!({"records": {"accepted": 0, "rejected": 0, "other": 9}}));
+    });
+    assert!(stdout(&["report", "--fail-on", "low", &summary], 0).contains("VERDICT  UNKNOWN  "));
+}
+
+#[test]
 fn a_finding_below_the_severity_decides_nothing() {
     let folder = Folder::new();
     let summary = folder.summary("a.json", |summary| {

@@ -22,6 +22,8 @@ const SCHEMA: &str = "flowsentry/diff/v1";
 /// Windows whose lengths differ by more than this share of the longer one are not comparable by their sums.
 const COMPARABLE_SHARE: u64 = 10;
 
+const WITHOUT_TOPOLOGY: &str = "it was made without a topology";
+
 /// Compares a summary, with the name of its file, with a later one.
 pub fn compare(before: (&str, &Summary), after: (&str, &Summary)) -> Diff {
     let (old, new) = (before.1, after.1);
@@ -69,15 +71,17 @@ fn undecided(old: &Summary, new: &Summary) -> Vec<String> {
     if !part_of_new.is_empty() && part_of_new != part(old) {
         reasons.push(format!("filters left out records: {part_of_new}"));
     }
+    if old.peering.is_some() && new.peering.is_none() {
+        reasons.push(WITHOUT_TOPOLOGY.to_owned());
+    }
     reasons
 }
 
-/// Returns why findings of a summary may be missing, in words. [`undecided`] and [`lacks`] have its filters. Records without an action may be those
-/// of a transit gateway, which have findings.
+/// Returns why findings of a summary may be missing, in words. [`undecided`] and [`lacks`] have its filters.
 fn hidden(summary: &Summary) -> Vec<String> {
     let hides = |doubt: &Doubt| match doubt {
         Doubt::Filtered { .. } => false,
-        Doubt::NoTraffic => summary.records.other == 0,
+        Doubt::NoTraffic { other } => *other == 0,
         _ => true,
     };
     summary.doubts().iter().filter(|doubt| hides(doubt)).map(Doubt::to_string).collect()
@@ -100,7 +104,7 @@ fn lacks(summary: &Summary) -> Vec<String> {
         lacks.push("AWS skipped records".to_owned());
     }
     if summary.peering.is_none() {
-        lacks.push("it was made without a topology".to_owned());
+        lacks.push(WITHOUT_TOPOLOGY.to_owned());
     }
     for (list, count) in summary.unknown.iter().filter(|(list, _)| !["findings", "filters"].contains(list)) {
         lacks.push(format!("{count} of {list} are unknown to this version"));

@@ -25,7 +25,10 @@ pub enum Doubt {
         total: u64,
     },
     /// No record that counts is accepted or rejected.
-    NoTraffic,
+    NoTraffic {
+        /// Records without an action. Those of a transit gateway have findings nevertheless.
+        other: u64,
+    },
     /// Inputs could not be read.
     FailedInputs(u64),
     /// The summary has findings that this version does not know.
@@ -60,13 +63,14 @@ pub enum Doubt {
 impl Doubt {
     /// Returns whether nothing was there to find.
     pub fn is_of_everything(&self) -> bool {
-        matches!(self, Doubt::NoRecords | Doubt::MostlyMalformed { .. } | Doubt::NoTraffic)
+        matches!(self, Doubt::NoRecords | Doubt::MostlyMalformed { .. } | Doubt::NoTraffic { .. })
     }
 
     /// Returns whether a finding of at least this severity may be missing from the selected records.
     fn may_hide(&self, severity: Severity) -> bool {
         match self {
-            Doubt::NoTraffic | Doubt::Filtered { .. } => false,
+            Doubt::NoTraffic { other } => *other == 0,
+            Doubt::Filtered { .. } => false,
             Doubt::LeftOut { least, .. } => least.is_none_or(|least| least > severity),
             _ => true,
         }
@@ -82,7 +86,7 @@ impl Display for Doubt {
         match self {
             Doubt::NoRecords => write!(f, "no records were read"),
             Doubt::MostlyMalformed { malformed, total } => write!(f, "{} are malformed", of(*malformed, *total)),
-            Doubt::NoTraffic => write!(f, "no record is of accepted or rejected traffic"),
+            Doubt::NoTraffic { .. } => write!(f, "no record is of accepted or rejected traffic"),
             Doubt::FailedInputs(inputs) => write!(f, "{} could not be read", some(*inputs, "input")),
             Doubt::UnknownFindings(count) => {
                 write!(f, "{} {} unknown to this version", some(*count, "finding"), are(*count))
@@ -118,7 +122,7 @@ impl Summary {
         } else if records.malformed > total / 2 {
             doubts.push(Doubt::MostlyMalformed { malformed: records.malformed, total });
         } else if records.accepted == 0 && records.rejected == 0 {
-            doubts.push(Doubt::NoTraffic);
+            doubts.push(Doubt::NoTraffic { other: records.other });
         }
         if !self.failed.is_empty() {
             doubts.push(Doubt::FailedInputs(self.failed.len() as u64));

@@ -166,6 +166,13 @@ fn what_hides_findings_leaves_the_verdict_open() {
         let found = diff(&whole, &summary(change));
         assert_eq!((found.verdict(), found.undecided), (DiffVerdict::Unknown, vec![expected]));
     }
+    let without_topology = summary(|value| value["peering"] = Value::Null);
+    let found = diff(&whole, &without_topology);
+    assert_eq!(
+        (found.verdict(), found.undecided),
+        (DiffVerdict::Unknown, vec!["it was made without a topology".to_owned()])
+    );
+    assert_eq!(diff(&without_topology, &without_topology).verdict(), DiffVerdict::NoWorse);
     // What does not hide findings of B.
     for change in [
         |value: &mut Value| value["records"]["skip_data"] = json!(1),
