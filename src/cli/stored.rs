@@ -53,9 +53,12 @@ pub(super) fn undecided(summary: &Summary, severity: Severity) -> Option<String>
         return Some(format!("{malformed} of {total} records are malformed, and may hide findings"));
     }
     let filters = summary.filters.as_ref().filter(|filters| filters.findings_left_out > 0)?;
-    let least = filters.min_severity.filter(|least| *least > severity && !summary.has_finding(severity))?;
-    let (count, least) = (filters.findings_left_out, least.name());
-    Some(format!("the summary leaves out {count} of its findings, below {least}; make it without --min-severity"))
+    let may_hide = filters.min_severity.is_none_or(|least| least > severity) && !summary.has_finding(severity);
+    let count = filters.findings_left_out;
+    let least = filters.min_severity.map_or("a severity that this version does not know", Severity::name);
+    may_hide.then(|| {
+        format!("the summary leaves out {count} of its findings, below {least}; make it without --min-severity")
+    })
 }
 
 /// Runs `top`. Returns the exit status.
@@ -143,7 +146,7 @@ fn parse(path: &Path, input: impl Read) -> Result<Summary, CliError> {
     for (list, count) in &summary.unknown {
         let path = path.display();
         warn(&format!(
-            "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
+            "{path}: {count} of {list} are unknown to this version or damaged, and left out; use the version that wrote it"
         ));
     }
     warn_of_failures(&summary.failed);

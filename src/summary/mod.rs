@@ -60,7 +60,7 @@ pub struct Summary {
     /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
     /// Which records and findings the user selected. Absent if all, and in outputs of the function.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stored::filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Filters>,
     /// Earliest start and latest end of the analyzed records.
     pub window: Option<Window>,
@@ -74,7 +74,7 @@ pub struct Summary {
     pub malformed: Vec<MalformedSample>,
     /// Accepted and rejected traffic by the `start` of the records: at most 240 intervals without a gap. Records without `start` are
     /// not in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub timeline: Vec<TimeBucket>,
     /// Rejected connections.
     pub rejected: Rejected,
@@ -87,6 +87,7 @@ pub struct Summary {
     /// Traffic between VPCs. Null without a topology.
     pub peering: Option<Peering>,
     /// Traffic by the AWS service that owns the interface. Empty unless the topology has interfaces.
+    #[serde(deserialize_with = "known")]
     pub services: Vec<ServiceTraffic>,
     /// Problems, sorted by severity (highest first), flows (most first), type, and subject.
     #[serde(deserialize_with = "known")]
@@ -94,15 +95,33 @@ pub struct Summary {
     /// Names of the memory limits that were reached.
     #[serde(default, deserialize_with = "stored::limits")]
     pub limits_reached: Vec<Keyword>,
-    /// Number of elements of a stored summary that this version does not know and leaves out, by list.
+    /// Number of elements of a stored summary that this version does not know and leaves out, by list. `filters` has the selected
+    /// keywords and members, and `findings.evidence` the words of findings that are not left out.
     #[serde(skip)]
     pub unknown: Vec<(Keyword, u64)>,
+    /// Members that a stored summary of an earlier version does not have, such as `rejected.by_rule`.
+    #[serde(skip)]
+    pub absent: Vec<Keyword>,
 }
 
 impl Summary {
     /// Returns the number of findings that this version does not know.
     pub fn unknown_findings(&self) -> u64 {
-        self.unknown.iter().find(|(list, _)| *list == "findings").map_or(0, |(_, count)| *count)
+        self.unknown_of("findings")
+    }
+
+    /// Returns the number of selected keywords and filters that this version does not know.
+    pub fn unknown_filters(&self) -> u64 {
+        self.unknown_of("filters")
+    }
+
+    fn unknown_of(&self, list: &str) -> u64 {
+        self.unknown.iter().find(|(unknown, _)| *unknown == list).map_or(0, |(_, count)| *count)
+    }
+
+    /// Returns whether a stored summary has this member, which earlier versions did not write.
+    pub fn has_member(&self, member: &str) -> bool {
+        !self.absent.contains(&member)
     }
 }
 
@@ -175,10 +194,13 @@ pub struct Rejected {
     #[serde(deserialize_with = "stored::groups")]
     pub groups: Vec<RejectedGroup>,
     /// Rejected traffic by interface.
+    #[serde(deserialize_with = "known")]
     pub by_interface: Vec<InterfaceRejects>,
     /// Rejected traffic by subnet.
+    #[serde(deserialize_with = "known")]
     pub by_subnet: Vec<SubnetRejects>,
     /// Rejected traffic by VPC.
+    #[serde(deserialize_with = "known")]
     pub by_vpc: Vec<VpcRejects>,
     /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
     /// records whose cause is unknown.
