@@ -75,7 +75,10 @@ fn members_that_earlier_versions_lack_are_empty() {
     assert_eq!((summary.timeline.len(), summary.top.exact, summary.limits_reached.len()), (0, false, 0));
     assert_eq!((summary.rejected.by_rule.len(), summary.rejected.by_cause_exact), (0, false));
     assert_eq!((summary.findings.len(), summary.unknown), (old["findings"].as_array().expect("a list").len(), vec![]));
-    assert_eq!(summary.absent, ["rejected.by_cause", "rejected.by_cause_exact", "rejected.by_rule", "limits_reached"]);
+    assert_eq!(
+        summary.absent,
+        ["timeline", "top", "rejected.by_cause", "rejected.by_cause_exact", "rejected.by_rule", "limits_reached"]
+    );
     assert_eq!(read(&every_finding()).absent, [""; 0]);
 }
 

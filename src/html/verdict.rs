@@ -12,7 +12,7 @@ use crate::findings::types::{Finding, Severity};
 use crate::summary::{Filters, InputFailure, Summary, VpcPair};
 
 /// Problems of the first screen.
-const MAX_PROBLEMS: usize = 4;
+pub(super) const MAX_PROBLEMS: usize = 4;
 const FAILURES: Bounds = Bounds { entries: 20, bytes: 20_000 };
 
 /// Says in one line what the summary found. Also the title of the page.

@@ -115,7 +115,8 @@ impl Summary {
         self.unknown_of("filters")
     }
 
-    fn unknown_of(&self, list: &str) -> u64 {
+    /// Returns the number of elements of a list that this version does not know.
+    pub fn unknown_of(&self, list: &str) -> u64 {
         self.unknown.iter().find(|(unknown, _)| *unknown == list).map_or(0, |(_, count)| *count)
     }
 

@@ -29,7 +29,7 @@ pub const MAX_SUMMARY_BYTES: u64 = 128 * 1024 * 1024;
 const MAX_SCHEMA_CHARACTERS: usize = 80;
 
 /// A limit that this version does not know.
-const UNKNOWN_LIMIT: &str = "a limit of a later version";
+pub(crate) const UNKNOWN_LIMIT: &str = "a limit of a later version";
 
 /// Why a stored summary cannot be read.
 #[derive(Debug, Error)]
@@ -173,11 +173,9 @@ struct Counts {
     sources: Vec<IgnoredAny>,
     #[serde(default, deserialize_with = "unknown_filters")]
     filters: u64,
-    #[serde(default)]
-    timeline: Vec<IgnoredAny>,
+    timeline: Option<Vec<IgnoredAny>>,
     rejected: RejectedCounts,
-    #[serde(default)]
-    top: TopCounts,
+    top: Option<TopCounts>,
     peering: Option<PeeringCounts>,
     services: Vec<IgnoredAny>,
     findings: FindingCounts,
@@ -195,7 +193,7 @@ struct RejectedCounts {
     by_rule: Option<Vec<IgnoredAny>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct TopCounts {
     rejected_sources: Vec<IgnoredAny>,
     rejected_ports: Vec<IgnoredAny>,
@@ -234,6 +232,8 @@ impl Counts {
     fn unknown(&self, summary: &Summary) -> Vec<(&'static str, u64)> {
         let Counts { sources, timeline, rejected, top, peering, services, findings, .. } = self;
         let (rows, ranked) = (&summary.rejected, &summary.top);
+        let of_top = |list: fn(&TopCounts) -> &Vec<IgnoredAny>| top.as_ref().map_or(0, |top| list(top).len());
+        let of_list = |list: &Option<Vec<IgnoredAny>>| list.as_ref().map_or(0, Vec::len);
         let pairs = peering.as_ref().zip(summary.peering.as_ref());
         let pairs = pairs.map_or([("", 0, 0); 2], |(stored, peering)| {
             [
@@ -243,16 +243,16 @@ impl Counts {
         });
         let lists = [
             ("sources", sources.len(), summary.sources.len()),
-            ("timeline", timeline.len(), summary.timeline.len()),
+            ("timeline", of_list(timeline), summary.timeline.len()),
             ("rejected.groups", rejected.groups.len(), rows.groups.len()),
             ("rejected.by_interface", rejected.by_interface.len(), rows.by_interface.len()),
             ("rejected.by_subnet", rejected.by_subnet.len(), rows.by_subnet.len()),
             ("rejected.by_vpc", rejected.by_vpc.len(), rows.by_vpc.len()),
-            ("rejected.by_cause", rejected.by_cause.as_ref().map_or(0, Vec::len), rows.by_cause.len()),
-            ("rejected.by_rule", rejected.by_rule.as_ref().map_or(0, Vec::len), rows.by_rule.len()),
-            ("top.rejected_sources", top.rejected_sources.len(), ranked.rejected_sources.len()),
-            ("top.rejected_ports", top.rejected_ports.len(), ranked.rejected_ports.len()),
-            ("top.talkers", top.talkers.len(), ranked.talkers.len()),
+            ("rejected.by_cause", of_list(&rejected.by_cause), rows.by_cause.len()),
+            ("rejected.by_rule", of_list(&rejected.by_rule), rows.by_rule.len()),
+            ("top.rejected_sources", of_top(|top| &top.rejected_sources), ranked.rejected_sources.len()),
+            ("top.rejected_ports", of_top(|top| &top.rejected_ports), ranked.rejected_ports.len()),
+            ("top.talkers", of_top(|top| &top.talkers), ranked.talkers.len()),
             ("services", services.len(), summary.services.len()),
             ("findings", findings.all, summary.findings.len()),
         ];
@@ -264,8 +264,10 @@ impl Counts {
 
     /// Returns the members that earlier versions did not write, and that this summary does not have.
     fn absent(&self) -> Vec<&'static str> {
-        let Counts { rejected, limits_reached, .. } = self;
+        let Counts { timeline, top, rejected, limits_reached, .. } = self;
         let members = [
+            ("timeline", timeline.is_some()),
+            ("top", top.is_some()),
             ("rejected.by_cause", rejected.by_cause.is_some()),
             ("rejected.by_cause_exact", rejected.by_cause_exact.is_some()),
             ("rejected.by_rule", rejected.by_rule.is_some()),
