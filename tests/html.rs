@@ -264,6 +264,8 @@ fn no_summary_makes_a_large_page() {
     fill(&mut stored, "", 120);
     stored["schema"] = schema;
     stored["timeline"] = intervals(1000);
+    let largest = json!({"flows": u64::MAX, "packets": u64::MAX, "bytes": u64::MAX});
+    stored["traffic"] = json!({"accepted": largest, "rejected": largest});
     let pair = stored["peering"]["vpc_pairs"][0].clone();
     let pairs = (0..60).flat_map(|a| (0..60).map(move |b| (a, b))).filter(|(a, b)| a != b).map(|(a, b)| {
         let mut pair = pair.clone();

@@ -10,13 +10,14 @@ use super::page::{
 };
 use super::rank::{Level, Ranking, Scanner};
 use super::text::{MAX_SENTENCE_CHARS, clean, count, name, plural, prose, time, time_range};
-use super::verdict::MAX_PROBLEMS;
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::record::Action;
 
 const SCANNERS: Bounds = Bounds { entries: 20, bytes: 10_000 };
 const SUPPRESSED: Bounds = Bounds { entries: 20, bytes: 20_000 };
+/// Problems of the first screen, which link to the findings.
+pub(super) const MAX_PROBLEMS: usize = 4;
 /// Maximum number of examples of a finding. A summary of this program has as many.
 const MAX_EXAMPLES: usize = 5;
 
@@ -43,7 +44,6 @@ pub(super) fn section(ranking: &Ranking<'_>) -> Markup {
 
 fn level(level: &Level<'_>) -> Markup {
     let numbered: Vec<(usize, &Finding)> = (1..).zip(level.own.iter().copied()).collect();
-    // The verdict may link to the first ones.
     let linked =
         |(number, finding): &(usize, &Finding)| (*number <= MAX_PROBLEMS).then(|| card(*number, finding, false));
     let cards = cards(level.severity).render_or(&numbered, |(number, finding)| card(*number, finding, true), linked);

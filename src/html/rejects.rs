@@ -38,7 +38,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
     }
 }
 
-/// Returns what is approximate, and why. `None` if nothing is, or if the summary does not have what could be.
+/// Names the approximate parts and the reason. `None` if all parts of the summary are exact.
 fn approximate(summary: &Summary) -> Option<&'static str> {
     let rejected = &summary.rejected;
     if !rejected.exact {

@@ -10,7 +10,7 @@ use crate::summary::Peering;
 
 /// Maximum characters of a label in a picture or of a column.
 const MAX_LABEL_CHARS: usize = 22;
-/// Characters of an id that tell VPCs with the same name apart: the least number that does.
+/// Characters of an id after a name that several VPCs have: the first number that makes the labels distinct.
 const ID_CHARS: [usize; 3] = [4, 8, 17];
 /// Maximum characters of a name before an id.
 const MAX_NAME_CHARS: usize = 14;

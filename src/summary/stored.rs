@@ -21,7 +21,7 @@ use crate::input::decoder::Decoder;
 use crate::record::{Action, names};
 use crate::sanitize::escape_truncated;
 
-/// Maximum size of a summary that is read, in bytes of text. What is read takes up to 10 times as much memory: a list may have an empty
+/// Maximum size of a summary that is read, in bytes of text. The summary takes up to 10 times as much memory: a list may have an empty
 /// name in three bytes of text. Summaries of this program take about twice their text.
 pub const MAX_SUMMARY_BYTES: u64 = 128 * 1024 * 1024;
 
