@@ -269,11 +269,38 @@ fn elements_of_later_versions_are_counted_on_stderr() {
     let folder = Folder::new();
     let later = folder.summary("later.json", |summary| summary["findings"][0]["type"] = json!("time-travel"));
     let output = flowsentry(&["report", &later]);
-    let expected = "1 of findings are unknown to this version and left out";
+    let expected = "1 of findings are unknown to this version or damaged, and left out";
     assert!(
         String::from_utf8_lossy(&output.stderr).contains(expected) && output.status.code() == Some(1),
         "{output:?}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn unknown_elements_take_no_memory() {
+    let folder = Folder::new();
+    let many = folder.summary("many.json", |summary| summary["rejected"]["groups"] = json!(vec![0; 500_000]));
+    let limited = ["-c", "ulimit -v 200000; exec \"$0\" report \"$1\"", env!("CARGO_BIN_EXE_flowsentry"), &many];
+    let output = Command::new("sh").args(limited).output().expect("the command ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("500000 of rejected.groups are unknown"), "{errors}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_severity_of_a_later_version_decides_nothing() {
+    let folder = Folder::new();
+    let later = folder.summary("later.json", |summary| {
+        summary["filters"] = json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": [], "ports": [],
+            "actions": [], "min_severity": "critical", "findings_left_out": 3});
+        summary["findings"] = json!([]);
+    });
+    let output = flowsentry(&["report", "--fail-on", "high", &later]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("1 of filters are unknown to this version"), "{errors}");
+    assert!(errors.contains("below a severity that this version does not know"), "{errors}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

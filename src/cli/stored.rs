@@ -136,7 +136,7 @@ fn parse(path: &Path, input: impl Read) -> Result<Summary, CliError> {
     for (list, count) in &summary.unknown {
         let path = path.display();
         warn(&format!(
-            "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
+            "{path}: {count} of {list} are unknown to this version or damaged, and left out; use the version that wrote it"
         ));
     }
     warn_of_failures(&summary.failed);

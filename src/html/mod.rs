@@ -58,7 +58,7 @@ pub fn render(summary: &Summary) -> String {
                     (findings::section(summary, &ranking))
                     (inputs::section(summary))
                 }
-                footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. The JSON summary has all of the data." } }
+                footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. A list that is cut names the member of the JSON summary that has more." } }
             }
         }
     };

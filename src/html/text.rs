@@ -7,13 +7,15 @@ use maud::{Markup, html};
 
 use crate::aggregate::counters::TimeRange;
 use crate::record::timestamp::Timestamp;
-use crate::sanitize::escape_truncated;
+use crate::sanitize::{escape_truncated, shorten};
 use crate::summary::Summary;
 use crate::summary::doubt::{self, Doubt};
 use crate::topology::endpoint::Endpoint;
 
 /// Maximum characters of a name or an id.
 const MAX_NAME_CHARS: usize = 48;
+/// Characters of a name that are read. AWS allows as many.
+const MAX_READ_CHARS: usize = 256;
 /// Maximum characters of a sentence that quotes names.
 pub(super) const MAX_SENTENCE_CHARS: usize = 400;
 
@@ -30,7 +32,12 @@ pub(super) fn clean(text: &str, max_chars: usize) -> String {
 
 /// Cleans a name or an id.
 pub(super) fn name(text: &str) -> String {
-    clean(text, MAX_NAME_CHARS)
+    short_name(text, MAX_NAME_CHARS)
+}
+
+/// Cleans a name or an id, and shortens it in its middle.
+pub(super) fn short_name(text: &str, max_chars: usize) -> String {
+    shorten(&escape_truncated(text, MAX_READ_CHARS), max_chars)
 }
 
 /// Renders a sentence, with the words between backticks as code.
@@ -165,6 +172,13 @@ mod tests {
         assert_eq!(clean("a\u{202e}b\u{1b}[2J", 40), "a\\u{202e}b\\u{1b}[2J");
         assert_eq!([clean("abcd", 4), clean("abcde", 4)], ["abcd", "abc…"]);
         assert_eq!(clean("\u{202e}\u{202e}", 10), "\\u{202e}\\…");
+    }
+
+    #[test]
+    fn long_names_keep_their_ends() {
+        assert_eq!(short_name("acme-production-shop", 12), "acme-p…-shop");
+        assert_eq!(name("\u{202e}web"), "\\u{202e}web");
+        assert_eq!(name(&"x".repeat(300)).chars().count(), 48);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::findings::{anchor, next_step};
+use super::findings::{MAX_PROBLEMS, anchor, next_step};
 use super::list::Bounds;
 use super::page::{self, Column::Text};
 use super::rank::Ranking;
@@ -14,8 +14,6 @@ use crate::findings::types::{Finding, Severity};
 use crate::summary::doubt::Doubt;
 use crate::summary::{Filters, InputFailure, Summary, VpcPair};
 
-/// Problems of the first screen.
-const MAX_PROBLEMS: usize = 4;
 const FAILURES: Bounds = Bounds { entries: 20, bytes: 20_000 };
 
 /// Says in one line what the summary found. Also the title of the page.

@@ -62,7 +62,7 @@ pub struct Summary {
     /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
     /// Which records and findings the user selected. Absent if all, and in outputs of the function.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stored::filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Filters>,
     /// Earliest start and latest end of the analyzed records.
     pub window: Option<Window>,
@@ -76,7 +76,7 @@ pub struct Summary {
     pub malformed: Vec<MalformedSample>,
     /// Accepted and rejected traffic by the `start` of the records: at most 240 intervals without a gap. Records without `start` are
     /// not in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub timeline: Vec<TimeBucket>,
     /// Rejected connections.
     pub rejected: Rejected,
@@ -89,6 +89,7 @@ pub struct Summary {
     /// Traffic between VPCs. Null without a topology.
     pub peering: Option<Peering>,
     /// Traffic by the AWS service that owns the interface. Empty unless the topology has interfaces.
+    #[serde(deserialize_with = "known")]
     pub services: Vec<ServiceTraffic>,
     /// Problems, sorted by severity (highest first), flows (most first), type, and subject.
     #[serde(deserialize_with = "known")]
@@ -96,26 +97,35 @@ pub struct Summary {
     /// Names of the memory limits that were reached.
     #[serde(default, deserialize_with = "stored::limits")]
     pub limits_reached: Vec<Keyword>,
-    /// Number of elements of a stored summary that this version does not know and leaves out, by list. The elements of `filters` are its
-    /// members.
+    /// Number of elements of a stored summary that this version does not know and leaves out, by list. `filters` has the selected
+    /// keywords and members, and `findings.evidence` the words of findings that are not left out.
     #[serde(skip)]
     pub unknown: Vec<(Keyword, u64)>,
+    /// Members that a stored summary of an earlier version does not have, such as `rejected.by_rule`.
+    #[serde(skip)]
+    pub absent: Vec<Keyword>,
 }
 
 impl Summary {
     /// Returns the number of findings that this version does not know.
     pub fn unknown_findings(&self) -> u64 {
-        self.unknown_in("findings")
+        self.unknown_of("findings")
     }
 
     /// Returns whether filters that this version does not know left out records.
     pub fn has_unknown_filters(&self) -> bool {
         let is_explained = || self.filters.as_ref().is_some_and(|filters| !filters.record_options().is_empty());
-        self.unknown_in("filters") > 0 || self.records.filtered > 0 && !is_explained()
+        self.unknown_of("filters") > 0 || self.records.filtered > 0 && !is_explained()
     }
 
-    fn unknown_in(&self, list: &str) -> u64 {
-        self.unknown.iter().find(|(name, _)| *name == list).map_or(0, |(_, count)| *count)
+    /// Returns the number of elements of a list that this version does not know.
+    pub fn unknown_of(&self, list: &str) -> u64 {
+        self.unknown.iter().find(|(unknown, _)| *unknown == list).map_or(0, |(_, count)| *count)
+    }
+
+    /// Returns whether a stored summary has this member, which earlier versions did not write.
+    pub fn has_member(&self, member: &str) -> bool {
+        !self.absent.contains(&member)
     }
 }
 
@@ -188,10 +198,13 @@ pub struct Rejected {
     #[serde(deserialize_with = "stored::groups")]
     pub groups: Vec<RejectedGroup>,
     /// Rejected traffic by interface.
+    #[serde(deserialize_with = "known")]
     pub by_interface: Vec<InterfaceRejects>,
     /// Rejected traffic by subnet.
+    #[serde(deserialize_with = "known")]
     pub by_subnet: Vec<SubnetRejects>,
     /// Rejected traffic by VPC.
+    #[serde(deserialize_with = "known")]
     pub by_vpc: Vec<VpcRejects>,
     /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
     /// records whose cause is unknown.
