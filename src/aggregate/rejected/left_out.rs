@@ -1,5 +1,4 @@
-//! What rejected records that a filter left out decide about the groups that passed: the direction, VPC, and subnet on which all records
-//! of a group agree.
+//! Rejected records that a filter left out: they decide the direction, VPC, and subnet on which all records of a group agree.
 
 use super::RejectedFlows;
 use super::keys::GroupKey;
@@ -17,7 +16,7 @@ pub(super) struct LeftOutGroups {
     overflowed: bool,
 }
 
-/// What the records of a group report besides its key.
+/// The values on which the records of a group should agree.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reported {
     vpc: ReportedId,
@@ -26,7 +25,7 @@ struct Reported {
 }
 
 impl LeftOutGroups {
-    /// Returns what the records of a group report, if there is room for it.
+    /// Returns the values of a group, if there is room for it.
     fn entry(&mut self, group: GroupKey, limit: u64) -> Option<&mut Reported> {
         if self.groups.len() as u64 >= limit && self.groups.get_mut(group).is_none() {
             self.overflowed = true;
@@ -67,8 +66,8 @@ impl RejectedFlows {
         }
     }
 
-    /// Adds what records that a filter left out report to the groups that passed. If some of those are missing, the records of a group
-    /// agree on no direction.
+    /// Adds the values of the records that a filter left out to the groups that passed. If some are missing, the other groups have no
+    /// direction on which their records agree.
     pub fn join_left_out(&mut self) {
         let LeftOutGroups { mut groups, overflowed } = std::mem::take(&mut self.left_out);
         if groups.is_empty() {
