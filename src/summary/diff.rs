@@ -201,6 +201,7 @@ fn pair_row(pair: &VpcPair) -> PairRow {
         dst_vpc_id: pair.dst_vpc_id.clone(),
         dst_vpc_name: pair.dst_vpc_name.clone(),
         peering_connection_id: pair.peering_connection_id.clone(),
+        peering_connection_name: pair.peering_connection_name.clone(),
         change: TrafficChange::default(),
     }
 }

@@ -166,6 +166,8 @@ pub struct PairRow {
     pub dst_vpc_name: Option<String>,
     /// Connection between them, as the second summary has it.
     pub peering_connection_id: Option<String>,
+    /// Name tag of the connection.
+    pub peering_connection_name: Option<String>,
     /// The traffic.
     #[serde(flatten)]
     pub change: TrafficChange,
