@@ -383,8 +383,8 @@ fn a_page_of_a_selection_says_so_in_each_section() {
         "Unknown: no problem listed in your network, but 1 of 2 records are left out by --action ACCEPT",
         "This is a selection. 1 of 2 records is left out by --action ACCEPT.",
         "No record that the filters leave is of rejected traffic.",
-        "No record that the filters leave has a start",
-        "Nothing to list: no traffic that the filters leave",
+        "No record that the filters leave of accepted or rejected traffic has a start.",
+        "No traffic that the filters leave has addresses or ports.",
     ] {
         assert!(page.contains(expected), "{expected}: {page}");
     }

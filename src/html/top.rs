@@ -24,7 +24,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
             @if !summary.has_member("top") {
                 p.empty { "The summary is of an earlier version, and does not have them." }
             } @else if is_empty {
-                p.empty { "No traffic" (if_filtered(summary)) " that has addresses or ports." }
+                p.empty { "No traffic" (if_filtered(summary)) " has addresses or ports." }
             }
             @if !is_empty && !top.exact {
                 p.note { "A memory limit was reached: rejected sources and ports are approximate." }

@@ -115,7 +115,7 @@ impl Summary {
     /// Returns whether filters that this version does not know left out records.
     pub fn has_unknown_filters(&self) -> bool {
         let is_explained = || self.filters.as_ref().is_some_and(|filters| !filters.record_options().is_empty());
-        self.unknown_of("filters") > 0 || self.records.filtered > 0 && !is_explained()
+        self.records.filtered > 0 && (self.unknown_of("filters") > 0 || !is_explained())
     }
 
     /// Returns the number of elements of a list that this version does not know.
