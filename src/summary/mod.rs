@@ -1,7 +1,8 @@
 //! The summary of one object (Lambda function) or of all inputs of one run (command).
 //!
 //! Input: the aggregated state of the records, and the topology if there is one. Output: a [`Summary`], as types that serialize to
-//! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two.
+//! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two. [`explain`] has the
+//! evidence of an explained path.
 //!
 //! These types and the types of a finding are the JSON contract. Fields may be added. No field may be renamed or removed, or
 //! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
@@ -10,6 +11,7 @@ pub mod build;
 mod by_rule;
 mod by_scope;
 pub mod diff;
+pub mod explain;
 mod filters;
 pub mod json;
 mod peering;

@@ -8,7 +8,7 @@ use super::format::{
 use super::names::Names;
 use super::table::{Cell, Column};
 use super::{GREEN, RED, Renderer, YELLOW, wrap};
-use crate::cli::explain::evidence::{DirectionEvidence, Evidence};
+use crate::summary::explain::{DirectionEvidence, Evidence};
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, Hop, HopDirection, HopVerdict, PathEnd, PathVerdict};
 
