@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 pub use self::rows::{
-    Change, Diff, DiffVerdict, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, PairRow, Side, TrafficChange,
+    Change, DIFFERENT_WINDOWS, Diff, DiffVerdict, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, NOT_GONE,
+    NOT_NEW, PairRow, Side, TrafficChange,
 };
 use crate::findings::types::Finding;
 use crate::summary::{Filters, Peering, Rejected, RejectedGroup, Summary, VpcPair};
@@ -211,6 +212,7 @@ fn pair_row(pair: &VpcPair) -> PairRow {
         dst_vpc_id: pair.dst_vpc_id.clone(),
         dst_vpc_name: pair.dst_vpc_name.clone(),
         peering_connection_id: pair.peering_connection_id.clone(),
+        peering_connection_name: pair.peering_connection_name.clone(),
         change: TrafficChange::default(),
     }
 }
