@@ -1,4 +1,4 @@
-//! The page of `diff`: what is new first, then what changed and what is gone.
+//! The page of `diff`: new elements are first, then those that changed and those that are gone.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use super::text::{MAX_SENTENCE_CHARS, bytes, clean, count, name, plural, resourc
 use super::verdict::tile;
 use crate::aggregate::counters::{Counters, TimeRange};
 use crate::summary::diff::{
-    Change, DIFFERENT_WINDOWS, Diff, DiffVerdict, FindingRow, GroupRow, NOT_GONE, NOT_NEW, PairRow, Side,
+    Change, DIFFERENT_WINDOWS, Diff, DiffVerdict, FindingFacts, FindingRow, GroupRow, NOT_GONE, NOT_NEW, PairRow, Side,
 };
 
 /// Bounds of each list. There are at most nine lists.
@@ -26,7 +26,7 @@ const MAX_DOUBT_CHARS: usize = 1000;
 /// The document that has all of a list.
 const DOCUMENT: &str = "the output of --format json";
 
-/// Renders what differs between two summaries as a page.
+/// Renders the differences of two summaries as a page.
 pub fn render_diff(diff: &Diff) -> String {
     const SECTIONS: [(&str, &str); 4] =
         [("#verdict", "Verdict"), ("#findings", "Findings"), ("#rejects", "Rejects"), ("#vpcs", "VPCs")];
@@ -84,7 +84,7 @@ fn verdict(diff: &Diff) -> Markup {
     }
 }
 
-/// Says what the verdict means, or why it is unknown.
+/// Explains the verdict, or why it is unknown.
 fn meaning(diff: &Diff) -> String {
     let known = match diff.verdict() {
         DiffVerdict::Worse => "A finding is new, has a higher severity, or is no longer suppressed.",
@@ -143,13 +143,22 @@ fn both_sums(before: Counters, after: Counters) -> Markup {
     }
 }
 
+/// Renders sums of both summaries as three cells.
+fn changed_sums(before: Counters, after: Counters) -> Markup {
+    html! {
+        td.number { (count(before.flows)) " → " (count(after.flows)) }
+        td.number { (count(before.packets)) " → " (count(after.packets)) }
+        td.number { (bytes(before.bytes)) " → " (bytes(after.bytes)) }
+    }
+}
+
 /// One list of the result.
 struct List<'a> {
     heading: &'a str,
     caption: &'a str,
     columns: &'a [Column],
     member: &'a str,
-    /// What the list may have too much, unless it is certain.
+    /// Why the list may be too long, unless it is certain.
     remark: Option<&'a str>,
     /// Whether the list may be empty because a summary does not have everything.
     may_be_more: bool,
@@ -196,7 +205,7 @@ fn findings(diff: &Diff) -> Markup {
                 remark: (!findings.new_certain).then_some(NOT_NEW),
                 may_be_more: !findings.gone_certain,
             }.render(findings.new.len(), &new))
-            (changes("Changed findings", "Findings of both summaries that changed", "findings.changed", &findings.changed))
+            (changed(&findings.changed))
             (List {
                 heading: "Gone findings",
                 caption: "Findings of the summary before only",
@@ -205,7 +214,7 @@ fn findings(diff: &Diff) -> Markup {
                 remark: (!findings.gone_certain).then_some(NOT_GONE),
                 may_be_more: !findings.new_certain,
             }.render(findings.gone.len(), &gone))
-            (changes("Ongoing findings", "Findings of both summaries that did not change", "findings.ongoing", &findings.ongoing))
+            (ongoing(&findings.ongoing))
         }
     }
 }
@@ -214,10 +223,7 @@ fn finding(row: &FindingRow) -> Markup {
     html! {
         tr {
             td { (page::severity(row.facts.severity)) }
-            th.text scope="row" {
-                (clean(&row.title, MAX_SENTENCE_CHARS))
-                @if row.facts.suppressed { " (suppressed)" }
-            }
+            (title(&row.title, row.facts))
             td { (row.finding_type.name()) }
             td { (row.facts.confidence.name()) }
             (sums(row.facts.tally))
@@ -225,37 +231,65 @@ fn finding(row: &FindingRow) -> Markup {
     }
 }
 
-/// Renders findings of both summaries, with their severity in the second one.
-fn changes(heading: &str, caption: &str, member: &str, changes: &[Change]) -> Markup {
-    const COLUMNS: [Column; 10] = [
+/// Renders the findings of both summaries that changed, with their severity in the second one.
+fn changed(changes: &[Change]) -> Markup {
+    const COLUMNS: [Column; 7] = [
         Text("Severity"),
         Text("Finding"),
         Text("Type"),
         Text("Change"),
-        Number("Flows before"),
-        Number("Flows after"),
-        Number("Packets before"),
-        Number("Packets after"),
-        Number("Bytes before"),
-        Number("Bytes after"),
+        Number("Flows"),
+        Number("Packets"),
+        Number("Bytes"),
     ];
-    let rows = ROWS.render(changes, |change| {
-        let words = change.in_words();
-        html! {
-            tr {
-                td { (page::severity(change.after.severity)) }
-                th.text scope="row" {
-                    (clean(&change.title, MAX_SENTENCE_CHARS))
-                    @if change.after.suppressed { " (suppressed)" }
-                }
-                td { (change.finding_type.name()) }
-                td { (if words.is_empty() { "none" } else { &words }) }
-                (both_sums(change.before.tally, change.after.tally))
+    let rows = ROWS.render(changes, |change| change_row(change, &html! { td.text { (change.in_words()) } }));
+    List {
+        heading: "Changed findings",
+        caption: "Findings of both summaries that changed",
+        columns: &COLUMNS,
+        member: "findings.changed",
+        remark: None,
+        may_be_more: false,
+    }
+    .render(changes.len(), &rows)
+}
+
+/// Renders the findings of both summaries that did not change, apart from their sums, as a table that opens on demand.
+fn ongoing(changes: &[Change]) -> Markup {
+    const COLUMNS: [Column; 6] =
+        [Text("Severity"), Text("Finding"), Text("Type"), Number("Flows"), Number("Packets"), Number("Bytes")];
+    let rows = ROWS.render(changes, |change| change_row(change, &html! {}));
+    html! {
+        h3 { "Ongoing findings: " (count(changes.len() as u64)) }
+        @if !changes.is_empty() {
+            details.data {
+                summary { "Show the ongoing findings" }
+                (page::table("Findings of both summaries that did not change", &COLUMNS, &rows.markup))
+                (rows.note_of("findings.ongoing", DOCUMENT))
             }
         }
-    });
-    let list = List { heading, caption, columns: &COLUMNS, member, remark: None, may_be_more: false };
-    list.render(changes.len(), &rows)
+    }
+}
+
+fn change_row(change: &Change, words: &Markup) -> Markup {
+    html! {
+        tr {
+            td { (page::severity(change.after.severity)) }
+            (title(&change.title, change.after))
+            td { (change.finding_type.name()) }
+            (words)
+            (changed_sums(change.before.tally, change.after.tally))
+        }
+    }
+}
+
+fn title(title: &str, facts: FindingFacts) -> Markup {
+    html! {
+        th.text scope="row" {
+            (clean(title, MAX_SENTENCE_CHARS))
+            @if facts.suppressed { " (suppressed)" }
+        }
+    }
 }
 
 fn groups(diff: &Diff) -> Markup {

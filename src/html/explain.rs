@@ -1,4 +1,4 @@
-//! The page of `explain`: the verdict and the first hop in the way, all hops, and what the log has.
+//! The page of `explain`: the verdict and the first hop in the way, all hops, and the evidence of the log.
 
 use maud::{Markup, html};
 
@@ -69,7 +69,7 @@ fn describe_end(end: &PathEnd) -> String {
     if known.is_empty() { address.to_string() } else { format!("{address} ({})", known.join(", ")) }
 }
 
-/// What the sections show.
+/// The data of the sections.
 struct View<'a> {
     explanation: &'a Explanation,
     topology: &'a Topology,
@@ -83,9 +83,12 @@ impl View<'_> {
 
     fn verdict(&self) -> Markup {
         let answer = match self.explanation.verdict() {
-            PathVerdict::Reachable => "Yes: every hop lets the traffic pass, there and back.",
-            PathVerdict::Blocked => "No: a hop blocks.",
-            PathVerdict::Unknown => "Unknown: the topology does not have everything that decides.",
+            PathVerdict::Reachable => "Yes: every hop lets the traffic pass, there and back.".to_owned(),
+            PathVerdict::Blocked => {
+                let blocks = self.explanation.hops.iter().filter(|hop| hop.verdict == HopVerdict::Block).count() as u64;
+                format!("No: {} {}.", plural(blocks, "hop"), if blocks == 1 { "blocks" } else { "block" })
+            }
+            PathVerdict::Unknown => "Unknown: the topology does not have everything that decides.".to_owned(),
         };
         html! {
             section #verdict aria-labelledby="verdict-title" {
@@ -99,19 +102,32 @@ impl View<'_> {
         }
     }
 
-    /// Renders the first hop in the way, the rule or route that decides, and what to do.
+    /// Renders the first hop in the way, the rule or route that decides, and the next step.
     fn obstacle(&self, hop: &Hop) -> Markup {
         let way = if hop.direction == HopDirection::Return { "on the way back, " } else { "" };
         html! {
             h3 { "The first hop in the way" }
             div.card {
-                p { (way) (self.hop(hop)) ": " (clean(&hop.reason, MAX_REASON_CHARS)) }
+                p { (way) (self.hop_in_words(hop)) ": " (clean(&hop.reason, MAX_REASON_CHARS)) }
                 dl.facts {
                     div { dt { "Way" } dd { (self::way(hop.direction)) } }
                     div { dt { "Verdict" } dd { (verdict(hop.verdict)) } }
                     div { dt { "Rule or route that decides" } dd { (self.rule(hop.rule.as_ref())) } }
                 }
                 p.todo { strong { "What to do: " } (clean(&self.topology.remedy(hop), MAX_REASON_CHARS)) }
+            }
+        }
+    }
+
+    /// Renders the resource of a hop as a part of a sentence: `network ACL public (acl-1)`.
+    fn hop_in_words(&self, hop: &Hop) -> Markup {
+        let id = hop.id.as_deref();
+        html! {
+            (hop.kind.words())
+            @match (id, id.and_then(|id| self.topology.name_of(id))) {
+                (Some(id), Some(tag)) => { " " bdi { (name(tag)) } " (" code { (name(id)) } ")" }
+                (Some(id), None) => { " " code { (name(id)) } }
+                (None, _) => {}
             }
         }
     }
@@ -234,13 +250,13 @@ impl View<'_> {
         }
     }
 
-    /// Renders when the flows of a direction were seen, and by which interfaces.
+    /// Renders the times of the flows of a direction, and the interfaces that recorded them.
     fn recorders(&self, way: &str, member: &str, direction: &DirectionEvidence) -> Markup {
         let DirectionEvidence { accepted, rejected, seen, interface_ids, .. } = direction;
         let ids: Vec<&String> = interface_ids.iter().collect();
         let listed = INTERFACES.render(&ids, |id| html! { li { (self.id(id)) } });
         html! {
-            h3 { "Recorded " (way) }
+            h3 { "When and where: " (way) }
             @if (accepted.flows, rejected.flows) == (0, 0) {
                 p { "no flows" }
             } @else {

@@ -1,7 +1,7 @@
 //! Results as HTML pages for people who do not use a terminal.
 //!
-//! Input: a `Summary`, and nothing else: a stored summary gives the same page; what differs between two summaries (`diff`); or an explained
-//! path (`explain`). Output: one file. Invariants, which the tests check:
+//! Input: a `Summary`, and nothing else: a stored summary gives the same page; a `Diff` of two summaries (`diff`); or an
+//! `Explanation` with its evidence (`explain`). Output: one file. Invariants, which the tests check:
 //!
 //! - It makes no request and has no script. Its Content-Security-Policy allows only its own style sheet, by a hash, so there are no
 //!   `style` attributes.
@@ -9,8 +9,8 @@
 //! - Text from logs, topologies and configurations is untrusted: `text` bounds it, and `maud` escapes it. No address is made of it.
 //! - Every picture has a table with the same numbers. Nothing is said by color alone.
 //!
-//! Of the page of a summary, `rank` decides the order of the findings. `verdict`, `timeline`, `peering` (`vpcs`, `graph`, `matrix`), `rejects`,
-//! `top`, `findings` and `inputs` render one section each, of parts of `page`.
+//! For the page of a summary, `rank` decides the order of the findings. `verdict`, `timeline`, `peering` (`vpcs`, `graph`, `matrix`),
+//! `rejects`, `top`, `findings` and `inputs` render one section each, of parts of `page`.
 
 mod diff;
 mod explain;
@@ -44,14 +44,14 @@ pub const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
 const STYLE: &str = include_str!("style.css");
 
-/// A page without what all pages have.
+/// The parts in which pages differ.
 struct Page<'a> {
     title: &'a str,
     header: Markup,
     /// Links to the sections, with their labels.
     sections: &'a [(&'a str, &'a str)],
     main: Markup,
-    /// What has all of the data.
+    /// The document that has all of the data.
     data: &'a str,
 }
 

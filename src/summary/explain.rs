@@ -1,4 +1,4 @@
-//! The evidence of `explain`: what flow logs have between the ends of a path. It serializes to JSON.
+//! The evidence of `explain`: the flows between the ends of a path in flow logs. It serializes to JSON.
 
 use std::collections::BTreeSet;
 

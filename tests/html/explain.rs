@@ -89,8 +89,9 @@ fn the_page_of_a_blocked_path_names_the_first_hop_in_the_way() {
     let question = "10.1.1.5 (prod, eni-web) to 10.2.1.5 (prod, eni-db), 5432/TCP (postgresql)";
     assert_eq!(text_of(&elements, "h1"), format!("BLOCKED: {question}"));
     let text = text_of(&elements, "main");
+    assert!(text.contains("No: 1 hop blocks."));
     let reason = "rule 90 denies 1024-65535/TCP from 10.2.1.5";
-    assert!(text.contains(&format!("on the way back, network ACL prod acl-a: {reason}")), "{text}");
+    assert!(text.contains(&format!("on the way back, network ACL prod (acl-a): {reason}")), "{text}");
     assert_eq!(fact(&elements, "Rule or route that decides"), "rule 90: all traffic, 0.0.0.0/0");
     let advice =
         "If the replies should pass, allow them in network ACL acl-a (prod) (inbound, with a number below 90).";

@@ -9,11 +9,11 @@ use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, FindingType, Severity};
 use crate::summary::{RejectedGroup, Traffic, Window};
 
-/// Says of a list of what is new that it may have what is older.
+/// Remark on a list of new elements, some of which may be older.
 pub const NOT_NEW: &str = "not certain: the summary before does not have everything";
-/// Says of a list of what is gone that it may have what lasts.
+/// Remark on a list of elements that are gone, some of which may last.
 pub const NOT_GONE: &str = "not certain: the summary after does not have everything";
-/// Says that sums of the two summaries cannot be compared as they are.
+/// Remark on two summaries whose sums cannot be compared as they are.
 pub const DIFFERENT_WINDOWS: &str = "The windows have different lengths: compare flows and bytes with care.";
 
 /// What differs between two summaries.

@@ -9,7 +9,7 @@
 //!    A destination on the source's link or at its own interface is one hop (`local`).
 //! 2. `return_way`: the way back. Security groups are stateful; network ACLs and routes are evaluated again, for the ephemeral ports.
 //!
-//! [`Topology::remedy`] says what to do about a hop that does not pass (`remedy`).
+//! [`Topology::remedy`] has the next step about a hop that does not pass (`remedy`).
 //!
 //! Invariants:
 //! - A hop that a rule blocks does not end the walk, so that all obstacles show. A route that leads nowhere ends it, as does a connection

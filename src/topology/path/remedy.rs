@@ -1,17 +1,17 @@
-//! Says what to do about a hop that is in the way.
+//! Advice about a hop that is in the way.
 
 use super::hop::{Hop, HopDirection, HopKind, HopRule, HopSite, HopVerdict};
 use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
 use crate::topology::Topology;
 use crate::topology::rules::{Refusal, RuleDirection};
 
-/// What to do if no hop is in the way, and the traffic does not pass all the same.
+/// The next step if no hop is in the way, and the traffic does not pass all the same.
 pub const NOTHING_IN_THE_WAY: &str = "Nothing in the topology is in the way. If the connection fails all the same, check that the host \
     listens, and what is not evaluated here: the firewall of the host, AWS Network Firewall, VPC Block Public Access, and VPC Encryption \
     Controls.";
 
 impl Topology {
-    /// Says what to do about a hop that blocks or is unknown, as a sentence. Ids and names are escaped.
+    /// Returns the next step about a hop that blocks or is unknown, as a sentence. Ids and names are escaped.
     pub fn remedy(&self, hop: &Hop) -> String {
         match hop.verdict {
             HopVerdict::Pass => NOTHING_IN_THE_WAY.to_owned(),
@@ -80,7 +80,7 @@ impl Topology {
     }
 }
 
-/// Returns the rule that refuses the traffic at a hop, if the hop is that of rules.
+/// Returns the rule that rejects the traffic at a hop, if rules decide there.
 fn refusal(hop: &Hop) -> Option<Refusal<'_>> {
     match (hop.kind, &hop.rule) {
         (HopKind::NetworkAcl, rule) => {

@@ -114,7 +114,7 @@ impl Topology {
         }
     }
 
-    /// Names where to add a rule that allows what is refused: `sg-1 (web) (inbound)`, or
+    /// Names the rules that need another one, so that the traffic passes: `sg-1 (web) (inbound)`, or
     /// `network ACL acl-1 (public) (inbound, with a number below 100)`. The direction is left out if it is unknown.
     pub fn describe_rule_to_add(&self, refusal: &Refusal<'_>, direction: Option<RuleDirection>) -> String {
         let direction = direction.map(|direction| match direction {
