@@ -56,7 +56,7 @@ fn a_page_says_what_to_do_about_the_first_hop_in_the_way() {
         (Network::with(group), "If the traffic should pass, allow it in sg-db (db) (inbound)."),
         (
             Network::with(|topology| {
-                add_entries(topology, "acl-a", &[entry(1, "deny", true, "0.0.0.0/0", (0, 65_535))])
+                add_entries(topology, "acl-a", &[entry(1, "deny", true, "0.0.0.0/0", (0, 65_535))]);
             }),
             "If the traffic should pass, allow it in network ACL acl-a (outbound, before rule 1, which needs another number).",
         ),
