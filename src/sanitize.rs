@@ -55,3 +55,18 @@ pub fn escape_truncated(text: &str, max_chars: usize) -> String {
     }
     escaped
 }
+
+/// Shortens text to this number of characters, with an ellipsis in its middle: names that differ often have the same beginning.
+///
+/// ```
+/// assert_eq!(flowsentry::sanitize::shorten("production-shop", 9), "prod…shop");
+/// ```
+pub fn shorten(text: &str, max_chars: usize) -> String {
+    let count = text.chars().count();
+    if count <= max_chars {
+        return text.to_owned();
+    }
+    let kept = max_chars.saturating_sub(1);
+    let end = kept / 2;
+    text.chars().take(kept - end).chain(['…']).chain(text.chars().skip(count - end)).collect()
+}

@@ -102,7 +102,10 @@ fn nothing_read_is_no_all_clear() {
     };
     let (status, garbage) = report(&format!("{header}foo\nbar baz\n"));
     assert_eq!(status, Some(1));
-    assert!(garbage.contains("UNREADABLE INPUTS  1") && garbage.ends_with("VERDICT  UNKNOWN  no records were read\n"));
+    assert!(
+        garbage.contains("UNREADABLE INPUTS  1")
+            && garbage.ends_with("VERDICT  UNKNOWN  no records were read; 1 input could not be read\n")
+    );
     let no_data = LOG.replace("OK", "NODATA");
     for (log, expected) in [
         ("", "VERDICT  UNKNOWN  no records were read\n"),

@@ -277,6 +277,8 @@ fn no_summary_makes_a_large_page() {
     fill(&mut stored, "", 120);
     stored["schema"] = schema;
     stored["timeline"] = intervals(1000);
+    let largest = json!({"flows": u64::MAX, "packets": u64::MAX, "bytes": u64::MAX});
+    stored["traffic"] = json!({"accepted": largest, "rejected": largest});
     let pair = stored["peering"]["vpc_pairs"][0].clone();
     let pairs = (0..60).flat_map(|a| (0..60).map(move |b| (a, b))).filter(|(a, b)| a != b).map(|(a, b)| {
         let mut pair = pair.clone();
@@ -323,11 +325,11 @@ fn an_empty_summary_gives_no_all_clear() {
     let mut accepted = flow_log::summarize([("a.log", &b"version action\n5 ACCEPT\n"[..])], None);
     assert_eq!(title(&accepted), "No problem found in your network");
     accepted.failed.push(flowsentry::summary::InputFailure { uri: "b.log".to_owned(), error: "cut off".to_owned() });
-    assert_eq!(title(&accepted), "No problem found in your network in the inputs that were read");
+    assert_eq!(title(&accepted), "Unknown: no problem listed in your network, but 1 input could not be read");
     accepted.sources.clear();
     assert_eq!(title(&accepted), "No input could be read");
     let malformed = flow_log::summarize([("a.log", &b"version action\n5 ACCEPT\nx\ny\n"[..])], None);
-    assert_eq!(title(&malformed), "Unknown: most records are malformed");
+    assert_eq!(title(&malformed), "Unknown: 2 of 3 records are malformed");
     let gaps = b"version interface-id start end log-status\n5 eni-1 1 2 SKIPDATA\n";
     let gaps = flow_log::summarize([("a.log", &gaps[..])], None);
     assert_eq!(
@@ -359,16 +361,50 @@ fn what_is_left_out_gives_no_all_clear() {
     let mut selected = whole.clone();
     selected.keep_findings(Severity::High);
     let (title, findings, scanners, elements) = shown(&selected);
-    assert_eq!(title, "No problem of at least high severity; 1 finding below is left out");
+    assert_eq!(title, "Unknown: no problem listed in your network, but 1 finding below high is not listed");
     assert_eq!((findings.as_str(), scanners.as_str()), ("0 0 high, 1 left out", "- scans below high are left out"));
     assert!(elements.iter().any(|it| it.name == "p" && it.text.ends_with("1 finding below high is not listed.")));
     let mut later = serde_json::to_value(&whole).expect("JSON");
     later["findings"][0]["type"] = json!("time-travel");
     let later = flowsentry::summary::json::read(later.to_string().as_bytes()).expect("a summary");
     let (title, findings, _, elements) = shown(&later);
-    assert_eq!(title, "Unknown: 1 finding is of a later version");
+    assert_eq!(title, "Unknown: no problem listed in your network, but 1 finding is unknown to this version");
     assert_eq!(findings, "0 0 high, 0 medium, 0 low, 1 unknown");
     assert!(elements.iter().any(|it| it.name == "p" && it.text.contains("does not know: 1 of findings.")));
+}
+
+#[test]
+fn a_page_of_a_selection_says_so_in_each_section() {
+    let filters = json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": [], "ports": [],
+        "actions": ["ACCEPT"], "min_severity": null, "findings_left_out": 0});
+    let mut selected = golden("aws-accepted-and-rejected");
+    for member in ["findings", "timeline"] {
+        selected[member] = json!([]);
+    }
+    selected["traffic"]["rejected"] = json!({"flows": 0, "packets": 0, "bytes": 0});
+    for list in ["rejected_sources", "rejected_ports", "talkers"] {
+        selected["top"][list] = json!([]);
+    }
+    selected["records"]["filtered"] = json!(1);
+    selected["filters"] = filters;
+    let text = |summary: &Summary| {
+        let elements = parse(&html::render(summary));
+        elements.iter().find(|element| element.name == "body").expect("a body").text.clone()
+    };
+    let page = text(&read(&selected));
+    for expected in [
+        "Unknown: no problem listed in your network, but 1 of 2 records are left out by --action ACCEPT",
+        "This is a selection. 1 of 2 records is left out by --action ACCEPT.",
+        "No record that the filters leave is of rejected traffic.",
+        "No record that the filters leave has a start",
+        "Nothing to list: no traffic that the filters leave",
+    ] {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    selected["filters"] = Value::Null;
+    let page = text(&read(&selected));
+    let expected = "This is a selection. 1 of 2 records is left out by filters that this version does not know.";
+    assert!(page.contains(expected), "{page}");
 }
 
 #[test]
@@ -382,4 +418,161 @@ fn a_scan_that_was_let_through_is_a_problem() {
     };
     assert_eq!(page(""), "No problem found in your network; 1 source on the internet scans it");
     assert_eq!(page(&record(443, "ACCEPT")), "1 problem in your network: 1 high");
+}
+
+/// Returns the text of the page without its head.
+fn body(elements: &[Element]) -> &str {
+    &elements.iter().find(|element| element.name == "body").expect("a body").text
+}
+
+/// Returns the page of a stored summary, as JSON that was changed.
+fn page_of(name: &str, stored: &Value) -> Vec<Element> {
+    let summary = flowsentry::summary::json::read(stored.to_string().as_bytes()).expect("a summary");
+    render(name, &summary).1
+}
+
+#[test]
+fn the_reason_of_approximate_numbers_is_true() {
+    let limit = "A memory limit was reached";
+    let closed = "Closed partials were merged";
+    let with = |change: fn(&mut Value)| {
+        let mut stored = every_finding();
+        change(&mut stored);
+        let elements = page_of("approximate", &stored);
+        [limit, closed].map(|reason| body(&elements).matches(reason).count())
+    };
+    assert_eq!(with(|_| {}), [0, 0]);
+    assert_eq!(with(|it| it["rejected"]["by_cause_exact"] = json!(false)), [0, 1]);
+    assert_eq!(with(|it| it["rejected"]["exact"] = json!(false)), [1, 0]);
+    assert_eq!(with(|it| it["peering"]["exact"] = json!(false)), [0, 1]);
+    let both = |it: &mut Value| {
+        it["peering"]["exact"] = json!(false);
+        it["limits_reached"] = json!(["max_address_pairs"]);
+    };
+    assert_eq!(with(both), [1, 0]);
+    let other = |it: &mut Value| {
+        it["peering"]["exact"] = json!(false);
+        it["limits_reached"] = json!(["max_formats"]);
+    };
+    assert_eq!(with(other), [0, 1]);
+}
+
+#[test]
+fn what_an_earlier_version_lacks_is_not_made_up() {
+    let mut old = every_finding();
+    for name in ["timeline", "top"] {
+        old.as_object_mut().expect("an object").remove(name).expect(name);
+    }
+    for name in ["by_rule", "by_cause", "by_cause_exact"] {
+        old["rejected"].as_object_mut().expect("an object").remove(name).expect(name);
+    }
+    let elements = page_of("earlier-version", &old);
+    let text = body(&elements);
+    assert_eq!(text.matches("is of an earlier version, and does not have").count(), 4, "{text}");
+    assert!(!text.contains("memory limit") && !text.contains("No rule is known"), "{text}");
+}
+
+#[test]
+fn a_page_without_intervals_has_the_true_reason() {
+    let reason = |log: &str| {
+        let elements = parse(&html::render(&flow_log::summarize([("a.log", log.as_bytes())], None)));
+        let title = elements.iter().position(|it| it.attribute("id") == "timeline-title").expect("a timeline");
+        elements[title + 1].text.clone()
+    };
+    assert_eq!(reason("version start end log-status\n5 1 2 NODATA\n"), "No record is of accepted or rejected traffic.");
+    assert_eq!(reason("version action\n5 ACCEPT\n"), "No record of accepted or rejected traffic has a start.");
+    assert_eq!(reason("version action\n"), "There are no records.");
+}
+
+#[test]
+fn vpcs_with_one_name_have_different_labels() {
+    let mut stored = every_finding();
+    let pairs = stored["peering"]["vpc_pairs"].as_array_mut().expect("a list");
+    for pair in pairs.iter_mut() {
+        pair["src_vpc_name"] = json!("prod");
+        pair["dst_vpc_name"] = json!("prod");
+    }
+    let elements = page_of("same-names", &stored);
+    let distinct = |labels: &[String]| labels.iter().collect::<BTreeSet<_>>().len() == labels.len() && labels.len() > 1;
+    let text = |name: &str| -> Vec<String> {
+        let all = elements.iter().filter(|it| it.name == name && it.text.starts_with("prod"));
+        all.map(|it| it.text.clone()).collect()
+    };
+    assert!(distinct(&text("text")), "{:?}", text("text"));
+    let matrix = elements.iter().position(|it| it.attribute("class").starts_with("matrix")).expect("a matrix");
+    let headings = |scope: &str| -> Vec<String> {
+        let cells = elements[matrix..].iter().take_while(|it| it.attribute("class") != "data twin");
+        let cells = cells.filter(|it| it.name == "th" && it.attribute("scope") == scope && it.text.starts_with("prod"));
+        cells.map(|it| it.text.clone()).collect()
+    };
+    assert!(distinct(&headings("row")), "{:?}", headings("row"));
+    assert_eq!(headings("col"), headings("row"));
+    assert!(text("title").iter().any(|title| title.contains(") to prod (…")), "{:?}", text("title"));
+}
+
+#[test]
+fn classes_of_records_add_up_with_a_filter() {
+    let mut summary = read(&every_finding());
+    summary.records.filtered = 1234;
+    summary.records.total += 1234;
+    let elements = parse(&html::render(&summary));
+    let numbers = table(&elements, "Records by class");
+    let numbers: Vec<u64> = numbers.iter().map(|row| row[1].replace(',', "").parse().expect("a number")).collect();
+    let (all, classes) = numbers.split_last().expect("rows");
+    assert_eq!((*all, classes.iter().sum()), (summary.records.total, summary.records.total));
+}
+
+#[test]
+fn cut_lists_name_the_member_that_has_more() {
+    let mut summary = read(&every_finding());
+    summary.rejected.group_count = 1172;
+    let listed = summary.rejected.groups.len();
+    let notes = |summary: &Summary| -> Vec<String> {
+        let elements = parse(&html::render(summary));
+        elements.iter().filter(|it| it.attribute("class") == "note").map(|it| it.text.clone()).collect()
+    };
+    let has = |number: usize| {
+        format!("rejected.groups of the JSON summary has {number} of them, and has more with a higher --top.")
+    };
+    assert!(notes(&summary).contains(&has(listed)), "{:?}", notes(&summary));
+    summary.rejected.groups.clear();
+    assert!(notes(&summary).contains(&has(0)), "{:?}", notes(&summary));
+    let peering = summary.peering.as_mut().expect("peering");
+    let pair = peering.vpc_pairs[0].clone();
+    let vpcs = |number: usize| {
+        (0..number).map(|n| flowsentry::summary::VpcPair { src_vpc_id: format!("vpc-{n}"), ..pair.clone() })
+    };
+    peering.vpc_pairs = vpcs(20).collect();
+    assert!(notes(&summary).iter().any(|note| note.ends_with("are left out. The matrix has them.")));
+    summary.peering.as_mut().expect("peering").vpc_pairs = vpcs(60).collect();
+    let all = "are left out. peering.vpc_pairs of the JSON summary has all pairs.";
+    assert!(notes(&summary).iter().any(|note| note.ends_with(all)), "{:?}", notes(&summary));
+}
+
+#[test]
+fn a_long_finding_hides_no_other() {
+    let mut summary = read(&every_finding());
+    let (first, example) = (summary.findings[0].clone(), summary.findings[0].examples[0].clone());
+    summary.findings[0].examples = vec![example; 1000];
+    let cards = |summary: &Summary| {
+        let (_, elements) = render("long-finding", summary);
+        elements.iter().filter(|it| it.name == "article").count()
+    };
+    let whole = cards(&summary);
+    assert_eq!(whole, cards(&read(&every_finding())));
+    // Names are truncated, and there are many.
+    let id = |n: usize| format!("vpc-{n}");
+    summary.findings[0] = flowsentry::findings::types::Finding {
+        subject: flowsentry::findings::types::Subject::CidrBlock { cidr_block: "10.0.0.0/8".parse().expect("a block") },
+        title: "\"".repeat(1000),
+        next_step: Some("`".repeat(1000)),
+        names: (0..5).map(|n| (id(n), "\"".repeat(400))).collect(),
+        details: flowsentry::findings::types::Details::CandidateVpcs { vpc_ids: (0..5).map(id).collect() },
+        ..first
+    };
+    summary.findings[0].severity = Severity::Low;
+    summary.findings = vec![summary.findings[0].clone(); 40];
+    // Those that the verdict links to are there, some of them without evidence.
+    assert_eq!(cards(&summary), 4);
+    assert!(html::render(&summary).contains("The evidence is too long for this page."));
 }

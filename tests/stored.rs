@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use flowsentry::error::ObjectError;
+use flowsentry::findings::types::Severity;
 use flowsentry::summary::Summary;
 use flowsentry::summary::json::{self, SummaryError};
 use serde_json::{Value, json};
@@ -74,6 +75,11 @@ fn members_that_earlier_versions_lack_are_empty() {
     assert_eq!((summary.timeline.len(), summary.top.exact, summary.limits_reached.len()), (0, false, 0));
     assert_eq!((summary.rejected.by_rule.len(), summary.rejected.by_cause_exact), (0, false));
     assert_eq!((summary.findings.len(), summary.unknown), (old["findings"].as_array().expect("a list").len(), vec![]));
+    assert_eq!(
+        summary.absent,
+        ["timeline", "top", "rejected.by_cause", "rejected.by_cause_exact", "rejected.by_rule", "limits_reached"]
+    );
+    assert_eq!(read(&every_finding()).absent, [""; 0]);
 }
 
 #[test]
@@ -83,17 +89,59 @@ fn what_later_versions_add_is_ignored_or_counted() {
     later["weather"] = json!({"sun": [1, {"a": null}]});
     later["findings"][0]["mood"] = json!("calm");
     later["findings"][0]["details"]["color"] = json!("red");
-    later["findings"][0]["evidence"].as_array_mut().expect("a list").push(json!("crystal-ball"));
     assert_eq!(read(&later), before);
+    later["findings"][0]["evidence"].as_array_mut().expect("a list").push(json!("crystal-ball"));
+    let with_word = read(&later);
+    assert_eq!((with_word.findings, with_word.unknown), (before.findings.clone(), vec![("findings.evidence", 1)]));
     later["findings"][1]["type"] = json!("time-travel");
     later["findings"][2]["severity"] = json!("critical");
     later["rejected"]["groups"][0]["cause"] = json!("cosmic-rays");
     later["sources"][0]["shape"] = json!("clay-tablet");
     later["limits_reached"] = json!(["max_interfaces", "max_patience", "max_hope"]);
+    later["findings"][2]["evidence"] = json!(["tea-leaves"]);
+    later["top"]["talkers"][0]["src"]["scope"] = json!("onprem");
+    later["top"]["rejected_sources"][0]["src"]["scope"] = json!("onprem");
+    later["peering"]["vpc_pairs"][0]["accepted"]["flows"] = json!("many");
     let summary = read(&later);
-    assert_eq!(summary.unknown, [("sources", 1), ("rejected.groups", 1), ("findings", 2)]);
+    let rows =
+        [("sources", 1), ("rejected.groups", 1), ("top.rejected_sources", 1), ("top.talkers", 1), ("findings", 2)];
+    let others = [("peering.vpc_pairs", 1), ("findings.evidence", 1)];
+    assert_eq!(summary.unknown, [&rows[..], &others[..]].concat());
+    assert_eq!(summary.top.talkers.len() + 1, before.top.talkers.len());
     assert_eq!(summary.findings.len() + 2, before.findings.len());
     assert_eq!(summary.limits_reached, ["max_interfaces", "a limit of a later version"]);
+}
+
+#[test]
+fn filters_of_later_versions_are_counted() {
+    let filters = json!({"since": null, "until": null, "interface_ids": [], "vpc_ids": [], "addresses": ["10.0.0.0/8"], "ports": [443],
+        "actions": [], "min_severity": null, "findings_left_out": 3});
+    let read_with = |name: &str, value: Value| {
+        let mut later = every_finding();
+        later["filters"] = filters.clone();
+        later["filters"][name] = value;
+        let summary = read(&later);
+        let unknown = summary.unknown_of("filters");
+        let filters = summary.filters.expect("filters");
+        assert_eq!((&filters.ports[..], filters.findings_left_out), (&[443][..], 3), "{name}");
+        (unknown, filters.actions.len(), filters.min_severity)
+    };
+    assert_eq!(read_with("actions", json!(["DROP", "REJECT"])), (1, 1, None));
+    assert_eq!(read_with("min_severity", json!("critical")), (1, 0, None));
+    assert_eq!(read_with("min_severity", json!("high")), (0, 0, Some(Severity::High)));
+    assert_eq!(read_with("protocols", json!([6])), (1, 0, None));
+    assert_eq!([json!([]), Value::Null].map(|none| read_with("protocols", none)), [(0, 0, None); 2]);
+    let mut damaged = every_finding();
+    damaged["filters"] = json!({"ports": ["x"]});
+    assert!(error(damaged.to_string().as_bytes()).contains("invalid type: string"));
+}
+
+#[test]
+fn long_rows_of_unknown_members_are_left_out() {
+    let mut later = every_finding();
+    later["rejected"]["groups"][0]["hops"] = json!(vec![0; 600_000]);
+    later["rejected"]["by_interface"][0]["hops"] = json!(vec![0; 400_000]);
+    assert_eq!(read(&later).unknown, [("rejected.groups", 1)]);
 }
 
 #[test]
@@ -110,7 +158,9 @@ fn an_explanation_of_a_later_version_is_left_out() {
 #[test]
 fn a_summary_that_is_too_large_is_refused_with_advice() {
     let error = SummaryError::from(ObjectError::TooLarge { max_bytes: 1 }).to_string();
-    assert_eq!(error, "is larger than 256 MiB; analyze fewer inputs at once, or list fewer rejected groups (--top)");
+    assert_eq!(error, "is larger than 128 MiB; analyze fewer inputs at once, or list fewer rejected groups (--top)");
+    let error = SummaryError::from(ObjectError::CompressionRatio { compressed_bytes: 1, bytes: 300 }).to_string();
+    assert!(error.contains("which no summary reaches; write it again with analyze"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ copy the folder to a bucket of theirs, and two parameters name it:
 
     aws s3 cp --recursive flowsentry-stack-vVERSION s3://BUCKET/flowsentry-stack-vVERSION
 
-The folder has template-prebuilt.yaml, made from template.yaml, the templates of stacks/, and the packages of the functions.
+The folder has template-prebuilt.yaml, made from template.yaml, the templates of stacks/, the packages of the functions, and what the
+docs and the alarms name besides: tools/replay.py, a sample, and the Terraform module.
 Every local path in a template becomes the location of a file of the folder; nothing else changes. The location contains the
 version, so a stack that is updated to another version gets its packages.
 
@@ -64,6 +65,8 @@ def main(dist, complete):
     for path in sorted((PROJECT / "stacks").glob("*.yaml")):
         bundle.add_template(path.relative_to(PROJECT).as_posix())
     bundle.add_sample()
+    for path in [PROJECT / "tools" / "replay.py", *sorted((PROJECT / "stacks" / "terraform").rglob("*.tf"))]:
+        bundle.add_file(path.relative_to(PROJECT))
     missing = bundle.add_packages()
     path = bundle.zip()
     print(f"{path}: {path.stat().st_size:,} bytes, {len(bundle.files())} files")
@@ -110,7 +113,7 @@ class Bundle:
             if kind in PACKAGES:
                 properties[name] = self._location(PACKAGES[kind], self._package(metadata, properties))
             elif kind in FILES:
-                properties[name] = self._location(FILES[kind], self._file(folder / value))
+                properties[name] = self._location(FILES[kind], self.add_file(folder / value))
             elif kind in TEMPLATES:
                 path = joined(folder, value)
                 if self.add_template(path):
@@ -130,7 +133,8 @@ class Bundle:
         # A scalar with the tag !Ref, or a plain one.
         return f"{name}-${{{architecture.value}}}.zip" if hasattr(architecture, "tag") else f"{name}-{architecture}.zip"
 
-    def _file(self, path):
+    def add_file(self, path):
+        """Copies a file of the project, and returns its path."""
         path = joined(path.parent, path.name)
         shutil.copyfile(PROJECT / path, self._created(path))
         return path
@@ -150,7 +154,7 @@ class Bundle:
     def add_sample(self):
         """Copies the flow log that the output UploadTestObjectCommand uploads."""
         [sample] = re.findall(r"examples/\S+\.log\.gz", (PROJECT / ROOT).read_text())
-        shutil.copyfile(PROJECT / sample, self._created(sample))
+        self.add_file(Path(sample))
 
     def add_packages(self):
         """Copies the packages into the folder. Returns the names of those that are missing."""

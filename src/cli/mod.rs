@@ -55,6 +55,7 @@ use crate::partial::{self, Context};
 use crate::pipeline;
 use crate::record::timestamp::Timestamp;
 use crate::summary::build::{self, DEFAULT_MAX_LISTED_GROUPS, SummaryOptions};
+use crate::summary::doubt;
 use crate::summary::json;
 use crate::summary::{Filters, Summary};
 use crate::topology::Topology;
@@ -220,9 +221,11 @@ fn write_report(
 ) -> Result<u8, CliError> {
     let ReportArguments { format, top, verbose, findings: FindingArguments { min_severity, fail_on } } = options;
     let has_finding = fail_on.is_some_and(|severity| summary.has_finding(severity));
-    let undecided = fail_on.and_then(|severity| stored::undecided(summary, severity));
-    let status = if undecided.is_none() { status } else { EXIT_PARTIAL };
-    undecided.iter().for_each(|reason| warn(&format!("--fail-on cannot be decided: {reason}")));
+    let undecided = fail_on.map(|severity| summary.undecided(severity)).unwrap_or_default();
+    let status = if undecided.is_empty() { status } else { EXIT_PARTIAL };
+    if !undecided.is_empty() {
+        warn(&format!("--fail-on cannot be decided: {}", doubt::join(&undecided)));
+    }
     min_severity.iter().copied().for_each(|severity| summary.keep_findings(severity));
     match format {
         SummaryFormat::Json => {

@@ -16,7 +16,6 @@ use super::{
     CliError, EXIT_PARTIAL, EXIT_SUCCESS, EXIT_USAGE, read_config, report, report_failures, topology, write_report,
 };
 use crate::aggregate::inputs::InputFailure;
-use crate::findings::types::Severity;
 use crate::pipeline::Options;
 use crate::sanitize::truncate_chars;
 use crate::summary::build::{self, SummaryOptions};
@@ -36,26 +35,6 @@ pub(super) fn report(arguments: &Report) -> Result<u8, CliError> {
         summary.rejected.groups.truncate(top);
     }
     write_report(&arguments.report, &mut summary, status, None)
-}
-
-/// Returns why a summary cannot tell whether there is a finding of this severity. `None` if it can.
-pub(super) fn undecided(summary: &Summary, severity: Severity) -> Option<String> {
-    if !summary.failed.is_empty() {
-        let inputs = summary.failed.len();
-        return Some(format!("{inputs} of the inputs of the summary could not be read, and may hide findings"));
-    }
-    let Summary { records, .. } = summary;
-    if records.total == 0 {
-        return Some("no records were read".to_owned());
-    }
-    if records.malformed > records.total / 2 && !summary.has_finding(severity) {
-        let (malformed, total) = (records.malformed, records.total);
-        return Some(format!("{malformed} of {total} records are malformed, and may hide findings"));
-    }
-    let filters = summary.filters.as_ref().filter(|filters| filters.findings_left_out > 0)?;
-    let least = filters.min_severity.filter(|least| *least > severity && !summary.has_finding(severity))?;
-    let (count, least) = (filters.findings_left_out, least.name());
-    Some(format!("the summary leaves out {count} of its findings, below {least}; make it without --min-severity"))
 }
 
 /// Runs `top`. Returns the exit status.
@@ -85,7 +64,7 @@ impl View {
     fn summary(&self) -> Result<(Summary, u8), CliError> {
         match &self.inputs[..] {
             [path] if path.as_os_str() == STDIN => self.of_stdin(),
-            [path] if is_summary(path) => Ok((warned(read(path)?), EXIT_SUCCESS)),
+            [path] if is_summary(path) => self.stored(path, read(path)?),
             paths => self.analyze(&inputs::expand(paths)),
         }
     }
@@ -95,10 +74,24 @@ impl View {
         let mut head = Recorder { input: io::stdin(), read: Vec::new() };
         let is_summary = json::is_summary(&mut head);
         if is_summary {
-            let summary = parse(Path::new(STDIN), head.read.as_slice().chain(io::stdin()))?;
-            return Ok((warned(summary), EXIT_SUCCESS));
+            let path = Path::new(STDIN);
+            return self.stored(path, parse(path, head.read.as_slice().chain(io::stdin()))?);
         }
         self.analyze(&[Input::stdin_after(head.read)])
+    }
+
+    /// Returns a stored summary. Options of an analysis would change nothing.
+    fn stored(&self, path: &Path, summary: Summary) -> Result<(Summary, u8), CliError> {
+        let View { topology, log_format, config, .. } = self;
+        let given =
+            [("topology", !topology.is_empty()), ("log-format", log_format.is_some()), ("config", config.is_some())];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            None => Ok((warned(summary), EXIT_SUCCESS)),
+            Some((option, _)) => {
+                let reason = format!("is a summary, and --{option} is for flow logs: leave it out");
+                Err(unreadable(path, &reason))
+            }
+        }
     }
 
     /// Analyzes logs.
@@ -143,7 +136,7 @@ fn parse(path: &Path, input: impl Read) -> Result<Summary, CliError> {
     for (list, count) in &summary.unknown {
         let path = path.display();
         warn(&format!(
-            "{path}: {count} of {list} are unknown to this version and left out; use the version that wrote it"
+            "{path}: {count} of {list} are unknown to this version or damaged, and left out; use the version that wrote it"
         ));
     }
     warn_of_failures(&summary.failed);

@@ -4,10 +4,11 @@
 //! members may be added, none is removed. A finding of an unknown type is an error, which the reader of a list counts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
-use serde::de::{DeserializeOwned, Error, IgnoredAny};
+use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::types::{Confidence, Details, Evidence, Example, Finding, FindingType, Severity, Subject, Suppressed};
@@ -192,25 +193,66 @@ fn details(finding_type: FindingType, mut of: Members) -> Result<Details, String
     })
 }
 
-/// An element of a list, or one that this version does not know.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lenient<T> {
-    Known(T),
-    Unknown(IgnoredAny),
-}
+/// Maximum text of an element of a list, in bytes. Members that this version does not know are in memory while it is parsed, at up to 48
+/// times their text. Elements that this program writes are far shorter.
+pub(crate) const MAX_ELEMENT_BYTES: usize = 1 << 20;
 
-/// Deserializes a list without the elements that this version does not know.
+/// Deserializes a list without the elements that this version does not know. These are never in memory together.
 pub(crate) fn known<'de, D, T, C>(deserializer: D) -> Result<C, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de>,
-    C: FromIterator<T>,
+    T: DeserializeOwned,
+    C: Default + IntoIterator<Item = T> + Extend<T>,
 {
-    let list = Vec::<Lenient<T>>::deserialize(deserializer)?;
-    let known = |element| match element {
-        Lenient::Known(known) => Some(known),
-        Lenient::Unknown(_) => None,
-    };
-    Ok(list.into_iter().filter_map(known).collect())
+    let mut list = C::default();
+    each_element(deserializer, |text| list.extend(parse::<T>(text)))?;
+    Ok(list)
+}
+
+/// Calls a function with the text of each element of a list.
+pub(crate) fn each_element<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    each: impl FnMut(&RawValue),
+) -> Result<(), D::Error> {
+    struct Elements<F>(F);
+
+    impl<'de, F: FnMut(&RawValue)> Visitor<'de> for Elements<F> {
+        type Value = ();
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+            while let Some(text) = list.next_element::<Box<RawValue>>()? {
+                (self.0)(&text);
+            }
+            Ok(())
+        }
+    }
+
+    deserializer.deserialize_seq(Elements(each))
+}
+
+/// Parses an element. Returns `None` if this version does not know it.
+pub(crate) fn parse<T: DeserializeOwned>(element: &RawValue) -> Option<T> {
+    let text = Some(element.get()).filter(|text| text.len() <= MAX_ELEMENT_BYTES)?;
+    serde_json::from_str(text).ok()
+}
+
+/// Returns the number of words of evidence that a finding has and this version does not know.
+pub(crate) fn unknown_evidence(finding: &RawValue) -> u64 {
+    #[derive(Deserialize)]
+    struct Words {
+        #[serde(deserialize_with = "unknown")]
+        evidence: u64,
+    }
+
+    fn unknown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let mut unknown = 0;
+        each_element(deserializer, |word| unknown += u64::from(parse::<Evidence>(word).is_none()))?;
+        Ok(unknown)
+    }
+
+    parse::<Words>(finding).map_or(0, |words| words.evidence)
 }

@@ -37,8 +37,13 @@ pub fn render_diff(diff: &Diff) -> String {
         (groups(diff))
         (pairs(diff.vpc_pairs.as_deref()))
     };
-    let page =
-        Page { title: &headline, header: header(&headline, diff), sections: &SECTIONS, main, data: "--format json" };
+    let page = Page {
+        title: &headline,
+        header: header(&headline, diff),
+        sections: &SECTIONS,
+        main,
+        data: "--format json has all of the data.",
+    };
     page.render()
 }
 

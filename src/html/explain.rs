@@ -51,7 +51,7 @@ pub fn render_explanation(explanation: &Explanation, evidence: Option<&Evidence>
         (view.ends())
     };
     let title = format!("{word}: {source} to {destination}, {port}");
-    Page { title: &title, header, sections: &SECTIONS, main, data: "--format json" }.render()
+    Page { title: &title, header, sections: &SECTIONS, main, data: "--format json has all of the data." }.render()
 }
 
 fn words(verdict: PathVerdict) -> &'static str {

@@ -90,7 +90,7 @@ fn fact(finding: &Finding, key: &str, value: &Value, protocol: Option<u8>) -> Ma
                     @if index > 0 { ", " }
                     (fact(finding, key, value, protocol))
                 }
-                @if values.len() > MAX_VALUES { " and " (count((values.len() - MAX_VALUES) as u64)) " more" }
+                @if values.len() > MAX_VALUES { " and " (count((values.len() - MAX_VALUES) as u64)) " more, in " code { (key) } }
             }
             Value::Number(number) => { (number_of(key, number.as_u64().unwrap_or_default(), protocol)) }
             Value::String(text) => {

@@ -9,29 +9,39 @@ use super::page::{
     Column::{Number, Text},
 };
 use super::rank::{Level, Ranking, Scanner};
-use super::text::{MAX_SENTENCE_CHARS, clean, count, name, plural, prose, time, time_range};
+use super::text::{MAX_SENTENCE_CHARS, clean, count, name, plural, prose, reasons, time, time_range};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity};
 use crate::record::Action;
+use crate::summary::Summary;
 
 const SCANNERS: Bounds = Bounds { entries: 20, bytes: 10_000 };
 const SUPPRESSED: Bounds = Bounds { entries: 20, bytes: 20_000 };
+/// Problems of the first screen, which link to the findings.
+pub(super) const MAX_PROBLEMS: usize = 4;
+/// Maximum number of examples of a finding. A summary of this program has as many.
+const MAX_EXAMPLES: usize = 5;
 
 /// Returns the bounds of the cards of a severity. The summary has the findings that do not fit.
 fn cards(severity: Severity) -> Bounds {
     match severity {
-        Severity::High => Bounds { entries: 30, bytes: 100_000 },
-        Severity::Medium => Bounds { entries: 20, bytes: 60_000 },
+        Severity::High => Bounds { entries: 30, bytes: 80_000 },
+        Severity::Medium => Bounds { entries: 20, bytes: 50_000 },
         Severity::Low => Bounds { entries: 10, bytes: 30_000 },
     }
 }
 
 /// Renders the section of all findings.
-pub(super) fn section(ranking: &Ranking<'_>) -> Markup {
+pub(super) fn section(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
+    let doubts = summary.doubts();
     html! {
         section #findings aria-labelledby="findings-title" {
             h2 #findings-title { "Findings" }
-            @if ranking.levels.is_empty() { p.empty { "No findings." } }
+            @if ranking.levels.is_empty() {
+                p.empty {
+                    @if doubts.is_empty() { "No findings." } @else { "No findings are listed, but " (reasons(&doubts)) "." }
+                }
+            }
             @for level in &ranking.levels { (self::level(level)) }
             (suppressed(ranking))
         }
@@ -40,7 +50,9 @@ pub(super) fn section(ranking: &Ranking<'_>) -> Markup {
 
 fn level(level: &Level<'_>) -> Markup {
     let numbered: Vec<(usize, &Finding)> = (1..).zip(level.own.iter().copied()).collect();
-    let cards = cards(level.severity).render(&numbered, |(number, finding)| card(*number, finding));
+    let linked =
+        |(number, finding): &(usize, &Finding)| (*number <= MAX_PROBLEMS).then(|| card(*number, finding, false));
+    let cards = cards(level.severity).render_or(&numbered, |(number, finding)| card(*number, finding, true), linked);
     html! {
         h3 { (page::severity(level.severity)) " " (plural((level.own.len() + scans(level)) as u64, "finding")) }
         (cards.markup)
@@ -58,8 +70,8 @@ fn scans(level: &Level<'_>) -> usize {
     level.scanners.iter().map(|scanner| scanner.scans.len()).sum()
 }
 
-/// Renders one finding.
-fn card(number: usize, finding: &Finding) -> Markup {
+/// Renders one finding, with its evidence or without.
+fn card(number: usize, finding: &Finding, has_evidence: bool) -> Markup {
     let id = anchor(finding.severity, number);
     let title = format!("{id}-title");
     html! {
@@ -74,9 +86,13 @@ fn card(number: usize, finding: &Finding) -> Markup {
             }
             h4 id=(title) { (clean(&finding.title, MAX_SENTENCE_CHARS)) }
             p.todo { strong { "What to do: " } (next_step(finding)) }
-            details {
-                summary { "Evidence" }
-                (evidence(&id, finding))
+            @if has_evidence {
+                details {
+                    summary { "Evidence" }
+                    (evidence(&id, finding))
+                }
+            } @else {
+                p.note { "The evidence is too long for this page. It is in " code { "findings" } " of the JSON summary." }
             }
         }
     }
@@ -112,7 +128,7 @@ fn examples(id: &str, examples: &[Example]) -> Markup {
     let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     html! {
         (page::table(&caption, &[Text("Source"), Text("From port"), Text("Destination"), Text("To port"), Text("Interface"), Text("Action")], &html! {
-            @for example in examples {
+            @for example in examples.iter().take(MAX_EXAMPLES) {
                 tr {
                     td { code { (optional(example.srcaddr.map(|address| address.to_string()))) } }
                     td { (optional(example.srcport.map(|port| port.to_string()))) }
@@ -123,6 +139,9 @@ fn examples(id: &str, examples: &[Example]) -> Markup {
                 }
             }
         }))
+        @if examples.len() > MAX_EXAMPLES {
+            p.note { "and " (count((examples.len() - MAX_EXAMPLES) as u64)) " more, in " code { "examples" } " of the finding" }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::f64::consts::TAU;
 use maud::{Markup, html};
 
 use super::text::{are, bytes, count, name, plural};
-use super::vpcs::{Vpc, short_name};
+use super::vpcs::Vpc;
 use crate::summary::{Peering, VpcPair};
 
 /// VPCs of the picture. Those with the most flows come first.
@@ -91,8 +91,8 @@ impl Curve {
     }
 }
 
-/// Renders the picture and its legend.
-pub(super) fn figure(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
+/// Renders the picture and its legend. `of_matrix` is the number of VPCs that the matrix has.
+pub(super) fn figure(peering: &Peering, vpcs: &[Vpc<'_>], of_matrix: usize) -> Markup {
     let shown = vpcs.get(..MAX_VPCS).unwrap_or(vpcs);
     let height = if shown.len() > 2 { 380.0 } else { 150.0 };
     let left_out = (vpcs.len() - shown.len()) as u64;
@@ -102,6 +102,7 @@ pub(super) fn figure(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
         .iter()
         .filter_map(|pair| Some((index(&pair.src_vpc_id)?, index(&pair.dst_vpc_id)?, pair)))
         .collect();
+    let label_of = |index: usize| shown.get(index).map_or("", |vpc| &vpc.label);
     let largest = edges.iter().map(|(_, _, pair)| pair.traffic.accepted.flows).max().unwrap_or(0);
     let nodes: Vec<Node<'_>> =
         (0..).zip(shown).map(|(index, vpc)| Node::new(vpc, position(index, shown.len(), height), height)).collect();
@@ -117,13 +118,19 @@ pub(super) fn figure(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
             div.scroll role="region" aria-label="Graph of VPCs" tabindex="0" {
                 svg.graph.shrinks[right - left <= MAX_SHRINKING] width=(format!("{:.0}", right - left)) height=(height) viewBox=(view) role="img" aria-label=(label) {
                     @for (from, to, pair) in &edges {
-                        (edge(Curve::between(position(*from, shown.len(), height), position(*to, shown.len(), height)), pair, largest))
+                        @let curve = Curve::between(position(*from, shown.len(), height), position(*to, shown.len(), height));
+                        (edge(curve, (label_of(*from), label_of(*to)), pair, largest))
                     }
                     @for node in &nodes { (node.render()) }
                 }
             }
             figcaption { (legend()) }
-            @if left_out > 0 { p.note { (plural(left_out, "VPC")) " with less traffic " (are(left_out)) " left out. The table and the matrix have them." } }
+            @if left_out > 0 {
+                p.note {
+                    (plural(left_out, "VPC")) " with less traffic " (are(left_out)) " left out. "
+                    @if vpcs.len() <= of_matrix { "The matrix has them." } @else { code { "peering.vpc_pairs" } " of the JSON summary has all pairs." }
+                }
+            }
         }
     }
 }
@@ -139,7 +146,7 @@ fn position(index: usize, nodes: usize, height: f64) -> Point {
 struct Node<'a> {
     vpc: &'a Vpc<'a>,
     at: Point,
-    label: String,
+    label: &'a str,
     label_at: Point,
     /// Which part of the label is at its point.
     anchor: &'static str,
@@ -157,12 +164,12 @@ impl<'a> Node<'a> {
             "middle" => at.y - 16.0,
             _ => at.y + 4.0,
         };
-        Node { vpc, at, label: short_name(vpc.id, vpc.tag), label_at: Point { x, y }, anchor }
+        Node { vpc, at, label: &vpc.label, label_at: Point { x, y }, anchor }
     }
 
     /// Returns where the label begins and ends.
     fn extent(&self) -> (f64, f64) {
-        let (x, width) = (self.label_at.x, width(&self.label));
+        let (x, width) = (self.label_at.x, width(self.label));
         match self.anchor {
             "start" => (x, x + width),
             "end" => (x - width, x),
@@ -173,7 +180,7 @@ impl<'a> Node<'a> {
     fn render(&self) -> Markup {
         let Node { vpc, at, label, label_at, anchor } = self;
         html! {
-            circle.node cx=(px(at.x)) cy=(px(at.y)) r=(NODE_RADIUS) { title { (vpc.label()) " " (name(vpc.id)) } }
+            circle.node cx=(px(at.x)) cy=(px(at.y)) r=(NODE_RADIUS) { title { (vpc.name) " " (name(vpc.id)) } }
             text x=(px(label_at.x)) y=(px(label_at.y)) text-anchor=(anchor) { (label) }
         }
     }
@@ -190,8 +197,8 @@ fn width(text: &str) -> f64 {
     text.chars().map(of).sum()
 }
 
-/// Renders an arrow, with a mark for rejected flows and one for flows without a reply.
-fn edge(curve: Curve, pair: &VpcPair, largest: u64) -> Markup {
+/// Renders an arrow between the VPCs with these labels, with a mark for rejected flows and one for flows without a reply.
+fn edge(curve: Curve, (src, dst): (&str, &str), pair: &VpcPair, largest: u64) -> Markup {
     let (accepted, rejected, silent) = (pair.traffic.accepted, pair.traffic.rejected, pair.unanswered);
     let class = if accepted.flows == 0 {
         "refused"
@@ -206,8 +213,7 @@ fn edge(curve: Curve, pair: &VpcPair, largest: u64) -> Markup {
     html! {
         g.edge.(class) {
             title {
-                (short_name(&pair.src_vpc_id, pair.src_vpc_name.as_deref())) " to "
-                (short_name(&pair.dst_vpc_id, pair.dst_vpc_name.as_deref())) ": "
+                (src) " to " (dst) ": "
                 (plural(accepted.flows, "flow")) ", " (bytes(accepted.bytes)) "; " (count(rejected.flows)) " rejected; "
                 (count(silent.flows)) " without a reply"
             }
@@ -253,6 +259,7 @@ fn px(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::short_name;
     use super::*;
 
     #[test]
@@ -281,13 +288,13 @@ mod tests {
             let pairs = serde_json::json!([pair(left, right)]);
             let peering = serde_json::json!({"exact": true, "connections": [], "vpc_pairs": pairs});
             let peering: Peering = serde_json::from_value(peering).expect("peering");
-            let vpcs = [left, right].map(|id| Vpc { id, tag: None });
-            let page = figure(&peering, &vpcs).into_string();
+            let vpcs = [left, right].map(|id| Vpc { id, label: short_name(id, 22), name: id.to_owned() });
+            let page = figure(&peering, &vpcs, 40).into_string();
             let (_, view) = page.split_once("viewBox=\"").expect("a picture");
             view.split_once('"').map(|(view, _)| view.to_owned()).expect("a quote")
         };
         assert_eq!(view("a", "b"), "-189 0 378 150");
-        // 15 pixels from the node, and 22 characters: the last is an ellipsis.
+        // 15 pixels from the node, and 22 characters: one is an ellipsis.
         assert_eq!(view(&"i".repeat(30), "b"), "-384 0 573 150");
         assert_eq!(view("a", &"日".repeat(22)), "-189 0 699 150");
     }

@@ -13,6 +13,8 @@ use crate::summary::{InputSource, MalformedSample, ObservedFormat, Summary};
 const SOURCES: Bounds = Bounds { entries: 20, bytes: 20_000 };
 const FORMATS: Bounds = Bounds { entries: 5, bytes: 10_000 };
 const MALFORMED: Bounds = Bounds { entries: 10, bytes: 20_000 };
+/// The class of records that a filter leaves out. Only some summaries have a filter.
+const FILTERED: &str = "Left out by the filter";
 /// Maximum number of columns of a format.
 const MAX_FIELDS: usize = 60;
 
@@ -38,11 +40,12 @@ fn records(summary: &Summary) -> Markup {
         ("Skipped by AWS", records.skip_data),
         ("Without an action", records.other),
         ("Malformed", records.malformed),
+        (FILTERED, records.filtered),
         ("All", records.total),
     ];
     html! {
         (page::table("Records by class", &[Text("Class"), Number("Records")], &html! {
-            @for (class, number) in classes { tr { th scope="row" { (class) } td.number { (count(number)) } } }
+            @for (class, number) in classes.into_iter().filter(|(class, number)| *class != FILTERED || *number > 0) { tr { th scope="row" { (class) } td.number { (count(number)) } } }
         }))
         @if let Some(topology) = &summary.topology { p.muted { "Topology: snapshot " code { (name(&topology.snapshot)) } } }
     }
@@ -73,7 +76,7 @@ fn formats(formats: &[ObservedFormat]) -> Markup {
         html! {
             tr {
                 th scope="row" { @match format.version { Some(version) => { "version " (version) } None => { "unknown" } } }
-                td.text { code { (fields.join(" ")) } @if more > 0 { " and " (more) " more" } }
+                td.text { code { (fields.join(" ")) } @if more > 0 { " and " (more) " more, in " code { "formats" } " of the JSON summary" } }
             }
         }
     });

@@ -1,6 +1,6 @@
 //! Lists of bounded length: a page stays below 1 MB for any summary, and names each omission.
 //!
-//! The bounds of all lists together are 480 kB. The matrix has at most 210 kB, the timeline 110 kB, the graph 100 kB.
+//! The bounds of all lists together are 450 kB, and 90 kB for findings that are linked. The matrix has at most 210 kB, the timeline 110 kB, the graph 100 kB.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -25,16 +25,30 @@ pub(super) struct Bounded {
 }
 
 impl Bounds {
-    /// Renders entries until a bound is reached.
+    /// Renders the first entries. Leaves out those that do not fit.
     pub(super) fn render<T>(self, entries: &[T], render: impl Fn(&T) -> Markup) -> Bounded {
+        self.render_or(entries, render, |_| None)
+    }
+
+    /// Renders the first entries. One that does not fit is replaced, without regard to the bounds, or left out.
+    pub(super) fn render_or<T>(
+        self,
+        entries: &[T],
+        render: impl Fn(&T) -> Markup,
+        replace: impl Fn(&T) -> Option<Markup>,
+    ) -> Bounded {
         let (mut html, mut shown) = (String::new(), 0);
         for entry in entries.iter().take(self.entries) {
             let PreEscaped(next) = render(entry);
-            if html.len() + next.len() > self.bytes {
-                break;
+            let next = if html.len() + next.len() <= self.bytes {
+                Some(next)
+            } else {
+                replace(entry).map(PreEscaped::into_string)
+            };
+            if let Some(next) = next {
+                html.push_str(&next);
+                shown += 1;
             }
-            html.push_str(&next);
-            shown += 1;
         }
         Bounded { markup: PreEscaped(html), left_out: entries.len() - shown }
     }
@@ -74,6 +88,11 @@ mod tests {
         assert_eq!(shown(3, 6), (false, "abcdef".to_owned(), 0));
         assert_eq!(shown(2, 6), (true, "abcd".to_owned(), 1));
         assert_eq!(shown(3, 5), (true, "abcd".to_owned(), 1));
+        let long = Bounds { entries: 3, bytes: 5 }.render(&["ab", "long entry", "cd"], |text| html! { (text) });
+        assert_eq!((long.markup.into_string().as_str(), long.left_out), ("abcd", 1));
+        let bounds = Bounds { entries: 3, bytes: 7 };
+        let short = bounds.render_or(&["ab", "long entry", "cd"], |text| html! { (text) }, |_| Some(html! { "…" }));
+        assert_eq!((short.markup.into_string().as_str(), short.left_out), ("ab…cd", 0));
         let none = Bounds { entries: 0, bytes: 9 }.render(&["ab"], |text| html! { (text) });
         assert_eq!(
             none.note("findings").into_string(),

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use super::text::{plural, short_count};
-use super::vpcs::{Vpc, short_name};
+use super::vpcs::Vpc;
 use crate::aggregate::counters::Counters;
 use crate::summary::{Peering, Traffic};
 
 /// VPCs with a row of their own. Others share a row.
-const MAX_VPCS: usize = 40;
+pub(super) const MAX_VPCS: usize = 40;
 /// Headings of more columns are vertical.
 const MAX_LEVEL_HEADINGS: usize = 6;
 /// Shades of cells.
@@ -31,8 +31,11 @@ pub(super) fn table(peering: &Peering, vpcs: &[Vpc<'_>]) -> Markup {
     let largest = cells.values().map(|cell| cell.traffic.accepted.flows).max().unwrap_or(0);
     let size = shown.len() + usize::from(folded > 0);
     let others = || (folded > 0).then(|| plural(folded as u64, "other VPC"));
-    let labels: Vec<String> = shown.iter().map(Vpc::label).chain(others()).collect();
-    let columns = shown.iter().map(|vpc| short_name(vpc.id, vpc.tag)).chain(others());
+    // Labels are distinct, and names may be longer.
+    let is_shared = |vpc: &Vpc<'_>| shown.iter().filter(|other| other.name == vpc.name).count() > 1;
+    let row = |vpc: &Vpc<'_>| if is_shared(vpc) { vpc.label.clone() } else { vpc.name.clone() };
+    let labels: Vec<String> = shown.iter().map(row).chain(others()).collect();
+    let columns = shown.iter().map(|vpc| vpc.label.clone()).chain(others());
     let class = if size > MAX_LEVEL_HEADINGS { "matrix vertical" } else { "matrix" };
     html! {
         h3 { "Matrix" }

@@ -51,7 +51,7 @@ struct Page<'a> {
     /// Links to the sections, with their labels.
     sections: &'a [(&'a str, &'a str)],
     main: Markup,
-    /// The document that has all of the data.
+    /// Says where all of the data is.
     data: &'a str,
 }
 
@@ -73,7 +73,7 @@ pub fn render(summary: &Summary) -> String {
         (peering::section(summary))
         (rejects::section(summary))
         (top::section(summary))
-        (findings::section(&ranking))
+        (findings::section(summary, &ranking))
         (inputs::section(summary))
     };
     Page {
@@ -81,7 +81,7 @@ pub fn render(summary: &Summary) -> String {
         header: verdict::header(summary, &ranking),
         sections: &SECTIONS,
         main,
-        data: "The JSON summary",
+        data: "A list that is cut names the member of the JSON summary that has more.",
     }
     .render()
 }
@@ -96,7 +96,7 @@ impl Page<'_> {
                     (self.header)
                     (self.navigation())
                     main { (self.main) }
-                    footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. " (self.data) " has all of the data." } }
+                    footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. " (self.data) } }
                 }
             }
         };

@@ -7,9 +7,10 @@ use super::page::{
     self,
     Column::{Number, Text},
 };
-use super::text::{bytes, count, name, resource};
+use super::text::{bytes, count, if_filtered, name, resource};
 use super::vpcs::by_traffic;
 use super::{graph, matrix};
+use crate::summary::json::UNKNOWN_LIMIT;
 use crate::summary::{Peering, Summary, VpcPair};
 
 const PAIRS: Bounds = Bounds { entries: 100, bytes: 40_000 };
@@ -21,18 +22,32 @@ pub(super) fn section(summary: &Summary) -> Markup {
             h2 #vpcs-title { "Traffic between VPCs" }
             @match &summary.peering {
                 None => { p.empty { "Not judged: the analysis had no topology (--topology)." } }
-                Some(peering) if peering.vpc_pairs.is_empty() => { p.empty { "No traffic between known VPCs." } }
+                Some(peering) if peering.vpc_pairs.is_empty() => { p.empty { "No record" (if_filtered(summary)) " is of traffic between known VPCs." } }
                 Some(peering) => {
-                    @if !peering.exact { p.note { "A memory limit was reached: pairs and replies are approximate." } }
+                    @if !peering.exact { p.note { (approximate(summary)) } }
                     @let vpcs = by_traffic(peering);
                     div.beside {
-                        div { (graph::figure(peering, &vpcs)) }
+                        div { (graph::figure(peering, &vpcs, matrix::MAX_VPCS)) }
                         div { (matrix::table(peering, &vpcs)) }
                     }
                     (pairs(peering))
                 }
             }
         }
+    }
+}
+
+/// Returns why pairs and replies are approximate.
+fn approximate(summary: &Summary) -> &'static str {
+    if !summary.has_member("limits_reached") {
+        "Pairs and replies are approximate. The summary is of an earlier version, and does not have the reason."
+    } else if ["max_address_pairs", "max_interfaces", UNKNOWN_LIMIT]
+        .iter()
+        .any(|limit| summary.limits_reached.contains(limit))
+    {
+        "A memory limit was reached: pairs and replies are approximate."
+    } else {
+        "Closed partials were merged: replies are approximate, because the VPC of some records is unknown."
     }
 }
 

@@ -8,7 +8,7 @@ use super::page::{
     Column::{Number, Text},
     RejectedShares,
 };
-use super::text::{address, bytes, count, plural, resource};
+use super::text::{address, bytes, count, if_filtered, plural, resource};
 use crate::aggregate::rejected::cause::Cause;
 use crate::summary::{CauseRejects, DeniedBy, InterfaceRejects, RejectedGroup, RuleRejects, Summary};
 use crate::topology::describe_output::own_rule_number;
@@ -26,17 +26,31 @@ pub(super) fn section(summary: &Summary) -> Markup {
         section #rejects aria-labelledby="rejects-title" {
             h2 #rejects-title { "Rejected traffic" }
             @if summary.traffic.rejected.flows == 0 {
-                p.empty { "No record is of rejected traffic." }
+                p.empty { "No record" (if_filtered(summary)) " is of rejected traffic." }
             } @else {
-                @if !summary.rejected.by_cause_exact || !summary.rejected.exact {
-                    p.note { "A memory limit was reached: connections, causes and rules are approximate, and totals are exact." }
-                }
+                @if let Some(why) = approximate(summary) { p.note { (why) } }
                 (by_cause(summary))
                 (by_rule(summary))
                 (by_interface(summary))
                 (connections(summary))
             }
         }
+    }
+}
+
+/// Names the approximate parts and the reason. `None` if all parts of the summary are exact.
+fn approximate(summary: &Summary) -> Option<&'static str> {
+    let rejected = &summary.rejected;
+    if !rejected.exact {
+        Some("A memory limit was reached: connections, causes and rules are approximate, and totals are exact.")
+    } else if rejected.by_cause_exact || rejected.by_cause.is_empty() {
+        None
+    } else if !summary.has_member("rejected.by_cause_exact") {
+        Some(
+            "Causes and rules may be approximate: the summary is of an earlier version, and does not say whether they are.",
+        )
+    } else {
+        Some("Closed partials were merged: causes and rules are approximate. Connections and totals are exact.")
     }
 }
 
@@ -55,7 +69,11 @@ fn by_cause(summary: &Summary) -> Markup {
     let rows = CAUSES.render(rows, row);
     html! {
         h3 { "By cause" }
-        (rows.table("Rejected flows by cause", &[Text("Cause"), Number("Flows"), Text("Share"), Number("Bytes")], "rejected.by_cause"))
+        @if !summary.has_member("rejected.by_cause") {
+            p.empty { "The summary is of an earlier version, and does not have the causes." }
+        } @else {
+            (rows.table("Rejected flows by cause", &[Text("Cause"), Number("Flows"), Text("Share"), Number("Bytes")], "rejected.by_cause"))
+        }
     }
 }
 
@@ -77,10 +95,23 @@ fn by_rule(summary: &Summary) -> Markup {
     html! {
         h3 { "By rule" }
         @if rows.is_empty() {
-            p.empty { "No rule is known to reject this traffic: the topology has no security groups or network ACLs that decide." }
+            p.empty { (no_rule(summary)) }
         } @else {
             (bounded.table("Rejected flows by the rule that rejects them", &columns, "rejected.by_rule"))
         }
+    }
+}
+
+/// Returns why there is no rule.
+fn no_rule(summary: &Summary) -> &'static str {
+    if !summary.has_member("rejected.by_rule") {
+        "The summary is of an earlier version, and does not have the rules."
+    } else if summary.unknown_of("rejected.by_rule") > 0 {
+        "No rule that this version knows."
+    } else if summary.peering.is_none() {
+        "No rule is known: the analysis had no topology (--topology)."
+    } else {
+        "No rule is known to reject this traffic: the topology has no security groups or network ACLs that decide."
     }
 }
 
@@ -131,11 +162,20 @@ fn connections(summary: &Summary) -> Markup {
         Text("Interface"),
     ];
     let about = if rejected.error_bound > 0 { "about " } else { "" };
+    let listed = rejected.groups.len() as u64 + summary.unknown_of("rejected.groups");
     let shown = rejected.groups.len() - bounded.left_out;
     html! {
         h3 { "Connections" }
         p.muted { (count(shown as u64)) " of " (about) (plural(rejected.group_count, "rejected connection")) }
-        (bounded.table("Rejected connections with the most flows", &columns, "rejected.groups"))
+        (page::table("Rejected connections with the most flows", &columns, &bounded.markup))
+        @if listed < rejected.group_count {
+            p.note {
+                code { "rejected.groups" } " of the JSON summary has " (count(listed)) " of them, and "
+                (if rejected.exact { "has" } else { "may have" }) " more with a higher " code { "--top" } "."
+            }
+        } @else {
+            (bounded.note("rejected.groups"))
+        }
     }
 }
 

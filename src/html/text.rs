@@ -7,11 +7,15 @@ use maud::{Markup, html};
 
 use crate::aggregate::counters::TimeRange;
 use crate::record::timestamp::Timestamp;
-use crate::sanitize::escape_truncated;
+use crate::sanitize::{escape_truncated, shorten};
+use crate::summary::Summary;
+use crate::summary::doubt::{self, Doubt};
 use crate::topology::endpoint::Endpoint;
 
 /// Maximum characters of a name or an id.
 const MAX_NAME_CHARS: usize = 48;
+/// Characters of a name that are read. AWS allows as many.
+const MAX_READ_CHARS: usize = 256;
 /// Maximum characters of a sentence that quotes names.
 pub(super) const MAX_SENTENCE_CHARS: usize = 400;
 
@@ -28,7 +32,12 @@ pub(super) fn clean(text: &str, max_chars: usize) -> String {
 
 /// Cleans a name or an id.
 pub(super) fn name(text: &str) -> String {
-    clean(text, MAX_NAME_CHARS)
+    short_name(text, MAX_NAME_CHARS)
+}
+
+/// Cleans a name or an id, and shortens it in its middle.
+pub(super) fn short_name(text: &str, max_chars: usize) -> String {
+    shorten(&escape_truncated(text, MAX_READ_CHARS), max_chars)
 }
 
 /// Renders a sentence, with the words between backticks as code.
@@ -39,6 +48,16 @@ pub(super) fn prose(text: &str) -> Markup {
             @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
+}
+
+/// Joins the reasons why findings may be missing.
+pub(super) fn reasons(doubts: &[Doubt]) -> String {
+    clean(&doubt::join(doubts), MAX_SENTENCE_CHARS)
+}
+
+/// Limits a sentence about records to those that the filters leave. Returns nothing without filters.
+pub(super) fn if_filtered(summary: &Summary) -> &'static str {
+    if summary.records.filtered > 0 { " that the filters leave" } else { "" }
 }
 
 /// Renders a resource: its name, and its id beside it.
@@ -153,6 +172,13 @@ mod tests {
         assert_eq!(clean("a\u{202e}b\u{1b}[2J", 40), "a\\u{202e}b\\u{1b}[2J");
         assert_eq!([clean("abcd", 4), clean("abcde", 4)], ["abcd", "abc…"]);
         assert_eq!(clean("\u{202e}\u{202e}", 10), "\\u{202e}\\…");
+    }
+
+    #[test]
+    fn long_names_keep_their_ends() {
+        assert_eq!(short_name("acme-production-shop", 12), "acme-p…-shop");
+        assert_eq!(name("\u{202e}web"), "\\u{202e}web");
+        assert_eq!(name(&"x".repeat(300)).chars().count(), 48);
     }
 
     #[test]

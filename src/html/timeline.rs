@@ -9,7 +9,7 @@ use super::page::{
     self,
     Column::{Number, Text},
 };
-use super::text::{are, bytes, count, plural, time, time_range};
+use super::text::{are, bytes, count, if_filtered, plural, time, time_range};
 use crate::aggregate::counters::TimeRange;
 use crate::record::timestamp::Timestamp;
 use crate::summary::{Summary, TimeBucket};
@@ -33,8 +33,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
         section #timeline aria-labelledby="timeline-title" {
             h2 #timeline-title { "Timeline" }
             @match buckets {
-                [] if summary.records.total == 0 => { p.empty { "There are no records." } }
-                [] => { p.empty { "No record has a start, or the summary is of an earlier version." } }
+                [] => { p.empty { (no_interval(summary)) } }
                 [first, .., last] => { (figure(buckets, first, last)) }
                 [only] => { (figure(buckets, only, only)) }
             }
@@ -43,6 +42,22 @@ pub(super) fn section(summary: &Summary) -> Markup {
                 p.note { (plural(more, "later interval")) " " (are(more)) " in " code { "timeline" } " of the JSON summary" }
             }
         }
+    }
+}
+
+/// Returns why there is no interval.
+fn no_interval(summary: &Summary) -> String {
+    let selected = if_filtered(summary);
+    if !summary.has_member("timeline") {
+        "The summary is of an earlier version, and does not have the timeline.".to_owned()
+    } else if summary.unknown_of("timeline") > 0 {
+        "No interval that this version knows.".to_owned()
+    } else if summary.records.total == 0 {
+        "There are no records.".to_owned()
+    } else if summary.traffic.flows() == 0 {
+        format!("No record{selected} is of accepted or rejected traffic.")
+    } else {
+        format!("No record{selected} of accepted or rejected traffic has a start.")
     }
 }
 

@@ -8,7 +8,7 @@ use super::page::{
     Column::{Number, Text},
     RejectedShares,
 };
-use super::text::{address, bytes, count, resource};
+use super::text::{address, bytes, count, if_filtered, resource};
 use crate::summary::{PortRejects, SourceRejects, Summary, Talker};
 
 /// A summary has ten of each.
@@ -21,7 +21,11 @@ pub(super) fn section(summary: &Summary) -> Markup {
     html! {
         section #top aria-labelledby="top-title" {
             h2 #top-title { "Top sources, ports and talkers" }
-            @if is_empty { p.empty { "Nothing to list: no traffic, or the summary is of an earlier version." } }
+            @if !summary.has_member("top") {
+                p.empty { "The summary is of an earlier version, and does not have them." }
+            } @else if is_empty {
+                p.empty { "No traffic" (if_filtered(summary)) " that has addresses or ports." }
+            }
             @if !is_empty && !top.exact {
                 p.note { "A memory limit was reached: rejected sources and ports are approximate." }
             }

@@ -2,22 +2,22 @@
 
 use maud::{Markup, html};
 
-use super::findings::{anchor, next_step};
+use super::findings::{MAX_PROBLEMS, anchor, next_step};
 use super::list::Bounds;
 use super::page::{self, Column::Text};
 use super::rank::Ranking;
-use super::text::{MAX_SENTENCE_CHARS, are, bytes, clean, count, name, noun, percent, plural, time, time_range};
+use super::text::{
+    MAX_SENTENCE_CHARS, are, bytes, clean, count, name, noun, percent, plural, reasons, time, time_range,
+};
 use crate::aggregate::counters::TimeRange;
 use crate::findings::types::{Finding, Severity};
+use crate::summary::doubt::Doubt;
 use crate::summary::{Filters, InputFailure, Summary, VpcPair};
 
-/// Problems of the first screen.
-const MAX_PROBLEMS: usize = 4;
 const FAILURES: Bounds = Bounds { entries: 20, bytes: 20_000 };
 
 /// Says in one line what the summary found. Also the title of the page.
 pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
-    let records = &summary.records;
     let own = |severity| ranking.own().filter(|finding| finding.severity == severity).count() as u64;
     let urgent: Vec<String> = [Severity::High, Severity::Medium]
         .into_iter()
@@ -25,41 +25,36 @@ pub(super) fn headline(summary: &Summary, ranking: &Ranking<'_>) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, severity)| format!("{} {severity}", count(number)))
         .collect();
-    let (in_part, remarks) = (in_part(summary), remarks(ranking));
-    let left_out = summary.filters.as_ref().and_then(left_out);
+    let remarks = remarks(ranking);
+    let doubts = summary.doubts();
+    let low = own(Severity::Low);
     if summary.sources.is_empty() && summary.unknown.is_empty() {
         "No input could be read".to_owned()
-    } else if records.total == 0 {
-        "Unknown: no records were read".to_owned()
     } else if !urgent.is_empty() {
         let number = own(Severity::High) + own(Severity::Medium);
         format!("{} in your network: {}{remarks}", plural(number, "problem"), urgent.join(", "))
-    } else if records.malformed > records.total / 2 {
-        "Unknown: most records are malformed".to_owned()
-    } else if records.accepted == 0 && records.rejected == 0 {
-        "Unknown: no record is of accepted or rejected traffic".to_owned()
-    } else if summary.unknown_findings() > 0 {
-        let number = summary.unknown_findings();
-        format!("Unknown: {} {} of a later version", plural(number, "finding"), are(number))
-    } else if let Some((severity, number)) = left_out {
-        let (severity, verb) = (severity.name(), are(number));
-        format!("No problem of at least {severity} severity; {} below {verb} left out", plural(number, "finding"))
-    } else if own(Severity::Low) > 0 {
-        format!("No urgent problem, {} of low severity{in_part}{remarks}", plural(own(Severity::Low), "finding"))
+    } else if doubts.first().is_some_and(Doubt::is_of_everything) {
+        format!("Unknown: {}", reasons(&doubts))
+    } else if low > 0 {
+        let low = plural(low, "finding");
+        format!("No urgent problem, {low} of low severity{}{remarks}", in_part(summary, &doubts))
+    } else if doubts.is_empty() {
+        format!("No problem found in your network{}{remarks}", in_part(summary, &doubts))
     } else {
-        format!("No problem found in your network{in_part}{remarks}")
+        format!("Unknown: no problem listed in your network{}{remarks}", in_part(summary, &doubts))
     }
 }
 
-/// Returns what a verdict without a problem does not cover, or nothing.
-fn in_part(summary: &Summary) -> &'static str {
-    let is_whole = summary.limits_reached.is_empty() && summary.records.malformed == 0;
-    match (&summary.filters, summary.failed.as_slice()) {
-        (Some(_), _) => ", as far as it was selected",
-        (None, _) if !summary.unknown.is_empty() => ", as far as this version knows",
-        (None, []) if is_whole => "",
-        (None, []) => ", as far as it was read",
-        (None, _) => " in the inputs that were read",
+/// Limits a verdict without an urgent problem, or returns nothing.
+fn in_part(summary: &Summary, doubts: &[Doubt]) -> String {
+    if !doubts.is_empty() {
+        format!(", but {}", reasons(doubts))
+    } else if !summary.unknown.is_empty() {
+        ", as far as this version knows".to_owned()
+    } else if summary.records.malformed > 0 {
+        ", as far as it was read".to_owned()
+    } else {
+        String::new()
     }
 }
 
@@ -126,20 +121,26 @@ pub(super) fn section(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
 }
 
 fn filters(summary: &Summary) -> Markup {
-    let Some(filters) = &summary.filters else { return html! {} };
-    let options = filters.record_options();
+    let filters = summary.filters.clone().unwrap_or_default();
+    let (options, has_unknown) = (filters.record_options(), summary.has_unknown_filters());
+    let is_by_records = has_unknown || !options.is_empty();
     html! {
-        div.notice role="note" {
-            p {
-                strong { "This is a selection." }
-                @if !options.is_empty() {
-                    " " (count(summary.records.filtered)) " of " (plural(summary.records.total, "record")) " "
-                    (are(summary.records.filtered)) " left out by "
-                    code { (clean(&options, MAX_SENTENCE_CHARS)) } "."
-                }
-                @if let Some(severity) = filters.min_severity {
-                    " " (plural(filters.findings_left_out, "finding")) " below " (severity.name()) " "
-                    (are(filters.findings_left_out)) " not listed."
+        @if is_by_records || filters.min_severity.is_some() {
+            div.notice role="note" {
+                p {
+                    strong { "This is a selection." }
+                    @if is_by_records {
+                        " " (count(summary.records.filtered)) " of " (plural(summary.records.total, "record")) " "
+                        (are(summary.records.filtered)) " left out by "
+                        @if !options.is_empty() { code { (clean(&options, MAX_SENTENCE_CHARS)) } }
+                        @if has_unknown && !options.is_empty() { " and " }
+                        @if has_unknown { "filters that this version does not know" }
+                        "."
+                    }
+                    @if let Some(severity) = filters.min_severity {
+                        " " (plural(filters.findings_left_out, "finding")) " below " (severity.name()) " "
+                        (are(filters.findings_left_out)) " not listed."
+                    }
                 }
             }
         }

@@ -92,6 +92,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
         findings: builder.findings(&groups, &classes, completeness, options),
         limits_reached,
         unknown: Vec::new(),
+        absent: Vec::new(),
         sources: analysis.sources.clone(),
         failed: analysis.failed.clone(),
         malformed: analysis.malformed.clone(),

@@ -14,6 +14,7 @@ pub use self::rows::{
     NOT_NEW, PairRow, Side, TrafficChange,
 };
 use crate::findings::types::Finding;
+use crate::summary::doubt::Doubt;
 use crate::summary::{Filters, Peering, Rejected, RejectedGroup, Summary, VpcPair};
 
 /// The value of [`Diff::schema`].
@@ -21,6 +22,8 @@ const SCHEMA: &str = "flowsentry/diff/v1";
 
 /// Windows whose lengths differ by more than this share of the longer one are not comparable by their sums.
 const COMPARABLE_SHARE: u64 = 10;
+
+const WITHOUT_TOPOLOGY: &str = "it was made without a topology";
 
 /// Compares a summary, with the name of its file, with a later one.
 pub fn compare(before: (&str, &Summary), after: (&str, &Summary)) -> Diff {
@@ -69,38 +72,25 @@ fn undecided(old: &Summary, new: &Summary) -> Vec<String> {
     if !part_of_new.is_empty() && part_of_new != part(old) {
         reasons.push(format!("filters left out records: {part_of_new}"));
     }
+    if old.peering.is_some() && new.peering.is_none() {
+        reasons.push(WITHOUT_TOPOLOGY.to_owned());
+    }
     reasons
 }
 
-/// Returns what hides findings of a summary, in words.
+/// Returns why findings of a summary may be missing, in words. [`undecided`] and [`lacks`] have its filters.
 fn hidden(summary: &Summary) -> Vec<String> {
-    let mut hidden = Vec::new();
-    let records = &summary.records;
-    if records.total == 0 {
-        hidden.push("it has no records".to_owned());
-    } else if records.malformed > records.total / 2 {
-        hidden.push(format!("{} of its {} records are malformed", records.malformed, records.total));
-    } else if (records.accepted, records.rejected, records.other) == (0, 0, 0) {
-        hidden.push("none of its records has traffic".to_owned());
-    }
-    if !summary.failed.is_empty() {
-        hidden.push(format!("{} of its inputs could not be read", summary.failed.len()));
-    }
-    if let Some(Filters { min_severity: Some(severity), findings_left_out: 1.., .. }) = &summary.filters {
-        hidden.push(format!("findings below {} are not listed", severity.name()));
-    }
-    if summary.unknown_findings() > 0 {
-        hidden.push(format!("{} of findings are unknown to this version", summary.unknown_findings()));
-    }
-    hidden
+    let hides = |doubt: &Doubt| match doubt {
+        Doubt::Filtered { .. } => false,
+        Doubt::NoTraffic { other } => *other == 0,
+        _ => true,
+    };
+    summary.doubts().iter().filter(|doubt| hides(doubt)).map(Doubt::to_string).collect()
 }
 
 /// Returns what else a summary lacks, in words.
 fn lacks(summary: &Summary) -> Vec<String> {
     let mut lacks = Vec::new();
-    if !summary.limits_reached.is_empty() {
-        lacks.push(format!("memory limits were reached: {}", summary.limits_reached.join(", ")));
-    }
     let filters = summary.filters.as_ref().map(Filters::record_options).unwrap_or_default();
     if !filters.is_empty() {
         lacks.push(format!("filters left out records: {filters}"));
@@ -115,9 +105,9 @@ fn lacks(summary: &Summary) -> Vec<String> {
         lacks.push("AWS skipped records".to_owned());
     }
     if summary.peering.is_none() {
-        lacks.push("it was made without a topology".to_owned());
+        lacks.push(WITHOUT_TOPOLOGY.to_owned());
     }
-    for (list, count) in summary.unknown.iter().filter(|(list, _)| *list != "findings") {
+    for (list, count) in summary.unknown.iter().filter(|(list, _)| !["findings", "filters"].contains(list)) {
         lacks.push(format!("{count} of {list} are unknown to this version"));
     }
     lacks

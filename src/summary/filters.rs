@@ -73,7 +73,9 @@ impl Summary {
         self.findings.retain(|finding| finding.severity >= min_severity);
         let filters = self.filters.get_or_insert_default();
         filters.min_severity = filters.min_severity.max(Some(min_severity));
-        filters.findings_left_out += (before - self.findings.len()) as u64;
+        let left_out = (before - self.findings.len()) as u64;
+        // A stored summary may have any number.
+        filters.findings_left_out = filters.findings_left_out.saturating_add(left_out);
     }
 
     /// Returns whether a finding that is not suppressed has at least this severity.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+pub(crate) use super::stored::UNKNOWN_LIMIT;
 pub use super::stored::{MAX_SUMMARY_BYTES, SummaryError, is_summary, read};
 use crate::findings::topology_check::Check;
 use crate::findings::types::Finding;

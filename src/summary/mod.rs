@@ -1,8 +1,8 @@
 //! The summary of one object (Lambda function) or of all inputs of one run (command).
 //!
 //! Input: the aggregated state of the records, and the topology if there is one. Output: a [`Summary`], as types that serialize to
-//! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two. [`explain`] has the
-//! evidence of an explained path.
+//! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two. [`doubt`] decides whether an empty list of
+//! findings is an all-clear. [`explain`] has the evidence of an explained path.
 //!
 //! These types and the types of a finding are the JSON contract. Fields may be added. No field may be renamed or removed, or
 //! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
@@ -11,6 +11,7 @@ pub mod build;
 mod by_rule;
 mod by_scope;
 pub mod diff;
+pub mod doubt;
 pub mod explain;
 mod filters;
 pub mod json;
@@ -62,7 +63,7 @@ pub struct Summary {
     /// Inputs that could not be read completely. Their records are excluded.
     pub failed: Vec<InputFailure>,
     /// Which records and findings the user selected. Absent if all, and in outputs of the function.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stored::filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Filters>,
     /// Earliest start and latest end of the analyzed records.
     pub window: Option<Window>,
@@ -76,7 +77,7 @@ pub struct Summary {
     pub malformed: Vec<MalformedSample>,
     /// Accepted and rejected traffic by the `start` of the records: at most 240 intervals without a gap. Records without `start` are
     /// not in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub timeline: Vec<TimeBucket>,
     /// Rejected connections.
     pub rejected: Rejected,
@@ -89,6 +90,7 @@ pub struct Summary {
     /// Traffic between VPCs. Null without a topology.
     pub peering: Option<Peering>,
     /// Traffic by the AWS service that owns the interface. Empty unless the topology has interfaces.
+    #[serde(deserialize_with = "known")]
     pub services: Vec<ServiceTraffic>,
     /// Problems, sorted by severity (highest first), flows (most first), type, and subject.
     #[serde(deserialize_with = "known")]
@@ -96,15 +98,35 @@ pub struct Summary {
     /// Names of the memory limits that were reached.
     #[serde(default, deserialize_with = "stored::limits")]
     pub limits_reached: Vec<Keyword>,
-    /// Number of elements of a stored summary that this version does not know and leaves out, by list.
+    /// Number of elements of a stored summary that this version does not know and leaves out, by list. `filters` has the selected
+    /// keywords and members, and `findings.evidence` the words of findings that are not left out.
     #[serde(skip)]
     pub unknown: Vec<(Keyword, u64)>,
+    /// Members that a stored summary of an earlier version does not have, such as `rejected.by_rule`.
+    #[serde(skip)]
+    pub absent: Vec<Keyword>,
 }
 
 impl Summary {
     /// Returns the number of findings that this version does not know.
     pub fn unknown_findings(&self) -> u64 {
-        self.unknown.iter().find(|(list, _)| *list == "findings").map_or(0, |(_, count)| *count)
+        self.unknown_of("findings")
+    }
+
+    /// Returns whether filters that this version does not know left out records.
+    pub fn has_unknown_filters(&self) -> bool {
+        let is_explained = || self.filters.as_ref().is_some_and(|filters| !filters.record_options().is_empty());
+        self.unknown_of("filters") > 0 || self.records.filtered > 0 && !is_explained()
+    }
+
+    /// Returns the number of elements of a list that this version does not know.
+    pub fn unknown_of(&self, list: &str) -> u64 {
+        self.unknown.iter().find(|(unknown, _)| *unknown == list).map_or(0, |(_, count)| *count)
+    }
+
+    /// Returns whether a stored summary has this member, which earlier versions did not write.
+    pub fn has_member(&self, member: &str) -> bool {
+        !self.absent.contains(&member)
     }
 }
 
@@ -177,10 +199,13 @@ pub struct Rejected {
     #[serde(deserialize_with = "stored::groups")]
     pub groups: Vec<RejectedGroup>,
     /// Rejected traffic by interface.
+    #[serde(deserialize_with = "known")]
     pub by_interface: Vec<InterfaceRejects>,
     /// Rejected traffic by subnet.
+    #[serde(deserialize_with = "known")]
     pub by_subnet: Vec<SubnetRejects>,
     /// Rejected traffic by VPC.
+    #[serde(deserialize_with = "known")]
     pub by_vpc: Vec<VpcRejects>,
     /// Rejected traffic by cause. Records whose group a memory limit dropped count as `security-group-or-network-acl`, as do all
     /// records whose cause is unknown.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::counters::Counters;
 use crate::aggregate::peering::{ClassView, FlowsByClass, TrafficClass};
+use crate::findings::stored::known;
 use crate::record::Action;
 use crate::summary::Traffic;
 use crate::topology::{PeeringStatus, Topology};
@@ -18,9 +19,11 @@ pub struct Peering {
     /// False if a memory limit made replies or pairs approximate.
     pub exact: bool,
     /// Peering connections with traffic.
+    #[serde(deserialize_with = "known")]
     pub connections: Vec<ConnectionTraffic>,
     /// Traffic between two different known VPCs, each direction separately. A flow that both ends log counts once: its accepted records
     /// at the source, or at the destination if the source has none.
+    #[serde(deserialize_with = "known")]
     pub vpc_pairs: Vec<VpcPair>,
 }
 

@@ -16,6 +16,7 @@ use crate::aggregate::interner::Symbol;
 use crate::aggregate::rejected::Groups;
 use crate::aggregate::talkers::TalkerKey;
 use crate::findings::Completeness;
+use crate::findings::stored::known;
 use crate::topology::endpoint::Endpoint;
 
 /// Maximum number of rows of each list.
@@ -31,12 +32,14 @@ pub struct Top {
     /// False if a memory limit made `rejected_sources` or `rejected_ports` approximate.
     pub exact: bool,
     /// Sources with the most rejected flows.
+    #[serde(deserialize_with = "known")]
     pub rejected_sources: Vec<SourceRejects>,
     /// Destination ports with the most rejected flows.
     #[serde(deserialize_with = "super::stored::ports")]
     pub rejected_ports: Vec<PortRejects>,
     /// Pairs of source and destination with the most accepted bytes. A pair that several interfaces record counts once: at the interface
     /// with the most bytes.
+    #[serde(deserialize_with = "known")]
     pub talkers: Vec<Talker>,
     /// False if there are too many pairs to count all of their records. The sums of `talkers` are then lower bounds.
     pub talkers_exact: bool,

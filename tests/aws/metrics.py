@@ -37,6 +37,7 @@ OF_AWS = {
         "NumberOfMessagesSent",
     ],
     ("AWS/Lambda", "FunctionName", "AWS::Lambda::Function"): [
+        "AsyncEventsDropped",
         "ConcurrentExecutions",
         "Duration",
         "Errors",

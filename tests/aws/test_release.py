@@ -112,9 +112,12 @@ def test_every_location_is_a_file_of_the_release(folder):
     assert named <= files
     packages = {f"{NAME}/{name}-{one}.zip" for name in ["flowsentry-lambda", "flowsentry-topology"] for one in ARCHITECTURES}
     assert packages | {f"{NAME}/stacks/topology.yaml", f"{NAME}/stacks/window.asl.json"} <= named
-    # Files that no template names are templates for other accounts and Regions, the main one, and the sample.
-    others = {file for file in files - named if not file.endswith(".yaml")}
-    assert [file.removeprefix(f"{NAME}/examples/sample/").partition("_")[0] for file in others] == ["123456789012"]
+    # Files that no template names are templates for other accounts and Regions, the main one, the sample, and what the docs name.
+    others = {file.removeprefix(f"{NAME}/") for file in files - named if not file.endswith((".yaml", ".log.gz"))}
+    module = ["main.tf", "variables.tf", "outputs.tf", "example/main.tf"]
+    assert others == {"tools/replay.py", *(f"stacks/terraform/{name}" for name in module)}
+    [sample] = (folder / "examples" / "sample").iterdir()
+    assert sample.name.startswith("123456789012_vpcflowlogs_")
 
 
 def test_nested_templates_get_the_location(folder):

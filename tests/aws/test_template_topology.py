@@ -63,6 +63,19 @@ def test_given_values_match_the_patterns(name):
         assert re.fullmatch(pattern, value), f"{parameter}: {value}"
 
 
+def test_the_variables_of_the_function_fit_into_4_kb():
+    """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    longest = {"KmsKey": f"arn:aws-us-gov:kms:us-gov-east-1:123456789012:key/mrk-{'1' * 32}", "OutputBucketName": "b" * 63}
+    for name, entry in (("AccountIds", "123456789012,"), ("Regions", "ap-southeast-1,")):
+        most = PARAMETERS[name]["MaxLength"]
+        longest[name] = (entry * (most // len(entry) + 1))[: most + 1 - (most + 1) % len(entry)].removesuffix(",")
+        assert re.fullmatch(PARAMETERS[name]["AllowedPattern"], longest[name])
+    assert len(longest["AccountIds"].split(",")) == 220
+    stack = Resolved(transformed(longest), longest, stack="s" * 70, region="ap-southeast-1").nested("TopologyStack")
+    variables = stack.one("AWS::Lambda::Function")["Environment"]["Variables"]
+    assert 3500 < sum(len(name) + len(value) for name, value in variables.items()) <= 4096
+
+
 def test_conditions_are_covered():
     # The defaults have a key of the stack.
     plain = {"KmsKey": "none", "Parts": "none"}

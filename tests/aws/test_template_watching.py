@@ -156,7 +156,7 @@ def test_every_alarm_uses_valid_m_of_n_periods(parameter_set):
 def test_alarms_have_the_right_thresholds():
     always = {
         "FunctionErrorsAlarm": ("Errors", 1, (2, 6), "notBreaching"),
-        "DigestAlarm": ("AsyncEventsDropped", 1, (1, 3), "notBreaching"),
+        "DroppedEventsAlarm": ("AsyncEventsDropped", 1, (1, 3), "notBreaching"),
         "ThrottlesAlarm": ("Throttles", 1, (3, 3), "notBreaching"),
         "FunctionDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),
         "RuleDeadLetterQueueAlarm": ("ApproximateNumberOfMessagesVisible", 1, (1, 3), "notBreaching"),

@@ -114,7 +114,7 @@ fn the_verdict_of_a_diff_is_first_and_in_words() {
     let text = text_of(&elements, "body");
     assert!(text_of(&elements, "h1").starts_with("UNKNOWN. Findings: 0 new"));
     for expected in [
-        "No listed finding is worse, but the summary after may hide some: 1 of its inputs could not be read",
+        "No listed finding is worse, but the summary after may hide some: 1 input could not be read",
         "The windows have different lengths: compare flows and bytes with care.",
         "None is listed, but a summary does not have everything.",
     ] {

@@ -172,7 +172,7 @@ fn hostile_names_of_a_topology_stay_text() {
     let (page, elements) = store("explain-hostile", html::render_explanation(&explanation, Some(&evidence), &topology));
     assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("\\u{202e}") && page.contains("\\u{1b}"));
     assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
-    assert!(text_of(&elements, "h1").contains("\"'><script>alert(1)</script>"));
+    assert!(text_of(&elements, "h1").contains("\"'><script>"));
 }
 
 #[test]

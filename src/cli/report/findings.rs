@@ -5,13 +5,15 @@
 
 use std::cmp::Reverse;
 
-use super::format::{escape_unprintable, format_address, format_count, format_port, format_time_range, plural};
+use super::format::{
+    approximate, escape_unprintable, format_address, format_count, format_port, format_time_range, plural,
+};
 use super::names::Names;
 use super::scans::{self, Scanner, Scans};
 use super::{BOLD, Renderer, severity_style};
 use crate::findings;
 use crate::findings::types::{Example, Finding, FindingType, Severity, Suppressed};
-use crate::summary::Summary;
+use crate::summary::{Summary, doubt};
 
 /// More findings of a section are counted.
 const MAX_LINES_PER_SECTION: usize = 100;
@@ -37,7 +39,7 @@ impl Renderer<'_> {
     /// Appends the findings, grouped by type and severity.
     pub(super) fn findings(&mut self, summary: &Summary) {
         if summary.findings.is_empty() {
-            self.heading("FINDINGS", no_findings(summary));
+            self.heading("FINDINGS", &no_findings(summary));
             return;
         }
         let findings: Vec<&Finding> = summary.findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
@@ -149,55 +151,15 @@ fn more_examples(finding: &Finding, names: Names<'_>) -> Vec<String> {
 
 /// Returns the line of a suppressed finding.
 fn suppressed_line(finding: &Finding, why: &Suppressed, names: Names<'_>) -> String {
-    let Suppressed { reason, expires } = why;
-    format!("{} [suppressed until {expires}: {}]", finding_line(finding, names), escape_unprintable(reason))
-}
-
-/// Reason why an empty list of findings is no good news.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
-    NoRecords,
-    NoTraffic,
-    MostlyMalformed,
-    FailedInputs,
-    Filtered,
-    /// Findings below a severity are not listed.
-    LeftOut,
-    UnknownFindings,
-}
-
-/// Returns the reason why an empty list is no good news: the records could not have shown a problem, or some are missing.
-pub(super) fn doubt(summary: &Summary) -> Option<Doubt> {
-    let records = &summary.records;
-    let filters = summary.filters.as_ref();
-    if records.total == 0 {
-        Some(Doubt::NoRecords)
-    } else if summary.unknown_findings() > 0 {
-        Some(Doubt::UnknownFindings)
-    } else if filters.is_some_and(|filters| filters.findings_left_out > 0) {
-        Some(Doubt::LeftOut)
-    } else if filters.is_some_and(|filters| !filters.record_options().is_empty()) {
-        Some(Doubt::Filtered)
-    } else if records.malformed > records.total / 2 {
-        Some(Doubt::MostlyMalformed)
-    } else if records.accepted == 0 && records.rejected == 0 {
-        Some(Doubt::NoTraffic)
-    } else {
-        (!summary.failed.is_empty()).then_some(Doubt::FailedInputs)
-    }
+    let [reason, expires] = [&why.reason, &why.expires].map(|text| escape_unprintable(text));
+    format!("{} [suppressed until {expires}: {reason}]", finding_line(finding, names))
 }
 
 /// Returns the remark of an empty list.
-fn no_findings(summary: &Summary) -> &'static str {
-    match doubt(summary) {
-        Some(Doubt::NoRecords) => "unknown: no records were read",
-        Some(Doubt::NoTraffic) => "none, but no record is of accepted or rejected traffic",
-        Some(Doubt::MostlyMalformed) => "unknown: most records are malformed",
-        Some(Doubt::FailedInputs) => "none in the inputs that were read",
-        Some(Doubt::Filtered) => "none among those that the filters leave",
-        Some(Doubt::LeftOut) => "unknown: those that there are have a lower severity than is listed",
-        Some(Doubt::UnknownFindings) => "unknown: this version does not know those that there are",
-        None => "none",
+fn no_findings(summary: &Summary) -> String {
+    match &summary.doubts()[..] {
+        [] => "none".to_owned(),
+        doubts => format!("unknown: {}", escape_unprintable(&doubt::join(doubts))),
     }
 }
 
@@ -234,8 +196,9 @@ fn finding_line(finding: &Finding, names: Names<'_>) -> String {
     let flows = plural(finding.tally.flows, unit);
     let seen = format_time_range(finding.seen);
     let details = format!(
-        "({flows}{seen}, {} confidence{})",
+        "({flows}{seen}, {} confidence{}{})",
         finding.confidence.name(),
+        approximate(finding.exact),
         example(finding.examples.first(), names)
     );
     format!("{} {details}", escape_unprintable(&finding.title))
@@ -250,8 +213,9 @@ fn scans_line(scans: &Scans<'_>, names: Names<'_>) -> String {
         count => format!("{}, ", plural(count as u64, "finding")),
     };
     let details = format!(
-        "({count}{at_least}{flows}{seen}, {} confidence{})",
+        "({count}{at_least}{flows}{seen}, {} confidence{}{})",
         scans.confidence().name(),
+        approximate(scans.is_exact()),
         example(scans.first().and_then(|finding| finding.examples.first()), names)
     );
     format!("{} {details}", escape_unprintable(&scans.title()))
@@ -369,10 +333,10 @@ mod tests {
         assert_eq!(heading(&[]), some("FINDINGS  unknown: no records were read"));
         assert_eq!(heading(&port_scan("8.8.8.8", "10.0.0.1", 1)), some("FINDINGS  none"));
         let no_data = "eni-1 - - - - - - - - NODATA".to_owned();
-        assert_eq!(heading(&[no_data]), some("FINDINGS  none, but no record is of accepted or rejected traffic"));
+        assert_eq!(heading(&[no_data]), some("FINDINGS  unknown: no record is of accepted or rejected traffic"));
         let mut partial = summary(&port_scan("8.8.8.8", "10.0.0.1", 1));
         let failure = crate::summary::InputFailure { uri: "b".to_owned(), error: "not gzip".to_owned() };
         partial.failed.push(failure);
-        assert!(report(&partial).contains("FINDINGS  none in the inputs that were read"));
+        assert!(report(&partial).contains("FINDINGS  unknown: 1 input could not be read"));
     }
 }

@@ -9,7 +9,7 @@ use crate::aggregate::counters::TimeRange;
 use crate::aggregate::rejected::cause::Cause;
 use crate::record::names;
 use crate::record::timestamp::Timestamp;
-use crate::sanitize::{NAME_CHARACTERS, escape_truncated};
+use crate::sanitize::{NAME_CHARACTERS, escape_truncated, shorten};
 use crate::summary::{DeniedBy, Window};
 use crate::topology::describe_output::own_rule_number;
 
@@ -71,17 +71,6 @@ pub(super) fn shorten_names_of_addresses(text: &str) -> String {
     short + rest
 }
 
-/// Shortens text to this number of characters, with an ellipsis in its middle: names that differ often have the same beginning.
-fn shorten(text: &str, max_chars: usize) -> String {
-    let count = text.chars().count();
-    if count <= max_chars {
-        return text.to_owned();
-    }
-    let kept = max_chars.saturating_sub(1);
-    let end = kept / 2;
-    text.chars().take(kept - end).chain(['…']).chain(text.chars().skip(count - end)).collect()
-}
-
 /// Truncates text to this number of columns, of which the last is an ellipsis.
 pub(super) fn truncate(text: &str, columns: usize) -> String {
     if display_width(text) <= columns {
@@ -109,6 +98,11 @@ pub(super) fn format_count(count: u64) -> String {
 /// Formats a number and its noun, in the plural except for 1.
 pub(super) fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", format_count(count), if count == 1 { "" } else { "s" })
+}
+
+/// Returns what is added to the extent of a finding whose numbers may be wrong.
+pub(super) fn approximate(is_exact: bool) -> &'static str {
+    if is_exact { "" } else { ", approximate" }
 }
 
 /// Formats a share of a total. Returns an empty string if the total is 0.

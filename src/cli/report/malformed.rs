@@ -43,8 +43,8 @@ fn unit(sample: &MalformedSample, summary: &Summary) -> &'static str {
 
 /// Returns the input, the place in it, and the reason.
 fn location(sample: &MalformedSample, unit: &str) -> String {
-    let uri = escape_unprintable(&sample.uri);
-    format!("{uri} {unit} {}: {}", format_count(sample.line), sample.reason)
+    let (uri, reason) = (escape_unprintable(&sample.uri), escape_unprintable(&sample.reason));
+    format!("{uri} {unit} {}: {reason}", format_count(sample.line))
 }
 
 impl Renderer<'_> {

@@ -105,7 +105,7 @@ impl<'a> Scans<'a> {
         let has_no_accepted = |finding: &&Finding| finding.evidence.contains(&Evidence::NoAcceptedRecords);
         let is_unknown =
             self.findings.iter().any(|finding| accepted_flows(finding).is_none() || has_no_accepted(finding));
-        let is_exact = !is_unknown && !self.flows_overlap() && self.findings.iter().all(|finding| finding.exact);
+        let is_exact = !is_unknown && !self.flows_overlap() && self.is_exact();
         match self.least(|finding| accepted_flows(finding).unwrap_or(0)) {
             0 if is_unknown => String::new(),
             0 => "; nothing was accepted from it there".to_owned(),
@@ -171,6 +171,11 @@ impl<'a> Scans<'a> {
         let mut seen = TimeRange::default();
         self.findings.iter().for_each(|finding| seen.merge(finding.seen));
         seen
+    }
+
+    /// Reports whether the numbers of all findings are exact.
+    pub(super) fn is_exact(&self) -> bool {
+        self.findings.iter().all(|finding| finding.exact)
     }
 
     /// Returns the highest confidence: one certain scan makes its source a scanner.

@@ -4,7 +4,8 @@ use indicatif::DecimalBytes;
 
 use super::Renderer;
 use super::format::{
-    cause_label, display_id, format_count, format_percent, format_port, plural, rule_label, short_rule_label,
+    approximate, cause_label, display_id, format_count, format_percent, format_port, plural, rule_label,
+    short_rule_label,
 };
 use super::names::Names;
 use super::table::{Cell, Column};
@@ -92,7 +93,7 @@ impl Renderer<'_> {
             .map(Cell::from)
             .into()
         };
-        self.heading("REJECTED BY CAUSE", "");
+        self.heading("REJECTED BY CAUSE", if summary.rejected.by_cause_exact { "" } else { "approximate" });
         self.table(&CAUSE_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
     }
 
@@ -113,7 +114,12 @@ impl Renderer<'_> {
                 Cell { full: rule_label(&row.rule), short: short_rule_label(&row.rule) },
             ]
         };
-        let remark = format!("{} of {}", rows.len().min(MAX_RULES), plural(rows.len() as u64, "rule"));
+        let remark = format!(
+            "{} of {}{}",
+            rows.len().min(MAX_RULES),
+            plural(rows.len() as u64, "rule"),
+            approximate(summary.rejected.by_cause_exact)
+        );
         self.heading("REJECTED BY RULE", &remark);
         self.table(&RULE_COLUMNS, &rows.iter().take(MAX_RULES).map(row).collect::<Vec<_>>());
     }
@@ -195,7 +201,8 @@ impl Renderer<'_> {
             .take(MAX_SERVICES)
             .map(|row| {
                 let (accepted, rejected) = (row.traffic.accepted, row.traffic.rejected);
-                let service = row.service.clone().unwrap_or_else(|| "not in the topology".to_owned());
+                let service = row.service.as_deref();
+                let service = service.map_or_else(|| "not in the topology".to_owned(), |name| display_id(Some(name)));
                 let bytes = DecimalBytes(accepted.bytes).to_string();
                 [
                     service,

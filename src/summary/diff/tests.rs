@@ -98,7 +98,7 @@ fn what_this_version_does_not_know_is_not_gone() {
     let newer = json::read(newer.to_string().as_bytes()).expect("a summary");
     let found = compare(("a.json", &whole), ("b.json", &newer));
     assert_eq!((found.findings.gone.len(), found.findings.gone_certain), (1, false));
-    assert!(found.after.lacks.iter().any(|text| text == "1 of findings are unknown to this version"), "{found:?}");
+    assert!(found.after.lacks.iter().any(|text| text == "1 finding is unknown to this version"), "{found:?}");
 }
 
 fn filters(ports: &[u16], min_severity: Option<&str>) -> Value {
@@ -143,24 +143,40 @@ fn what_hides_findings_leaves_the_verdict_open() {
     let whole = summary(|_| {});
     let total = whole.records.total;
     type Case = (fn(&mut Value), String);
-    let cases: [Case; 6] = [
-        (|value| value["failed"] = json!([{"uri": "x", "error": "y"}]), "1 of its inputs could not be read".to_owned()),
-        (|value| value["records"]["total"] = json!(0), "it has no records".to_owned()),
+    let cases: [Case; 8] = [
+        (|value| value["failed"] = json!([{"uri": "x", "error": "y"}]), "1 input could not be read".to_owned()),
+        (|value| value["records"]["total"] = json!(0), "no records were read".to_owned()),
         (
             |value| value["records"]["malformed"] = value["records"]["total"].clone(),
-            format!("{total} of its {total} records are malformed"),
+            format!("{total} of {total} records are malformed"),
         ),
-        (without_traffic, "none of its records has traffic".to_owned()),
-        (|value| value["filters"] = filters(&[], Some("high")), "findings below high are not listed".to_owned()),
+        (without_traffic, "no record is of accepted or rejected traffic".to_owned()),
+        (|value| value["filters"] = filters(&[], Some("high")), "1 finding below high is not listed".to_owned()),
+        (
+            |value| value["limits_reached"] = json!(["max_formats", "max_unanswered_groups"]),
+            "memory limits were reached: max_unanswered_groups".to_owned(),
+        ),
+        (
+            |value| value["records"]["filtered"] = json!(7),
+            format!("7 of {total} records are left out by filters that this version does not know"),
+        ),
         (|value| value["filters"] = filters(&[443], None), "filters left out records: --port 443".to_owned()),
     ];
     for (change, expected) in cases {
         let found = diff(&whole, &summary(change));
         assert_eq!((found.verdict(), found.undecided), (DiffVerdict::Unknown, vec![expected]));
     }
+    let without_topology = summary(|value| value["peering"] = Value::Null);
+    let found = diff(&whole, &without_topology);
+    assert_eq!(
+        (found.verdict(), found.undecided),
+        (DiffVerdict::Unknown, vec!["it was made without a topology".to_owned()])
+    );
+    assert_eq!(diff(&without_topology, &without_topology).verdict(), DiffVerdict::NoWorse);
     // What does not hide findings of B.
     for change in [
         |value: &mut Value| value["records"]["skip_data"] = json!(1),
+        |value: &mut Value| value["limits_reached"] = json!(["max_formats"]),
         |value: &mut Value| value["rejected"]["by_cause_exact"] = json!(false),
         |value: &mut Value| value["peering"]["exact"] = json!(false),
         |value: &mut Value| {

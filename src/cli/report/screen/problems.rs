@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::aggregate::counters::TimeRange;
 use crate::cli::report::findings::{Section, sections};
-use crate::cli::report::format::{escape_unprintable, plural};
+use crate::cli::report::format::{approximate, escape_unprintable, plural};
 use crate::cli::report::names::Names;
 use crate::cli::report::scans::{self, Scans};
 use crate::findings;
@@ -77,12 +77,13 @@ fn next_step<'a>(findings: &[&'a Finding]) -> &'a str {
 
 fn finding_extent(finding: &Finding, window: Option<Window>) -> String {
     let unit = if finding.finding_type == FindingType::SkippedData { "record" } else { "flow" };
-    extent(&plural(finding.tally.flows, unit), finding.seen, finding.confidence, window)
+    extent(&plural(finding.tally.flows, unit), finding.seen, finding.confidence, window) + approximate(finding.exact)
 }
 
 fn scans_extent(scans: &Scans<'_>, window: Option<Window>) -> String {
     let at_least = if scans.flows_overlap() { "at least " } else { "" };
-    extent(&format!("{at_least}{}", plural(scans.flows(), "flow")), scans.seen(), scans.confidence(), window)
+    let flows = format!("{at_least}{}", plural(scans.flows(), "flow"));
+    extent(&flows, scans.seen(), scans.confidence(), window) + approximate(scans.is_exact())
 }
 
 /// Formats an amount, a time range, and a confidence that is not high: `20 flows since 05:59:11Z, last 06:04:11Z, low confidence`.

@@ -231,7 +231,7 @@ fn an_empty_list_is_ok_only_if_all_was_read() {
     assert!(screen(&summary, 100, None).contains("VERDICT  OK  no findings\n"));
     summary.failed.push(InputFailure { uri: "b.gz".to_owned(), error: "truncated".to_owned() });
     let report = screen(&summary, 100, None);
-    assert!(report.contains("VERDICT  UNKNOWN  no findings in the inputs that were read\n"), "{report}");
+    assert!(report.contains("VERDICT  UNKNOWN  no findings listed, but 1 input could not be read\n"), "{report}");
     assert!(report.contains("UNREADABLE INPUTS  1, whose records are excluded: b.gz; the reasons"), "{report}");
 }
 

@@ -2,12 +2,12 @@
 
 use super::list::{ProblemList, wrap};
 use super::problems::{Problem, problems};
-use crate::cli::report::findings::{Doubt, doubt};
 use crate::cli::report::format::{escape_unprintable, format_count, plural};
 use crate::cli::report::short_names::ShortNames;
 use crate::cli::report::{BOLD, GREEN, YELLOW, severity_style};
 use crate::findings::types::Severity;
 use crate::summary::Summary;
+use crate::summary::doubt::{self, Doubt};
 use crate::topology::Topology;
 
 /// What a summary says in one sentence, and its problems.
@@ -48,32 +48,28 @@ impl<'a> Verdict<'a> {
 
 fn with_remark(summary: &Summary, problems: &[Problem], remark: &str, width: usize) -> Vec<String> {
     let worst = problems.iter().map(|problem| problem.severity).max();
-    let (style, word) = match (worst, doubt(summary)) {
-        (Some(severity), _) => (severity_style(severity), severity.name().to_uppercase()),
-        (None, Some(_)) => (YELLOW, "UNKNOWN".to_owned()),
-        (None, None) => (GREEN, "OK".to_owned()),
+    let doubts = summary.doubts();
+    let (style, word) = match worst {
+        Some(severity) => (severity_style(severity), severity.name().to_uppercase()),
+        None if doubts.is_empty() => (GREEN, "OK".to_owned()),
+        None => (YELLOW, "UNKNOWN".to_owned()),
     };
     let first = format!("{BOLD}VERDICT{BOLD:#}  {style}{word}{style:#}  ");
-    wrap(&first, 2, &(conclusion(summary, problems) + remark), width)
+    wrap(&first, 2, &(conclusion(summary, problems, &doubts) + remark), width)
 }
 
-/// Describes all findings in one sentence.
-fn conclusion(summary: &Summary, problems: &[Problem]) -> String {
+/// Describes all findings in one sentence, and why some may be missing.
+fn conclusion(summary: &Summary, problems: &[Problem], doubts: &[Doubt]) -> String {
     let suppressed = summary.findings.iter().filter(|finding| finding.suppressed.is_some()).count();
     let mut parts = Vec::new();
     let count = |is_counted: &dyn Fn(&Problem) -> bool| -> usize {
         problems.iter().filter(|problem| is_counted(problem)).map(|problem| problem.findings).sum()
     };
     let all = count(&|_| true);
-    parts.push(match (all, doubt(summary)) {
-        (0, None) => "no findings".to_owned(),
-        (0, Some(Doubt::NoRecords)) => "no records were read".to_owned(),
-        (0, Some(Doubt::NoTraffic)) => "no record is of accepted or rejected traffic".to_owned(),
-        (0, Some(Doubt::FailedInputs)) => "no findings in the inputs that were read".to_owned(),
-        (0, Some(Doubt::MostlyMalformed)) => "most records are malformed".to_owned(),
-        (0, Some(Doubt::LeftOut)) => "no finding has the severity that is listed".to_owned(),
-        (0, Some(Doubt::UnknownFindings)) => "no finding is of a type that this version knows".to_owned(),
-        (0, Some(Doubt::Filtered)) => "no findings among those that the filters leave".to_owned(),
+    parts.push(match (all, doubts) {
+        (0, []) => "no findings".to_owned(),
+        (0, [first, ..]) if first.is_of_everything() => reasons(doubts),
+        (0, _) => format!("no findings listed, but {}", reasons(doubts)),
         _ => format!("{}: {}", plural(all as u64, "finding"), by_severity(summary)),
     });
     match count(&|problem| problem.is_from_outside) {
@@ -84,18 +80,16 @@ fn conclusion(summary: &Summary, problems: &[Problem]) -> String {
     if suppressed > 0 {
         parts.push(format!("suppressed by the configuration: {}", format_count(suppressed as u64)));
     }
-    let left_out = summary.filters.as_ref().map_or(0, |filters| filters.findings_left_out);
-    if left_out > 0 {
-        parts.push(format!("not listed, of a lower severity: {}", format_count(left_out)));
-    }
-    if summary.unknown_findings() > 0 {
-        let count = format_count(summary.unknown_findings());
-        parts.push(format!("unknown to this version, which may be worse: {count}"));
-    }
-    if all > 0 && !summary.failed.is_empty() {
-        parts.push("some inputs could not be read".to_owned());
+    // The filters of records are above the verdict.
+    let others = reasons(doubts.iter().filter(|doubt| !matches!(doubt, Doubt::Filtered { .. })));
+    if all > 0 && !others.is_empty() {
+        parts.push(format!("incomplete: {others}"));
     }
     parts.join("; ")
+}
+
+fn reasons<'a>(doubts: impl IntoIterator<Item = &'a Doubt>) -> String {
+    escape_unprintable(&doubt::join(doubts))
 }
 
 fn by_severity(summary: &Summary) -> String {
@@ -119,6 +113,6 @@ pub(super) fn suppressed(summary: &Summary, width: usize) -> Vec<String> {
         0 => String::new(),
         more => format!(", and {} more; --verbose shows them", format_count(more as u64)),
     };
-    let (title, reason) = (escape_unprintable(&finding.title), escape_unprintable(&why.reason));
-    wrap("", 8, &format!("{title} [suppressed until {}: {reason}]{more}", why.expires), width)
+    let [title, expires, reason] = [&finding.title, &why.expires, &why.reason].map(|text| escape_unprintable(text));
+    wrap("", 8, &format!("{title} [suppressed until {expires}: {reason}]{more}"), width)
 }
