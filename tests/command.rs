@@ -161,6 +161,10 @@ fn invalid_usage_exits_with_2() {
         (&["analyze", "--config", &config, "-"], "port_scan_ports is \"0\""),
         (&["analyze", "--config", &columns, "-"], "log_formats of \"logs/\" is \"srcadr\", but must be a list of"),
         (&["analyze", "--config", "/nowhere.toml", "-"], "/nowhere.toml"),
+        #[cfg(unix)]
+        (&["analyze", "--config", "/dev/zero", "-"], "is longer than 1 MiB, which is the limit of a configuration"),
+        #[cfg(unix)]
+        (&["analyze", "--inputs-from", "/dev/zero"], "is longer than 64 MiB, which is the limit of a list of inputs"),
         (&["analyse", "-"], "analyse"),
         (&[], "Usage"),
     ] {

@@ -339,6 +339,57 @@ fn timeline_has_a_row_for_each_interval() {
 }
 
 #[test]
+fn timeline_in_json_has_all_intervals() {
+    let folder = Folder::new();
+    let line = |minute: u64| {
+        let start = 1_795_413_600 + 60 * minute;
+        format!("2 1 eni-1 10.0.0.1 10.0.0.2 50000 443 6 1 40 {start} {start} ACCEPT OK\n")
+    };
+    let log = folder.write("a.log", (0..100).map(line).collect::<String>());
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&stdout(arguments, 0)).expect("JSON") };
+    let all = json(&["analyze", "--format", "json", &log])["timeline"].clone();
+    assert_eq!(all.as_array().map(Vec::len), Some(100));
+    assert_eq!(json(&["timeline", "--format", "json", &log]), all);
+    let joined = json(&["timeline", "--format", "json", "--rows", "50", &log]);
+    assert_eq!((joined.as_array().map(Vec::len), &joined[0]["seconds"]), (Some(50), &json!(120)));
+    assert!(stdout(&["timeline", &log], 0).contains("intervals of 4 min"));
+}
+
+#[test]
+fn diff_has_names_and_all_numbers_at_each_width() {
+    let folder = Folder::new();
+    let logs = ["analyze", "--format", "json", "--topology", "examples/sample/topology", "examples/sample"];
+    let sample = stdout(&logs, 0);
+    let mut summary: Value = serde_json::from_str(&sample).expect("JSON");
+    summary["peering"]["vpc_pairs"][0]["rejected"]["flows"] = json!(7);
+    let (before, after) = (folder.write("a.json", sample), folder.write("b.json", summary.to_string()));
+    let text = |columns: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_flowsentry"))
+            .args(["diff", &before, &after])
+            .env("COLUMNS", columns)
+            .output()
+            .expect("the command ends");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let (wide, medium, narrow, small) = (text("170"), text("100"), text("80"), text("40"));
+    assert!(
+        wide.contains("data (vpc-0ca201b4f6d8e5973)  ") && wide.contains("  shop-shared (pcx-0bd681fd4c20588b9)  "),
+        "{wide}"
+    );
+    let heading = "  FROM      TO        VIA            BYTES BEFORE  BYTES AFTER  REJECTED BEFORE  REJECTED AFTER\n";
+    assert!(medium.contains(heading) && medium.contains("  shop      shared    shop-shared  "), "{medium}");
+    let heading = "  FROM      TO        BYTES BEFORE  BYTES AFTER  REJECTED BEFORE  REJECTED AFTER\n";
+    assert!(narrow.contains(heading) && narrow.contains("narrow): VIA"), "{narrow}");
+    assert!(small.contains("  shop to shared\n") && small.contains("rejected 0 → 7"), "{small}");
+    for text in [medium, narrow, small] {
+        assert!(!text.contains("vpc-"), "{text}");
+    }
+    let json: Value = serde_json::from_str(&stdout(&["diff", "--format", "json", &before, &after], 0)).expect("JSON");
+    let names: Vec<&Value> = (0..8).map(|row| &json["vpc_pairs"][row]["peering_connection_name"]).collect();
+    assert!(names.contains(&&json!("shop-shared")) && names.contains(&&Value::Null), "{names:?}");
+}
+
+#[test]
 fn diff_says_what_is_new_and_gone() {
     let folder = Folder::new();
     let whole = folder.summary("whole.json", |_| {});

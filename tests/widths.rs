@@ -95,6 +95,48 @@ fn no_other_report_is_wider_than_the_terminal() {
 }
 
 #[test]
+fn the_most_urgent_is_first_at_each_width() {
+    let summary = format!("{EVERY_FINDING}/summary.json");
+    let sample = ["analyze", "--topology", TOPOLOGY, SAMPLE];
+    for columns in [40, 60, 70, 78, 80, 100, 200] {
+        let severities = |arguments: &[&str]| -> Vec<String> {
+            let text = stdout(columns, arguments);
+            let first = text.lines().filter_map(|line| line.split_whitespace().next());
+            first.filter(|word| ["HIGH", "MEDIUM", "LOW"].contains(word)).map(str::to_owned).collect()
+        };
+        // Five types are of high severity here, and two there.
+        for (arguments, high) in [(&["report", summary.as_str()][..], 5), (&sample[..], 2)] {
+            let found = severities(arguments);
+            let count = found.iter().filter(|severity| *severity == "HIGH").count();
+            assert!(count >= high, "{columns}: {found:?}");
+            assert!(
+                found.is_sorted_by_key(|severity| ["HIGH", "MEDIUM", "LOW"].iter().position(|word| word == severity))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_part_of_the_network_has_its_talkers() {
+    let part = ["--vpc", "vpc-0a11ce5f3d7b90246", "--address", "10.1.0.0/16"];
+    let text = |part: &[&str]| stdout(100, &[&["analyze", "--topology", TOPOLOGY, SAMPLE], part].concat());
+    let report = text(&part);
+    let rows: Vec<&str> = report.lines().skip_while(|line| !line.starts_with("ACCEPTED BYTES")).take(4).collect();
+    let expected = [
+        "ACCEPTED BYTES BY PAIR",
+        "  SOURCE                   DESTINATION                 BYTES  SHARE",
+        "  10.1.178.245             10.0.1.36 (shop-web-24)  17.90 MB  9.7 %",
+        "  10.1.189.11              10.0.1.10 (shop-web-0)   14.79 MB  8.0 %",
+    ];
+    assert_eq!(rows, expected);
+    assert!(report.lines().count() < 40, "{report}");
+    assert!(text(&["--port", "5432"]).contains("ACCEPTED BYTES BY PAIR"));
+    for others in [&[][..], &["--since", "2026-11-23T06:00:00Z"]] {
+        assert!(!text(others).contains("BY PAIR"), "{others:?}");
+    }
+}
+
+#[test]
 fn the_screen_has_at_most_so_many_rows() {
     let summaries = Summaries::new();
     for (columns, rows) in [(80, 48), (100, 39)] {

@@ -193,7 +193,7 @@ impl Analysis {
     }
 
     /// Adds an accepted or rejected record that a filter left out: as the reply, the answer, or the cause that it may be for the records
-    /// that passed, and to what the records of its interface share.
+    /// that passed, and to what the records of its interface and of its group share.
     #[inline(never)]
     pub fn observe_left_out_flow(&mut self, flow: &Flow<'_>, topology: Option<&Topology>) {
         self.records.total += 1;
@@ -212,7 +212,10 @@ impl Analysis {
                 }
                 self.accepted.observe(interface, flow, stage);
             }
-            Action::Reject => topology.into_iter().for_each(|topology| self.peering.observe_refused(flow, topology)),
+            Action::Reject => {
+                self.rejects.observe_left_out(interface, flow, &mut self.places);
+                topology.into_iter().for_each(|topology| self.peering.observe_refused(flow, topology));
+            }
         }
     }
 

@@ -62,7 +62,7 @@ pub(super) enum Command {
         shell: Shell,
     },
     /// Write the man page to stdout, or the pages of all commands to a folder
-    #[command(hide = true)]
+    #[command(after_help = help::MORE, after_long_help = help::MAN)]
     Man {
         /// Folder to write to
         #[arg(long, value_name = "DIR")]
@@ -208,9 +208,9 @@ pub(super) struct Timeline {
     #[command(flatten)]
     pub(super) view: View,
 
-    /// Maximum number of rows: neighbors are joined until there are no more
-    #[arg(long, value_name = "N", default_value = "48", value_parser = positive::<NonZero<usize>>)]
-    pub(super) rows: NonZero<usize>,
+    /// Maximum number of rows: neighbors are joined until there are no more [default: 48; with --format json, all]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZero<usize>>)]
+    pub(super) rows: Option<NonZero<usize>>,
 }
 
 #[derive(Debug, Args)]

@@ -46,7 +46,8 @@ pub(super) fn render(summary: &Summary) -> String {
 /// Returns a note if not all rejected groups are listed.
 pub(super) fn note_of_others(summary: &Summary) -> Option<String> {
     let (listed, all) = (summary.rejected.groups.len() as u64, summary.rejected.group_count);
-    (listed < all).then(|| format!("the CSV lists {listed} of {all} rejected connections; --top of analyze lists more"))
+    (listed < all)
+        .then(|| format!("the CSV lists {listed} of {all} rejected connections; --top of analyze or merge lists more"))
 }
 
 /// Returns the values of a group, in the order of [`COLUMNS`].
@@ -216,6 +217,9 @@ mod tests {
         let summary = summarize(LOG, 1);
         assert_eq!(parse(&render(&summary)).len(), 2);
         let note = note_of_others(&summary);
-        assert_eq!(note.as_deref(), Some("the CSV lists 1 of 2 rejected connections; --top of analyze lists more"));
+        assert_eq!(
+            note.as_deref(),
+            Some("the CSV lists 1 of 2 rejected connections; --top of analyze or merge lists more")
+        );
     }
 }

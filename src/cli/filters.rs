@@ -29,11 +29,11 @@ pub(super) struct RecordArguments {
     until: Option<GivenTime>,
 
     /// Count records of this interface; repeatable
-    #[arg(long, value_name = "ID", conflicts_with = "partial")]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "partial")]
     interface: Vec<String>,
 
     /// Count records of the interfaces of this VPC: vpc-id, else the VPC in the topology; repeatable
-    #[arg(long, value_name = "ID", conflicts_with = "partial")]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "partial")]
     vpc: Vec<String>,
 
     /// Count records from or to this address or CIDR block; repeatable
@@ -208,6 +208,11 @@ fn address(given: &str) -> Result<IpNet, String> {
         Some(_) => given.parse().ok().map(|block: IpNet| without_mapping(block.trunc())),
     };
     parsed.ok_or_else(|| "must be an IPv4 or IPv6 address, or a CIDR block such as 10.0.0.0/16".to_owned())
+}
+
+/// Parses an id. An empty one selects nothing: it is a shell variable that is not set.
+fn id(given: &str) -> Result<String, String> {
+    if given.trim().is_empty() { Err("is empty: give an id".to_owned()) } else { Ok(given.to_owned()) }
 }
 
 fn port(given: &str) -> Result<u16, String> {

@@ -112,3 +112,7 @@ pub(super) const COMPLETIONS: &str = "Examples:
   flowsentry completions zsh > ~/.zfunc/_flowsentry
   flowsentry completions fish > ~/.config/fish/completions/flowsentry.fish
   flowsentry completions powershell >> $PROFILE";
+
+pub(super) const MAN: &str = "Examples:
+  flowsentry man | man -l -
+  flowsentry man --to ~/.local/share/man/man1";

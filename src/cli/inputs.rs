@@ -7,7 +7,7 @@
 //! - Memory is bounded: a worker waits while its input is more than [`Queue::lookahead`] ahead of the merge.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +29,9 @@ use crate::pipeline::{self, Options, ReadRecords};
 use crate::plan::key::EXTENSIONS;
 use crate::record::Flow;
 use crate::summary::{Filters, RecordCounts};
+
+/// Maximum length of a list of inputs. Names of objects have about 150 bytes, so that these are 400,000 objects.
+const MAX_LIST_BYTES: u64 = 64 << 20;
 
 const PANIC_MESSAGE: &str = "internal error while reading this input (panic); please report it";
 
@@ -76,9 +79,9 @@ fn read_list(path: &Path) -> Result<Vec<String>, String> {
     if let Some(advice) = wrong_input::advice(path, Expected::Inputs) {
         return Err(advice.to_owned());
     }
-    let list = BufReader::new(wrong_input::open(path, Expected::Inputs)?);
-    let is_empty = |line: &io::Result<String>| line.as_ref().is_ok_and(String::is_empty);
-    list.lines().filter(|line| !is_empty(line)).collect::<Result<_, _>>().map_err(|error| error.to_string())
+    let list = wrong_input::read(path, Expected::Inputs, MAX_LIST_BYTES)?;
+    let list = String::from_utf8(list).map_err(|error| error.to_string())?;
+    Ok(list.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
 /// Lists the inputs in the given order, and the files of a folder by path. Reports duplicates on stderr and drops them.
@@ -250,7 +253,9 @@ pub(super) fn analyze(inputs: &[Input], options: &Options, filter: Option<&Recor
 /// Warns if filters with a time leave no record. Has the times of the first input, which is read again for them if it is a file.
 pub(super) fn warn_if_none_passes(records: &RecordCounts, filter: &RecordFilter, inputs: &[Input], options: &Options) {
     let has_time = filter.since.is_some() || filter.until.is_some();
-    if !has_time || records.total == 0 || records.filtered < records.total {
+    let RecordCounts { total, filtered, malformed, .. } = *records;
+    // Filters do not leave out malformed records.
+    if !has_time || filtered == 0 || filtered.saturating_add(malformed) < total {
         return;
     }
     let times = inputs.iter().find(|input| !input.is_stdin()).and_then(|input| {
@@ -260,7 +265,8 @@ pub(super) fn warn_if_none_passes(records: &RecordCounts, filter: &RecordFilter,
         Some(format!("; the traffic of {} is from {first} to {last}", input.uri()))
     });
     let given = Filters::from(filter).record_options();
-    warn(&format!("all {} records are left out by {given}{}", records.total, times.unwrap_or_default()));
+    let which = if malformed == 0 { "records" } else { "records that are not malformed" };
+    warn(&format!("all {filtered} {which} are left out by {given}{}", times.unwrap_or_default()));
 }
 
 /// The result of one input.

@@ -36,7 +36,6 @@ mod topology;
 mod wrong_input;
 
 use std::fmt::Display;
-use std::io::Read;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
@@ -72,6 +71,9 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_FINDING: u8 = 4;
 /// Exit status of `explain`: the topology does not have everything that decides.
 const EXIT_UNKNOWN: u8 = 3;
+
+/// Maximum length of a configuration. The longest useful ones have a thousand scanners, of 100 bytes each.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Reason why there is no report.
 struct CliError {
@@ -199,9 +201,8 @@ fn read_config(path: Option<&Path>) -> Result<Config, CliError> {
         Some(advice) => usage_error(&advice),
         None => usage_error(error),
     };
-    let mut file = wrong_input::open(path, Expected::Config).map_err(|reason| usage_error(&reason))?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| or_advice(&error))?;
+    let bytes = wrong_input::read(path, Expected::Config, MAX_CONFIG_BYTES).map_err(|reason| or_advice(&reason))?;
+    let text = String::from_utf8(bytes).map_err(|error| or_advice(&error))?;
     Config::from_toml(&text).map_err(|error| or_advice(&error))
 }
 

@@ -1,5 +1,6 @@
 //! Completions for shells and man pages, both from the definition of the arguments.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub(super) fn completions(shell: Shell) -> Result<u8, CliError> {
 
 /// Runs `man`: writes the man page of the program to stdout, or those of all commands to a folder. Returns the exit status.
 pub(super) fn man(folder: Option<&Path>) -> Result<u8, CliError> {
-    let mut command = Arguments::command().name(NAME);
+    let mut command = without_help(Arguments::command().name(NAME));
     let Some(folder) = folder else {
         output::write_bytes(&page(command)?)?;
         return Ok(EXIT_SUCCESS);
@@ -51,18 +52,42 @@ fn create(folder: &Path) -> Result<(), CliError> {
     std::fs::create_dir_all(folder).map_err(failed)
 }
 
+/// Returns a command whose `help` subcommands, which have no pages, are removed at all levels.
+fn without_help(command: clap::Command) -> clap::Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help)
+}
+
 /// Returns a command and all commands below it, except for `help`.
 fn with_subcommands(command: &clap::Command) -> Vec<&clap::Command> {
-    let below = command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
+    let below = command.get_subcommands().filter(|command| command.get_name() != "help");
     [command].into_iter().chain(below.flat_map(with_subcommands)).collect()
 }
 
+/// Renders the page of a command.
 fn page(command: clap::Command) -> Result<Vec<u8>, CliError> {
-    let mut page = Vec::new();
     let failed =
-        |error: io::Error| CliError { message: format!("cannot write the man page: {error}"), status: EXIT_PARTIAL };
-    clap_mangen::Man::new(command).render(&mut page).map_err(failed)?;
-    Ok(page)
+        |error: &dyn Display| CliError { message: format!("cannot write the man page: {error}"), status: EXIT_PARTIAL };
+    let mut page = Vec::new();
+    let source = format!("{NAME} {}", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).source(source).render(&mut page).map_err(|error| failed(&error))?;
+    let page = String::from_utf8(page).map_err(|error| failed(&error))?;
+    Ok(unfilled_examples(&page).into_bytes())
+}
+
+/// Keeps the lines of examples, which are indented, as they are: `man` would join them.
+fn unfilled_examples(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    let mut is_unfilled = false;
+    for line in page.lines() {
+        let is_example = line.starts_with("  ");
+        if is_example != is_unfilled {
+            text += if is_example { ".nf\n" } else { ".fi\n" };
+            is_unfilled = is_example;
+        }
+        text += line;
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -72,6 +97,33 @@ mod tests {
     #[test]
     fn the_definition_of_the_arguments_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    fn text_of(command: &clap::Command) -> String {
+        let Ok(page) = page(command.clone()) else { panic!("no page") };
+        String::from_utf8(page).expect("UTF-8")
+    }
+
+    #[test]
+    fn each_page_is_that_of_flowsentry_and_refers_to_others() {
+        let mut command = without_help(Arguments::command().name(NAME));
+        command.build();
+        let commands = with_subcommands(&command);
+        let names: Vec<&str> = commands.iter().map(|command| command.get_display_name().unwrap_or(NAME)).collect();
+        assert!(names.contains(&"flowsentry-man") && names.contains(&"flowsentry-topology-check"), "{names:?}");
+        for command in commands {
+            let page = text_of(command);
+            let title = page.lines().find(|line| line.starts_with(".TH ")).expect("a title");
+            assert!(title.contains(&format!("\"{NAME} {}\"", env!("CARGO_PKG_VERSION"))), "{title}");
+            for line in page.lines().filter(|line| line.starts_with(NAME) && line.ends_with("(1)")) {
+                let name = line.trim_end_matches("(1)").replace('\\', "");
+                assert!(names.contains(&name.as_str()), "{line}");
+            }
+        }
+        let page = text_of(&command);
+        let examples = "Examples:\n.nf\n  flowsentry analyze logs/                              What is rejected, where, and why\n";
+        assert!(page.contains(examples), "{page}");
+        assert!(page.contains("shell\n.fi\n\nflowsentry COMMAND"), "{page}");
     }
 
     #[test]

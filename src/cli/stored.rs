@@ -22,6 +22,8 @@ use crate::summary::build::{self, SummaryOptions};
 use crate::summary::json;
 use crate::summary::{Summary, TimeBucket};
 
+/// Rows of a timeline for people: two screens of 24 rows.
+const DEFAULT_TIMELINE_ROWS: usize = 48;
 /// Maximum number of failed inputs of a summary on stderr.
 const MAX_FAILURES: usize = 10;
 /// Maximum length of the name of one, and of its error.
@@ -51,10 +53,16 @@ pub(super) fn top(view: &View) -> Result<u8, CliError> {
 pub(super) fn timeline(arguments: &Timeline) -> Result<u8, CliError> {
     let Timeline { view, rows } = arguments;
     let (summary, status) = view.summary()?;
-    let buckets = TimeBucket::join(&summary.timeline, *rows);
+    let joined = |rows: Option<NonZero<usize>>| match rows {
+        Some(rows) => TimeBucket::join(&summary.timeline, rows),
+        None => summary.timeline.clone(),
+    };
     match view.format {
-        ReportFormat::Json => output::write_json(&json::line(&buckets))?,
-        ReportFormat::Text => output::write_text(&report::render_timeline(&summary, &buckets, output::width()))?,
+        ReportFormat::Json => output::write_json(&json::line(&joined(*rows)))?,
+        ReportFormat::Text => {
+            let buckets = joined(rows.or(NonZero::new(DEFAULT_TIMELINE_ROWS)));
+            output::write_text(&report::render_timeline(&summary, &buckets, output::width()))?;
+        }
     }
     Ok(status)
 }

@@ -4,7 +4,6 @@
 pub(super) mod fetch;
 
 use std::fmt::Display;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +19,9 @@ use crate::findings::types::Severity;
 use crate::summary::json;
 use crate::topology::Topology;
 use crate::topology::describe_output::Resources;
+
+/// Maximum length of a document, as that of the function.
+const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
 /// What the documents of a topology are.
 const DOCUMENTS: &str = "a topology is the output of aws ec2 describe-…, with --output json";
@@ -87,10 +89,7 @@ fn list_documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 
 fn read_document(path: &Path) -> Result<Vec<u8>, CliError> {
     let error = |reason: String| CliError { message: format!("{}: {reason}", path.display()), status: EXIT_USAGE };
-    let mut json = Vec::new();
-    let mut file = wrong_input::open(path, Expected::Topology).map_err(error)?;
-    file.read_to_end(&mut json).map_err(|reason| error(format!("cannot be read: {reason}")))?;
-    Ok(json)
+    wrong_input::read(path, Expected::Topology, MAX_DOCUMENT_BYTES).map_err(error)
 }
 
 fn unreadable(path: &Path, error: &dyn Display) -> CliError {

@@ -51,6 +51,19 @@ pub(super) fn open(path: &Path, expected: Expected) -> Result<Box<dyn Read + Sen
     without_mark(File::open(path).map_err(|error| cannot_open(path, &error, expected))?, expected)
 }
 
+/// Reads a file, or stdin if the command reads it, up to a maximum length.
+pub(super) fn read(path: &Path, expected: Expected, max_bytes: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let input = open(path, expected)?;
+    // Reading one byte more shows that there are more.
+    let count = input.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes);
+    let count = count.map_err(|error| format!("cannot be read: {error}"))?;
+    if count as u64 > max_bytes {
+        return Err(format!("is longer than {} MiB, which is the limit of {}", max_bytes >> 20, expected.name()));
+    }
+    Ok(bytes)
+}
+
 /// Skips the byte order mark that some programs of Windows write before text. Readers of flow logs and summaries do so themselves, because it
 /// may be compressed.
 fn without_mark(mut input: impl Read + Send + 'static, expected: Expected) -> Result<Box<dyn Read + Send>, String> {
@@ -70,6 +83,19 @@ impl Expected {
     /// Returns whether `-` is stdin.
     fn may_be_stdin(self) -> bool {
         !matches!(self, Expected::Topology | Expected::Config)
+    }
+
+    /// Returns its name in messages.
+    fn name(self) -> &'static str {
+        match self {
+            Expected::FlowLog => "a flow log",
+            Expected::Topology => "a topology document",
+            Expected::Partial => "a partial",
+            Expected::Summary => "a summary",
+            Expected::Config => "a configuration",
+            Expected::Inputs => "a list of inputs",
+            Expected::Listing => "a listing",
+        }
     }
 
     /// Returns what to give instead of a folder. `None` if a folder is read.
@@ -98,8 +124,8 @@ impl Expected {
 /// Returns why a file cannot be opened, and what to do.
 pub(super) fn cannot_open(path: &Path, error: &io::Error, expected: Expected) -> String {
     let text = path.to_string_lossy();
-    if text.starts_with("s3:") {
-        return in_s3(&text, expected);
+    if let Some(uri) = s3_uri(&text) {
+        return in_s3(&uri, expected);
     }
     if text == STDIN {
         return "stdin is not read here: give a file".to_owned();
@@ -111,6 +137,25 @@ pub(super) fn cannot_open(path: &Path, error: &io::Error, expected: Expected) ->
         );
     }
     format!("cannot be opened: {error}")
+}
+
+/// Returns the `s3://` form of an address in S3: the same in capitals, an ARN, or the address of the object in HTTPS.
+fn s3_uri(text: &str) -> Option<String> {
+    let scheme = text.get(..3).filter(|scheme| scheme.eq_ignore_ascii_case("s3:"));
+    if let Some(rest) = scheme.and_then(|_| text.get(3..)) {
+        return Some(format!("s3:{rest}"));
+    }
+    if let Some((_, path)) = text.strip_prefix("arn:aws").and_then(|arn| arn.split_once(":s3:::")) {
+        return Some(format!("s3://{path}"));
+    }
+    let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
+    let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    match host.split_once(".s3") {
+        Some((bucket, rest)) if rest.is_empty() || rest.starts_with(['.', '-']) => {
+            Some(format!("s3://{bucket}/{path}"))
+        }
+        _ => (host == "s3" || host.starts_with("s3.") || host.starts_with("s3-")).then(|| format!("s3://{path}")),
+    }
 }
 
 /// Says how to read from S3.
@@ -161,9 +206,8 @@ pub(super) fn cannot_write(path: &Path) -> Option<String> {
 
 /// Returns why a folder cannot be written. `None` if it probably can.
 pub(super) fn cannot_write_folder(path: &Path) -> Option<String> {
-    let is_in_s3 = path.to_string_lossy().starts_with("s3:");
-    is_in_s3
-        .then(|| "is in S3, which this command does not write: write it here, and copy it with aws s3 cp".to_owned())
+    s3_uri(&path.to_string_lossy())
+        .map(|_| "is in S3, which this command does not write: write it here, and copy it with aws s3 cp".to_owned())
 }
 
 /// Returns what a file is that was given as something else, by its first bytes, and what to do. `None` if it is not recognized.
@@ -307,6 +351,43 @@ mod tests {
             let message = message(path, expected);
             assert!(message.starts_with("is in S3, which") && message.contains(command), "{message}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test writes a file")]
+    fn a_file_that_is_too_long_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("list.txt");
+        let max = 1 << 20;
+        std::fs::write(&path, vec![b'a'; max]).expect("a file");
+        assert_eq!(read(&path, Expected::Inputs, max as u64).map(|bytes| bytes.len()), Ok(max));
+        std::fs::write(&path, vec![b'a'; max + 1]).expect("a file");
+        let error = read(&path, Expected::Topology, max as u64);
+        assert_eq!(error, Err("is longer than 1 MiB, which is the limit of a topology document".to_owned()));
+    }
+
+    #[test]
+    fn each_form_of_an_address_in_s3_is_known() {
+        for (given, expected) in [
+            ("S3://b/p/a.log", "s3://b/p/a.log"),
+            ("s3://b/p/", "s3://b/p/"),
+            ("arn:aws:s3:::b/p/a.log", "s3://b/p/a.log"),
+            ("arn:aws-cn:s3:::b", "s3://b"),
+            ("https://b.s3.amazonaws.com/p/a.log", "s3://b/p/a.log"),
+            ("https://b.s3.eu-west-1.amazonaws.com/a.log", "s3://b/a.log"),
+            ("https://b.s3-eu-west-1.amazonaws.com/a.log", "s3://b/a.log"),
+            ("https://s3.eu-west-1.amazonaws.com/b/a.log", "s3://b/a.log"),
+        ] {
+            assert_eq!(s3_uri(given).as_deref(), Some(expected), "{given}");
+        }
+        for other in
+            ["a.log", "s3/a.log", "ß", "arn:aws:ec2:::x", "https://example.com/a", "https://logs.amazonaws.com/a", ""]
+        {
+            assert_eq!(s3_uri(other), None, "{other}");
+        }
+        let error = io::Error::from(io::ErrorKind::NotFound);
+        let message = cannot_open(Path::new("S3://b/a.log.gz"), &error, Expected::FlowLog);
+        assert!(message.contains("with aws s3 cp s3://b/a.log.gz logs/"), "{message}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub mod topology_check;
 mod transit_gateway_loss;
 pub mod types;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -182,7 +182,22 @@ pub(crate) fn detect(context: &Context<'_>) -> Vec<Finding> {
             &b.subject,
         ))
     });
+    name_interfaces(&mut findings, &context.network);
     findings
+}
+
+/// Adds the interface to titles that several findings have.
+fn name_interfaces(findings: &mut [Finding], network: &NetworkContext<'_>) {
+    let mut counts: HashMap<(FindingType, String), u32> = HashMap::new();
+    for finding in &*findings {
+        *counts.entry((finding.finding_type, finding.title.clone())).or_default() += 1;
+    }
+    for finding in findings {
+        let is_shared = counts.get(&(finding.finding_type, finding.title.clone())).is_some_and(|count| *count > 1);
+        if let Some(id) = finding.subject.interface_id().filter(|_| is_shared) {
+            finding.title = format!("{} at {}", finding.title, network.resource_label(id));
+        }
+    }
 }
 
 /// Removes the advice to allow traffic of a source that scans.

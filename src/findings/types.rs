@@ -350,6 +350,26 @@ pub enum Subject {
     },
 }
 
+impl Subject {
+    /// Returns the interface that recorded the traffic, if the subject has one.
+    pub fn interface_id(&self) -> Option<&str> {
+        match self {
+            Subject::Group { interface_id, .. }
+            | Subject::ReplyFlow { interface_id, .. }
+            | Subject::Target { interface_id, .. }
+            | Subject::Interface { interface_id } => interface_id.as_deref(),
+            Subject::SourceAndPort { .. }
+            | Subject::SourceAndDestination { .. }
+            | Subject::Service { .. }
+            | Subject::TransitGateway { .. }
+            | Subject::CidrBlock { .. }
+            | Subject::Vpcs { .. }
+            | Subject::Peers { .. }
+            | Subject::Edge { .. } => None,
+        }
+    }
+}
+
 /// More facts about a problem, which may differ between inputs. The fields depend on the type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

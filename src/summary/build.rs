@@ -57,6 +57,7 @@ pub fn build_summary(mut analysis: Analysis, options: &SummaryOptions, topology:
     let limits_reached = limits_reached(&analysis, completeness.names);
     let mut rejects = std::mem::take(&mut analysis.rejects);
     rejects.correlate_accepted(&analysis.accepted);
+    rejects.join_left_out();
     let rejected_by_placement = rejects.places().collect();
     let group_count = rejects.group_count();
     let error_bound = rejects.error_bound(analysis.records.rejected, analysis.interfaces.get(None).rejected.flows);

@@ -80,7 +80,8 @@ fn accepted_flows_contradict_a_block() {
         ),
         "{text}"
     );
-    assert!(text.contains(&format!("! {expected}")), "{text}");
+    assert!(text.contains(&format!("! {}", expected.replace("eni-db (db)", "db (eni-db)"))), "{text}");
+    assert!(text.contains("06:01:00Z, at db (eni-db)"), "{text}");
 }
 
 #[test]

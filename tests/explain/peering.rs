@@ -47,7 +47,7 @@ fn text_has_the_verdict_and_a_table_of_the_hops() {
     let title = "REACHABLE  10.1.1.5 (web, eni-web) to 10.2.1.5 (db, eni-db), 5432/TCP (postgresql)";
     assert_eq!((lines.next(), lines.next()), (Some(title), Some("")));
     let expected = "  WAY      VERDICT  HOP                         REASON\n  \
-        forward  pass     security groups web (sg-web)  sg-web (web) allows 5432/TCP (postgresql) to 10.2.1.5 (all traffic)";
+        forward  pass     security groups web (sg-web)  web (sg-web) allows 5432/TCP (postgresql) to 10.2.1.5 (all traffic)";
     let rows: Vec<&str> = lines.collect();
     assert_eq!(rows.len(), 12, "{text}");
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

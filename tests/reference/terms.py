@@ -170,11 +170,14 @@ class Report:
             self.replies[record.protocol, record.src, record.dst].add((record.own_vpc, record.interface_id))
             self.tuples.add(tuple_of(record))
         self.tuples.discard(None)
-        for record in self.rejected:
-            self.groups[record.interface_id, record.src, record.dst, record.dstport, record.protocol].append(record)
-        self.directions = {key: direction(self, key, records) for key, records in self.groups.items()}
-        for records in self.groups.values():
-            own_vpc, own_subnet = (agreed(getattr(record, name) for record in records) for name in ("own_vpc", "own_subnet"))
+        all_groups = defaultdict(list)
+        for records, groups in ((self.rejected, self.groups), (self.all_rejected, all_groups)):
+            for record in records:
+                groups[record.interface_id, record.src, record.dst, record.dstport, record.protocol].append(record)
+        self.directions = {key: direction(self, key, all_groups[key]) for key in self.groups}
+        for key, records in self.groups.items():
+            own_vpc, own_subnet = (agreed(getattr(record, name) for record in all_groups[key])
+                                   for name in ("own_vpc", "own_subnet"))
             for record in records:  # what is said of a group is what its records agree on
                 record.group_places = [locate(self.topology, address, own_vpc, own_subnet)
                                        for address in (record.src, record.dst)]

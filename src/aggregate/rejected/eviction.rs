@@ -7,9 +7,9 @@ use super::{DISTINCT_LG_K, RejectedFlows, SubgroupStats};
 use crate::aggregate::interfaces::Interfaces;
 
 impl RejectedFlows {
-    /// Returns whether all groups are kept, with all their records and causes.
+    /// Returns whether all groups are kept, with all their records and causes, and with what records that a filter left out decide.
     pub fn is_exact(&self) -> bool {
-        self.split_by_port && self.evicted_weight == 0
+        self.split_by_port && self.evicted_weight == 0 && self.left_out.is_complete()
     }
 
     /// Returns whether groups were dropped.

@@ -13,6 +13,7 @@ mod distinct;
 mod eviction;
 mod groups;
 mod keys;
+mod left_out;
 mod rows;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use datasketches::hll::{HllSketch, HllType, HllUnion};
 pub use self::groups::{Group, Groups, RuleOutcomes, Subgroup};
 pub use self::keys::{GroupKey, Placement};
 use self::keys::{SubgroupKey, identity};
+use self::left_out::LeftOutGroups;
 pub use self::rows::{PlacementRow, RejectedRow, RejectedState};
 use crate::aggregate::consensus::{Consensus, ReportedId};
 use crate::aggregate::counters::{Counters, TimeRange, min_some};
@@ -54,6 +56,7 @@ pub struct RejectedFlows {
     distinct: Option<HllSketch>,
     /// Whether all records are summed under the placement that they report.
     places_are_complete: bool,
+    left_out: LeftOutGroups,
 }
 
 /// Sums of a subgroup.
@@ -96,6 +99,7 @@ impl RejectedFlows {
             causes: 0,
             distinct: None,
             places_are_complete: true,
+            left_out: LeftOutGroups::default(),
         }
     }
 
@@ -182,6 +186,7 @@ impl RejectedFlows {
             self.counters_of(here).merge(*tally);
         }
         self.causes |= other.causes;
+        self.left_out.merge(&other.left_out, self.limits.max_rejected_groups, numbers, places);
         self.places_are_complete &= other.places_are_complete;
     }
 

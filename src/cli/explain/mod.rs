@@ -58,8 +58,14 @@ fn usage_error(message: &str) -> CliError {
 
 fn question<'a>(arguments: &Explain, topology: &'a Topology) -> Result<Question<'a>, CliError> {
     let target = &arguments.destination;
-    let ends = topology.resolve_ends(target::without_brackets(&arguments.source), &target.end);
-    let (source, destination) = ends.map_err(|error| usage_error(&error.to_string()))?;
+    let source = target::without_brackets(&arguments.source);
+    if let Some(reason) = target::wrong_source(source) {
+        return Err(usage_error(&format!("{source}: {reason}")));
+    }
+    // A Name tag may have a colon.
+    let hint = if target.port.is_none() && target.end.contains(':') { "; a port must be a number" } else { "" };
+    let ends = topology.resolve_ends(source, &target.end);
+    let (source, destination) = ends.map_err(|error| usage_error(&format!("{error}{hint}")))?;
     let protocol = arguments.protocol.number(source.address.is_ipv6());
     if let Some(port) = target.port.filter(|_| !matches!(protocol, TCP | UDP)) {
         let protocol = names::protocol(Some(protocol));

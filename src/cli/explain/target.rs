@@ -4,6 +4,8 @@ use std::net::Ipv6Addr;
 use std::num::NonZero;
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 use crate::record::{ICMP, ICMPV6, TCP, UDP, ip};
 
 /// The destination of a question, as given.
@@ -21,6 +23,7 @@ impl FromStr for Destination {
     /// Parses `10.2.1.5:443`, `[2600::5]:443`, `web:443`, or an end without a port. A bare IPv6 address has no port.
     fn from_str(text: &str) -> Result<Destination, String> {
         let without_port = |end: &str| Destination { end: end.to_owned(), port: None };
+        let is_address = |end: &str| ip::parse(end.as_bytes()).is_some() || is_block(end);
         if ip::parse(text.as_bytes()).is_some() {
             return Ok(without_port(text));
         }
@@ -35,10 +38,36 @@ impl FromStr for Destination {
         match text.rsplit_once(':') {
             // A name may have a colon.
             Some((end, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Ok(Destination { end: end.to_owned(), port: Some(parse_port(port)?) })
+                let port = parse_port(port)?;
+                if is_block(end) {
+                    Err(ONE_ADDRESS.to_owned())
+                } else {
+                    Ok(Destination { end: end.to_owned(), port: Some(port) })
+                }
             }
+            Some((end, _)) if is_address(end) => Err(PORT_RANGE.to_owned()),
+            _ if is_block(text) => Err(ONE_ADDRESS.to_owned()),
             _ => Ok(without_port(text)),
         }
+    }
+}
+
+const ONE_ADDRESS: &str = "a block has many addresses: give one of them";
+const PORT_RANGE: &str = "the port must be a number from 1 to 65535";
+
+fn is_block(text: &str) -> bool {
+    text.contains('/') && text.parse::<IpNet>().is_ok()
+}
+
+/// Returns the error about a source that is no end.
+pub(super) fn wrong_source(source: &str) -> Option<&'static str> {
+    let has_port = |(end, _): (&str, &str)| ip::parse(end.as_bytes()).is_some();
+    if is_block(source) {
+        Some(ONE_ADDRESS)
+    } else if ip::parse(source.as_bytes()).is_none() && source.rsplit_once(':').is_some_and(has_port) {
+        Some("the source has no port: give that of the destination")
+    } else {
+        None
     }
 }
 
@@ -49,7 +78,7 @@ pub(super) fn without_brackets(source: &str) -> &str {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse::<NonZero<u16>>().map(NonZero::get).map_err(|_| "the port must be 1 to 65535".to_owned())
+    text.parse::<NonZero<u16>>().map(NonZero::get).map_err(|_| PORT_RANGE.to_owned())
 }
 
 /// A protocol, as given: ICMP has another number for IPv6.
@@ -111,6 +140,21 @@ mod tests {
         }
         for text in ["web:0", "web:65536", "[2600::5", "[2600::5]443", "[2600::5]:", "10.2.1.5:99999999999999999999"] {
             assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_port_and_a_block_are_explained() {
+        for text in ["10.1.1.36:https", "10.0.1.23:", "10.2.0.0/16:https", "2600::5:https", "web:0"] {
+            assert_eq!(text.parse::<Destination>(), Err(PORT_RANGE.to_owned()), "{text}");
+        }
+        for text in ["10.2.0.0/16", "10.2.0.0/16:443", "2600::/64"] {
+            assert_eq!(text.parse::<Destination>(), Err(ONE_ADDRESS.to_owned()), "{text}");
+        }
+        assert_eq!(wrong_source("10.2.0.0/16"), Some(ONE_ADDRESS));
+        assert!(wrong_source("10.2.0.1:80").is_some_and(|reason| reason.starts_with("the source has no port")));
+        for text in ["10.2.0.1", "2600::5", "web:80", "web/1", "eni-1"] {
+            assert_eq!(wrong_source(text), None, "{text}");
         }
     }
 

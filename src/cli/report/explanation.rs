@@ -6,6 +6,7 @@ use super::format::{
     display_id, display_name, escape_unprintable, format_count, format_port, format_time_range, plural,
 };
 use super::names::Names;
+use super::short_names::{ShortNames, words};
 use super::table::{Cell, Column};
 use super::{GREEN, RED, Renderer, YELLOW, wrap};
 use crate::summary::explain::{DirectionEvidence, Evidence};
@@ -27,18 +28,35 @@ pub(in crate::cli) fn render_explanation(
     topology: &Topology,
     width: usize,
 ) -> String {
-    let mut renderer = Renderer { names: Names { summary: None, topology: Some(topology) }, ..Renderer::new(width) };
-    renderer.verdict(explanation);
-    renderer.hops(&explanation.hops);
+    let names = names(explanation, evidence, topology);
+    let names = ShortNames::from_pairs(names.iter().copied());
+    let mut renderer = Renderer { names: Names { summary: Some(&names), topology: None }, ..Renderer::new(width) };
+    renderer.verdict(explanation, &names);
+    renderer.hops(&explanation.hops, &names);
     if let Some(evidence) = evidence {
-        renderer.evidence(evidence);
+        renderer.evidence(evidence, &names);
     }
     renderer.text
 }
 
+/// Returns the ids and Name tags of the resources of an explanation: those of the hops, and those that a text mentions.
+fn names<'a>(
+    explanation: &'a Explanation,
+    evidence: Option<&'a Evidence>,
+    topology: &'a Topology,
+) -> Vec<(&'a str, &'a str)> {
+    let ids = explanation.hops.iter().filter_map(|hop| hop.id.as_deref());
+    let contradictions = evidence.iter().flat_map(|evidence| &evidence.contradictions);
+    let texts = explanation.hops.iter().map(|hop| &hop.reason).chain(contradictions);
+    let directions = evidence.iter().flat_map(|evidence| [&evidence.forward, &evidence.back]);
+    let interfaces = directions.flat_map(|direction| &direction.interface_ids);
+    let ids = ids.chain(texts.flat_map(|text| words(text))).chain(interfaces.map(String::as_str));
+    ids.filter_map(|id| Some((id, topology.name_of(id)?))).collect()
+}
+
 impl Renderer<'_> {
     /// Appends the verdict, the ends, and the first hop in the way.
-    fn verdict(&mut self, explanation: &Explanation) {
+    fn verdict(&mut self, explanation: &Explanation, names: &ShortNames<'_>) {
         let verdict = explanation.verdict();
         let (style, word) = match verdict {
             PathVerdict::Reachable => (GREEN, "REACHABLE"),
@@ -56,31 +74,32 @@ impl Renderer<'_> {
         };
         if let Some(hop) = hop {
             let way = if hop.direction == HopDirection::Return { "on the way back, " } else { "" };
-            let text = format!("{way}{}: {}", self.hop_label(hop).full, escape_unprintable(&hop.reason));
+            let reason = names.with_ids(&escape_unprintable(&hop.reason));
+            let text = format!("{way}{}: {reason}", self.hop_label(hop, names).full);
             self.wrapped("  ", "    ", &text);
         }
     }
 
-    fn hop_label(&self, hop: &Hop) -> Cell {
+    /// Returns the kind and the name of a hop, and its id if there is room.
+    fn hop_label(&self, hop: &Hop, names: &ShortNames<'_>) -> Cell {
         let kind = hop.kind.words();
         match hop.id.as_deref() {
-            Some(id) => Cell {
-                full: format!("{kind} {}", self.names.id(Some(id))),
-                short: format!("{kind} {}", display_id(Some(id))),
-            },
+            Some(id) => {
+                Cell { full: format!("{kind} {}", self.names.id(Some(id))), short: format!("{kind} {}", names.get(id)) }
+            }
             None => Cell::from(kind.to_owned()),
         }
     }
 
     /// Appends the table of the hops. A long reason continues in rows whose other cells are empty.
-    fn hops(&mut self, hops: &[Hop]) {
-        let labels: Vec<Cell> = hops.iter().map(|hop| self.hop_label(hop)).collect();
+    fn hops(&mut self, hops: &[Hop], names: &ShortNames<'_>) {
+        let labels: Vec<Cell> = hops.iter().map(|hop| self.hop_label(hop, names)).collect();
         let widest =
             |text: fn(&Cell) -> &String| labels.iter().map(|cell| display_width(text(cell))).max().unwrap_or(0);
         let others = "  forward  VERDICT    ".len();
         let room = |label: usize| self.width.saturating_sub(others + label);
         if room(widest(|cell| &cell.short)) < MIN_REASON_WIDTH {
-            return self.list_of_hops(hops, &labels);
+            return self.list_of_hops(hops, &labels, names);
         }
         let is_short = room(widest(|cell| &cell.full)) < MIN_REASON_WIDTH;
         let label_width = if is_short { widest(|cell| &cell.short) } else { widest(|cell| &cell.full) };
@@ -88,6 +107,7 @@ impl Renderer<'_> {
         for (hop, label) in hops.iter().zip(labels) {
             let label = if is_short { Cell::from(label.short) } else { label };
             let reason = escape_unprintable(&hop.reason);
+            let reason = if is_short { names.shorten(&reason) } else { names.with_ids(&reason) };
             let mut first = Some([way(hop.direction).to_owned().into(), verdict(hop.verdict).to_owned().into(), label]);
             for line in wrap::fill("", "", &reason, room(label_width)).lines() {
                 let empty = || [String::new().into(), String::new().into(), String::new().into()];
@@ -100,24 +120,24 @@ impl Renderer<'_> {
     }
 
     /// Appends the hops without columns, for a terminal that has no room for them.
-    fn list_of_hops(&mut self, hops: &[Hop], labels: &[Cell]) {
+    fn list_of_hops(&mut self, hops: &[Hop], labels: &[Cell], names: &ShortNames<'_>) {
         self.line("");
         for (hop, label) in hops.iter().zip(labels) {
             let (way, verdict) = (way(hop.direction), verdict(hop.verdict));
             self.wrapped("  ", "    ", &format!("{way}  {verdict}  {}", label.short));
-            self.wrapped("      ", "      ", &escape_unprintable(&hop.reason));
+            self.wrapped("      ", "      ", &names.shorten(&escape_unprintable(&hop.reason)));
         }
     }
 
     /// Appends the flows of the logs between the ends, and the contradictions.
-    fn evidence(&mut self, evidence: &Evidence) {
+    fn evidence(&mut self, evidence: &Evidence, names: &ShortNames<'_>) {
         self.heading("EVIDENCE", "flows between the two in the logs");
         for (name, direction) in [("forward", &evidence.forward), ("return", &evidence.back)] {
-            let text = format!("{name}: {}", describe_evidence(direction));
+            let text = format!("{name}: {}", describe_evidence(direction, self.names));
             self.wrapped("  ", "    ", &text);
         }
         for contradiction in &evidence.contradictions {
-            self.wrapped("  ! ", "    ", &escape_unprintable(contradiction));
+            self.wrapped("  ! ", "    ", &names.with_ids(&escape_unprintable(contradiction)));
         }
         if !evidence.failed.is_empty() {
             let inputs = plural(evidence.failed.len() as u64, "input");
@@ -150,7 +170,7 @@ fn describe_end(end: &PathEnd) -> String {
     if known.is_empty() { address.to_string() } else { format!("{address} ({})", known.join(", ")) }
 }
 
-fn describe_evidence(direction: &DirectionEvidence) -> String {
+fn describe_evidence(direction: &DirectionEvidence, names: Names<'_>) -> String {
     let DirectionEvidence { accepted, rejected, unanswered, seen, interface_ids } = direction;
     if accepted.flows == 0 && rejected.flows == 0 {
         return "no flows".to_owned();
@@ -159,7 +179,7 @@ fn describe_evidence(direction: &DirectionEvidence) -> String {
         Some(unanswered) => format_count(unanswered.flows),
         None => "unknown".to_owned(),
     };
-    let ids: Vec<String> = interface_ids.iter().take(MAX_LISTED_INTERFACES).map(|id| display_id(Some(id))).collect();
+    let ids: Vec<String> = interface_ids.iter().take(MAX_LISTED_INTERFACES).map(|id| names.id(Some(id))).collect();
     let more = interface_ids.len().saturating_sub(ids.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let at = if ids.is_empty() { String::new() } else { format!(", at {}{more}", ids.join(", ")) };
@@ -193,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_table_wraps_reasons_and_drops_names() {
+    fn narrow_table_wraps_reasons_and_drops_ids() {
         let row = |width: usize, text: &str| {
             let report = render(width);
             let found = report.lines().skip(2).find(|line| line.contains(text)).map(str::trim_end);
@@ -201,12 +221,9 @@ mod tests {
         };
         let wide = "  forward  pass     route table a-rather-long-name-of-a-table (rtb-0123456789abcdef0)  10.2.0.0/16 is routed to vgw-1";
         assert_eq!(row(160, "route table"), wide);
-        let narrow = "  forward  pass     route table rtb-0123456789abcdef0  10.2.0.0/16 is routed to vgw-1";
+        let narrow = "  forward  pass     route table a-rather-long-name-of-a-table  10.2.0.0/16 is routed to vgw-1";
         assert_eq!(row(100, "route table"), narrow);
-        let continued =
-            "                                                       Direct Connect, which the topology does not";
-        assert_eq!(row(100, "which the"), continued);
-        assert_eq!(row(60, "route table"), "  forward  pass  route table rtb-0123456789abcdef0");
+        assert_eq!(row(60, "route table"), "  forward  pass  route table a-rather-long-name-of-a-table");
         assert_eq!(row(60, "10.2.0.0/16"), "      10.2.0.0/16 is routed to vgw-1");
         for width in [40, 60, 80, 100, 200] {
             assert!(render(width).lines().all(|line| display_width(line) <= width), "{}", render(width));

@@ -33,6 +33,9 @@ const TALKER_COLUMNS: [Column; 6] = [
     Column::text("INTERFACE", 3),
 ];
 
+/// Heading of the pairs.
+pub(super) const TALKERS: &str = "ACCEPTED BYTES BY PAIR";
+
 /// Renders the heaviest sources, ports, and pairs, for a terminal with this number of columns.
 pub(in crate::cli) fn render_top(summary: &Summary, width: usize) -> String {
     let mut renderer = Renderer::new(width);
@@ -117,12 +120,7 @@ impl Renderer<'_> {
                 Cell { full, short: id },
             ]
         };
-        self.top_list(
-            "ACCEPTED BYTES BY PAIR",
-            &talkers_note(summary),
-            &TALKER_COLUMNS,
-            &rows.iter().map(row).collect::<Vec<_>>(),
-        );
+        self.top_list(TALKERS, &talkers_note(summary), &TALKER_COLUMNS, &rows.iter().map(row).collect::<Vec<_>>());
     }
 
     fn top_list(&mut self, heading: &str, note: &str, columns: &[Column], rows: &[Vec<Cell>]) {
@@ -138,7 +136,8 @@ fn rejects_note(summary: &Summary) -> &'static str {
     if summary.top.exact { "" } else { "at least: there are too many to count all of their records" }
 }
 
-fn talkers_note(summary: &Summary) -> String {
+/// Returns how exact the sums of the pairs are, or nothing if they are.
+pub(super) fn talkers_note(summary: &Summary) -> String {
     let bound = DecimalBytes(summary.top.talkers_error_bound);
     if summary.top.talkers_exact { String::new() } else { format!("at least: each has at most {bound} more") }
 }

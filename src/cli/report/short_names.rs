@@ -35,7 +35,7 @@ impl<'a> ShortNames<'a> {
     }
 
     /// Creates the table from ids and their names.
-    fn from_pairs(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> ShortNames<'a> {
+    pub(super) fn from_pairs(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> ShortNames<'a> {
         let by_id: HashMap<&str, &str> = pairs.collect();
         let mut known = HashSet::new();
         let shown = by_id.iter().map(|(id, name)| (kind(id), display_name(name)));
@@ -65,6 +65,18 @@ impl<'a> ShortNames<'a> {
     /// Replaces ids in a text of ours by names. `sg-1 (web)`, `web (sg-1)`, and `web 10.0.0.0/16 (vpc-1)` become `web`. Shortens the names
     /// behind addresses.
     pub(super) fn shorten(&self, text: &str) -> String {
+        self.relabel(text, |id| self.get(id))
+    }
+
+    /// As [`ShortNames::shorten`], but with the ids: `sg-1` and `sg-1 (web)` become `web (sg-1)`.
+    pub(super) fn with_ids(&self, text: &str) -> String {
+        self.relabel(text, |id| {
+            format!("{} ({})", self.name(id).map_or_else(String::new, display_name), display_id(Some(id)))
+        })
+    }
+
+    /// Replaces the ids that have names by labels.
+    fn relabel(&self, text: &str, label: impl Fn(&str) -> String) -> String {
         let mut short = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, word, after)) = split_at_word(rest) {
@@ -81,10 +93,20 @@ impl<'a> ShortNames<'a> {
                 short.truncate(start);
                 rest = after;
             }
-            short.push_str(&self.get(word));
+            short.push_str(&label(word));
         }
         shorten_names_of_addresses(&(short + rest))
     }
+}
+
+/// Returns the words of a text that may be ids.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (_, word, after) = split_at_word(rest)?;
+        rest = after;
+        Some(word)
+    })
 }
 
 /// Splits a text before and after its first word of letters, digits, and hyphens.
@@ -210,6 +232,18 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(names.shorten(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_in_text_are_beside_names() {
+        let names = names(&[("vpc-1", "shop"), ("sg-1", "web")]);
+        for (text, expected) in [
+            ("it leads only to vpc-1, by sg-1", "it leads only to shop (vpc-1), by web (sg-1)"),
+            ("sg-1 (web) and shop (vpc-1)", "web (sg-1) and shop (vpc-1)"),
+            ("vpc-2", "vpc-2"),
+        ] {
+            assert_eq!(names.with_ids(text), expected);
         }
     }
 

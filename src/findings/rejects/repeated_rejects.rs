@@ -90,6 +90,15 @@ mod tests {
     }
 
     #[test]
+    fn connections_at_two_interfaces_have_two_titles() {
+        let at_other = rejects(100, "2").map(|record| record.replace("eni-1", "eni-2"));
+        let findings = detect_in(FindingType::RepeatedRejects, rejects(100, "2").chain(at_other));
+        let titles: Vec<&str> = findings.iter().map(|finding| finding.title.as_str()).collect();
+        let title = "10.0.0.2 to 10.0.0.1 5432/TCP (postgresql) was rejected repeatedly";
+        assert_eq!(titles, [format!("{title} at eni-1"), format!("{title} at eni-2")]);
+    }
+
+    #[test]
     fn late_packets_count_too() {
         let findings = detect_in(FindingType::RepeatedRejects, rejects(60, "2").chain(rejects(61, "4")));
         assert_eq!(findings[0].tally.flows, 121);

@@ -1,9 +1,11 @@
-//! Fits the problems into the rows that are left: as many titles as possible, the most urgent first, then next steps for those.
+//! Fits the problems into the rows that are left: a title of each type of high severity, the next step of the worst, as many other titles as
+//! possible, the most urgent first, then next steps for those.
 
 use std::collections::HashMap;
 
 use indexmap::IndexSet;
 
+use super::COLUMNS;
 use super::problems::Problem;
 use crate::cli::report::format::{format_count, plural};
 use crate::cli::report::{BOLD, Renderer, severity_style};
@@ -14,61 +16,64 @@ const INDENT: usize = 8;
 /// Maximum number of problems of one severity and type. The other rows are for other types.
 const MAX_OF_A_TYPE: usize = 2;
 
-/// The problems of a screen.
-pub(super) struct ProblemList {
-    /// Problems of the user's own network, and scans from the internet that are as urgent.
-    own: Vec<Problem>,
-    /// All other scans from the internet, as one problem.
-    outside: Option<Problem>,
+/// The problems of a screen, the most urgent first. Scans from the internet that are not of high severity are one problem.
+pub(super) struct ProblemList(Vec<Problem>);
+
+/// Reports whether a problem is a scan from the internet that needs no row of its own.
+fn is_noise(problem: &Problem) -> bool {
+    problem.is_from_outside && problem.severity < Severity::High
 }
 
 impl ProblemList {
     /// Creates a list. The problems must be sorted by urgency.
     pub(super) fn new(problems: &[Problem]) -> ProblemList {
-        let is_noise = |problem: &Problem| problem.is_from_outside && problem.severity < Severity::High;
-        let (noise, own): (Vec<Problem>, Vec<Problem>) = problems.iter().cloned().partition(is_noise);
-        ProblemList { own, outside: as_one(&noise) }
+        let (noise, mut list): (Vec<Problem>, Vec<Problem>) = problems.iter().cloned().partition(is_noise);
+        if let Some(noise) = as_one(&noise) {
+            let index = list.partition_point(|problem| problem.severity >= noise.severity);
+            list.insert(index, noise);
+        }
+        ProblemList(list)
     }
 
     /// Returns the most urgent problem.
     pub(super) fn worst(&self) -> Option<&Problem> {
-        self.own.first().or(self.outside.as_ref())
+        self.0.first()
     }
 
-    /// Renders the list in at most this number of rows if it is not less than that of its worst problem.
+    /// Renders the list in at most this number of rows if it is not less than that of its worst problem. In a narrow terminal, the titles of
+    /// high severity may need more.
     pub(super) fn render(&self, rows: usize, width: usize) -> Vec<String> {
         // One row is for the number of the others.
         let mut left = rows.saturating_sub(1);
-        let picked = self.pick(&mut left, width);
+        let (picked, has_first_step) = self.pick(&mut left, width);
         let is_picked = |problem: &&Problem| picked.iter().any(|picked| std::ptr::eq(*picked, *problem));
         let mut lines = Vec::new();
         let mut last_step = "";
-        for (index, problem) in self.own.iter().filter(is_picked).enumerate() {
+        for (index, problem) in self.0.iter().filter(is_picked).enumerate() {
             lines.extend(title_rows(problem, width));
             let step = step_rows(problem, width);
-            if index > 0 && (problem.next_step == last_step || step.len() > left) {
+            let is_reserved = index == 0 && has_first_step;
+            let is_shown = is_reserved || index > 0 && problem.next_step != last_step && step.len() <= left;
+            if is_noise(problem) || !is_shown {
                 continue;
             }
-            // The rows of the first one are reserved.
-            left = if index == 0 { left } else { left - step.len() };
+            left = if is_reserved { left } else { left - step.len() };
             last_step = &problem.next_step;
             lines.extend(step);
         }
-        let hidden: Vec<&Problem> = self.own.iter().chain(&self.outside).filter(|it| !is_picked(it)).collect();
+        let hidden: Vec<&Problem> = self.0.iter().filter(|it| !is_picked(it)).collect();
         lines.extend(more(&hidden, width));
-        lines.extend(self.outside.iter().filter(is_picked).flat_map(|problem| title_rows(problem, width)));
         lines
     }
 
-    /// Picks problems whose titles fit the rows that are left, after the worst one and its next step.
-    fn pick(&self, left: &mut usize, width: usize) -> Vec<&Problem> {
-        let first_step = self.own.first().map_or(0, |problem| step_rows(problem, width).len());
-        *left = left.saturating_sub(first_step);
+    /// Picks problems whose titles fit the rows that are left. Returns whether the next step of the first one fits, too: it comes after the
+    /// titles of high severity, because the last rows of a screen have it again.
+    fn pick(&self, left: &mut usize, width: usize) -> (Vec<&Problem>, bool) {
         let (urgent, others) = self.by_urgency();
         let mut picked: Vec<&Problem> = Vec::new();
-        let mut pick = |problem| {
+        let mut pick = |problem, is_needed: bool, left: &mut usize| {
             let needed = title_rows(problem, width).len();
-            let fits = picked.is_empty() || needed <= *left;
+            let fits = is_needed || picked.is_empty() || needed <= *left;
             if fits {
                 *left = left.saturating_sub(needed);
                 picked.push(problem);
@@ -76,11 +81,18 @@ impl ProblemList {
             fits
         };
         // A shorter title of another type may fit where a longer one does not.
-        let count = urgent.iter().filter(|problem| pick(problem)).count();
-        if count == urgent.len() {
-            others.into_iter().take_while(|problem| pick(problem)).for_each(drop);
+        let is_narrow = width < COLUMNS;
+        let count = urgent.iter().filter(|problem| pick(problem, is_narrow, left)).count();
+        let first_step =
+            self.worst().filter(|problem| !is_noise(problem)).map(|problem| step_rows(problem, width).len());
+        let has_first_step = first_step.is_some_and(|rows| rows <= *left);
+        if has_first_step {
+            *left = left.saturating_sub(first_step.unwrap_or(0));
         }
-        picked
+        if count == urgent.len() {
+            others.into_iter().take_while(|problem| pick(problem, false, left)).for_each(drop);
+        }
+        (picked, has_first_step)
     }
 
     /// Returns the worst problem and the first one of each other type of high severity; and after these the scans from the internet and
@@ -88,16 +100,18 @@ impl ProblemList {
     fn by_urgency(&self) -> (Vec<&Problem>, Vec<&Problem>) {
         let mut of_type: HashMap<(Severity, &str), usize> = HashMap::new();
         let mut urgent = Vec::new();
-        let mut others: Vec<&Problem> = self.outside.iter().collect();
-        for problem in &self.own {
+        let mut others: Vec<&Problem> = Vec::new();
+        for problem in &self.0 {
             let count = of_type.entry((problem.severity, &problem.types)).or_default();
             *count += 1;
             if urgent.is_empty() || *count == 1 && problem.severity == Severity::High {
                 urgent.push(problem);
-            } else if *count <= MAX_OF_A_TYPE {
+            } else if is_noise(problem) || *count <= MAX_OF_A_TYPE {
                 others.push(problem);
             }
         }
+        // One row has all scans from the internet.
+        others.sort_by_key(|problem| !is_noise(problem));
         (urgent, others)
     }
 }

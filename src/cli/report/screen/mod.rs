@@ -64,13 +64,14 @@ fn text(rows: &[String]) -> String {
     rows.iter().map(|row| format!("{row}\n")).collect()
 }
 
-/// Returns the traffic, peering, and the sources and ports that are rejected most.
+/// Returns the traffic, peering, the sources and ports that are rejected most, and the talkers if a filter asks for them.
 fn facts(summary: &Summary, names: &ShortNames<'_>, width: usize, top_rows: usize) -> Vec<String> {
     let mut rows = vec![String::new()];
     rows.extend(traffic::traffic(summary, names, width));
     let peering = peering::render(summary.peering.as_ref(), names, width);
     rows.extend(tables(peering.table, &top::lists(summary, names), width, top_rows));
     rows.extend(peering.remarks);
+    rows.extend(top::talkers(summary, names, width, top_rows));
     rows
 }
 

@@ -172,13 +172,13 @@ fn the_findings_that_are_shown_and_hidden_are_all() {
     assert!(report.contains("60 sources on the internet scan your network; the worst is 8.8."), "{report}");
     let shown = report.split("more finding").next().expect("the list");
     let shown = shown.lines().filter(|line| ["HIGH  ", "MEDIUM ", "LOW "].iter().any(|word| line.starts_with(word)));
+    let shown = shown.filter(|line| !line.contains("sources on the internet"));
     let expected = format!("and {} more findings: ", summary.findings.len() - outside - shown.count());
     assert!(report.contains(&expected), "{expected} {report}");
 }
 
-#[test]
-fn each_high_type_has_a_row_before_lower_ones() {
-    let problem = |severity, types: &str, title: &str| Problem {
+fn problem(severity: Severity, types: &str, title: &str) -> Problem {
+    Problem {
         severity,
         is_from_outside: title.contains("internet"),
         types: types.to_owned(),
@@ -187,7 +187,11 @@ fn each_high_type_has_a_row_before_lower_ones() {
         title: title.to_owned(),
         extent: "9 flows".to_owned(),
         next_step: "Check it.".to_owned(),
-    };
+    }
+}
+
+#[test]
+fn each_high_type_has_a_row_before_lower_ones() {
     let problems = [
         problem(Severity::High, "port-scan", "a scans b"),
         problem(Severity::High, "port-scan", "c scans d"),
@@ -197,20 +201,42 @@ fn each_high_type_has_a_row_before_lower_ones() {
     ];
     let list = ProblemList::new(&problems);
     let render = |rows| anstream::adapter::strip_str(&list.render(rows, 80).join("\n")).to_string();
-    let (scan, egress) = ("HIGH    a scans b (9 flows)\n        Next: Check it.", "HIGH    e is blocked (9 flows)");
-    let outside = "MEDIUM  g on the internet scans h (9 flows)";
-    let all = "        and 3 more findings: port-scan, no-answer (--verbose)";
-    assert_eq!(render(4), format!("{scan}\n{egress}\n{all}"));
-    assert_eq!(
-        render(3),
-        format!("{scan}\n        and 4 more findings: port-scan, egress-blocked, no-answer (--verbose)")
-    );
+    let (first, step) = ("HIGH    a scans b (9 flows)", "        Next: Check it.");
+    let (second, egress) = ("HIGH    c scans d (9 flows)", "HIGH    e is blocked (9 flows)");
+    let (no_reply, outside) = ("MEDIUM  f has no reply (9 flows)", "MEDIUM  g on the internet scans h (9 flows)");
+    let more = "        and 3 more findings: port-scan, no-answer (--verbose)";
+    // The titles need their rows, and the last rows of the screen have the step.
+    assert_eq!(render(2), [first, egress, more].join("\n"));
+    assert_eq!(render(3), [first, egress, more].join("\n"));
+    assert_eq!(render(4), [first, step, egress, more].join("\n"));
     let more = "        and 2 more findings: port-scan, no-answer (--verbose)";
-    assert_eq!(render(5), format!("{scan}\n{egress}\n{more}\n{outside}"));
-    let second = "HIGH    c scans d (9 flows)";
+    assert_eq!(render(5), [first, step, egress, outside, more].join("\n"));
     let more = "        and 1 more finding: no-answer (--verbose)";
-    assert_eq!(render(6), format!("{scan}\n{second}\n{egress}\n{more}\n{outside}"));
-    assert!(render(99).starts_with(scan) && !render(99).contains("more finding"), "{}", render(99));
+    assert_eq!(render(6), [first, step, second, egress, outside, more].join("\n"));
+    assert_eq!(render(99), [first, step, second, egress, no_reply, outside].join("\n"));
+    // A wide screen has its limit.
+    let wide = anstream::adapter::strip_str(&list.render(2, 100).join("\n")).to_string();
+    assert_eq!(
+        wide,
+        [first, "        and 4 more findings: port-scan, egress-blocked, no-answer (--verbose)"].join("\n")
+    );
+}
+
+#[test]
+fn scans_from_the_internet_come_before_less_urgent_ones() {
+    let problems = [
+        problem(Severity::Medium, "port-scan", "a on the internet scans b"),
+        problem(Severity::Low, "skipped-data", "records are missing"),
+    ];
+    let list = ProblemList::new(&problems);
+    assert_eq!(list.worst(), Some(&problems[0]));
+    let text = anstream::adapter::strip_str(&list.render(99, 80).join("\n")).to_string();
+    let rows = [
+        "MEDIUM  a on the internet scans b (9 flows)",
+        "LOW     records are missing (9 flows)",
+        "        Next: Check it.",
+    ];
+    assert_eq!(text, rows.join("\n"));
 }
 
 #[test]

@@ -1,14 +1,22 @@
-//! The sources and the ports that are rejected most.
+//! The sources and the ports that are rejected most, and the pairs of addresses with the most accepted bytes.
 
+use std::net::IpAddr;
+
+use indicatif::DecimalBytes;
 use textwrap::core::display_width;
 
 use super::GAP;
 use crate::aggregate::counters::Counters;
 use crate::cli::report::Renderer;
 use crate::cli::report::format::{display_name, format_address, format_count, format_percent, format_port};
+use crate::cli::report::heaviest::{TALKERS, talkers_note};
 use crate::cli::report::short_names::ShortNames;
 use crate::cli::report::table::{Cell, Column};
-use crate::summary::{SourceRejects, Summary};
+use crate::summary::{Filters, SourceRejects, Summary, Talker};
+use crate::topology::endpoint::Endpoint;
+
+/// Maximum number of pairs of addresses.
+const MAX_TALKERS: usize = 5;
 
 /// One of the two lists, the most flows first.
 pub(super) struct TopList {
@@ -39,12 +47,46 @@ pub(super) fn lists(summary: &Summary, names: &ShortNames<'_>) -> Vec<TopList> {
     lists.into_iter().filter(|list| !list.rows.is_empty()).collect()
 }
 
-/// Formats a source with the name of the interface that has its address: `10.0.1.5 (web-1)`, or that of the service that owns it.
+/// Returns the pairs of addresses with the most accepted bytes, below a heading, if a filter asks for a part of the network.
+pub(super) fn talkers(summary: &Summary, names: &ShortNames<'_>, width: usize, rows: usize) -> Vec<String> {
+    let asks_for_part = summary.filters.as_ref().is_some_and(|filters| {
+        let Filters { interface_ids, vpc_ids, addresses, ports, .. } = filters;
+        !(interface_ids.is_empty() && vpc_ids.is_empty() && addresses.is_empty() && ports.is_empty())
+    });
+    let talkers = &summary.top.talkers;
+    if !asks_for_part || talkers.is_empty() {
+        return Vec::new();
+    }
+    let columns = [
+        Column::text("SOURCE", 0),
+        Column::text("DESTINATION", 0),
+        Column::number("BYTES", 0),
+        Column::number("SHARE", 1),
+    ];
+    let row = |row: &Talker| {
+        vec![
+            end(Some(row.srcaddr), &row.src, names),
+            end(Some(row.dstaddr), &row.dst, names),
+            DecimalBytes(row.accepted.bytes).to_string().into(),
+            format_percent(row.accepted.bytes, summary.traffic.accepted.bytes).into(),
+        ]
+    };
+    let mut renderer = Renderer::new(width);
+    renderer.heading(TALKERS, &talkers_note(summary));
+    renderer.table(&columns, &talkers.iter().take(rows.min(MAX_TALKERS)).map(row).collect::<Vec<_>>());
+    renderer.text.trim_start().lines().map(str::to_owned).collect()
+}
+
 fn source(row: &SourceRejects, names: &ShortNames<'_>) -> Cell {
-    let address = format_address(row.srcaddr);
-    let name = row.src.interface_id.as_deref().and_then(|id| names.name(id));
-    let service = row.src.service.as_deref().filter(|service| *service != "ec2");
-    match name.or(service) {
+    end(row.srcaddr, &row.src, names)
+}
+
+/// Formats an address with the name of the interface that has it: `10.0.1.5 (web-1)`, or that of the service that owns it.
+fn end(address: Option<IpAddr>, endpoint: &Endpoint, names: &ShortNames<'_>) -> Cell {
+    let address = format_address(address);
+    let name = endpoint.interface_id.as_deref().and_then(|id| names.name(id));
+    let service = endpoint.service.as_deref().filter(|service| *service != "ec2");
+    match name.or(service).or(endpoint.name.as_deref()) {
         Some(name) => Cell { full: format!("{address} ({})", display_name(name)), short: address },
         None => Cell::from(address),
     }
