@@ -14,7 +14,7 @@
 //! | [`findings`] | state | findings |
 //! | [`partial`] | state | a file, and back: parts of one report |
 //! | [`summary`] | findings and state | the types of the JSON output |
-//! | [`html`] | a summary | a page |
+//! | [`html`] | a summary, a diff, or an explanation | a page |
 //! | [`discovery`] | EC2's responses | topology documents, and snapshots of a network |
 //! | [`cli`] | arguments | a report; the command `flowsentry` |
 //! | [`lambda`] | an event | stored summaries, metrics and alerts; the Lambda function |

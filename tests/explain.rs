@@ -15,6 +15,8 @@ mod evidence;
 mod internet;
 #[path = "explain/names.rs"]
 mod names;
+#[path = "explain/pages.rs"]
+mod pages;
 #[path = "explain/peering.rs"]
 mod peering;
 #[path = "explain/rules.rs"]

@@ -5,6 +5,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "golden folders and pages are files")]
 
+#[path = "html/diff.rs"]
+mod diff;
+#[path = "html/explain.rs"]
+mod explain;
 #[path = "support/flow_log.rs"]
 mod flow_log;
 #[path = "html/page.rs"]
@@ -37,15 +41,24 @@ const ATTRIBUTES: &str = "lang charset http-equiv content name id class role tab
 const HOSTILE: &str =
     "\"'><script>alert(1)</script><img src=http://evil.example/x style=\"a\">&amp;\u{202e}\u{1b}[2J\u{0}\u{200b}]]>";
 
-/// Renders a page, and stores it for the check in a browser.
+/// Renders the page of a summary, and stores it for the check in a browser.
 fn render(name: &str, summary: &Summary) -> (String, Vec<Element>) {
-    let page = html::render(summary);
+    store(name, html::render(summary))
+}
+
+/// Checks a page, and stores it for the check in a browser.
+fn store(name: &str, page: String) -> (String, Vec<Element>) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("html");
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join(format!("{name}.html")), &page).expect("a file");
     let elements = parse(&page);
     check(&page, &elements);
     (page, elements)
+}
+
+/// Returns the text of the first element with this name.
+fn text_of<'e>(elements: &'e [Element], name: &str) -> &'e str {
+    &elements.iter().find(|element| element.name == name).expect(name).text
 }
 
 /// Checks what must hold for every page.

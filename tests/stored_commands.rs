@@ -415,6 +415,29 @@ fn diff_says_what_is_new_and_gone() {
 }
 
 #[test]
+fn the_page_of_diff_says_what_its_text_says() {
+    let folder = Folder::new();
+    let fewer =
+        folder.summary("fewer.json", |summary| drop(summary["findings"].as_array_mut().map(|list| list.remove(0))));
+    let failed = folder.summary("failed.json", |summary| {
+        summary["failed"] = json!([{"uri": "a.log", "error": "truncated"}]);
+    });
+    for (before, after, status) in
+        [(fewer.as_str(), GOLDEN, 1), (GOLDEN, fewer.as_str(), 0), (GOLDEN, failed.as_str(), 1), (GOLDEN, GOLDEN, 0)]
+    {
+        let page = stdout(&["diff", "--format", "html", before, after], status);
+        assert!(page.starts_with("<!DOCTYPE html>"), "{page}");
+        let text = stdout(&["diff", before, after], status);
+        let verdict = text.lines().find(|line| line.contains("  findings: ")).expect("a verdict");
+        let headline = verdict.replace("  findings: ", ". Findings: ");
+        assert!(page.contains(&format!("<h1>{headline}</h1>")), "{headline}");
+        assert_eq!(page.contains("may hide some: 1 input could not be read"), after == failed);
+        assert_eq!(page.contains("not certain: the summary before"), text.contains("not certain: the summary before"));
+    }
+    assert_eq!(flowsentry(&["top", "--format", "html", GOLDEN]).status.code(), Some(2), "it has no page");
+}
+
+#[test]
 fn diff_with_hidden_findings_is_no_all_clear() {
     let folder = Folder::new();
     let failed = folder.summary("failed.json", |summary| {

@@ -223,9 +223,9 @@ pub(super) struct Diff {
     #[arg(value_name = "B")]
     pub(super) after: PathBuf,
 
-    /// text for people, json for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text or html (one page without scripts) for people, json for programs
+    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
+    pub(super) format: PageFormat,
 }
 
 #[derive(Debug, Args)]
@@ -289,9 +289,9 @@ pub(super) struct Explain {
     #[arg(long, default_value = "tcp", value_name = "PROTOCOL")]
     pub(super) protocol: ProtocolName,
 
-    /// text for people, json for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(super) format: ReportFormat,
+    /// text or html (one page without scripts) for people, json for programs
+    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
+    pub(super) format: PageFormat,
 
     /// Columns of inputs without a header [default: version 2]
     #[arg(long, value_name = "COLUMNS", value_parser = log_format)]
@@ -337,6 +337,14 @@ pub(super) struct FetchTopology {
 pub(super) enum ReportFormat {
     Text,
     Json,
+}
+
+/// The formats of a result that has a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PageFormat {
+    Text,
+    Json,
+    Html,
 }
 
 /// The formats of a summary.

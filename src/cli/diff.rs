@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::args::{Diff, ReportFormat};
+use super::args::{Diff, PageFormat};
 use super::output;
 use super::wrong_input::STDIN;
 use super::{CliError, EXIT_SUCCESS, EXIT_USAGE, report, stored};
+use crate::html;
 use crate::summary::diff::{DiffVerdict, compare};
 use crate::summary::json;
 
@@ -23,8 +24,9 @@ pub(super) fn diff(arguments: &Diff) -> Result<u8, CliError> {
     let (before, after) = ((name(before), stored::read(before)?), (name(after), stored::read(after)?));
     let diff = compare((&before.0, &before.1), (&after.0, &after.1));
     match format {
-        ReportFormat::Json => output::write_json(&json::line(&diff))?,
-        ReportFormat::Text => output::write_text(&report::render_diff(&diff, output::width()))?,
+        PageFormat::Json => output::write_json(&json::line(&diff))?,
+        PageFormat::Text => output::write_text(&report::render_diff(&diff, output::width()))?,
+        PageFormat::Html => output::write_html(&html::render_diff(&diff))?,
     }
     Ok(if diff.verdict() == DiffVerdict::NoWorse { EXIT_SUCCESS } else { EXIT_WORSE })
 }

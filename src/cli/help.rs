@@ -48,6 +48,7 @@ reported on stderr); 2: invalid usage, or a summary that cannot be read; 4: a fi
 
 pub(super) const DIFF: &str = "Examples:
   flowsentry diff yesterday.json today.json
+  flowsentry diff --format html yesterday.json today.json > diff.html
   flowsentry diff --format json yesterday.json today.json | jq -r '.findings.new[].title'
   flowsentry analyze --format json logs/ | flowsentry diff yesterday.json -
 
@@ -81,6 +82,7 @@ pub(super) const EXPLAIN: &str = "Examples:
   flowsentry explain --topology topology/ eni-0a1b2c3d i-0123456789abcdef0:443 logs/
   flowsentry explain --topology topology/ 10.1.1.5 internet:443
   flowsentry explain --topology topology/ --protocol icmp 2600:1f18::5 2600:1f19::5
+  flowsentry explain --topology topology/ --format html web-1 db-1:5432 logs/ > path.html
   flowsentry explain --topology topology/ --format json web-1 '[2600:1f19::5]:443'
 
 Exit status: 0: reachable; 1: blocked; 3: unknown, because the topology does not have everything that decides; 2: invalid usage \

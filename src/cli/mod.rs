@@ -12,7 +12,7 @@
 //! - `plan`: lists objects and writes the batches of a report.
 //! - `stored`: runs `report`, `top`, and `timeline`: reads summaries.
 //! - `topology`: reads the topology documents; runs `topology check` and `topology fetch`.
-//! - [`report`]: renders a summary or an explanation as text.
+//! - [`report`]: renders a summary, a diff, or an explanation as text.
 //! - `output`: writes reports and warnings.
 //! - `progress`: the progress bar.
 //!

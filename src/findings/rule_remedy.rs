@@ -10,7 +10,6 @@ use super::rules::RejectingRule;
 use super::{Context, NetworkContext};
 use crate::aggregate::interner::Symbol;
 use crate::record::{TCP, UDP, names};
-use crate::topology::describe_output::own_rule_number;
 use crate::topology::rules::{Refusal, RuleDirection, Traffic, Verdict};
 
 /// Maximum number of services and of CIDR blocks in a text.
@@ -36,7 +35,9 @@ impl RuleShares {
         let next = share.variants.iter().filter_map(|variant| context.rules.rule(*variant)?.next);
         let next: BTreeSet<Refusal<'_>> = next.collect();
         let refusals = std::iter::once(rule.refusal).chain(next);
-        let places: Vec<String> = refusals.filter_map(|refusal| place(context, &refusal, rule.direction)).collect();
+        let topology = context.network.topology?;
+        let places: Vec<String> =
+            refusals.map(|refusal| topology.describe_rule_to_add(&refusal, Some(rule.direction))).collect();
         let replies = if share.blocks_replies(context, rule) {
             let reply = match rule.direction {
                 RuleDirection::Ingress => "to",
@@ -148,28 +149,6 @@ fn block_of(network: &NetworkContext<'_>, interface: Option<Symbol>, address: Ip
     let subnet_id = network.endpoint(Some(address), network.interface_recorder(interface)).subnet_id?;
     let subnet = network.topology?.resources().subnets.get(&subnet_id)?;
     subnet.blocks.iter().copied().find(|block| block.contains(&address))
-}
-
-/// Names where to add a rule: `sg-1 (web)`, or `network ACL acl-1 (public), inbound, with a number below 100`.
-fn place(context: &Context<'_>, refusal: &Refusal<'_>, direction: RuleDirection) -> Option<String> {
-    let topology = context.network.topology?;
-    let direction = match direction {
-        RuleDirection::Ingress => "inbound",
-        RuleDirection::Egress => "outbound",
-    };
-    Some(match *refusal {
-        Refusal::NetworkAcl { acl_id, rule_number } => {
-            let before = match own_rule_number(rule_number) {
-                None => String::new(),
-                // There is no lesser number.
-                Some(0 | 1) => ", before rule 1, which needs another number".to_owned(),
-                Some(number) => format!(", with a number below {number}"),
-            };
-            format!("network ACL {} ({direction}{before})", topology.id_with_name(acl_id))
-        }
-        Refusal::SecurityGroups { group_ids: [only] } => format!("{} ({direction})", topology.id_with_name(only)),
-        Refusal::SecurityGroups { .. } => format!("one of {} ({direction})", topology.describe_rule(refusal)),
-    })
 }
 
 /// Appends a text unless it is there.

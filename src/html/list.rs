@@ -62,9 +62,14 @@ impl Bounded {
 
     /// Says how many entries are left out, and which member of the summary has them. Nothing if all are shown.
     pub(super) fn note(&self, member: &str) -> Markup {
+        self.note_of(member, "the JSON summary")
+    }
+
+    /// Says how many entries are left out, and which member of which document has them. Nothing if all are shown.
+    pub(super) fn note_of(&self, member: &str, document: &str) -> Markup {
         html! {
             @if self.left_out > 0 {
-                p.note { "and " (count(self.left_out as u64)) " more, in " code { (member) } " of the JSON summary" }
+                p.note { "and " (count(self.left_out as u64)) " more, in " code { (member) } " of " (document) }
             }
         }
     }

@@ -1,6 +1,7 @@
-//! A summary as one HTML page for people who do not use a terminal.
+//! Results as HTML pages for people who do not use a terminal.
 //!
-//! Input: a `Summary`, and nothing else: a stored summary gives the same page. Output: one file. Invariants, which the tests check:
+//! Input: a `Summary`, and nothing else: a stored summary gives the same page; a `Diff` of two summaries (`diff`); or an
+//! `Explanation` with its evidence (`explain`). Output: one file. Invariants, which the tests check:
 //!
 //! - It makes no request and has no script. Its Content-Security-Policy allows only its own style sheet, by a hash, so there are no
 //!   `style` attributes.
@@ -8,9 +9,11 @@
 //! - Text from logs, topologies and configurations is untrusted: `text` bounds it, and `maud` escapes it. No address is made of it.
 //! - Every picture has a table with the same numbers. Nothing is said by color alone.
 //!
-//! `rank` decides the order of the findings. `verdict`, `timeline`, `peering` (`vpcs`, `graph`, `matrix`), `rejects`,
-//! `top`, `findings` and `inputs` render one section each, of parts of `page`.
+//! For the page of a summary, `rank` decides the order of the findings. `verdict`, `timeline`, `peering` (`vpcs`, `graph`, `matrix`),
+//! `rejects`, `top`, `findings` and `inputs` render one section each, of parts of `page`.
 
+mod diff;
+mod explain;
 mod facts;
 mod findings;
 mod graph;
@@ -31,6 +34,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+pub use self::diff::render_diff;
+pub use self::explain::render_explanation;
 use self::rank::Ranking;
 use crate::summary::Summary;
 
@@ -39,30 +44,70 @@ pub const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
 const STYLE: &str = include_str!("style.css");
 
+/// The parts in which pages differ.
+struct Page<'a> {
+    title: &'a str,
+    header: Markup,
+    /// Links to the sections, with their labels.
+    sections: &'a [(&'a str, &'a str)],
+    main: Markup,
+    /// Says where all of the data is.
+    data: &'a str,
+}
+
 /// Renders a summary as a page.
 pub fn render(summary: &Summary) -> String {
+    const SECTIONS: [(&str, &str); 7] = [
+        ("#verdict", "Verdict"),
+        ("#timeline", "Timeline"),
+        ("#vpcs", "VPCs"),
+        ("#rejects", "Rejects"),
+        ("#top", "Top"),
+        ("#findings", "Findings"),
+        ("#inputs", "Inputs"),
+    ];
     let ranking = Ranking::new(summary);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(&verdict::headline(summary, &ranking)))
-            body {
-                (verdict::header(summary, &ranking))
-                (navigation())
-                main {
-                    (verdict::section(summary, &ranking))
-                    (timeline::section(summary))
-                    (peering::section(summary))
-                    (rejects::section(summary))
-                    (top::section(summary))
-                    (findings::section(summary, &ranking))
-                    (inputs::section(summary))
-                }
-                footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. A list that is cut names the member of the JSON summary that has more." } }
-            }
-        }
+    let main = html! {
+        (verdict::section(summary, &ranking))
+        (timeline::section(summary))
+        (peering::section(summary))
+        (rejects::section(summary))
+        (top::section(summary))
+        (findings::section(summary, &ranking))
+        (inputs::section(summary))
     };
-    page.into_string()
+    Page {
+        title: &verdict::headline(summary, &ranking),
+        header: verdict::header(summary, &ranking),
+        sections: &SECTIONS,
+        main,
+        data: "A list that is cut names the member of the JSON summary that has more.",
+    }
+    .render()
+}
+
+impl Page<'_> {
+    fn render(&self) -> String {
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                (head(self.title))
+                body {
+                    (self.header)
+                    (self.navigation())
+                    main { (self.main) }
+                    footer { p { "flowsentry " (env!("CARGO_PKG_VERSION")) ". Times are in UTC. " (self.data) } }
+                }
+            }
+        };
+        page.into_string()
+    }
+
+    fn navigation(&self) -> Markup {
+        html! {
+            nav aria-label="Sections" { @for (target, label) in self.sections { a href=(target) { (label) } " " } }
+        }
+    }
 }
 
 fn head(title: &str) -> Markup {
@@ -83,19 +128,4 @@ fn head(title: &str) -> Markup {
 fn policy() -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
-}
-
-fn navigation() -> Markup {
-    const SECTIONS: [(&str, &str); 7] = [
-        ("#verdict", "Verdict"),
-        ("#timeline", "Timeline"),
-        ("#vpcs", "VPCs"),
-        ("#rejects", "Rejects"),
-        ("#top", "Top"),
-        ("#findings", "Findings"),
-        ("#inputs", "Inputs"),
-    ];
-    html! {
-        nav aria-label="Sections" { @for (target, label) in SECTIONS { a href=(target) { (label) } " " } }
-    }
 }

@@ -275,7 +275,7 @@ fn scanners(summary: &Summary, ranking: &Ranking<'_>) -> Markup {
     tile("Internet scanners", &value, &html! { (remark) })
 }
 
-fn tile(label: &str, value: &str, remark: &Markup) -> Markup {
+pub(super) fn tile(label: &str, value: &str, remark: &Markup) -> Markup {
     html! { div { dt { (label) } dd { span.value { (value) } " " span.muted { (remark) } } } }
 }
 

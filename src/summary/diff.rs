@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 pub use self::rows::{
-    Change, Diff, DiffVerdict, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, PairRow, Side, TrafficChange,
+    Change, DIFFERENT_WINDOWS, Diff, DiffVerdict, FindingDiff, FindingFacts, FindingRow, GroupDiff, GroupRow, NOT_GONE,
+    NOT_NEW, PairRow, Side, TrafficChange,
 };
 use crate::findings::types::Finding;
 use crate::summary::doubt::Doubt;

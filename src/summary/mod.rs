@@ -2,7 +2,7 @@
 //!
 //! Input: the aggregated state of the records, and the topology if there is one. Output: a [`Summary`], as types that serialize to
 //! JSON. [`build`] creates it, and [`json`] writes and reads it. [`diff`] compares two. [`doubt`] decides whether an empty list of
-//! findings is an all-clear.
+//! findings is an all-clear. [`explain`] has the evidence of an explained path.
 //!
 //! These types and the types of a finding are the JSON contract. Fields may be added. No field may be renamed or removed, or
 //! change its meaning. The JSON Schema `docs/summary.schema.json` is generated from these types and their doc comments.
@@ -12,6 +12,7 @@ mod by_rule;
 mod by_scope;
 pub mod diff;
 pub mod doubt;
+pub mod explain;
 mod filters;
 pub mod json;
 mod peering;

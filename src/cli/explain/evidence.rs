@@ -11,50 +11,23 @@
 //! Memory is bounded: at most `MAX_PAIRS` pairs of addresses are kept to look for replies, `MAX_TUPLES` pairs with their ports to look
 //! for late packets, and `MAX_INTERFACES` ids.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use serde::Serialize;
 
 use super::contradictions::{self, Replies, SiteFlows};
 use super::recorder::{RecordedAt, Recorders};
-use crate::aggregate::counters::{Counters, TimeRange};
+use crate::aggregate::counters::Counters;
 use crate::aggregate::inputs::InputFailure;
 use crate::record::{Action, Flow, RejectReason, TCP, UDP};
+use crate::summary::explain::{DirectionEvidence, Evidence};
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, HopDirection, PathEnd};
 
 const MAX_PAIRS: usize = 1 << 16;
 const MAX_TUPLES: usize = 1 << 16;
 const MAX_INTERFACES: usize = 100;
-
-/// The evidence of logs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(in crate::cli) struct Evidence {
-    /// Flows from the source to the destination.
-    pub(in crate::cli) forward: DirectionEvidence,
-    /// Flows from the destination to the source.
-    #[serde(rename = "return")]
-    pub(in crate::cli) back: DirectionEvidence,
-    /// Where the log contradicts the rules, in words.
-    pub(in crate::cli) contradictions: Vec<String>,
-    /// Inputs that could not be read. None of their records counts.
-    pub(in crate::cli) failed: Vec<InputFailure>,
-}
-
-/// The evidence of one direction.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(in crate::cli) struct DirectionEvidence {
-    pub(in crate::cli) accepted: Counters,
-    pub(in crate::cli) rejected: Counters,
-    /// Accepted flows without a reply. Null if there were too many addresses to look for replies.
-    pub(in crate::cli) unanswered: Option<Counters>,
-    #[serde(flatten)]
-    pub(in crate::cli) seen: TimeRange,
-    /// Interfaces that recorded the flows, at most 100.
-    pub(in crate::cli) interface_ids: BTreeSet<String>,
-}
 
 /// Where a record was recorded: the VPC of its interface or, if that is unknown, the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -296,8 +269,8 @@ impl<'a> EvidenceReader<'a> {
 
     /// Adds the evidence of another input.
     pub(super) fn merge(&mut self, other: EvidenceReader<'_>) {
-        self.evidence.forward.merge(other.evidence.forward);
-        self.evidence.back.merge(other.evidence.back);
+        merge_direction(&mut self.evidence.forward, other.evidence.forward);
+        merge_direction(&mut self.evidence.back, other.evidence.back);
         for (own, other) in self.accepted.iter_mut().zip(other.accepted) {
             own.merge(other);
         }
@@ -367,14 +340,13 @@ impl<'a> EvidenceReader<'a> {
     }
 }
 
-impl DirectionEvidence {
-    fn merge(&mut self, other: DirectionEvidence) {
-        self.rejected.merge(other.rejected);
-        self.seen.merge(other.seen);
-        for id in other.interface_ids {
-            if self.interface_ids.len() < MAX_INTERFACES {
-                self.interface_ids.insert(id);
-            }
+/// Adds the evidence of another input in the same direction. The accepted flows and those without a reply follow from all inputs.
+fn merge_direction(own: &mut DirectionEvidence, other: DirectionEvidence) {
+    own.rejected.merge(other.rejected);
+    own.seen.merge(other.seen);
+    for id in other.interface_ids {
+        if own.interface_ids.len() < MAX_INTERFACES {
+            own.interface_ids.insert(id);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Runs `explain`: resolves the ends, walks the path, and reads the evidence of logs.
 
 mod contradictions;
-pub(super) mod evidence;
+mod evidence;
 mod recorder;
 pub(super) mod target;
 
@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::evidence::{Evidence, EvidenceReader};
-use super::args::{Explain, ReportFormat};
+use self::evidence::EvidenceReader;
+use super::args::{Explain, PageFormat};
 use super::output::warn;
 use super::{CliError, EXIT_BLOCKED, EXIT_SUCCESS, EXIT_UNKNOWN, EXIT_USAGE, inputs, output, report, topology};
 use crate::aggregate::inputs::InputFailure;
+use crate::html;
 use crate::pipeline::{Options, ReadRecords};
 use crate::record::{TCP, UDP, names};
+use crate::summary::explain::Evidence;
 use crate::summary::json;
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, Hop, PathEnd, PathVerdict, Question};
@@ -113,11 +115,18 @@ fn write_report(
     explanation: &Explanation,
     evidence: Option<&Evidence>,
 ) -> Result<(), CliError> {
-    if arguments.format == ReportFormat::Text {
-        return output::write_text(&report::render_explanation(explanation, evidence, topology, output::width()));
+    match arguments.format {
+        PageFormat::Text => {
+            output::write_text(&report::render_explanation(explanation, evidence, topology, output::width()))
+        }
+        PageFormat::Json => output::write_json(&json(explanation, evidence)),
+        PageFormat::Html => output::write_html(&html::render_explanation(explanation, evidence, topology)),
     }
+}
+
+fn json(explanation: &Explanation, evidence: Option<&Evidence>) -> Vec<u8> {
     let Explanation { source, destination, protocol, port, hops } = explanation;
-    output::write_json(&json::line(&Document {
+    json::line(&Document {
         source,
         destination,
         protocol: *protocol,
@@ -127,5 +136,5 @@ fn write_report(
         blocked_by: explanation.blocked_by(),
         hops,
         evidence,
-    }))
+    })
 }

@@ -9,7 +9,9 @@ use super::names::Names;
 use super::short_names::ShortNames;
 use super::table::{self, Cell, Column, FittedTable};
 use super::{BOLD, DIM, GREEN, RED, Renderer, YELLOW, escape_unprintable, severity_style};
-use crate::summary::diff::{Change, Diff, DiffVerdict, FindingRow, GroupRow, PairRow, Side, TrafficChange};
+use crate::summary::diff::{
+    Change, DIFFERENT_WINDOWS, Diff, DiffVerdict, FindingRow, GroupRow, NOT_GONE, NOT_NEW, PairRow, Side, TrafficChange,
+};
 
 /// Maximum number of rows of each list. JSON has all.
 const ROWS: usize = 15;
@@ -40,7 +42,7 @@ pub(in crate::cli) fn render_diff(diff: &Diff, width: usize) -> String {
     renderer.side("before", &diff.before);
     renderer.side("after", &diff.after);
     if diff.has_comparable_windows() == Some(false) {
-        renderer.wrapped("  ", "  ", "The windows have different lengths: compare flows and bytes with care.");
+        renderer.wrapped("  ", "  ", DIFFERENT_WINDOWS);
     }
     renderer.diff_verdict(diff);
     let findings = &diff.findings;
@@ -55,9 +57,6 @@ pub(in crate::cli) fn render_diff(diff: &Diff, width: usize) -> String {
     renderer.text
 }
 
-const NOT_NEW: &str = "not certain: the summary before does not have everything";
-const NOT_GONE: &str = "not certain: the summary after does not have everything";
-
 impl Renderer<'_> {
     fn side(&mut self, name: &str, side: &Side) {
         let file = escape_unprintable(&side.file);
@@ -71,29 +70,20 @@ impl Renderer<'_> {
     }
 
     fn diff_verdict(&mut self, diff: &Diff) {
-        let findings = &diff.findings;
-        let counts = [
-            (findings.new.len(), "new"),
-            (findings.changed.len(), "changed"),
-            (findings.gone.len(), "gone"),
-            (findings.ongoing.len(), "ongoing"),
-        ];
+        let counts = diff.findings.counts();
         let counts: Vec<String> =
             counts.iter().map(|(count, word)| format!("{} {word}", format_count(*count as u64))).collect();
-        let (style, word) = match diff.verdict() {
-            DiffVerdict::Worse => (RED, "WORSE"),
-            DiffVerdict::NoWorse => (GREEN, "NO WORSE"),
-            DiffVerdict::Unknown => (YELLOW, "UNKNOWN"),
+        let verdict = diff.verdict();
+        let word = verdict.words();
+        let style = match verdict {
+            DiffVerdict::Worse => RED,
+            DiffVerdict::NoWorse => GREEN,
+            DiffVerdict::Unknown => YELLOW,
         };
         self.line("");
         self.wrapped("", "  ", &format!("{style}{word}{style:#}  findings: {}", counts.join(", ")));
-        if diff.verdict() == DiffVerdict::Unknown {
-            let reasons = escape_unprintable(&diff.undecided.join("; "));
-            self.wrapped(
-                "  ",
-                "    ",
-                &format!("No listed finding is worse, but the summary after may hide some: {reasons}"),
-            );
+        if let Some(doubt) = diff.doubt() {
+            self.wrapped("  ", "    ", &escape_unprintable(&doubt));
         }
     }
 
@@ -117,18 +107,8 @@ impl Renderer<'_> {
             return;
         }
         self.heading("CHANGED FINDINGS", "");
-        for Change { title, before, after, .. } in rows.iter().take(ROWS) {
-            let mut changes = Vec::new();
-            if before.severity != after.severity {
-                changes.push(format!("severity {} → {}", before.severity.name(), after.severity.name()));
-            }
-            if before.confidence != after.confidence {
-                changes.push(format!("confidence {} → {}", before.confidence.name(), after.confidence.name()));
-            }
-            if before.suppressed != after.suppressed {
-                changes.push(if after.suppressed { "now suppressed" } else { "no longer suppressed" }.to_owned());
-            }
-            self.wrapped("  ", "    ", &format!("{}: {}", changes.join(", "), escape_unprintable(title)));
+        for change in rows.iter().take(ROWS) {
+            self.wrapped("  ", "    ", &format!("{}: {}", change.in_words(), escape_unprintable(&change.title)));
         }
         self.more(rows.len());
     }
@@ -148,7 +128,7 @@ impl Renderer<'_> {
                 address(row.srcaddr, row.src_name.as_deref()),
                 address(row.dstaddr, row.dst_name.as_deref()),
                 format_port(row.dstport, row.protocol).into(),
-                row.cause.to_owned().into(),
+                row.cause.name().to_owned().into(),
                 interface(row.interface_id.as_deref()),
             ]
         };

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::short_names::{ShortNames, words};
 use super::table::{Cell, Column};
 use super::{GREEN, RED, Renderer, YELLOW, wrap};
-use crate::cli::explain::evidence::{DirectionEvidence, Evidence};
+use crate::summary::explain::{DirectionEvidence, Evidence};
 use crate::topology::Topology;
 use crate::topology::path::{Explanation, Hop, HopDirection, HopVerdict, PathEnd, PathVerdict};
 

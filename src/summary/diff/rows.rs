@@ -5,8 +5,16 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::aggregate::counters::Counters;
+use crate::aggregate::rejected::cause::Cause;
 use crate::findings::types::{Confidence, FindingType, Severity};
 use crate::summary::{RejectedGroup, Traffic, Window};
+
+/// Remark on a list of new elements, some of which may be older.
+pub const NOT_NEW: &str = "not certain: the summary before does not have everything";
+/// Remark on a list of elements that are gone, some of which may last.
+pub const NOT_GONE: &str = "not certain: the summary after does not have everything";
+/// Remark on two summaries whose sums cannot be compared as they are.
+pub const DIFFERENT_WINDOWS: &str = "The windows have different lengths: compare flows and bytes with care.";
 
 /// What differs between two summaries.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -147,7 +155,7 @@ pub struct GroupRow {
     /// IANA protocol number.
     pub protocol: Option<u8>,
     /// Cause of most of its flows.
-    pub cause: &'static str,
+    pub cause: Cause,
     /// Sums of its records.
     #[serde(flatten)]
     pub tally: Counters,
@@ -182,7 +190,55 @@ pub struct TrafficChange {
     pub after: Traffic,
 }
 
+impl DiffVerdict {
+    /// Returns the verdict in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            DiffVerdict::Worse => "WORSE",
+            DiffVerdict::NoWorse => "NO WORSE",
+            DiffVerdict::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+impl FindingDiff {
+    /// Returns the number of findings in each list, and the word for it.
+    pub fn counts(&self) -> [(usize, &'static str); 4] {
+        [
+            (self.new.len(), "new"),
+            (self.changed.len(), "changed"),
+            (self.gone.len(), "gone"),
+            (self.ongoing.len(), "ongoing"),
+        ]
+    }
+}
+
+impl Change {
+    /// Describes what changed, apart from the tally: `severity low → high`.
+    pub fn in_words(&self) -> String {
+        let Change { before, after, .. } = self;
+        let mut changes = Vec::new();
+        if before.severity != after.severity {
+            changes.push(format!("severity {} → {}", before.severity.name(), after.severity.name()));
+        }
+        if before.confidence != after.confidence {
+            changes.push(format!("confidence {} → {}", before.confidence.name(), after.confidence.name()));
+        }
+        if before.suppressed != after.suppressed {
+            changes.push(if after.suppressed { "now suppressed" } else { "no longer suppressed" }.to_owned());
+        }
+        changes.join(", ")
+    }
+}
+
 impl Diff {
+    /// Returns why the verdict is unknown, as a sentence. `None` for the other verdicts. Names of the summary are not escaped.
+    pub fn doubt(&self) -> Option<String> {
+        let reasons = || self.undecided.join("; ");
+        (self.verdict() == DiffVerdict::Unknown)
+            .then(|| format!("No listed finding is worse, but the summary after may hide some: {}", reasons()))
+    }
+
     /// Returns whether the second summary is worse.
     pub fn verdict(&self) -> DiffVerdict {
         match (self.is_worse(), self.undecided.is_empty()) {
@@ -220,7 +276,7 @@ impl From<&RejectedGroup> for GroupRow {
             dst_name: group.dst.name.clone(),
             dstport: group.dstport,
             protocol: group.protocol,
-            cause: group.cause.name(),
+            cause: group.cause,
             tally: group.tally,
         }
     }

@@ -9,6 +9,8 @@
 //!    A destination on the source's link or at its own interface is one hop (`local`).
 //! 2. `return_way`: the way back. Security groups are stateful; network ACLs and routes are evaluated again, for the ephemeral ports.
 //!
+//! [`Topology::remedy`] has the next step about a hop that does not pass (`remedy`).
+//!
 //! Invariants:
 //! - A hop that a rule blocks does not end the walk, so that all obstacles show. A route that leads nowhere ends it, as does a connection
 //!   or a gateway that blocks. A gateway that the topology does not describe (a transit gateway, a VPN, an appliance) ends it as
@@ -33,6 +35,7 @@ mod local;
 mod nat;
 mod next_hop;
 mod references;
+mod remedy;
 pub mod resolve;
 mod return_way;
 mod segments;
@@ -45,6 +48,7 @@ use std::net::IpAddr;
 use super::{KnownRecorder, Topology};
 pub use end::{End, PathEnd};
 pub use hop::{Explanation, Hop, HopDirection, HopKind, HopRule, HopSite, HopVerdict, PathVerdict};
+pub use remedy::NOTHING_IN_THE_WAY;
 use walk::Walk;
 
 /// The question whether traffic of a protocol can pass from one end to another, and its replies back.

@@ -114,6 +114,29 @@ impl Topology {
         }
     }
 
+    /// Names the rules that need another one, so that the traffic passes: `sg-1 (web) (inbound)`, or
+    /// `network ACL acl-1 (public) (inbound, with a number below 100)`. The direction is left out if it is unknown.
+    pub fn describe_rule_to_add(&self, refusal: &Refusal<'_>, direction: Option<RuleDirection>) -> String {
+        let direction = direction.map(|direction| match direction {
+            RuleDirection::Ingress => "inbound".to_owned(),
+            RuleDirection::Egress => "outbound".to_owned(),
+        });
+        let (rules, number) = match *refusal {
+            Refusal::NetworkAcl { acl_id, rule_number } => {
+                let number = own_rule_number(rule_number).map(|number| match number {
+                    // There is no lesser number.
+                    0 | 1 => "before rule 1, which needs another number".to_owned(),
+                    number => format!("with a number below {number}"),
+                });
+                (format!("network ACL {}", self.id_with_name(acl_id)), number)
+            }
+            Refusal::SecurityGroups { group_ids: [only] } => (self.id_with_name(only), None),
+            Refusal::SecurityGroups { .. } => (format!("one of {}", self.describe_rule(refusal)), None),
+        };
+        let which: Vec<String> = direction.into_iter().chain(number).collect();
+        if which.is_empty() { rules } else { format!("{rules} ({})", which.join(", ")) }
+    }
+
     /// Lists security groups. Lists only the first of many.
     fn list_groups(&self, group_ids: &[String], word: &str) -> String {
         let mut groups: Vec<String> = group_ids.iter().take(MAX_GROUPS).map(|id| self.id_with_name(id)).collect();
