@@ -110,8 +110,8 @@ impl View<'_> {
             div.card {
                 p { (way) (self.hop_in_words(hop)) ": " (clean(&hop.reason, MAX_REASON_CHARS)) }
                 dl.facts {
-                    div { dt { "Way" } dd { (self::way(hop.direction)) } }
-                    div { dt { "Verdict" } dd { (verdict(hop.verdict)) } }
+                    div { dt { "Way" } dd { (hop.direction.name()) } }
+                    div { dt { "Verdict" } dd { (hop.verdict.label()) } }
                     div { dt { "Rule or route that decides" } dd { (self.rule(hop.rule.as_ref())) } }
                 }
                 p.todo { strong { "What to do: " } (clean(&self.topology.remedy(hop), MAX_REASON_CHARS)) }
@@ -181,8 +181,8 @@ impl View<'_> {
             html! {
                 tr {
                     td.number { (number) }
-                    td { (way(hop.direction)) }
-                    td { @if is_first { strong { (verdict(hop.verdict)) ", first in the way" } } @else { (verdict(hop.verdict)) } }
+                    td { (hop.direction.name()) }
+                    td { @if is_first { strong { (hop.verdict.label()) ", first in the way" } } @else { (hop.verdict.label()) } }
                     th.text scope="row" { (self.hop(hop)) }
                     td.text { (clean(&hop.reason, MAX_REASON_CHARS)) }
                     td.text { (self.rule(hop.rule.as_ref())) }
@@ -268,21 +268,6 @@ impl View<'_> {
                 (listed.note_of(member, DOCUMENT))
             }
         }
-    }
-}
-
-fn way(direction: HopDirection) -> &'static str {
-    match direction {
-        HopDirection::Forward => "forward",
-        HopDirection::Return => "return",
-    }
-}
-
-/// Returns the verdict in the words of the text report.
-fn verdict(verdict: HopVerdict) -> &'static str {
-    match verdict {
-        HopVerdict::Block => "BLOCK",
-        other => other.name(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::table::{Cell, Column};
 use super::{GREEN, RED, Renderer, YELLOW, wrap};
 use crate::summary::explain::{DirectionEvidence, Evidence};
 use crate::topology::Topology;
-use crate::topology::path::{Explanation, Hop, HopDirection, HopVerdict, PathEnd, PathVerdict};
+use crate::topology::path::{Explanation, Hop, HopDirection, PathEnd, PathVerdict};
 
 const COLUMNS: [Column; 4] =
     [Column::text("WAY", 0), Column::text("VERDICT", 0), Column::text("HOP", 0), Column::text("REASON", 0)];
@@ -108,7 +108,8 @@ impl Renderer<'_> {
             let label = if is_short { Cell::from(label.short) } else { label };
             let reason = escape_unprintable(&hop.reason);
             let reason = if is_short { names.shorten(&reason) } else { names.with_ids(&reason) };
-            let mut first = Some([way(hop.direction).to_owned().into(), verdict(hop.verdict).to_owned().into(), label]);
+            let mut first =
+                Some([hop.direction.name().to_owned().into(), hop.verdict.label().to_owned().into(), label]);
             for line in wrap::fill("", "", &reason, room(label_width)).lines() {
                 let empty = || [String::new().into(), String::new().into(), String::new().into()];
                 let cells = first.take().unwrap_or_else(empty);
@@ -123,7 +124,7 @@ impl Renderer<'_> {
     fn list_of_hops(&mut self, hops: &[Hop], labels: &[Cell], names: &ShortNames<'_>) {
         self.line("");
         for (hop, label) in hops.iter().zip(labels) {
-            let (way, verdict) = (way(hop.direction), verdict(hop.verdict));
+            let (way, verdict) = (hop.direction.name(), hop.verdict.label());
             self.wrapped("  ", "    ", &format!("{way}  {verdict}  {}", label.short));
             self.wrapped("      ", "      ", &names.shorten(&escape_unprintable(&hop.reason)));
         }
@@ -143,21 +144,6 @@ impl Renderer<'_> {
             let inputs = plural(evidence.failed.len() as u64, "input");
             self.wrapped("  ! ", "    ", &format!("{inputs} could not be read, so the evidence is incomplete"));
         }
-    }
-}
-
-fn way(direction: HopDirection) -> &'static str {
-    match direction {
-        HopDirection::Forward => "forward",
-        HopDirection::Return => "return",
-    }
-}
-
-/// Returns the verdict for the table, where a block must catch the eye.
-fn verdict(verdict: HopVerdict) -> &'static str {
-    match verdict {
-        HopVerdict::Block => "BLOCK",
-        other => other.name(),
     }
 }
 

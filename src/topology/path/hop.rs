@@ -90,6 +90,16 @@ pub enum HopDirection {
     Return,
 }
 
+impl HopDirection {
+    /// Returns the word used in JSON and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            HopDirection::Forward => "forward",
+            HopDirection::Return => "return",
+        }
+    }
+}
+
 /// Kind of the resource at a hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -182,6 +192,14 @@ impl HopVerdict {
             HopVerdict::Pass => "pass",
             HopVerdict::Block => "block",
             HopVerdict::Unknown => "unknown",
+        }
+    }
+
+    /// Returns the word for a table, where a block must catch the eye.
+    pub fn label(self) -> &'static str {
+        match self {
+            HopVerdict::Block => "BLOCK",
+            other => other.name(),
         }
     }
 }
