@@ -154,7 +154,7 @@ fn unknown(summary: &Summary) -> Markup {
         @if !lists.is_empty() {
             div.notice role="note" {
                 p {
-                    strong { "The summary is of a later version." } " This page leaves out what it does not know: "
+                    strong { "The summary is of a later version, or damaged." } " This page leaves out what it does not know: "
                     (lists.join(", ")) ". Use the version that wrote the summary."
                 }
             }
