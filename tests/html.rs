@@ -458,6 +458,17 @@ fn the_reason_of_approximate_numbers_is_true() {
 }
 
 #[test]
+fn a_limit_beside_findings_says_what_may_be_missing() {
+    for (limit, expected) in [("max_rejected_groups", true), ("max_formats", false)] {
+        let mut stored = every_finding();
+        stored["limits_reached"] = json!([limit]);
+        let elements = page_of("limit", &stored);
+        assert!(body(&elements).contains(&format!("Memory limits were reached: {limit}. Totals are exact.")));
+        assert_eq!(body(&elements).contains("Totals are exact. Findings may be missing."), expected, "{limit}");
+    }
+}
+
+#[test]
 fn what_an_earlier_version_lacks_is_not_made_up() {
     let mut old = every_finding();
     for name in ["timeline", "top"] {

@@ -204,11 +204,13 @@ fn malformed(summary: &Summary) -> Markup {
 fn limits(summary: &Summary) -> Markup {
     let limits: Vec<String> = summary.limits_reached.iter().map(|limit| name(limit)).collect();
     let bound = summary.rejected.error_bound;
+    let hides_findings = summary.doubts().iter().any(|doubt| matches!(doubt, Doubt::Limits(_)));
     html! {
         @if !limits.is_empty() {
             div.notice role="note" {
                 p {
                     strong { "Results are approximate." } " Memory limits were reached: " (limits.join(", ")) ". Totals are exact."
+                    @if hides_findings { " Findings may be missing." }
                     @if bound > 0 { " Flows of rejected connections may be up to " (count(bound)) " too low." }
                 }
             }

@@ -140,6 +140,33 @@ fn the_verdict_of_a_diff_is_first_and_in_words() {
 }
 
 #[test]
+fn lists_that_may_be_wrong_say_why() {
+    let (mut before, mut after) = two_days();
+    for summary in [&mut before, &mut after] {
+        summary["rejected"]["group_count"] = json!(list(summary, "/rejected/groups").len());
+    }
+    let new = "The list is not certain: the summary before does not have everything.";
+    let gone = "The list is not certain: the summary after does not have everything.";
+    let lists = [
+        ("New findings: 1", new),
+        ("Gone findings: 3", gone),
+        ("New rejected connections: 1", new),
+        ("Gone rejected connections: 1", gone),
+    ];
+    for (skipped_before, skipped_after) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+        before["records"]["skip_data"] = json!(skipped_before);
+        after["records"]["skip_data"] = json!(skipped_after);
+        let page = html::render_diff(&between(&before, &after));
+        let elements = parse(&page);
+        let text = text_of(&elements, "body");
+        for (heading, remark) in lists {
+            let skipped = if remark == new { skipped_before } else { skipped_after };
+            assert_eq!(text.contains(&format!("{heading}{remark}")), skipped > 0, "{heading}: {text}");
+        }
+    }
+}
+
+#[test]
 fn hostile_names_of_summaries_stay_text_in_a_diff() {
     let (mut before, mut after) = two_days();
     for summary in [&mut before, &mut after] {
